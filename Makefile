@@ -1,0 +1,71 @@
+# Every target does its own set-up: the environment in .venv, with the pinned packages. Needs Python 3.11+ (with venv) and make.
+# `make help` lists the targets.
+
+.DEFAULT_GOAL := help
+.SILENT:
+.PHONY: help run test lint format chaos bench lock setup setup-dev
+
+PORT ?= 8000
+HOST ?= 127.0.0.1
+JOBS ?= 1500
+FAULTS ?= 60
+SEED ?=
+MUTANT ?=
+ROW ?=
+ARGS ?=
+export PORT HOST
+
+# The first Python that fits: newest of those that every package has wheels for first. One without venv is the last
+# resort: environment.py then says what to install.
+PROBE = 'import sys; sys.exit(sys.version_info < (3, 11))'
+PROBE_VENV = 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))'
+SETUP = for probe in $(PROBE_VENV) $(PROBE); do \
+	for python in "$$PYTHON" python3.13 python3.12 python3.11 python3 python; do \
+	[ -n "$$python" ] && "$$python" -c "$$probe" >/dev/null 2>&1 && exec "$$python" -I cnaasjobs/run/environment.py $(1); \
+	done; done; echo "No Python 3.11 or newer found on PATH (make $@ PYTHON=/path/to/python3 names one)" >&2; exit 1
+BIN = .venv/bin
+
+# Settings for the tools that load Django: as in development, and as in production.
+DEV = CNAASJOBS_DEV=1
+PRODUCTION = CNAASJOBS_DEV=0 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
+	DATABASE_URL=postgres://cnaasjobs@db/cnaasjobs CELERY_BROKER_URL=amqp://cnaasjobs@mq// ALLOWED_HOSTS=jobs.example.org
+
+help: ## List the targets
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup:
+	$(call SETUP,run)
+
+setup-dev:
+	$(call SETUP,dev)
+
+run: setup ## Start the platform: web, worker, Beat (PORT=8000 HOST=127.0.0.1 CNAASJOBS_STATE_DIR=state)
+	exec $(BIN)/python -m cnaasjobs.run
+
+test: setup-dev ## Run the tests (ARGS="-k name"; DATABASE_URL and CELERY_BROKER_URL are used when set)
+	exec $(BIN)/python -m pytest $(ARGS)
+
+lint: setup-dev ## Style, types, import directions, missing migrations, production settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(DEV) $(BIN)/mypy
+	$(BIN)/lint-imports
+	$(DEV) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(PRODUCTION) $(BIN)/python -W error manage.py check --deploy --fail-level WARNING
+
+format: setup-dev ## Put the code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+chaos: setup-dev ## Break things on purpose and count what is lost (JOBS=1500 FAULTS=60 SEED= MUTANT=)
+	exec $(BIN)/python -m tests.chaos --jobs $(JOBS) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(MUTANT),--mutant $(MUTANT))
+
+bench: setup-dev ## Measure against other ways and the machine's limit (ROW=name for one row)
+	exec $(BIN)/python -m benchmarks $(if $(ROW),--row $(ROW))
+
+lock: setup ## Make constraints.txt anew after a change of requirements*.txt
+	$(BIN)/python -m venv --clear .venv/lock
+	.venv/lock/bin/python -m pip install -q -r requirements.txt -r requirements-dev.txt -r requirements-embedded.txt
+	{ sed -n '/^#/p' constraints.txt; .venv/lock/bin/python -m pip freeze; } > .venv/constraints.txt
+	mv .venv/constraints.txt constraints.txt
+	rm -r .venv/lock

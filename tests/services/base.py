@@ -1,0 +1,134 @@
+"""What every private service can do, so that tests and faults treat them alike."""
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar, Self
+
+from tests.services.managed import Managed
+from tests.waiting import wait_until
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def scratch_directory(name: str) -> Path:
+    """A new directory that other users may pass through: PostgreSQL, run by root, gets a user of its own."""
+    directory = Path(tempfile.mkdtemp(prefix=f"cnaasjobs-{name}-"))
+    directory.chmod(0o755)
+    return directory
+
+
+def find_binary(name: str, places: Iterable[str] = ()) -> str | None:
+    """On PATH, else in the places where distributions hide their servers."""
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *places]))
+
+
+class Service(ABC):
+    """A server process with a directory. ``stop`` keeps the data, ``wipe`` loses it; the address stays the same."""
+
+    name: ClassVar[str]
+    start_seconds: ClassVar[float] = 30.0
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.process: Managed | None = None
+
+    @classmethod
+    @abstractmethod
+    def is_available(cls) -> bool:
+        """True where the binaries are there."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """For DATABASE_URL or CELERY_BROKER_URL."""
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """True when it answers a client."""
+
+    @abstractmethod
+    def launch(self) -> Managed:
+        """Starts the process, on an empty or an earlier directory."""
+
+    @abstractmethod
+    def erase(self) -> None:
+        """Removes the data of a stopped service."""
+
+    def start(self) -> Self:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.process = self.launch()
+        self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        process = self._running()
+
+        def answers() -> bool:
+            if not process.running:
+                raise AssertionError(f"{process!r} while it started\n{process.output()[-4000:]}")
+            return self.is_ready()
+
+        wait_until(answers, timeout=self.start_seconds, interval=0.05, message=lambda: process.output()[-4000:])
+
+    def stop(self) -> None:
+        """A clean stop."""
+        if self.process is not None:
+            self.process.stop()
+            self.process = None
+
+    def kill(self) -> None:
+        """SIGKILL to all of it: a crash."""
+        if self.process is not None:
+            self.process.kill_tree()
+            self.process = None
+
+    def freeze(self) -> None:
+        """SIGSTOP to all of it: connections stay open, nothing answers."""
+        self._running().freeze()
+
+    def thaw(self) -> None:
+        self._running().thaw()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def wipe(self) -> None:
+        """Stopped, its data lost, started again."""
+        self.stop()
+        self.erase()
+        self.start()
+
+    def reload(self) -> None:
+        self._running().signal(signal.SIGHUP)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _running(self) -> Managed:
+        assert self.process is not None, f"{self.name} is not running"
+        return self.process
+
+
+class Broker(Service):
+    """A message broker."""
+
+    @abstractmethod
+    def purge(self) -> None:
+        """Loses every waiting message; queues and connections stay."""
+
+    @abstractmethod
+    def cut_connections(self) -> None:
+        """Closes every client's connection."""

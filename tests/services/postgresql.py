@@ -1,0 +1,171 @@
+"""A private PostgreSQL: one cluster, listening on loopback, run by another user when the tests run as root (it refuses root)."""
+
+import functools
+import glob
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import psycopg2
+
+from tests.services.base import Service, find_binary, free_port
+from tests.services.managed import Managed
+
+
+def _places() -> list[str]:
+    """Distributions keep the server outside PATH; the newest version first."""
+    found = [*glob.glob("/usr/lib/postgresql/*/bin"), *glob.glob("/usr/pgsql-*/bin")]
+    return sorted(
+        found,
+        key=lambda place: [int(digits) for digits in "".join(c if c.isdigit() else " " for c in place).split()],
+        reverse=True,
+    )
+
+
+@functools.cache
+def _user() -> str | None:
+    """Whom the server runs as: None for ourselves."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+class PostgreSQL(Service):
+    """``settings`` are its GUCs, such as ``{"fsync": "on"}``; ``env`` is the server's environment besides ours (libfaketime)."""
+
+    name = "postgresql"
+    # Tests lose nothing when the machine does.
+    fast: ClassVar[Mapping[str, str]] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        settings: Mapping[str, str] = fast,
+        env: Mapping[str, str] | None = None,
+        port: int | None = None,
+    ) -> None:
+        super().__init__(directory)
+        self.settings = dict(settings)
+        self.env = dict(env or {})
+        self.port = port or free_port()
+        self.data = directory / "data"
+
+    @classmethod
+    def is_available(cls) -> bool:
+        return all(find_binary(name, _places()) for name in ("initdb", "postgres"))
+
+    @property
+    def url(self) -> str:
+        return self.database_url("cnaasjobs")
+
+    def database_url(self, database: str) -> str:
+        return f"postgres://cnaasjobs@127.0.0.1:{self.port}/{database}"
+
+    def connect(self, database: str = "cnaasjobs", **options: Any) -> Any:
+        """A psycopg2 connection in autocommit."""
+        connection = psycopg2.connect(
+            self.database_url(database).replace("postgres:", "postgresql:"), connect_timeout=5, **options
+        )
+        connection.autocommit = True
+        return connection
+
+    def execute(self, sql: str, *parameters: object, database: str = "cnaasjobs") -> list[tuple[Any, ...]]:
+        """One statement on a connection of its own; the rows, if it has any."""
+        connection = self.connect(database)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, parameters or None)
+                return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            connection.close()
+
+    def create_database(self, name: str, *, template: str | None = None) -> str:
+        """A new database, perhaps a copy of another; its URL."""
+        self.execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""), database="postgres")
+        return self.database_url(name)
+
+    def drop_database(self, name: str) -> None:
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', database="postgres")
+
+    def cut_connections(self) -> None:
+        """Closes every client's connection."""
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+
+    def is_ready(self) -> bool:
+        try:
+            self.execute("SELECT 1", database="postgres")
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def launch(self) -> Managed:
+        is_new = not (self.data / "PG_VERSION").exists()
+        if is_new:
+            self._initdb()
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            **self.settings,
+        }
+        argv = [self._binary("postgres"), "-D", str(self.data)]
+        for key, value in options.items():
+            argv += ["-c", f"{key}={value}"]
+        return Managed(
+            "postgresql",
+            argv,
+            log=self.directory / "postgresql.log",
+            env=os.environ | self.env,
+            cwd=self.directory,
+            user=_user(),
+        )
+
+    def start(self) -> "PostgreSQL":
+        super().start()
+        if not self.execute("SELECT 1 FROM pg_database WHERE datname = 'cnaasjobs'", database="postgres"):
+            self.create_database("cnaasjobs")
+        return self
+
+    def stop(self) -> None:
+        """The fast stop: clients are disconnected, the data is complete."""
+        if self.process is not None:
+            self.process.thaw()
+            self.process.signal(signal.SIGINT)
+        super().stop()
+
+    def erase(self) -> None:
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def _initdb(self) -> None:
+        user = _user()
+        if user:
+            shutil.chown(self.directory, user)
+        command = [
+            self._binary("initdb"),
+            "-D",
+            str(self.data),
+            "-U",
+            "cnaasjobs",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+        ]
+        as_user: dict[str, Any] = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+        subprocess.run(command, check=True, capture_output=True, cwd=self.directory, **as_user)
+
+    @staticmethod
+    def _binary(name: str) -> str:
+        found = find_binary(name, _places())
+        assert found, f"{name} is not installed"
+        return found

@@ -1,0 +1,158 @@
+"""A private RabbitMQ node: its own epmd, cookie, ports and directories, so that several run side by side, as root or not."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import amqp
+
+from tests.services.base import Broker, find_binary, free_port
+from tests.services.managed import Managed
+from tests.waiting import wait_until
+
+# Debian's /usr/sbin/rabbitmq-server insists on its own user and directories; these are the scripts behind it.
+_PLACES = ["/usr/lib/rabbitmq/bin"]
+
+
+def _script(name: str) -> str | None:
+    return shutil.which(name, path=os.pathsep.join(_PLACES)) or find_binary(name)
+
+
+class RabbitMQ(Broker):
+    """``settings`` are lines of rabbitmq.conf, such as ``{"consumer_timeout": "60000"}``; ``erlang`` are flags of the VM."""
+
+    name = "rabbitmq"
+    start_seconds = 60.0
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        erlang: str = "+sbwt none +S 2:2",
+        port: int | None = None,
+    ) -> None:
+        super().__init__(directory)
+        self.settings = dict(settings or {})
+        self.erlang = erlang
+        self.port = port or free_port()
+        self.dist_port = free_port()
+        self.epmd_port = free_port()
+        self.epmd: Managed | None = None
+
+    @classmethod
+    def is_available(cls) -> bool:
+        return bool(_script("rabbitmq-server") and find_binary("epmd"))
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def connect(self) -> amqp.Connection:
+        connection = amqp.Connection(
+            f"127.0.0.1:{self.port}", userid="guest", password="guest", connect_timeout=3, read_timeout=5
+        )
+        connection.connect()
+        return connection
+
+    def is_ready(self) -> bool:
+        try:
+            self.connect().close()
+        except (OSError, amqp.AMQPError):
+            return False
+        return True
+
+    def ctl(self, *arguments: str) -> str:
+        """``rabbitmqctl``: about two seconds a call."""
+        command = [str(_script("rabbitmqctl")), "--node", self.node, "--quiet", *arguments]
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, env=self._environment(), timeout=60
+        ).stdout
+
+    @property
+    def node(self) -> str:
+        return f"cnaasjobs{self.port}@localhost"
+
+    def queues(self) -> dict[str, int]:
+        """Each queue with the number of its messages, unacknowledged ones included."""
+        rows = self.ctl("list_queues", "--no-table-headers", "name", "messages").splitlines()
+        return {name: int(count) for name, count in (row.split("\t") for row in rows if row)}
+
+    def purge(self) -> None:
+        for queue in self.queues():
+            self.ctl("purge_queue", queue)
+
+    def cut_connections(self) -> None:
+        self.ctl("close_all_connections", "cut by a test")
+
+    def block_publishers(self) -> None:
+        """The memory alarm: publishers' connections are blocked until ``unblock_publishers``."""
+        self.ctl("set_vm_memory_high_watermark", "absolute", "1")
+
+    def unblock_publishers(self) -> None:
+        self.ctl("set_vm_memory_high_watermark", "0.4")
+
+    def launch(self) -> Managed:
+        (self.directory / "enabled_plugins").write_text("[].\n")
+        lines = {
+            "listeners.tcp.1": f"127.0.0.1:{self.port}",
+            "log.console": "true",
+            "log.file": "false",
+            **self.settings,
+        }
+        (self.directory / "rabbitmq.conf").write_text("".join(f"{key} = {value}\n" for key, value in lines.items()))
+        if self.epmd is None or not self.epmd.running:
+            argv = [str(find_binary("epmd")), "-address", "127.0.0.1", "-port", str(self.epmd_port)]
+            self.epmd = Managed("epmd", argv, log=self.directory / "epmd.log", env=self._environment())
+            wait_until(self._epmd_answers, message="epmd")
+        log = self.directory / "rabbitmq.log"
+        return Managed(
+            "rabbitmq", [str(_script("rabbitmq-server"))], log=log, env=self._environment(), cwd=self.directory
+        )
+
+    def stop(self) -> None:
+        super().stop()
+        self._stop_epmd()
+
+    def kill(self) -> None:
+        super().kill()
+        self._stop_epmd()
+
+    def erase(self) -> None:
+        shutil.rmtree(self.directory / "mnesia", ignore_errors=True)
+
+    def _stop_epmd(self) -> None:
+        if self.epmd is not None:
+            self.epmd.kill_tree()
+            self.epmd = None
+
+    def _epmd_answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.epmd_port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def _environment(self) -> dict[str, str]:
+        """Everything of the machine's own RabbitMQ is overridden, its configuration files included."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("RABBITMQ_", "ERL_"))}
+        directory = str(self.directory)
+        return kept | {
+            "HOME": directory,  # holds the Erlang cookie
+            "ERL_EPMD_PORT": str(self.epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": self.node,
+            "RABBITMQ_DIST_PORT": str(self.dist_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{self.erlang} -kernel inet_dist_use_interface {{127,0,0,1}}",
+            "RABBITMQ_CONF_ENV_FILE": f"{directory}/none.conf",
+            "RABBITMQ_CONFIG_FILE": f"{directory}/rabbitmq",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": f"{directory}/advanced",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{directory}/enabled_plugins",
+            "RABBITMQ_MNESIA_BASE": f"{directory}/mnesia",
+            "RABBITMQ_LOG_BASE": directory,
+            "RABBITMQ_PID_FILE": f"{directory}/rabbitmq.pid",
+            "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the server: signals reach it
+        }
