@@ -1,0 +1,11 @@
+"""The app of the platform: connects Celery's signals and the holder provider of locks when Django is ready."""
+
+from django.apps import AppConfig
+
+
+class JobsConfig(AppConfig):
+    name = "jobs"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from jobs import checks, holders, signals  # noqa: F401  (registration by import, once models exist)

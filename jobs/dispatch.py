@@ -1,0 +1,229 @@
+"""From a request to a row, and from a row to a message.
+
+``schedule`` writes the row; its message follows on commit. A job due later has no message until Beat finds it due.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from jobs import publisher
+from jobs.clock import DatabaseNow, database_now
+from jobs.errors import JobArgumentError, ResultNotStorable
+from jobs.models import Job
+from jobs.outcome import NextJob, Schedulable, storable_json
+from jobs.states import Status
+
+log = logging.getLogger(__name__)
+
+DUE_CHANNEL = "cnaasjobs_due"  # NOTIFY: a job due later was committed
+
+
+def schedule(
+    task: Schedulable,
+    kwargs: Mapping[str, Any],
+    *,
+    at: datetime | None = None,
+    scheduled_by: str | None = None,
+    comment: str | None = None,
+    ticket_ref: str | None = None,
+    queue: str | None = None,
+    priority: int | None = None,
+) -> Job:
+    """Schedule one job: now, or ``at`` a time (aware, or naive UTC; in the past = now).
+
+    It is accepted when the surrounding transaction commits, and then ends in FINISHED or EXCEPTION.
+
+    Raises:
+        JobArgumentError: the arguments do not fit the function, or cannot be stored.
+    """
+    return _insert(
+        task,
+        [kwargs],
+        at=at,
+        scheduled_by=scheduled_by,
+        comment=comment,
+        ticket_ref=ticket_ref,
+        queue=queue,
+        priority=priority,
+    )[0]
+
+
+def schedule_many(task: Schedulable, many: Iterable[Mapping[str, Any]], **options: Any) -> list[Job]:
+    """Schedule one job for each mapping of arguments, in their order: all or none. Options as of ``schedule``."""
+    return _insert(task, many, **options)
+
+
+def schedule_next(next_job: NextJob, *, after: int) -> Job:
+    """Schedule a finishing job's successor, in the transaction of the finish."""
+    return schedule(
+        next_job.task,
+        next_job.kwargs,
+        scheduled_by=next_job.scheduled_by,
+        comment=next_job.comment,
+        ticket_ref=next_job.ticket_ref,
+    )
+
+
+def _insert(
+    task: Schedulable,
+    many: Iterable[Mapping[str, Any]],
+    *,
+    at: datetime | None = None,
+    scheduled_by: str | None = None,
+    comment: str | None = None,
+    ticket_ref: str | None = None,
+    queue: str | None = None,
+    priority: int | None = None,
+) -> list[Job]:
+    if at is not None:
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        at = at if at > timezone.now() else None
+    rows = []
+    for kwargs in many:
+        bound = task.bound(kwargs)
+        rows.append(
+            Job(
+                status=Status.SCHEDULED.value,
+                scheduled_time=cast("datetime", at or DatabaseNow()),
+                dispatched_at=cast("datetime", None if at else DatabaseNow()),
+                function_name=task.shown_name(bound),
+                task_name=task.name,
+                start_arguments=_stored(bound, task.name),
+                scheduled_by=_text(scheduled_by, "scheduled_by"),
+                comment=_text(comment, "comment"),
+                ticket_ref=_text(ticket_ref, "ticket_ref"),
+                queue=queue or task.queue or settings.CELERY_TASK_DEFAULT_QUEUE,
+                priority=task.job_priority if priority is None else priority,
+                lock_name=task.lock,
+                lock_wait_seconds=task.lock_wait if task.lock else None,
+                rerun_if_lost=task.rerun_if_lost,
+            )
+        )
+    with transaction.atomic():
+        if len(rows) == 1:
+            rows[0].save(force_insert=True)
+        else:
+            Job.objects.bulk_create(rows, batch_size=1000)
+        if at:
+            announce()
+        else:
+            messages = [_message(row) for row in rows]
+            transaction.on_commit(lambda: _send(messages), robust=True)
+    for row in rows:
+        for name in ("scheduled_time", "dispatched_at"):
+            if not isinstance(getattr(row, name), datetime | None):
+                delattr(row, name)  # the database's clock filled it: read on first use
+        fields = {"job_id": row.pk, "action": "schedule", "from": None, "to": row.status, "task": row.task_name}
+        log.info("job %s: schedule", row.pk, extra=fields)
+    return rows
+
+
+def _stored(bound: Mapping[str, Any], task_name: str) -> str:
+    try:
+        return storable_json(bound, what=f"arguments of {task_name}")
+    except ResultNotStorable as exc:
+        raise JobArgumentError(str(exc)) from exc
+
+
+def _text(value: str | None, field: str) -> str | None:
+    if value is None:
+        return None
+    limit = Job._meta.get_field(field).max_length
+    if limit is not None and len(value) > limit:
+        raise JobArgumentError(f"{field} is longer than {limit} characters")
+    if "\x00" in value:
+        raise JobArgumentError(f"{field} holds a NUL character")
+    return value
+
+
+def announce() -> None:
+    """Tell every Beat, on commit, that a job due later was written. Only for those: NOTIFY serialises commits."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {DUE_CHANNEL}")
+
+
+def due() -> QuerySet[Job]:
+    """Jobs that wait for Beat to send their message, the earliest first, due or not."""
+    return Job.objects.filter(
+        status=Status.SCHEDULED.value, dispatched_at__isnull=True, parked=False
+    ).order_by("scheduled_time", "id")
+
+
+def seconds_to_next_due() -> float | None:
+    """By the database's clock; zero or less if one is due, None if none waits."""
+    next_time = due().values_list("scheduled_time", flat=True).first()
+    return None if next_time is None else (next_time - database_now()).total_seconds()
+
+
+def dispatch_due(limit: int = 500) -> int:
+    """Send the messages of at most ``limit`` due jobs. Returns how many rows it took."""
+    with transaction.atomic():
+        skip_locked = connection.features.has_select_for_update_skip_locked
+        found = due().filter(scheduled_time__lte=DatabaseNow()).select_for_update(skip_locked=skip_locked)[:limit]
+        rows = [_message(row) for row in found.only("id", "task_name", "queue", "priority")]
+        if rows:
+            Job.objects.filter(pk__in=[row.job_id for row in rows]).update(dispatched_at=DatabaseNow())
+    _send(rows)
+    return len(rows)
+
+
+def redispatch(job_ids: Sequence[int]) -> int:
+    """Send the messages of waiting jobs again: theirs were lost. A duplicate does no harm. Returns how many."""
+    with transaction.atomic():
+        waiting = Job.objects.filter(
+            pk__in=job_ids, status=Status.SCHEDULED.value, parked=False, dispatched_at__isnull=False
+        )
+        skip_locked = connection.features.has_select_for_update_skip_locked
+        rows = [
+            _message(row)
+            for row in waiting.order_by("dispatched_at", "id").select_for_update(skip_locked=skip_locked)
+        ]
+        Job.objects.filter(pk__in=[row.job_id for row in rows]).update(dispatched_at=DatabaseNow())
+    _send(rows)
+    return len(rows)
+
+
+def _send(messages: Sequence[publisher.Message]) -> None:
+    unsent = publisher.publish(messages)
+    if unsent:
+        still_waiting = Job.objects.filter(pk__in=unsent, status=Status.SCHEDULED.value)
+        still_waiting.update(dispatched_at=None)
+
+
+def _message(row: Job) -> publisher.Message:
+    return publisher.Message(job_id=row.pk, task_name=row.task_name, queue=row.queue, priority=row.priority)
+
+
+def line(lock_name: str) -> QuerySet[Job]:
+    """The jobs in line for a lock, first come first served: by the time they fell due, then id."""
+    waiting = Job.objects.filter(status=Status.SCHEDULED.value, lock_name=lock_name, scheduled_time__lte=DatabaseNow())
+    return waiting.order_by("scheduled_time", "id")
+
+
+def ahead_of(job: Job) -> Q:
+    """Those before ``job`` in its line."""
+    return Q(scheduled_time__lt=job.scheduled_time) | Q(scheduled_time=job.scheduled_time, id__lt=job.pk)
+
+
+def wake(lock_name: str) -> bool:
+    """Send the first in line for a free lock on its way, if it was parked. The claim decides, so a race does no harm."""
+    first = line(lock_name).first()
+    if first is None or not first.parked:
+        return False
+    woken = Job.objects.filter(pk=first.pk, status=Status.SCHEDULED.value, parked=True).update(
+        parked=False, dispatched_at=DatabaseNow()
+    )
+    if not woken:
+        return False
+    fields = {"job_id": first.pk, "action": "wake", "from": first.status, "to": first.status, "lock": lock_name}
+    log.info("job %s: wake", first.pk, extra=fields)
+    _send([_message(first)])
+    return True

@@ -1,0 +1,172 @@
+"""The platform's tables. Only ``jobs.lifecycle`` writes a job's status."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from jobs.states import Status
+
+
+def _status(*states: Status) -> Q:
+    return Q(status__in=[state.value for state in states])
+
+
+class Job(models.Model):
+    """One job. The columns from ``status`` to ``start_arguments`` are what the API shows; the rest is how it is run."""
+
+    status = models.CharField(max_length=9, choices=[(s.value, s.value) for s in Status], default=Status.SCHEDULED.value)
+    scheduled_time = models.DateTimeField(help_text="When it is due, UTC. After a retry, the new due time.")
+    start_time = models.DateTimeField(null=True, blank=True)
+    finish_time = models.DateTimeField(null=True, blank=True)
+    function_name = models.CharField(max_length=128, help_text='As shown; a dry run ends in " (dry_run)".')
+    scheduled_by = models.CharField(max_length=255, null=True, blank=True)
+    comment = models.CharField(max_length=255, null=True, blank=True)
+    ticket_ref = models.CharField(max_length=32, null=True, blank=True)
+    next_job_id = models.BigIntegerField(null=True, blank=True)
+    finished_devices = models.TextField(null=True, blank=True, help_text="JSON list of host names; null until it starts.")
+    change_score = models.SmallIntegerField(null=True, blank=True)
+    start_arguments = models.TextField(default="{}", help_text="JSON object: the keyword arguments of the body.")
+
+    task_name = models.CharField(max_length=255, help_text="The registered Celery task that runs it.")
+    exception_type = models.CharField(max_length=64, null=True, blank=True)
+    queue = models.CharField(max_length=64)
+    priority = models.SmallIntegerField(default=0, help_text="0 to 9, 9 first. Orders a queue, never a lock's line.")
+    dispatched_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its message was sent, or is about to be. Null: Beat sends it when due."
+    )
+    lock_name = models.CharField(max_length=32, null=True, blank=True)
+    lock_wait_seconds = models.PositiveIntegerField(null=True, blank=True)
+    parked = models.BooleanField(default=False, help_text="In line for its lock; has no message until it is woken.")
+    waiting_since = models.DateTimeField(null=True, blank=True)
+    attempt = models.PositiveIntegerField(default=0, help_text="How often its body was started.")
+    retries = models.PositiveIntegerField(default=0, help_text="How often its body asked for a retry.")
+    rerun_if_lost = models.BooleanField(default=False)
+    run_token = models.UUIDField(null=True, blank=True, help_text="Proof of this run; null unless RUNNING.")
+    fence = models.BigIntegerField(null=True, blank=True, help_text="The fencing token of its lock while it holds one.")
+    worker_id = models.BigIntegerField(null=True, blank=True)
+    worker = models.CharField(max_length=255, null=True, blank=True)
+    abort_reason = models.TextField(null=True, blank=True, help_text="Not null: it was asked to stop.")
+
+    class Meta:
+        ordering = ["id"]
+        permissions = [("abort_job", "Can abort a job")]
+        constraints = [
+            models.CheckConstraint(
+                name="job_finish_time_iff_terminal",
+                condition=(_status(Status.FINISHED, Status.EXCEPTION) & Q(finish_time__isnull=False))
+                | (_status(Status.SCHEDULED, Status.RUNNING) & Q(finish_time__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="job_run_token_iff_running",
+                condition=(_status(Status.RUNNING) & Q(run_token__isnull=False, start_time__isnull=False))
+                | (~_status(Status.RUNNING) & Q(run_token__isnull=True, fence__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="job_exception_type_iff_exception",
+                condition=(_status(Status.EXCEPTION) & Q(exception_type__isnull=False))
+                | (~_status(Status.EXCEPTION) & Q(exception_type__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="job_parked_only_scheduled",
+                condition=Q(parked=False) | (_status(Status.SCHEDULED) & Q(lock_name__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="job_change_score_range",
+                condition=Q(change_score__isnull=True) | Q(change_score__gte=0, change_score__lte=100),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "scheduled_time",
+                "id",
+                name="job_due",
+                condition=Q(status="SCHEDULED", dispatched_at__isnull=True, parked=False),
+            ),
+            models.Index(
+                "queue",
+                "dispatched_at",
+                name="job_sent",
+                condition=Q(status="SCHEDULED", dispatched_at__isnull=False),
+            ),
+            models.Index(
+                "lock_name",
+                "scheduled_time",
+                "id",
+                name="job_line",
+                condition=Q(status="SCHEDULED", lock_name__isnull=False),
+            ),
+            models.Index("id", name="job_running", condition=Q(status="RUNNING")),
+            models.Index("id", name="job_exception", condition=Q(status="EXCEPTION")),
+            models.Index(F("finish_time"), name="job_finish_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.function_name} #{self.pk}"
+
+
+class JobOutcome(models.Model):
+    """What a job left behind, as JSON text in its own table: read only for the rows of a page, spliced as stored."""
+
+    job = models.OneToOneField(Job, primary_key=True, on_delete=models.CASCADE, related_name="outcome")
+    result = models.TextField(null=True, blank=True)
+    exception = models.TextField(null=True, blank=True, help_text='{"message", "type", "args", "traceback"}')
+
+    def __str__(self) -> str:
+        return f"outcome of job {self.pk}"
+
+
+class Heartbeat(models.Model):
+    """One worker or Beat process, alive as long as its counter grows. One row per start of a process."""
+
+    kind = models.CharField(max_length=6, choices=[("worker", "worker"), ("beat", "Beat")])
+    name = models.CharField(max_length=255)
+    pid = models.IntegerField()
+    counter = models.BigIntegerField(default=0)
+    started_at = models.DateTimeField()
+    last_seen = models.DateTimeField(help_text="The database's clock at the last beat; shown, never used to judge.")
+    stopped_at = models.DateTimeField(null=True, blank=True, help_text="It said goodbye, or was found gone.")
+    queues = models.TextField(default="[]", help_text="JSON list")
+    concurrency = models.IntegerField(default=0)
+    run_tokens = models.TextField(default="[]", help_text="JSON list: the runs it has in progress.")
+
+    class Meta:
+        indexes = [models.Index(F("kind"), name="heartbeat_live", condition=Q(stopped_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AuditEntry(models.Model):
+    """What a person did over the API, the admin or the command line. Names are kept as text: a user may be deleted."""
+
+    time = models.DateTimeField()
+    who = models.CharField(max_length=255)
+    origin = models.CharField(max_length=64, help_text='The peer\'s address, or "command line".')
+    action = models.CharField(
+        max_length=16, choices=[("scheduled", "scheduled"), ("aborted", "aborted"), ("cleared", "cleared")]
+    )
+    job_id = models.BigIntegerField(null=True, blank=True)
+    lock_name = models.CharField(max_length=32, null=True, blank=True)
+    detail = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.who} {self.action} {self.job_id or self.lock_name}"
+
+
+class IdempotencyKey(models.Model):
+    """The first answer to a POST that carried an ``Idempotency-Key``; answers its repetitions for 24 hours."""
+
+    user = models.CharField(max_length=255)
+    key = models.CharField(max_length=255)
+    body_hash = models.CharField(max_length=64)
+    created = models.DateTimeField()
+    response = models.TextField(help_text="JSON: status, headers and body of the first answer")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotency_once_per_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.key}"

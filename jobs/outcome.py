@@ -1,0 +1,108 @@
+"""What a body hands back: its result as it will be stored, and what follows from it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from jobs.errors import ResultNotStorable
+
+
+class Schedulable(Protocol):
+    """What dispatch needs of a job's task; ``jobs.task.JobTask`` is one."""
+
+    name: str
+    lock: str | None
+    queue: str | None
+    job_priority: int
+    rerun_if_lost: bool
+    lock_wait: int | None
+
+    def bound(self, kwargs: Mapping[str, Any]) -> dict[str, Any]: ...
+    def shown_name(self, kwargs: Mapping[str, Any]) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextJob:
+    """A job to schedule in the transaction of this one's finish; ``next_job_id`` will point at it."""
+
+    task: Schedulable
+    kwargs: Mapping[str, Any]
+    scheduled_by: str | None = None
+    comment: str | None = None
+    ticket_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """A body's return value with more to say than its result.
+
+    ``result`` is anything JSON holds; ``change_score`` an integer from 0 to 100.
+    """
+
+    result: Any
+    change_score: int | None = None
+    next_job: NextJob | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A finished body, ready to be stored: JSON texts."""
+
+    result: str | None
+    change_score: int | None = None
+    next_job: NextJob | None = None
+    finished_devices: str | None = field(default=None)
+
+
+def outcome_of(returned: Any, *, finished_devices: str | None) -> Outcome:
+    """Turn a body's return value into what is stored.
+
+    Raises:
+        ResultNotStorable: it holds bytes, NaN, a NUL, or anything else that JSON text in PostgreSQL cannot.
+    """
+    full = returned if isinstance(returned, JobResult) else JobResult(returned)
+    score = full.change_score
+    if score is not None and (isinstance(score, bool) or not isinstance(score, int) or not 0 <= score <= 100):
+        raise ResultNotStorable(f"the change_score {score!r} is not an integer from 0 to 100")
+    return Outcome(
+        result=None if full.result is None else _as_text(full.result),
+        change_score=score,
+        next_job=full.next_job,
+        finished_devices=finished_devices,
+    )
+
+
+def _as_text(result: Any) -> str:
+    if isinstance(result, bool | int | float):  # the API never shows a bare number or boolean
+        result = {"message": _json(result)}
+    return storable_json(result, what="result")
+
+
+def storable_json(value: Any, *, what: str) -> str:
+    """JSON text that every database here can hold, or ResultNotStorable that says why not."""
+    text = _json(value, what)
+    if "\\u0000" in text and "\x00" in _all_text(value):
+        raise ResultNotStorable(f"the {what} holds a NUL character, which cannot be stored")
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise ResultNotStorable(f"the {what} holds text that is not Unicode: {exc.reason}") from exc
+    return text
+
+
+def _json(value: Any, what: str = "result") -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise ResultNotStorable(f"the {what} cannot be stored as JSON: {exc}") from exc
+
+
+def _all_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return "".join(_all_text(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple):
+        return "".join(_all_text(part) for part in value)
+    return ""

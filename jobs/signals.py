@@ -1,0 +1,120 @@
+"""Celery's signals, mapped onto a job's life. They adapt and do not decide: Celery swallows what a receiver raises.
+
+Only what is seen in the process that runs the body counts; the worker's main process reports by ``jobs.worker``.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from celery import signals
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+
+from jobs import lifecycle
+from jobs.errors import Failure
+from jobs.runs import Refused, Run
+from jobs.task import Execution, JobTask
+from jobs.worker import slots
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_CLAIM_SECONDS = 30.0  # then the row waits for its message to be sent again
+_RETRY_SECONDS = 0.5
+
+
+@signals.task_prerun.connect(dispatch_uid="jobs.claim")
+def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
+    """A message arrived: claim its job. No claim, no body."""
+    if not isinstance(task, JobTask):
+        return
+    request = task.request
+    request.job = None
+    job_id = args[0] if args and isinstance(args[0], int) else None
+    if job_id is None:
+        log.error("message without a job id refused", extra={"action": "refuse", "task": task.name})
+        return
+    token = UUID(request.run_token) if getattr(request, "run_token", None) else uuid4()
+    granted = _until_stored(
+        lambda: lifecycle.claim(
+            job_id,
+            task_name=task.name,
+            run_token=token,
+            worker_id=getattr(request, "worker_id", None),
+            worker=getattr(request, "worker", None) or request.hostname or "",
+        ),
+        what=f"claim of job {job_id}",
+        seconds=_CLAIM_SECONDS,
+    )
+    if isinstance(granted, Run):
+        request.retries = granted.retries
+        request.job = Execution(granted)
+    elif isinstance(granted, Refused):
+        fields = {"job_id": job_id, "action": "refuse", "reason": granted.reason}
+        log.info("job %s: not claimed: %s", job_id, granted.reason, extra=fields)
+
+
+@signals.task_success.connect(dispatch_uid="jobs.finish")
+def finish(sender: Any, **_: Any) -> None:
+    execution = _execution(sender)
+    if execution is None or execution.outcome is None:
+        return
+    outcome = execution.outcome
+    slots.storing(sender.request)
+    try:
+        _until_stored(lambda: lifecycle.finish(execution.run, outcome), what=f"finish of job {execution.run.job_id}")
+    except Exception as exc:  # whatever the database says to this result, the job must end and its lock be free
+        log.exception("job %s: its result was not stored", execution.run.job_id, extra={"job_id": execution.run.job_id})
+        _store_failure(execution, Failure.of(exc))
+
+
+@signals.task_failure.connect(dispatch_uid="jobs.fail")
+def fail(sender: Any, exception: BaseException, einfo: Any = None, **_: Any) -> None:
+    execution = _execution(sender)
+    if execution is None:
+        return
+    slots.storing(sender.request)
+    _store_failure(execution, Failure.of(exception, traceback=str(getattr(einfo, "traceback", "") or "")))
+
+
+@signals.task_retry.connect(dispatch_uid="jobs.retry")
+def retry(sender: Any, reason: Any = None, **_: Any) -> None:
+    execution = _execution(sender)
+    if execution is None:
+        return
+    slots.storing(sender.request)
+    due = 0 if reason is None or reason.when is None else reason.when
+    _until_stored(
+        lambda: lifecycle.retry(execution.run, due=due, reason=str(reason)),
+        what=f"retry of job {execution.run.job_id}",
+    )
+
+
+def _execution(task: Any) -> Execution | None:
+    """The run of this process; None for other tasks, unclaimed ones, and in the worker's main process."""
+    return getattr(task.request, "job", None) if isinstance(task, JobTask) else None
+
+
+def _store_failure(execution: Execution, failure: Failure) -> None:
+    devices = execution.ctx.progress.as_json()
+    _until_stored(
+        lambda: lifecycle.fail(execution.run, failure, finished_devices=devices),
+        what=f"failure of job {execution.run.job_id}",
+    )
+
+
+def _until_stored(store: Callable[[], T], *, what: str, seconds: float | None = None) -> T | None:
+    """Repeat until the database has taken it; a body's end must not be lost to an outage. None when time ran out."""
+    started = time.monotonic()
+    while True:
+        try:
+            return store()
+        except (OperationalError, InterfaceError) as exc:
+            connections[DEFAULT_DB_ALIAS].close()
+            waited = time.monotonic() - started
+            log.warning("%s waits for the database since %.0f s: %s", what, waited, exc, extra={"action": "wait"})
+            if seconds is not None and waited > seconds:
+                return None
+            time.sleep(_RETRY_SECONDS)

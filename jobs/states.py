@@ -1,0 +1,45 @@
+"""The vocabulary of a job's life, as data. This module imports nothing of the project.
+
+``TRANSITIONS`` is the whole state machine: a verb, the states it may start from, and the state it leads to.
+``jobs.lifecycle`` has one function per verb; nothing else writes a status.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Status(StrEnum):
+    """The four states of the jobs API."""
+
+    SCHEDULED = "SCHEDULED"
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    EXCEPTION = "EXCEPTION"
+
+
+class Verb(StrEnum):
+    """What can happen to a job."""
+
+    CLAIM = "claim"  # a worker takes it, with a run token
+    PARK = "park"  # its lock is taken: it waits in line and holds no worker slot
+    FINISH = "finish"  # its body returned
+    FAIL = "fail"  # its body ended otherwise, or its worker is gone
+    RETRY = "retry"  # its body asked for another attempt, later
+    RERUN = "rerun"  # its worker is gone and it was declared rerun_if_lost
+    CANCEL = "cancel"  # ended before it started: aborted, waited too long, or impossible to start
+    REQUEST_ABORT = "request_abort"  # told to stop at its next safe point
+
+
+SCHEDULED, RUNNING, FINISHED, EXCEPTION = Status
+TERMINAL: Final = frozenset({FINISHED, EXCEPTION})
+
+TRANSITIONS: Final[dict[Verb, tuple[Status, Status]]] = {
+    Verb.CLAIM: (SCHEDULED, RUNNING),
+    Verb.PARK: (SCHEDULED, SCHEDULED),
+    Verb.FINISH: (RUNNING, FINISHED),
+    Verb.FAIL: (RUNNING, EXCEPTION),
+    Verb.RETRY: (RUNNING, SCHEDULED),
+    Verb.RERUN: (RUNNING, SCHEDULED),
+    Verb.CANCEL: (SCHEDULED, EXCEPTION),
+    Verb.REQUEST_ABORT: (RUNNING, RUNNING),
+}

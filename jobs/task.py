@@ -1,0 +1,247 @@
+"""What people who write jobs import: ``@job``, the context of a run, and what a body may return.
+
+    from jobs.task import JobContext, JobResult, job
+
+    @job(lock="devices")
+    def sync_devices(ctx: JobContext, *, hostnames: list[str], dry_run: bool = True) -> JobResult: ...
+
+    sync_devices.schedule(hostnames=["eosdist"])
+"""
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, overload
+
+from celery import Task, shared_task
+from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded
+
+from jobs import dispatch
+from jobs.clock import database_now
+from jobs.context import JobContext
+from jobs.errors import BodyExited, JobArgumentError
+from jobs.models import Job
+from jobs.outcome import JobResult, NextJob, Outcome, outcome_of
+from jobs.runs import Run
+
+__all__ = ["JobContext", "JobResult", "JobTask", "NextJob", "job"]
+
+_ONLY_FOR_MESSAGES = {"task_id", "producer", "connection", "router", "shadow", "serializer", "compression", "retry"}
+
+
+class JobTask(Task):
+    """Base class of every job's Celery task. Its body runs only in a run that was claimed in the database."""
+
+    abstract = True
+    Request = "jobs.worker.request:JobRequest"
+    ignore_result = True  # a job's row is its result
+    acks_late = False  # the row, not the broker, remembers the job
+    typing = False  # a message carries a job's id, not the body's arguments
+
+    lock: str | None = None
+    queue: str | None = None
+    job_priority: int = 0
+    job_time_limit: float | None = None  # seconds; enforced by jobs.worker, which knows when a body has ended
+    job_soft_time_limit: float | None = None
+    rerun_if_lost: bool = False
+    lock_wait: int | None = None
+    job_name: str | None = None
+
+    # --- scheduling ---------------------------------------------------------------------------------------------------
+
+    def schedule(self, **kwargs: Any) -> Job:
+        """Schedule one job now with these arguments; ``dispatch.schedule`` takes more (a time, a comment, …)."""
+        return dispatch.schedule(self, kwargs)
+
+    def schedule_many(self, many: Iterable[Mapping[str, Any]], **options: Any) -> list[Job]:
+        return dispatch.schedule_many(self, many, **options)
+
+    def delay(self, *args: Any, **kwargs: Any) -> Job:
+        return self.apply_async(args, kwargs)
+
+    def apply_async(
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        countdown: float | None = None,
+        eta: datetime | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        **options: Any,
+    ) -> Job:
+        """Celery's way to start a task makes a job row too. Returns the row, not an AsyncResult.
+
+        Raises:
+            JobArgumentError: also for an option of Celery's that a job cannot honour (link, chain, expires, …).
+        """
+        refused = sorted(name for name, value in options.items() if value and name not in _ONLY_FOR_MESSAGES)
+        if refused:
+            raise JobArgumentError(f"{self.name} is a job: Celery's option {', '.join(refused)} does not apply to it")
+        at = eta
+        if countdown is not None:
+            at = database_now() + timedelta(seconds=countdown)
+        return dispatch.schedule(self, self.named(args or (), kwargs or {}), at=at, queue=queue, priority=priority)
+
+    def named(self, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Positional arguments by their names."""
+        positional = tuple(args)
+        if not positional:
+            return dict(kwargs)
+        return dict(self._bind(positional, kwargs).arguments)
+
+    def bound(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """All arguments of the body, with its defaults.
+
+        Raises:
+            JobArgumentError: they do not fit the function.
+        """
+        found = self._bind((), kwargs)
+        found.apply_defaults()
+        arguments: dict[str, Any] = dict(found.arguments)
+        for parameter in found.signature.parameters.values():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                arguments.update(arguments.pop(parameter.name))
+        return arguments
+
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        signature = inspect.signature(self.run)
+        _ctx, *parameters = signature.parameters.values()
+        # A body's arguments travel by name, so that start_arguments can show them.
+        by_name = [p for p in parameters if p.kind is not inspect.Parameter.VAR_POSITIONAL]
+        try:
+            return signature.replace(parameters=by_name).bind(*args, **kwargs)
+        except TypeError as exc:
+            raise JobArgumentError(f"{self.name}: {exc}") from exc
+
+    def shown_name(self, kwargs: Mapping[str, Any]) -> str:
+        name = self.job_name or self.name.rpartition(".")[2]
+        return f"{name} (dry_run)" if kwargs.get("dry_run") is True else name
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Run the body of the claimed run; without a claim (duplicate message, aborted, lock taken) do nothing."""
+        execution: Execution | None = getattr(self.request, "job", None)
+        if execution is None:
+            raise Ignore
+        execution.run_body(self)
+
+    def retry(self, *args: Any, throw: bool = True, **options: Any) -> Retry:
+        """Ask for another attempt, by Celery's rules; it stays the same job."""
+        asked: Retry = super().retry(*args, throw=False, **options)
+        self.request.job.ctx.retry_asked = asked
+        if throw:
+            raise asked
+        return asked
+
+    def signature_from_request(self, *args: Any, **kwargs: Any) -> Any:
+        """Celery's ``retry`` sends this; a job's retry is its row, which Beat sends when it is due."""
+        return _NoMessage()
+
+
+class _NoMessage:
+    args = kwargs = None
+
+    def apply_async(self) -> None:
+        return None
+
+
+class Execution:
+    """One run in the process that runs its body: from the claim to a stored end."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.ctx = JobContext(run)
+        self.outcome: Outcome | None = None
+        self.in_body = False  # only then may a soft time limit raise
+
+    def run_body(self, task: JobTask) -> None:
+        """Run the body to its end, with all its threads.
+
+        Raises:
+            Exception: the body's own, JobStopped, ResultNotStorable, BodyExited. Never what would end the process.
+        """
+        self.ctx.task = task
+        try:
+            returned = self._in_body(task)
+        finally:
+            self.in_body = False
+            self.ctx.wait_for_threads()
+            self.ctx.close()
+        if self.ctx.retry_asked is not None:
+            raise self.ctx.retry_asked
+        self.outcome = outcome_of(returned, finished_devices=self.ctx.progress.as_json())
+
+    def _in_body(self, task: JobTask) -> Any:
+        arguments = json.loads(self.run.start_arguments)
+        try:
+            self.in_body = True
+            return task.run(self.ctx, **arguments)
+        except SoftTimeLimitExceeded as exc:
+            raise self.ctx.time_limit_reached(task.job_soft_time_limit) from exc
+        except (SystemExit, KeyboardInterrupt, MemoryError) as exc:
+            # Celery's worker would end on these, or lose the job.
+            raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc
+
+
+@overload
+def job(function: Callable[..., Any], /) -> JobTask: ...
+@overload
+def job(
+    *,
+    lock: str | None = None,
+    queue: str | None = None,
+    priority: int = 0,
+    time_limit: float | None = None,
+    soft_time_limit: float | None = None,
+    rerun_if_lost: bool = False,
+    lock_wait: int | None = None,
+    function_name: str | None = None,
+    **celery_options: Any,
+) -> Callable[[Callable[..., Any]], JobTask]: ...
+def job(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    lock: str | None = None,
+    queue: str | None = None,
+    priority: int = 0,
+    time_limit: float | None = None,
+    soft_time_limit: float | None = None,
+    rerun_if_lost: bool = False,
+    lock_wait: int | None = None,
+    function_name: str | None = None,
+    **celery_options: Any,
+) -> JobTask | Callable[[Callable[..., Any]], JobTask]:
+    """Make a function a job. Its first parameter is the JobContext, the others are given by name.
+
+    Args:
+        lock: name of the lock it must hold, at most 32 characters; it waits in line while another job holds it.
+        queue: which workers run it (``-Q``); the default queue unless given.
+        priority: 0 to 9, 9 first within its queue.
+        time_limit, soft_time_limit: seconds; soft raises in the body, hard kills its process.
+        rerun_if_lost: run again when its worker was lost; only for bodies that may run twice.
+        lock_wait: seconds it waits for its lock at most; ``CNAASJOBS_LOCK_WAIT_SECONDS`` unless given.
+        function_name: the name that the API shows; the function's own unless given.
+        celery_options: Celery's own, such as ``autoretry_for``, ``retry_backoff``, ``max_retries``, ``name``.
+    """
+    if lock is not None and not 0 < len(lock) <= 32:
+        raise ValueError(f"lock name {lock!r} must have 1 to 32 characters")
+    if not 0 <= priority <= 9:
+        raise ValueError(f"priority {priority} must be from 0 to 9")
+    options = {
+        "base": JobTask,
+        "lock": lock,
+        "queue": queue,
+        "job_priority": priority,
+        "job_time_limit": time_limit,
+        "job_soft_time_limit": soft_time_limit,
+        "rerun_if_lost": rerun_if_lost,
+        "lock_wait": lock_wait,
+        "job_name": function_name,
+        **celery_options,
+    }
+    decorate: Callable[[Callable[..., Any]], JobTask] = shared_task(**options)
+    return decorate if function is None else decorate(function)

@@ -1,0 +1,53 @@
+"""What locks needs to know and say of a holder. The app that takes locks registers one provider; locks imports no app."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class HolderState:
+    """A holder as the API and the admin show it."""
+
+    status: str
+    running: bool
+    abort: bool  # it was asked to stop
+
+
+class HolderProvider(Protocol):
+    """Implemented by the app whose objects hold locks."""
+
+    def describe(self, holder_ids: Collection[int]) -> Mapping[int, HolderState]:
+        """States of the holders that exist; one query."""
+
+    def wake(self, lock_name: str) -> None:
+        """The lock became free: start the first in line. Called after commit."""
+
+    def audit(self, *, action: str, who: str, origin: str, lock_name: str, holder_id: int | None) -> None:
+        """Record what a person did to a lock."""
+
+
+class NoHolders:
+    """The provider when no app registered one: locks then stand alone."""
+
+    def describe(self, holder_ids: Collection[int]) -> Mapping[int, HolderState]:
+        return {}
+
+    def wake(self, lock_name: str) -> None:
+        return None
+
+    def audit(self, *, action: str, who: str, origin: str, lock_name: str, holder_id: int | None) -> None:
+        return None
+
+
+_provider: HolderProvider = NoHolders()
+
+
+def register(provider: HolderProvider) -> None:
+    """Make ``provider`` the one that locks asks."""
+    global _provider
+    _provider = provider
+
+
+def provider() -> HolderProvider:
+    return _provider

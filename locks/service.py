@@ -1,0 +1,83 @@
+"""Acquire, release and clear named locks. Each is one guarded statement; zero rows is an answer.
+
+``acquire`` and ``release`` belong in the caller's transaction, so that a lock changes hands together with its holder's
+state. In every transaction the lock's row is written before the holder's, so that two of them cannot deadlock.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.expressions import Combinable
+
+from locks import holders
+from locks.models import Lock
+
+log = logging.getLogger(__name__)
+
+
+class LockNotFound(LookupError):
+    """No such lock is held."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("No such lock found in database")
+        self.name = name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClearedLock:
+    """The lock as it was when it was cleared."""
+
+    name: str
+    holder_id: int
+
+
+def held() -> QuerySet[Lock]:
+    """The locks that are held now, by name."""
+    return Lock.objects.filter(holder_id__isnull=False).order_by("name")
+
+
+def locked_row(name: str) -> Lock:
+    """The lock's row, its row lock held until the transaction ends: nobody acquires or releases it meanwhile."""
+    row = Lock.objects.select_for_update().filter(name=name).first()
+    if row is None:
+        Lock.objects.bulk_create([Lock(name=name)], ignore_conflicts=True)
+        row = Lock.objects.select_for_update().get(name=name)
+    return row
+
+
+def acquire(row: Lock, *, holder_id: int, now: datetime | Combinable) -> int | None:
+    """Take a free lock whose row the caller has locked. Returns the fencing token, or None if it is held."""
+    taken = Lock.objects.filter(pk=row.pk, holder_id__isnull=True).update(
+        holder_id=holder_id, start_time=now, fence=F("fence") + 1
+    )
+    return row.fence + 1 if taken else None
+
+
+def release(name: str, *, holder_id: int, fence: int) -> bool:
+    """Free the lock if this holder still has it by this token; False if it was cleared or taken over meanwhile."""
+    freed = Lock.objects.filter(name=name, holder_id=holder_id, fence=fence).update(holder_id=None, start_time=None)
+    return freed == 1
+
+
+def clear(name: str, *, who: str, origin: str) -> ClearedLock:
+    """Free the lock whoever holds it. The old holder finds its token gone at its next safe point.
+
+    Raises:
+        LockNotFound: nobody holds a lock of that name.
+    """
+    with transaction.atomic():
+        row = Lock.objects.select_for_update().filter(name=name, holder_id__isnull=False).first()
+        if row is None or row.holder_id is None:
+            raise LockNotFound(name)
+        release(name, holder_id=row.holder_id, fence=row.fence)
+        holders.provider().audit(
+            action="cleared", who=who, origin=origin, lock_name=name, holder_id=row.holder_id
+        )
+        transaction.on_commit(lambda: holders.provider().wake(name))
+    log.warning(
+        "lock cleared", extra={"action": "clear", "lock": name, "job_id": row.holder_id, "who": who, "origin": origin}
+    )
+    return ClearedLock(name=name, holder_id=row.holder_id)
