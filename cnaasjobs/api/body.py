@@ -1,0 +1,79 @@
+"""Reading a request's JSON body: strict UTF-8, no NaN, bounded depth, no NUL that PostgreSQL could not store."""
+
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+import orjson
+from django.core.exceptions import RequestDataTooBig
+from django.http import UnreadablePostError
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+
+from cnaasjobs.api.errors import BadRequest, TooLarge, UnsupportedMediaType
+
+UTF8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
+
+
+class StrictJSONParser(BaseParser):
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        charset = _charset(media_type or "")
+        if charset not in UTF8:
+            raise UnsupportedMediaType(f"Request body must be UTF-8, not {charset[:40]}")
+        raw = stream.read()
+        try:
+            parsed = orjson.loads(raw)
+        except orjson.JSONDecodeError as exc:
+            raise BadRequest(f"Request body is not valid JSON: {exc}") from exc
+        if b"u0000" in raw:
+            _refuse_nul(parsed)
+        return parsed
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """The request's body as a dict. No body at all counts as an empty object.
+
+    Raises:
+        BadRequest, UnsupportedMediaType, TooLarge: it is anything else.
+    """
+    try:
+        data = request.data
+    except RequestDataTooBig as exc:
+        raise TooLarge("Request body is too large") from exc
+    except UnreadablePostError as exc:  # the client went away, or sent less than its Content-Length
+        raise BadRequest("Request body could not be read") from exc
+    if not isinstance(data, dict):
+        raise BadRequest("Request body must be a JSON object")
+    return data
+
+
+def _charset(content_type: str) -> str:
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"').lower()
+    return ""
+
+
+def _refuse_nul(parsed: Any) -> None:
+    for name, text in _strings(parsed, "request body"):
+        if "\x00" in text:
+            raise BadRequest(f"{name.replace(chr(0), '')[:100]} holds a NUL character")
+
+
+def _strings(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Every string in it with the nearest key above; walks without recursion, the parser bounds the depth."""
+    todo = [(value, name)]
+    while todo:
+        part, where = todo.pop()
+        if isinstance(part, str):
+            yield where, part
+        elif isinstance(part, dict):
+            for key, inner in part.items():
+                yield "a key", key
+                todo.append((inner, key))
+        elif isinstance(part, list):
+            todo.extend((inner, where) for inner in part)

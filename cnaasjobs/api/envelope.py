@@ -1,0 +1,67 @@
+"""The one shape of every answer: ``{"status": "success", "data": …}`` or ``{"status": "error", "message": "…"}``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from django.http import HttpResponse
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+JSON = "application/json"
+
+
+def stored_json(text: str | None) -> orjson.Fragment | None:
+    """JSON text as it is stored, to be spliced into an answer without being parsed; None stays null."""
+    return None if text is None else orjson.Fragment(text)
+
+
+def success_body(data: Any, **beside: Any) -> dict[str, Any]:
+    """The success envelope; ``beside`` are keys that stand at the top level, such as ``job_id``."""
+    return {"status": "success", "data": data, **beside}
+
+
+def error_body(message: str) -> dict[str, str]:
+    return {"status": "error", "message": message}
+
+
+def success(data: Any, *, headers: Mapping[str, str] | None = None, **beside: Any) -> Response:
+    return Response(success_body(data, **beside), headers=dict(headers or {}))
+
+
+def error_response(message: str, *, status: int) -> HttpResponse:
+    """An error as a finished response, for places where no DRF view has the request."""
+    return HttpResponse(orjson.dumps(_encodable(error_body(message))), status=status, content_type=JSON)
+
+
+def _encodable(body: dict[str, str]) -> dict[str, str]:
+    return {key: text.encode("utf-8", "replace").decode() for key, text in body.items()}
+
+
+class EnvelopeRenderer(BaseRenderer):
+    """Writes JSON with orjson, which splices stored JSON text as it is."""
+
+    media_type = JSON
+    format = "json"
+    charset = None
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        return b"" if data is None else orjson.dumps(data)
+
+
+class AlwaysJSON(DefaultContentNegotiation):
+    """Answers are JSON whatever the client accepts: a browser's ``Accept: text/html`` is no error."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], JSON
+
+    def select_parser(self, request: Request, parsers: Any) -> BaseParser | None:
+        named = (request.content_type or "").partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == named), None)

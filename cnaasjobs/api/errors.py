@@ -1,0 +1,141 @@
+"""Every error becomes the same envelope here: ours, DRF's, Django's, the database's.
+
+Views raise the classes below. ``exception_handler`` is DRF's; ``bad_request`` … ``server_error`` are the project's
+``handler400`` … ``handler500``, for what fails before or outside a view.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import (
+    DisallowedHost,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+)
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.views import defaults
+from rest_framework import status
+from rest_framework.exceptions import APIException
+from rest_framework.response import Response
+
+from cnaasjobs.api.envelope import error_body, error_response
+
+log = logging.getLogger(__name__)
+
+DATABASE_AWAY = "The database is away, try again later"
+
+
+class ApiError(APIException):
+    """An error with a message for the person who reads it. Subclasses differ in their status only."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+
+    def __init__(self, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail=message)
+        self.headers = dict(headers or {})
+
+
+class BadRequest(ApiError):
+    pass
+
+
+class Forbidden(ApiError):
+    status_code = status.HTTP_403_FORBIDDEN
+
+
+class NotFound(ApiError):
+    status_code = status.HTTP_404_NOT_FOUND
+
+
+class Conflict(ApiError):
+    status_code = status.HTTP_409_CONFLICT
+
+
+class TooLarge(ApiError):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+
+
+class UnsupportedMediaType(ApiError):
+    status_code = status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
+
+
+class Unavailable(ApiError):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+
+
+def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's hook. None lets what is our own fault go on to ``server_error``, with its traceback in the log."""
+    if isinstance(exc, OperationalError | InterfaceError):
+        log.warning("database away: %s", exc, extra={"action": "database_away"})
+        exc = Unavailable(DATABASE_AWAY, headers={"Retry-After": "2"})
+    if isinstance(exc, APIException):
+        return _answer(exc)
+    if isinstance(exc, Http404):
+        return Response(error_body(str(exc) or "Not found"), status=status.HTTP_404_NOT_FOUND)
+    if isinstance(exc, PermissionDenied):
+        return Response(error_body(str(exc) or "Permission denied"), status=status.HTTP_403_FORBIDDEN)
+    if isinstance(exc, SuspiciousOperation | UnreadablePostError):
+        code, message = _described(exc)
+        return Response(error_body(message), status=code)
+    return None
+
+
+def _answer(exc: APIException) -> Response:
+    headers: dict[str, str] = dict(getattr(exc, "headers", {}))
+    if challenge := getattr(exc, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    return Response(error_body(_text(exc.detail)), status=exc.status_code, headers=headers)
+
+
+def _text(detail: Any) -> str:
+    """DRF's details may be nested; the envelope has one message."""
+    if isinstance(detail, Mapping):
+        return "; ".join(f"{key}: {_text(part)}" for key, part in detail.items())
+    if isinstance(detail, list | tuple):
+        return "; ".join(_text(part) for part in detail)
+    return str(detail)
+
+
+def _described(exc: BaseException) -> tuple[int, str]:
+    if isinstance(exc, DisallowedHost):
+        return status.HTTP_400_BAD_REQUEST, "The Host header names no host that is served here"
+    if isinstance(exc, RequestDataTooBig):
+        return status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "Request body is too large"
+    if isinstance(exc, TooManyFieldsSent):
+        return status.HTTP_400_BAD_REQUEST, "Too many parameters"
+    if isinstance(exc, UnreadablePostError):
+        return status.HTTP_400_BAD_REQUEST, "Request body could not be read"
+    return status.HTTP_400_BAD_REQUEST, "Bad request"
+
+
+def is_api(request: HttpRequest) -> bool:
+    return request.path_info == "/api" or request.path_info.startswith("/api/")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if is_api(request):
+        code, message = _described(exception)
+        return error_response(message, status=code)
+    return defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if is_api(request):
+        return error_response("Permission denied", status=status.HTTP_403_FORBIDDEN)
+    return defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if is_api(request):
+        return error_response(f"No such URL: {request.path[:200]}", status=status.HTTP_404_NOT_FOUND)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if is_api(request):
+        return error_response("Internal server error", status=status.HTTP_500_INTERNAL_SERVER_ERROR)
+    return defaults.server_error(request)
