@@ -19,8 +19,10 @@ class DatabaseNow(Func):
     function = "CLOCK_TIMESTAMP"
     output_field = DateTimeField()
 
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> tuple[str, list[Any]]:
-        return "%s", [connection.ops.adapt_datetimefield_value(timezone.now())]
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
+    ) -> tuple[str, tuple[str | int, ...]]:
+        return "%s", (str(connection.ops.adapt_datetimefield_value(timezone.now())),)
 
 
 def database_now() -> datetime:

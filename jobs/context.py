@@ -102,9 +102,10 @@ class JobContext:
         Raises:
             celery.exceptions.Retry: let it pass. ``exc``, or MaxRetriesExceededError, when there were enough.
         """
-        assert self.task is not None
+        if self.task is None:
+            raise RuntimeError("ctx.retry belongs in a running body")
         self.task.retry(exc=exc, countdown=countdown, eta=eta, max_retries=max_retries)
-        raise AssertionError("Celery's retry returned")
+        raise RuntimeError("Celery's retry returned")
 
     @contextlib.contextmanager
     def database(self) -> Iterator[None]:

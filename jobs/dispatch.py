@@ -135,7 +135,7 @@ def _stored(bound: Mapping[str, Any], task_name: str) -> str:
 def _text(value: str | None, field: str) -> str | None:
     if value is None:
         return None
-    limit = Job._meta.get_field(field).max_length
+    limit = getattr(Job._meta.get_field(field), "max_length", None)
     if limit is not None and len(value) > limit:
         raise JobArgumentError(f"{field} is longer than {limit} characters")
     if "\x00" in value:
@@ -152,9 +152,9 @@ def announce() -> None:
 
 def due() -> QuerySet[Job]:
     """Jobs that wait for Beat to send their message, the earliest first, due or not."""
-    return Job.objects.filter(
-        status=Status.SCHEDULED.value, dispatched_at__isnull=True, parked=False
-    ).order_by("scheduled_time", "id")
+    return Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=True, parked=False).order_by(
+        "scheduled_time", "id"
+    )
 
 
 def seconds_to_next_due() -> float | None:
@@ -183,8 +183,7 @@ def redispatch(job_ids: Sequence[int]) -> int:
         )
         skip_locked = connection.features.has_select_for_update_skip_locked
         rows = [
-            _message(row)
-            for row in waiting.order_by("dispatched_at", "id").select_for_update(skip_locked=skip_locked)
+            _message(row) for row in waiting.order_by("dispatched_at", "id").select_for_update(skip_locked=skip_locked)
         ]
         Job.objects.filter(pk__in=[row.job_id for row in rows]).update(dispatched_at=DatabaseNow())
     _send(rows)
@@ -214,7 +213,7 @@ def ahead_of(job: Job) -> Q:
 
 
 def wake(lock_name: str) -> bool:
-    """Send the first in line for a free lock on its way, if it was parked. The claim decides, so a race does no harm."""
+    """Send the first in line for a free lock on its way, if it was parked. The claim decides: a race does no harm."""
     first = line(lock_name).first()
     if first is None or not first.parked:
         return False

@@ -23,7 +23,7 @@ class Failure:
         try:
             message = str(exc)
             args = tuple(str(arg) for arg in exc.args)
-        except Exception as broken:  # the author's __str__ can raise anything; the job must end all the same
+        except Exception as broken:  # noqa: BLE001 - the author's __str__ can raise anything; the job must end all the same
             message, args = f"{type(exc).__name__} that cannot be shown ({type(broken).__name__})", ()
         return cls(type=type(exc).__name__[:64], message=message or type(exc).__name__, args=args, traceback=traceback)
 

@@ -6,7 +6,7 @@ transaction that ends it; follow-ups (waking the next in line, publishing) come 
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -26,6 +26,12 @@ log = logging.getLogger(__name__)
 RERUN_AFTER = frozenset({"WorkerLost", "WorkerShutdown"})
 
 
+class _Claimant(NamedTuple):
+    run_token: UUID
+    worker_id: int | None
+    worker: str
+
+
 class _Undo(Exception):
     """Rolls back a transaction whose guarded statement found that somebody else was first."""
 
@@ -37,25 +43,24 @@ def claim(
 
     A repeated call with the same token (its first answer was lost with the connection) is granted again.
     """
-    who = {"run_token": run_token, "worker_id": worker_id, "worker": worker}
-    run = _start(job_id, task_name=task_name, lock_name=None, fence=None, **who)
-    if run is None:
+    by = _Claimant(run_token, worker_id, worker)
+    answer: Run | Refused | None = _start(job_id, task_name, by)
+    if answer is None:
         try:
             with transaction.atomic():
-                run = _claim_with_lock(job_id, task_name=task_name, **who)
+                answer = _claim_with_lock(job_id, task_name, by)
         except _Undo:
-            run = None
-    if isinstance(run, Run):
-        _log(Verb.CLAIM, job_id, worker=worker, attempt=run.attempt)
-        return run
-    return run or Refused(job_id=job_id, reason="somebody else was first")
+            return Refused(job_id=job_id, reason="somebody else was first")
+    if isinstance(answer, Run):
+        _log(Verb.CLAIM, job_id, worker=worker, attempt=answer.attempt)
+    return answer
 
 
-def _claim_with_lock(job_id: int, *, task_name: str, run_token: UUID, **who: Any) -> Run | Refused:
+def _claim_with_lock(job_id: int, task_name: str, by: _Claimant) -> Run | Refused:
     job = Job.objects.filter(pk=job_id).first()
     if job is None:
         return Refused(job_id=job_id, reason="no such job")
-    if job.run_token == run_token:
+    if job.run_token == by.run_token:
         return _as_run(job)
     if job.status != TRANSITIONS[Verb.CLAIM][0]:
         return Refused(job_id=job_id, reason=f"it is {job.status}")
@@ -66,9 +71,7 @@ def _claim_with_lock(job_id: int, *, task_name: str, run_token: UUID, **who: Any
     row = locks.locked_row(job.lock_name)
     if row.holder_id is None and not dispatch.line(job.lock_name).filter(dispatch.ahead_of(job)).exists():
         fence = locks.acquire(row, holder_id=job_id, now=DatabaseNow())
-        run = _start(
-            job_id, task_name=task_name, lock_name=job.lock_name, fence=fence, run_token=run_token, **who
-        )
+        run = _start(job_id, task_name, by, lock_name=job.lock_name, fence=fence)
         if run is None:
             raise _Undo
         return run
@@ -90,19 +93,12 @@ def _park(job: Job, *, holder_id: int | None) -> Refused:
 
 
 def _start(
-    job_id: int,
-    *,
-    task_name: str,
-    lock_name: str | None,
-    fence: int | None,
-    run_token: UUID,
-    worker_id: int | None,
-    worker: str,
+    job_id: int, task_name: str, by: _Claimant, *, lock_name: str | None = None, fence: int | None = None
 ) -> Run | None:
     """The claim itself, one statement that also reads what the body needs."""
     now, now_params = clock.now_sql()
     source, target = TRANSITIONS[Verb.CLAIM]
-    token = Job._meta.get_field("run_token").get_db_prep_value(run_token, connection)
+    token = Job._meta.get_field("run_token").get_db_prep_value(by.run_token, connection)
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {Job._meta.db_table} SET status = %s, start_time = {now}, run_token = %s, fence = %s,"
@@ -111,7 +107,7 @@ def _start(
             f" WHERE id = %s AND status = %s AND task_name = %s AND scheduled_time <= {now}"
             " AND (lock_name IS NULL OR lock_name = %s)"
             " RETURNING attempt, retries, start_arguments, lock_name, scheduled_by, comment, ticket_ref",
-            [target.value, *now_params, token, fence, worker_id, worker]
+            [target.value, *now_params, token, fence, by.worker_id, by.worker]  # noqa: RUF005 - SET, then WHERE
             + [job_id, source.value, task_name, *now_params, lock_name],
         )
         row = cursor.fetchone()
@@ -120,8 +116,8 @@ def _start(
     attempt, retries, start_arguments, lock_name, scheduled_by, comment, ticket_ref = row
     return Run(
         job_id=job_id,
-        run_token=run_token,
-        worker=worker,
+        run_token=by.run_token,
+        worker=by.worker,
         attempt=attempt,
         retries=retries,
         start_arguments=start_arguments,

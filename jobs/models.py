@@ -13,7 +13,9 @@ def _status(*states: Status) -> Q:
 class Job(models.Model):
     """One job. The columns from ``status`` to ``start_arguments`` are what the API shows; the rest is how it is run."""
 
-    status = models.CharField(max_length=9, choices=[(s.value, s.value) for s in Status], default=Status.SCHEDULED.value)
+    status = models.CharField(
+        max_length=9, choices=[(s.value, s.value) for s in Status], default=Status.SCHEDULED.value
+    )
     scheduled_time = models.DateTimeField(help_text="When it is due, UTC. After a retry, the new due time.")
     start_time = models.DateTimeField(null=True, blank=True)
     finish_time = models.DateTimeField(null=True, blank=True)
@@ -22,7 +24,7 @@ class Job(models.Model):
     comment = models.CharField(max_length=255, null=True, blank=True)
     ticket_ref = models.CharField(max_length=32, null=True, blank=True)
     next_job_id = models.BigIntegerField(null=True, blank=True)
-    finished_devices = models.TextField(null=True, blank=True, help_text="JSON list of host names; null until it starts.")
+    finished_devices = models.TextField(null=True, blank=True, help_text="JSON list of hosts; null until it starts.")
     change_score = models.SmallIntegerField(null=True, blank=True)
     start_arguments = models.TextField(default="{}", help_text="JSON object: the keyword arguments of the body.")
 

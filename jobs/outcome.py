@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jobs.errors import ResultNotStorable
@@ -52,7 +52,7 @@ class Outcome:
     result: str | None
     change_score: int | None = None
     next_job: NextJob | None = None
-    finished_devices: str | None = field(default=None)
+    finished_devices: str | None = None
 
 
 def outcome_of(returned: Any, *, finished_devices: str | None) -> Outcome:
@@ -63,7 +63,7 @@ def outcome_of(returned: Any, *, finished_devices: str | None) -> Outcome:
     """
     full = returned if isinstance(returned, JobResult) else JobResult(returned)
     score = full.change_score
-    if score is not None and (isinstance(score, bool) or not isinstance(score, int) or not 0 <= score <= 100):
+    if score is not None and (type(score) is not int or not 0 <= score <= 100):
         raise ResultNotStorable(f"the change_score {score!r} is not an integer from 0 to 100")
     return Outcome(
         result=None if full.result is None else _as_text(full.result),

@@ -15,7 +15,7 @@ class Progress:
     """The finished devices of one run. The last write comes with the job's end, in its transaction."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        """``write`` stores the JSON list; it is called from a timer's thread and may fail while the database is away."""
+        """``write`` stores the JSON list; a timer's thread calls it, and it may fail while the database is away."""
         self._write = write
         self._devices: dict[str, None] = {}  # a set that keeps the order
         self._mutex = threading.Lock()

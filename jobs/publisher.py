@@ -17,7 +17,7 @@ from typing import Any
 from celery import current_app
 from celery.app.amqp import Producer
 from django.conf import settings
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def producer() -> Iterator[Producer]:
         raise BrokerUnavailable("it failed a moment ago")
     try:
         yield _connected()
-    except (OSError, KombuError, *_broker_errors()) as exc:
+    except _broker_errors() as exc:
         _broken_until = time.monotonic() + settings.CNAASJOBS_PUBLISH_PAUSE_SECONDS
         _drop()
         raise BrokerUnavailable(f"{type(exc).__name__}: {exc}") from exc
@@ -96,7 +96,8 @@ def producer() -> Iterator[Producer]:
 
 def _broker_errors() -> tuple[type[Exception], ...]:
     transport = current_app.connection_for_write().transport
-    return (*transport.connection_errors, *transport.channel_errors)
+    errors: tuple[type[Exception], ...] = (*transport.connection_errors, *transport.channel_errors)
+    return (OSError, KombuError, *errors)
 
 
 def _connected() -> Producer:
@@ -125,5 +126,5 @@ def _transport_options() -> dict[str, Any]:
 def _drop() -> None:
     """Forget this thread's connection without a farewell: a frozen broker would not answer it."""
     if _local.connection is not None:
-        _local.connection.collect()
+        _local.connection.collect()  # type: ignore[no-untyped-call]
     _local.connection = _local.producer = None

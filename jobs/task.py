@@ -1,11 +1,11 @@
 """What people who write jobs import: ``@job``, the context of a run, and what a body may return.
 
-    from jobs.task import JobContext, JobResult, job
+from jobs.task import JobContext, JobResult, job
 
-    @job(lock="devices")
-    def sync_devices(ctx: JobContext, *, hostnames: list[str], dry_run: bool = True) -> JobResult: ...
+@job(lock="devices")
+def sync_devices(ctx: JobContext, *, hostnames: list[str], dry_run: bool = True) -> JobResult: ...
 
-    sync_devices.schedule(hostnames=["eosdist"])
+sync_devices.schedule(hostnames=["eosdist"])
 """
 
 import inspect

@@ -1,4 +1,7 @@
-"""What locks needs to know and say of a holder. The app that takes locks registers one provider; locks imports no app."""
+"""What locks needs to know and say of a holder.
+
+The app that takes locks registers one provider; locks imports no app.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

@@ -73,9 +73,7 @@ def clear(name: str, *, who: str, origin: str) -> ClearedLock:
         if row is None or row.holder_id is None:
             raise LockNotFound(name)
         release(name, holder_id=row.holder_id, fence=row.fence)
-        holders.provider().audit(
-            action="cleared", who=who, origin=origin, lock_name=name, holder_id=row.holder_id
-        )
+        holders.provider().audit(action="cleared", who=who, origin=origin, lock_name=name, holder_id=row.holder_id)
         transaction.on_commit(lambda: holders.provider().wake(name))
     log.warning(
         "lock cleared", extra={"action": "clear", "lock": name, "job_id": row.holder_id, "who": who, "origin": origin}

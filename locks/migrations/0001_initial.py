@@ -4,25 +4,38 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Lock',
+            name="Lock",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=32, unique=True)),
-                ('holder_id', models.BigIntegerField(blank=True, null=True)),
-                ('start_time', models.DateTimeField(blank=True, help_text='When the present holder got it.', null=True)),
-                ('fence', models.BigIntegerField(default=0, help_text='Fencing token: grows by one with each acquisition.')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=32, unique=True)),
+                ("holder_id", models.BigIntegerField(blank=True, null=True)),
+                (
+                    "start_time",
+                    models.DateTimeField(blank=True, help_text="When the present holder got it.", null=True),
+                ),
+                (
+                    "fence",
+                    models.BigIntegerField(default=0, help_text="Fencing token: grows by one with each acquisition."),
+                ),
             ],
             options={
-                'permissions': [('clear_lock', 'Can clear a lock')],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('holder_id__isnull', True), ('start_time__isnull', True)), models.Q(('holder_id__isnull', False), ('start_time__isnull', False)), _connector='OR'), name='lock_start_time_iff_held')],
+                "permissions": [("clear_lock", "Can clear a lock")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("holder_id__isnull", True), ("start_time__isnull", True)),
+                            models.Q(("holder_id__isnull", False), ("start_time__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="lock_start_time_iff_held",
+                    )
+                ],
             },
         ),
     ]
