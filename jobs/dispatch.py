@@ -99,7 +99,7 @@ def _insert(
                 scheduled_by=_text(scheduled_by, "scheduled_by"),
                 comment=_text(comment, "comment"),
                 ticket_ref=_text(ticket_ref, "ticket_ref"),
-                queue=queue or task.queue or settings.CELERY_TASK_DEFAULT_QUEUE,
+                queue=queue or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
                 priority=task.job_priority if priority is None else priority,
                 lock_name=task.lock,
                 lock_wait_seconds=task.lock_wait if task.lock else None,
@@ -164,19 +164,18 @@ def seconds_to_next_due() -> float | None:
 
 
 def dispatch_due(limit: int = 500) -> int:
-    """Send the messages of at most ``limit`` due jobs. Returns how many rows it took."""
+    """Send the messages of at most ``limit`` due jobs. Returns how many the broker took."""
     with transaction.atomic():
         skip_locked = connection.features.has_select_for_update_skip_locked
         found = due().filter(scheduled_time__lte=DatabaseNow()).select_for_update(skip_locked=skip_locked)[:limit]
         rows = [_message(row) for row in found.only("id", "task_name", "queue", "priority")]
         if rows:
             Job.objects.filter(pk__in=[row.job_id for row in rows]).update(dispatched_at=DatabaseNow())
-    _send(rows)
-    return len(rows)
+    return _send(rows)
 
 
 def redispatch(job_ids: Sequence[int]) -> int:
-    """Send the messages of waiting jobs again: theirs were lost. A duplicate does no harm. Returns how many."""
+    """Send the messages of waiting jobs again: theirs were lost. A duplicate does no harm. Returns how many it took."""
     with transaction.atomic():
         waiting = Job.objects.filter(
             pk__in=job_ids, status=Status.SCHEDULED.value, parked=False, dispatched_at__isnull=False
@@ -186,15 +185,15 @@ def redispatch(job_ids: Sequence[int]) -> int:
             _message(row) for row in waiting.order_by("dispatched_at", "id").select_for_update(skip_locked=skip_locked)
         ]
         Job.objects.filter(pk__in=[row.job_id for row in rows]).update(dispatched_at=DatabaseNow())
-    _send(rows)
-    return len(rows)
+    return _send(rows)
 
 
-def _send(messages: Sequence[publisher.Message]) -> None:
+def _send(messages: Sequence[publisher.Message]) -> int:
     unsent = publisher.publish(messages)
     if unsent:
         still_waiting = Job.objects.filter(pk__in=unsent, status=Status.SCHEDULED.value)
         still_waiting.update(dispatched_at=None)
+    return len(messages) - len(unsent)
 
 
 def _message(row: Job) -> publisher.Message:

@@ -13,7 +13,7 @@ class Schedulable(Protocol):
 
     name: str
     lock: str | None
-    queue: str | None
+    job_queue: str | None
     job_priority: int
     rerun_if_lost: bool
     lock_wait: int | None

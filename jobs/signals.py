@@ -71,12 +71,12 @@ def finish(sender: Any, **_: Any) -> None:
 
 
 @signals.task_failure.connect(dispatch_uid="jobs.fail")
-def fail(sender: Any, exception: BaseException, einfo: Any = None, **_: Any) -> None:
+def fail(sender: Any, exception: BaseException, **_: Any) -> None:
     execution = _execution(sender)
     if execution is None:
         return
     slots.storing(sender.request)
-    _store_failure(execution, Failure.of(exception, traceback=str(getattr(einfo, "traceback", "") or "")))
+    _store_failure(execution, execution.failure or Failure.of(exception))
 
 
 @signals.task_retry.connect(dispatch_uid="jobs.retry")

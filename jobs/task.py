@@ -10,6 +10,7 @@ sync_devices.schedule(hostnames=["eosdist"])
 
 import inspect
 import json
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, overload
@@ -20,7 +21,7 @@ from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded
 from jobs import dispatch
 from jobs.clock import database_now
 from jobs.context import JobContext
-from jobs.errors import BodyExited, JobArgumentError
+from jobs.errors import BodyExited, Failure, JobArgumentError
 from jobs.models import Job
 from jobs.outcome import JobResult, NextJob, Outcome, outcome_of
 from jobs.runs import Run
@@ -40,7 +41,7 @@ class JobTask(Task):
     typing = False  # a message carries a job's id, not the body's arguments
 
     lock: str | None = None
-    queue: str | None = None
+    job_queue: str | None = None
     job_priority: int = 0
     job_time_limit: float | None = None  # seconds; enforced by jobs.worker, which knows when a body has ended
     job_soft_time_limit: float | None = None
@@ -155,6 +156,7 @@ class Execution:
         self.run = run
         self.ctx = JobContext(run)
         self.outcome: Outcome | None = None
+        self.failure: Failure | None = None  # what was raised, before Celery wraps what cannot be pickled
         self.in_body = False  # only then may a soft time limit raise
 
     def run_body(self, task: JobTask) -> None:
@@ -165,14 +167,18 @@ class Execution:
         """
         self.ctx.task = task
         try:
-            returned = self._in_body(task)
-        finally:
-            self.in_body = False
-            self.ctx.wait_for_threads()
-            self.ctx.close()
-        if self.ctx.retry_asked is not None:
-            raise self.ctx.retry_asked
-        self.outcome = outcome_of(returned, finished_devices=self.ctx.progress.as_json())
+            try:
+                returned = self._in_body(task)
+            finally:
+                self.in_body = False
+                self.ctx.wait_for_threads()
+                self.ctx.close()
+            if self.ctx.retry_asked is not None:
+                raise self.ctx.retry_asked
+            self.outcome = outcome_of(returned, finished_devices=self.ctx.progress.as_json())
+        except Exception as exc:
+            self.failure = Failure.of(exc, traceback=traceback.format_exc())
+            raise
 
     def _in_body(self, task: JobTask) -> Any:
         arguments = json.loads(self.run.start_arguments)
@@ -234,7 +240,7 @@ def job(
     options = {
         "base": JobTask,
         "lock": lock,
-        "queue": queue,
+        "job_queue": queue,
         "job_priority": priority,
         "job_time_limit": time_limit,
         "job_soft_time_limit": soft_time_limit,

@@ -1,0 +1,171 @@
+"""Jobs for tests, registered in the test process and in the real workers that tests start."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery import shared_task
+
+from jobs.task import JobContext, JobResult, NextJob, job
+
+
+@job()
+def add(ctx: JobContext, *, a: int, b: int) -> JobResult:
+    return JobResult({"sum": a + b})
+
+
+@job()
+def nap(ctx: JobContext, *, seconds: float) -> JobResult:
+    """Sleeps in safe points, so that it can be aborted."""
+    while seconds > 0 and not ctx.next_stop(min(seconds, 0.05)):
+        seconds -= 0.05
+    ctx.checkpoint()
+    return JobResult({"slept": True})
+
+
+@job(lock="devices")
+def locked_nap(ctx: JobContext, *, seconds: float) -> JobResult:
+    while seconds > 0 and not ctx.next_stop(min(seconds, 0.05)):
+        seconds -= 0.05
+    ctx.checkpoint()
+    return JobResult({"slept": True})
+
+
+@job()
+def fail(ctx: JobContext, *, message: str) -> JobResult:
+    raise ValueError(message)
+
+
+@shared_task
+def plain(value: int) -> int:
+    """A Celery task that is no job."""
+    return value * 2
+
+
+@job
+def nothing(ctx: JobContext) -> None:
+    """Returns at once."""
+
+
+@job
+def echo(ctx: JobContext, *, value: Any, dry_run: bool = False) -> Any:
+    return value
+
+
+@job(lock="devices")
+def with_lock(ctx: JobContext, *, seconds: float = 0) -> str:
+    ctx.next_stop(seconds)
+    ctx.checkpoint()
+    return "done"
+
+
+@job(lock="other")
+def with_other_lock(ctx: JobContext) -> str:
+    return "done"
+
+
+@job
+def report_devices(ctx: JobContext, *, devices: list[str], seconds_each: float = 0) -> JobResult:
+    for device in devices:
+        ctx.checkpoint()
+        ctx.next_stop(seconds_each)
+        ctx.device_finished(device)
+    return JobResult({"devices": {device: {"failed": False} for device in devices}}, change_score=len(devices))
+
+
+@job
+def raise_error(ctx: JobContext, *, message: str = "it broke") -> None:
+    raise ValueError(message)
+
+
+@job(autoretry_for=(ConnectionError,), max_retries=2, default_retry_delay=0)
+def retry_twice(ctx: JobContext, *, succeed_on: int = 99) -> str:
+    if ctx.attempt < succeed_on:
+        raise ConnectionError(f"attempt {ctx.attempt}")
+    return f"attempt {ctx.attempt}"
+
+
+@job
+def retry_by_hand(ctx: JobContext, *, countdown: float = 0) -> str:
+    if ctx.attempt == 1:
+        ctx.retry(countdown=countdown)
+    return f"attempt {ctx.attempt}"
+
+
+@job(rerun_if_lost=True)
+def rerun_if_lost(ctx: JobContext) -> str:
+    return f"attempt {ctx.attempt}"
+
+
+@job
+def go_on_until_stopped(ctx: JobContext, *, seconds: float = 60) -> str:
+    """A body with a safe point every 20 ms."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        ctx.checkpoint()
+        ctx.next_stop(0.02)
+    return "not stopped"
+
+
+@job
+def threads_left_behind(ctx: JobContext, *, seconds: float) -> None:
+    """Returns while a thread of its own still works."""
+    threading.Thread(target=time.sleep, args=(seconds,)).start()
+
+
+@job(function_name="named_otherwise")
+def successor(ctx: JobContext) -> JobResult:
+    return JobResult("first", next_job=NextJob(task=echo, kwargs={"value": 2}, comment="follows"))
+
+
+@job
+def bad_successor(ctx: JobContext) -> JobResult:
+    return JobResult("first", next_job=NextJob(task=echo, kwargs={"nonsense": 2}))
+
+
+@job
+def end_badly(ctx: JobContext, *, how: str) -> Any:
+    """Ends as ``how`` says: what a body must not do, and what the platform must survive."""
+    return BAD_ENDS[how]()
+
+
+class _UnpicklableError(Exception):
+    def __reduce__(self) -> Any:
+        raise TypeError("this exception cannot be pickled")
+
+
+class _UnshowableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def _raise(exc: BaseException) -> Any:
+    raise exc
+
+
+def _recursive() -> Any:
+    endless: list[Any] = []
+    endless.append(endless)
+    return endless
+
+
+BAD_ENDS: dict[str, Callable[[], Any]] = {
+    "bytes": lambda: b"bytes",
+    "nan": lambda: {"a": float("nan")},
+    "nul": lambda: {"a": ["x\x00y"]},
+    "surrogate": lambda: "\ud800",
+    "object": lambda: {"a": object()},
+    "recursion": _recursive,
+    "bad_score": lambda: JobResult("x", change_score=101),
+    "bool_score": lambda: JobResult("x", change_score=True),
+    "unpicklable": lambda: _raise(_UnpicklableError("secret recipe")),
+    "unshowable": lambda: _raise(_UnshowableError()),
+    "system_exit": lambda: _raise(SystemExit(3)),
+    "keyboard_interrupt": lambda: _raise(KeyboardInterrupt()),
+    "memory_error": lambda: _raise(MemoryError()),
+    "os_exit": lambda: os._exit(7),
+    "sigkill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+}
