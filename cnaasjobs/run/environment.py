@@ -80,7 +80,7 @@ def install(kind: str) -> None:
 
 
 def main() -> int:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  (the system's Python, whichever it is)
         print(f"cnaasjobs needs Python 3.11 or newer; this is {sys.version.split()[0]}", file=sys.stderr)
         return 1
     kind = sys.argv[1] if len(sys.argv) > 1 else "run"

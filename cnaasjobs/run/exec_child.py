@@ -1,7 +1,7 @@
 """Becomes another program that the kernel ends when this process's parent is gone, even by SIGKILL (Linux).
 
-``python -I -S exec_child.py --parent PID [--user NAME] -- program arguments``: started by path, so it imports only the standard library.
-The kernel's parent is a thread: start it from one that lives as long as the child may.
+``python -I -S exec_child.py --parent PID [--user NAME] -- program arguments``: started by path, so it imports the
+standard library only. The kernel's parent is a thread: start it from one that lives as long as the child may.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != options.parent:
             sys.exit("its parent ended before it began")
-    os.execvp(options.command[0], options.command)
+    os.execvp(options.command[0], options.command)  # noqa: S606
 
 
 if __name__ == "__main__":

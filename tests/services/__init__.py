@@ -1,6 +1,7 @@
-"""Private services and real processes for tests, the chaos run and the benchmarks: free ports, directories of their own.
+"""Private services and real processes for tests, the chaos run and the benchmarks, on free ports and own directories.
 
-``PostgreSQL``, ``RabbitMQ`` and ``Redis`` share one interface (``base.Service``); ``processes`` starts our own worker, Beat and web.
+``PostgreSQL``, ``RabbitMQ`` and ``Redis`` share one interface (``base.Service``); ``processes`` starts our own worker,
+Beat and web.
 """
 
 from tests.services.base import Service, scratch_directory

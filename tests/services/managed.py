@@ -1,4 +1,7 @@
-"""One process under a test's control: started with a log file, killed, frozen, thawed, stopped. Ends with the test run, whatever happens."""
+"""One process under a test's control: started with a log file, killed, frozen, thawed, stopped.
+
+It ends with the test run, whatever happens to that.
+"""
 
 import os
 import signal

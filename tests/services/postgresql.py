@@ -1,7 +1,6 @@
-"""A private PostgreSQL: one cluster, listening on loopback, run by another user when the tests run as root (it refuses root)."""
+"""A private PostgreSQL: one cluster on loopback, run by another user when the tests run as root (it refuses root)."""
 
 import functools
-import glob
 import os
 import pwd
 import shutil
@@ -19,12 +18,12 @@ from tests.services.managed import Managed
 
 def _places() -> list[str]:
     """Distributions keep the server outside PATH; the newest version first."""
-    found = [*glob.glob("/usr/lib/postgresql/*/bin"), *glob.glob("/usr/pgsql-*/bin")]
-    return sorted(
-        found,
-        key=lambda place: [int(digits) for digits in "".join(c if c.isdigit() else " " for c in place).split()],
-        reverse=True,
-    )
+    found = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin")]
+    return [str(place) for place in sorted(found, key=_version, reverse=True)]
+
+
+def _version(place: Path) -> int:
+    return int("".join(filter(str.isdigit, str(place))) or 0)
 
 
 @functools.cache
@@ -37,11 +36,11 @@ def _user() -> str | None:
 
 
 class PostgreSQL(Service):
-    """``settings`` are its GUCs, such as ``{"fsync": "on"}``; ``env`` is the server's environment besides ours (libfaketime)."""
+    """``settings`` are its GUCs, such as ``{"fsync": "on"}``; ``env`` comes on top of our environment (libfaketime)."""
 
     name = "postgresql"
-    # Tests lose nothing when the machine does.
-    fast: ClassVar[Mapping[str, str]] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+    # What was committed survives a crash of the server, not of the machine.
+    fast: ClassVar[Mapping[str, str]] = {"fsync": "off", "full_page_writes": "off"}
 
     def __init__(
         self,
@@ -56,6 +55,7 @@ class PostgreSQL(Service):
         self.env = dict(env or {})
         self.port = port or free_port()
         self.data = directory / "data"
+        self.database = "cnaasjobs"  # the one that url, connect and execute mean
 
     @classmethod
     def is_available(cls) -> bool:
@@ -63,20 +63,22 @@ class PostgreSQL(Service):
 
     @property
     def url(self) -> str:
-        return self.database_url("cnaasjobs")
+        return self.database_url(self.database)
 
     def database_url(self, database: str) -> str:
         return f"postgres://cnaasjobs@127.0.0.1:{self.port}/{database}"
 
-    def connect(self, database: str = "cnaasjobs", **options: Any) -> Any:
+    def connect(self, database: str | None = None, **options: Any) -> Any:
         """A psycopg2 connection in autocommit."""
         connection = psycopg2.connect(
-            self.database_url(database).replace("postgres:", "postgresql:"), connect_timeout=5, **options
+            self.database_url(database or self.database).replace("postgres:", "postgresql:"),
+            connect_timeout=5,
+            **options,
         )
         connection.autocommit = True
         return connection
 
-    def execute(self, sql: str, *parameters: object, database: str = "cnaasjobs") -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, *parameters: object, database: str | None = None) -> list[tuple[Any, ...]]:
         """One statement on a connection of its own; the rows, if it has any."""
         connection = self.connect(database)
         try:
@@ -97,7 +99,8 @@ class PostgreSQL(Service):
     def cut_connections(self) -> None:
         """Closes every client's connection."""
         self.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
 
     def is_ready(self) -> bool:

@@ -1,4 +1,4 @@
-"""A private RabbitMQ node: its own epmd, cookie, ports and directories, so that several run side by side, as root or not."""
+"""A private RabbitMQ node: its own epmd, cookie, ports and directories. Several run side by side, as root or not."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ def _script(name: str) -> str | None:
 
 
 class RabbitMQ(Broker):
-    """``settings`` are lines of rabbitmq.conf, such as ``{"consumer_timeout": "60000"}``; ``erlang`` are flags of the VM."""
+    """``settings`` are lines of rabbitmq.conf (``{"consumer_timeout": "60000"}``); ``erlang`` are flags of the VM."""
 
     name = "rabbitmq"
     start_seconds = 60.0
@@ -42,6 +42,7 @@ class RabbitMQ(Broker):
         self.dist_port = free_port()
         self.epmd_port = free_port()
         self.epmd: Managed | None = None
+        self.vhost = "/"
 
     @classmethod
     def is_available(cls) -> bool:
@@ -49,7 +50,7 @@ class RabbitMQ(Broker):
 
     @property
     def url(self) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/{self.vhost}"
 
     def connect(self) -> amqp.Connection:
         connection = amqp.Connection(
@@ -76,14 +77,24 @@ class RabbitMQ(Broker):
     def node(self) -> str:
         return f"cnaasjobs{self.port}@localhost"
 
+    def use_vhost(self, name: str) -> None:
+        """A new virtual host: queues of its own. ``url``, ``queues`` and ``purge`` mean it from now on."""
+        self.ctl("add_vhost", name)
+        self.ctl("set_permissions", "--vhost", name, "guest", ".*", ".*", ".*")
+        self.vhost = name
+
+    def drop_vhost(self) -> None:
+        self.ctl("delete_vhost", self.vhost)
+        self.vhost = "/"
+
     def queues(self) -> dict[str, int]:
         """Each queue with the number of its messages, unacknowledged ones included."""
-        rows = self.ctl("list_queues", "--no-table-headers", "name", "messages").splitlines()
+        rows = self.ctl("list_queues", "--vhost", self.vhost, "--no-table-headers", "name", "messages").splitlines()
         return {name: int(count) for name, count in (row.split("\t") for row in rows if row)}
 
     def purge(self) -> None:
         for queue in self.queues():
-            self.ctl("purge_queue", queue)
+            self.ctl("purge_queue", "--vhost", self.vhost, queue)
 
     def cut_connections(self) -> None:
         self.ctl("close_all_connections", "cut by a test")

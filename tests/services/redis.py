@@ -1,4 +1,4 @@
-"""A private Redis-compatible server, from PATH or from the wheel that ``make run`` uses, on a TCP port or a unix socket."""
+"""A private Redis-compatible server, from PATH or from the wheel as in ``make run``, on a TCP port or a unix socket."""
 
 import shutil
 from collections.abc import Mapping

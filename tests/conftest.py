@@ -1,0 +1,155 @@
+"""Fixtures for all tests: private services, real processes."""
+
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from celery import current_app
+from django.conf import settings
+from django.core.management import call_command
+from pytest_django import DjangoDbBlocker
+
+from tests.needs import (
+    pytest_runtest_logreport,
+    pytest_runtest_setup,
+    pytest_sessionfinish,
+    pytest_unconfigure,
+    require,
+)
+from tests.services import PostgreSQL, RabbitMQ, Redis, Service, scratch_directory
+from tests.services.processes import Platform
+from tests.switching import broker_url, database_url, forget_broker_connections, on_broker, on_database, purge_broker
+
+__all__ = ["pytest_runtest_logreport", "pytest_runtest_setup", "pytest_sessionfinish", "pytest_unconfigure"]
+
+_numbers = count(1)
+
+
+def _session_service(kind: type[PostgreSQL] | type[RabbitMQ] | type[Redis]) -> Iterator[Service]:
+    require([kind.name])
+    directory = scratch_directory(kind.name)
+    service = kind(directory)
+    try:
+        yield service.start()
+    finally:
+        service.kill()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _recovered(service: Service) -> None:
+    """After a test that froze or killed it."""
+    if service.process is not None and service.process.running:
+        service.thaw()
+    else:
+        service.process = None
+        service.start()
+
+
+@pytest.fixture(scope="session")
+def _postgresql_server(django_db_blocker: DjangoDbBlocker) -> Iterator[Service]:
+    for server in _session_service(PostgreSQL):
+        assert isinstance(server, PostgreSQL)
+        with django_db_blocker.unblock(), on_database(server.create_database("migrated")):
+            call_command("migrate", verbosity=0, interactive=False)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _rabbitmq_server() -> Iterator[Service]:
+    yield from _session_service(RabbitMQ)
+
+
+@pytest.fixture(scope="session")
+def _redis_server() -> Iterator[Service]:
+    yield from _session_service(Redis)
+
+
+@pytest.fixture
+def postgresql(_postgresql_server: PostgreSQL, django_db_blocker: DjangoDbBlocker) -> Iterator[PostgreSQL]:
+    """A private PostgreSQL to break, with a new migrated database that Django uses in this test (instead of ``db``)."""
+    server = _postgresql_server
+    name = f"test{next(_numbers)}"
+    server.database = name
+    try:
+        with django_db_blocker.unblock(), on_database(server.create_database(name, template="migrated")):
+            yield server
+    finally:
+        _recovered(server)
+        server.drop_database(name)
+        server.database = "cnaasjobs"
+
+
+@pytest.fixture
+def rabbitmq(_rabbitmq_server: RabbitMQ) -> Iterator[RabbitMQ]:
+    """A private RabbitMQ to break, with a new virtual host that this process's Celery uses during this test."""
+    server = _rabbitmq_server
+    server.use_vhost(f"test{next(_numbers)}")
+    try:
+        with on_broker(server.url):
+            yield server
+    finally:
+        _recovered(server)
+        server.drop_vhost()
+
+
+@pytest.fixture
+def redis(_redis_server: Redis) -> Iterator[Redis]:
+    """A private Redis on TCP to break, that this process's Celery uses during this test."""
+    server = _redis_server
+    server.purge()
+    try:
+        with on_broker(server.url):
+            yield server
+    finally:
+        _recovered(server)
+
+
+@pytest.fixture(scope="session")
+def _embedded_broker() -> Iterator[None]:
+    """The broker of the suite's own settings: started here unless CELERY_BROKER_URL named one."""
+    if not settings.EMBEDDED_BROKER or not Redis.is_available():
+        yield
+        return
+    directory = settings.STATE_DIR
+    server = Redis(directory / "broker", unix_socket=directory / "broker.sock").start()
+    yield
+    server.kill()
+
+
+@pytest.fixture(autouse=True)
+def _broker(_embedded_broker: None) -> None:
+    """In a test that schedules a job, publishing finds a broker."""
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest) -> str:
+    """The URL of a broker with empty queues: ``rabbitmq`` or ``redis`` where the test takes these, else the suite's."""
+    own = [name for name in ("rabbitmq", "redis") if name in request.fixturenames]
+    for name in own:
+        request.getfixturevalue(name)
+    if settings.EMBEDDED_BROKER and not own:
+        require(["redis"])
+    forget_broker_connections()
+    purge_broker([current_app.conf.task_default_queue])
+    return broker_url()
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A directory for services and real processes; short enough for a unix socket, open to other users."""
+    directory = scratch_directory("scratch")
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def platform(request: pytest.FixtureRequest, broker: str, scratch: Path) -> Iterator[Platform]:
+    """Real workers, Beats and web servers on the database and broker that this test's Django and Celery use."""
+    request.getfixturevalue("postgresql" if "postgresql" in request.fixturenames else "transactional_db")
+    platform = Platform(database_url=database_url(), broker_url=broker, directory=scratch)
+    try:
+        yield platform
+    finally:
+        platform.stop()

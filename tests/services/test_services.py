@@ -1,0 +1,77 @@
+"""The private services themselves: what the fixtures promise to the tests that use them."""
+
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+
+from tests.services import PostgreSQL, RabbitMQ, Redis
+from tests.services.base import Broker, Service
+from tests.switching import broker_url
+from tests.waiting import wait_until
+
+
+@pytest.mark.needs("postgresql")
+def test_django_uses_the_private_postgresql(postgresql: PostgreSQL) -> None:
+    get_user_model().objects.create_user("someone")
+
+    assert connection.vendor == "postgresql"
+    assert postgresql.execute("SELECT username FROM auth_user") == [("someone",)]
+
+
+@pytest.mark.needs("postgresql")
+def test_each_test_has_a_database_of_its_own(postgresql: PostgreSQL) -> None:
+    assert get_user_model().objects.count() == 0
+
+
+@pytest.mark.needs("postgresql")
+def test_postgresql_comes_back_after_a_crash_with_its_data(postgresql: PostgreSQL) -> None:
+    get_user_model().objects.create_user("someone")
+    postgresql.kill()
+    postgresql.start()
+
+    assert postgresql.execute("SELECT count(*) FROM auth_user") == [(1,)]
+
+
+@pytest.mark.needs("rabbitmq")
+def test_two_rabbitmq_run_side_by_side(rabbitmq: RabbitMQ, scratch: Path) -> None:
+    with RabbitMQ(scratch) as second:
+        second.use_vhost("of_its_own")
+
+        assert rabbitmq.is_ready()
+        assert second.queues() == {}
+        assert broker_url() == rabbitmq.url != second.url
+
+
+def _frozen_and_thawed(service: Service) -> None:
+    service.freeze()
+    assert not service.is_ready()
+    service.thaw()
+    wait_until(service.is_ready)
+
+
+@pytest.mark.needs("rabbitmq")
+def test_a_frozen_rabbitmq_goes_on_when_thawed(rabbitmq: RabbitMQ) -> None:
+    _frozen_and_thawed(rabbitmq)
+
+
+@pytest.mark.needs("redis")
+def test_a_frozen_redis_goes_on_when_thawed(redis: Redis) -> None:
+    _frozen_and_thawed(redis)
+
+
+def _put(broker: Broker, queue: str) -> None:
+    from kombu import Connection
+
+    with Connection(broker.url) as connection:
+        connection.SimpleQueue(queue).put("x")
+
+
+@pytest.mark.needs("rabbitmq")
+def test_a_purged_queue_is_empty_and_a_wiped_broker_has_none(rabbitmq: RabbitMQ) -> None:
+    _put(rabbitmq, "default")
+    assert rabbitmq.queues() == {"default": 1}
+
+    rabbitmq.purge()
+    assert rabbitmq.queues() == {"default": 0}

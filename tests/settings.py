@@ -1,0 +1,38 @@
+"""Settings of the test suite: development's, on a state directory and a broker of its own.
+
+``DATABASE_URL`` and ``CELERY_BROKER_URL`` are used when they are set (then with a test database beside the named one);
+no other variable of ours that happens to be set at the developer's is.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+STARTED_BY_TESTS = "CNAASJOBS_STARTED_BY_TESTS"  # set for the processes that tests start: they get all they need
+KEPT = {"CNAASJOBS_REQUIRE_ALL_TESTS", "CNAASJOBS_TEST_WITHOUT_DEVICES"}
+
+if STARTED_BY_TESTS not in os.environ:
+    for name in [name for name in os.environ if name.startswith("CNAASJOBS_") and name not in KEPT]:
+        del os.environ[name]
+    for name in ("NORNIR_CONFIG", "SECRET_KEY", "ALLOWED_HOSTS"):
+        os.environ.pop(name, None)
+    os.environ["CNAASJOBS_DEV"] = "1"
+    directory = tempfile.mkdtemp(prefix="cnaasjobs-test-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    os.environ["CNAASJOBS_STATE_DIR"] = directory
+
+from cnaasjobs.settings import *  # noqa: E402, F403
+from cnaasjobs.settings import CELERY_BROKER_URL, DATABASES, INSTALLED_APPS, STATE_DIR  # noqa: E402
+
+EMBEDDED_BROKER = CELERY_BROKER_URL.startswith("redis+socket://") and str(STATE_DIR) in CELERY_BROKER_URL
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, not memory: the real processes that tests start share it.
+    DATABASES["default"]["TEST"] = {"NAME": str(Path(STATE_DIR) / "test.sqlite3")}
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
+CELERY_IMPORTS = [name for name in os.environ.get("CNAASJOBS_TEST_JOBS", "tests.fake_jobs").split(",") if name]
+
+if os.environ.get("CNAASJOBS_TEST_WITHOUT_DEVICES") == "1":  # the platform stands without its first consumer
+    INSTALLED_APPS.remove("devices")

@@ -1,0 +1,81 @@
+"""Points this process's Django and Celery at another database or broker for the length of one test."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import quote
+
+import environ
+from celery import current_app
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, connections
+from kombu import Connection
+
+from jobs import publisher
+
+
+def database_url() -> str:
+    """The URL of the database that Django uses now, for the processes that a test starts."""
+    current = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{current['NAME']}"
+    password = f":{quote(current['PASSWORD'], safe='')}" if current["PASSWORD"] else ""
+    return f"postgres://{current['USER']}{password}@{current['HOST']}:{current['PORT']}/{current['NAME']}"
+
+
+def broker_url() -> str:
+    return str(current_app.conf.broker_url)
+
+
+@contextmanager
+def on_database(url: str) -> Iterator[None]:
+    """Django's default connection, in every thread, is to ``url`` inside."""
+    earlier = connections.settings["default"]
+    shared = {
+        key: earlier[key]
+        for key in ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "TIME_ZONE", "TEST")
+    }
+    earlier_connection = connections["default"]
+    connections.settings["default"] = {**shared, "OPTIONS": {}, **environ.Env.db_url_config(url)}
+    del connections["default"]
+    ContentType.objects.clear_cache()
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        connections.settings["default"] = earlier
+        connections["default"] = earlier_connection
+        ContentType.objects.clear_cache()
+
+
+@contextmanager
+def on_broker(url: str) -> Iterator[None]:
+    """Celery's broker in this process is ``url`` inside."""
+    earlier = settings.CELERY_BROKER_URL
+    _use_broker(url)
+    try:
+        yield
+    finally:
+        _use_broker(earlier)
+
+
+def _use_broker(url: str) -> None:
+    settings.CELERY_BROKER_URL = url
+    current_app.conf.update(broker_url=url, broker_read_url=url, broker_write_url=url)
+    forget_broker_connections()
+
+
+def forget_broker_connections() -> None:
+    """A broker that was away a moment ago, or another one, is tried afresh."""
+    publisher._drop()
+    publisher._broken_until = 0.0
+    current_app.pool.force_close_all()
+    current_app.amqp._producer_pool = None
+
+
+def purge_broker(queues: list[str]) -> None:
+    """Loses the messages that earlier tests left on these queues."""
+    with Connection(broker_url(), connect_timeout=3) as broker:
+        for queue in queues:
+            with broker.channel() as channel, suppress(*broker.channel_errors):  # a queue that was never declared
+                channel.queue_purge(queue)
