@@ -55,6 +55,11 @@ def echo(ctx: JobContext, *, value: Any, dry_run: bool = False) -> Any:
     return value
 
 
+@job
+def by_position(ctx: JobContext, first: str, second: int = 2) -> str:
+    return first * second
+
+
 @job(lock="devices")
 def with_lock(ctx: JobContext, *, seconds: float = 0) -> str:
     ctx.next_stop(seconds)

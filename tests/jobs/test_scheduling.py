@@ -1,0 +1,122 @@
+"""What is accepted, what is refused with which words, and what leads to a row."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from jobs import dispatch
+from jobs.clock import database_now
+from jobs.errors import JobArgumentError
+from jobs.models import Job
+from jobs.states import Status
+from jobs.task import job
+from tests import fake_jobs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_schedule_shows_all_arguments_and_the_time_of_the_request() -> None:
+    before = database_now()
+    row = dispatch.schedule(fake_jobs.echo, {"value": [1]}, scheduled_by="ann", comment="c", ticket_ref="T-1")
+    assert row.start_arguments == '{"value": [1], "dry_run": false}'
+    assert before <= row.scheduled_time <= database_now()
+    assert (row.scheduled_by, row.comment, row.ticket_ref) == ("ann", "c", "T-1")
+
+
+def test_a_dry_run_says_so_in_its_name() -> None:
+    names = [dispatch.schedule(fake_jobs.echo, {"value": 1, "dry_run": dry}).function_name for dry in (True, False)]
+    assert names == ["echo (dry_run)", "echo"]
+
+
+def test_delay_and_apply_async_make_a_row() -> None:
+    assert fake_jobs.echo.delay(value=7).start_arguments == '{"value": 7, "dry_run": false}'
+    assert fake_jobs.by_position.delay("a").start_arguments == '{"first": "a", "second": 2}'
+    with pytest.raises(JobArgumentError, match="too many positional arguments"):
+        fake_jobs.echo.delay(7)
+    later = fake_jobs.echo.apply_async(kwargs={"value": 7}, countdown=3600)
+    assert later.scheduled_time > database_now() + timedelta(minutes=59)
+    assert later.dispatched_at is None
+
+
+def test_an_option_of_celerys_that_a_job_cannot_honour_is_refused() -> None:
+    with pytest.raises(JobArgumentError, match="option link does not apply"):
+        fake_jobs.echo.apply_async(kwargs={"value": 7}, link=fake_jobs.plain.s())
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({}, "missing a required argument: 'value'"),
+        ({"value": 1, "colour": "red"}, "got an unexpected keyword argument 'colour'"),
+        ({"value": float("nan")}, "Out of range float values"),
+        ({"value": b"x"}, "not JSON serializable"),
+        ({"value": "a\x00b"}, "NUL character"),
+        ({"value": "\udc00"}, "not Unicode"),
+    ],
+)
+def test_arguments_that_cannot_be_are_named(kwargs: dict[str, Any], words: str) -> None:
+    with pytest.raises(JobArgumentError, match=words):
+        dispatch.schedule(fake_jobs.echo, kwargs)
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("comment", "x" * 256, "comment is longer than 255 characters"),
+        ("ticket_ref", "x" * 33, "ticket_ref is longer than 32 characters"),
+        ("comment", "a\x00", "comment holds a NUL character"),
+    ],
+)
+def test_texts_that_do_not_fit_are_named(field: str, value: str, words: str) -> None:
+    with pytest.raises(JobArgumentError, match=words):
+        dispatch.schedule(fake_jobs.nothing, {}, **{field: value})
+
+
+def test_a_time_in_the_past_is_now_and_a_naive_one_is_utc() -> None:
+    past = dispatch.schedule(fake_jobs.nothing, {}, at=datetime(2020, 1, 1, tzinfo=UTC))
+    assert past.scheduled_time > database_now() - timedelta(minutes=1)
+    assert past.dispatched_at is not None
+    naive = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)
+    assert dispatch.schedule(fake_jobs.nothing, {}, at=naive).scheduled_time == naive.replace(tzinfo=UTC)
+
+
+def test_schedule_many_is_all_or_none_and_in_order() -> None:
+    with pytest.raises(JobArgumentError):
+        dispatch.schedule_many(fake_jobs.echo, [{"value": 1}, {"nonsense": 2}])
+    assert not Job.objects.exists()
+    rows = dispatch.schedule_many(fake_jobs.echo, [{"value": number} for number in range(30)])
+    assert [row.pk for row in rows] == sorted(row.pk for row in rows)
+    stored = Job.objects.order_by("id").values_list("start_arguments", flat=True)
+    assert list(stored) == [f'{{"value": {number}, "dry_run": false}}' for number in range(30)]
+
+
+def test_a_rolled_back_schedule_leaves_nothing_and_sends_nothing() -> None:
+    class Undo(Exception):
+        pass
+
+    with pytest.raises(Undo), transaction.atomic():
+        dispatch.schedule(fake_jobs.nothing, {})
+        raise Undo
+    assert not Job.objects.exists()
+
+
+def test_beat_takes_a_due_job_once() -> None:
+    due = dispatch.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
+    Job.objects.filter(pk=due.pk).update(scheduled_time=database_now() - timedelta(seconds=1))
+    later = dispatch.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
+    seconds = dispatch.seconds_to_next_due()
+    assert seconds is not None
+    assert seconds < 0
+    assert dispatch.dispatch_due() == 1
+    later.refresh_from_db()
+    assert (later.status, later.dispatched_at) == (Status.SCHEDULED, None)
+
+
+@pytest.mark.parametrize("options", [{"lock": ""}, {"lock": "x" * 33}, {"priority": 10}, {"priority": -1}])
+def test_a_decorator_that_makes_no_sense_is_refused_at_import(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        job(**options)

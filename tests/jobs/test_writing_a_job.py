@@ -1,0 +1,27 @@
+"""The page for people who write jobs: its code is run as it stands there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.models import Job
+from jobs.testing import assert_scheduled, perform
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "writing-a-job.md"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_example_of_the_page_runs() -> None:
+    job_code, schedule_code, test_code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    names: dict[str, Any] = {"__name__": "docs.writing_a_job"}
+
+    exec(job_code, names)
+    exec(schedule_code, names)
+    assert Job.objects.filter(function_name="reload_devices (dry_run)").count() == 3
+    assert assert_scheduled(names["reload_devices"], dry_run=False).ticket_ref == "NOC-4711"
+    for job in Job.objects.filter(function_name="reload_devices (dry_run)").order_by("id"):
+        assert perform(job).status == "FINISHED"
+    exec(test_code, names)
+    names["test_reload_devices"]()
