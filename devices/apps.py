@@ -1,0 +1,21 @@
+"""The app of the devices."""
+
+from typing import Any
+
+from celery.signals import worker_init
+from django.apps import AppConfig
+
+
+class DevicesConfig(AppConfig):
+    name = "devices"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from devices import checks  # noqa: F401  (registration by import)
+
+        worker_init.connect(_import_drivers, dispatch_uid="devices.import_drivers")
+
+
+def _import_drivers(**_: Any) -> None:
+    """NAPALM is large and only workers need it: imported before the children fork, its memory is shared."""
+    from devices import push  # noqa: F401

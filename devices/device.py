@@ -1,0 +1,210 @@
+"""One device during a sync: NAPALM's verbs, with failures said in one short line that shows no secret."""
+
+import contextlib
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator
+
+from napalm.base import NetworkDriver
+from napalm.base.exceptions import ConnectAuthError, LockError
+from netmiko.exceptions import NetmikoAuthenticationException
+from nornir.core.configuration import Config
+from nornir.core.inventory import Host
+
+from devices.drivers import has_commit_confirm, new_driver
+from devices.masking import Secrets
+from jobs.task import JobContext
+
+log = logging.getLogger(__name__)
+
+PROBE_SECONDS = 30.0  # how long a device may stay unreachable after a commit before that is taken back
+PROBE_PAUSE_SECONDS = 3.0
+_MESSAGE_LENGTH = 300
+_PASSWORD_LENGTH = 4  # shorter ones stand in too much innocent text
+
+
+class DeviceFailure(Exception):
+    """What is wrong with one device, in words for its result."""
+
+
+class Device:
+    """The connection to one device. Used by one thread at a time."""
+
+    def __init__(self, host: Host, config: Config, secrets: Secrets, ctx: JobContext) -> None:
+        self.name = host.name
+        self._host = host
+        self._config = config
+        self._secrets = secrets
+        self._ctx = ctx
+        self._driver: NetworkDriver | None = None
+        self._loaded = False
+
+    @property
+    def driver(self) -> NetworkDriver:
+        if self._driver is None:
+            raise DeviceFailure("not connected")
+        return self._driver
+
+    def open(self) -> None:
+        with self._step("cannot connect"):
+            self._driver = new_driver(self._host, self._config)
+            self._driver.open()
+
+    def close(self) -> None:
+        """Close the connection if one was opened, or tried, and leave no candidate behind; failures are only logged."""
+        driver, self._driver = self._driver, None
+        loaded, self._loaded = self._loaded, False
+        if driver is None:
+            return
+        try:
+            if loaded:
+                with contextlib.suppress(Exception):  # the connection may be gone, and is to be closed all the same
+                    driver.discard_config()
+            driver.close()
+        except (Exception, SystemExit) as exc:  # noqa: BLE001  (it was never complete, or the device has ended it)
+            self._log(logging.DEBUG, "connection not closed cleanly", exc)
+
+    def require_commit_confirm(self) -> None:
+        """Before any change: can its driver do what confirm_mode 1 and 2 need, and is the device free for it?"""
+        pending = None
+        if has_commit_confirm(self.driver):
+            pending = self.pending_commit()
+        if pending is None:
+            kind = type(self.driver).__name__
+            raise DeviceFailure(f"driver {kind} has no commit-confirm; sync this device with confirm_mode 0")
+        self._refuse(pending)
+
+    def require_no_pending_commit(self) -> None:
+        """As far as its driver can tell."""
+        if has_commit_confirm(self.driver):
+            self._refuse(self.pending_commit())
+
+    def pending_commit(self) -> bool | None:
+        """Whether an unconfirmed commit waits on the device; None if the driver can't tell."""
+        with self._step("cannot ask for pending commits"):
+            try:
+                return bool(self.driver.has_pending_commit())
+            except NotImplementedError:
+                return None
+
+    def running_config(self) -> str | None:
+        """The running configuration; None if the driver can't show it."""
+        with self._step("cannot read the running configuration"):
+            try:
+                return str(self.driver.get_config(retrieve="running")["running"])
+            except NotImplementedError:
+                return None
+
+    def load(self, configuration: str) -> None:
+        self._loaded = True  # perhaps in part, if it fails
+        with self._step("configuration not accepted"):
+            self.driver.load_replace_candidate(config=configuration)
+
+    def compare(self) -> str:
+        with self._step("cannot compare configurations"):
+            diff = self.driver.compare_config()
+        if diff is not None and not isinstance(diff, str):
+            raise DeviceFailure(f"driver {type(self.driver).__name__} compares without a text as its answer")
+        return diff or ""
+
+    def discard(self) -> None:
+        with self._step("candidate configuration not discarded"):
+            self.driver.discard_config()
+        self._loaded = False
+
+    def commit(self, *, revert_in: int | None) -> None:
+        """Commit the candidate; with ``revert_in`` (seconds) it must be confirmed. Never with a message.
+
+        Several drivers raise when they get a message, and Junos' own can't find a pending commit that has one.
+        """
+        with self._step("commit failed"):
+            if revert_in is None:
+                self.driver.commit_config()
+            else:
+                self.driver.commit_config(revert_in=revert_in)
+        self._loaded = False
+
+    def probe(self) -> None:
+        """Can the device still be reached by a new connection? The first one may outlive what locked us out."""
+        started = time.monotonic()
+        while True:
+            second = new_driver(self._host, self._config)
+            try:
+                second.open()
+                return
+            except LockError:  # it answered: our first connection holds its lock
+                return
+            except (Exception, SystemExit) as exc:  # drivers of anybody's raise anything
+                if time.monotonic() - started > PROBE_SECONDS or self._ctx.next_stop(PROBE_PAUSE_SECONDS):
+                    with self._step("not reachable after the commit"):
+                        raise exc from None
+            finally:
+                with contextlib.suppress(Exception, SystemExit):  # it has served its purpose
+                    second.close()
+
+    def confirm(self) -> None:
+        if self.pending_commit() is False:
+            raise DeviceFailure(
+                "the device has no pending commit to confirm: it reverted, or does not revert by itself"
+            )
+        with self._step("confirm failed"):
+            self.driver.confirm_commit()
+
+    def take_back(self) -> bool:
+        """Roll an unconfirmed commit back now. False if there is none, or it failed: the device's timer does it."""
+        try:
+            if not self.pending_commit():
+                return False
+            with self._step("rollback failed"):
+                self.driver.rollback()
+        except DeviceFailure:  # logged where it was raised
+            return False
+        return True
+
+    @staticmethod
+    def _refuse(pending: bool | None) -> None:
+        if pending:
+            raise DeviceFailure("an earlier commit waits for its confirmation on the device; it reverts by itself")
+
+    # --- failures -----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except DeviceFailure:
+            raise
+        except (Exception, SystemExit) as exc:  # noqa: BLE001  (anybody's driver raises anything: its device failed)
+            failure = DeviceFailure(f"{what}: {self._in_words(exc)}")
+            self._log(logging.ERROR, str(failure), exc)
+            raise failure from None
+
+    def _in_words(self, exc: BaseException) -> str:
+        paragraph = self.mask(str(exc)).strip().partition("\n\n")[0]  # netmiko goes on with advice for programmers
+        text = " ".join(paragraph.split())[:_MESSAGE_LENGTH]
+        if isinstance(exc, ConnectAuthError | NetmikoAuthenticationException):
+            return f"wrong credentials ({text})" if text else "wrong credentials"
+        if isinstance(exc, NotImplementedError):
+            kind = type(self._driver).__name__
+            return f"driver {kind} does not support it ({text})" if text else f"driver {kind} does not support it"
+        return text or type(exc).__name__
+
+    def mask(self, text: str) -> str:
+        """For messages and logs: the templates' secrets, and the password that the inventory gives for this device."""
+        text = self._secrets.mask(text)
+        password = self._host.get_connection_parameters("napalm").password
+        if password and len(password) >= _PASSWORD_LENGTH:
+            text = text.replace(password, "********")
+        return text
+
+    def _log(self, level: int, message: str, exc: BaseException) -> None:
+        log_failure(level, f"{self.name}: {message}", exc, ctx=self._ctx, host=self.name, mask=self.mask)
+
+
+def log_failure(
+    level: int, message: str, exc: BaseException, *, ctx: JobContext, host: str, mask: Callable[[str], str]
+) -> None:
+    """A failure with its traceback in the worker's log, under the job and the host. As text, because it is masked."""
+    trace = mask("".join(traceback.format_exception(exc)).rstrip())
+    log.log(level, "%s\n%s", mask(message), trace, extra={"job_id": ctx.job_id, "host": host})

@@ -1,0 +1,1 @@
+"""The lab: a NAPALM driver over files, with an inventory and templates for it. The default, and for tests."""

@@ -1,0 +1,176 @@
+"""NAPALM's ``lab`` driver: a device is a file, its running configuration, at ``CNAASJOBS_STATE_DIR/lab/<host>``.
+
+A commit with ``revert_in`` is kept beside it, with its deadline, until it is confirmed: while it is pending it is what
+the device runs, and when the deadline has passed the device runs its file again. So it reverts without anybody's help,
+also when the process that committed it is gone. The deadline is on the machine's monotonic clock, which all processes
+share and no change of the time of day moves; a restart of the machine ends a pending commit too.
+
+``optional_args``: ``delay_seconds`` (once per device, in ``open``) and ``fail`` (one of ``FAILURES``).
+"""
+
+import contextlib
+import difflib
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from napalm.base import NetworkDriver
+from napalm.base.exceptions import (
+    CommitError,
+    ConnectAuthError,
+    ConnectionException,
+    ReplaceConfigException,
+)
+
+FAILURES = ("open", "auth", "load", "commit")
+_PENDING = ".pending"
+
+
+def _boot_id() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""  # not Linux: there a restart is not told from a clock that stood still
+
+
+class LabDriver(NetworkDriver):
+    """One lab device. ``hostname`` is the device's name, and the name of its file."""
+
+    def __init__(
+        self,
+        hostname: str,
+        username: str | None = None,
+        password: str | None = None,
+        timeout: int = 60,
+        optional_args: dict[str, Any] | None = None,
+    ) -> None:
+        args = optional_args or {}
+        self.hostname = hostname
+        self.username = username
+        self.password = password
+        self.timeout = timeout
+        self.platform = "lab"
+        self._delay = float(args.get("delay_seconds") or 0)
+        self._fail = args.get("fail")
+        if self._fail is not None and self._fail not in FAILURES:
+            raise ValueError(f"fail: {self._fail!r} must be one of {', '.join(FAILURES)}")
+        if not hostname or hostname.startswith(".") or "/" in hostname or "\x00" in hostname:
+            raise ValueError(f"{hostname!r} can't be the name of a lab device")
+        directory = Path(settings.STATE_DIR) / "lab"
+        self._file = directory / hostname
+        self._pending_file = directory / _PENDING / hostname
+        self._candidate: str | None = None
+        self._before: str | None = None
+        self._opened = False
+
+    # --- connection ---------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        if self._delay and self._pending() is None:  # coming back to confirm costs no second delay
+            time.sleep(self._delay)
+        if self._fail == "open":
+            raise ConnectionException(f"Cannot connect to {self.hostname}")
+        if self._fail == "auth":
+            raise ConnectAuthError(f"Authentication to {self.hostname} failed")
+        self._opened = True
+
+    def close(self) -> None:
+        self._opened = False
+        self._candidate = None
+
+    def is_alive(self) -> dict[str, bool]:
+        return {"is_alive": self._opened}
+
+    # --- configuration ------------------------------------------------------------------------------------------------
+
+    def get_config(
+        self, retrieve: str = "all", full: bool = False, sanitized: bool = False, format: str = "text"
+    ) -> dict[str, str]:
+        return {
+            "running": self._running() if retrieve in ("all", "running") else "",
+            "startup": self._saved() if retrieve in ("all", "startup") else "",
+            "candidate": (self._candidate or "") if retrieve in ("all", "candidate") else "",
+        }
+
+    def load_replace_candidate(self, filename: str | None = None, config: str | None = None) -> None:
+        if self._fail == "load":
+            raise ReplaceConfigException("% Invalid input detected")
+        self._candidate = Path(filename).read_text(encoding="utf-8") if filename else config or ""
+
+    def compare_config(self) -> str:
+        if self._candidate is None:
+            return ""
+        running = self._running()
+        if running == self._candidate:
+            return ""
+        lines = difflib.unified_diff(running.splitlines(), self._candidate.splitlines(), lineterm="")
+        return "\n".join(list(lines)[2:])  # without the two lines that name files
+
+    def discard_config(self) -> None:
+        self._candidate = None
+
+    def commit_config(self, message: str = "", revert_in: int | None = None) -> None:
+        if self._candidate is None:
+            raise CommitError("No candidate configuration is loaded")
+        if self._pending() is not None:
+            raise CommitError("A commit is pending confirmation already")
+        if self._fail == "commit":
+            raise CommitError("Commit refused by the device")
+        self._before = self._saved()
+        if revert_in is None:
+            _write(self._file, self._candidate)
+        else:
+            pending = {"deadline": time.monotonic() + revert_in, "boot": _boot_id(), "config": self._candidate}
+            _write(self._pending_file, json.dumps(pending))
+        self._candidate = None
+
+    def has_pending_commit(self) -> bool:
+        return self._pending() is not None
+
+    def confirm_commit(self) -> None:
+        config = self._pending()
+        if config is None:
+            raise CommitError("No commit is pending confirmation")
+        _write(self._file, config)
+        self._pending_file.unlink(missing_ok=True)
+
+    def rollback(self) -> None:
+        if self._pending() is not None:
+            self._pending_file.unlink(missing_ok=True)
+        elif self._before is not None:
+            _write(self._file, self._before)
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def _running(self) -> str:
+        pending = self._pending()
+        return self._saved() if pending is None else pending
+
+    def _saved(self) -> str:
+        try:
+            return self._file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def _pending(self) -> str | None:
+        """The configuration that waits for its confirmation; None if there is none, or its time has run out."""
+        try:
+            pending = json.loads(self._pending_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        if pending["boot"] != _boot_id() or time.monotonic() >= pending["deadline"]:
+            self._pending_file.unlink(missing_ok=True)
+            return None
+        return str(pending["config"])
+
+
+def _write(file: Path, text: str) -> None:
+    """Atomically: a reader sees the old text or the new."""
+    beside = file.parent / _PENDING if file.parent.name != _PENDING else file.parent
+    beside.mkdir(parents=True, exist_ok=True)
+    temporary = beside / f".{file.name}.{os.getpid()}.{threading.get_ident()}"
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)

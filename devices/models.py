@@ -1,0 +1,26 @@
+"""What the platform last committed on each device."""
+
+from django.db import models
+
+
+class DeviceState(models.Model):
+    """One device after its last commit by us. The hashes are keyed: a configuration may hold weak secrets."""
+
+    host = models.CharField(max_length=255, unique=True)
+    rendered_hash = models.CharField(max_length=64, help_text="Of the rendered configuration that was committed.")
+    running_hash = models.CharField(
+        max_length=64, blank=True, help_text="Of the running configuration after it; empty if the driver shows none."
+    )
+    job_id = models.BigIntegerField(help_text="The job that committed it.")
+    committed_at = models.DateTimeField()
+    uncertain_job_id = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="A job that was about to change the device and has not said how that ended. Not in sync, then.",
+    )
+
+    class Meta:
+        ordering = ["host"]
+
+    def __str__(self) -> str:
+        return self.host

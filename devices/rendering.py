@@ -1,0 +1,100 @@
+"""Configurations from templates: ``CNAASJOBS_TEMPLATES/<platform>/mapping.yml`` and the Jinja2 files beside it.
+
+Compiled templates are kept in the process, and compiled again when their file changed.
+"""
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.conf import settings
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
+from nornir.core.inventory import Host
+
+from devices.masking import Secrets
+from devices.selection import device_type
+
+
+class TemplateFailure(Exception):
+    """A device's configuration can't be rendered; the text says why, in a line."""
+
+
+class _Platform:
+    """The templates of one platform."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.environment = Environment(  # noqa: S701 (configurations, not HTML)
+            loader=FileSystemLoader(directory),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        self._mapping: tuple[int, int, Any] | None = None
+
+    def entrypoint(self, type_of_device: str) -> str:
+        """The template that a type of device starts from."""
+        mapping = self._read_mapping()
+        entry = mapping.get(type_of_device) if isinstance(mapping, dict) else None
+        if not isinstance(entry, dict) or not isinstance(entry.get("entrypoint"), str):
+            named = f"device type {type_of_device}" if type_of_device else "a host without device_type"
+            raise TemplateFailure(f"{self.directory.name}/mapping.yml has no entrypoint for {named}")
+        return str(entry["entrypoint"])
+
+    def _read_mapping(self) -> Any:
+        file = self.directory / "mapping.yml"
+        try:
+            found = file.stat()
+            kept = self._mapping
+            if kept is not None and kept[:2] == (found.st_mtime_ns, found.st_size):
+                return kept[2]
+            mapping = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as exc:
+            raise TemplateFailure(f"no templates for platform {self.directory.name}: {_one_line(exc)}") from exc
+        self._mapping = (found.st_mtime_ns, found.st_size, mapping)
+        return mapping
+
+
+_platforms: dict[Path, _Platform] = {}
+
+
+def render(host: Host, secrets: Secrets) -> str:
+    """The configuration of one device, with its secrets in clear text.
+
+    Raises:
+        TemplateFailure: a template is missing, broken, or asks for something the inventory does not say.
+    """
+    name = host.platform
+    if not name:
+        raise TemplateFailure("the inventory names no platform for it")
+    directory = Path(settings.CNAASJOBS_TEMPLATES) / name
+    if directory.name != name:
+        raise TemplateFailure(f"{name!r} can't be the name of a platform")
+    platform = _platforms.get(directory)
+    if platform is None:
+        platform = _platforms.setdefault(directory, _Platform(directory))
+    entrypoint = platform.entrypoint(device_type(host))
+    try:
+        template = platform.environment.get_template(entrypoint)
+        return template.render({**host.extended_data(), **secrets.variables, "host": host.name})
+    except TemplateSyntaxError as exc:
+        raise TemplateFailure(f"template {exc.name or entrypoint} line {exc.lineno}: {_one_line(exc)}") from exc
+    except TemplateNotFound as exc:
+        raise TemplateFailure(f"template {exc.name} not found in {platform.directory}") from exc
+    except Exception as exc:  # an expression in a template may raise anything
+        raise TemplateFailure(f"template {_place(exc, platform.directory, entrypoint)}: {_one_line(exc)}") from exc
+
+
+def _place(exc: Exception, directory: Path, entrypoint: str) -> str:
+    """The innermost template line of the traceback; Jinja puts the templates' own files and lines there."""
+    for frame in reversed(traceback.extract_tb(exc.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_relative_to(directory):
+            return f"{path.relative_to(directory)} line {frame.lineno}"
+    return entrypoint
+
+
+def _one_line(exc: Exception) -> str:
+    return " ".join(str(exc).split()) or type(exc).__name__

@@ -1,0 +1,34 @@
+"""What a job says of each device: three tasks, in the order and with the keys that clients of this API know."""
+
+from dataclasses import dataclass
+from typing import Any
+
+PUSH, GENERATE, SYNC = "push_sync_device", "Generate device config", "Sync device config"
+
+
+@dataclass
+class DeviceReport:
+    """How one device went. All texts are masked already."""
+
+    config: str | None = None  # None: it could not be generated
+    diff: str = ""
+    failure: str | None = None
+    change_score: int = 0
+
+    @property
+    def failed(self) -> bool:
+        return self.failure is not None
+
+    def as_result(self) -> dict[str, Any]:
+        """A failed device has the tasks up to the failure, and the reason stands at the first and the last of them."""
+        tasks = [_task(PUSH, failed=self.failed, result=self.failure)]
+        if self.config is None:
+            tasks.append(_task(GENERATE, failed=self.failed, result=self.failure))
+        else:
+            tasks.append(_task(GENERATE, result=self.config))
+            tasks.append(_task(SYNC, diff=self.diff, failed=self.failed, result=self.failure))
+        return {"failed": self.failed, "job_tasks": tasks}
+
+
+def _task(name: str, *, diff: str = "", failed: bool = False, result: str | None = None) -> dict[str, Any]:
+    return {"diff": diff, "failed": failed, "result": result, "task_name": name}

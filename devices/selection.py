@@ -1,0 +1,75 @@
+"""Which devices a sync is for: by name, device type, group, or all of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nornir.core.inventory import Host, Inventory
+
+DEVICE_TYPES = ("ACCESS", "DIST", "CORE")
+
+
+class SelectionError(ValueError):
+    """No such device, type or group, or not exactly one way to select."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selector:
+    """Exactly one of its fields is set."""
+
+    hostnames: tuple[str, ...] | None = None
+    device_type: str | None = None
+    group: str | None = None
+    all: bool = False
+
+    def __post_init__(self) -> None:
+        if sum([self.hostnames is not None, self.device_type is not None, self.group is not None, self.all]) != 1:
+            raise SelectionError("Exactly one of hostname, device_type, group or all must be given")
+
+    def __str__(self) -> str:
+        if self.hostnames is not None:
+            return ", ".join(self.hostnames)
+        if self.device_type is not None:
+            return f"{self.device_type.lower()} devices"
+        return f"group {self.group}" if self.group is not None else "all devices"
+
+    def arguments(self) -> dict[str, Any]:
+        """As arguments of the job, which selects again when it starts."""
+        if self.hostnames is not None:
+            return {"hostnames": list(self.hostnames)}
+        if self.device_type is not None:
+            return {"device_type": self.device_type.upper()}
+        return {"group": self.group} if self.group is not None else {"all": True}
+
+    def hosts(self, inventory: Inventory) -> list[Host]:
+        """The selected devices, in the inventory's order.
+
+        Raises:
+            SelectionError: the inventory knows no such device or group, or nobody knows such a type.
+        """
+        hosts = inventory.hosts
+        if self.hostnames is not None:
+            for name in self.hostnames:
+                if name not in hosts:
+                    raise SelectionError(f"No device with hostname {name} found in the inventory")
+            names = set(self.hostnames)
+            return [host for name, host in hosts.items() if name in names]
+        if self.device_type is not None:
+            wanted = self.device_type.upper()
+            if wanted not in DEVICE_TYPES:
+                raise SelectionError(
+                    f"Unknown device type {self.device_type}, must be one of {', '.join(DEVICE_TYPES)}"
+                )
+            return [host for host in hosts.values() if device_type(host) == wanted]
+        if self.group is not None:
+            if self.group not in inventory.groups:
+                raise SelectionError(f"No group {self.group} found in the inventory")
+            return [host for host in hosts.values() if host.has_parent_group(self.group)]
+        return list(hosts.values())
+
+
+def device_type(host: Host) -> str:
+    """``device_type`` of the host's merged data, in capitals; empty if it has none."""
+    try:
+        return str(host["device_type"]).upper()
+    except KeyError:
+        return ""

@@ -1,0 +1,78 @@
+"""The job of this app. Celery finds it here."""
+
+from typing import Any
+
+from django.conf import settings
+
+from devices import inventory
+from devices.selection import Selector
+from devices.state import LOCK
+from jobs.task import JobContext, JobResult, NextJob, job
+
+AUTO_PUSH_SCORES = range(1, 10)
+
+
+@job(lock=LOCK)
+def sync_devices(
+    ctx: JobContext,
+    *,
+    hostnames: list[str] | None = None,
+    device_type: str | None = None,
+    group: str | None = None,
+    all: bool = False,
+    dry_run: bool = True,
+    force: bool = False,
+    resync: bool = False,
+    auto_push: bool = False,
+    confirm_mode: int | None = None,
+) -> JobResult:
+    """Bring devices to the configuration that their templates make, or show what that would change.
+
+    Args:
+        hostnames, device_type, group, all: exactly one says which devices; the inventory is asked when the job starts.
+        dry_run: only compare.
+        force: overwrite what was changed outside since our last commit.
+        resync: push also to devices that are in sync.
+        auto_push: after a dry run of one host with a small change, schedule the live run.
+        confirm_mode: 0, 1 or 2; ``CNAASJOBS_CONFIRM_MODE`` unless given.
+
+    Raises:
+        InventoryError, SelectionError: there is nothing that could be synchronised.
+    """
+    from devices.push import Options, Push  # NAPALM is large, and web servers and Beat import this module
+
+    if confirm_mode is None:
+        confirm_mode = settings.CNAASJOBS_CONFIRM_MODE
+    if confirm_mode not in (0, 1, 2):
+        raise ValueError(f"confirm_mode must be 0, 1 or 2, not {confirm_mode!r}")
+    selector = Selector(
+        hostnames=None if hostnames is None else tuple(hostnames), device_type=device_type, group=group, all=all
+    )
+    nornir = inventory.nornir()
+    hosts = selector.hosts(nornir.inventory)
+    options = Options(
+        dry_run=dry_run,
+        force=force,
+        resync=resync,
+        confirm_mode=confirm_mode,
+        revert_in=settings.CNAASJOBS_CONFIRM_MINUTES * 60,
+    )
+    reports = Push(ctx, nornir, hosts, options).run()
+    score = max((report.change_score for report in reports.values()), default=0)
+    failed = any(report.failed for report in reports.values())
+    pushes = auto_push and dry_run and len(reports) == 1 and not failed and score in AUTO_PUSH_SCORES
+    return JobResult(
+        {"devices": {name: report.as_result() for name, report in reports.items()}},
+        change_score=score,
+        next_job=_live(ctx, hosts[0].name, force=force, resync=resync, confirm_mode=confirm_mode) if pushes else None,
+    )
+
+
+def _live(ctx: JobContext, hostname: str, **options: Any) -> NextJob:
+    return NextJob(
+        task=sync_devices,
+        kwargs={"hostnames": [hostname], "dry_run": False, **options},
+        scheduled_by=ctx.scheduled_by,
+        comment=ctx.comment,
+        ticket_ref=ctx.ticket_ref,
+    )
