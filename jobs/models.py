@@ -172,3 +172,30 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} {self.key}"
+
+
+class JobBlock(models.Model):
+    """How many jobs there are among ``BLOCK`` successive ids, for those below the watermark. See ``jobs.totals``."""
+
+    BLOCK = 5000
+
+    id = models.BigIntegerField(primary_key=True, help_text="The ids from id × BLOCK on.")
+    jobs = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"block {self.pk}: {self.jobs} jobs"
+
+
+class Watermark(models.Model):
+    """Below this id no job can appear any more: every transaction that might still insert one has ended. One row."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    below = models.BigIntegerField(default=0)
+    candidate = models.BigIntegerField(default=0, help_text="The next watermark, once those open now have ended.")
+    candidate_xid = models.BigIntegerField(null=True, help_text="PostgreSQL: the transaction that noted the candidate.")
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="watermark_one_row", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return f"below {self.below}"
