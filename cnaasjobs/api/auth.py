@@ -1,0 +1,81 @@
+"""Who may call: bearer tokens of Django's users, hashed at rest (knox), and Django's own permissions.
+
+Where ``CNAASJOBS_REQUIRE_TOKEN`` is false (development, loopback only) tokens are not looked at, because existing
+clients always send one: everybody is the operator "dev". ``cnaasjobs.api.middleware`` keeps foreign web pages out there.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+from knox.auth import TokenAuthentication
+from knox.crypto import hash_token
+from knox.models import AuthToken
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+if TYPE_CHECKING:  # DRF's views import what its settings name, which is this module
+    from rest_framework.views import APIView
+
+DEV_USERNAME = "dev"
+
+
+class DevUser(AnonymousUser):
+    """The operator of a development server: has a name and every permission, and no row in the database."""
+
+    username = DEV_USERNAME
+
+    @property
+    def is_authenticated(self) -> Any:
+        return True
+
+    @property
+    def is_anonymous(self) -> Any:
+        return False
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        return True
+
+
+class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]
+    """``Authorization: Bearer <token>``, looked up by its hash: one query, the user joined.
+
+    knox's own look-up reads all tokens of the user on each request, to delete those that expired.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        if not settings.CNAASJOBS_REQUIRE_TOKEN:
+            return DevUser(), None
+        found: tuple[Any, Any] | None = super().authenticate(request)
+        return found
+
+    def authenticate_credentials(self, token: bytes) -> tuple[Any, Any]:
+        try:
+            digest = hash_token(token.decode())
+        except UnicodeDecodeError as exc:
+            raise AuthenticationFailed("Invalid token") from exc
+        row = AuthToken.objects.select_related("user").filter(digest=digest).first()
+        if row is None:
+            raise AuthenticationFailed("Invalid token")
+        if row.expiry is not None and row.expiry < timezone.now():
+            raise AuthenticationFailed("Token expired")
+        if not row.user.is_active:
+            raise AuthenticationFailed("The token's user is not active")
+        return row.user, row
+
+
+class HasPermission(BasePermission):
+    """Asks for the permission that the view names for this method, such as ``jobs.view_job``.
+
+    A method without one goes on to its 405. A view that names none for a method it has is a mistake: see ``ApiViewSet``.
+    """
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        if not request.user or not request.user.is_authenticated:
+            return False
+        method = "GET" if request.method == "HEAD" else request.method  # a HEAD is answered by the GET's handler
+        wanted: str | None = view.permissions_required.get(method)  # type: ignore[attr-defined]
+        self.message = f"Missing permission {wanted}"
+        return wanted is None or request.user.has_perm(wanted)

@@ -1,0 +1,58 @@
+"""Who asks, and from where: texts for ``scheduled_by``, abort reasons and the audit trail."""
+
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+from rest_framework.request import Request
+
+Network = IPv4Network | IPv6Network
+
+
+def who(request: Request | HttpRequest) -> str:
+    """The user's name as text."""
+    user = getattr(request, "user", None)
+    return str(user.get_username())[:255] if user is not None else ""
+
+
+def origin(request: Request | HttpRequest) -> str:
+    """The client's address: the peer's, or behind a trusted proxy the nearest one in X-Forwarded-For that is none.
+
+    A client can write anything into that header; only what a trusted proxy appended counts, read from the right.
+    """
+    trusted = _networks(tuple(settings.CNAASJOBS_TRUSTED_PROXIES))
+    address = _address(request.META.get("REMOTE_ADDR", "")) or "unix socket"
+    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    while hops and _is_trusted(address, trusted):
+        nearer = _address(hops.pop())
+        if nearer is None:
+            break
+        address = nearer
+    return address
+
+
+@lru_cache(maxsize=8)
+def _networks(named: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ip_network(name, strict=False) for name in named)
+
+
+def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+    if address == "unix socket":  # only a proxy on this machine can be at the other end
+        return bool(trusted)
+    return any(ip_address(address) in network for network in trusted)
+
+
+def _address(text: str) -> str | None:
+    """One hop in canonical form; None if it is no address. Some proxies add the port."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)

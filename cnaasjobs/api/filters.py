@@ -1,0 +1,89 @@
+"""DRF filter backends: ``filter[field][operator]=value`` and ``sort=-field``, over a view's declared ``columns``."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from django.db.models import F, QuerySet
+from rest_framework.filters import BaseFilterBackend
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from cnaasjobs.api.columns import Column
+from cnaasjobs.api.errors import BadRequest
+
+MAX_FILTERS = 50  # a database has its own limit to what one condition may hold
+
+NAME = re.compile(r"filter\[([^\[\]]*)\](?:\[([^\[\]]*)\])?")
+
+
+class HasColumns(Protocol):
+    """A view that can be filtered and sorted."""
+
+    collection: str
+    columns: Mapping[str, Column]
+
+
+def refusal(view: Any, reason: str) -> BadRequest:
+    """A 400 in the words that clients of the list already know."""
+    return BadRequest(f"Unable to filter {view.collection}: {reason}")
+
+
+def shown(text: str) -> str:
+    """A client's own words inside a message: no NUL, no novel."""
+    text = text.replace("\x00", "\N{SYMBOL FOR NULL}")
+    return repr(text if len(text) <= 100 else f"{text[:100]}…")
+
+
+class ColumnFilter(BaseFilterBackend):
+    """Every ``filter[…]`` parameter narrows the result; the same one twice narrows it twice."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
+        asked = [pair for pair in _parameters(request, view) if pair[0] == "filter" or pair[0].startswith("filter[")]
+        if len(asked) > MAX_FILTERS:
+            raise refusal(view, f"more than {MAX_FILTERS} filters")
+        for name, text in asked:
+            match = NAME.fullmatch(name)
+            if match is None:
+                raise refusal(view, f"{shown(name)} is not of the form filter[field] or filter[field][operator]")
+            field, operator = match.group(1).replace(".", "_"), match.group(2)
+            column = _column(view, field)
+            if operator == "" or (operator or "") not in column.operators:
+                allowed = ", ".join(filter(None, column.operators))
+                raise refusal(view, f"operator {shown(operator or '')} cannot be used on {field}, only {allowed}")
+            try:
+                queryset = queryset.filter(column.condition(field, operator or "", text))
+            except ValueError as exc:
+                raise refusal(view, f"value {shown(text)} for {field}: {exc}") from exc
+        return queryset
+
+
+class ColumnSort(BaseFilterBackend):
+    """``sort=field`` or ``sort=-field``, ties by id; by id without it. What is unset counts as the greatest."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
+        asked = request.query_params.get("sort")
+        if asked is None:
+            return queryset.order_by("id")
+        field = asked.removeprefix("-").replace(".", "_")
+        _column(view, field)
+        descending = asked.startswith("-")
+        if field == "id":
+            return queryset.order_by("-id" if descending else "id")
+        key = F(field).desc(nulls_first=True) if descending else F(field).asc(nulls_last=True)
+        return queryset.order_by(key, "id")
+
+
+def _parameters(request: Request, view: Any) -> Iterator[tuple[str, str]]:
+    for name, texts in request.query_params.lists():
+        for text in texts:
+            if "\x00" in name or "\x00" in text:
+                raise refusal(view, f"{shown(name)} holds a NUL character")
+            yield name, text
+
+
+def _column(view: Any, field: str) -> Column:
+    column: Column | None = view.columns.get(field)
+    if column is None:
+        raise refusal(view, f"unknown field {shown(field)}, must be one of {', '.join(view.columns)}")
+    return column

@@ -1,0 +1,73 @@
+"""What guards the API before a view sees the request: a known charset, and foreign web pages kept out of development."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port
+
+from cnaasjobs.api.errors import is_api
+from cnaasjobs.api.envelope import error_response
+
+LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
+
+
+class ApiGuard:
+    """Runs for ``/api`` only. Stands behind CorsMiddleware, so that a refusal carries the CORS headers too."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if is_api(request):
+            # A charset of the client's choice would decode the query string too ("rot13" then fails in there).
+            request._encoding = "utf-8"
+            if not settings.CNAASJOBS_REQUIRE_TOKEN and (reason := foreign_page(request)):
+                return error_response(reason, status=403)
+        return self.get_response(request)
+
+
+def foreign_page(request: HttpRequest) -> str | None:
+    """Why this request may come from a web page that is not the operator's own; None if nothing says so.
+
+    Without tokens a browser on this machine could be made to send requests here by any page it shows.
+    """
+    page = request.headers.get("Origin")
+    if page in settings.CNAASJOBS_CORS_ORIGINS:
+        return None
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        return "Requests from other web sites are not served in development (CNAASJOBS_CORS_ORIGINS lists exceptions)"
+    if page is not None and not _is_loopback(_host_of(page)):
+        return f"Origin {page[:100]} is not served in development (CNAASJOBS_CORS_ORIGINS lists exceptions)"
+    if not _is_unspoofable(split_domain_port(request.META.get("HTTP_HOST", "").lower())[0].strip("[]")):
+        return "This Host is not served in development: a foreign name may be made to point here (ALLOWED_HOSTS lists exceptions)"
+    return None
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return (urlsplit(origin).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host in LOOPBACK_NAMES or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_unspoofable(host: str) -> bool:
+    """False for a name with a dot: whoever owns it could point it at this machine (DNS rebinding)."""
+    if "." not in host or _is_loopback(host) or host in settings.ALLOWED_HOSTS:
+        return True
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,61 @@
+"""Pages by number: ``per_page``, ``page``; ``X-Total-Count`` and ``Link`` in the answer's headers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cnaasjobs.api.envelope import success
+from cnaasjobs.api.filters import refusal
+
+DEFAULT_PER_PAGE = 50
+MAX_PER_PAGE = 1000
+
+
+class Page:
+    """One page of a query: its rows as a sliced queryset, and the headers that tell where it stands."""
+
+    def __init__(
+        self, request: Request, queryset: QuerySet[Any], view: Any, *, total: Callable[[QuerySet[Any]], int]
+    ) -> None:
+        self.request = request
+        self.per_page = _per_page(request, view)
+        self.number = _page_number(request)
+        self.total = total(queryset)
+        self.last = max(1, -(-self.total // self.per_page))
+        start = (self.number - 1) * self.per_page
+        # Past the end there is nothing to ask, and an offset may be beyond what the database counts to.
+        self.rows = queryset[start : start + self.per_page] if start < self.total else queryset.none()
+
+    def response(self, data: Any) -> Response:
+        return success(data, headers={"X-Total-Count": str(self.total), "Link": self._links()})
+
+    def _links(self) -> str:
+        pages = {"first": 1}
+        if self.number > 1:
+            pages["prev"] = min(self.number - 1, self.last)
+        if self.number < self.last:
+            pages["next"] = self.number + 1
+        pages["last"] = self.last
+        base = self.request.build_absolute_uri(self.request.path)
+        query = self.request.query_params.copy()
+        query["per_page"] = str(self.per_page)
+        links = []
+        for relation, number in pages.items():
+            query["page"] = str(number)
+            links.append(f'<{base}?{query.urlencode()}>; rel="{relation}"')
+        return ", ".join(links)
+
+
+def _per_page(request: Request, view: Any) -> int:
+    text = request.query_params.get("per_page", str(DEFAULT_PER_PAGE))
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_PER_PAGE):
+        raise refusal(view, f"per_page argument must be integer between 1-{MAX_PER_PAGE}")
+    return int(text)
+
+
+def _page_number(request: Request) -> int:
+    text = request.query_params.get("page", "1")
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) <= 18 else 1

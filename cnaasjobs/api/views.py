@@ -1,0 +1,34 @@
+"""The base of the API's viewsets."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
+
+from cnaasjobs.api.filters import ColumnFilter, ColumnSort
+
+
+class ApiViewSet(ViewSet):
+    """A viewset that names the permission each method asks for; a handler without one is refused at start."""
+
+    permissions_required: ClassVar[Mapping[str, str]] = {}
+    filter_backends: ClassVar[Any] = (ColumnFilter, ColumnSort)
+
+    @classmethod
+    def as_view(cls, actions: Mapping[str, str] | None = None, **initkwargs: Any) -> Any:
+        unguarded = [method for method in actions or {} if method.upper() not in cls.permissions_required]
+        if unguarded:
+            raise TypeError(f"{cls.__name__} names no permission for {', '.join(unguarded)}")
+        return super().as_view(dict(actions or {}), **initkwargs)
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        for backend in self.filter_backends:
+            queryset = backend().filter_queryset(self.request, queryset, self)
+        return queryset
+
+
+class NoMethods(APIView):
+    """A URL that is known to clients and has no method: 405, where an unknown one is a 404."""
+
+    permissions_required: ClassVar[Mapping[str, str]] = {}

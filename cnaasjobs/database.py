@@ -1,0 +1,81 @@
+"""A bounded wait for PostgreSQL, for the web server: a frozen server (SIGSTOP, a dead disk) answers TCP and nothing else.
+
+psycopg2 waits in C without a limit. ``bound_waits`` gives it a wait of our own: as long as data moves it waits; after
+``SILENCE`` seconds without any it tries a fresh connection. If that is answered the query is merely slow and may go on,
+up to ``LONGEST``. If not, the database is away: OperationalError, and psycopg2 closes the connection.
+
+Only for processes whose connections belong to one thread each: psycopg2 then allows no sharing.
+"""
+
+import select
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg2
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.signals import connection_created
+from psycopg2 import extensions
+
+CONNECTED = 0  # libpq: CONNECTION_OK
+
+SILENCE = 0.6
+PROBE = 0.6
+LONGEST = 30.0
+# A transaction left open longer than this is the server's to roll back. Less than SILENCE + PROBE: when a frozen server
+# goes on, it must not find a COMMIT in its socket that we have given up and answered 503 for.
+IDLE_IN_TRANSACTION_MS = 1000
+
+_WANTED = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
+
+
+def bound_waits() -> None:
+    """Bound every wait of this process for PostgreSQL. Call once, before the first connection."""
+    if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
+        extensions.set_wait_callback(_wait)
+        connection_created.connect(_end_idle_transactions, dispatch_uid="cnaasjobs.database")
+
+
+def answers(timeout: float) -> bool:
+    """True if the server accepts a fresh connection within this many seconds."""
+    parameters: Mapping[str, Any] = connections[DEFAULT_DB_ALIAS].get_connection_params()
+    known = {key: value for key, value in parameters.items() if key not in ("cursor_factory", "connection_factory")}
+    deadline = time.monotonic() + timeout
+    try:
+        probe = psycopg2.connect(**known, async_=1)
+    except psycopg2.Error:
+        return False
+    try:
+        while (state := probe.poll()) != extensions.POLL_OK:
+            if not _ready(probe, state, deadline - time.monotonic()):
+                return False
+    except psycopg2.Error:
+        return False
+    finally:
+        probe.close()
+    return True
+
+
+def _wait(connection: Any) -> None:
+    """Called by psycopg2 whenever it would block."""
+    connecting = connection.info.status != CONNECTED
+    longest = time.monotonic() + (SILENCE + PROBE if connecting else LONGEST)
+    while (state := connection.poll()) != extensions.POLL_OK:
+        while not _ready(connection, state, SILENCE):
+            if time.monotonic() > longest:
+                raise psycopg2.OperationalError("no answer from the database in time")
+            if not connecting and not answers(PROBE):
+                raise psycopg2.OperationalError("the database does not answer")
+
+
+def _ready(connection: Any, state: int, timeout: float) -> bool:
+    if timeout <= 0:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), _WANTED[state])
+    return bool(poll.poll(timeout * 1000))
+
+
+def _end_idle_transactions(connection: Any, **_: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET idle_in_transaction_session_timeout = %s", [IDLE_IN_TRANSACTION_MS])

@@ -1,0 +1,37 @@
+"""How every process here logs: one JSON object per line on stderr, what a call gives as ``extra`` at its top level."""
+
+from typing import Any
+
+
+def logging_config(level: str) -> dict[str, Any]:
+    """For ``logging.config.dictConfig``: Django's, gunicorn's and Celery's loggers all end in the root's one handler."""
+    quiet = {"handlers": [], "propagate": True}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": "pythonjsonlogger.json.JsonFormatter",
+                "fmt": "%(levelname)s %(name)s %(message)s",
+                "rename_fields": {"levelname": "level", "name": "logger"},
+                "timestamp": "time",
+                # Django adds the request itself, which says nothing as text; Python 3.12 adds taskName.
+                "reserved_attrs": [*_RESERVED, "request", "taskName"],
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"level": level, "handlers": ["stderr"]},
+        "loggers": {
+            "django": {**quiet, "level": level},
+            "django.request": {**quiet, "level": "ERROR"},  # a client's 404 is no news
+            "django.security.DisallowedHost": {**quiet, "level": "CRITICAL"},
+            "gunicorn.error": {**quiet, "level": level},
+            "gunicorn.access": {**quiet, "level": level},
+        },
+    }
+
+
+_RESERVED = (
+    "args asctime created exc_info exc_text filename funcName levelname levelno lineno module msecs message msg name "
+    "pathname process processName relativeCreated stack_info thread threadName"
+).split()

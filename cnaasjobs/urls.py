@@ -1,0 +1,22 @@
+"""Every URL of the project. ``/healthz`` and ``/readyz`` are answered by ``jobs.health`` before these are looked at."""
+
+from django.apps import apps
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+handler400 = "cnaasjobs.api.errors.bad_request"
+handler403 = "cnaasjobs.api.errors.forbidden"
+handler404 = "cnaasjobs.api.errors.not_found"
+handler500 = "cnaasjobs.api.errors.server_error"
+
+API = "api/v1.0/"
+
+urlpatterns = [
+    path(API, include("jobs.urls")),
+    path(API, include("locks.urls")),
+    *([path(API, include("devices.urls"))] if apps.is_installed("devices") else []),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
+    path("", RedirectView.as_view(url="/admin/")),
+]
