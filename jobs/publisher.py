@@ -9,15 +9,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from celery import current_app
-from celery.app.amqp import Producer
 from django.conf import settings
-from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
 log = logging.getLogger(__name__)
@@ -37,60 +34,119 @@ class BrokerUnavailable(Exception):
     """The broker did not take a message in time."""
 
 
-class _Local(threading.local):
-    pid: int | None = None
-    connection: Connection | None = None
-    producer: Producer | None = None
+class _Confirms:
+    """Which messages of a channel the broker has confirmed. Waiting once for many costs one round trip, not many."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._last_tag = 0
+        self._open: dict[int, int] = {}  # delivery tag -> job id
+        self.refused: list[int] = []
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._on_ack)
+        channel.events["basic_nack"].add(self._on_nack)
+
+    def sent(self, job_id: int) -> None:
+        self._last_tag += 1
+        self._open[self._last_tag] = job_id
+
+    def wait(self, seconds: float) -> None:
+        """Until all are confirmed; TimeoutError after this long without any."""
+        while self._open:
+            self._channel.connection.drain_events(timeout=seconds)
+
+    def unconfirmed(self) -> list[int]:
+        job_ids = [*self.refused, *self._open.values()]
+        self.refused, self._open = [], {}
+        return job_ids
+
+    def _on_ack(self, delivery_tag: int, multiple: bool) -> None:
+        for tag in self._up_to(delivery_tag, multiple):
+            self._open.pop(tag, None)
+
+    def _on_nack(self, delivery_tag: int, multiple: bool = False, *_: Any) -> None:
+        self.refused += [self._open.pop(tag) for tag in self._up_to(delivery_tag, multiple) if tag in self._open]
+
+    def _up_to(self, delivery_tag: int, multiple: bool) -> list[int]:
+        return [tag for tag in self._open if tag <= delivery_tag] if multiple else [delivery_tag]
 
 
-_local = _Local()
+class _Line:
+    """One thread's way to the broker."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        seconds = settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS
+        self.connection = current_app.connection_for_write(connect_timeout=seconds, heartbeat=0)
+        self.redis = self.connection.transport.driver_type == "redis"
+        limits = ("socket_timeout", "socket_connect_timeout") if self.redis else ("read_timeout", "write_timeout")
+        self.connection.transport_options = {**self.connection.transport_options, **dict.fromkeys(limits, seconds)}
+        self.connection.connect()
+        channel = self.connection.channel()
+        self.confirms = None if self.redis else _Confirms(channel)
+        self.producer = current_app.amqp.Producer(channel, auto_declare=False)
+
+    def send(self, messages: Sequence[Message]) -> list[int]:
+        """Send them all, then wait until the broker has them. Returns the ids of those it refused."""
+        if self.confirms is None:
+            with self.producer.batch():  # one pipeline; what fails, fails as a whole
+                for message in messages:
+                    self._send(message)
+            return []
+        for message in messages:
+            self.confirms.sent(message.job_id)
+            self._send(message)
+        self.confirms.wait(settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS)
+        return self.confirms.unconfirmed()
+
+    def _send(self, message: Message) -> None:
+        current_app.send_task(
+            message.task_name,
+            args=(message.job_id,),
+            queue=message.queue,
+            # Redis serves the lowest number first, AMQP the highest.
+            priority=9 - message.priority if self.redis else message.priority,
+            producer=self.producer,
+            retry=False,
+            ignore_result=True,
+        )
+
+    def drop(self) -> None:
+        """Forget the connection without a farewell: a frozen broker would not answer it."""
+        self.connection.collect()
+
+
+_local = threading.local()
 _broken_until = 0.0  # monotonic seconds
+_BATCH = 1000
 
 
 def publish(messages: Iterable[Message]) -> list[int]:
-    """Send the messages in order. Returns the ids of the jobs whose message was not confirmed by the broker."""
-    unsent: list[int] = []
+    """Send the messages in order. Returns the ids of the jobs whose message the broker did not confirm."""
     pending = list(messages)
-    try:
-        with producer() as channel:
-            for sent, message in enumerate(pending):
-                try:
-                    _send(channel, message)
-                except BaseException:
-                    unsent = [later.job_id for later in pending[sent:]]
-                    raise
-    except BrokerUnavailable as exc:
-        unsent = unsent or [message.job_id for message in pending]
-        log.warning("broker unavailable, Beat will send %d messages: %s", len(unsent), exc, extra={"action": "publish"})
+    unsent: list[int] = []
+    while pending:
+        batch, pending = pending[:_BATCH], pending[_BATCH:]
+        try:
+            unsent += _publish(batch)
+        except BrokerUnavailable as exc:
+            later = [message.job_id for message in pending]
+            unsent += [message.job_id for message in batch] + later
+            fields = {"action": "publish", "messages": len(unsent)}
+            log.warning("broker unavailable, Beat will send %d messages: %s", len(unsent), exc, extra=fields)
+            break
     return unsent
 
 
-def _send(producer: Producer, message: Message) -> None:
-    # Redis serves the lowest number first, AMQP the highest.
-    redis = producer.connection.transport.driver_type == "redis"
-    current_app.send_task(
-        message.task_name,
-        args=(message.job_id,),
-        queue=message.queue,
-        priority=9 - message.priority if redis else message.priority,
-        producer=producer,
-        retry=False,
-        ignore_result=True,
-        confirm_timeout=settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS,
-    )
-
-
-@contextmanager
-def producer() -> Iterator[Producer]:
-    """This thread's producer. What goes wrong with the broker inside is raised as BrokerUnavailable."""
+def _publish(batch: Sequence[Message]) -> list[int]:
     global _broken_until
     if time.monotonic() < _broken_until:
         raise BrokerUnavailable("it failed a moment ago")
     try:
-        yield _connected()
+        return _line().send(batch)
     except _broker_errors() as exc:
         _broken_until = time.monotonic() + settings.CNAASJOBS_PUBLISH_PAUSE_SECONDS
-        _drop()
+        drop()
         raise BrokerUnavailable(f"{type(exc).__name__}: {exc}") from exc
 
 
@@ -100,31 +156,16 @@ def _broker_errors() -> tuple[type[Exception], ...]:
     return (OSError, KombuError, *errors)
 
 
-def _connected() -> Producer:
-    if _local.pid != os.getpid():  # inherited over a fork: another process talks on that socket
-        _local.pid, _local.connection, _local.producer = os.getpid(), None, None
-    if _local.producer is None:
-        connection = current_app.connection_for_write(
-            connect_timeout=settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS,
-            heartbeat=0,
-            transport_options=_transport_options(),
-        )
-        _local.connection = connection
-        connection.connect()
-        _local.producer = current_app.amqp.Producer(connection, auto_declare=False)
-    return _local.producer
+def _line() -> _Line:
+    line: _Line | None = getattr(_local, "line", None)
+    if line is None or line.pid != os.getpid():  # inherited over a fork: another process talks on that socket
+        line = _local.line = _Line()
+    return line
 
 
-def _transport_options() -> dict[str, Any]:
-    seconds = settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS
-    options = dict(current_app.conf.broker_transport_options)
-    if current_app.connection_for_write().transport.driver_type == "redis":
-        return {**options, "socket_timeout": seconds, "socket_connect_timeout": seconds, "retry_on_timeout": False}
-    return {**options, "confirm_publish": True, "read_timeout": seconds, "write_timeout": seconds}
-
-
-def _drop() -> None:
-    """Forget this thread's connection without a farewell: a frozen broker would not answer it."""
-    if _local.connection is not None:
-        _local.connection.collect()  # type: ignore[no-untyped-call]
-    _local.connection = _local.producer = None
+def drop() -> None:
+    """Forget this thread's connection; the next message opens a new one."""
+    line: _Line | None = getattr(_local, "line", None)
+    _local.line = None
+    if line is not None:
+        line.drop()

@@ -67,7 +67,7 @@ def _use_broker(url: str) -> None:
 
 def forget_broker_connections() -> None:
     """A broker that was away a moment ago, or another one, is tried afresh."""
-    publisher._drop()
+    publisher.drop()
     publisher._broken_until = 0.0
     current_app.pool.force_close_all()
     current_app.amqp._producer_pool = None

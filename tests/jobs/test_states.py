@@ -92,11 +92,8 @@ def test_no_verb_leaves_a_terminal_state() -> None:
 def test_only_lifecycle_writes_a_status() -> None:
     """Looks at every update(...), assignment and SQL text of the product for a write to the status column."""
     writers = set()
-    for path in ROOT.glob("*/**/*.py"):
-        if (
-            path.relative_to(ROOT).parts[0] not in {"cnaasjobs", "jobs", "locks", "devices"}
-            or "migrations" in path.parts
-        ):
+    for path in (path for room in ("cnaasjobs", "jobs", "locks", "devices") for path in ROOT.glob(f"{room}/**/*.py")):
+        if "migrations" in path.parts or "jobs.models" not in path.read_text():
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             keywords = isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {"update", "bulk_update"}

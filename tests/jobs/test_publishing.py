@@ -1,0 +1,64 @@
+"""Messages: confirmed when the broker is there, no loss and no hang when it is not."""
+
+import time
+
+import pytest
+from celery import current_app
+
+from jobs import dispatch, publisher
+from jobs.models import Job
+from tests import fake_jobs
+from tests.services import RabbitMQ
+from tests.switching import broker_url, forget_broker_connections
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _depth(queue: str = "default") -> int:
+    with current_app.connection_for_read() as connection, connection.channel() as channel:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+
+
+def test_every_message_of_a_batch_arrives(broker: str) -> None:
+    dispatch.schedule_many(fake_jobs.nothing, [{}] * 2500)
+    assert _depth() == 2500
+    assert Job.objects.filter(dispatched_at__isnull=True).count() == 0
+
+
+@pytest.mark.needs("rabbitmq")
+def test_every_message_of_a_batch_is_confirmed_by_rabbitmq(rabbitmq: RabbitMQ) -> None:
+    dispatch.schedule_many(fake_jobs.nothing, [{}] * 2500)
+    assert _depth() == 2500
+
+
+@pytest.mark.needs("rabbitmq")
+@pytest.mark.parametrize("fault", ["kill", "freeze", "block"])
+def test_a_broker_that_does_not_answer_delays_nobody_and_loses_nothing(rabbitmq: RabbitMQ, fault: str) -> None:
+    dispatch.schedule(fake_jobs.nothing, {})
+    if fault == "block":
+        rabbitmq.block_publishers()
+    else:
+        getattr(rabbitmq, fault)()
+    try:
+        started = time.monotonic()
+        for _ in range(3):
+            dispatch.schedule(fake_jobs.nothing, {})
+        assert time.monotonic() - started < 2
+    finally:
+        if fault == "block":
+            rabbitmq.unblock_publishers()
+    assert Job.objects.filter(dispatched_at__isnull=True).count() == 3
+
+
+def test_after_a_failure_the_broker_is_left_alone_for_a_while(broker: str) -> None:
+    message = publisher.Message(job_id=1, task_name="tests.fake_jobs.nothing", queue="default", priority=0)
+    assert publisher.publish([message]) == []
+    current_app.conf.update(broker_url="amqp://127.0.0.1:1//", broker_write_url="amqp://127.0.0.1:1//")
+    try:
+        publisher.drop()
+        assert publisher.publish([message]) == [1]
+    finally:
+        current_app.conf.update(broker_url=broker, broker_write_url=broker)
+    assert publisher.publish([message]) == [1]  # still paused
+    forget_broker_connections()
+    assert publisher.publish([message]) == []
