@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
+from cnaasjobs.embedded import broker_socket
 from tests.needs import (
     pytest_runtest_logreport,
     pytest_runtest_setup,
@@ -112,8 +113,7 @@ def _embedded_broker() -> Iterator[None]:
     if not settings.EMBEDDED_BROKER or not Redis.is_available():
         yield
         return
-    directory = settings.STATE_DIR
-    server = Redis(directory / "broker", unix_socket=directory / "broker.sock").start()
+    server = Redis(settings.STATE_DIR / "broker", unix_socket=broker_socket(settings.STATE_DIR)).start()
     yield
     server.kill()
 

@@ -23,10 +23,11 @@ if STARTED_BY_TESTS not in os.environ:
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     os.environ["CNAASJOBS_STATE_DIR"] = directory
 
+from cnaasjobs.embedded import broker_url  # noqa: E402
 from cnaasjobs.settings import *  # noqa: E402, F403
 from cnaasjobs.settings import CELERY_BROKER_URL, DATABASES, INSTALLED_APPS, STATE_DIR  # noqa: E402
 
-EMBEDDED_BROKER = CELERY_BROKER_URL.startswith("redis+socket://") and str(STATE_DIR) in CELERY_BROKER_URL
+EMBEDDED_BROKER = broker_url(STATE_DIR) == CELERY_BROKER_URL
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, not memory: the real processes that tests start share it.
     DATABASES["default"]["TEST"] = {"NAME": str(Path(STATE_DIR) / "test.sqlite3")}

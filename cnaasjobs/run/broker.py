@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import socket
 from pathlib import Path
 
 INSTALL_HINT = (
@@ -43,3 +44,15 @@ def server_command(*, directory: Path, unix_socket: Path | None, port: int = 0) 
     if unix_socket:
         options |= {"unixsocket": str(unix_socket), "unixsocketperm": "700"}
     return [server, *(part for key, value in options.items() for part in (f"--{key}", value))]
+
+
+def answers(unix_socket: Path) -> bool:
+    """True when a server there takes commands: not while it still reads its append-only file."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(2)
+            client.connect(str(unix_socket))
+            client.sendall(b"PING\r\n")
+            return client.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False

@@ -1,0 +1,26 @@
+"""Where the database and the broker of a state directory are, for the settings and for ``make run``."""
+
+import hashlib
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+# A unix socket's path ends at 107 bytes on Linux, 103 on macOS.
+MAX_SOCKET_PATH_BYTES = 100
+
+
+def database_path(state_dir: Path) -> Path:
+    return state_dir / "db.sqlite3"
+
+
+def broker_socket(state_dir: Path) -> Path:
+    """In the state directory; if that is too long for a socket, in a directory under /tmp that is named by it."""
+    socket = state_dir / "broker.sock"
+    if len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES:
+        return socket
+    name = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:16]
+    return Path(f"/tmp/cnaasjobs-{os.getuid()}-{name}") / "broker.sock"  # noqa: S108  (make run checks its owner)
+
+
+def broker_url(state_dir: Path) -> str:
+    return f"redis+socket://{quote(str(broker_socket(state_dir)))}"

@@ -1,0 +1,88 @@
+"""What the environment asks of ``make run``: address, state directory, a database and broker of one's own."""
+
+import errno
+import ipaddress
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class StartError(Exception):
+    """Why the platform cannot start, in one line for the person at the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    host: str
+    port: int
+    state_dir: Path
+    database_url: str | None
+    broker_url: str | None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Config":
+        """Raises StartError for a PORT that is none."""
+        port = environ.get("PORT") or "8000"
+        if not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise StartError(f"PORT must be a number from 0 to 65535 (0: any free one), not {port!r}")
+        return cls(
+            host=environ.get("HOST") or "127.0.0.1",
+            port=int(port),
+            state_dir=Path(environ.get("CNAASJOBS_STATE_DIR") or ROOT / "state").absolute(),
+            database_url=environ.get("DATABASE_URL") or None,
+            broker_url=environ.get("CELERY_BROKER_URL") or None,
+        )
+
+    def listen(self) -> socket.socket:
+        """The web server's socket. Held here, it survives a restart of the web server and nobody else can take it.
+
+        Raises StartError when the port is in use or the host is none of this machine's.
+        """
+        try:
+            family, _, _, _, address = socket.getaddrinfo(
+                self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            return socket.create_server((str(address[0]), self.port), family=family, backlog=2048)
+        except socket.gaierror as error:
+            raise StartError(f"HOST {self.host!r} has no address: {error.strerror}") from None
+        except PermissionError:
+            raise StartError(f"Port {self.port} needs root: set PORT to one from 1024 up") from None
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise StartError(f"Port {self.port} on {self.host} is in use: set PORT to another") from None
+            raise StartError(f"Cannot listen on {self.host} port {self.port}: {error.strerror}") from None
+
+
+def is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+def shown_url(listener: socket.socket) -> str:
+    """How a client on this machine reaches it."""
+    host, port = listener.getsockname()[:2]
+    if ipaddress.ip_address(host.partition("%")[0]).is_unspecified:
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def child_environment(config: Config, *, secret_key: str, require_token: bool) -> dict[str, str]:
+    """The environment of every process of the platform: ours, in development mode."""
+    env = dict(os.environ)
+    for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
+        if not env.get(name):  # empty means unset, to the settings too
+            env.pop(name, None)
+    env.update(
+        CNAASJOBS_DEV="1",
+        CNAASJOBS_STATE_DIR=str(config.state_dir),
+        DJANGO_SETTINGS_MODULE="cnaasjobs.settings",
+        PYTHONUNBUFFERED="1",
+    )
+    if not env.get("SECRET_KEY"):
+        env["SECRET_KEY"] = secret_key
+    if require_token:
+        env["CNAASJOBS_REQUIRE_TOKEN"] = "1"
+    return env

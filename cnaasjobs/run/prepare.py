@@ -1,0 +1,77 @@
+"""Brings the database up to date before the platform starts: migrations, the admin user, a token for the API.
+
+A process of its own, so that the supervisor stays free of Django: ``python -m cnaasjobs.run.prepare [--token]`` prints
+one JSON object.
+"""
+
+import json
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+import django
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.db import Error
+
+from cnaasjobs.run.state import secret, write_secret
+
+ADMIN = "admin"
+PASSWORD_FILE = "admin-password"
+TOKEN_FILE = "token"
+
+
+def admin_user(state_dir: Path) -> dict[str, Any]:
+    """Makes the admin user at the first start. Its password is None where it was changed since or is not ours."""
+    from django.contrib.auth import get_user_model
+
+    file = state_dir / PASSWORD_FILE
+    users = get_user_model().objects
+    user = users.filter(username=ADMIN).first()
+    is_new = user is None
+    if user is None:
+        user = users.create_superuser(ADMIN, password=secret(file, lambda: secrets.token_urlsafe(12)))
+    kept = file.read_text().strip() if file.exists() else ""
+    password = kept if kept and user.check_password(kept) else None
+    return {"name": ADMIN, "is_new": is_new, "password": password, "file": str(file)}
+
+
+def api_token(state_dir: Path) -> str:
+    """The token kept in the state directory, or a new one where the database does not know it."""
+    from django.contrib.auth import get_user_model
+    from knox.crypto import hash_token
+    from knox.models import AuthToken
+
+    file = state_dir / TOKEN_FILE
+    kept = file.read_text().strip() if file.exists() else ""
+    if kept and AuthToken.objects.filter(digest=hash_token(kept)).exists():
+        return kept
+    _, token = AuthToken.objects.create(get_user_model().objects.get(username=ADMIN), expiry=None)
+    write_secret(file, token)
+    return str(token)
+
+
+def prepare(*, with_token: bool) -> dict[str, Any]:
+    django.setup()
+    from jobs.models import Job
+
+    call_command("migrate", verbosity=0, interactive=False)
+    return {
+        "admin": admin_user(settings.STATE_DIR),
+        "token": api_token(settings.STATE_DIR) if with_token else None,
+        "is_first_start": not Job.objects.exists(),
+    }
+
+
+def main() -> None:
+    try:
+        report = prepare(with_token="--token" in sys.argv)
+    except (Error, ImproperlyConfigured) as error:
+        report = {"error": " ".join(str(error).split())}
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()

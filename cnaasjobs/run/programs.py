@@ -1,0 +1,54 @@
+"""The command line of each process that ``make run`` keeps running."""
+
+import hashlib
+import os
+import socket as sockets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cnaasjobs.run.broker import server_command
+from cnaasjobs.run.config import StartError
+from cnaasjobs.run.state import StateDirectory
+from cnaasjobs.run.supervisor import Program
+
+WORKER_SLOTS = 4
+WORKER_GRACE_SECONDS = 60.0  # a device in hand is finished
+# Celery's remark to root is for production; PYTHONWARNINGS takes the beginning of the message.
+ROOT_REMARK = "ignore:You're running the worker with superuser privileges"
+
+
+def broker(state: StateDirectory, env: Mapping[str, str]) -> Program:
+    """Raises StartError where no server is to be found."""
+    try:
+        argv = server_command(directory=state.path / "broker", unix_socket=state.prepare_socket())
+    except FileNotFoundError as error:
+        raise StartError(str(error)) from None
+    return Program("broker", argv, state.log("broker"), env, pass_fds=(state.lock,), is_foundation=True)
+
+
+def web(state: StateDirectory, env: Mapping[str, str], listener: sockets.socket) -> Program:
+    number = listener.fileno()
+    argv = [sys.executable, "-m", "gunicorn", "cnaasjobs.wsgi", "--bind", f"fd://{number}", "--no-control-socket"]
+    return Program("web", argv, state.log("web"), env, pass_fds=(number, state.lock))
+
+
+def worker(state: StateDirectory, env: Mapping[str, str]) -> Program:
+    argv = _celery("worker", "-c", str(WORKER_SLOTS), "-n", f"worker-{_tag(state.path)}@%h")
+    if os.geteuid() == 0:
+        given = env.get("PYTHONWARNINGS")
+        env = {**env, "PYTHONWARNINGS": f"{given},{ROOT_REMARK}" if given else ROOT_REMARK}
+    return Program("worker", argv, state.log("worker"), env, WORKER_GRACE_SECONDS, pass_fds=(state.lock,))
+
+
+def beat(state: StateDirectory, env: Mapping[str, str]) -> Program:
+    return Program("beat", _celery("beat"), state.log("beat"), env, pass_fds=(state.lock,))
+
+
+def _celery(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "-A", "cnaasjobs", *arguments]
+
+
+def _tag(path: Path) -> str:
+    """Short and the same at every start: two copies on one broker must not share a worker's name."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:8]

@@ -1,0 +1,183 @@
+"""Starts processes, starts each again when it ends, and ends all of them: none stays behind.
+
+Why no library: docs/decisions/supervisor.md.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from cnaasjobs.run import exec_child
+
+PR_SET_CHILD_SUBREAPER = 36
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+STEADY_SECONDS = 30.0  # a process that lived this long starts again at once
+PATIENCE_SECONDS = 2.0
+KILL_SECONDS = 5.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Program:
+    """One process to keep running. ``grace_seconds`` is how long it may take to end after SIGTERM."""
+
+    name: str
+    argv: Sequence[str]
+    log: Path
+    env: Mapping[str, str]
+    grace_seconds: float = 10.0
+    pass_fds: Sequence[int] = ()
+    is_foundation: bool = False  # the others need it: it ends after them
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    started: float = field(default=0.0, init=False)
+    pause: float = field(default=0.0, init=False)
+    due: float = field(default=0.0, init=False)
+
+    def start(self, cwd: Path) -> None:
+        wrapper = [sys.executable, "-I", "-S", exec_child.__file__, "--parent", str(os.getpid()), "--"]
+        with self.log.open("ab") as output:
+            # A session of its own: Ctrl-C reaches the supervisor alone, which ends the others in order.
+            self.process = subprocess.Popen(
+                [*wrapper, *self.argv],
+                cwd=cwd,
+                env=dict(self.env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                pass_fds=self.pass_fds,
+            )
+        self.started = time.monotonic()
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def kill_group(self) -> None:
+        """SIGKILL to what it left behind, or to it and all that it started."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def fate(self) -> str:
+        code = self.process.returncode if self.process else 0
+        return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+class Supervisor:
+    """Runs in the main thread, which must live as long as its children: the kernel ends them with it."""
+
+    def __init__(self, *, cwd: Path, say: Say) -> None:
+        self.cwd = cwd
+        self.say = say
+        self.programs: list[Program] = []
+        self.stopping = threading.Event()
+        self._signals = 0
+        self._wake = threading.Event()
+        if sys.platform == "linux":  # children of a dead child become ours, to be ended with the rest
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGCHLD, lambda *_: self._wake.set())
+
+    def _on_signal(self, *_: object) -> None:
+        self._signals += 1
+        self.stopping.set()
+        self._wake.set()
+
+    def add(self, program: Program) -> None:
+        program.start(self.cwd)
+        self.programs.append(program)
+
+    def wait_until(self, condition: Callable[[], bool], *, seconds: float) -> bool:
+        """Keeps everything running until the condition is true; False when the time is over or a signal came."""
+        deadline = time.monotonic() + seconds
+        while not self.stopping.is_set():
+            if condition():
+                return True
+            if time.monotonic() > deadline:
+                return False
+            self.keep_running(0.05)
+        return False
+
+    def run(self) -> None:
+        """Returns when a signal asks for the end."""
+        while not self.stopping.is_set():
+            self.keep_running(1.0)
+
+    def keep_running(self, seconds: float) -> None:
+        """Waits at most so long for something to happen, then starts again what has ended."""
+        self._wake.wait(seconds)
+        self._wake.clear()
+        now = time.monotonic()
+        for program in self.programs:
+            if program.process is not None and not program.is_running:
+                self._ended(program, now)
+            if program.process is None and now >= program.due and not self.stopping.is_set():
+                program.start(self.cwd)
+        self._reap_orphans()
+
+    def _ended(self, program: Program, now: float) -> None:
+        program.kill_group()
+        steady = now - program.started >= STEADY_SECONDS
+        program.pause = 0.0 if steady else min(max(program.pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+        program.due = now + program.pause
+        again = f"again in {program.pause:g} s" if program.pause else "again now"
+        self.say(f"{program.name} {program.fate()}, starting it {again} (its log: {program.log})")
+        program.process = None
+
+    def _reap_orphans(self) -> None:
+        ours = {program.process.pid for program in self.programs if program.process is not None}
+        for child in psutil.Process().children():
+            try:
+                if child.pid not in ours and child.status() == psutil.STATUS_ZOMBIE:
+                    os.waitpid(child.pid, os.WNOHANG)
+            except (psutil.NoSuchProcess, ChildProcessError):
+                continue
+
+    def stop(self) -> None:
+        """Ends everything in order. A second signal ends it at once."""
+        self.stopping.set()
+        for is_foundation in (False, True):
+            self._stop([program for program in self.programs if program.is_foundation is is_foundation])
+        self._end_the_rest()
+
+    def _stop(self, programs: Sequence[Program]) -> None:
+        for program in programs:
+            if program.process is not None and program.is_running:
+                program.process.terminate()
+        now = time.monotonic()
+        deadline = now + max((program.grace_seconds for program in programs), default=0)
+        patience = now + PATIENCE_SECONDS
+        while self._signals < 2 and (running := [program.name for program in programs if program.is_running]):
+            if time.monotonic() > deadline:
+                break
+            if time.monotonic() > patience:
+                self.say(f"Waiting for {', '.join(running)} to finish what is in hand; Ctrl-C again ends it at once")
+                patience = deadline + 1
+            self._wake.wait(0.1)
+            self._wake.clear()
+        for program in programs:
+            program.kill_group()
+
+    def _end_the_rest(self) -> None:
+        """Nothing that was started may stay, wherever it hid (a process group or session of its own)."""
+        left = psutil.Process().children(recursive=True)
+        for process in left:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(left, timeout=KILL_SECONDS)
