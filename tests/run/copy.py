@@ -1,0 +1,100 @@
+"""One running copy of ``make run`` under a test's control, in a state directory of its own."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import psutil
+
+from tests.services.managed import Managed
+from tests.services.processes import ROOT
+from tests.waiting import wait_until
+
+STARTED_SECONDS = 90.0
+TEST_ONLY = ("DATABASE_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE", "SECRET_KEY", "NORNIR_CONFIG")
+
+
+class Copy:
+    """``python -m cnaasjobs.run`` on a free port, on the embedded default unless ``env`` says otherwise."""
+
+    def __init__(self, directory: Path, *, env: Mapping[str, str] | None = None) -> None:
+        self.state = directory / "state"
+        base = {k: v for k, v in os.environ.items() if k not in TEST_ONLY and not k.startswith("CNAASJOBS_")}
+        self.env = base | {"PORT": "0", "CNAASJOBS_STATE_DIR": str(self.state), **(env or {})}
+        self.process = Managed(
+            "run", [sys.executable, "-m", "cnaasjobs.run"], log=directory / "output.log", env=self.env, cwd=ROOT
+        )
+
+    def wait_for_first_job(self) -> dict[str, Any]:
+        """The job that it printed as curl shows it."""
+        self.process.wait_for_output("To try:", timeout=STARTED_SECONDS)
+        printed = [line for line in self.output().splitlines() if line.startswith('{"status"')]
+        assert len(printed) == 1, self.output()
+        job: dict[str, Any] = json.loads(printed[0])["data"]["jobs"][0]
+        return job
+
+    def output(self) -> str:
+        return self.process.output()
+
+    @property
+    def url(self) -> str:
+        found = re.search(r"API +(http://\S+?)/api", self.output())
+        assert found, self.output()
+        return found.group(1)
+
+    def get(self, path: str, **headers: str) -> Any:
+        with urlopen(Request(self.url + path, headers=headers), timeout=10) as response:
+            return json.loads(response.read())
+
+    def post(self, path: str, body: Any) -> Any:
+        request = Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urlopen(request, timeout=10) as response:
+            return json.loads(response.read())
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this copy, wherever it hangs in the tree."""
+        return processes_of(self.state)
+
+    def named(self, *words: str) -> list[psutil.Process]:
+        """Its processes whose command line has these words, parents first."""
+        found = [process for process in self.processes() if set(words) <= set(command_line(process))]
+        return sorted(found, key=lambda process: process.create_time())
+
+    def sync(self) -> int:
+        """Schedules a dry run; the job's id."""
+        return int(self.post("/api/v1.0/device_syncto", {"all": True})["job_id"])
+
+    def wait_for_job(self, job_id: int) -> None:
+        def finished() -> bool:
+            return bool(self.get(f"/api/v1.0/job/{job_id}")["data"]["jobs"][0]["status"] == "FINISHED")
+
+        wait_until(finished, timeout=60, interval=0.2, message=self.output)
+
+    def stop(self) -> None:
+        self.process.stop(timeout=30)
+        for process in self.processes():
+            process.kill()
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
+
+
+def processes_of(state: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            is_ours = process.environ().get("CNAASJOBS_STATE_DIR") == str(state)
+            if is_ours and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found

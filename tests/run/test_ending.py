@@ -1,0 +1,61 @@
+"""However ``make run`` ends, nothing of it stays behind, and it starts again where it was."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.run.copy import Copy
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.needs("redis")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_ends_all_of_it(scratch: Path, number: signal.Signals) -> None:
+    copy = Copy(scratch)
+    copy.wait_for_first_job()
+    copy.process.signal(number)
+
+    assert copy.process.wait(timeout=30) == 0
+    assert copy.processes() == []
+    assert "Traceback" not in copy.output()
+
+
+def test_it_can_be_ended_while_it_starts(scratch: Path) -> None:
+    copy = Copy(scratch)
+    wait_until(lambda: len(copy.processes()) > 1)
+    copy.process.signal(signal.SIGINT)
+
+    assert copy.process.wait(timeout=30) == 0
+    assert copy.processes() == []
+    assert "Traceback" not in copy.output()
+
+
+def test_nothing_outlives_a_killed_supervisor(scratch: Path) -> None:
+    copy = Copy(scratch)
+    copy.wait_for_first_job()
+    copy.process.kill()
+
+    wait_until(lambda: not copy.processes(), timeout=60, interval=0.2, message=lambda: str(copy.processes()))
+
+
+def test_a_second_start_goes_on_where_the_first_ended(scratch: Path) -> None:
+    first = Copy(scratch)
+    first.wait_for_first_job()
+    first.stop()
+    password = (first.state / "admin-password").read_text()
+
+    (scratch / "again").mkdir()
+    second = Copy(scratch / "again", env={"CNAASJOBS_STATE_DIR": str(first.state)})
+    second.state = first.state
+    try:
+        second.process.wait_for_output("Admin ", timeout=60)
+        wait_until(lambda: second.named("celery", "worker"), timeout=20)
+        second.wait_for_job(second.sync())
+
+        assert [job["id"] for job in second.get("/api/v1.0/jobs")["data"]["jobs"]] == [1, 2]
+        assert "First start" not in second.output()
+        assert (second.state / "admin-password").read_text() == password
+    finally:
+        second.stop()
