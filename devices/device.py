@@ -4,7 +4,7 @@ import contextlib
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from napalm.base import NetworkDriver
 from napalm.base.exceptions import ConnectAuthError, LockError
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 30.0  # how long a device may stay unreachable after a commit before that is taken back
 PROBE_PAUSE_SECONDS = 3.0
-_MESSAGE_LENGTH = 300
+MESSAGE_LENGTH = 300
 _PASSWORD_LENGTH = 4  # shorter ones stand in too much innocent text
 
 
@@ -63,7 +63,7 @@ class Device:
                     driver.discard_config()
             driver.close()
         except (Exception, SystemExit) as exc:  # noqa: BLE001  (it was never complete, or the device has ended it)
-            self._log(logging.DEBUG, "connection not closed cleanly", exc)
+            self.log(logging.DEBUG, "connection not closed cleanly", exc)
 
     def require_commit_confirm(self) -> None:
         """Before any change: can its driver do what confirm_mode 1 and 2 need, and is the device free for it?"""
@@ -137,17 +137,15 @@ class Device:
                 return
             except (Exception, SystemExit) as exc:  # drivers of anybody's raise anything
                 if time.monotonic() - started > PROBE_SECONDS or self._ctx.next_stop(PROBE_PAUSE_SECONDS):
-                    with self._step("not reachable after the commit"):
-                        raise exc from None
+                    what = f"not reachable after the commit: {self._in_words(exc)}"
+                    raise DeviceFailure(what) from exc
             finally:
                 with contextlib.suppress(Exception, SystemExit):  # it has served its purpose
                     second.close()
 
     def confirm(self) -> None:
         if self.pending_commit() is False:
-            raise DeviceFailure(
-                "the device has no pending commit to confirm: it reverted, or does not revert by itself"
-            )
+            raise DeviceFailure("no commit is pending on the device: it reverted, or its driver does not do timers")
         with self._step("confirm failed"):
             self.driver.confirm_commit()
 
@@ -158,7 +156,8 @@ class Device:
                 return False
             with self._step("rollback failed"):
                 self.driver.rollback()
-        except DeviceFailure:  # logged where it was raised
+        except DeviceFailure as failure:
+            self.log(logging.WARNING, str(failure), failure)
             return False
         return True
 
@@ -175,14 +174,12 @@ class Device:
             yield
         except DeviceFailure:
             raise
-        except (Exception, SystemExit) as exc:  # noqa: BLE001  (anybody's driver raises anything: its device failed)
-            failure = DeviceFailure(f"{what}: {self._in_words(exc)}")
-            self._log(logging.ERROR, str(failure), exc)
-            raise failure from None
+        except (Exception, SystemExit) as exc:  # anybody's driver raises anything: its device failed
+            raise DeviceFailure(f"{what}: {self._in_words(exc)}") from exc
 
     def _in_words(self, exc: BaseException) -> str:
         paragraph = self.mask(str(exc)).strip().partition("\n\n")[0]  # netmiko goes on with advice for programmers
-        text = " ".join(paragraph.split())[:_MESSAGE_LENGTH]
+        text = " ".join(paragraph.split())[:MESSAGE_LENGTH]
         if isinstance(exc, ConnectAuthError | NetmikoAuthenticationException):
             return f"wrong credentials ({text})" if text else "wrong credentials"
         if isinstance(exc, NotImplementedError):
@@ -198,13 +195,8 @@ class Device:
             text = text.replace(password, "********")
         return text
 
-    def _log(self, level: int, message: str, exc: BaseException) -> None:
-        log_failure(level, f"{self.name}: {message}", exc, ctx=self._ctx, host=self.name, mask=self.mask)
-
-
-def log_failure(
-    level: int, message: str, exc: BaseException, *, ctx: JobContext, host: str, mask: Callable[[str], str]
-) -> None:
-    """A failure with its traceback in the worker's log, under the job and the host. As text, because it is masked."""
-    trace = mask("".join(traceback.format_exception(exc)).rstrip())
-    log.log(level, "%s\n%s", mask(message), trace, extra={"job_id": ctx.job_id, "host": host})
+    def log(self, level: int, message: str, exc: BaseException) -> None:
+        """With the traceback, under the job and the host. As text, because it is masked."""
+        trace = "".join(traceback.format_exception(exc)).rstrip()
+        text = self.mask(f"{self.name}: {message}\n{trace}")
+        log.log(level, "%s", text, extra={"job_id": self._ctx.job_id, "host": self.name})

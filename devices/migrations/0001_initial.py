@@ -4,26 +4,41 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='DeviceState',
+            name="DeviceState",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('host', models.CharField(max_length=255, unique=True)),
-                ('rendered_hash', models.CharField(help_text='Of the rendered configuration that was committed.', max_length=64)),
-                ('running_hash', models.CharField(blank=True, help_text='Of the running configuration after it; empty if the driver shows none.', max_length=64)),
-                ('job_id', models.BigIntegerField(help_text='The job that committed it.')),
-                ('committed_at', models.DateTimeField()),
-                ('uncertain_job_id', models.BigIntegerField(blank=True, help_text='A job that was about to change the device and has not said how that ended. Not in sync, then.', null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("host", models.CharField(max_length=255, unique=True)),
+                (
+                    "rendered_hash",
+                    models.CharField(help_text="Of the rendered configuration that was committed.", max_length=64),
+                ),
+                (
+                    "running_hash",
+                    models.CharField(
+                        blank=True,
+                        help_text="Of the running configuration after it; empty if the driver shows none.",
+                        max_length=64,
+                    ),
+                ),
+                ("job_id", models.BigIntegerField(help_text="The job that committed it.")),
+                ("committed_at", models.DateTimeField()),
+                (
+                    "uncertain_job_id",
+                    models.BigIntegerField(
+                        blank=True,
+                        help_text="A job that was about to change the device and has not said how that ended. Not in sync, then.",
+                        null=True,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['host'],
+                "ordering": ["host"],
             },
         ),
     ]

@@ -1,0 +1,25 @@
+"""Fixtures of the devices' tests."""
+
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from tests.devices.foreign import Foreign
+from tests.devices.lab import Lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path, settings: Settings) -> Lab:
+    """An empty inventory with the template of ``tests.devices.lab``; hosts are added by the test."""
+    lab = Lab(tmp_path)
+    settings.NORNIR_CONFIG = lab.config
+    settings.CNAASJOBS_TEMPLATES = lab.templates
+    settings.STATE_DIR = lab.state
+    return lab
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Foreign:
+    """NAPALM drivers that the project has never seen."""
+    return Foreign(tmp_path / "site-packages", monkeypatch)

@@ -1,0 +1,99 @@
+"""A lab of one test: its own inventory, templates and state directory, and a look at what is stored."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jobs.models import Job
+from jobs.testing import result_of
+
+TEMPLATE = "hostname {{ host }}\nmotd {{ motd }}\n"
+
+
+class Lab:
+    """Writes the files that ``NORNIR_CONFIG`` and ``CNAASJOBS_TEMPLATES`` name."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.config = directory / "config.yml"
+        self.templates = directory / "templates"
+        self.state = directory / "state"
+        self.hosts: dict[str, dict[str, Any]] = {}
+        self.groups: dict[str, dict[str, Any]] = {"access": {"data": {"device_type": "ACCESS"}}}
+        self.workers = 10
+        self.template(TEMPLATE)
+        self.write()
+
+    def add(self, *names: str, group: str = "access", platform: str = "lab", motd: str = "hello", **args: Any) -> None:
+        """Add hosts; ``args`` are the driver's optional_args."""
+        for name in names:
+            self.hosts[name] = {
+                "platform": platform,
+                "groups": [group],
+                "data": {"motd": motd},
+                "connection_options": {"napalm": {"extras": {"optional_args": args}}},
+            }
+        self.write()
+
+    def change(self, name: str, **data: Any) -> None:
+        self.hosts[name]["data"].update(data)
+        self.write()
+
+    def options(self, name: str, **args: Any) -> None:
+        self.hosts[name]["connection_options"]["napalm"]["extras"]["optional_args"] = args
+        self.write()
+
+    def write(self) -> None:
+        config = {
+            "inventory": {
+                "plugin": "SimpleInventory",
+                "options": {"host_file": "hosts.yml", "group_file": "groups.yml", "defaults_file": "defaults.yml"},
+            },
+            "runner": {"plugin": "threaded", "options": {"num_workers": self.workers}},
+        }
+        _dump(self.config, config)
+        _dump(self.directory / "groups.yml", self.groups)
+        _dump(self.directory / "hosts.yml", self.hosts)
+        _dump(self.directory / "defaults.yml", {"username": "admin", "password": "device-password"})
+
+    def template(self, text: str, *, name: str = "full.j2", platform: str = "lab") -> None:
+        directory = self.templates / platform
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text)
+        mapping = {kind: {"entrypoint": "full.j2"} for kind in ("ACCESS", "DIST", "CORE")}
+        _dump(directory / "mapping.yml", mapping)
+
+    def running(self, name: str) -> str | None:
+        """The file of a lab device; None while it has none."""
+        file = self.state / "lab" / name
+        return file.read_text() if file.exists() else None
+
+    def set_running(self, name: str, text: str) -> None:
+        file = self.state / "lab" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+def _dump(file: Path, content: Any) -> None:
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def devices_of(job: Job) -> dict[str, Any]:
+    """The devices of a finished sync."""
+    result = result_of(job)
+    assert result is not None, (job.status, job.exception_type)
+    devices: dict[str, Any] = result["devices"]
+    return devices
+
+
+def reason(job: Job, host: str) -> str:
+    """Why a device failed."""
+    device = devices_of(job)[host]
+    assert device["failed"] is True
+    first, last = device["job_tasks"][0], device["job_tasks"][-1]
+    assert first["failed"] is True
+    assert last["failed"] is True
+    assert first["result"] == last["result"]
+    text: str = first["result"]
+    return text
