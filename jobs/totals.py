@@ -37,7 +37,7 @@ def total(queryset: QuerySet[Job]) -> int:
         return int(cursor.fetchone()[0])
 
 
-def page(queryset: QuerySet[Job], start: int, size: int, *, total: int) -> QuerySet[Job]:
+def page(queryset: QuerySet[Job], start: int, size: int, total: int) -> QuerySet[Job]:
     """Rows ``start`` to ``start + size`` of a query; of all jobs by id, up or down, without walking there."""
     order = tuple(queryset.query.order_by) or tuple(Job._meta.ordering)
     if queryset.query.where or start < JobBlock.BLOCK or order not in {("id",), ("-id",)}:

@@ -13,11 +13,10 @@ from cnaasjobs.api.errors import BadRequest, NotFound
 from cnaasjobs.api.filters import refusal, shown
 from cnaasjobs.api.pagination import Page
 from cnaasjobs.api.views import ApiViewSet
-from jobs import audit, lifecycle
+from jobs import audit, lifecycle, totals
 from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.models import Job
 from jobs.rows import COLUMNS, DROPPABLE_TASKS, jobs_json
-from jobs.totals import total
 
 MAX_REASON = 255
 
@@ -29,7 +28,7 @@ class JobViewSet(ApiViewSet):
 
     def list(self, request: Request) -> Response:
         without_tasks = self._without_tasks(request)
-        page = Page(request, self.filter_queryset(Job.objects.all()), self, total=total)
+        page = Page(request, self.filter_queryset(Job.objects.all()), self, total=totals.total, window=totals.page)
         return page.response({"jobs": jobs_json(page.rows, without_tasks=without_tasks)})
 
     def retrieve(self, request: Request, job_id: str) -> Response:

@@ -6,7 +6,7 @@ from typing import IO, Any
 import orjson
 from django.core.exceptions import RequestDataTooBig
 from django.http import UnreadablePostError
-from rest_framework.parsers import BaseParser
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
 from cnaasjobs.api.errors import BadRequest, TooLarge, UnsupportedMediaType
@@ -14,8 +14,8 @@ from cnaasjobs.api.errors import BadRequest, TooLarge, UnsupportedMediaType
 UTF8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 
 
-class StrictJSONParser(BaseParser):
-    media_type = "application/json"
+class StrictJSONParser(JSONParser):
+    """A JSONParser by class, because DRF reads the body of those through Django, which bounds its size."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None

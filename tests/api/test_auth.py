@@ -1,0 +1,137 @@
+"""Tokens and permissions where they are required, and their absence in development."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from knox.models import AuthToken
+
+from tests.api.conftest import Api
+from tests.api.rows import hold_lock, make_job
+
+pytestmark = pytest.mark.django_db
+
+CALLS = [
+    ("GET", "/jobs", "jobs.view_job"),
+    ("HEAD", "/jobs", "jobs.view_job"),
+    ("GET", "/job/1", "jobs.view_job"),
+    ("HEAD", "/job/1", "jobs.view_job"),
+    ("PUT", "/job/1", "jobs.abort_job"),
+    ("GET", "/joblocks", "locks.view_lock"),
+    ("HEAD", "/joblocks", "locks.view_lock"),
+    ("DELETE", "/joblocks", "locks.clear_lock"),
+    ("POST", "/device_syncto", "jobs.add_job"),
+    ("POST", "/device_syncto/hostname/a", "jobs.add_job"),
+]
+EVERY = sorted({permission for _, _, permission in CALLS})
+
+
+def status(api: Api, method: str, path: str) -> int:
+    if method == "HEAD":
+        return api.client.head(f"/api/v1.0{path}").status_code
+    return api.request(method, path, {"action": "ABORT", "name": "devices"}).status
+
+
+@pytest.mark.parametrize(("method", "path", "_permission"), CALLS)
+def test_missing_token_is_a_401_with_a_challenge(tokens_required: None, method: str, path: str, _permission: str) -> None:
+    assert status(Api(), method, path) == 401
+    if method != "HEAD":
+        assert Api().request(method, path, {}).headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "Bearer", "Bearer ", "Bearer x", "Bearer a b", "Basic eDp4", "Token x", "x", "Bearer \xff\xfe", "Bearer " + "x" * 5000, "Bearer null"],
+)
+def test_bad_token_is_a_401(tokens_required: None, header: str) -> None:
+    reply = Api().get("/jobs", headers={"Authorization": header})
+    assert reply.status == 401
+    assert reply.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(("method", "path", "permission"), CALLS)
+def test_each_call_asks_for_its_permission_and_no_other(
+    user_with: Callable[..., User], api_of: Callable[[User], Api], method: str, path: str, permission: str
+) -> None:
+    others = [name for name in EVERY if name != permission]
+    without = api_of(user_with(*others, name="without"))
+    assert status(without, method, path) == 403
+    if method != "HEAD":
+        assert permission in without.request(method, path, {}).message
+    assert status(api_of(user_with(permission, name="with")), method, path) not in (401, 403)
+
+
+def test_permission_of_a_group_counts(user_with: Callable[..., User], api_of: Callable[[User], Api]) -> None:
+    user = user_with()
+    group = Group.objects.create(name="readers")
+    group.permissions.add(Permission.objects.get(codename="view_job"))
+    api = api_of(user)
+    assert api.get("/jobs").status == 403
+    user.groups.add(group)
+    assert api.get("/jobs").status == 200
+
+
+def test_superuser_may_all(api_of: Callable[[User], Api]) -> None:
+    api = api_of(User.objects.create_superuser("root"))
+    for method, path, _ in CALLS:
+        assert status(api, method, path) not in (401, 403)
+
+
+def test_token_is_stored_as_a_hash_only(user_with: Callable[..., User]) -> None:
+    row, text = AuthToken.objects.create(user_with())
+    stored = AuthToken.objects.filter(pk=row.pk).values_list().get()
+    assert not any(text in str(value) for value in stored)
+
+
+def test_ended_revoked_and_inactive(user_with: Callable[..., User], tokens_required: None) -> None:
+    user = user_with("jobs.view_job")
+    row, text = AuthToken.objects.create(user, expiry=timedelta(days=1))
+    assert Api(text).get("/jobs").status == 200
+    ended = AuthToken.objects.create(user, expiry=timedelta(seconds=-1))[1]
+    assert Api(ended).get("/jobs").status == 401
+    user.is_active = False
+    user.save()
+    assert Api(text).get("/jobs").status == 401
+    user.is_active = True
+    user.save()
+    row.delete()
+    assert Api(text).get("/jobs").status == 401
+
+
+def test_a_token_costs_one_query_and_a_permission_two(user_with: Callable[..., User], api_of: Callable[[User], Api]) -> None:
+    api = api_of(user_with("jobs.view_job"))
+    with CaptureQueriesContext(connection) as queries:
+        api.get("/jobs")
+    about_users = [query["sql"] for query in queries if "auth_" in query["sql"] or "knox" in query["sql"]]
+    assert len(about_users) <= 3, about_users
+
+
+def test_session_of_the_admin_is_no_credential(client: Any, user_with: Callable[..., User], tokens_required: None) -> None:
+    client.force_login(user_with("jobs.view_job"))
+    assert client.get("/api/v1.0/jobs").status_code == 401
+
+
+def test_unknown_urls_and_methods_say_so_without_permissions(user_with: Callable[..., User], api_of: Callable[[User], Api]) -> None:
+    api = api_of(user_with())
+    assert api.get("/nothing").status == 404
+    assert api.post("/jobs", {}).status == 405
+
+
+def test_who_is_the_tokens_user(user_with: Callable[..., User], api_of: Callable[[User], Api]) -> None:
+    api = api_of(user_with("jobs.abort_job", name="eva"))
+    (job,) = api.put(f"/job/{make_job('SCHEDULED').pk}", {"action": "ABORT"}).data["jobs"]
+    assert job["exception"]["message"] == "Aborted via API call (aborted by eva)"
+
+
+@pytest.mark.parametrize("header", ["Bearer null", "Bearer x", "Basic x", "Bearer \xff", ""])
+def test_in_development_tokens_are_not_looked_at(api: Api, header: str) -> None:
+    hold_lock("devices", make_job("RUNNING"))
+    headers = {"Authorization": header}
+    with CaptureQueriesContext(connection) as queries:
+        assert api.get("/jobs", headers=headers).status == 200
+    assert not any("auth" in query["sql"] for query in queries)
+    assert api.delete("/joblocks", {"name": "devices"}, headers=headers).status == 200
