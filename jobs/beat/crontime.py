@@ -1,0 +1,63 @@
+"""Crontab times over daylight-saving nights, as cron itself does it.
+
+A time in the missing hour comes once, after it; one in the doubled hour comes once, in its first pass. Only a crontab
+of every hour goes by elapsed time and runs in both passes of the doubled hour: it must not pause for an hour.
+Celery's own arithmetic skips the missing time or fires a day early, and asks the machine's clock.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
+
+from celery.schedules import crontab
+from django_celery_beat.tzcrontab import TzAwareCrontab
+
+_SHIFT = timedelta(hours=3)  # no clock change is larger
+_SEARCH_DAYS = 366 * 41  # a 29 February on a given weekday may be 40 years away
+
+
+def next_time(cron: TzAwareCrontab, after: datetime) -> datetime | None:
+    """The first time (UTC) later than ``after`` that the crontab names; None if it names none."""
+    wall = after.astimezone(cron.tz).replace(tzinfo=None)
+    best: datetime | None = None
+    enough: datetime | None = None
+    for candidate in _wall_times(cron, wall - _SHIFT):
+        if enough is not None and candidate > enough:
+            break
+        for instant in _instants(cron, candidate):
+            if instant > after:
+                best = instant if best is None else min(best, instant)
+                enough = enough or candidate + _SHIFT
+    return best
+
+
+def every_hour(cron: crontab) -> bool:
+    return len(cron.hour) == 24
+
+
+def _wall_times(cron: crontab, start: datetime) -> Iterator[datetime]:
+    """What a clock on the wall shows at each time of the crontab, from ``start`` on, ascending."""
+    hours, minutes = sorted(cron.hour), sorted(cron.minute)
+    first = start.date()
+    for offset in range(min(_SEARCH_DAYS, (date.max - first).days)):
+        day = first + timedelta(days=offset)
+        if day.month not in cron.month_of_year or day.day not in cron.day_of_month:
+            continue
+        if day.isoweekday() % 7 not in cron.day_of_week:
+            continue
+        for hour in hours:
+            if offset == 0 and hour < start.hour:
+                continue
+            for minute in minutes:
+                wall = datetime.combine(day, clock_time(hour, minute))
+                if wall >= start:
+                    yield wall
+
+
+def _instants(cron: TzAwareCrontab, wall: datetime) -> list[datetime]:
+    """When the clock on the wall shows that time. In the missing hour: as much later as is missing."""
+    first = wall.replace(tzinfo=cron.tz)
+    second = first.replace(fold=1)
+    doubled = (first.utcoffset() or timedelta()) > (second.utcoffset() or timedelta())
+    passes = [first, second] if doubled and every_hour(cron) else [first]
+    return [each.astimezone(UTC) for each in passes]

@@ -1,0 +1,109 @@
+"""One fire of a recurring schedule: whoever moves its ``last_run_at`` has the fire.
+
+A job is inserted in the same transaction. Zero rows moved is an answer: another Beat fired, or a person edited the
+schedule meanwhile.
+"""
+
+import json
+import logging
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from celery import current_app
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import F, QuerySet
+from django_celery_beat.models import PeriodicTask
+
+from jobs import dispatch
+from jobs.beat.plain import PlainSender
+from jobs.errors import JobArgumentError
+from jobs.task import JobTask
+
+log = logging.getLogger(__name__)
+
+
+class Fired(Enum):
+    """What became of a due schedule."""
+
+    HERE = "here"
+    ELSEWHERE = "elsewhere"
+    BROKEN = "broken"  # consumed all the same: the next time may find it mended
+
+
+def fire(row: PeriodicTask, now: datetime, plain: PlainSender) -> Fired:
+    """Fire a schedule that is due at ``now``, the database's time."""
+    last = one_off(row)
+    with transaction.atomic():
+        if not _unmoved(row).update(last_run_at=now, **({"enabled": False} if last else {})):
+            return Fired.ELSEWHERE
+        try:
+            with transaction.atomic():
+                args, kwargs = arguments_of(row)
+                task = current_app.tasks.get(row.task)
+                if isinstance(task, JobTask):
+                    _schedule_job(row, task, args, kwargs)
+                PeriodicTask.objects.filter(pk=row.pk).update(total_run_count=F("total_run_count") + 1)
+        except (OperationalError, InterfaceError):
+            raise  # the database went away: nothing was consumed
+        except JobArgumentError as exc:
+            log.error("schedule %s: its arguments do not fit: %s", row.name, exc, extra=_fields(row))
+            return Fired.BROKEN
+        except Exception:  # whatever is wrong with one schedule, the others go on
+            log.exception("schedule %s cannot be fired", row.name, extra=_fields(row))
+            return Fired.BROKEN
+        if not isinstance(task, JobTask):
+            transaction.on_commit(lambda: plain.send(row, args, kwargs, fired_at=now, last=last), robust=True)
+    log.info("schedule %s: fired", row.name, extra=_fields(row))
+    return Fired.HERE
+
+
+def one_off(row: PeriodicTask) -> bool:
+    return bool(row.one_off or row.clocked_id is not None)
+
+
+def arguments_of(row: PeriodicTask) -> tuple[list[Any], dict[str, Any]]:
+    """The row's arguments, parsed.
+
+    Raises:
+        JobArgumentError: they are no JSON list and object.
+    """
+    try:
+        args, kwargs = json.loads(row.args or "[]"), json.loads(row.kwargs or "{}")
+    except ValueError as exc:
+        raise JobArgumentError(f"they are not JSON: {exc}") from exc
+    if not isinstance(args, list) or not isinstance(kwargs, dict):
+        raise JobArgumentError("they must be a JSON list and a JSON object")
+    return args, kwargs
+
+
+def _unmoved(row: PeriodicTask) -> QuerySet[Any]:
+    """The row, if it is still as it was read. ``date_changed`` tells of an edit that this process has not seen."""
+    rows: QuerySet[Any] = PeriodicTask.objects.filter(pk=row.pk, enabled=True, date_changed=row.date_changed)
+    if row.last_run_at is None:
+        return rows.filter(last_run_at__isnull=True)
+    return rows.filter(last_run_at=row.last_run_at)
+
+
+def move_last_run(row: PeriodicTask, *, last_run_at: datetime | None, date_changed: datetime) -> None:
+    """Let its next time be counted from another moment, without a fire."""
+    _unmoved(row).update(last_run_at=last_run_at, date_changed=date_changed)
+
+
+def disable(row: PeriodicTask) -> bool:
+    """It expired."""
+    return bool(_unmoved(row).update(enabled=False))
+
+
+def _schedule_job(row: PeriodicTask, task: JobTask, args: list[Any], kwargs: dict[str, Any]) -> None:
+    dispatch.schedule(
+        task,
+        task.named(args, kwargs),
+        scheduled_by=row.name,
+        queue=row.queue or None,
+        priority=None if row.priority is None else min(row.priority, 9),
+    )
+
+
+def _fields(row: PeriodicTask) -> dict[str, Any]:
+    return {"action": "fire", "schedule": row.name, "task": row.task}

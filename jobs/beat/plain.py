@@ -1,0 +1,78 @@
+"""Sends the messages of recurring Celery tasks that are not jobs, in a thread of its own: a broker that hangs must not
+hold up the schedules of jobs.
+
+A task that is no job has no row that would wait for the broker. One whose message was not taken gives its fire back, so
+that it is tried again, and still comes once.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.db.models import F
+from django_celery_beat.models import PeriodicTask
+
+from jobs.beat.loops import bound_statements, forget_connection
+from jobs.upkeep.broker import Broker
+
+log = logging.getLogger(__name__)
+
+
+class PlainSender:
+    def __init__(self, given_back: Callable[[int], None]) -> None:
+        """``given_back`` is told, in this sender's thread, the id of a schedule whose fire did not happen."""
+        self._given_back = given_back
+        self._broker = Broker()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="beat-plain")
+
+    def send(
+        self, row: PeriodicTask, args: list[Any], kwargs: dict[str, Any], *, fired_at: datetime, last: bool
+    ) -> None:
+        self._thread.submit(self._send, row, args, kwargs, fired_at, last)
+
+    def close(self) -> None:
+        """Wait for what is under way, which is bounded."""
+        self._thread.shutdown(wait=True)
+
+    def _send(self, row: PeriodicTask, args: list[Any], kwargs: dict[str, Any], fired_at: datetime, last: bool) -> None:
+        try:
+            with self._broker.channel() as channel:
+                _publish(row, args, kwargs, current_app.amqp.Producer(channel, auto_declare=False))
+        except Exception as exc:  # noqa: BLE001  the fire must be given back, whatever failed
+            log.warning("schedule %s: not sent, will be tried again: %s", row.name, exc, extra={"schedule": row.name})
+            self._give_back(row, fired_at, last)
+
+    def _give_back(self, row: PeriodicTask, fired_at: datetime, last: bool) -> None:
+        try:
+            bound_statements()
+            PeriodicTask.objects.filter(pk=row.pk, last_run_at=fired_at, total_run_count__gt=0).update(
+                last_run_at=row.last_run_at,
+                total_run_count=F("total_run_count") - 1,
+                **({"enabled": True} if last else {}),
+            )
+        except (DatabaseError, InterfaceError):
+            log.exception("schedule %s: this fire is lost, broker and database are away", row.name)
+            forget_connection()
+        self._given_back(row.pk)
+
+
+def _publish(row: PeriodicTask, args: list[Any], kwargs: dict[str, Any], producer: Any) -> None:
+    names = ("queue", "exchange", "routing_key", "priority")
+    options = {name: getattr(row, name) for name in names if getattr(row, name) is not None}
+    if row.expires_:
+        options["expires"] = row.expires_
+    headers = {**json.loads(row.headers or "{}"), "periodic_task_name": row.name, "celery_beat_task": True}
+    options.update(
+        headers=headers, producer=producer, retry=False, confirm_timeout=settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS
+    )
+    task = current_app.tasks.get(row.task)
+    if task is not None:
+        task.apply_async(args, kwargs, **options)
+    else:  # Beat need not know it, its workers do
+        current_app.send_task(row.task, args, kwargs, **options)

@@ -1,0 +1,135 @@
+"""Recurring schedules, edited in the admin: keeps them in memory and fires those that are due by the database's clock.
+
+What is in memory is never written back; the row decides. A change of any schedule is seen at the next look.
+"""
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
+
+from jobs.beat.fire import Fired, disable, fire, move_last_run
+from jobs.beat.plain import PlainSender
+from jobs.beat.recurrence import ScheduleBroken, due_time, ran_in_the_future, times_of_day
+from jobs.clock import database_now
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0  # a change in the admin takes effect within this time
+_REREAD_SECONDS = 60.0  # for who writes the tables past the models
+_NEVER_READ: Any = object()
+
+
+@dataclass(slots=True)
+class Entry:
+    row: PeriodicTask
+    due: datetime | None
+    since: datetime | None  # its time of day was changed then
+
+
+class Recurring:
+    def __init__(self) -> None:
+        self._entries: dict[int, Entry] = {}
+        self._seen_change: datetime | None = _NEVER_READ
+        self._looked: datetime | None = None  # the database's time
+        self._reread_at = 0.0  # monotonic
+        self._changed: deque[int] = deque()
+        self._plain = PlainSender(self._changed.append)
+
+    def step(self) -> float:
+        """Fire what is due. Returns the seconds until the next look."""
+        now = database_now()
+        self._refresh(now)
+        fired = False
+        for entry in list(self._entries.values()):
+            if entry.row.expires is not None and entry.row.expires <= now:
+                if disable(entry.row):
+                    log.info("schedule %s: expired", entry.row.name, extra={"action": "expire"})
+            elif ran_in_the_future(entry.row, now):
+                move_last_run(entry.row, last_run_at=now, date_changed=entry.row.date_changed)
+            elif entry.due is not None and entry.due <= now:
+                self._fire(entry, now)
+                fired = True
+            else:
+                continue
+            self._reread(entry.row.pk)
+        self._looked = now
+        return self._seconds_to_next(database_now() if fired else now)
+
+    def close(self) -> None:
+        self._plain.close()
+
+    def _fire(self, entry: Entry, now: datetime) -> None:
+        if fire(entry.row, now, self._plain) is Fired.ELSEWHERE:
+            log.debug("schedule %s: another Beat fired it, or it was edited", entry.row.name)
+
+    def _seconds_to_next(self, now: datetime) -> float:
+        due = min((entry.due for entry in self._entries.values() if entry.due is not None), default=None)
+        if due is None:
+            return LOOK_SECONDS
+        return max(0.0, min(LOOK_SECONDS, (due - now).total_seconds()))
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def _refresh(self, now: datetime) -> None:
+        change = PeriodicTasks.last_change()
+        if change != self._seen_change or time.monotonic() >= self._reread_at:
+            self._read_all(now)
+            self._seen_change = change
+            self._reread_at = time.monotonic() + _REREAD_SECONDS
+        while self._changed:
+            self._reread(self._changed.popleft())
+
+    def _read_all(self, now: datetime) -> None:
+        entries = {}
+        for row in _enabled():
+            if self._seen_change is not _NEVER_READ and row.pk not in self._entries:
+                row = self._newly_enabled(row, now)
+            entries[row.pk] = self._entry(row)
+        self._entries = entries
+
+    def _reread(self, pk: int) -> None:
+        row = _enabled().filter(pk=pk).first()
+        if row is None:
+            self._entries.pop(pk, None)
+        else:
+            self._entries[pk] = self._entry(row)
+
+    def _entry(self, row: PeriodicTask) -> Entry:
+        before = self._entries.get(row.pk)
+        since = None
+        if before is not None:
+            changed = times_of_day(row) != times_of_day(before.row)
+            since = self._looked if changed else before.since
+        return Entry(row, _due(row, since), since)
+
+    def _newly_enabled(self, row: PeriodicTask, now: datetime) -> PeriodicTask:
+        """A schedule that was made or enabled since the last look has missed nothing: it counts from then on.
+
+        The admin's actions that enable leave no time in the row, and a web server's clock may be wrong.
+        """
+        looked = self._looked or now
+        anchor = min(max(row.date_changed, looked), now)
+        keeps = row.last_run_at is None or row.last_run_at >= looked
+        if keeps and abs(anchor - row.date_changed) < timedelta(seconds=1):
+            return row
+        move_last_run(row, last_run_at=None, date_changed=anchor)
+        return _enabled().filter(pk=row.pk).first() or row
+
+
+def _enabled() -> QuerySet[Any]:
+    rows: QuerySet[Any] = PeriodicTask.objects.filter(enabled=True)
+    return rows.select_related("interval", "crontab", "solar", "clocked")
+
+
+def _due(row: PeriodicTask, since: datetime | None) -> datetime | None:
+    try:
+        return due_time(row, since=since)
+    except ScheduleBroken as exc:
+        log.error("schedule %s is never due: %s", row.name, exc, extra={"action": "fire", "schedule": row.name})
+        return None

@@ -1,0 +1,30 @@
+"""Lets one Beat at a time do a step whose work would otherwise be done twice."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from zlib import crc32
+
+from django.db import connection
+
+_SPACE = 0x636E6161  # ours, among everybody's advisory locks in the database
+
+
+@contextmanager
+def exclusively(step: str) -> Iterator[bool]:
+    """True if this process may do the step now. Always on SQLite: the step's own guards do there.
+
+    It is the session's lock: the server frees it when its holder's connection is gone.
+    """
+    if connection.vendor != "postgresql":
+        yield True
+        return
+    key = crc32(step.encode()) & 0x7FFFFFFF
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_SPACE, key])
+        mine = bool(cursor.fetchone()[0])
+    try:
+        yield mine
+    finally:
+        if mine and connection.connection is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_SPACE, key])

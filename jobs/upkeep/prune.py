@@ -1,0 +1,101 @@
+"""Deletes jobs past their retention, the longest finished first, and idempotency keys that no longer answer.
+
+In batches, each its own transaction, so that nobody waits for it. Audit entries are kept.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from jobs import totals
+from jobs.clock import database_now
+from jobs.models import IdempotencyKey, Job, JobOutcome
+from jobs.states import Status
+from jobs.upkeep.budget import Budget
+from jobs.upkeep.exclusive import exclusively
+
+_BATCH = 2000
+_SECONDS = 2.0
+_KEYS_KEPT = timedelta(hours=24)
+_START_OVER_SECONDS = 3600.0
+
+
+class Prune:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # All of a status below this time is deleted: what stays there of the other is not walked each time.
+        self._done: dict[Status, datetime] = {}
+        self._started_over = clock()
+
+    def step(self) -> int:
+        """Delete for a moment. Returns how many jobs."""
+        kept_days = {
+            Status.FINISHED: settings.CNAASJOBS_RETENTION_FINISHED_DAYS,
+            Status.EXCEPTION: settings.CNAASJOBS_RETENTION_EXCEPTION_DAYS,
+        }
+        with exclusively("prune") as mine:
+            if not mine:
+                return 0
+            if self._clock() - self._started_over > _START_OVER_SECONDS:
+                # A clock may have jumped, or old rows been loaded.
+                self._done, self._started_over = {}, self._clock()
+            budget = Budget(_SECONDS)
+            _delete_keys(budget)
+            now = database_now()
+            return sum(
+                self._prune(status, now - timedelta(days=days), budget)
+                for status, days in kept_days.items()
+                if days is not None
+            )
+
+    def _prune(self, status: Status, before: datetime, budget: Budget) -> int:
+        deleted = 0
+        while budget.left():
+            batch = self._batch(status, before)
+            deleted += len(batch)
+            if len(batch) < _BATCH:
+                break
+        return deleted
+
+    def _batch(self, status: Status, before: datetime) -> list[int]:
+        with transaction.atomic():
+            rows = Job.objects.filter(status=status.value, finish_time__lt=before).order_by("finish_time")
+            if status in self._done:
+                rows = rows.filter(finish_time__gte=self._done[status])
+            if connection.features.has_select_for_update_skip_locked:
+                rows = rows.select_for_update(skip_locked=True, of=("self",))
+            found = list(rows.only("pk", "finish_time")[:_BATCH])
+            ids = [job.pk for job in found]
+            if ids:
+                totals.forget(ids)
+                _delete(ids)
+        if found and found[-1].finish_time is not None:
+            self._done[status] = found[-1].finish_time
+        return ids
+
+
+def _delete(ids: list[int]) -> None:
+    """Two statements, where Django's cascade would load every row. In the caller's transaction."""
+    with connection.cursor() as cursor:
+        for model, column in ((JobOutcome, "job_id"), (Job, "id")):
+            table = model._meta.db_table
+            if connection.vendor == "postgresql":
+                cursor.execute(f"DELETE FROM {table} WHERE {column} = ANY(%s)", [ids])
+            else:
+                marks = ",".join(["%s"] * len(ids))
+                cursor.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", ids)
+
+
+def _delete_keys(budget: Budget) -> None:
+    """Ids grow with time, so the oldest row alone says whether there is anything to do."""
+    before = database_now() - _KEYS_KEPT
+    while budget.left():
+        oldest = IdempotencyKey.objects.order_by("id").values_list("pk", "created")[:_BATCH]
+        ids = [pk for pk, created in oldest if created < before]
+        if ids:
+            IdempotencyKey.objects.filter(pk__in=ids).delete()
+        if len(ids) < _BATCH:
+            break

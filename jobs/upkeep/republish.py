@@ -1,0 +1,125 @@
+"""Finds waiting jobs whose message is gone (broker wiped, process killed before its publish) and sends it again.
+
+Two signs, for rows whose message was sent a while ago: the queue holds fewer messages than rows wait for one, and kept
+doing so; or jobs sent later, of no higher priority, were started before. A long queue shows neither. What is sent again
+counts as just sent, so a backlog is never sent twice; and a duplicate does no harm, its claim is refused.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Count, QuerySet
+
+from jobs import dispatch
+from jobs.clock import database_now
+from jobs.models import Job
+from jobs.publisher import BrokerUnavailable
+from jobs.states import Status
+from jobs.upkeep.broker import Broker
+from jobs.upkeep.budget import Budget
+from jobs.upkeep.exclusive import exclusively
+
+log = logging.getLogger(__name__)
+
+_BATCH = 500
+_SECONDS = 5.0
+_STARTED_LATELY = 200
+_SAMPLES = 50
+
+
+class Republish:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._broker = Broker()
+        self._gaps: dict[str, deque[tuple[float, int]]] = {}  # queue -> when, how many were missing
+
+    def step(self) -> int:
+        """Send again what is missing. Returns how many messages. Does nothing while the broker is away."""
+        with exclusively("republish") as mine:
+            if not mine:
+                return 0
+            overtaken = self._overtaken()
+            sent = _redispatch(overtaken)
+            return sent + self._missing()
+
+    def _missing(self) -> int:
+        """Rows that wait for a message of which the broker has none."""
+        sent, budget = 0, Budget(_SECONDS)
+        while budget.left():
+            gaps = self._sample()
+            round_sent = 0
+            for queue, gap in gaps.items():
+                if gap > 0:
+                    oldest = _waiting(queue).filter(dispatched_at__lt=_before_grace()).order_by("dispatched_at", "id")
+                    round_sent += _redispatch(oldest.values_list("pk", flat=True)[: min(gap, _BATCH)])
+            if not round_sent:
+                break
+            sent += round_sent
+        return sent
+
+    def _sample(self) -> dict[str, int]:
+        """For each queue, how many messages were missing all through the last while."""
+        counts = dict(_waiting().values_list("queue").annotate(Count("pk")))
+        self._gaps = {queue: self._gaps.get(queue, deque(maxlen=_SAMPLES)) for queue in counts}
+        if not counts:
+            return {}
+        try:
+            depths = {queue: self._broker.depth(queue) for queue in counts}
+        except BrokerUnavailable as exc:
+            log.debug("depth of the queues unknown: %s", exc)
+            self._gaps.clear()
+            return {}
+        now, steady = self._clock(), {}
+        grace = settings.CNAASJOBS_REPUBLISH_AFTER_SECONDS
+        for queue, waiting in counts.items():
+            gaps = self._gaps[queue]
+            gaps.append((now, waiting - depths[queue]))
+            while len(gaps) > 1 and gaps[1][0] <= now - grace:
+                gaps.popleft()
+            # Between a commit and its publish, a delivery and its claim, a gap is no loss; one that stays is.
+            steady[queue] = min(gap for _, gap in gaps) if gaps[0][0] <= now - grace else 0
+        return steady
+
+    def _overtaken(self) -> list[int]:
+        """Rows sent well before another of their queue, of no higher priority, that was started already."""
+        started = Job.objects.filter(dispatched_at__isnull=False).values_list("queue", "priority", "dispatched_at")
+        running = started.filter(status=Status.RUNNING.value).order_by("-id")
+        ended = started.filter(finish_time__isnull=False, start_time__isnull=False).order_by("-finish_time")
+        lately = [*running[:_STARTED_LATELY], *ended[:_STARTED_LATELY]]
+        newest: dict[tuple[str, int], datetime] = {}
+        for queue, priority, sent in lately:
+            if sent is not None:
+                newest[queue, priority] = max(sent, newest.get((queue, priority), sent))
+        grace = timedelta(seconds=settings.CNAASJOBS_REPUBLISH_AFTER_SECONDS)
+        lost: list[int] = []
+        for queue in {queue for queue, _ in newest}:
+            rows = _waiting(queue).filter(dispatched_at__lt=_before_grace()).order_by("dispatched_at", "id")
+            for row in rows.only("pk", "priority", "dispatched_at")[:_BATCH]:
+                overtakers = [when for (where, p), when in newest.items() if where == queue and p <= row.priority]
+                if row.dispatched_at and overtakers and max(overtakers) - grace > row.dispatched_at:
+                    lost.append(row.pk)
+        return lost
+
+
+def _waiting(queue: str | None = None) -> QuerySet[Job]:
+    """Rows that wait for their message to reach a worker."""
+    rows = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=False)
+    return rows if queue is None else rows.filter(queue=queue)
+
+
+def _before_grace() -> datetime:
+    return database_now() - timedelta(seconds=settings.CNAASJOBS_REPUBLISH_AFTER_SECONDS)
+
+
+def _redispatch(ids: Iterable[int]) -> int:
+    chosen = list(ids)
+    if not chosen:
+        return 0
+    sent = dispatch.redispatch(chosen)
+    for job_id in chosen[:_BATCH]:
+        log.info("job %s: its message was lost, sent again", job_id, extra={"action": "republish", "job_id": job_id})
+    return sent

@@ -1,0 +1,96 @@
+"""Calls the steps of upkeep in turn. A step that fails is logged and does not stop the others."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+
+from jobs import totals
+from jobs.beat.loops import Complaint, bound_statements, forget_connection
+from jobs.upkeep import lines
+from jobs.upkeep.exclusive import exclusively
+from jobs.upkeep.prune import Prune
+from jobs.upkeep.republish import Republish
+from jobs.upkeep.rescue import Rescue
+from jobs.upkeep.unserved import Warn
+
+log = logging.getLogger(__name__)
+
+_SHARE = 20  # a rare step takes at most this part of the time
+
+
+@dataclass
+class Step:
+    name: str
+    run: Callable[[], int]
+    rounds: int = 1  # every how many times CNAASJOBS_UPKEEP_SECONDS
+    rare: bool = False  # the slower, the rarer
+    next_at: float = 0.0  # monotonic
+    complaint: Complaint = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.complaint = Complaint(f"upkeep's step {self.name}")
+
+    def call(self) -> None:
+        """One call, bounded by its own budget and the statement timeout."""
+        started = time.monotonic()
+        try:
+            bound_statements()
+            done = self.run()
+        except Exception as exc:  # noqa: BLE001  whatever one step meets, the others must run
+            self.complaint.failed(exc)
+            if isinstance(exc, DatabaseError | InterfaceError):
+                forget_connection()
+        else:
+            self.complaint.over()
+            if done:
+                log.info("upkeep: %s %d", self.name, done, extra={"action": "upkeep", "step": self.name, "count": done})
+        took = time.monotonic() - started
+        pause = max(settings.CNAASJOBS_UPKEEP_SECONDS * self.rounds, _SHARE * took if self.rare else 0.0)
+        self.next_at = started + pause
+
+
+class Upkeep:
+    def __init__(self, steps: list[Step]) -> None:
+        self.steps = steps
+
+    def step(self) -> float:
+        """Run what is due. Returns the seconds until the next."""
+        for each in self.steps:
+            if time.monotonic() >= each.next_at:
+                each.call()
+        return max(0.0, min(each.next_at for each in self.steps) - time.monotonic())
+
+
+def repairs(own_heartbeat: Callable[[], int | None]) -> Upkeep:
+    """What must not wait for anything. ``own_heartbeat`` names this process's heartbeat row, None until it has one."""
+    return Upkeep(
+        [
+            Step("rescue", Rescue(own_heartbeat).step),
+            Step("free_locks", lines.free_abandoned),
+            Step("wake", lines.wake_first),
+            Step("lock_wait", lines.end_overdue),
+        ]
+    )
+
+
+def chores() -> Upkeep:
+    """What may be slow: it asks the broker, or writes much."""
+    return Upkeep(
+        [
+            Step("republish", Republish().step),
+            Step("prune", Prune().step),
+            Step("totals", _advance_totals),
+            Step("unserved", Warn().step, rounds=5, rare=True),
+        ]
+    )
+
+
+def _advance_totals() -> int:
+    with exclusively("totals") as mine:
+        if mine:
+            totals.advance()
+    return 0  # no news

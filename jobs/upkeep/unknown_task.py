@@ -1,0 +1,52 @@
+"""Ends a job whose task no worker knows. Runs in the worker's main process, where Celery refuses such a message.
+
+While old and new workers run side by side an old one may refuse what a new one knows. So the job gets a while: its
+message is gone, is found missing, and sent again; only a refusal after that ends it.
+"""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from celery import signals
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+
+from jobs import lifecycle
+from jobs.clock import database_now
+from jobs.errors import Failure
+from jobs.models import Job
+from jobs.states import Status
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_TASK = "UnknownTask"
+
+
+@signals.task_unknown.connect(dispatch_uid="jobs.unknown_task")
+def refused(sender: Any, name: str, message: Any, **_: Any) -> None:
+    try:
+        job_id = _job_of(message)
+        if job_id is not None:
+            end_if_unknown(job_id, task_name=name, worker=getattr(sender, "hostname", "") or "")
+    except (DatabaseError, InterfaceError):
+        log.exception("task %s is unknown here; its job waits to be sent again", name)
+
+
+def end_if_unknown(job_id: int, *, task_name: str, worker: str) -> bool:
+    """SCHEDULED → EXCEPTION, if the job of this task has been due for long enough. Says whether it ended."""
+    patience = timedelta(seconds=settings.CNAASJOBS_UNKNOWN_TASK_SECONDS)
+    job = Job.objects.filter(pk=job_id, task_name=task_name, status=Status.SCHEDULED.value).first()
+    if job is None or job.scheduled_time > database_now() - patience:
+        return False
+    failure = Failure(type=UNKNOWN_TASK, message=f"no worker knows the task {task_name}; {worker} refused it last")
+    return lifecycle.cancel(job_id, failure)
+
+
+def _job_of(message: Any) -> int | None:
+    try:
+        args, _kwargs, _embed = message.payload
+        job_id = args[0]
+    except Exception:  # noqa: BLE001  a message of somebody else's, in whatever form
+        return None
+    return job_id if isinstance(job_id, int) else None

@@ -1,0 +1,104 @@
+"""Names jobs that are due on a queue which no live worker serves: in the log, and for the admin."""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Count, Min, Q
+
+from jobs.clock import DatabaseNow
+from jobs.models import Heartbeat, Job
+from jobs.states import Status
+
+log = logging.getLogger(__name__)
+
+_REPEAT_SECONDS = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unserved:
+    """A queue that nobody serves, and what waits on it."""
+
+    queue: str
+    jobs: int
+    oldest_job_id: int
+    oldest_function_name: str
+    due_since: datetime
+
+
+def unserved() -> list[Unserved]:
+    """Queues with jobs due for ``CNAASJOBS_UNSERVED_AFTER_SECONDS`` that no live worker takes, by name."""
+    waiting = Job.objects.filter(
+        status=Status.SCHEDULED.value,
+        scheduled_time__lt=DatabaseNow() - timedelta(seconds=settings.CNAASJOBS_UNSERVED_AFTER_SECONDS),
+    ).exclude(queue__in=_served())
+    found: dict[str, Unserved] = {}
+    # Two queries, one for each partial index of waiting jobs. One parked waits for its lock, not for a worker.
+    for part in (Q(dispatched_at__isnull=False), Q(dispatched_at__isnull=True, parked=False)):
+        queues = waiting.filter(part).values("queue").annotate(jobs=Count("pk"), due=Min("scheduled_time"))
+        for row in queues.order_by("queue"):
+            oldest = waiting.filter(part, queue=row["queue"], scheduled_time=row["due"]).order_by("id").first()
+            if oldest is None:  # started meanwhile
+                continue
+            found[row["queue"]] = _merged(
+                found.get(row["queue"]),
+                Unserved(
+                    queue=row["queue"],
+                    jobs=row["jobs"],
+                    oldest_job_id=oldest.pk,
+                    oldest_function_name=oldest.function_name,
+                    due_since=row["due"],
+                ),
+            )
+    return [found[queue] for queue in sorted(found)]
+
+
+def _served() -> set[str]:
+    workers = Heartbeat.objects.filter(kind="worker", stopped_at__isnull=True)
+    return {queue for queues in workers.values_list("queues", flat=True) for queue in json.loads(queues)}
+
+
+def _merged(one: Unserved | None, other: Unserved) -> Unserved:
+    if one is None:
+        return other
+    older = min(one, other, key=lambda each: (each.due_since, each.oldest_job_id))
+    return Unserved(
+        queue=one.queue,
+        jobs=one.jobs + other.jobs,
+        oldest_job_id=older.oldest_job_id,
+        oldest_function_name=older.oldest_function_name,
+        due_since=older.due_since,
+    )
+
+
+class Warn:
+    """Says it in the log, once in a while for each queue."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said: dict[str, float] = {}
+
+    def step(self) -> int:
+        """Returns how many queues were named."""
+        found = unserved()
+        self._said = {queue: when for queue, when in self._said.items() if queue in {each.queue for each in found}}
+        named = 0
+        for each in found:
+            if self._clock() - self._said.get(each.queue, float("-inf")) < _REPEAT_SECONDS:
+                continue
+            self._said[each.queue] = self._clock()
+            named += 1
+            log.warning(
+                "no live worker serves queue %s: %d jobs wait, job %s (%s) since %s UTC",
+                each.queue,
+                each.jobs,
+                each.oldest_job_id,
+                each.oldest_function_name,
+                f"{each.due_since:%Y-%m-%d %H:%M:%S}",
+                extra={"action": "unserved", "queue": each.queue, "job_id": each.oldest_job_id, "jobs": each.jobs},
+            )
+        return named
