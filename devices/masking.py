@@ -12,6 +12,8 @@ import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
 
+from jinja2.utils import htmlsafe_json_dumps
+
 PREFIX = "TEMPLATE_SECRET_"
 _DERIVED_LENGTH = 6  # shorter lines, encodings and case changes of a value stand in too much innocent text
 
@@ -68,9 +70,10 @@ def _forms(value: str) -> Iterator[str]:
         yield part.replace("\\", "\\\\").replace('"', '\\"')
         yield json.dumps(part)[1:-1]
         yield json.dumps(part, ensure_ascii=False)[1:-1]
+        yield htmlsafe_json_dumps(part)[1:-1]  # Jinja's filter tojson
         yield html.escape(part)
         yield html.escape(part, quote=False)
-        yield html.escape(part).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")  # as Jinja's filter e writes them
+        yield html.escape(part).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")  # Jinja's filter e
         yield urllib.parse.quote(part)
         yield urllib.parse.quote(part, safe="")
         yield urllib.parse.quote_plus(part)

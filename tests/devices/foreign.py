@@ -1,4 +1,4 @@
-"""Drivers of strangers, as packages in a directory on ``sys.path``. Each device is a dict of the module, by hostname."""
+"""Drivers of strangers, as packages in a directory on ``sys.path``. Each keeps its devices in a dict, by hostname."""
 
 import importlib
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-BODY = '''
+BODY = """
 from napalm.base import NetworkDriver
 from napalm.base.exceptions import *
 
@@ -74,7 +74,7 @@ class ForeignDriver(NetworkDriver):
     def rollback(self):
         self.call("rollback")
         self.device["pending"] = None
-'''
+"""
 
 
 class Foreign:

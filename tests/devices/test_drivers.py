@@ -199,9 +199,7 @@ ForeignDriver.open = open
     assert reason(sync(lab), "r1") == "cannot connect: wrong credentials (Authentication to device failed.)"
 
 
-def test_a_devices_password_stands_in_no_message(
-    lab: Lab, foreign: Foreign, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_devices_password_stands_in_no_message(lab: Lab, foreign: Foreign, caplog: pytest.LogCaptureFixture) -> None:
     foreign.install(
         "napalm_foo",
         """
@@ -240,9 +238,7 @@ def test_connection_options_of_a_group_are_not_shared_between_its_hosts(lab: Lab
     assert {args["transport"] for args in seen.values()} == {"ssh"}
 
 
-def test_a_device_that_locks_us_out_is_taken_back(
-    lab: Lab, foreign: Foreign, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_device_that_locks_us_out_is_taken_back(lab: Lab, foreign: Foreign, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "PROBE_SECONDS", 0.0)
     installed = foreign.install("napalm_foo")
     add(lab)

@@ -1,0 +1,145 @@
+"""Confirm modes: a timer by which a device reverts, the reachability check, all devices or none."""
+
+import json
+
+import pytest
+from pytest_django import Settings
+
+from devices.lab.driver import LabDriver
+from devices.models import DeviceState
+from devices.tasks import sync_devices
+from jobs.models import Job
+from jobs.states import Status
+from jobs.testing import perform_job
+from tests.devices.foreign import Foreign
+from tests.devices.lab import Lab, devices_of, reason
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RENDERED = "hostname {}\nmotd hello\n"
+
+
+def live(**kwargs: object) -> Job:
+    return perform_job(sync_devices, **{"all": True, "dry_run": False, "confirm_mode": 1, **kwargs})
+
+
+class WorkerDied(BaseException):
+    """Nothing after this runs any more, as when the process is gone."""
+
+
+def dies_before_the_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(self: LabDriver) -> None:
+        raise WorkerDied
+
+    monkeypatch.setattr(LabDriver, "confirm_commit", die)
+    monkeypatch.setattr(LabDriver, "rollback", die)
+
+
+def expire(lab: Lab, host: str) -> None:
+    """The deadline of a pending commit passes."""
+    file = lab.state / "lab" / ".pending" / host
+    pending = json.loads(file.read_text())
+    file.write_text(json.dumps(pending | {"deadline": 0.0}))
+
+
+def test_without_a_confirm_the_device_reverts_by_itself_and_is_not_in_sync(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.add("sw1")
+    live()
+    lab.change("sw1", motd="new")
+    with monkeypatch.context() as patched:
+        dies_before_the_confirm(patched)
+        dead = live()
+    assert dead.status == Status.EXCEPTION
+    device = LabDriver("sw1")
+    assert device.has_pending_commit()
+    assert device.get_config()["running"] == "hostname sw1\nmotd new\n"
+    expire(lab, "sw1")
+    assert device.get_config()["running"] == "hostname sw1\nmotd hello\n"
+    assert DeviceState.objects.get(host="sw1").uncertain_job_id == dead.pk
+    job = live()
+    assert "+motd new" in devices_of(job)["sw1"]["job_tasks"][2]["diff"]
+    assert lab.running("sw1") == "hostname sw1\nmotd new\n"
+
+
+def test_all_or_none_commits_on_no_device_when_one_cannot_be_prepared(lab: Lab) -> None:
+    lab.add("sw1", "sw2")
+    lab.add("bad", fail="load")
+    job = live(confirm_mode=2)
+    assert job.status == Status.FINISHED
+    assert reason(job, "bad") == "configuration not accepted: % Invalid input detected"
+    for name in ("sw1", "sw2"):
+        assert reason(job, name) == "not committed because of bad: confirm_mode 2 is all devices or none"
+        assert devices_of(job)[name]["job_tasks"][2]["diff"] != ""
+        assert lab.running(name) is None
+    assert not (lab.state / "lab" / ".pending").exists()
+    assert sorted(json.loads(job.finished_devices or "")) == ["bad", "sw1", "sw2"]
+    assert DeviceState.objects.count() == 0
+
+
+def test_all_or_none_takes_back_every_commit_when_one_fails(lab: Lab) -> None:
+    lab.workers = 1
+    lab.add("sw1", "sw2")
+    live()
+    for name in ("sw1", "sw2"):
+        lab.change(name, motd="new")
+    lab.add("bad", fail="commit")
+    job = live(confirm_mode=2)
+    assert reason(job, "bad") == "commit failed: Commit refused by the device"
+    for name in ("sw1", "sw2"):
+        assert "not committed because of bad" in reason(job, name)
+        assert LabDriver(name).get_config()["running"] == RENDERED.format(name)
+        assert not LabDriver(name).has_pending_commit()
+    assert sorted(json.loads(job.finished_devices or "")) == ["bad", "sw1", "sw2"]
+    # What was known before holds: their old configuration is still in sync, and a change from outside is still seen.
+    assert list(DeviceState.objects.filter(uncertain_job_id=None).values_list("host", flat=True)) == ["sw1", "sw2"]
+
+
+def test_all_or_none_leaves_devices_in_sync_alone(lab: Lab) -> None:
+    lab.add("sw1")
+    live()
+    lab.add("bad", fail="load")
+    job = live(confirm_mode=2)
+    assert devices_of(job)["sw1"]["failed"] is False
+
+
+def test_all_or_none_keeps_every_connection_until_the_last_confirm(lab: Lab, foreign: Foreign) -> None:
+    installed = foreign.install("napalm_foo")
+    lab.template("x\n", platform="foo")
+    lab.add("r1", "r2", platform="foo")
+    live(confirm_mode=2)
+    for name in ("r1", "r2"):
+        found = installed.devices[name]
+        assert found["calls"] == ["open", "load", ("commit", "", 300), "open", "close", "confirm", "close"]
+        assert (found["running"], found["open"]) == ("x\n", 0)
+
+
+def test_all_or_none_gives_up_when_the_timers_may_run_out(lab: Lab, settings: Settings) -> None:
+    settings.CNAASJOBS_CONFIRM_MINUTES = 0
+    lab.add("sw1")
+    job = live(confirm_mode=2)
+    assert "not committed because of the time the commits took" in reason(job, "sw1")
+    assert lab.running("sw1") is None
+
+
+@pytest.mark.parametrize("minutes", [1, 7])
+def test_the_timer_is_in_whole_minutes(lab: Lab, foreign: Foreign, settings: Settings, minutes: int) -> None:
+    settings.CNAASJOBS_CONFIRM_MINUTES = minutes
+    installed = foreign.install("napalm_foo")
+    lab.template("x\n", platform="foo")
+    lab.add("r1", platform="foo")
+    live()
+    assert ("commit", "", minutes * 60) in installed.devices["r1"]["calls"]
+
+
+@pytest.mark.parametrize(("mode", "timer"), [(0, None), (1, 300)])
+def test_the_default_mode_is_the_setting(
+    lab: Lab, foreign: Foreign, settings: Settings, mode: int, timer: int | None
+) -> None:
+    settings.CNAASJOBS_CONFIRM_MODE = mode
+    installed = foreign.install("napalm_foo")
+    lab.template("x\n", platform="foo")
+    lab.add("r1", platform="foo")
+    live(confirm_mode=None)
+    assert ("commit", "", timer) in installed.devices["r1"]["calls"]

@@ -1,0 +1,87 @@
+"""Secrets of templates, however they appear."""
+
+import base64
+import json
+import urllib.parse
+
+import pytest
+from jinja2 import Environment
+
+from devices.masking import Secrets, storable
+
+SECRET = "pa$$ w0rd\"'<&>\\é/+"
+
+
+def mask(text: str, **variables: str) -> str:
+    return Secrets({f"TEMPLATE_SECRET_{name}": value for name, value in variables.items()}).mask(text)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        SECRET,
+        repr(SECRET),
+        repr(KeyError(SECRET)),
+        json.dumps(SECRET),
+        json.dumps(SECRET, ensure_ascii=False),
+        urllib.parse.quote(SECRET),
+        urllib.parse.quote(SECRET, safe=""),
+        urllib.parse.quote_plus(SECRET),
+        Environment().from_string("{{ x | e }}").render(x=SECRET),
+        Environment().from_string("{{ x | tojson }}").render(x=SECRET),
+        SECRET.upper(),
+        SECRET.lower(),
+        base64.b64encode(SECRET.encode()).decode(),
+        SECRET.encode().hex(),
+    ],
+)
+def test_every_form_of_a_value_becomes_its_name(shown: str) -> None:
+    masked = mask(f"before {shown} after", X=SECRET)
+    assert "w0rd" not in masked.lower()
+    assert masked.startswith("before ")
+    assert masked.endswith(" after")
+    assert "TEMPLATE_SECRET_X" in masked
+
+
+def test_each_line_of_a_long_secret_is_masked_in_a_diff() -> None:
+    key = "-----BEGIN KEY-----\nMIIEpAIBAAKCAQEA\nq83vEjRWeJq83v\n-----END KEY-----\n"
+    masked = mask("".join(f"+   {line}\n" for line in key.splitlines()), KEY=key)
+    assert "MIIE" not in masked
+    assert "q83v" not in masked
+
+
+def test_a_secret_that_contains_another_is_masked_whole() -> None:
+    assert mask("x hunter2-long y hunter2 z", A="hunter2", B="hunter2-long") == (
+        "x TEMPLATE_SECRET_B y TEMPLATE_SECRET_A z"
+    )
+
+
+def test_a_secret_that_looks_like_a_name_does_not_garble_names() -> None:
+    assert mask("SECRET and hunter2", A="SECRET", B="hunter2") == "TEMPLATE_SECRET_A and TEMPLATE_SECRET_B"
+
+
+def test_the_same_value_twice_shows_the_first_name() -> None:
+    assert mask("hunter2", B="hunter2", A="hunter2") == "TEMPLATE_SECRET_A"
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\n"])
+def test_an_empty_value_masks_nothing(empty: str) -> None:
+    assert mask("a b\nc", X=empty) == "a b\nc"
+
+
+def test_without_secrets_text_stays_as_it_is() -> None:
+    assert mask("hostname sw1\n") == "hostname sw1\n"
+
+
+def test_only_the_prefix_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPLATE_SECRET_A", "one-value")
+    monkeypatch.setenv("OTHER", "two-value")
+    found = Secrets.from_environment()
+    assert found.variables == {"TEMPLATE_SECRET_A": "one-value"}
+    monkeypatch.setenv("TEMPLATE_SECRET_A", "another-value")
+    assert Secrets.from_environment().mask("another-value") == "TEMPLATE_SECRET_A"
+
+
+def test_what_a_database_cannot_hold_is_replaced() -> None:
+    assert storable("a\x00b") == "a\ufffdb"
+    assert storable("é\udc80") == "é\\udc80"

@@ -1,0 +1,104 @@
+"""Templates: what they may use, how their faults read, and that they are compiled once."""
+
+import pytest
+from nornir.core.inventory import Host
+
+from devices import inventory
+from devices.masking import Secrets
+from devices.rendering import TemplateFailure, render
+from tests.devices.lab import Lab
+
+
+def host(name: str = "sw1") -> Host:
+    return inventory.nornir().inventory.hosts[name]
+
+
+def rendered(lab: Lab, text: str, **secrets: str) -> str:
+    lab.template(text)
+    return render(host(), Secrets(secrets))
+
+
+@pytest.fixture(autouse=True)
+def hosts(lab: Lab) -> None:
+    lab.groups["access"]["data"] |= {"site": "lund", "motd": "of the group"}
+    lab.add("sw1")
+
+
+def test_merged_data_the_name_and_secrets_are_its_variables(lab: Lab) -> None:
+    text = "{{ host }} {{ site }} {{ motd }} {{ TEMPLATE_SECRET_A }}"
+    assert rendered(lab, text, TEMPLATE_SECRET_A="hunter2") == "sw1 lund hello hunter2"
+
+
+def test_blocks_leave_no_lines_behind_and_the_last_newline_stays(lab: Lab) -> None:
+    assert rendered(lab, "a\n  {% if true %}\nb\n  {% endif %}\n") == "a\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a\n{{ nosuch }}", "template full.j2 line 2: 'nosuch' is undefined"),
+        ("{{ site.nosuch.deeper }}", "has no attribute 'nosuch'"),
+        ("a\nb\n{% if %}", "template full.j2 line 3: Expected an expression"),
+        ("{% include 'nosuch.j2' %}", "template nosuch.j2 not found"),
+        ("{{ 1 / 0 }}", "template full.j2 line 1: division by zero"),
+        ("{{ site + 1 }}", "template full.j2 line 1: can only concatenate"),
+    ],
+)
+def test_faults_name_the_template_and_the_line(lab: Lab, text: str, said: str) -> None:
+    with pytest.raises(TemplateFailure) as caught:
+        rendered(lab, text)
+    assert said in str(caught.value)
+
+
+def test_a_fault_in_an_included_template_is_named_there(lab: Lab) -> None:
+    lab.template("x\n{{ nosuch }}\n", name="part.j2")
+    with pytest.raises(TemplateFailure, match=r"part\.j2 line 2"):
+        rendered(lab, "{% include 'part.j2' %}")
+
+
+def test_a_changed_template_is_used_at_once(lab: Lab) -> None:
+    lab.template("one {% include 'part.j2' %}")
+    lab.template("1", name="part.j2")
+    assert render(host(), Secrets({})) == "one 1"
+    lab.template("22", name="part.j2")
+    assert render(host(), Secrets({})) == "one 22"
+    assert rendered(lab, "three") == "three"
+
+
+def test_a_changed_mapping_is_used_at_once(lab: Lab) -> None:
+    assert rendered(lab, "one") == "one"
+    lab.template("other", name="other.j2")
+    (lab.templates / "lab" / "mapping.yml").write_text("ACCESS: {entrypoint: other.j2}\n")
+    assert render(host(), Secrets({})) == "other"
+
+
+def test_templates_are_compiled_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.add("sw2")
+    assert rendered(lab, "{{ host }}") == "sw1"
+    monkeypatch.setattr("jinja2.Environment.compile", None)
+    assert render(host("sw2"), Secrets({})) == "sw2"
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        (None, "no templates for platform lab"),
+        ("ACCESS: [", "no templates for platform lab"),
+        ("DIST: {entrypoint: full.j2}", "lab/mapping.yml has no entrypoint for device type ACCESS"),
+        ("ACCESS: full.j2", "no entrypoint"),
+        ("just text", "no entrypoint"),
+    ],
+)
+def test_a_mapping_that_does_not_say_is_named(lab: Lab, mapping: str | None, said: str) -> None:
+    file = lab.templates / "lab" / "mapping.yml"
+    file.unlink() if mapping is None else file.write_text(mapping)
+    with pytest.raises(TemplateFailure, match=said):
+        render(host(), Secrets({}))
+
+
+@pytest.mark.parametrize("platform", [None, "", "../lab", "nosuch"])
+def test_a_platform_without_templates_is_said(lab: Lab, platform: str | None) -> None:
+    lab.hosts["sw1"]["platform"] = platform
+    lab.write()
+    with pytest.raises(TemplateFailure):
+        render(host(), Secrets({}))

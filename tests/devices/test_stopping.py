@@ -1,0 +1,189 @@
+"""A job that is told to stop: aborted, its lock cleared, its time over. Devices not begun are never touched."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import connections
+
+from devices.lab.driver import LabDriver
+from devices.models import DeviceState
+from devices.tasks import sync_devices
+from jobs import lifecycle
+from jobs.models import Job
+from jobs.states import Status
+from jobs.testing import exception_of, perform
+from locks import service as locks
+from tests.devices.lab import Lab
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOSTS = [f"sw{number}" for number in range(1, 6)]
+
+
+def elsewhere(work: Callable[[], object]) -> None:
+    """Do it as another process would: in a thread, on a connection of its own."""
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
+def when(monkeypatch: pytest.MonkeyPatch, verb: str, host: str, happens: Callable[[], object]) -> list[str]:
+    """``happens`` just before the driver does ``verb`` on ``host``; returns the hosts where it was done, growing."""
+    original = getattr(LabDriver, verb)
+    seen: list[str] = []
+
+    def patched(self: LabDriver, *args: object, **kwargs: object) -> object:
+        if self.hostname == host and host not in seen:
+            elsewhere(happens)
+        seen.append(self.hostname)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(LabDriver, verb, patched)
+    return seen
+
+
+def job_of(lab: Lab, *, confirm_mode: int = 1, dry_run: bool = False) -> Job:
+    lab.workers = 1
+    lab.add(*HOSTS)
+    return sync_devices.schedule(all=True, dry_run=dry_run, confirm_mode=confirm_mode)
+
+
+def abort(job: Job) -> Callable[[], object]:
+    return lambda: lifecycle.abort(job.pk, reason="enough", by="alice")
+
+
+def clear() -> None:
+    locks.clear("devices", who="alice", origin="test")
+
+
+def pending(lab: Lab) -> list[str]:
+    directory = lab.state / "lab" / ".pending"
+    return sorted(file.name for file in directory.iterdir()) if directory.exists() else []
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_aborted_job_begins_no_further_device(lab: Lab, monkeypatch: pytest.MonkeyPatch, dry_run: bool) -> None:
+    job = job_of(lab, dry_run=dry_run)
+    opened = when(monkeypatch, "open", "sw2", abort(job))
+    perform(job)
+    stored = exception_of(job)
+    assert stored is not None
+    assert (job.status, stored["type"], stored["message"]) == (
+        Status.EXCEPTION,
+        "JobAborted",
+        "enough (aborted by alice)",
+    )
+    assert set(opened) == {"sw1", "sw2"}
+    assert (lab.running("sw2"), pending(lab)) == (None, [])
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_an_abort_before_the_commit_changes_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    job = job_of(lab, confirm_mode=mode)
+    committed = when(monkeypatch, "commit_config", "nobody", lambda: None)
+    when(monkeypatch, "compare_config", "sw1", abort(job))
+    perform(job)
+    assert job.exception_type == "JobAborted"
+    assert (committed, lab.running("sw1")) == ([], None)
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_an_abort_before_the_confirm_takes_the_commit_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    job = job_of(lab, confirm_mode=mode)
+    confirmed = when(monkeypatch, "confirm_commit", "nobody", lambda: None)
+    when(monkeypatch, "commit_config", "sw1", abort(job))
+    perform(job)
+    assert job.exception_type == "JobAborted"
+    assert (confirmed, lab.running("sw1"), pending(lab)) == ([], None, [])
+
+
+def test_an_abort_after_the_first_confirm_of_all_or_none_confirms_the_others(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(lab, confirm_mode=2)
+    when(monkeypatch, "confirm_commit", "sw2", abort(job))
+    perform(job)
+    assert job.exception_type == "JobAborted"
+    assert [lab.running(host) is not None for host in HOSTS] == [True] * 5
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_a_job_that_lost_its_lock_confirms_nothing_and_leaves_the_device_to_its_timer(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    job = job_of(lab, confirm_mode=mode)
+    confirmed = when(monkeypatch, "confirm_commit", "nobody", lambda: None)
+    rolled_back = when(monkeypatch, "rollback", "nobody", lambda: None)
+    when(monkeypatch, "commit_config", "sw1", clear)
+    perform(job)
+    assert job.exception_type == "LockLost"
+    assert (confirmed, rolled_back, lab.running("sw1"), pending(lab)) == ([], [], None, ["sw1"])
+
+
+def test_a_job_that_lost_its_lock_does_not_confirm_the_rest_of_all_or_none(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(lab, confirm_mode=2)
+    confirmed = when(monkeypatch, "confirm_commit", "sw2", clear)
+    perform(job)
+    assert job.exception_type == "LockLost"
+    assert confirmed == ["sw1", "sw2"]
+    assert pending(lab) == ["sw3", "sw4", "sw5"]
+
+
+def test_a_job_that_lost_its_lock_stores_no_states(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_of(lab)
+    when(monkeypatch, "open", "sw3", clear)
+    perform(job)
+    assert job.exception_type == "LockLost"
+    assert lab.running("sw2") is not None
+    assert DeviceState.objects.count() == 0
+
+
+def test_an_aborted_job_stores_what_it_confirmed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_of(lab)
+    when(monkeypatch, "open", "sw3", abort(job))
+    perform(job)
+    assert [state.host for state in DeviceState.objects.filter(uncertain_job_id=None)] == ["sw1", "sw2"]
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_a_soft_time_limit_waits_for_the_device_in_hand_and_begins_no_other(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    """The limit is an exception in the main thread, which waits for the device threads at that moment."""
+    job = job_of(lab, confirm_mode=mode)
+    in_hand, go_on = threading.Event(), threading.Event()
+    opened: list[str] = []
+    original = LabDriver.open
+
+    def slow_open(self: LabDriver) -> None:
+        opened.append(self.hostname)
+        in_hand.set()
+        assert go_on.wait(10)
+        original(self)
+
+    def limit(futures: object, **_: object) -> None:
+        wait_until(in_hand.is_set)
+        threading.Timer(0.2, go_on.set).start()
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(LabDriver, "open", slow_open)
+    monkeypatch.setattr("devices.runner.wait", limit)
+    perform(job)
+    assert job.exception_type == "TimeLimitExceeded"
+    assert go_on.is_set()
+    assert (opened, lab.running("sw1"), pending(lab)) == (["sw1"], None, [])
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("device")]
