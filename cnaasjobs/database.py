@@ -2,12 +2,14 @@
 
 psycopg2 waits in C without a limit. ``bound_waits`` gives it a wait of our own: as long as data moves it waits; after
 ``SILENCE`` seconds without any it tries a fresh connection. If that is answered the query is merely slow and may go on,
-up to ``LONGEST``. If not, the database is away: OperationalError, and psycopg2 closes the connection.
+up to ``LONGEST``. If not, the database is away: OperationalError, and psycopg2 closes the connection. What the same thread
+asks of it in the next second fails at once: Django tries the old connection, then a new one, and a request has 2 s.
 
 Only for processes whose connections belong to one thread each: psycopg2 then allows no sharing.
 """
 
 import select
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +28,14 @@ LONGEST = 30.0
 # goes on, it must not find a COMMIT in its socket that we have given up and answered 503 for.
 IDLE_IN_TRANSACTION_MS = 1000
 
+REMEMBERED = 1.0
+
+
+class _Verdict(threading.local):
+    away_until = float("-inf")
+
+
+_verdict = _Verdict()
 _WANTED = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
 
 
@@ -34,6 +44,11 @@ def bound_waits() -> None:
     if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
         extensions.set_wait_callback(_wait)
         connection_created.connect(_end_idle_transactions, dispatch_uid="cnaasjobs.database")
+
+
+def new_request() -> None:
+    """This thread begins a new request: what the last one found out about the database is old."""
+    _verdict.away_until = float("-inf")
 
 
 def answers(timeout: float) -> bool:
@@ -58,14 +73,18 @@ def answers(timeout: float) -> bool:
 
 def _wait(connection: Any) -> None:
     """Called by psycopg2 whenever it would block."""
+    if time.monotonic() < _verdict.away_until:
+        raise psycopg2.OperationalError("the database did not answer a moment ago")
     connecting = connection.info.status != CONNECTED
-    longest = time.monotonic() + (SILENCE + PROBE if connecting else LONGEST)
+    # A connection being made is its own probe.
+    longest = time.monotonic() + (SILENCE if connecting else LONGEST)
     while (state := connection.poll()) != extensions.POLL_OK:
         while not _ready(connection, state, SILENCE):
+            if not connecting and not answers(PROBE):
+                _verdict.away_until = time.monotonic() + REMEMBERED
+                raise psycopg2.OperationalError("the database does not answer")
             if time.monotonic() > longest:
                 raise psycopg2.OperationalError("no answer from the database in time")
-            if not connecting and not answers(PROBE):
-                raise psycopg2.OperationalError("the database does not answer")
 
 
 def _ready(connection: Any, state: int, timeout: float) -> bool:

@@ -13,12 +13,13 @@ from datetime import timedelta
 from typing import Any, cast
 
 import orjson
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from rest_framework.response import Response
 
 from cnaasjobs.api.errors import BadRequest, Conflict
 from jobs.clock import DatabaseNow, database_now
 from jobs.models import IdempotencyKey
+from jobs.withdraw import withdraw_later
 
 log = logging.getLogger(__name__)
 
@@ -59,16 +60,30 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
         committed = True
 
     answer: Answer | None = None
+    backend = 0
     try:
         with transaction.atomic(durable=True):
             transaction.on_commit(note_commit)  # the first to run after the commit
             answer = _once(user, key, content, make) if key else make()
+            backend = _backend()
     except (OperationalError, InterfaceError):
-        if answer is None or not committed:
+        if answer is None:
+            raise
+        if not committed:
+            if backend and "job_id" in answer.body:
+                withdraw_later(answer.body["job_id"], backend=backend, key=(user, key) if key else None)
             raise
         # It is scheduled: what failed after the commit is made good by Beat and upkeep.
         log.exception("database lost after the commit", extra={"action": "after_commit"})
     return answer
+
+
+def _backend() -> int:
+    """The server's process at the other end, which may outlive the connection; 0 for a database in this process."""
+    if connection.vendor != "postgresql":
+        return 0
+    connection.ensure_connection()
+    return int(connection.connection.info.backend_pid)
 
 
 def _once(user: str, key: str, content: Any, make: Callable[[], Answer]) -> Answer:
@@ -86,4 +101,15 @@ def _once(user: str, key: str, content: Any, make: Callable[[], Answer]) -> Answ
         return answer
     if row.body_hash != digest:
         raise Conflict("Idempotency-Key was already used with another request body")
-    return Answer(**json.loads(row.response))
+    return _repeated(row.pk)
+
+
+def _repeated(pk: int) -> Answer:
+    """The stored answer, and a note that it was given again: from then on the job is not withdrawn any more."""
+    row = IdempotencyKey.objects.select_for_update().filter(pk=pk).first()
+    if row is None:
+        raise Conflict("Idempotency-Key was withdrawn this very moment, repeat the request")
+    stored = json.loads(row.response)
+    if not stored.get("repeated"):
+        IdempotencyKey.objects.filter(pk=pk).update(response=json.dumps({**stored, "repeated": True}))
+    return Answer(body=stored["body"], headers=stored["headers"])

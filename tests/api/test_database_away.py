@@ -1,0 +1,199 @@
+"""While the database is away every call answers 503 in the envelope within 2 s, and a POST answered so has scheduled nothing."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.db.backends.signals import connection_created
+from psycopg2 import extensions
+
+from cnaasjobs import database
+from jobs.models import Job
+from tests.services import PostgreSQL
+from tests.services.processes import Platform
+from tests.waiting import wait_until
+
+CALLS = [
+    ("GET", "/api/v1.0/jobs", None),
+    ("GET", "/api/v1.0/job/1", None),
+    ("PUT", "/api/v1.0/job/1", {"action": "ABORT"}),
+    ("GET", "/api/v1.0/joblocks", None),
+    ("DELETE", "/api/v1.0/joblocks", {"name": "devices"}),
+    ("POST", "/api/v1.0/device_syncto", {"all": True}),
+    ("POST", "/api/v1.0/device_syncto", {"all": True, "start_at": "2050-01-01"}),
+]
+SYNC = ("POST", "/api/v1.0/device_syncto", {"all": True})
+
+
+def expect_503(web: Platform, calls: Any = CALLS, **headers: str) -> None:
+    for method, path, body in calls:
+        started = time.monotonic()
+        status, answer, received = web.request(method, path, body, headers=headers, timeout=5)
+        assert time.monotonic() - started < 2
+        assert (status, answer) == (503, {"status": "error", "message": "The database is away, try again later"})
+        assert received["Content-Type"] == "application/json"
+        assert received["Retry-After"]
+
+
+def expect_back(web: Platform) -> None:
+    wait_until(lambda: web.get("/api/v1.0/jobs")[0] == 200, timeout=10)
+    assert web.get("/api/v1.0/joblocks")[0] == 200
+
+
+@pytest.mark.needs("postgresql")
+def test_frozen_stopped_and_back(postgresql: PostgreSQL, platform: Platform) -> None:
+    platform.web()
+    expect_back(platform)
+    postgresql.freeze()
+    expect_503(platform)
+    expect_503(platform, CALLS[:1], Authorization="Bearer x")
+    with ThreadPoolExecutor(16) as pool:  # more than there are threads for it
+        list(pool.map(lambda _: expect_503(platform, CALLS[:1]), range(8)))
+    postgresql.thaw()
+    expect_back(platform)
+    postgresql.stop()
+    expect_503(platform)
+    postgresql.start()
+    expect_back(platform)
+    assert Job.objects.count() == 0
+
+
+@pytest.mark.needs("postgresql")
+def test_frozen_where_tokens_are_required(postgresql: PostgreSQL, platform: Platform) -> None:
+    platform.web(env={"CNAASJOBS_REQUIRE_TOKEN": "1"})
+    assert platform.get("/api/v1.0/jobs")[0] == 401
+    assert platform.get("/api/v1.0/jobs", headers={"Authorization": "Bearer x"})[0] == 401
+    postgresql.freeze()
+    expect_503(platform, Authorization="Bearer x")
+    assert platform.get("/api/v1.0/jobs")[0] == 401
+    assert platform.get("/api/v1.0/nothing")[0] == 404
+
+
+@pytest.mark.needs("postgresql")
+def test_cut_connections_are_made_anew_without_an_error(postgresql: PostgreSQL, platform: Platform) -> None:
+    platform.web()
+    for _ in range(3):
+        assert platform.get("/api/v1.0/jobs")[0] == 200
+        postgresql.cut_connections()
+
+
+@pytest.mark.needs("postgresql")
+def test_server_that_takes_no_new_connections_still_serves_the_old(postgresql: PostgreSQL, platform: Platform) -> None:
+    platform.web(env={"CNAASJOBS_WEB_WORKERS": "1"})
+    assert platform.get("/api/v1.0/jobs")[0] == 200
+    assert postgresql.process is not None
+    postmaster = next(process for process in postgresql.process.tree() if process.name() == "postgres")
+    postmaster.suspend()
+    try:
+        assert platform.get("/api/v1.0/jobs")[0] in (200, 503)
+    finally:
+        postmaster.resume()
+    expect_back(platform)
+
+
+@pytest.mark.needs("postgresql")
+def test_a_post_answered_503_has_scheduled_nothing(postgresql: PostgreSQL, platform: Platform) -> None:
+    """Many POSTs while the server freezes and crashes again and again: each hits some of them inside COMMIT."""
+    postgresql.execute("ALTER SYSTEM SET fsync = on")
+    postgresql.execute("ALTER SYSTEM SET synchronous_commit = on")
+    postgresql.reload()
+    platform.web()
+    accepted: list[int] = []
+    refused: list[int] = []
+    ended = threading.Event()
+
+    def post() -> None:
+        while not ended.is_set():
+            started = time.monotonic()
+            status, body, _ = platform.request(*SYNC, timeout=10)
+            assert status in (200, 503), body
+            assert time.monotonic() - started < 2.5
+            (accepted if status == 200 else refused).append(body.get("job_id", 0))
+
+    with ThreadPoolExecutor(8) as pool:
+        posting = [pool.submit(post) for _ in range(8)]
+        try:
+            for _ in range(4):
+                seen = len(accepted)
+                wait_until(lambda seen=seen: len(accepted) > seen + 20, timeout=20)  # type: ignore[misc]
+                count = len(refused)
+                postgresql.freeze()
+                wait_until(lambda count=count: len(refused) > count + 8, timeout=20)  # type: ignore[misc]
+                postgresql.thaw()
+            for _ in range(2):
+                seen = len(accepted)
+                wait_until(lambda seen=seen: len(accepted) > seen + 20, timeout=20)  # type: ignore[misc]
+                postgresql.kill()
+                postgresql.start()
+        finally:
+            ended.set()
+        for thread in posting:
+            thread.result(20)
+    wait_until(lambda: Job.objects.count() == len(accepted), timeout=10, message=lambda: f"{Job.objects.count()} {len(accepted)}")
+    assert set(Job.objects.values_list("id", flat=True)) == set(accepted)
+    assert len(refused) > 8
+
+
+class TestBoundWaits:
+    @pytest.fixture(autouse=True)
+    def _bounded(self, postgresql: PostgreSQL) -> Iterator[None]:
+        database.bound_waits()
+        database.new_request()
+        connection.close()
+        yield
+        connection.close()
+        extensions.set_wait_callback(None)
+        connection_created.disconnect(dispatch_uid="cnaasjobs.database")
+
+    @pytest.mark.needs("postgresql")
+    def test_a_slow_query_is_not_a_database_that_is_away(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(2.5)")
+            cursor.execute("SELECT repeat('x', 30000000)")
+            assert len(cursor.fetchone()[0]) == 30_000_000
+
+    @pytest.mark.needs("postgresql")
+    def test_even_a_slow_query_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(database, "LONGEST", 1.5)
+        started = time.monotonic()
+        with connection.cursor() as cursor, pytest.raises(OperationalError):
+            cursor.execute("SELECT pg_sleep(20)")
+        assert time.monotonic() - started < 5
+
+    @pytest.mark.needs("postgresql")
+    def test_a_frozen_server_is_given_up_and_found_again(self, postgresql: PostgreSQL) -> None:
+        assert database.answers(1.0)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        postgresql.freeze()
+        started = time.monotonic()
+        assert not database.answers(0.3)
+        with pytest.raises(OperationalError):
+            Job.objects.count()
+        assert time.monotonic() - started < 2
+        connection.close()
+        started = time.monotonic()
+        with pytest.raises(OperationalError):
+            Job.objects.count()
+        assert time.monotonic() - started < 0.5, "what was found out holds for the rest of the request"
+        postgresql.thaw()
+        database.new_request()
+        assert Job.objects.count() == 0
+
+    @pytest.mark.needs("postgresql")
+    def test_a_commit_that_a_frozen_server_finds_when_it_goes_on_is_rolled_back(self, postgresql: PostgreSQL) -> None:
+        connection.set_autocommit(False)
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO locks_lock (name, fence) VALUES ('x', 0)")
+        postgresql.freeze()
+        with pytest.raises(OperationalError):
+            connection.commit()
+        connection.close()
+        postgresql.thaw()
+        database.new_request()
+        wait_until(lambda: not postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE state LIKE 'idle in%'"), timeout=10)
+        assert postgresql.execute("SELECT count(*) FROM locks_lock") == [(0,)]

@@ -1,0 +1,207 @@
+"""/healthz and /readyz: states only, for anybody, in time."""
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from jobs import health
+from jobs.health import Check, Watch
+from jobs.models import Heartbeat
+from tests.services import PostgreSQL, RabbitMQ, Redis
+from tests.services.processes import Platform
+from tests.waiting import wait_until
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_watch", Watch())
+
+
+def heartbeat(kind: str, **fields: Any) -> Heartbeat:
+    now = timezone.now()
+    return Heartbeat.objects.create(**({"kind": kind, "name": kind, "pid": 1, "started_at": now, "last_seen": now, "counter": 1} | fields))
+
+
+def readyz() -> tuple[int, dict[str, str]]:
+    response = Client().get("/readyz")
+    return response.status_code, response.json()["data"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/healthz/"])
+@pytest.mark.parametrize("host", ["evil.example.org", "a b", ""])
+def test_healthz_needs_no_credentials_host_or_database(settings: Any, path: str, host: str) -> None:
+    settings.ALLOWED_HOSTS = ["jobs.example.org"]
+    settings.CNAASJOBS_REQUIRE_TOKEN = True
+    response = Client().get(path, headers={"Host": host, "Sec-Fetch-Site": "cross-site"})
+    assert response.status_code == 200
+    assert response.json() == {"status": "success", "data": {"process": "ok"}}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ready_when_all_four_are_there(broker: str, settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["jobs.example.org"]
+    settings.CNAASJOBS_REQUIRE_TOKEN = True
+    heartbeat("worker")
+    heartbeat("beat")
+    assert readyz() == (200, {"database": "ok", "worker": "ok", "beat": "ok", "broker": "ok"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_missing_process_is_named(broker: str) -> None:
+    heartbeat("worker", stopped_at=timezone.now())
+    heartbeat("beat", last_seen=timezone.now() - timedelta(seconds=11))
+    assert readyz() == (503, {"database": "ok", "worker": "missing", "beat": "missing", "broker": "ok"})
+    response = Client().get("/readyz").json()
+    assert response["status"] == "error"
+    assert response["message"] == "worker is missing, beat is missing"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_counter_that_moves_is_alive_whatever_the_clock_says(broker: str) -> None:
+    long_ago = timezone.now() - timedelta(hours=1)
+    worker, beat = heartbeat("worker", last_seen=long_ago), heartbeat("beat")
+    assert readyz()[1]["worker"] == "missing"
+    Heartbeat.objects.filter(pk=worker.pk).update(counter=2)
+    assert readyz()[1]["worker"] == "ok"
+    assert readyz()[1]["beat"] == "ok", beat
+
+
+class TestWatch:
+    def alive(self, watch: Watch, now: float, counter: int, *, age: float) -> bool:
+        return bool(watch.alive([(1, counter, NOON - timedelta(seconds=age))], now=now, database_time=NOON))
+
+    def test_unwatched_is_judged_by_the_databases_clock(self) -> None:
+        assert self.alive(Watch(), 0, 1, age=9)
+        assert not self.alive(Watch(), 0, 1, age=11)
+
+    def test_a_counter_that_stands_still_for_10_seconds_is_dead_whatever_the_clock_says(self) -> None:
+        watch = Watch()
+        assert self.alive(watch, 0, 1, age=0)
+        assert self.alive(watch, 9, 1, age=0)
+        assert not self.alive(watch, 11, 1, age=0)
+        assert not self.alive(watch, 12, 1, age=-3600)
+        assert self.alive(watch, 13, 2, age=3600)
+
+    def test_a_clock_that_jumps_an_hour_while_watched_changes_nothing(self) -> None:
+        watch = Watch()
+        for second in range(0, 60, 5):
+            assert self.alive(watch, second, second, age=0 if second < 30 else 3600)
+
+    def test_after_a_long_pause_growth_alone_says_nothing(self) -> None:
+        watch = Watch()
+        assert self.alive(watch, 0, 1, age=0)
+        assert not self.alive(watch, 100, 9, age=50)
+        assert self.alive(watch, 105, 10, age=50)
+
+
+def test_however_many_ask_one_thread_checks_and_nobody_waits_longer_than_said() -> None:
+    release = threading.Event()
+    runs = []
+
+    def hang() -> dict[str, str]:
+        runs.append(threading.current_thread())
+        release.wait(30)
+        return {"x": "ok"}
+
+    check = Check("x", hang, {"x": "away"})
+    started = time.monotonic()
+    asked = [check.start() for _ in range(20)]
+    assert [check.finish(running, started + 0.2) for running in asked] == [{"x": "away"}] * 20
+    assert time.monotonic() - started < 2
+    assert len(runs) == 1
+    release.set()
+    runs[0].join(5)
+    assert check.finish(check.start(), time.monotonic() + 5) == {"x": "ok"}
+
+
+def test_a_check_that_fails_is_tried_again() -> None:
+    def fail() -> dict[str, str]:
+        raise RuntimeError
+
+    check = Check("x", fail, {"x": "away"})
+    for _ in range(2):
+        assert check.finish(check.start(), time.monotonic() + 5) == {"x": "away"}
+
+
+def states_in_time(web: Platform) -> dict[str, str]:
+    started = time.monotonic()
+    status, body, _ = web.get("/readyz", timeout=5)
+    assert time.monotonic() - started < 2
+    states: dict[str, str] = body["data"]
+    assert (status == 200) == (set(states.values()) == {"ok"})
+    assert web.get("/healthz", timeout=2)[0] == 200
+    return states
+
+
+def expect(web: Platform, name: str, state: str) -> None:
+    wait_until(lambda: states_in_time(web)[name] == state, timeout=15)
+
+
+@pytest.fixture
+def beats(postgresql: PostgreSQL, django_db_blocker: Any) -> Iterator[None]:
+    """Heartbeats of one worker and one Beat, whose counters grow in the database by themselves: alive."""
+    ids = [heartbeat(kind).pk for kind in ("worker", "beat")]
+    ended = threading.Event()
+
+    def grow() -> None:
+        while not ended.wait(0.5):
+            try:
+                postgresql.execute("UPDATE jobs_heartbeat SET counter = counter + 1, last_seen = clock_timestamp() WHERE id = ANY(%s)", ids)
+            except Exception:  # the database is away on purpose
+                continue
+
+    thread = threading.Thread(target=grow, daemon=True)
+    thread.start()
+    yield
+    ended.set()
+    postgresql.thaw()
+    thread.join(10)
+
+
+@pytest.mark.needs("postgresql", "rabbitmq")
+@pytest.mark.usefixtures("beats")
+def test_truth_in_time_while_postgresql_and_rabbitmq_are_frozen_down_or_blocking(postgresql: PostgreSQL, rabbitmq: RabbitMQ, platform: Platform) -> None:
+    platform.web()
+    expect(platform, "database", "ok")
+    expect(platform, "broker", "ok")
+    assert set(states_in_time(platform).values()) == {"ok"}
+
+    postgresql.freeze()
+    expect(platform, "database", "away")
+    assert states_in_time(platform) == {"database": "away", "worker": "unknown", "beat": "unknown", "broker": "ok"}
+    postgresql.thaw()
+    expect(platform, "database", "ok")
+
+    rabbitmq.freeze()
+    expect(platform, "broker", "away")
+    assert states_in_time(platform)["database"] == "ok"
+    rabbitmq.thaw()
+    expect(platform, "broker", "ok")
+
+    rabbitmq.stop()
+    expect(platform, "broker", "away")
+    rabbitmq.start()
+    expect(platform, "broker", "ok")
+
+
+@pytest.mark.needs("postgresql", "redis")
+@pytest.mark.usefixtures("beats")
+def test_truth_in_time_while_redis_is_frozen_or_down(redis: Redis, platform: Platform) -> None:
+    platform.web()
+    expect(platform, "broker", "ok")
+    redis.freeze()
+    expect(platform, "broker", "away")
+    redis.thaw()
+    expect(platform, "broker", "ok")
+    redis.stop()
+    expect(platform, "broker", "away")
+    redis.start()
+    expect(platform, "broker", "ok")

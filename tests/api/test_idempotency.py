@@ -1,0 +1,178 @@
+"""Idempotency-Key: the same key and content answers with the first job, also when both come at once."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection, connections, transaction
+
+from cnaasjobs.api.errors import BadRequest, Conflict
+from jobs import dispatch
+from jobs.idempotency import Answer, once
+from jobs.models import IdempotencyKey, Job
+from tests.fake_jobs import nothing
+from tests.services import PostgreSQL
+
+
+def schedule_one() -> Answer:
+    job = dispatch.schedule(nothing, {})
+    return Answer(body={"status": "success", "data": "Scheduled å", "job_id": job.pk}, headers={"X-Total-Count": "3"})
+
+
+def ask(*, key: str | None = "k", content: Any = None, user: str = "eva", make: Callable[[], Answer] = schedule_one) -> Answer:
+    return once(user=user, key=key, content=content or {"all": True}, make=make)
+
+
+@pytest.mark.django_db
+def test_repetition_gets_the_first_answer() -> None:
+    first = ask()
+    assert ask() == first
+    assert Job.objects.count() == 1
+    assert first.response().headers["X-Total-Count"] == "3"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("key", [None, ""])
+def test_without_a_key_each_request_schedules(key: str | None) -> None:
+    assert ask(key=key) != ask(key=key)
+    assert not IdempotencyKey.objects.exists()
+
+
+@pytest.mark.django_db
+def test_keys_are_each_users_own() -> None:
+    assert ask(user="eva") != ask(user="adam")
+    assert ask(key="a") != ask(key="b")
+
+
+@pytest.mark.django_db
+def test_another_content_is_a_conflict() -> None:
+    ask(content={"a": 1, "b": [1, 2]})
+    ask(content={"b": [1, 2], "a": 1})
+    for other in ({"a": 1}, {"a": True, "b": [1, 2]}, {"a": 1.0, "b": [1, 2]}, {"a": 1, "b": [2, 1]}, {"a": "1", "b": [1, 2]}):
+        with pytest.raises(Conflict):
+            ask(content=other)
+    assert Job.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_key_ends_after_24_hours() -> None:
+    first = ask()
+    row = IdempotencyKey.objects.get()
+    IdempotencyKey.objects.update(created=row.created - timedelta(hours=23, minutes=59))
+    assert ask() == first
+    IdempotencyKey.objects.update(created=row.created - timedelta(hours=24, minutes=1))
+    second = ask(content={"all": False})
+    assert second != first
+    assert ask(content={"all": False}) == second
+
+
+@pytest.mark.django_db
+def test_a_refused_request_leaves_nothing() -> None:
+    def refuse() -> Answer:
+        schedule_one()
+        raise BadRequest("no")
+
+    with pytest.raises(BadRequest):
+        ask(make=refuse)
+    assert not Job.objects.exists()
+    assert not IdempotencyKey.objects.exists()
+    ask()
+
+
+@pytest.mark.django_db
+def test_a_key_too_long_is_a_400() -> None:
+    ask(key="k" * 255)
+    with pytest.raises(BadRequest):
+        ask(key="k" * 256)
+
+
+def all_at_once(threads: int, call: Callable[[int], Any]) -> list[Any]:
+    barrier = Barrier(threads)
+
+    def run(number: int) -> Any:
+        try:
+            barrier.wait(10)
+            return call(number)
+        except Conflict:
+            return None
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(run, range(threads)))
+
+
+def check_both_at_once() -> None:
+    for attempt in range(5):
+        answers = all_at_once(6, lambda _, key=str(attempt): ask(key=key))  # type: ignore[misc]
+        assert len({answer.body["job_id"] for answer in answers}) == 1
+    assert Job.objects.count() == 5
+    answers = all_at_once(6, lambda number: ask(key="x", content={"n": number % 2}))
+    won = [answer for answer in answers if answer]
+    assert len(won) == 3
+    assert len({answer.body["job_id"] for answer in won}) == 1
+    assert Job.objects.count() == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_both_at_once() -> None:
+    check_both_at_once()
+
+
+@pytest.mark.needs("postgresql")
+def test_both_at_once_on_postgresql(postgresql: PostgreSQL) -> None:
+    check_both_at_once()
+
+
+@pytest.mark.needs("postgresql")
+def test_second_goes_ahead_when_the_first_fails(postgresql: PostgreSQL) -> None:
+    """The second waits on the first's uncommitted key; the first rolls back."""
+    inside, go_on = Barrier(2), Barrier(2)
+
+    def fail() -> Answer:
+        inside.wait(10)
+        go_on.wait(10)
+        raise OperationalError("database away")
+
+    def run(make: Callable[[], Answer]) -> Any:
+        try:
+            return ask(make=make)
+        except OperationalError:
+            return None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(run, fail)
+        inside.wait(10)
+        second = pool.submit(run, schedule_one)
+        go_on.wait(10)
+        assert first.result(10) is None
+        assert second.result(10).body["job_id"] == Job.objects.get().pk
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_after_the_commit_does_not_undo_the_answer() -> None:
+    def make() -> Answer:
+        transaction.on_commit(broken)
+        return schedule_one()
+
+    def broken() -> None:
+        raise OperationalError("database away")
+
+    answer = ask(make=make)
+    assert Job.objects.get().pk == answer.body["job_id"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_before_the_commit_schedules_nothing() -> None:
+    def make() -> Answer:
+        schedule_one()
+        raise OperationalError("database away")
+
+    with pytest.raises(OperationalError):
+        ask(make=make)
+    assert not Job.objects.exists()
