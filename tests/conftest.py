@@ -28,6 +28,15 @@ __all__ = ["pytest_runtest_logreport", "pytest_runtest_setup", "pytest_sessionfi
 _numbers = count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real processes see only what is committed. By the marker, pytest-django knows before it makes the database."""
+    for item in items:
+        names = getattr(item, "fixturenames", [])
+        if "platform" in names and "postgresql" not in names:
+            item.add_marker(pytest.mark.django_db(transaction=True))
+
+
 def _session_service(kind: type[PostgreSQL] | type[RabbitMQ] | type[Redis]) -> Iterator[Service]:
     require([kind.name])
     directory = scratch_directory(kind.name)
@@ -147,7 +156,8 @@ def scratch() -> Iterator[Path]:
 @pytest.fixture
 def platform(request: pytest.FixtureRequest, broker: str, scratch: Path) -> Iterator[Platform]:
     """Real workers, Beats and web servers on the database and broker that this test's Django and Celery use."""
-    request.getfixturevalue("postgresql" if "postgresql" in request.fixturenames else "transactional_db")
+    if "postgresql" in request.fixturenames:
+        request.getfixturevalue("postgresql")
     platform = Platform(database_url=database_url(), broker_url=broker, directory=scratch)
     try:
         yield platform

@@ -28,8 +28,10 @@ class Platform:
         directory: Path,
         env: Mapping[str, str] | None = None,
         settings_module: str = "tests.settings",
+        root: Path = ROOT,
     ) -> None:
         self.directory = directory
+        self.root = root  # the source that they run
         self.processes: list[Managed] = []
         kept = {
             name: value
@@ -80,9 +82,11 @@ class Platform:
             process.wait_for_output("beat: Starting")
         return process
 
-    def web(self, name: str = "web", *, env: Mapping[str, str] | None = None, wait: bool = True) -> Managed:
+    def web(
+        self, name: str = "web", *, port: int | None = None, env: Mapping[str, str] | None = None, wait: bool = True
+    ) -> Managed:
         """gunicorn; its address is ``self.url`` from then on."""
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.url = f"http://127.0.0.1:{port or free_port()}"
         argv = [
             "-m",
             "gunicorn",
@@ -150,6 +154,6 @@ class Platform:
     def _start(self, name: str, argv: list[str], *, env: Mapping[str, str] | None) -> Managed:
         number = len(list((self.directory / "log").glob("*.log")))
         log = self.directory / "log" / f"{number:03}-{name}.log"
-        process = Managed(name, argv, log=log, env=self.env | dict(env or {}), cwd=ROOT)
+        process = Managed(name, argv, log=log, env=self.env | dict(env or {}), cwd=self.root)
         self.processes.append(process)
         return process

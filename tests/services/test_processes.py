@@ -31,4 +31,4 @@ def _runs_a_job() -> None:
         return job.status == Status.FINISHED.value
 
     wait_until(finished, message=lambda: f"{job} is {job.status}")
-    assert job.outcome.result == '{"sum":5}'
+    assert job.outcome.result == '{"sum": 5}'
