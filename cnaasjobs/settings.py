@@ -8,6 +8,7 @@ from pathlib import Path
 
 import environ
 
+from cnaasjobs import embedded
 from cnaasjobs.logs import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -18,8 +19,9 @@ STATE_DIR = Path(env.str("CNAASJOBS_STATE_DIR", default=str(BASE_DIR / "state"))
 
 if DEV:
     SECRET_KEY = env.str("SECRET_KEY", default="development-only-not-a-secret")
-    DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{STATE_DIR}/db.sqlite3")}
-    CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=f"redis+socket://{STATE_DIR}/broker.sock")
+    _embedded_database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(embedded.database_path(STATE_DIR))}
+    DATABASES = {"default": env.db("DATABASE_URL") if "DATABASE_URL" in env.ENVIRON else _embedded_database}
+    CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=embedded.broker_url(STATE_DIR))
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"])
 else:
     SECRET_KEY = env.str("SECRET_KEY")
@@ -58,7 +60,7 @@ else:
     )
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "cnaasjobs.apps.CnaasjobsAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -72,6 +74,7 @@ INSTALLED_APPS = [
     "locks",
     "jobs",
     "devices",
+    *env.list("CNAASJOBS_APPS", default=[]),  # a site's own jobs
 ]
 
 # --- The web --------------------------------------------------------------------------------------------------------------
@@ -163,6 +166,7 @@ CELERY_BEAT_SCHEDULER = "jobs.beat.scheduler:Scheduler"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # without it one closed channel ends the worker
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False  # after a reconnect jobs.worker.window knows the free slots
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # --- The platform -----------------------------------------------------------------------------------------------------
@@ -170,6 +174,7 @@ CNAASJOBS_LOCK_WAIT_SECONDS = env.int("CNAASJOBS_LOCK_WAIT_SECONDS", default=864
 CNAASJOBS_BEAT_MAX_SLEEP_SECONDS = env.float("CNAASJOBS_BEAT_MAX_SLEEP_SECONDS", default=0.1)
 CNAASJOBS_HEARTBEAT_SECONDS = env.float("CNAASJOBS_HEARTBEAT_SECONDS", default=2.0)
 CNAASJOBS_WORKER_LOST_SECONDS = env.float("CNAASJOBS_WORKER_LOST_SECONDS", default=30.0)
+CNAASJOBS_SHUTDOWN_GRACE_SECONDS = env.float("CNAASJOBS_SHUTDOWN_GRACE_SECONDS", default=60.0)
 CNAASJOBS_PROGRESS_SECONDS = env.float("CNAASJOBS_PROGRESS_SECONDS", default=2.0)
 CNAASJOBS_PUBLISH_TIMEOUT_SECONDS = env.float("CNAASJOBS_PUBLISH_TIMEOUT_SECONDS", default=0.7)
 CNAASJOBS_PUBLISH_PAUSE_SECONDS = env.float("CNAASJOBS_PUBLISH_PAUSE_SECONDS", default=2.0)
