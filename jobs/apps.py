@@ -9,3 +9,4 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs import checks, holders, signals  # noqa: F401  (registration by import, once models exist)
+        from jobs.upkeep import unknown_task  # noqa: F401

@@ -18,10 +18,11 @@ from django_celery_beat.schedulers import DatabaseScheduler
 
 from jobs.beat.heartbeat import BeatHeartbeat
 from jobs.beat.listener import Listener
-from jobs.beat.loops import Complaint, Loop, bound_statements, forget_connection
+from jobs.beat.loops import Loop
 from jobs.beat.recurring import LOOK_SECONDS, Recurring
 from jobs.beat.sender import Sender
 from jobs.upkeep import runner
+from jobs.upkeep.faults import Complaint, bound_statements, forget_connection
 
 log = logging.getLogger(__name__)
 

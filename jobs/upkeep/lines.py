@@ -4,8 +4,8 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import DurationField, Exists, ExpressionWrapper, OuterRef, QuerySet, Value
-from django.db.models.functions import Coalesce
+from django.db.models import DurationField, Exists, ExpressionWrapper, IntegerField, OuterRef, QuerySet, Value
+from django.db.models.functions import Cast, Coalesce
 
 from jobs import dispatch, lifecycle
 from jobs.clock import DatabaseNow
@@ -61,7 +61,7 @@ def end_overdue() -> int:
 
 
 def _overdue() -> QuerySet[Job]:
-    allowed = Coalesce("lock_wait_seconds", Value(settings.CNAASJOBS_LOCK_WAIT_SECONDS))
+    allowed = Cast(Coalesce("lock_wait_seconds", Value(settings.CNAASJOBS_LOCK_WAIT_SECONDS)), IntegerField())
     patience = ExpressionWrapper(allowed * Value(timedelta(seconds=1)), output_field=DurationField())
     waiting = Job.objects.filter(
         status=Status.SCHEDULED.value, lock_name__isnull=False, parked=True, waiting_since__isnull=False

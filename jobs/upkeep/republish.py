@@ -46,6 +46,9 @@ class Republish:
             sent = _redispatch(overtaken)
             return sent + self._missing()
 
+    def close(self) -> None:
+        self._broker.drop()
+
     def _missing(self) -> int:
         """Rows that wait for a message of which the broker has none."""
         sent, budget = 0, Budget(_SECONDS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -106,7 +106,7 @@ def test_calendar(spec: str, start: str, expected: str) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    start=st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)),
+    start=st.integers(0, 2 * 365 * 86400).map(lambda seconds: utc("2026-01-01") + timedelta(seconds=seconds)),
     zone=st.sampled_from([STOCKHOLM, "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "UTC"]),
     hour=st.integers(0, 23),
     minute=st.integers(0, 59),
@@ -119,4 +119,4 @@ def test_a_daily_time_fires_once_each_day(start: datetime, zone: str, hour: int,
         assert now < found <= now + timedelta(hours=26)
         now = found
         days.append(now.astimezone(ZoneInfo(zone)).date())
-    assert [later - earlier for earlier, later in zip(days, days[1:], strict=False)] == [timedelta(days=1)] * 19
+    assert [later - earlier for earlier, later in pairwise(days)] == [timedelta(days=1)] * 19

@@ -1,0 +1,63 @@
+"""How a thread that must go on meets a fault: it says so once, and gets a new database connection."""
+
+import contextlib
+import logging
+import threading
+import time
+
+from django.db import DatabaseError, InterfaceError, connection
+
+log = logging.getLogger(__name__)
+
+_REPEAT_COMPLAINT_SECONDS = 60.0
+_STATEMENT_SECONDS = 15
+
+
+class Complaint:
+    """Logs a fault that repeats once at its start, once a minute, and its end."""
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+        self._since: float | None = None
+        self._logged = 0.0
+
+    def failed(self, exc: BaseException) -> None:
+        now = time.monotonic()
+        if self._since is None:
+            self._since, self._logged = now, now
+        elif now - self._logged < _REPEAT_COMPLAINT_SECONDS:
+            return
+        self._logged = now
+        fields = {"action": "beat", "failing_seconds": round(now - self._since)}
+        expected = isinstance(exc, DatabaseError | InterfaceError | OSError)
+        log.error("%s fails: %s", self._who, exc, extra=fields, exc_info=None if expected else exc)
+
+    def over(self) -> None:
+        if self._since is not None:
+            log.info("%s works again after %.0f s", self._who, time.monotonic() - self._since, extra={"action": "beat"})
+            self._since = None
+
+
+class _Bounded(threading.local):
+    connection: object | None = None
+
+
+_bounded = _Bounded()
+
+
+def bound_statements() -> None:
+    """No statement of this thread's connection may hang: set the limit once for each new connection."""
+    if connection.vendor != "postgresql":
+        return
+    connection.ensure_connection()
+    if _bounded.connection is not connection.connection:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = '{_STATEMENT_SECONDS}s'")
+        _bounded.connection = connection.connection
+
+
+def forget_connection() -> None:
+    """Close this thread's connection, whatever state it is in; its next use opens a new one."""
+    _bounded.connection = None
+    with contextlib.suppress(Exception):  # closing what is broken may raise anything; it is gone either way
+        connection.close()

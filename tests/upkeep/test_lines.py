@@ -1,0 +1,77 @@
+"""Lines for locks keep moving."""
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.clock import database_now
+from jobs.models import Job
+from jobs.testing import exception_of
+from jobs.upkeep import lines
+from locks import service as locks
+from locks.models import Lock
+from tests import fake_jobs
+from tests.jobs.factory import claimed, refused
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def parked() -> Job:
+    """A job that found its lock taken."""
+    job = fake_jobs.with_lock.schedule()
+    refused(job)
+    job.refresh_from_db()
+    assert job.parked
+    return job
+
+
+def test_the_first_in_line_of_a_free_lock_is_woken() -> None:
+    claimed(fake_jobs.with_lock.schedule())
+    first, second = parked(), parked()
+    assert lines.wake_first() == 0
+    Lock.objects.update(holder_id=None, start_time=None)  # freed, and the waking was missed
+    assert lines.wake_first() == 1
+    assert lines.wake_first() == 0
+    parked_now = dict(Job.objects.values_list("pk", "parked"))
+    assert (parked_now[first.pk], parked_now[second.pk]) == (False, True)
+
+
+def test_a_job_that_waited_too_long_for_its_lock_ends_and_says_for_whom() -> None:
+    holder = fake_jobs.with_lock.schedule()
+    claimed(holder)
+    patient, impatient, ordinary = parked(), parked(), parked()
+    Job.objects.filter(pk=impatient.pk).update(lock_wait_seconds=5, waiting_since=database_now() - timedelta(seconds=6))
+    Job.objects.filter(pk=patient.pk).update(lock_wait_seconds=60, waiting_since=database_now() - timedelta(seconds=6))
+    assert lines.end_overdue() == 1
+    Job.objects.filter(pk=ordinary.pk).update(waiting_since=database_now() - timedelta(seconds=86401))
+    assert lines.end_overdue() == 1
+    assert set(Job.objects.filter(exception_type="LockWaitTimeout").values_list("pk", flat=True)) == {
+        impatient.pk,
+        ordinary.pk,
+    }
+    failure = exception_of(Job.objects.get(pk=impatient.pk))
+    assert failure is not None
+    assert failure["message"] == f"waited 5 s for lock devices: for job {holder.pk}, which holds it"
+
+
+def test_a_lock_whose_holder_ended_is_freed_and_the_next_woken() -> None:
+    holder = fake_jobs.with_lock.schedule()
+    claimed(holder)
+    following = parked()
+    assert lines.free_abandoned() == 0
+    Job.objects.filter(pk=holder.pk).delete()
+    assert lines.free_abandoned() == 1
+    assert not locks.held().exists()
+    following.refresh_from_db()
+    assert not following.parked
+
+
+def test_a_lock_taken_anew_by_the_same_job_is_not_freed_by_an_old_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = fake_jobs.with_lock.schedule()
+    run = claimed(job)
+    seen = list(locks.held())
+    Lock.objects.update(fence=run.fence + 1)  # type: ignore[operator]
+    Job.objects.filter(pk=job.pk).update(fence=run.fence + 1)  # type: ignore[operator]
+    monkeypatch.setattr(locks, "held", lambda: seen)
+    assert lines.free_abandoned() == 0
+    assert Lock.objects.get().holder_id == job.pk

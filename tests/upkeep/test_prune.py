@@ -1,0 +1,83 @@
+"""Old jobs are deleted, the longest finished first; nothing else is."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from jobs import totals
+from jobs.clock import database_now
+from jobs.models import AuditEntry, IdempotencyKey, Job, JobOutcome
+from jobs.states import Status
+from jobs.upkeep import prune
+from jobs.upkeep.prune import Prune
+from tests.jobs.factory import job_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def finished(days_ago: float, status: Status = Status.FINISHED) -> int:
+    job = job_in(status)
+    Job.objects.filter(pk=job.pk).update(finish_time=database_now() - timedelta(days=days_ago))
+    return job.pk
+
+
+def left() -> set[int]:
+    return set(Job.objects.values_list("pk", flat=True))
+
+
+def test_nothing_is_pruned_unless_it_was_asked_for() -> None:
+    finished(10_000)
+    assert Prune().step() == 0
+
+
+def test_each_terminal_state_has_its_own_retention(settings: Any) -> None:
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 10
+    finished(11)
+    kept = {finished(9), finished(1000, Status.EXCEPTION), job_in(Status.SCHEDULED).pk, job_in(Status.RUNNING).pk}
+    assert Prune().step() == 1
+    assert left() == kept
+    assert JobOutcome.objects.count() == 2
+    settings.CNAASJOBS_RETENTION_EXCEPTION_DAYS = 0.5
+    assert Prune().step() == 1
+    assert JobOutcome.objects.count() == 1
+
+
+def test_batches_begin_with_the_longest_finished(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
+    monkeypatch.setattr(prune, "_BATCH", 2)
+    oldest_last = [finished(days) for days in (2, 5, 3, 4)]
+    step = Prune()
+    assert step._batch(Status.FINISHED, database_now() - timedelta(days=1)) == [oldest_last[1], oldest_last[3]]
+    assert step._batch(Status.FINISHED, database_now() - timedelta(days=1)) == [oldest_last[2], oldest_last[0]]
+
+
+def test_a_step_ends_with_its_time(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
+    monkeypatch.setattr(prune, "_BATCH", 1)
+    monkeypatch.setattr(prune, "_SECONDS", 0.0)
+    finished(5)
+    assert Prune().step() == 0
+    assert len(left()) == 1
+
+
+def test_the_kept_total_stays_exact(settings: Any) -> None:
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
+    for days in (0, 0, 5, 5, 5):
+        finished(days)
+    totals.advance()
+    totals.advance()
+    assert Prune().step() == 3
+    assert totals.total(Job.objects.all()) == 2
+
+
+def test_idempotency_keys_go_after_a_day_and_audit_entries_stay(settings: Any) -> None:
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
+    for hours in (30, 25, 23, 1):
+        IdempotencyKey.objects.create(
+            user="u", key=str(hours), body_hash="", response="{}", created=database_now() - timedelta(hours=hours)
+        )
+    AuditEntry.objects.create(time=database_now() - timedelta(days=999), who="u", origin="-", action="scheduled")
+    Prune().step()
+    assert set(IdempotencyKey.objects.values_list("key", flat=True)) == {"23", "1"}
+    assert AuditEntry.objects.count() == 1

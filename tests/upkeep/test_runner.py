@@ -1,0 +1,46 @@
+"""The steps of upkeep: one that fails does not stop the others."""
+
+import pytest
+from django.db import OperationalError
+
+from jobs.upkeep.runner import Step, Upkeep, chores, repairs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_failing_step_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    called: list[str] = []
+
+    def broken() -> int:
+        called.append("broken")
+        raise ValueError("out of order")
+
+    def away() -> int:
+        called.append("away")
+        raise OperationalError("server closed the connection")
+
+    def works() -> int:
+        called.append("works")
+        return 3
+
+    upkeep = Upkeep([Step("one", broken), Step("two", away), Step("three", works)])
+    assert 0 < upkeep.step() <= 2.0
+    assert called == ["broken", "away", "works"]
+    assert "upkeep's step one fails: out of order" in caplog.text
+    assert "upkeep: three 3" in caplog.text
+
+
+def test_a_fault_that_lasts_is_not_logged_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> int:
+        raise ValueError("out of order")
+
+    step = Step("one", broken)
+    for _ in range(50):
+        step.call()
+    assert len(caplog.records) == 1
+
+
+def test_every_step_runs_on_an_empty_database() -> None:
+    for upkeep in (repairs(own_heartbeat=lambda: None), chores()):
+        upkeep.step()
+        assert [step.name for step in upkeep.steps if step.complaint._since is not None] == []
