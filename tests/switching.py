@@ -9,7 +9,7 @@ from celery import current_app
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, connections
-from kombu import Connection
+from kombu import Connection, pools
 
 from jobs import publisher
 
@@ -69,7 +69,8 @@ def forget_broker_connections() -> None:
     """A broker that was away a moment ago, or another one, is tried afresh."""
     publisher.drop()
     publisher._broken_until = 0.0
-    current_app.pool.force_close_all()
+    pools.reset()
+    current_app._pool = None
     current_app.amqp._producer_pool = None
 
 
