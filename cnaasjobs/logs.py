@@ -25,6 +25,9 @@ def logging_config(level: str) -> dict[str, Any]:
             "django": {**quiet, "level": level},
             "django.request": {**quiet, "level": "ERROR"},  # a client's 404 is no news
             "django.security.DisallowedHost": {**quiet, "level": "CRITICAL"},
+            # Two lines for each task, where a job's own transitions say more.
+            "celery.worker.strategy": {**quiet, "level": "WARNING"},
+            "celery.app.trace": {**quiet, "level": "WARNING"},
             "gunicorn.error": {**quiet, "level": level},
             "gunicorn.access": {**quiet, "level": level},
         },

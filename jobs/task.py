@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, overload
 
 from celery import Task, shared_task
-from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded
+from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
 from jobs import dispatch
 from jobs.clock import database_now
@@ -25,6 +25,7 @@ from jobs.errors import BodyExited, Failure, JobArgumentError
 from jobs.models import Job
 from jobs.outcome import JobResult, NextJob, Outcome, outcome_of
 from jobs.runs import Run
+from jobs.worker import limits, slots
 
 __all__ = ["JobContext", "JobResult", "JobTask", "NextJob", "job"]
 
@@ -157,7 +158,6 @@ class Execution:
         self.ctx = JobContext(run)
         self.outcome: Outcome | None = None
         self.failure: Failure | None = None  # what was raised, before Celery wraps what cannot be pickled
-        self.in_body = False  # only then may a soft time limit raise
 
     def run_body(self, task: JobTask) -> None:
         """Run the body to its end, with all its threads.
@@ -170,7 +170,6 @@ class Execution:
             try:
                 returned = self._in_body(task)
             finally:
-                self.in_body = False
                 self.ctx.wait_for_threads()
                 self.ctx.close()
             if self.ctx.retry_asked is not None:
@@ -183,12 +182,15 @@ class Execution:
     def _in_body(self, task: JobTask) -> Any:
         arguments = json.loads(self.run.start_arguments)
         try:
-            self.in_body = True
-            return task.run(self.ctx, **arguments)
+            slots.running(task.request)
+            return limits.call_body(task.run, self.ctx, **arguments)
         except SoftTimeLimitExceeded as exc:
             raise self.ctx.time_limit_reached(task.job_soft_time_limit) from exc
-        except (SystemExit, KeyboardInterrupt, MemoryError) as exc:
-            # Celery's worker would end on these, or lose the job.
+        except (MemoryError, Ignore, Reject) as exc:
+            raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc
+        except Exception:
+            raise
+        except BaseException as exc:  # Celery's worker would end on some of these, and lose the job by the others
             raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc
 
 

@@ -1,0 +1,68 @@
+"""The worker process: its requests, window, heartbeat, time limits, shutdown. ``install`` connects it to Celery.
+
+Celery's worker is a main process, which talks to the broker, and a pool of children, which run bodies. A child reports
+its bodies' ends itself (``jobs.signals``); what it cannot report is reported from here (``ends``). This package is
+imported before Django's models exist: its modules that need them are named as text, or imported when a worker starts.
+"""
+
+import logging
+import warnings
+from typing import Any
+from uuid import uuid4
+
+from billiard.util import get_logger
+from celery import Celery, signals
+from celery.exceptions import SecurityWarning
+
+from jobs.worker import limits, processes, slots
+
+
+def install(app: Celery) -> None:
+    """Call once, where the Celery application is made. Does nothing until a worker starts."""
+    app.steps["worker"].add("jobs.worker.supervision:Supervision")
+    app.steps["consumer"].add("jobs.worker.window:WindowStep")
+    signals.setup_logging.connect(_logging_is_set_up, dispatch_uid="jobs.worker.logging")
+    signals.celeryd_init.connect(_before_start, dispatch_uid="jobs.worker.before_start")
+    signals.worker_init.connect(_before_fork, dispatch_uid="jobs.worker.before_fork")
+    signals.worker_process_init.connect(_in_child, dispatch_uid="jobs.worker.in_child")
+    # Connected before jobs.signals: a child must have said that it has the run before it claims it.
+    signals.task_prerun.connect(_task_begins, dispatch_uid="jobs.worker.task_begins")
+    signals.task_postrun.connect(_task_ends, dispatch_uid="jobs.worker.task_ends")
+
+
+def _logging_is_set_up(**_: Any) -> None:
+    """Django did it (``settings.LOGGING``). Because of this receiver Celery adds no handlers of its own."""
+    billiard = get_logger()  # the pool's; alone, it would have no handler
+    billiard.propagate = True
+    billiard.setLevel(logging.WARNING)
+
+
+def _before_start(**_: Any) -> None:
+    # Celery warns of root because of pickle, which we do not accept. Containers run as root.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+
+
+def _before_fork(sender: Any, **_: Any) -> None:
+    from jobs.worker import connections
+
+    slots.allocate()
+    processes.remember_main()
+    connections.prepare(sender.app)
+
+
+def _in_child(**_: Any) -> None:
+    processes.become_child()
+
+
+def _task_begins(task: Any, **_: Any) -> None:
+    request = task.request
+    if getattr(request, "slot", None) is None:
+        return
+    limits.install()
+    if not slots.taken(request):
+        request.run_token = str(uuid4())  # not the other's: its claim, if it came to one, must not be granted twice
+        request.slot = None
+
+
+def _task_ends(task: Any, **_: Any) -> None:
+    slots.done(task.request)

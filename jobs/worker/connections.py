@@ -1,0 +1,62 @@
+"""Database connections in the worker: kept from task to task in a child, and no danger to a fork in the main process.
+
+Celery's Django fixup closes a child's connection around every task, whatever CONN_MAX_AGE says, and a new one costs ten
+times a kept one. Its own CELERY_DB_REUSE_MAX is no answer: after a restart of PostgreSQL every later task of that child
+fails.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from celery import Celery
+from celery.fixups.django import DjangoFixup
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+
+_no_fork = threading.Lock()
+_is_guarded = False
+
+
+def prepare(app: Celery) -> None:
+    """Once, in the main process, before the pool forks."""
+    global _is_guarded
+    for fixup in app._fixups:
+        if isinstance(fixup, DjangoFixup):
+            fixup.worker_fixup.close_database = close_what_broke
+    if connections[DEFAULT_DB_ALIAS].vendor == "sqlite" and not _is_guarded:
+        _is_guarded = True
+        os.register_at_fork(before=_before_fork, after_in_parent=_no_fork.release, after_in_child=_no_fork.release)
+
+
+def close_what_broke(**_: Any) -> None:
+    """What Django does between two web requests: the next use checks the connection, and opens one if need be."""
+    for connection in connections.all(initialized_only=True):
+        connection.close_if_unusable_or_obsolete()
+
+
+@contextmanager
+def in_main_process() -> Iterator[None]:
+    """Every use of the database by a thread of the main process."""
+    if not _is_guarded:
+        yield
+        return
+    # SQLite keeps locks and counts for all connections of a process: a child that is forked while one is open, and
+    # opens its own, waits for ever.
+    with _no_fork:
+        try:
+            yield
+        finally:
+            close()
+
+
+def close() -> None:
+    """This thread's connection, whatever state it is in."""
+    with suppress(Error):
+        connections[DEFAULT_DB_ALIAS].close()
+
+
+def _before_fork() -> None:
+    _no_fork.acquire()
+    close()

@@ -1,0 +1,109 @@
+"""Ends of runs that the process running the body cannot report: it is gone, was cut off, or broke down itself.
+
+A report waits until nothing of the run can still change a device, then until the database takes it. It is idempotent:
+only a run that is still RUNNING under its token is ended, so that whoever reports first decides.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError
+
+from jobs import lifecycle
+from jobs.worker import connections, in_progress
+from jobs.worker.processes import Doomed
+
+if TYPE_CHECKING:
+    from jobs.worker.request import JobRequest
+
+log = logging.getLogger(__name__)
+
+WORKER_LOST: Final = "WorkerLost"
+WORKER_SHUTDOWN: Final = "WorkerShutdown"
+TIME_LIMIT_EXCEEDED: Final = "TimeLimitExceeded"
+
+_KILL_AGAIN_SECONDS: Final = 0.05
+_DATABASE_SECONDS: Final = 0.5
+_LOG_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True)
+class _End:
+    request: "JobRequest"
+    type: str
+    message: str
+    doomed: Doomed | None  # its process, if it does not live on
+
+
+class Reporter(threading.Thread):
+    """Stores the ends, in its own thread with its own database connection."""
+
+    def __init__(self) -> None:
+        super().__init__(name="jobs-ends", daemon=True)
+        self._pending: list[_End] = []
+        self._changed = threading.Condition()
+        self._logged_at = -_LOG_SECONDS
+
+    def report(self, request: "JobRequest", *, type: str, message: str, pid: int | None) -> bool:
+        """End this run. ``pid``: its process, to be killed with all that it started; None if it is well and goes on.
+
+        Returns False if an end of it was reported before.
+        """
+        with self._changed:
+            if request.end_reported:
+                return False
+            request.end_reported = True
+            doomed = None if pid is None else Doomed(pid)
+            if doomed is not None:
+                doomed.kill()
+            self._pending.append(_End(request, type, message, doomed))
+            self._changed.notify()
+        return True
+
+    @property
+    def is_idle(self) -> bool:
+        """Every end that was reported is stored."""
+        return not self._pending
+
+    def run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._pending:
+                    self._changed.wait()
+                pending = list(self._pending)
+            stored = [end for end in pending if self._settle(end)]
+            with self._changed:
+                self._pending = [end for end in self._pending if end not in stored]
+            if len(stored) < len(pending):
+                time.sleep(_KILL_AGAIN_SECONDS)
+
+    def _settle(self, end: _End) -> bool:
+        if end.doomed is not None and not end.doomed.gone():
+            end.doomed.kill()
+            return False
+        request = end.request
+        try:
+            with connections.in_main_process():
+                lifecycle.lose(request.job_id, UUID(request.run_token), type=end.type, message=end.message)
+        except (OperationalError, InterfaceError) as exc:
+            self._wait_for_database(request.job_id, exc)
+            return False
+        except Exception:  # upkeep finds the run later; a worker that shuts down must not wait for this forever
+            log.exception("job %s: its end was not stored", request.job_id, extra={"job_id": request.job_id})
+        in_progress.discard(request)
+        request.release()
+        return True
+
+    def _wait_for_database(self, job_id: int, exc: Exception) -> None:
+        if time.monotonic() - self._logged_at > _LOG_SECONDS:
+            self._logged_at = time.monotonic()
+            log.warning("end of job %s waits for the database: %s", job_id, exc, extra={"job_id": job_id})
+        connections.close()
+        time.sleep(_DATABASE_SECONDS)
+
+
+reporter = Reporter()

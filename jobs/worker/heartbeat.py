@@ -1,0 +1,100 @@
+"""The worker's row among the heartbeats: alive while its counter grows, with the runs it has in progress.
+
+Written by its own thread on its own database connection: neither a broker that is away nor a busy event loop makes a
+worker look dead. One that was frozen, and taken for dead meanwhile, is alive again with its next beat.
+"""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.db.models import F, QuerySet
+
+from jobs.clock import DatabaseNow
+from jobs.models import Heartbeat
+from jobs.worker import connections, in_progress
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS: Final = 0.5
+_LOG_SECONDS: Final = 10.0
+
+
+class WorkerHeartbeat(threading.Thread):
+    def __init__(self) -> None:
+        super().__init__(name="jobs-heartbeat", daemon=True)
+        self.row_id: int | None = None
+        self._node = ""
+        self._queues: Callable[[], list[str]] = list
+        self._concurrency: Callable[[], int] = int
+        self._stop_asked = threading.Event()
+        self._logged_at = -_LOG_SECONDS
+
+    def enlist(self, worker: Any, give_up: Callable[[], None]) -> None:
+        """Write the row, however long the database takes. ``give_up``, called in between, raises to end the wait."""
+        self._node = worker.hostname
+        self._queues = lambda: sorted(worker.app.amqp.queues.consume_from)
+        self._concurrency = lambda: int(worker.pool.num_processes if worker.pool else worker.concurrency)
+        while not self._wrote():
+            give_up()
+            self._stop_asked.wait(_RETRY_SECONDS)
+        connections.close()  # the thread has its own
+
+    def run(self) -> None:
+        while not self._stop_asked.wait(settings.CNAASJOBS_HEARTBEAT_SECONDS):
+            self._wrote()
+
+    def farewell(self, *, seconds: float) -> None:
+        """The last run was reported: no beat comes after this. Bounded: a row left unmarked is found gone later."""
+        self._stop_asked.set()
+        if self.is_alive():
+            self.join(seconds)
+        # The database may have gone away in the meantime: not in a thread that somebody waits for.
+        last = threading.Thread(target=self._mark_stopped, daemon=True)
+        last.start()
+        last.join(seconds)
+
+    def _wrote(self) -> bool:
+        try:
+            with connections.in_main_process():
+                self._beat()
+        except (DatabaseError, InterfaceError) as exc:
+            if time.monotonic() - self._logged_at > _LOG_SECONDS:
+                self._logged_at = time.monotonic()
+                log.warning("the heartbeat waits for the database: %s", exc, extra={"action": "heartbeat"})
+            connections.close()
+            return False
+        return True
+
+    def _beat(self) -> None:
+        state = {
+            "last_seen": DatabaseNow(),
+            "stopped_at": None,
+            "queues": json.dumps(self._queues()),
+            "concurrency": self._concurrency(),
+            "run_tokens": json.dumps(in_progress.run_tokens()),
+        }
+        if self.row_id is None or not self._mine().update(counter=F("counter") + 1, **state):
+            new = Heartbeat(kind="worker", name=self._node, pid=os.getpid(), started_at=DatabaseNow(), **state)
+            new.save(force_insert=True)
+            self.row_id = new.pk
+
+    def _mine(self) -> QuerySet[Heartbeat]:
+        return Heartbeat.objects.filter(pk=self.row_id or 0)
+
+    def _mark_stopped(self) -> None:
+        try:
+            with connections.in_main_process():
+                self._mine().update(stopped_at=DatabaseNow(), run_tokens="[]")
+        except (DatabaseError, InterfaceError) as exc:
+            log.warning("end of the worker not written: %s", exc, extra={"action": "heartbeat"})
+        connections.close()
+
+
+heartbeat = WorkerHeartbeat()

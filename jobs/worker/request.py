@@ -1,0 +1,149 @@
+"""One message of a job as the worker's main process sees it: makes the run's token, and knows when the run is over."""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+from billiard.einfo import ExceptionWithTraceback
+from billiard.exceptions import Terminated, WorkerLostError
+from celery.exceptions import TimeLimitExceeded
+from celery.worker import state
+from celery.worker.request import Request
+
+from jobs.worker import in_progress, slots
+from jobs.worker.ends import TIME_LIMIT_EXCEEDED, WORKER_LOST, WORKER_SHUTDOWN, reporter
+from jobs.worker.heartbeat import heartbeat
+
+
+class JobRequest(Request):
+    """Adds to the request what the child claims with: ``run_token``, ``worker_id``, ``worker``, ``slot``."""
+
+    def __init__(self, message: Any, **options: Any) -> None:
+        super().__init__(message, **options)
+        self.run_token = str(uuid4())
+        self.slot: int | None = None
+        self.end_reported = False
+        self.pool_result: Any = None
+        self._request_dict.update(run_token=self.run_token, worker_id=heartbeat.row_id, worker=self.hostname)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        # Celery derives its own class from this one for each task, whose execute_using_pool and on_success never call
+        # ours.
+        super().__init_subclass__(**options)
+        execute_using_pool, on_success = cls.execute_using_pool, cls.on_success
+
+        def execute(self: "JobRequest", pool: Any, **kwargs: Any) -> Any:
+            self.hand_over()
+            try:
+                result = execute_using_pool(self, pool, **kwargs)
+            except BaseException:  # revoked, or not to be pickled: no child will have it
+                self.over()
+                raise
+            self.pool_result = result
+            if result is None:  # the pool is closing
+                self.over()
+            return result
+
+        def succeeded(self: "JobRequest", outcome: tuple[bool, Any, float], **kwargs: Any) -> None:
+            failed, returned, _ = outcome
+            if failed and isinstance(_raised(returned), SystemExit | KeyboardInterrupt | MemoryError):
+                self.on_failure(returned)  # Celery would raise it here, and the worker would end
+                return
+            on_success(self, outcome, **kwargs)
+            self.over()
+
+        cls.execute_using_pool = execute
+        cls.on_success = succeeded
+
+    @property
+    def job_id(self) -> int:
+        job_id = self.args[0] if self.args else None
+        return job_id if isinstance(job_id, int) else 0
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs it; None while none has taken it."""
+        told = slots.read(self.slot)
+        return (told.pid if told is not None and told.pid else None) or self.worker_pid
+
+    @property
+    def stage(self) -> slots.Stage:
+        told = slots.read(self.slot)
+        if told is not None:
+            return told.stage
+        return slots.Stage.RUNNING if self.worker_pid else slots.Stage.WAITING
+
+    def hand_over(self) -> None:
+        self.slot = slots.take()
+        self._request_dict["slot"] = self.slot
+        in_progress.add(self)
+
+    def over(self) -> None:
+        """Nothing is left to report of it."""
+        if not self.end_reported and in_progress.discard(self):
+            self.release()
+
+    def release(self) -> None:
+        self.pool_result = None
+        if self.slot is not None:
+            slots.give_back(self.slot)
+            self.slot = None
+
+    def is_forgotten(self) -> bool:
+        """Celery dropped it with the broker's connection, and will not say how it ended."""
+        cache = getattr(self.pool_result, "_cache", None)
+        return cache is not None and self.pool_result._job not in cache
+
+    def never_left(self) -> bool:
+        """Nothing of it was written to a child."""
+        return getattr(self.pool_result, "_write_to", None) is None
+
+    # --- what Celery tells --------------------------------------------------------------------------------------------
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """Either the child has stored the end itself (``return_ok``), or it could not."""
+        if return_ok:
+            super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=True)
+            self.over()
+            return
+        state.task_ready(self)
+        exc = _raised(exc_info)
+        pid = self.pid
+        if isinstance(exc, TimeLimitExceeded):
+            message = f"the job ran longer than Celery's time limit of {exc} seconds"
+            reporter.report(self, type=TIME_LIMIT_EXCEEDED, message=message, pid=pid)
+        elif isinstance(exc, WorkerLostError | Terminated | SystemExit | KeyboardInterrupt):
+            reporter.report(self, type=WORKER_LOST, message=self.lost_message(_how(exc)), pid=pid)
+        else:
+            message = f"worker {self.hostname} could not run the job to its end: {exc}"
+            reporter.report(self, type=type(exc).__name__[:64], message=message, pid=None)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Of a limit that Celery was given for all tasks; ``on_failure`` comes too, and reports the end."""
+
+    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+        """Celery's cold shutdown (SIGQUIT)."""
+        self.cut_off(WORKER_SHUTDOWN, f"worker {self.hostname} was told to stop at once")
+        state.task_ready(self)
+        self._already_cancelled = True
+
+    def cut_off(self, type: str, message: str) -> bool:
+        """Kill its process, with all that it started, and report."""
+        pid = self.pid
+        return pid is not None and reporter.report(self, type=type, message=message, pid=pid)
+
+    def lost_message(self, how: str) -> str:
+        return f"worker {self.hostname} lost the process of the job (pid {self.pid}): {how}"
+
+
+def _raised(exc_info: Any) -> BaseException:
+    exc: BaseException = exc_info.exception
+    return exc.exc if isinstance(exc, ExceptionWithTraceback) else exc
+
+
+def _how(exc: BaseException) -> str:
+    if isinstance(exc, WorkerLostError):
+        return re.sub(r"^Worker exited prematurely: (.*?)( Job: \d+)?\.$", r"\1", str(exc))
+    if isinstance(exc, Terminated):
+        return "it was terminated"
+    return f"{type(exc).__name__}: {exc}"

@@ -1,0 +1,117 @@
+"""How far each run is, told by the process that runs its body to the worker's main process: in shared memory.
+
+The main process may be waiting for the broker when it must know that a body has ended; memory asks nobody. One slot per
+run, allocated before the pool forks, its number handed over with the request. The child writes, the main process reads.
+"""
+
+import mmap
+import os
+import struct
+import time
+from collections import deque
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+
+class Stage(IntEnum):
+    WAITING = 0  # handed to the pool
+    CLAIMING = 1  # a child has it; there is no body yet, perhaps there never will be one
+    RUNNING = 2  # in the body
+    STORING = 3  # the body has ended, with all its threads; its end waits for the database
+    DONE = 4  # nothing is left to do
+
+
+class Slot(NamedTuple):
+    stage: Stage
+    soft_limit_struck: bool
+    pid: int
+    began: float  # monotonic seconds, the same clock in every process of this machine
+
+
+SLOTS: Final = 4096
+_LAYOUT: Final = struct.Struct("<BBxxId")
+_STAGE, _SOFT, _PID, _BEGAN = 0, 1, 4, 8
+
+_memory: mmap.mmap | None = None
+_free: deque[int] = deque()
+
+
+# --- the main process -------------------------------------------------------------------------------------------------
+
+
+def allocate() -> None:
+    """Once, before the pool forks."""
+    global _memory
+    if _memory is None:
+        _memory = mmap.mmap(-1, SLOTS * _LAYOUT.size)
+        _free.extend(range(SLOTS))
+
+
+def take() -> int | None:
+    """A slot for a run about to be handed to the pool; None if there is none, then it runs untold."""
+    if _memory is None or not _free:
+        return None
+    number = _free.popleft()
+    _LAYOUT.pack_into(_memory, number * _LAYOUT.size, Stage.WAITING, 0, 0, 0.0)
+    return number
+
+
+def give_back(number: int) -> None:
+    """No child writes to it any more. It is the last to be taken again."""
+    _free.append(number)
+
+
+def read(number: int | None) -> Slot | None:
+    if _memory is None or number is None:
+        return None
+    stage, soft, pid, began = _LAYOUT.unpack_from(_memory, number * _LAYOUT.size)
+    return Slot(Stage(stage), bool(soft), pid, began)
+
+
+# --- the process that runs the body -----------------------------------------------------------------------------------
+
+
+def taken(request: Any) -> bool:
+    """A child has the message. False if another had it before, and died: that run is not to be claimed again."""
+    offset = _offset(request)
+    if offset is None or _memory is None:
+        return True
+    if _memory[offset + _STAGE] != Stage.WAITING:
+        return False
+    struct.pack_into("<I", _memory, offset + _PID, os.getpid())
+    _memory[offset + _STAGE] = Stage.CLAIMING
+    return True
+
+
+def running(request: Any) -> None:
+    """The body begins: its time limits count from here."""
+    offset = _offset(request)
+    if offset is not None and _memory is not None:
+        struct.pack_into("<d", _memory, offset + _BEGAN, time.monotonic())
+        _memory[offset + _STAGE] = Stage.RUNNING
+
+
+def soft_limit_struck(request: Any) -> None:
+    offset = _offset(request)
+    if offset is not None and _memory is not None:
+        _memory[offset + _SOFT] = 1
+
+
+def storing(request: Any) -> None:
+    """The body has ended: no time limit and no shutdown may cut off the storing of its end."""
+    _write_stage(request, Stage.STORING)
+
+
+def done(request: Any) -> None:
+    _write_stage(request, Stage.DONE)
+
+
+def _write_stage(request: Any, stage: Stage) -> None:
+    offset = _offset(request)
+    if offset is not None and _memory is not None:
+        _memory[offset + _STAGE] = stage
+
+
+def _offset(request: Any) -> int | None:
+    number = getattr(request, "slot", None)
+    return None if number is None else int(number) * _LAYOUT.size

@@ -1,0 +1,22 @@
+"""The worker's bootstep: its heartbeat is written before it consumes, and its threads watch over its runs."""
+
+from typing import Any
+
+from celery import bootsteps
+from celery.worker import state
+
+from jobs.worker.ends import reporter
+from jobs.worker.heartbeat import heartbeat
+from jobs.worker.watch import Watch
+
+
+class Supervision(bootsteps.StartStopStep):
+    """Starts before the consumer (the last step). Ends with the process: see ``Watch``."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker: Any) -> None:
+        heartbeat.enlist(worker, give_up=state.maybe_shutdown)
+        heartbeat.start()
+        reporter.start()
+        Watch(worker).start()
