@@ -1,0 +1,228 @@
+"""The jobs of the chaos run. The fleet's processes import this module; each body keeps the ledger.
+
+A device operation writes its start before it asks for its token, and acts only then. The real ``sync_devices`` keeps
+the ledger too: its body and its safe points are wrapped here, and its devices are lab devices whose driver (platform
+``chaoslab``) writes when it has acted.
+"""
+
+import functools
+import os
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from devices.lab.driver import LabDriver
+from devices.tasks import sync_devices
+from jobs.task import JobContext, JobResult, JobTask, job
+from tests.chaos.ledger import VARIABLE, Event, Writer
+
+_writer = Writer(Path(os.environ[VARIABLE]))
+
+
+class Entry:
+    """One run's place in the ledger."""
+
+    current: "Entry | None" = None  # the run of this process: a pool child runs one at a time
+
+    def __init__(self, ctx: JobContext, kind: str) -> None:
+        self.ctx = ctx
+        run = ctx._run
+        self._fields: dict[str, Any] = {
+            "job": ctx.job_id,
+            "attempt": ctx.attempt,
+            "token": str(run.run_token),
+            "kind": kind,
+            "lock": run.lock_name,
+            "fence": run.fence,
+        }
+
+    def write(self, event: Event, **more: Any) -> None:
+        _writer.write(event, **self._fields, **more)
+
+    @contextmanager
+    def body(self) -> Iterator[None]:
+        self.write(Event.BEGIN)
+        Entry.current = self
+        try:
+            yield
+        except BaseException as exc:
+            self.write(Event.END, how=type(exc).__name__)
+            raise
+        self.write(Event.END, how="returned")
+
+    def operation(self, device: str, name: str, seconds: float) -> None:
+        """Ask, then act on the device for so long, whatever happens meanwhile."""
+        self.write(Event.CHECK, device=device, operation=name)
+        self.ctx.checkpoint()
+        self.write(Event.GO, device=device, operation=name)
+        time.sleep(seconds)
+        self.write(Event.DONE, device=device, operation=name)
+
+
+def ledgered(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def body(ctx: JobContext, **arguments: Any) -> Any:
+        with Entry(ctx, function.__name__).body():
+            return function(ctx, **arguments)
+
+    return body
+
+
+def _work(seconds: float, steps: int = 1) -> None:
+    entry = Entry.current
+    assert entry is not None
+    for number in range(steps):
+        entry.operation(f"device-{number}", "configure", seconds / steps)
+
+
+@job
+@ledgered
+def short(ctx: JobContext, *, seconds: float) -> str:
+    _work(seconds)
+    return "done"
+
+
+@job(priority=9)
+@ledgered
+def urgent(ctx: JobContext, *, seconds: float) -> str:
+    _work(seconds)
+    return "done"
+
+
+@job
+@ledgered
+def delayed(ctx: JobContext, *, seconds: float) -> str:
+    _work(seconds)
+    return "done"
+
+
+@job
+@ledgered
+def long(ctx: JobContext, *, seconds: float) -> str:
+    _work(seconds, steps=max(1, round(seconds / 0.4)))
+    return "done"
+
+
+@job(lock="north")
+@ledgered
+def locked(ctx: JobContext, *, seconds: float) -> str:
+    _work(seconds, steps=2)
+    return "done"
+
+
+@job(lock="west")
+@ledgered
+def campaign(ctx: JobContext, *, seconds: float) -> str:
+    """Holds its lock for so long that whoever is frozen or killed in it is rescued while it is at work."""
+    _work(seconds, steps=max(1, round(seconds / 0.4)))
+    return "done"
+
+
+@job(lock="south")
+@ledgered
+def fan(ctx: JobContext, *, devices: list[str], threads: int, seconds: float) -> JobResult:
+    """Several devices, each in one of a few threads: load, then commit."""
+    entry = Entry.current
+    assert entry is not None
+
+    def configure(device: str) -> None:
+        entry.operation(device, "load", seconds)
+        entry.operation(device, "commit", seconds / 2)
+        ctx.device_finished(device)
+
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(configure, device) for device in devices]
+    for future in futures:
+        future.result()
+    return JobResult({"devices": {device: {"failed": False} for device in devices}}, change_score=len(devices))
+
+
+@job
+@ledgered
+def failing(ctx: JobContext, *, seconds: float) -> None:
+    _work(seconds)
+    raise ValueError("as it was told to")
+
+
+@job(autoretry_for=(ConnectionError,), max_retries=5, default_retry_delay=1)
+@ledgered
+def retried(ctx: JobContext, *, seconds: float, succeed_on: int) -> str:
+    _work(seconds)
+    if ctx.attempt < succeed_on:
+        raise ConnectionError(f"attempt {ctx.attempt}")
+    return "done"
+
+
+@job(rerun_if_lost=True)
+@ledgered
+def rerun(ctx: JobContext, *, seconds: float) -> str:
+    _work(seconds, steps=max(1, round(seconds / 0.4)))
+    return "done"
+
+
+TASKS: dict[str, JobTask] = {
+    task.name.rpartition(".")[2]: task
+    for task in (short, urgent, delayed, long, locked, campaign, fan, failing, retried, rerun)
+}
+
+
+# --- the product's own job, with its ledger kept for it ---------------------------------------------------------------
+
+
+def _ask_in_ledger(ctx: JobContext) -> None:
+    """Each safe point of this run writes its start before the token is read, and that it was passed."""
+    entry = Entry.current
+    assert entry is not None
+    ask = ctx.checkpoint
+
+    def checkpoint() -> None:
+        entry.write(Event.CHECK, device=threading.current_thread().name, operation="safe point")
+        ask()
+        entry.write(Event.GO, device=threading.current_thread().name, operation="safe point")
+
+    ctx.checkpoint = checkpoint  # type: ignore[method-assign]
+
+
+def _watched(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def body(ctx: JobContext, **arguments: Any) -> Any:
+        with Entry(ctx, "sync_devices").body():
+            _ask_in_ledger(ctx)
+            return function(ctx, **arguments)
+
+    return body
+
+
+sync_devices.run = _watched(sync_devices.run)
+
+
+class ChaosLabDriver(LabDriver):
+    """Always finds something to commit, and writes when a step that changes the device is over."""
+
+    def compare_config(self) -> str:
+        return super().compare_config() or "+! pushed again"
+
+    def commit_config(self, message: str = "", revert_in: int | None = None) -> None:
+        time.sleep(self._delay)
+        super().commit_config(message, revert_in)
+        self._done("commit")
+
+    def confirm_commit(self) -> None:
+        super().confirm_commit()
+        self._done("confirm")
+
+    def _done(self, operation: str) -> None:
+        if Entry.current is not None:
+            Entry.current.write(Event.DONE, device=self.hostname, operation=operation)
+
+
+_module = types.ModuleType("napalm_chaoslab")
+ChaosLabDriver.__module__ = _module.__name__
+_module.ChaosLabDriver = ChaosLabDriver  # type: ignore[attr-defined]
+sys.modules["napalm_chaoslab"] = _module

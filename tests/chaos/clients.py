@@ -1,0 +1,141 @@
+"""The clients of the run's web server: who posts syncs, who aborts, and who asks /readyz each second."""
+
+import http.client
+import json
+import random
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.fleet import Fleet
+from tests.chaos.plan import PlannedJob
+from tests.chaos.record import Abort, Accepted, Post, Probe
+
+_RETRY_SECONDS = 1.0
+_POST_TIMEOUT = 10.0
+_PROBE_TIMEOUT = 5.0
+_ABORT_AFTER_SECONDS = (0.0, 1.5)
+
+
+class Client(threading.Thread):
+    """A thread with the run's clock."""
+
+    def __init__(self, fleet: Fleet, *, start: float) -> None:
+        super().__init__(daemon=True)
+        self.fleet = fleet
+        self.start_time = start
+        self.stopping = threading.Event()
+
+    def ask(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
+        try:
+            status, answer, _ = self.fleet.platform.request(method, path, body, **options)
+        except (http.client.HTTPException, ValueError):  # the server died in the middle of its answer
+            return 0, None
+        return status, answer
+
+    def wait_for(self, at: float) -> bool:
+        """Until that second of the run; False if it was ended before."""
+        return not self.stopping.wait(max(self.start_time + at - time.time(), 0.0))
+
+
+class Poster(Client):
+    """Posts each sync until it is accepted, always with the same Idempotency-Key."""
+
+    def __init__(self, fleet: Fleet, planned: list[PlannedJob], *, start: float, aborter: "Aborter") -> None:
+        super().__init__(fleet, start=start)
+        self.posts: list[Post] = []
+        self.accepted: list[Accepted] = []
+        self._planned = planned
+        self._aborter = aborter
+
+    def run(self) -> None:
+        for number, job in enumerate(self._planned):
+            if not self.wait_for(job.at):
+                return
+            while (accepted := self._post(job, f"sync-{number}")) is None:
+                if self.stopping.wait(_RETRY_SECONDS):
+                    return
+            if job.abort:
+                self._aborter.soon(accepted)
+
+    def _post(self, job: PlannedJob, key: str) -> int | None:
+        at, began = time.time(), time.monotonic()
+        status, answer = self.ask(
+            "POST",
+            "/api/v1.0/device_syncto",
+            job.arguments,
+            headers={"Idempotency-Key": key},
+            timeout=_POST_TIMEOUT,
+        )
+        seconds = time.monotonic() - began
+        accepted = int(answer["job_id"]) if status == 200 else None
+        self.posts.append(Post(at=at, seconds=seconds, status=status, key=key, job=accepted))
+        if accepted is not None:
+            self.accepted.append(Accepted(job=accepted, kind="sync_devices", by="http", at=time.time()))
+        return accepted
+
+
+class Aborter(Client):
+    """Aborts some of the jobs a moment after they were accepted: of the feeder's by its file, and those it is told."""
+
+    def __init__(self, fleet: Fleet, *, start: float, seed: int) -> None:
+        super().__init__(fleet, start=start)
+        self.aborts: list[Abort] = []
+        self._rng = random.Random(seed)
+        self._due: list[tuple[float, int]] = []
+        self._mutex = threading.Lock()
+        self._feed = Accepts(fleet.directory)
+
+    def soon(self, job: int) -> None:
+        with self._mutex:
+            self._due.append((time.time() + self._rng.uniform(*_ABORT_AFTER_SECONDS), job))
+
+    def run(self) -> None:
+        while not self.stopping.wait(0.1):
+            for entry in self._feed.more():
+                if entry["what"] == "accepted" and entry["abort"]:
+                    self.soon(entry["job"])
+            with self._mutex:
+                now = time.time()
+                due = [job for at, job in self._due if at <= now]
+                self._due = [(at, job) for at, job in self._due if at > now]
+            for job in due:
+                status, _ = self.ask("PUT", f"/api/v1.0/job/{job}", {"action": "ABORT"}, timeout=_POST_TIMEOUT)
+                self.aborts.append(Abort(job=job, at=time.time(), status=status))
+
+
+class Prober(Client):
+    """Asks /readyz each second."""
+
+    def __init__(self, fleet: Fleet, *, start: float) -> None:
+        super().__init__(fleet, start=start)
+        self.probes: list[Probe] = []
+
+    def run(self) -> None:
+        second = 0
+        while self.wait_for(second):
+            at, began = time.time(), time.monotonic()
+            status, answer = self.ask("GET", "/readyz", timeout=_PROBE_TIMEOUT)
+            seconds = time.monotonic() - began
+            states = answer.get("data") if isinstance(answer, dict) else None
+            self.probes.append(Probe(at=at, seconds=seconds, status=status, states=states or {}))
+            second = max(second + 1, int(time.time() - self.start_time))
+
+
+class Accepts:
+    """What the feeder has said so far; each entry once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "accepted.jsonl"
+        self._offset = 0
+
+    def more(self) -> list[dict[str, Any]]:
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return [json.loads(line) for line in whole.splitlines()]

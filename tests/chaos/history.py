@@ -1,0 +1,98 @@
+"""The database's own account: triggers of the run write down each change of a job and of a lock.
+
+A change counts from its commit (``track_commit_timestamp``), not from the statement: until then nobody saw it.
+"""
+
+from tests.chaos.record import Change, Row, Tenure
+from tests.services import PostgreSQL
+
+SETTINGS = {"track_commit_timestamp": "on"}
+
+_TRIGGERS = """
+CREATE TABLE chaos_job (
+    seq bigserial, job bigint, before text, after text, old_token uuid, new_token uuid, worker text, retries int,
+    exception_type text, due timestamptz, at timestamptz DEFAULT clock_timestamp());
+CREATE TABLE chaos_lock (
+    seq bigserial, name text, old_holder bigint, old_fence bigint, new_holder bigint, new_fence bigint,
+    at timestamptz DEFAULT clock_timestamp());
+
+CREATE FUNCTION chaos_job() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO chaos_job (job, after, new_token, retries, due)
+        VALUES (NEW.id, NEW.status, NEW.run_token, NEW.retries, NEW.scheduled_time);
+    ELSIF (OLD.status, OLD.run_token, OLD.finish_time)
+            IS DISTINCT FROM (NEW.status, NEW.run_token, NEW.finish_time) THEN
+        INSERT INTO chaos_job (job, before, after, old_token, new_token, worker, retries, exception_type, due)
+        VALUES (NEW.id, OLD.status, NEW.status, OLD.run_token, NEW.run_token, coalesce(NEW.worker, OLD.worker),
+                NEW.retries, NEW.exception_type, NEW.scheduled_time);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION chaos_lock() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (OLD.holder_id, OLD.fence) IS DISTINCT FROM (NEW.holder_id, NEW.fence) THEN
+        INSERT INTO chaos_lock (name, old_holder, old_fence, new_holder, new_fence)
+        VALUES (NEW.name, OLD.holder_id, OLD.fence, NEW.holder_id, NEW.fence);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos AFTER INSERT OR UPDATE ON jobs_job FOR EACH ROW EXECUTE FUNCTION chaos_job();
+CREATE TRIGGER chaos AFTER UPDATE ON locks_lock FOR EACH ROW EXECUTE FUNCTION chaos_lock();
+"""
+
+_COMMIT = "extract(epoch FROM coalesce(pg_xact_commit_timestamp(xmin), at))::float8"
+
+
+def install(server: PostgreSQL) -> None:
+    """After the migrations, before the first job."""
+    server.execute(_TRIGGERS)
+
+
+def changes(server: PostgreSQL) -> list[Change]:
+    rows = server.execute(
+        f"SELECT job, {_COMMIT}, before, after, old_token::text, new_token::text, worker, retries, exception_type,"
+        " extract(epoch FROM due)::float8 FROM chaos_job ORDER BY seq"
+    )
+    names = ("job", "at", "before", "after", "old_token", "new_token", "worker", "retries", "exception_type", "due")
+    return [Change(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def tenures(server: PostgreSQL) -> list[Tenure]:
+    found: dict[tuple[str, int, int], Tenure] = {}
+    sql = f"SELECT name, {_COMMIT}, old_holder, old_fence, new_holder, new_fence FROM chaos_lock ORDER BY seq"
+    for name, at, old_holder, old_fence, new_holder, new_fence in server.execute(sql):
+        if old_holder is not None:
+            held = found[name, old_holder, old_fence]
+            found[name, old_holder, old_fence] = Tenure(**{**vars(held), "until": at})
+        if new_holder is not None:
+            key = name, new_holder, new_fence
+            found[key] = Tenure(lock=name, job=new_holder, fence=new_fence, since=at, until=None)
+    return list(found.values())
+
+
+def rows(server: PostgreSQL) -> list[Row]:
+    found = server.execute("SELECT id, task_name, status, exception_type, lock_name FROM jobs_job ORDER BY id")
+    return [
+        Row(job=job, kind=task.rpartition(".")[2], status=status, exception_type=exception_type, lock=lock)
+        for job, task, status, exception_type, lock in found
+    ]
+
+
+def unfinished(server: PostgreSQL) -> list[tuple[int, str, str]]:
+    """Id, task and status of every job that has not ended."""
+    return [
+        (int(job), str(task), str(status))
+        for job, task, status in server.execute(
+            "SELECT id, task_name, status FROM jobs_job WHERE status IN ('SCHEDULED', 'RUNNING') ORDER BY id"
+        )
+    ]
+
+
+def struck(server: PostgreSQL) -> int:
+    """RUNNING jobs and held locks at this moment."""
+    ((count,),) = server.execute(
+        "SELECT (SELECT count(*) FROM jobs_job WHERE status = 'RUNNING')"
+        " + (SELECT count(*) FROM locks_lock WHERE holder_id IS NOT NULL)"
+    )
+    return int(count)

@@ -1,0 +1,99 @@
+"""Patches that break one promise each in the fleet's copy of the source, so that the checker is seen to find it.
+
+They are edits of the product's text, made by the run in its own copy; the product has no setting for any of them. An
+edit that no longer fits the source is an error: a mutant that changes nothing would prove nothing.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.checks import Promise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    says: str
+    promise: Promise  # that the checker must find broken
+    edits: tuple[Edit, ...]
+
+
+MUTANTS = {
+    "claim": Mutant(
+        says="a claim no longer asks whether the job still waits",
+        promise=Promise.ONCE,
+        edits=(
+            Edit(
+                file="jobs/lifecycle.py",
+                old='" WHERE id = %s AND status = %s AND task_name = %s',
+                new="\" WHERE id = %s AND status IN (%s, 'RUNNING') AND task_name = %s",
+            ),
+        ),
+    ),
+    "fencing": Mutant(
+        says="a safe point no longer looks at the tokens",
+        promise=Promise.HOLDERS,
+        edits=(
+            Edit(
+                file="jobs/context.py",
+                old="if standing is None or standing.run_token != self._run.run_token:",
+                new="if standing is None:",
+            ),
+            Edit(
+                file="jobs/context.py",
+                old="elif self._run.fence is not None and standing.fence != self._run.fence:",
+                new="elif False:",
+            ),
+        ),
+    ),
+    "republish": Mutant(
+        says="upkeep no longer sends a lost message again",
+        promise=Promise.STARTS,
+        edits=(Edit(file="jobs/upkeep/runner.py", old='Step("republish", Republish().step),', new=""),),
+    ),
+    "rescue": Mutant(
+        says="upkeep no longer rescues the jobs of a lost worker",
+        promise=Promise.RESCUE,
+        edits=(Edit(file="jobs/upkeep/runner.py", old='Step("rescue", Rescue(own_heartbeat).step),', new=""),),
+    ),
+    "finish": Mutant(
+        says="a finish no longer asks whether its run still holds the job",
+        promise=Promise.ONE_END,
+        edits=(
+            Edit(
+                file="jobs/lifecycle.py",
+                old="done = _guarded(Verb.FINISH, run.job_id, run_token=run.run_token).update(",
+                new="done = Job.objects.filter(pk=run.job_id).update(exception_type=None, parked=False,",
+            ),
+            Edit(  # the outcome's primary key would refuse a second end all by itself
+                file="jobs/lifecycle.py",
+                old="JobOutcome.objects.create(job_id=run.job_id, result=outcome.result)",
+                new="JobOutcome.objects.update_or_create(job_id=run.job_id, defaults={'result': outcome.result})",
+            ),
+        ),
+    ),
+}
+
+
+def apply(name: str, tree: Path) -> Mutant:
+    """Patch the copy of the source at ``tree``.
+
+    Raises:
+        ValueError: no such mutant, or the source has changed under it.
+    """
+    if name not in MUTANTS:
+        raise ValueError(f"MUTANT={name}: there are {', '.join(MUTANTS)}")
+    mutant = MUTANTS[name]
+    for edit in mutant.edits:
+        path = tree / edit.file
+        text = path.read_text()
+        if text.count(edit.old) != 1:
+            raise ValueError(f"mutant {name} does not fit {edit.file} any more: {edit.old!r}")
+        path.write_text(text.replace(edit.old, edit.new))
+    return mutant

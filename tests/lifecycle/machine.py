@@ -1,0 +1,240 @@
+"""The lifecycle against a model: any calls in any order, duplicates and latecomers included, leave both in the same state.
+
+The model knows the promises only: who may go from which state to which, that a lock has one holder, and that nobody
+sleeps in line before a free lock.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+
+from jobs import dispatch, lifecycle
+from jobs.clock import database_now
+from jobs.errors import Failure, JobNotAbortable
+from jobs.models import Job, JobOutcome
+from jobs.outcome import Outcome
+from jobs.runs import Refused, Run, standing_of
+from jobs.states import TERMINAL, Status
+from locks import service as locks
+from locks.models import Lock
+from tests import fake_jobs
+
+SCHEDULED, RUNNING, FINISHED, EXCEPTION = Status
+TASKS = {"plain": fake_jobs.nothing, "locked": fake_jobs.with_lock, "rerun": fake_jobs.rerun_if_lost}
+LOCK = "devices"
+
+
+@dataclass
+class Model:
+    """What one job must look like."""
+
+    status: Status
+    kind: str
+    due: bool
+    token: UUID | None = None
+    attempt: int = 0
+    abort: bool = False
+    holds: bool = False
+    end: str | None = None
+
+
+class LifecycleMachine(RuleBasedStateMachine):
+    jobs = Bundle("jobs")
+    runs = Bundle("runs")  # every run that was ever granted: most of them are over
+
+    def __init__(self) -> None:
+        super().__init__()
+        Job.objects.all().delete()
+        Lock.objects.all().delete()
+        self.model: dict[int, Model] = {}
+        self.ends: dict[int, Any] = {}
+
+    # --- calls --------------------------------------------------------------------------------------------------------
+
+    @rule(target=jobs, kind=st.sampled_from(sorted(TASKS)), later=st.booleans())
+    def schedule(self, kind: str, later: bool) -> int:
+        at = database_now() + timedelta(hours=1) if later else None
+        job_id: int = dispatch.schedule(TASKS[kind], {}, at=at).pk
+        self.model[job_id] = Model(SCHEDULED, kind, due=not later)
+        return job_id
+
+    @rule(job_id=jobs)
+    def fall_due(self, job_id: int) -> None:
+        """Its time comes."""
+        model = self.model[job_id]
+        if model.status is SCHEDULED and not model.due:
+            Job.objects.filter(pk=job_id).update(scheduled_time=database_now())
+            model.due = True
+
+    @rule(target=runs, job_id=jobs)
+    def deliver(self, job_id: int) -> Any:
+        """A message of the job reaches a worker: its first, a second copy, or one from long ago."""
+        model, token = self.model[job_id], uuid4()
+        first = job_id == self._first_in_line()
+        answer = lifecycle.claim(job_id, task_name=TASKS[model.kind].name, run_token=token, worker="w")
+        may = model.status is SCHEDULED and model.due
+        if model.kind == "locked":
+            may = may and first and self._holder() is None
+        assert isinstance(answer, Run) is may, answer
+        if not isinstance(answer, Run):
+            assert isinstance(answer, Refused)
+            return multiple()
+        model.status, model.token, model.attempt = RUNNING, token, model.attempt + 1
+        model.holds = model.kind == "locked"
+        assert (answer.fence is not None) is model.holds
+        assert answer.attempt == model.attempt
+        return answer
+
+    @rule(run=runs)
+    def claim_again(self, run: Run) -> None:
+        """The answer to a claim was lost with the connection, and the worker asks again."""
+        model = self.model[run.job_id]
+        answer = lifecycle.claim(
+            run.job_id, task_name=TASKS[model.kind].name, run_token=run.run_token, worker=run.worker
+        )
+        if self._is_current(run):
+            assert answer == run
+        elif isinstance(answer, Run):  # a run that is over, and its job waits again: it becomes a new one
+            assert model.status is SCHEDULED
+            assert lifecycle.fail(answer, Failure(type="ValueError", message="not asked for"))
+            self._ended(run.job_id, EXCEPTION, "ValueError", attempt=True)
+
+    @rule(run=runs)
+    def finish(self, run: Run) -> None:
+        done = lifecycle.finish(run, Outcome(result='"done"'))
+        assert done is self._is_current(run)
+        if done:
+            self._ended(run.job_id, FINISHED)
+
+    @rule(run=runs)
+    def fail(self, run: Run) -> None:
+        done = lifecycle.fail(run, Failure(type="ValueError", message="it broke"))
+        assert done is self._is_current(run)
+        if done:
+            self._ended(run.job_id, EXCEPTION, "ValueError")
+
+    @rule(run=runs, later=st.booleans())
+    def retry(self, run: Run, later: bool) -> None:
+        done = lifecycle.retry(run, due=3600 if later else 0, reason="again")
+        assert done is self._is_current(run)
+        if done and self.model[run.job_id].abort:
+            self._ended(run.job_id, EXCEPTION, "JobAborted")
+        elif done:
+            self._waits_again(run.job_id, due=not later)
+
+    @rule(run=runs, why=st.sampled_from(["WorkerLost", "WorkerShutdown", "TimeLimitExceeded"]))
+    def lose(self, run: Run, why: str) -> None:
+        model = self.model[run.job_id]
+        done = lifecycle.lose(run.job_id, run.run_token, type=why, message="gone")
+        assert done is self._is_current(run)
+        if done and model.kind == "rerun" and why != "TimeLimitExceeded" and not model.abort:
+            self._waits_again(run.job_id, due=True)
+        elif done:
+            self._ended(run.job_id, EXCEPTION, why)
+
+    @rule(job_id=jobs)
+    def cancel(self, job_id: int) -> None:
+        done = lifecycle.cancel(job_id, Failure(type="LockWaitTimeout", message="too long"))
+        assert done is (self.model[job_id].status is SCHEDULED)
+        if done:
+            self._ended(job_id, EXCEPTION, "LockWaitTimeout")
+
+    @rule(job_id=jobs, who=st.sampled_from(["first", "second"]))
+    def abort(self, job_id: int, who: str) -> None:
+        model = self.model[job_id]
+        before = model.status
+        try:
+            lifecycle.abort(job_id, reason="enough", by=who)
+        except JobNotAbortable:
+            assert before in TERMINAL
+            return
+        assert before not in TERMINAL
+        if before is SCHEDULED:
+            self._ended(job_id, EXCEPTION, "JobAborted")
+        else:
+            model.abort = True
+
+    @rule()
+    def clear_lock(self) -> None:
+        holder = self._holder()
+        try:
+            cleared = locks.clear(LOCK, who="me", origin="test")
+        except locks.LockNotFound:
+            assert holder is None
+            return
+        assert cleared.holder_id == holder
+        self.model[cleared.holder_id].holds = False
+
+    @rule()
+    def wake(self) -> None:
+        """Upkeep's second look: never harmful."""
+        dispatch.wake(LOCK)
+
+    @rule(run=consumes(runs))
+    def forget(self, run: Run) -> None:
+        """The process that had the run is no more."""
+
+    # --- what must hold after each of them ----------------------------------------------------------------------------
+
+    @invariant()
+    def the_rows_are_as_the_model_says(self) -> None:
+        for row in Job.objects.all():
+            model = self.model[row.pk]
+            found = row.status, row.run_token, row.attempt, row.exception_type, row.abort_reason is not None
+            assert found == (model.status, model.token, model.attempt, model.end, model.abort), row.pk
+            assert (row.finish_time is not None) is (model.status in TERMINAL)
+        assert Job.objects.count() == len(self.model)
+
+    @invariant()
+    def an_end_is_for_ever(self) -> None:
+        ended = {status.value for status in TERMINAL}
+        now = dict(Job.objects.filter(status__in=ended).values_list("pk", "finish_time"))
+        for job_id, finish_time in self.ends.items():
+            assert now[job_id] == finish_time
+        self.ends = now
+        assert set(JobOutcome.objects.values_list("pk", flat=True)) == set(now)
+
+    @invariant()
+    def the_lock_has_one_holder_and_its_token(self) -> None:
+        holders = [job_id for job_id, model in self.model.items() if model.holds]
+        assert holders == [lock.holder_id for lock in locks.held()]
+        for job_id in holders:
+            row, standing = Job.objects.get(pk=job_id), standing_of(job_id)
+            assert row.status == RUNNING
+            assert standing is not None
+            assert row.fence == standing.fence is not None
+
+    @invariant()
+    def nobody_sleeps_before_a_free_lock(self) -> None:
+        first = dispatch.line(LOCK).first()
+        if first is not None and self._holder() is None:
+            assert not first.parked
+
+    # --- the model's own steps ----------------------------------------------------------------------------------------
+
+    def _holder(self) -> int | None:
+        return next((job_id for job_id, model in self.model.items() if model.holds), None)
+
+    def _first_in_line(self) -> int | None:
+        waiting = [
+            job_id for job_id, m in self.model.items() if m.kind == "locked" and m.status is SCHEDULED and m.due
+        ]
+        times = dict(Job.objects.filter(pk__in=waiting).values_list("pk", "scheduled_time"))
+        return min(waiting, key=lambda job_id: (times[job_id], job_id), default=None)
+
+    def _is_current(self, run: Run) -> bool:
+        model = self.model[run.job_id]
+        return model.status is RUNNING and model.token == run.run_token
+
+    def _ended(self, job_id: int, status: Status, end: str | None = None, *, attempt: bool = False) -> None:
+        model = self.model[job_id]
+        model.status, model.end, model.token, model.holds = status, end, None, False
+        model.attempt += attempt
+
+    def _waits_again(self, job_id: int, *, due: bool) -> None:
+        model = self.model[job_id]
+        model.status, model.due, model.token, model.holds = SCHEDULED, due, None, False

@@ -1,0 +1,28 @@
+"""The lifecycle's property-based test, on both databases."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.lifecycle.machine import LifecycleMachine
+from tests.services import PostgreSQL
+
+SETTINGS = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,  # a database is behind it
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_any_calls_in_any_order_keep_to_the_model() -> None:
+    """On the suite's own database: SQLite unless DATABASE_URL names another."""
+    run_state_machine_as_test(LifecycleMachine, settings=SETTINGS)
+
+
+@pytest.mark.needs("postgresql")
+def test_any_calls_in_any_order_keep_to_the_model_on_postgresql(postgresql: PostgreSQL) -> None:
+    run_state_machine_as_test(LifecycleMachine, settings=SETTINGS)
