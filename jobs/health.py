@@ -75,7 +75,9 @@ class Check:
         with self._lock:
             if self._running is None:
                 self._running = Future()
-                threading.Thread(target=self._work, args=(self._running,), name=f"readyz-{self.name}", daemon=True).start()
+                threading.Thread(
+                    target=self._work, args=(self._running,), name=f"readyz-{self.name}", daemon=True
+                ).start()
             return self._running
 
     def finish(self, running: "Future[States]", deadline: float) -> States:
@@ -168,8 +170,13 @@ def _ask_redis(broker: Connection) -> None:
 
 def _ask_amqp(broker: Connection) -> None:
     broker.transport_options.update(confirm_publish=True, read_timeout=BROKER_SECONDS, write_timeout=BROKER_SECONDS)
+    broker.ensure_connection(errback=_give_up, max_retries=1)  # it would wait two seconds, and try again
     with broker.channel() as channel, broker.Producer(channel, auto_declare=False) as producer:
         producer.publish("", routing_key=NOWHERE, delivery_mode=1, confirm_timeout=BROKER_SECONDS)
+
+
+def _give_up(exc: Exception, interval: float) -> None:
+    raise exc
 
 
 _watch = Watch()

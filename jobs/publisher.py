@@ -81,7 +81,8 @@ class _Line:
         self.redis = self.connection.transport.driver_type == "redis"
         limits = ("socket_timeout", "socket_connect_timeout") if self.redis else ("read_timeout", "write_timeout")
         self.connection.transport_options = {**self.connection.transport_options, **dict.fromkeys(limits, seconds)}
-        self.connection.connect()
+        # kombu's connect() tries twice, with two seconds in between: whoever schedules a job must not wait for that.
+        self.connection.ensure_connection(errback=_give_up, max_retries=1)
         channel = self.connection.channel()
         self.confirms = None if self.redis else _Confirms(channel)
         self.producer = current_app.amqp.Producer(channel, auto_declare=False)
@@ -114,6 +115,10 @@ class _Line:
     def drop(self) -> None:
         """Forget the connection without a farewell: a frozen broker would not answer it."""
         self.connection.collect()
+
+
+def _give_up(exc: Exception, interval: float) -> None:
+    raise exc
 
 
 _local = threading.local()
