@@ -160,6 +160,7 @@ LOGGING = logging_config(env.str("CNAASJOBS_LOG_LEVEL", default="INFO"))
 
 # --- Celery -----------------------------------------------------------------------------------------------------------
 CELERY_RESULT_BACKEND = "django-db"  # for tasks that are not jobs; a job's row is its result
+CELERY_RESULT_EXTENDED = True  # with the task's name, and the schedule's that started it
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "jobs.beat.scheduler:Scheduler"

@@ -65,7 +65,8 @@ def depth(queue: str = "default") -> int:
 
 def take(count: int) -> None:
     """A worker takes messages from the queue."""
-    with current_app.connection_for_write() as connection, connection.SimpleQueue(current_app.amqp.queues["default"]) as queue:
+    default = current_app.amqp.queues["default"]
+    with current_app.connection_for_write() as connection, connection.SimpleQueue(default) as queue:
         for _ in range(count):
             queue.get(timeout=5).ack()
 
