@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterable
+from io import BytesIO
 from typing import Any
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from cnaasjobs.database import bound_waits, new_request
@@ -15,4 +17,13 @@ bound_waits()
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     new_request()
+    if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+        _measure_body(environ)
     return _django(environ, start_response)
+
+
+def _measure_body(environ: dict[str, Any]) -> None:
+    """Django takes a body without a Content-Length for an empty one. One byte over its limit is enough for its refusal."""
+    body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+    environ["wsgi.input"] = BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))

@@ -34,7 +34,8 @@ def success(data: Any, *, headers: Mapping[str, str] | None = None, **beside: An
 
 def error_response(message: str, *, status: int) -> HttpResponse:
     """An error as a finished response, for places where no DRF view has the request."""
-    return HttpResponse(orjson.dumps(_encodable(error_body(message))), status=status, content_type=JSON)
+    body = orjson.dumps(_encodable(error_body(message)))
+    return HttpResponse(body, status=status, headers={"Content-Type": JSON, "Content-Length": str(len(body))})
 
 
 def _encodable(body: dict[str, str]) -> dict[str, str]:

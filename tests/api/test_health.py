@@ -186,6 +186,11 @@ def test_truth_in_time_while_postgresql_and_rabbitmq_are_frozen_down_or_blocking
     rabbitmq.thaw()
     expect(platform, "broker", "ok")
 
+    rabbitmq.block_publishers()
+    expect(platform, "broker", "away")
+    rabbitmq.unblock_publishers()
+    expect(platform, "broker", "ok")
+
     rabbitmq.stop()
     expect(platform, "broker", "away")
     rabbitmq.start()
