@@ -94,7 +94,7 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        "DIRS": [BASE_DIR / "cnaasjobs" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

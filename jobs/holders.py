@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
+from django.urls import reverse
+
 from jobs import audit, dispatch
 from jobs.models import Job
 from jobs.states import TERMINAL
@@ -12,11 +14,20 @@ class JobHolders:
     """The provider that jobs registers with locks."""
 
     def describe(self, holder_ids: Collection[int]) -> Mapping[int, HolderState]:
-        rows = Job.objects.filter(pk__in=holder_ids).values_list("id", "status", "abort_reason")
+        rows = Job.objects.filter(pk__in=holder_ids).values_list("id", "status", "abort_reason", "function_name")
         return {
-            job_id: HolderState(status=status, running=status not in TERMINAL, abort=reason is not None)
-            for job_id, status, reason in rows
+            job_id: HolderState(
+                status=status,
+                running=status not in TERMINAL,
+                abort=reason is not None,
+                title=f"job {job_id}: {function_name}",
+                url=reverse("admin:jobs_job_change", args=[job_id]),
+            )
+            for job_id, status, reason, function_name in rows
         }
+
+    def waiting(self, lock_names: Collection[str], *, at_most: int) -> Mapping[str, int]:
+        return {name: dispatch.line(name)[:at_most].count() for name in lock_names}
 
     def wake(self, lock_name: str) -> None:
         dispatch.wake(lock_name)

@@ -131,6 +131,8 @@ class Heartbeat(models.Model):
     run_tokens = models.TextField(default="[]", help_text="JSON list: the runs it has in progress.")
 
     class Meta:
+        verbose_name = "worker or Beat"
+        verbose_name_plural = "workers and Beats"
         indexes = [models.Index(F("kind"), name="heartbeat_live", condition=Q(stopped_at__isnull=True))]
 
     def __str__(self) -> str:

@@ -15,6 +15,8 @@ class HolderState:
     status: str
     running: bool
     abort: bool  # it was asked to stop
+    title: str = ""  # its name in words
+    url: str | None = None  # its page in the admin
 
 
 class HolderProvider(Protocol):
@@ -22,6 +24,9 @@ class HolderProvider(Protocol):
 
     def describe(self, holder_ids: Collection[int]) -> Mapping[int, HolderState]:
         """States of the holders that exist; one query."""
+
+    def waiting(self, lock_names: Collection[str], *, at_most: int) -> Mapping[str, int]:
+        """How many are in line for each lock, counted up to ``at_most``; one without a line may be missing."""
 
     def wake(self, lock_name: str) -> None:
         """The lock became free: start the first in line. Called after commit."""
@@ -34,6 +39,9 @@ class NoHolders:
     """The provider when no app registered one: locks then stand alone."""
 
     def describe(self, holder_ids: Collection[int]) -> Mapping[int, HolderState]:
+        return {}
+
+    def waiting(self, lock_names: Collection[str], *, at_most: int) -> Mapping[str, int]:
         return {}
 
     def wake(self, lock_name: str) -> None:

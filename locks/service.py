@@ -62,15 +62,18 @@ def release(name: str, *, holder_id: int, fence: int) -> bool:
     return freed == 1
 
 
-def clear(name: str, *, who: str, origin: str) -> ClearedLock:
+def clear(name: str, *, who: str, origin: str, fence: int | None = None) -> ClearedLock:
     """Free the lock whoever holds it. The old holder finds its token gone at its next safe point.
 
+    Args:
+        fence: clear it only while it is held by this token, the one that a person looked at before deciding.
+
     Raises:
-        LockNotFound: nobody holds a lock of that name.
+        LockNotFound: nobody holds a lock of that name (by that token).
     """
     with transaction.atomic():
         row = Lock.objects.select_for_update().filter(name=name, holder_id__isnull=False).first()
-        if row is None or row.holder_id is None:
+        if row is None or row.holder_id is None or fence not in (None, row.fence):
             raise LockNotFound(name)
         release(name, holder_id=row.holder_id, fence=row.fence)
         holders.provider().audit(action="cleared", who=who, origin=origin, lock_name=name, holder_id=row.holder_id)

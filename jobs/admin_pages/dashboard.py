@@ -1,0 +1,95 @@
+"""The numbers of the admin's front page. Each reads an index and stops counting where it no longer matters."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+
+from jobs.admin_pages.job_filters import IN_LINE
+from jobs.admin_pages.show import status_badge
+from jobs.clock import database_now
+from jobs.models import AuditEntry, Heartbeat, Job
+from jobs.states import Status
+from jobs.upkeep.unserved import unserved
+from locks import service as locks
+
+COUNTED: Final = 10_000
+DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """How many of something, and the list that shows them."""
+
+    words: str
+    count: int
+    url: str
+    is_wrong: bool = False
+
+    @property
+    def text(self) -> str:
+        return f"{COUNTED:,}+" if self.count > COUNTED else f"{self.count:,}"
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """Only what this user may see."""
+    can = request.user.has_perm
+    return {
+        "numbers": [*(_jobs() if can("jobs.view_job") else ()), *_others(can)],
+        "unserved": unserved() if can("jobs.view_job") else [],
+        "failures": [(job, status_badge(job)) for job in _latest_failures()] if can("jobs.view_job") else [],
+        "audit": list(AuditEntry.objects.order_by("-id")[:8]) if can("jobs.view_auditentry") else None,
+    }
+
+
+def _jobs() -> Iterator[Number]:
+    now = database_now()
+    waiting = Job.objects.filter(status=Status.SCHEDULED.value)
+    later = waiting.filter(dispatched_at__isnull=True, parked=False, scheduled_time__gt=now)
+    sent = waiting.filter(dispatched_at__isnull=False)
+    unsent = waiting.filter(dispatched_at__isnull=True, parked=False, scheduled_time__lte=now)
+    in_line = waiting.filter(lock_name__isnull=False, parked=True)
+    ended = Job.objects.filter(finish_time__gte=now - DAY)
+    failed = ended.filter(status=Status.EXCEPTION.value)
+    yield _number("running", [Job.objects.filter(status=Status.RUNNING.value)], status="RUNNING")
+    yield _number("due, waiting for a worker", [sent, unsent], status="SCHEDULED")
+    yield _number("in line for a lock", [in_line], status=IN_LINE)
+    yield _number("scheduled for later", [later], status="SCHEDULED", scheduled_time_from=f"{now:%Y-%m-%dT%H:%M:%S}")
+    yield _number("ended in 24 hours", [ended], finish_time_from="24h")
+    yield _number("of these, exceptions", [failed], status="EXCEPTION", finish_time_from="24h")
+
+
+def _others(can: Any) -> Iterator[Number]:
+    if can("locks.view_lock"):
+        held = _counted(locks.held())
+        yield Number(words="locks held", count=held, url=reverse("admin:locks_lock_changelist"))
+    if can("jobs.view_heartbeat"):
+        for kind, words in (("worker", "live workers"), ("beat", "live Beats")):
+            count = _counted(_alive(kind))
+            url = f"{reverse('admin:jobs_heartbeat_changelist')}?{urlencode({'kind__exact': kind, 'life': 'alive'})}"
+            yield Number(words=words, count=count, url=url, is_wrong=not count)
+
+
+def _alive(kind: str) -> QuerySet[Heartbeat]:
+    lately = database_now() - timedelta(seconds=settings.CNAASJOBS_WORKER_LOST_SECONDS)
+    return Heartbeat.objects.filter(kind=kind, stopped_at__isnull=True, last_seen__gte=lately)
+
+
+def _latest_failures() -> QuerySet[Job]:
+    rows = Job.objects.filter(status=Status.EXCEPTION.value).order_by("-id")
+    return rows.only("id", "function_name", "status", "exception_type", "finish_time", "parked", "abort_reason")[:8]
+
+
+def _number(words: str, parts: list[QuerySet[Job]], **shown_by: str) -> Number:
+    url = f"{reverse('admin:jobs_job_changelist')}?{urlencode(shown_by)}"
+    return Number(words=words, count=sum(_counted(rows) for rows in parts), url=url)
+
+
+def _counted(rows: QuerySet[Any]) -> int:
+    return rows.order_by()[: COUNTED + 1].count()

@@ -1,0 +1,139 @@
+"""Recurring schedules: django-celery-beat's tables, with a form that checks a job's arguments when it is saved."""
+
+import inspect
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django_celery_beat.admin import PeriodicTaskAdmin
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
+
+from cnaasjobs.api.caller import origin, who
+from jobs import audit, dispatch
+from jobs.admin_pages import registered
+from jobs.admin_pages.recurring_form import RecurringForm
+from jobs.admin_pages.show import NOTHING, job_link, moment
+from jobs.beat.fire import arguments_of
+from jobs.beat.recurrence import ScheduleBroken, due_time
+from jobs.errors import JobArgumentError
+from jobs.models import Job
+from jobs.task import JobTask
+
+
+class RecurringAdmin(PeriodicTaskAdmin):
+    form = RecurringForm
+    change_form_template = "admin/jobs/recurring_form.html"
+    date_hierarchy = None
+    list_display = ("name", "enabled", "task", "rule", "next_run", "last_run", "total_run_count")
+    list_filter = ("enabled", "task")
+    search_fields = ("name", "task", "description", "kwargs")
+    search_help_text = "Part of a schedule's name, task, description or arguments."
+    actions = ("run_now", "enable_tasks", "disable_tasks")
+    readonly_fields = ("last_run_at", "total_run_count", "next_run")
+    fieldsets = (
+        (None, {"fields": ("name", "enabled", "task", "kwargs", "description")}),
+        (
+            "When",
+            {
+                "fields": ("interval", "crontab", "start_time", "expires", "one_off"),
+                "description": "One of interval and crontab. A crontab goes by its own time zone, all else by UTC. "
+                "A time that was missed while no Beat ran is made up for once.",
+            },
+        ),
+        ("Runs", {"fields": ("next_run", "last_run_at", "total_run_count")}),
+        ("More for jobs", {"fields": ("args", "queue", "priority"), "classes": ("collapse",)}),
+        ("Other kinds of schedule", {"fields": ("clocked", "solar"), "classes": ("collapse",)}),
+        (
+            "Only for Celery tasks that are no jobs",
+            {"fields": ("expire_seconds", "exchange", "routing_key", "headers"), "classes": ("collapse",)},
+        ),
+    )
+
+    class Media:
+        js = ("jobs/recurring.js",)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Django lists an action to whoever may view; these ask for more."""
+        allowed: dict[str, Any] = super().get_actions(request)
+        if not self.has_change_permission(request):
+            allowed = {name: value for name, value in allowed.items() if name not in ("enable_tasks", "disable_tasks")}
+        if not request.user.has_perm("jobs.add_job"):
+            allowed.pop("run_now", None)
+        return allowed
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page's script shows the call of the chosen job and the words of the chosen crontab."""
+        calls = {
+            name: {"call": registered.call_of(task), "doc": inspect.getdoc(task.run) or ""}
+            for name, task in registered.job_tasks().items()
+        }
+        # Not the parent's: it puts every crontab into words on each request, and hands them to its own script.
+        page: HttpResponse = admin.ModelAdmin.changeform_view(
+            self, request, object_id, form_url, {"calls": calls, "crontabs": _crontabs(), **(extra_context or {})}
+        )
+        return page
+
+    @admin.display(description="schedule")
+    def rule(self, row: PeriodicTask) -> str:
+        return str(row.crontab.human_readable if row.crontab else row.scheduler or NOTHING)
+
+    @admin.display(description="next run (UTC)")
+    def next_run(self, row: PeriodicTask) -> SafeString | str:
+        if row.pk is None or not row.enabled:
+            return NOTHING
+        try:
+            due: datetime | None = due_time(row)
+        except ScheduleBroken as exc:
+            return format_html('<span class="badge is-lost"><i>!</i>never</span> {}', exc)
+        return moment(due)
+
+    @admin.display(description="last run (UTC)")
+    def last_run(self, row: PeriodicTask) -> SafeString | str:
+        return moment(row.last_run_at)
+
+    @admin.action(description="Run selected schedules now, once")
+    def run_now(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
+        for row in queryset:
+            try:
+                job = _run(request, row)
+            except JobArgumentError as exc:
+                messages.error(request, f"{row.name}: {exc}")
+            else:
+                words = format_html("{}: scheduled job {}.", row.name, job_link(job.pk))
+                messages.success(request, words)
+
+
+def _run(request: HttpRequest, row: PeriodicTask) -> Job:
+    """One job of the schedule's, now. The schedule itself is left as it is."""
+    task = registered.tasks().get(row.task)
+    if not isinstance(task, JobTask):
+        raise JobArgumentError(f"{row.task} is no job of this installation, only jobs can be run from here")
+    args, kwargs = arguments_of(row)
+    with transaction.atomic():
+        job = dispatch.schedule(
+            task,
+            task.named(args, kwargs),
+            scheduled_by=who(request),
+            comment=f"Schedule {row.name}, run now"[:255],
+            queue=row.queue or None,
+            priority=None if row.priority is None else min(row.priority, 9),
+        )
+        audit.record(
+            action="scheduled", who=who(request), origin=origin(request), job_id=job.pk, detail=f"schedule {row.name}"
+        )
+    return job
+
+
+def _crontabs() -> dict[int, str]:
+    return {row.pk: str(row.human_readable) for row in CrontabSchedule.objects.all()[:500]}

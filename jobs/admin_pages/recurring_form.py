@@ -1,0 +1,109 @@
+"""The form of a recurring schedule: what is saved here must be a job that can start."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django_celery_beat.models import PeriodicTask
+
+from jobs.admin_pages import registered
+from jobs.errors import JobArgumentError, ResultNotStorable
+from jobs.outcome import storable_json
+from jobs.task import JobTask
+
+if TYPE_CHECKING:
+    ModelForm = forms.ModelForm[PeriodicTask]
+else:
+    ModelForm = forms.ModelForm
+
+ONLY_FOR_MESSAGES = ("expire_seconds", "exchange", "routing_key", "headers")
+HIGHEST_PRIORITY = 9
+
+
+class RecurringForm(ModelForm):
+    """Errors stand beside the field that they are about."""
+
+    task = forms.ChoiceField(help_text="What to start. Jobs first, then Celery tasks that are no jobs.")
+
+    class Meta:
+        model = PeriodicTask
+        exclude = ("date_changed",)
+        widgets = {
+            "args": forms.Textarea(attrs={"rows": 2, "cols": 80, "class": "signature"}),
+            "kwargs": forms.Textarea(attrs={"rows": 6, "cols": 80, "class": "signature"}),
+            "description": forms.Textarea(attrs={"rows": 2, "cols": 80}),
+            "headers": forms.Textarea(attrs={"rows": 2, "cols": 80}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        task: Any = self.fields.get("task")
+        if task is None:  # shown to somebody who may not change it
+            return
+        task.choices = self._choices()
+        task.error_messages["invalid_choice"] = "No code of this name is registered here: %(value)s"
+        kwargs_field = self.fields["kwargs"]
+        kwargs_field.help_text = "One JSON object: the job's arguments by name."
+        self.fields["args"].help_text = "A JSON list, where a function's arguments are better given by position."
+        self.fields["queue"].help_text = "Another queue than the job's own. A worker must serve it (-Q)."
+        self.fields["priority"].help_text = "0 to 9, 9 first within the queue; the job's own unless given."
+        self.fields["expires"].help_text = "From this time on the schedule is off."
+
+    def _choices(self) -> list[Any]:
+        tasks = registered.tasks()
+        jobs = [(name, name) for name, task in tasks.items() if isinstance(task, JobTask)]
+        others = [(name, name) for name, task in tasks.items() if not isinstance(task, JobTask)]
+        known = str(self.instance.task or "")
+        if known.startswith("celery."):  # installed by Celery itself; keep what is there
+            others.append((known, known))
+        return [("", "---------"), ("Jobs", jobs), *([("Celery tasks that are no jobs", others)] if others else [])]
+
+    def clean_args(self) -> str:
+        return self._checked_json("args", list, "[]", 'a JSON list, such as ["eosdist"]')
+
+    def clean_kwargs(self) -> str:
+        return self._checked_json("kwargs", dict, "{}", 'a JSON object, such as {"hostnames": ["eosdist"]}')
+
+    def clean_headers(self) -> str:
+        return self._checked_json("headers", dict, "{}", "a JSON object")
+
+    def _checked_json(self, name: str, kind: type, empty: str, words: str) -> str:
+        text = str(self.cleaned_data.get(name) or "").strip() or empty
+        try:
+            value = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as exc:
+            raise ValidationError(f"This is not JSON: {exc}") from exc
+        if not isinstance(value, kind):
+            raise ValidationError(f"This must be {words}")
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        task = registered.tasks().get(data.get("task") or "")
+        if isinstance(task, JobTask):
+            self._check_job(task, data)
+        return data
+
+    def _check_job(self, task: JobTask, data: dict[str, Any]) -> None:
+        for name in ONLY_FOR_MESSAGES:
+            if data.get(name) not in (None, "", "{}"):
+                self.add_error(name, "This does not apply to a job: leave it empty")
+        if (data.get("priority") or 0) > HIGHEST_PRIORITY:
+            self.add_error("priority", "A job's priority is from 0 to 9")
+        if "args" not in data or "kwargs" not in data:
+            return
+        args, kwargs = json.loads(data["args"]), json.loads(data["kwargs"])
+        field = "kwargs"
+        try:
+            if args:
+                field = "args"
+                kwargs = task.named(args, kwargs)
+                field = "kwargs"
+            storable_json(task.bound(kwargs), what="arguments")
+        except (JobArgumentError, ResultNotStorable) as exc:
+            self.add_error(field, f"{exc}. It is called as {registered.call_of(task)}")
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")

@@ -1,0 +1,47 @@
+"""The jobs and other Celery tasks whose code this process knows."""
+
+import inspect
+from functools import lru_cache
+from typing import Any
+
+from celery import current_app
+
+from jobs.task import JobTask
+
+
+def tasks() -> dict[str, Any]:
+    """All tasks by name, Celery's own left out."""
+    current_app.loader.import_default_modules()
+    return {name: task for name, task in sorted(current_app.tasks.items()) if not name.startswith("celery.")}
+
+
+def job_tasks() -> dict[str, JobTask]:
+    return {name: task for name, task in tasks().items() if isinstance(task, JobTask)}
+
+
+def function_names() -> list[str]:
+    """The names that jobs of these tasks are shown by."""
+    names = []
+    for task in job_tasks().values():
+        names.append(task.shown_name({}))
+        if "dry_run" in inspect.signature(task.run).parameters:
+            names.append(task.shown_name({"dry_run": True}))
+    return names
+
+
+def queues() -> list[str]:
+    """Every queue that a task's code names."""
+    return sorted({task.job_queue for task in job_tasks().values() if task.job_queue} | {default_queue()})
+
+
+def default_queue() -> str:
+    return str(current_app.conf.task_default_queue)
+
+
+@lru_cache(maxsize=1024)
+def call_of(task: JobTask) -> str:
+    """How its function is called, without the context: ``add(*, a: int, b: int = 0)``."""
+    signature = inspect.signature(task.run)
+    _ctx, *parameters = signature.parameters.values()
+    shown = signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
+    return f"{task.shown_name({})}{shown}"

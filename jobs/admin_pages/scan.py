@@ -1,0 +1,102 @@
+"""Pages of a large table, newest first, by ids alone: no count, no offset, no sort of more than one page.
+
+A filter or a search may match anything, with an index or without. So the ids are looked through in windows that widen,
+until the page is full or the time is up; what was not looked at yet is one link further.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from django.db.models import Model, QuerySet
+
+M = TypeVar("M", bound=Model)
+
+FIRST_WINDOW: Final = 1_000
+WIDEST_WINDOW: Final = 50_000
+SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[M]):
+    """Rows with falling ids, and where to go on."""
+
+    rows: list[M]
+    before: int | None = None  # older rows, if any match, have ids below this
+    after: int | None = None  # newer ones above this
+    looked_from: int | None = None  # the highest and the lowest id looked at
+    looked_to: int | None = None
+    gave_up: bool = False  # the time was up before the page was full
+
+
+def read(
+    queryset: QuerySet[M], *, size: int, before: int | None = None, after: int | None = None, seconds: float = SECONDS
+) -> Page[M]:
+    """The newest ``size`` rows that match, below the id ``before``; or the next newer ones above the id ``after``."""
+    lowest, highest = _bounds(queryset.model._default_manager.all())
+    if lowest is None or highest is None:
+        return Page(rows=[])
+    deadline = time.monotonic() + seconds
+    if after is not None:
+        page = _upwards(queryset, size, max(after + 1, lowest), highest, deadline)
+        if page is not None:
+            return page
+        before = None  # there is no full page above: the newest page says more
+    return _downwards(queryset, size, min(highest, (before or highest + 1) - 1), lowest, highest, deadline)
+
+
+def _downwards(queryset: QuerySet[M], size: int, start: int, lowest: int, highest: int, deadline: float) -> Page[M]:
+    rows: list[M] = []
+    low = start + 1
+    for width in _widths():
+        high, low = low, max(lowest, low - width)
+        rows += queryset.filter(pk__gte=low, pk__lt=high).order_by("-pk")[: size + 1 - len(rows)]
+        if len(rows) > size or low <= lowest or time.monotonic() > deadline:
+            break
+    full = len(rows) > size
+    rows = rows[:size]
+    looked_to = rows[-1].pk if full else low
+    return Page(
+        rows=rows,
+        before=looked_to if full or low > lowest else None,
+        after=start if start < highest else None,
+        looked_from=start,
+        looked_to=looked_to,
+        gave_up=not full and low > lowest,
+    )
+
+
+def _upwards(queryset: QuerySet[M], size: int, start: int, highest: int, deadline: float) -> Page[M] | None:
+    rows: list[M] = []
+    high = start
+    for width in _widths():
+        low, high = high, min(highest + 1, high + width)
+        rows += queryset.filter(pk__gte=low, pk__lt=high).order_by("pk")[: size - len(rows)]
+        if len(rows) == size or high > highest or time.monotonic() > deadline:
+            break
+    full = len(rows) == size
+    if not full and high > highest:
+        return None
+    rows.reverse()
+    looked_from = rows[0].pk if full else high - 1
+    return Page(
+        rows=rows,
+        before=start,
+        after=looked_from if looked_from < highest else None,
+        looked_from=looked_from,
+        looked_to=start,
+        gave_up=not full,
+    )
+
+
+def _widths() -> Iterator[int]:
+    width = FIRST_WINDOW
+    while True:
+        yield width
+        width = min(WIDEST_WINDOW, 4 * width)
+
+
+def _bounds(everything: QuerySet[Any]) -> tuple[int | None, int | None]:
+    ids = everything.values_list("pk", flat=True)
+    return ids.order_by("pk").first(), ids.order_by("-pk").first()
