@@ -25,7 +25,7 @@ from jobs.errors import BodyExited, Failure, JobArgumentError
 from jobs.models import Job
 from jobs.outcome import JobResult, NextJob, Outcome, outcome_of
 from jobs.runs import Run
-from jobs.worker import limits, slots
+from jobs.worker import body_signals, slots
 
 __all__ = ["JobContext", "JobResult", "JobTask", "NextJob", "job"]
 
@@ -183,7 +183,7 @@ class Execution:
         arguments = json.loads(self.run.start_arguments)
         try:
             slots.running(task.request)
-            return limits.call_body(task.run, self.ctx, **arguments)
+            return body_signals.call_body(task.run, self.ctx, **arguments)
         except SoftTimeLimitExceeded as exc:
             raise self.ctx.time_limit_reached(task.job_soft_time_limit) from exc
         except (MemoryError, Ignore, Reject) as exc:

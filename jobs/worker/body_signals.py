@@ -1,0 +1,67 @@
+"""Signals in the process that runs a body.
+
+SIGUSR1, the soft time limit, raises in the body's own thread and nowhere else: an exception in the middle of a claim, or
+of storing an end, would lose the run. (Billiard's handler raises wherever the process is.) The main process
+(``jobs.worker.watch``) sends it again until one struck.
+
+SIGTERM does nothing to a job: whoever stops a worker may send it to all its processes (systemd does, unless told
+otherwise), and the grace period is the main process's to keep. It ends a job's process by SIGKILL.
+"""
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TypeVar
+
+from celery import current_task
+from celery.exceptions import SoftTimeLimitExceeded
+
+from jobs.worker import slots
+
+T = TypeVar("T")
+
+_terminate: Any = signal.SIG_DFL  # billiard's, for a process without a job
+
+
+def call_body(body: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """The soft limit may strike inside this call."""
+    return body(*args, **kwargs)
+
+
+def install() -> None:
+    """In the child, before each job: billiard sets its own handlers after every hook that Celery gives."""
+    global _terminate
+    if signal.getsignal(signal.SIGUSR1) is not _strike:
+        signal.signal(signal.SIGUSR1, _strike)
+    if (current := signal.getsignal(signal.SIGTERM)) is not _hold:
+        _terminate = current
+        signal.signal(signal.SIGTERM, _hold)
+
+
+def _strike(signum: int, frame: FrameType | None) -> None:
+    request = _request_of_job()
+    if request is None:
+        raise SoftTimeLimitExceeded  # Celery's own limit of another task
+    if _in_body(frame):
+        slots.soft_limit_struck(request)
+        raise SoftTimeLimitExceeded
+
+
+def _hold(signum: int, frame: FrameType | None) -> None:
+    if _request_of_job() is None and callable(_terminate):
+        _terminate(signum, frame)
+
+
+def _request_of_job() -> Any:
+    request = current_task.request if current_task else None
+    return request if getattr(request, "slot", None) is not None else None
+
+
+def _in_body(frame: FrameType | None) -> bool:
+    # The frame of call_body itself, on top, is just before or after the body.
+    frame = frame.f_back if frame is not None and frame.f_code is not call_body.__code__ else None
+    while frame is not None:
+        if frame.f_code is call_body.__code__:
+            return True
+        frame = frame.f_back
+    return False

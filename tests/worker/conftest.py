@@ -1,0 +1,57 @@
+"""Real workers that run the bodies of ``tests.worker.bodies``."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jobs.models import Job
+from jobs.states import TERMINAL
+from tests.services.managed import Managed
+from tests.services.processes import Platform
+from tests.waiting import wait_until
+
+StartWorker = Callable[..., Managed]
+
+
+@pytest.fixture
+def start_worker(platform: Platform) -> StartWorker:
+    """``platform.worker`` with this package's jobs, a quick heartbeat, and settings given in ``env``."""
+
+    def start(name: str = "w1", *, env: dict[str, str] | None = None, **options: object) -> Managed:
+        ours = {"CNAASJOBS_TEST_JOBS": "tests.worker.bodies", "CNAASJOBS_HEARTBEAT_SECONDS": "0.2", **(env or {})}
+        return platform.worker(name, env=ours, **options)  # type: ignore[arg-type]
+
+    return start
+
+
+def status(job: Job) -> str:
+    job.refresh_from_db()
+    return job.status
+
+
+def wait_for_status(job: Job, *wanted: str, timeout: float = 20.0) -> Job:
+    wait_until(lambda: status(job) in wanted, timeout=timeout, message=lambda: f"{job} is {status(job)}, not {wanted}")
+    return job
+
+
+def wait_for_end(job: Job, *, timeout: float = 20.0) -> Job:
+    return wait_for_status(job, *[state.value for state in TERMINAL], timeout=timeout)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def pool_children(worker: Managed) -> list[int]:
+    return [child.pid for child in worker.children() if child.ppid() == worker.pid and os.getpgid(child.pid) == child.pid]
+
+
+def first_line(path: Path) -> int:
+    """The pid that a writer put there."""
+    return int(path.read_text().splitlines()[0])

@@ -1,0 +1,51 @@
+"""Time limits: soft raises in the body, hard ends its process; neither strikes once the body has ended."""
+
+from pathlib import Path
+
+from django.db import connection, transaction
+
+from jobs.states import Status
+from tests.waiting import stays, wait_until
+from tests.worker.bodies import quick_with_lock, short_limit, told_to_stop, too_long
+from tests.worker.conftest import StartWorker, first_line, is_alive, status, wait_for_end, wait_for_status
+
+
+def test_soft_limit_stops_every_thread_of_the_body(start_worker: StartWorker, scratch: Path) -> None:
+    start_worker()
+    devices = scratch / "devices"
+    job = wait_for_end(told_to_stop.schedule(path=str(devices)))
+    assert job.exception_type == "TimeLimitExceeded"
+    assert "0.5 seconds" in job.outcome.exception
+    assert devices.read_text().endswith("stopped")
+    wait_for_status(quick_with_lock.schedule(), "FINISHED")
+
+
+def test_hard_limit_ends_the_process_and_what_it_started_before_the_lock_is_free(
+    start_worker: StartWorker, scratch: Path
+) -> None:
+    worker = start_worker(concurrency=1)
+    writer = scratch / "writer"
+    job = wait_for_end(too_long.schedule(writer=str(writer)))
+    written = writer.stat().st_size
+    assert job.exception_type == "TimeLimitExceeded"
+    assert job.finish_time and job.start_time
+    assert 1 <= (job.finish_time - job.start_time).total_seconds() < 5
+    assert not is_alive(first_line(writer))
+    wait_for_status(quick_with_lock.schedule(), "FINISHED")
+    assert writer.stat().st_size == written
+    assert worker.running
+
+
+def test_no_limit_runs_out_while_a_finished_bodys_result_waits_for_the_database(
+    start_worker: StartWorker, scratch: Path
+) -> None:
+    start_worker()
+    job = short_limit.schedule(path=str(scratch / "end"))
+    wait_for_status(job, "RUNNING")
+    if connection.vendor == "sqlite":
+        with transaction.atomic():  # nobody else can write
+            (scratch / "end").touch()
+            stays(lambda: status(job) == Status.RUNNING, seconds=2.5)
+    wait_until(lambda: status(job) != Status.RUNNING, timeout=20)
+    assert job.status == Status.FINISHED, job.outcome.exception
+    assert job.outcome.result == '"stored after all"'
