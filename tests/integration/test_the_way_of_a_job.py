@@ -1,7 +1,8 @@
-"""The whole way of a job through real web, worker and Beat processes, on whatever database and broker the suite runs."""
+"""The whole way of a job through real processes, on whatever database and broker the suite runs."""
 
 import json
 from datetime import timedelta
+from itertools import pairwise
 from statistics import median
 
 import pytest
@@ -41,7 +42,7 @@ def test_fifty_syncs_at_once_all_finish_never_two_at_a_time_in_order(platform: P
     jobs = _ended(50)
     assert {job.status for job in jobs} == {Status.FINISHED.value}
     assert [job.pk for job in jobs] == sorted(job.pk for job in jobs)
-    for earlier, later in zip(jobs, jobs[1:], strict=False):
+    for earlier, later in pairwise(jobs):
         assert earlier.finish_time is not None
         assert later.start_time is not None
         assert earlier.finish_time <= later.start_time

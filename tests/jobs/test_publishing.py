@@ -9,7 +9,7 @@ from jobs import dispatch, publisher
 from jobs.models import Job
 from tests import fake_jobs
 from tests.services import RabbitMQ
-from tests.switching import broker_url, forget_broker_connections
+from tests.switching import forget_broker_connections
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
