@@ -11,12 +11,13 @@ from django.utils import timezone
 
 
 class DatabaseNow(Func):
-    """This very moment by the database's clock, not the start of the transaction.
+    """The moment of this statement by the database's clock, not the start of the transaction.
 
+    Nor ``clock_timestamp()``: that changes within the statement, so a comparison with it can use no index.
     SQLite lives in this process: its clock is ours, and Python's has the microseconds that its SQL functions lack.
     """
 
-    function = "CLOCK_TIMESTAMP"
+    function = "STATEMENT_TIMESTAMP"
     output_field = DateTimeField()
 
     def as_sqlite(
@@ -39,4 +40,4 @@ def now_sql() -> tuple[str, list[Any]]:
     """The same moment for a hand-written statement: SQL text and its parameters."""
     if connection.vendor == "sqlite":
         return "%s", [connection.ops.adapt_datetimefield_value(timezone.now())]
-    return "clock_timestamp()", []
+    return "statement_timestamp()", []
