@@ -1,4 +1,4 @@
-"""How the web server runs: ``gunicorn cnaasjobs.wsgi`` in this directory takes it from here. Options given there go first."""
+"""How the web server runs: ``gunicorn cnaasjobs.wsgi`` in this directory takes it from here; its options go first."""
 
 import json
 import os
@@ -15,7 +15,7 @@ logconfig_dict = logging_config(os.environ.get("CNAASJOBS_LOG_LEVEL", "INFO"))
 
 
 def _write_error(sock: object, status_int: int, reason: str, mesg: str) -> None:
-    """Answers what is no HTTP in the API's envelope; gunicorn's own answer is an HTML page that cannot be configured."""
+    """Answers what is no HTTP in the API's envelope; gunicorn's own is an HTML page that cannot be configured."""
     body = json.dumps({"status": "error", "message": mesg or reason}).encode()
     head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
     util.write_nonblock(sock, f"{head}Content-Length: {len(body)}\r\n\r\n".encode("latin1") + body)

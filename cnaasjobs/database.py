@@ -1,8 +1,8 @@
-"""A bounded wait for PostgreSQL, for the web server: a frozen server (SIGSTOP, a dead disk) answers TCP and nothing else.
+"""A bounded wait for PostgreSQL, for the web: a frozen server (SIGSTOP, a dead disk) answers TCP and nothing else.
 
 psycopg2 waits in C without a limit. ``bound_waits`` gives it a wait of our own: as long as data moves it waits; after
 ``SILENCE`` seconds without any it tries a fresh connection. If that is answered the query is merely slow and may go on,
-up to ``LONGEST``. If not, the database is away: OperationalError, and psycopg2 closes the connection. What the same thread
+up to ``LONGEST``. If not, the database is away: OperationalError, and psycopg2 closes the connection. What the thread
 asks of it in the next second fails at once: Django tries the old connection, then a new one, and a request has 2 s.
 
 Only for processes whose connections belong to one thread each: psycopg2 then allows no sharing.

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from pythonjsonlogger.core import RESERVED_ATTRS
+
 
 def logging_config(level: str) -> dict[str, Any]:
-    """For ``logging.config.dictConfig``: Django's, gunicorn's and Celery's loggers all end in the root's one handler."""
+    """For ``logging.config.dictConfig``: Django's, gunicorn's and Celery's loggers end in the root's one handler."""
     quiet = {"handlers": [], "propagate": True}
     return {
         "version": 1,
@@ -16,7 +18,7 @@ def logging_config(level: str) -> dict[str, Any]:
                 "rename_fields": {"levelname": "level", "name": "logger"},
                 "timestamp": "time",
                 # Django adds the request itself, which says nothing as text; Python 3.12 adds taskName.
-                "reserved_attrs": [*_RESERVED, "request", "taskName"],
+                "reserved_attrs": [*RESERVED_ATTRS, "request", "taskName"],
             }
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
@@ -32,9 +34,3 @@ def logging_config(level: str) -> dict[str, Any]:
             "gunicorn.access": {**quiet, "level": level},
         },
     }
-
-
-_RESERVED = (
-    "args asctime created exc_info exc_text filename funcName levelname levelno lineno module msecs message msg name "
-    "pathname process processName relativeCreated stack_info thread threadName"
-).split()

@@ -5,6 +5,7 @@ All variables are listed in ``docs/settings.md``.
 """
 
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -20,12 +21,12 @@ STATE_DIR = Path(env.str("CNAASJOBS_STATE_DIR", default=str(BASE_DIR / "state"))
 if DEV:
     SECRET_KEY = env.str("SECRET_KEY", default="development-only-not-a-secret")
     _embedded_database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(embedded.database_path(STATE_DIR))}
-    DATABASES = {"default": env.db("DATABASE_URL") if "DATABASE_URL" in env.ENVIRON else _embedded_database}
+    _database: dict[str, Any] = env.db("DATABASE_URL") if "DATABASE_URL" in env.ENVIRON else _embedded_database
     CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=embedded.broker_url(STATE_DIR))
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"])
 else:
     SECRET_KEY = env.str("SECRET_KEY")
-    DATABASES = {"default": env.db("DATABASE_URL")}
+    _database = env.db("DATABASE_URL")
     CELERY_BROKER_URL = env.str("CELERY_BROKER_URL")
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
 
@@ -38,9 +39,9 @@ WSGI_APPLICATION = "cnaasjobs.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 APPEND_SLASH = False
 
-DATABASES["default"].update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True)
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    DATABASES["default"]["OPTIONS"] = {
+_database.update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True)
+if _database["ENGINE"].endswith("sqlite3"):
+    _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 30,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -48,16 +49,15 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     # A server that vanished without a word: TCP gives it up after 15 s. One that is frozen answers TCP all the same;
     # cnaasjobs.database bounds that wait in the web server.
-    DATABASES["default"].setdefault("OPTIONS", {}).update(
-        {
-            "connect_timeout": 5,
-            "tcp_user_timeout": 15_000,
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 2,
-            **DATABASES["default"].get("OPTIONS", {}),
-        }
-    )
+    _database["OPTIONS"] = {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 15_000,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+        **_database.get("OPTIONS", {}),
+    }
+DATABASES = {"default": _database}
 
 INSTALLED_APPS = [
     "cnaasjobs.apps.CnaasjobsAdminConfig",
@@ -77,7 +77,7 @@ INSTALLED_APPS = [
     *env.list("CNAASJOBS_APPS", default=[]),  # a site's own jobs
 ]
 
-# --- The web --------------------------------------------------------------------------------------------------------------
+# --- The web --------------------------------------------------------------------------------------------------------
 MIDDLEWARE = [
     "jobs.health.HealthMiddleware",  # first: needs no Host, no credentials, nothing of the rest
     "django.middleware.security.SecurityMiddleware",

@@ -23,7 +23,7 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
 
 
 def _measure_body(environ: dict[str, Any]) -> None:
-    """Django takes a body without a Content-Length for an empty one. One byte over its limit is enough for its refusal."""
+    """Django takes a body without a Content-Length for an empty one. A byte over its limit is enough to be refused."""
     body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
     environ["wsgi.input"] = BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))

@@ -1,4 +1,4 @@
-"""The audit trail: what a person did over the API, the admin or the command line. Written with the deed, or not at all."""
+"""The audit trail: what a person did over API, admin or command line. Written with the deed, or not at all."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""``/healthz`` (this process) and ``/readyz`` (database, broker, a live worker, a live Beat): states only, no credentials.
+"""``/healthz`` (the process), ``/readyz`` (database, broker, a live worker, a live Beat): states only, no credentials.
 
 Both answer before any other middleware looks at the request, and within 2 s whatever is frozen: each check runs in a
 thread of its own, at most one at a time, and an answer waits for it no longer than ``ANSWER_SECONDS``.
@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from celery import current_app
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
 from cnaasjobs.api.envelope import error_body, success_body
@@ -147,7 +147,7 @@ def _database_states() -> States:
 
 
 def _broker_states() -> States:
-    """One message that reaches no queue: a broker that is down, frozen, or blocks its publishers does not confirm it."""
+    """One message that reaches no queue: a broker that is down, frozen or blocks its publishers does not confirm it."""
     broker = current_app.connection_for_write(connect_timeout=BROKER_SECONDS, heartbeat=0)
     try:
         if broker.transport.driver_type == "redis":
@@ -162,14 +162,23 @@ def _broker_states() -> States:
 
 
 def _ask_redis(broker: Connection) -> None:
-    broker.transport_options.update(
-        socket_timeout=BROKER_SECONDS, socket_connect_timeout=BROKER_SECONDS, retry_on_timeout=False
-    )
-    broker.default_channel.client.ping()
+    broker.transport_options = {
+        **(broker.transport_options or {}),
+        "socket_timeout": BROKER_SECONDS,
+        "socket_connect_timeout": BROKER_SECONDS,
+        "retry_on_timeout": False,
+    }
+    channel: Any = broker.default_channel
+    channel.client.ping()
 
 
-def _ask_amqp(broker: Connection) -> None:
-    broker.transport_options.update(confirm_publish=True, read_timeout=BROKER_SECONDS, write_timeout=BROKER_SECONDS)
+def _ask_amqp(broker: Any) -> None:
+    broker.transport_options = {
+        **(broker.transport_options or {}),
+        "confirm_publish": True,
+        "read_timeout": BROKER_SECONDS,
+        "write_timeout": BROKER_SECONDS,
+    }
     broker.ensure_connection(errback=_give_up, max_retries=1)  # it would wait two seconds, and try again
     with broker.channel() as channel, broker.Producer(channel, auto_declare=False) as producer:
         producer.publish("", routing_key=NOWHERE, delivery_mode=1, confirm_timeout=BROKER_SECONDS)

@@ -1,7 +1,7 @@
 """One transaction around a request that schedules, and the ``Idempotency-Key`` that makes repeating it safe.
 
 The key's row is inserted first, in the transaction that schedules. A second request with the same key waits on the
-unique constraint until the first has committed, then answers with what is stored; if the first rolled back it goes ahead.
+unique constraint until the first has committed, and answers with what is stored; if that rolled back it goes ahead.
 """
 
 import hashlib

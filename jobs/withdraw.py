@@ -9,6 +9,7 @@ import json
 import logging
 import threading
 import time
+from contextlib import suppress
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
@@ -70,10 +71,8 @@ def withdraw(job_id: int, *, key: tuple[str, str] | None = None) -> bool:
             AuditEntry.objects.filter(job_id=job_id).delete()
             waiting.delete()
             return True
-    try:
+    with suppress(JobNotFound, JobNotAbortable):
         lifecycle.abort(job_id, reason="its request was answered with an error", by="the platform")
-    except (JobNotFound, JobNotAbortable):
-        pass
     return True
 
 

@@ -34,14 +34,14 @@ class LockViewSet(ApiViewSet):
 
 
 def _locks_json() -> list[dict[str, Any]]:
-    rows = list(service.held().values_list("holder_id", "name", "start_time"))
-    states = holders.provider().describe([row[0] for row in rows])
+    held = [(lock, lock.holder_id) for lock in service.held() if lock.holder_id is not None]
+    states = holders.provider().describe([holder_id for _, holder_id in held])
     return [
         {
             "job_id": holder_id,
-            "name": name,
-            "start_time": time_text(start_time),
+            "name": lock.name,
+            "start_time": time_text(lock.start_time),
             "abort": holder_id in states and states[holder_id].abort,
         }
-        for holder_id, name, start_time in rows
+        for lock, holder_id in held
     ]

@@ -1,4 +1,4 @@
-"""What a view lets its clients filter and sort by: one object for each plain column, which knows its operators and values."""
+"""What a view lets its clients filter and sort by: an object for each plain column, with its operators and values."""
 
 from collections.abc import Callable, Iterable
 from typing import ClassVar

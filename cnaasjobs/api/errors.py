@@ -32,7 +32,7 @@ DATABASE_AWAY = "The database is away, try again later"
 class ApiError(APIException):
     """An error with a message for the person who reads it. Subclasses differ in their status only."""
 
-    status_code = status.HTTP_400_BAD_REQUEST
+    status_code: int = status.HTTP_400_BAD_REQUEST
 
     def __init__(self, message: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail=message)

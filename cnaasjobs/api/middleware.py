@@ -1,4 +1,4 @@
-"""What guards the API before a view sees the request: a known charset, and foreign web pages kept out of development."""
+"""Guards the API before a view sees the request: a known charset, and foreign web pages kept out of development."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -8,8 +8,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 
-from cnaasjobs.api.errors import is_api
 from cnaasjobs.api.envelope import error_response
+from cnaasjobs.api.errors import is_api
 
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 
@@ -23,7 +23,7 @@ class ApiGuard:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if is_api(request):
             # A charset of the client's choice would decode the query string too ("rot13" then fails in there).
-            request._encoding = "utf-8"
+            request._encoding = "utf-8"  # type: ignore[attr-defined]  # the public setter decodes first, and fails
             if not settings.CNAASJOBS_REQUIRE_TOKEN and (reason := foreign_page(request)):
                 return error_response(reason, status=403)
         return self.get_response(request)
@@ -42,7 +42,7 @@ def foreign_page(request: HttpRequest) -> str | None:
     if page is not None and not _is_loopback(_host_of(page)):
         return f"Origin {page[:100]} is not served in development (CNAASJOBS_CORS_ORIGINS lists exceptions)"
     if not _is_unspoofable(split_domain_port(request.META.get("HTTP_HOST", "").lower())[0].strip("[]")):
-        return "This Host is not served in development: a foreign name may be made to point here (ALLOWED_HOSTS lists exceptions)"
+        return "A Host that anybody could point here is not served in development (ALLOWED_HOSTS lists exceptions)"
     return None
 
 

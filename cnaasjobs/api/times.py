@@ -4,9 +4,7 @@ import re
 from calendar import monthrange
 from datetime import UTC, datetime
 
-FULL = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,6})?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?", re.ASCII
-)
+FULL = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,6})?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
 BEGINNING = re.compile(
     r"\d{0,4}|\d{4}-\d{0,2}|\d{4}-\d\d-\d{0,2}|\d{4}-\d\d-\d\d[T ]\d{0,2}|\d{4}-\d\d-\d\d[T ]\d\d:\d{0,2}"
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d{0,2}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{0,6}",
@@ -53,7 +51,7 @@ def times_beginning(text: str) -> tuple[datetime, datetime]:
     last: list[int] = []
     for digits, (width, least, greatest) in zip(given, PARTS, strict=False):
         if len(first) == 2:
-            greatest = monthrange(last[0], last[1])[1]  # noqa: PLW2901  (a day's bound depends on its month)
+            greatest = monthrange(last[0], last[1])[1]  # the month's own
         low = max(least, int(digits.ljust(width, "0")))
         high = min(greatest, int(digits.ljust(width, "9")))
         if low > high:

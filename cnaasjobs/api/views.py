@@ -16,7 +16,7 @@ class ApiViewSet(ViewSet):
     filter_backends: ClassVar[Any] = (ColumnFilter, ColumnSort)
 
     @classmethod
-    def as_view(cls, actions: Mapping[str, str] | None = None, **initkwargs: Any) -> Any:
+    def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
         unguarded = [method for method in actions or {} if method.upper() not in cls.permissions_required]
         if unguarded:
             raise TypeError(f"{cls.__name__} names no permission for {', '.join(unguarded)}")

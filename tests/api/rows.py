@@ -11,7 +11,9 @@ from locks.models import Lock
 NOON = datetime(2026, 11, 24, 12, 0, 0, 0, tzinfo=UTC)
 
 
-def make_job(status: str = "FINISHED", *, result: str | None = None, exception: str | None = None, **fields: Any) -> Job:
+def make_job(
+    status: str = "FINISHED", *, result: str | None = None, exception: str | None = None, **fields: Any
+) -> Job:
     """A job as it would stand in the database; ``result`` and ``exception`` are JSON texts."""
     filled: dict[str, Any] = {
         "status": status,

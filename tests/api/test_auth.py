@@ -37,7 +37,9 @@ def status(api: Api, method: str, path: str) -> int:
 
 
 @pytest.mark.parametrize(("method", "path", "_permission"), CALLS)
-def test_missing_token_is_a_401_with_a_challenge(tokens_required: None, method: str, path: str, _permission: str) -> None:
+def test_missing_token_is_a_401_with_a_challenge(
+    tokens_required: None, method: str, path: str, _permission: str
+) -> None:
     assert status(Api(), method, path) == 401
     if method != "HEAD":
         assert Api().request(method, path, {}).headers["WWW-Authenticate"] == "Bearer"
@@ -45,7 +47,19 @@ def test_missing_token_is_a_401_with_a_challenge(tokens_required: None, method: 
 
 @pytest.mark.parametrize(
     "header",
-    ["", "Bearer", "Bearer ", "Bearer x", "Bearer a b", "Basic eDp4", "Token x", "x", "Bearer \xff\xfe", "Bearer " + "x" * 5000, "Bearer null"],
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        "Bearer a b",
+        "Basic eDp4",
+        "Token x",
+        "x",
+        "Bearer \xff\xfe",
+        "Bearer " + "x" * 5000,
+        "Bearer null",
+    ],
 )
 def test_bad_token_is_a_401(tokens_required: None, header: str) -> None:
     reply = Api().get("/jobs", headers={"Authorization": header})
@@ -102,7 +116,9 @@ def test_ended_revoked_and_inactive(user_with: Callable[..., User], tokens_requi
     assert Api(text).get("/jobs").status == 401
 
 
-def test_a_token_costs_one_query_and_a_permission_two(user_with: Callable[..., User], api_of: Callable[[User], Api]) -> None:
+def test_a_token_costs_one_query_and_a_permission_two(
+    user_with: Callable[..., User], api_of: Callable[[User], Api]
+) -> None:
     api = api_of(user_with("jobs.view_job"))
     with CaptureQueriesContext(connection) as queries:
         api.get("/jobs")
@@ -110,12 +126,16 @@ def test_a_token_costs_one_query_and_a_permission_two(user_with: Callable[..., U
     assert len(about_users) <= 3, about_users
 
 
-def test_session_of_the_admin_is_no_credential(client: Any, user_with: Callable[..., User], tokens_required: None) -> None:
+def test_session_of_the_admin_is_no_credential(
+    client: Any, user_with: Callable[..., User], tokens_required: None
+) -> None:
     client.force_login(user_with("jobs.view_job"))
     assert client.get("/api/v1.0/jobs").status_code == 401
 
 
-def test_unknown_urls_and_methods_say_so_without_permissions(user_with: Callable[..., User], api_of: Callable[[User], Api]) -> None:
+def test_unknown_urls_and_methods_say_so_without_permissions(
+    user_with: Callable[..., User], api_of: Callable[[User], Api]
+) -> None:
     api = api_of(user_with())
     assert api.get("/nothing").status == 404
     assert api.post("/jobs", {}).status == 405

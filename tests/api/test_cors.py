@@ -39,7 +39,14 @@ def test_preflight_is_answered_without_credentials(settings: Any, path: str, met
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/jobs", 200), ("GET", "/nothing", 404), ("POST", "/jobs", 405), ("GET", "/jobs?sort=x", 400), ("PUT", "/job/1", 400)]
+    ("method", "path", "status"),
+    [
+        ("GET", "/jobs", 200),
+        ("GET", "/nothing", 404),
+        ("POST", "/jobs", 405),
+        ("GET", "/jobs?sort=x", 400),
+        ("PUT", "/job/1", 400),
+    ],
 )
 def test_headers_stand_on_errors_too(method: str, path: str, status: int) -> None:
     response = call(method, path)
@@ -72,9 +79,23 @@ def test_headers_stand_on_a_500(monkeypatch: pytest.MonkeyPatch) -> None:
     expect_allowed(response)
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example.org", "http://ui.example.org", "https://ui.example.org.evil", "null", "https://ui.example.org:444", "//", "http://["])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example.org",
+        "http://ui.example.org",
+        "https://ui.example.org.evil",
+        "null",
+        "https://ui.example.org:444",
+        "//",
+        "http://[",
+    ],
+)
 def test_other_origins_get_nothing(tokens_required: None, origin: str) -> None:
-    for response in (call("GET", "/jobs", origin), call("OPTIONS", "/jobs", origin, **{"Access-Control-Request-Method": "GET"})):
+    for response in (
+        call("GET", "/jobs", origin),
+        call("OPTIONS", "/jobs", origin, **{"Access-Control-Request-Method": "GET"}),
+    ):
         assert "Access-Control-Allow-Origin" not in response
         assert "Access-Control-Allow-Credentials" not in response
 

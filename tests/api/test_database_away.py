@@ -1,4 +1,4 @@
-"""While the database is away every call answers 503 in the envelope within 2 s, and a POST answered so has scheduled nothing."""
+"""While the database is away every call answers 503 within 2 s, and a POST answered so has scheduled nothing."""
 
 import threading
 import time
@@ -133,7 +133,11 @@ def test_a_post_answered_503_has_scheduled_nothing(postgresql: PostgreSQL, platf
             ended.set()
         for thread in posting:
             thread.result(20)
-    wait_until(lambda: Job.objects.count() == len(accepted), timeout=10, message=lambda: f"{Job.objects.count()} {len(accepted)}")
+    wait_until(
+        lambda: Job.objects.count() == len(accepted),
+        timeout=10,
+        message=lambda: f"{Job.objects.count()} {len(accepted)}",
+    )
     assert set(Job.objects.values_list("id", flat=True)) == set(accepted)
     assert len(refused) > 8
 
@@ -195,5 +199,7 @@ class TestBoundWaits:
         connection.close()
         postgresql.thaw()
         database.new_request()
-        wait_until(lambda: not postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE state LIKE 'idle in%'"), timeout=10)
+        wait_until(
+            lambda: not postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE state LIKE 'idle in%'"), timeout=10
+        )
         assert postgresql.execute("SELECT count(*) FROM locks_lock") == [(0,)]

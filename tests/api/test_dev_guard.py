@@ -27,7 +27,13 @@ pytestmark = pytest.mark.django_db
     ],
 )
 def test_foreign_pages_get_a_403(api: Api, headers: dict[str, str]) -> None:
-    for method, path in (("GET", "/jobs"), ("PUT", "/job/1"), ("POST", "/device_syncto"), ("DELETE", "/joblocks"), ("GET", "/nothing")):
+    for method, path in (
+        ("GET", "/jobs"),
+        ("PUT", "/job/1"),
+        ("POST", "/device_syncto"),
+        ("DELETE", "/joblocks"),
+        ("GET", "/nothing"),
+    ):
         reply = api.request(method, path, {}, headers=headers)
         assert reply.status == 403
         assert "in development" in reply.message
@@ -70,4 +76,6 @@ def test_listed_hosts_are_served(api: Api, settings: Any) -> None:
 
 
 def test_where_tokens_are_required_they_decide(tokens_required: None) -> None:
-    assert Api().get("/jobs", headers={"Origin": "http://evil.example.org", "Sec-Fetch-Site": "cross-site"}).status == 401
+    assert (
+        Api().get("/jobs", headers={"Origin": "http://evil.example.org", "Sec-Fetch-Site": "cross-site"}).status == 401
+    )

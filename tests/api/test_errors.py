@@ -13,7 +13,10 @@ pytestmark = pytest.mark.django_db
 PATHS = ["/jobs", "/job/1", "/joblocks", "/device_syncto", "/device_syncto/hostname/a"]
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/jobs/1", "/job/1/2", "/joblocks/devices", "/jobs//", "/Jobs", "/../jobs"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/nothing", "/jobs/1", "/job/1/2", "/joblocks/devices", "/jobs//", "/Jobs", "/../jobs"],
+)
 def test_unknown_url_is_a_404(api: Api, path: str) -> None:
     reply = api.get(path)
     assert reply.status == 404
@@ -29,12 +32,28 @@ def test_unknown_url_above_the_version_is_a_404(client: Client, path: str) -> No
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/jobs"), ("PUT", "/jobs"), ("DELETE", "/jobs"), ("PATCH", "/jobs"), ("OPTIONS", "/jobs"), ("FOO", "/jobs"), ("TRACE", "/jobs"),
-        ("POST", "/job/1"), ("DELETE", "/job/1"), ("PATCH", "/job/1"), ("GET", "/job"), ("POST", "/job"), ("PUT", "/job"),
-        ("POST", "/joblocks"), ("PUT", "/joblocks"), ("GET", "/device_syncto"), ("PUT", "/device_syncto"), ("DELETE", "/device_syncto"),
-        ("GET", "/device_syncto/hostname/a"), ("get", "/device_syncto"),
+        ("POST", "/jobs"),
+        ("PUT", "/jobs"),
+        ("DELETE", "/jobs"),
+        ("PATCH", "/jobs"),
+        ("OPTIONS", "/jobs"),
+        ("FOO", "/jobs"),
+        ("TRACE", "/jobs"),
+        ("POST", "/job/1"),
+        ("DELETE", "/job/1"),
+        ("PATCH", "/job/1"),
+        ("GET", "/job"),
+        ("POST", "/job"),
+        ("PUT", "/job"),
+        ("POST", "/joblocks"),
+        ("PUT", "/joblocks"),
+        ("GET", "/device_syncto"),
+        ("PUT", "/device_syncto"),
+        ("DELETE", "/device_syncto"),
+        ("GET", "/device_syncto/hostname/a"),
+        ("get", "/device_syncto"),
     ],
-)  # fmt: skip
+)
 def test_wrong_method_is_a_405_that_names_the_right_ones(api: Api, method: str, path: str) -> None:
     reply = api.request(method, path, {"name": "devices"})
     assert reply.status == 405
@@ -52,13 +71,32 @@ def test_head_is_answered_as_get_without_a_body(client: Client) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"{", b"{'name': 'devices'}", b"\xff\xfe", b'{"name": NaN}', b'{"name": "\\ud800"}', b'{"a": 1,}', b"\x00", b'{"a": "\xff"}',
-        b"[" * 100_000, b'{"a":' * 100_000, b'{"name": "a\\u0000b"}', b'{"a\\u0000": 1}', b'{"a": [{"b": "\\u0000"}]}',
-        b'[]', b'"devices"', b"null", b"1", b"true",
+        b"{",
+        b"{'name': 'devices'}",
+        b"\xff\xfe",
+        b'{"name": NaN}',
+        b'{"name": "\\ud800"}',
+        b'{"a": 1,}',
+        b"\x00",
+        b'{"a": "\xff"}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"name": "a\\u0000b"}',
+        b'{"a\\u0000": 1}',
+        b'{"a": [{"b": "\\u0000"}]}',
+        b"[]",
+        b'"devices"',
+        b"null",
+        b"1",
+        b"true",
     ],
-)  # fmt: skip
+)
 def test_body_that_is_no_json_object_is_a_400(api: Api, method: str, raw: bytes) -> None:
-    path = {"PUT": f"/job/{make_job('RUNNING').pk}", "DELETE": "/joblocks", "POST": "/device_syncto"}[method]
+    path = {
+        "PUT": f"/job/{make_job('RUNNING').pk}",
+        "DELETE": "/joblocks",
+        "POST": "/device_syncto",
+    }[method]
     reply = api.request(method, path, raw=raw)
     assert reply.status == 400
     assert "equest body" in reply.message or "NUL" in reply.message
@@ -75,22 +113,44 @@ def test_a_nul_is_named(api: Api) -> None:
 @pytest.mark.parametrize(
     "content_type",
     [
-        "application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", "multipart/form-data", "", "x", "/", "application/jsonx",
-        "text/plain; a=application/json", "application/json; charset=utf-16", "application/json; charset=rot13", "application/json; charset=bz2",
-        "application/json; charset=nothing", "é" * 300,
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "multipart/form-data; boundary=x",
+        "multipart/form-data",
+        "",
+        "x",
+        "/",
+        "application/jsonx",
+        "text/plain; a=application/json",
+        "application/json; charset=utf-16",
+        "application/json; charset=rot13",
+        "application/json; charset=bz2",
+        "application/json; charset=nothing",
+        "é" * 300,
     ],
-)  # fmt: skip
+)
 def test_wrong_content_type_is_a_415(api: Api, content_type: str) -> None:
     for method, path in (("DELETE", "/joblocks"), ("POST", "/device_syncto")):
         assert api.request(method, path, {"name": "devices"}, content_type=content_type).status == 415
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", 'APPLICATION/JSON;charset="UTF-8"'])
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "application/json; charset=utf-8", 'APPLICATION/JSON;charset="UTF-8"'],
+)
 def test_json_content_types_are_taken(api: Api, content_type: str) -> None:
     assert api.delete("/joblocks", {"name": "devices"}, content_type=content_type).status == 404
 
 
-@pytest.mark.parametrize("content_type", ["text/html", "application/json; charset=rot13", "application/json; charset=bz2", "multipart/form-data"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/html",
+        "application/json; charset=rot13",
+        "application/json; charset=bz2",
+        "multipart/form-data",
+    ],
+)
 def test_content_type_of_a_get_does_not_matter(api: Api, content_type: str) -> None:
     assert api.get("/jobs?filter[comment]=%C3%A5", content_type=content_type).status == 200
 
@@ -102,7 +162,10 @@ def test_answers_are_json_whatever_is_accepted(api: Api, accept: str) -> None:
     assert api.get("/jobs?format=html").status == 200
 
 
-@pytest.mark.parametrize("host", ["evil example", "a@b", "a:b:c", "[::1", "a/b", "", "x" * 300 + "/", "exa\u00e5mple_.com!"])
+@pytest.mark.parametrize(
+    "host",
+    ["evil example", "a@b", "a:b:c", "[::1", "a/b", "", "x" * 300 + "/", "exa\u00e5mple_.com!"],
+)
 def test_malformed_host_is_a_400(api: Api, host: str) -> None:
     reply = api.get("/jobs", headers={"Host": host})
     assert reply.status in (400, 403) or host == ""
@@ -116,7 +179,9 @@ def test_host_that_is_not_allowed_is_a_400(api: Api, settings: Any) -> None:
 
 @pytest.mark.parametrize("length", ["", "x", "-1", "1e3", "999999999999999999999999"])
 def test_malformed_content_length(api: Api, length: str) -> None:
-    assert api.delete("/joblocks", {"name": "devices"}, headers={"Content-Length": length}, CONTENT_LENGTH=length).status in (400, 413)
+    assert api.delete(
+        "/joblocks", {"name": "devices"}, headers={"Content-Length": length}, CONTENT_LENGTH=length
+    ).status in (400, 413)
 
 
 def test_oversized_body_is_a_413(api: Api) -> None:
@@ -124,19 +189,55 @@ def test_oversized_body_is_a_413(api: Api) -> None:
     assert api.post("/device_syncto", {"comment": "x" * 3_000_000}).status == 413
 
 
-@pytest.mark.parametrize("path", ["/jobs?page=" + "9" * 10_000, "/job/" + "9" * 10_000, "/jobs?per_page=" + "9" * 10_000, "/jobs?sort=" + "x" * 10_000])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/jobs?page=" + "9" * 10_000,
+        "/job/" + "9" * 10_000,
+        "/jobs?per_page=" + "9" * 10_000,
+        "/jobs?sort=" + "x" * 10_000,
+    ],
+)
 def test_huge_values_in_the_url(api: Api, path: str) -> None:
     reply = api.get(path)
     assert reply.status in (200, 400, 404)
     assert len(reply.raw) < 2000
 
 
-@pytest.mark.parametrize("query", ["%ff%fe=%ff", "filter[comment]=%ff", "sort=%ff", "\u00e5=\u00e5", "&&&=&=", "filter[comment][contains]=%ed%a0%80", "%"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "%ff%fe=%ff",
+        "filter[comment]=%ff",
+        "sort=%ff",
+        "\u00e5=\u00e5",
+        "&&&=&=",
+        "filter[comment][contains]=%ed%a0%80",
+        "%",
+    ],
+)
 def test_invalid_utf8_in_the_query(api: Api, query: str) -> None:
     assert api.get(f"/jobs?{query}").status in (200, 400)
 
 
-@pytest.mark.parametrize("job_id", ["0", "1", "-1", "x", "9223372036854775808", "1.0", "%00", "1%00", "%EF%BC%91", "1%0A", "1%202", "+1", "00001"])
+@pytest.mark.parametrize(
+    "job_id",
+    [
+        "0",
+        "1",
+        "-1",
+        "x",
+        "9223372036854775808",
+        "1.0",
+        "%00",
+        "1%00",
+        "%EF%BC%91",
+        "1%0A",
+        "1%202",
+        "+1",
+        "00001",
+    ],
+)
 def test_job_that_is_not_there_is_a_404(api: Api, job_id: str) -> None:
     for reply in (api.get(f"/job/{job_id}"), api.put(f"/job/{job_id}", {"action": "ABORT"})):
         assert reply.status == 404

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg2
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -27,7 +28,9 @@ def _fresh_watch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def heartbeat(kind: str, **fields: Any) -> Heartbeat:
     now = timezone.now()
-    return Heartbeat.objects.create(**({"kind": kind, "name": kind, "pid": 1, "started_at": now, "last_seen": now, "counter": 1} | fields))
+    return Heartbeat.objects.create(
+        **({"kind": kind, "name": kind, "pid": 1, "started_at": now, "last_seen": now, "counter": 1} | fields)
+    )
 
 
 def readyz() -> tuple[int, dict[str, str]]:
@@ -154,8 +157,11 @@ def beats(postgresql: PostgreSQL, django_db_blocker: Any) -> Iterator[None]:
     def grow() -> None:
         while not ended.wait(0.5):
             try:
-                postgresql.execute("UPDATE jobs_heartbeat SET counter = counter + 1, last_seen = clock_timestamp() WHERE id = ANY(%s)", ids)
-            except Exception:  # the database is away on purpose
+                postgresql.execute(
+                    "UPDATE jobs_heartbeat SET counter = counter + 1, last_seen = clock_timestamp() WHERE id = ANY(%s)",
+                    ids,
+                )
+            except psycopg2.Error:  # the database is away on purpose
                 continue
 
     thread = threading.Thread(target=grow, daemon=True)
@@ -168,7 +174,9 @@ def beats(postgresql: PostgreSQL, django_db_blocker: Any) -> Iterator[None]:
 
 @pytest.mark.needs("postgresql", "rabbitmq")
 @pytest.mark.usefixtures("beats")
-def test_truth_in_time_while_postgresql_and_rabbitmq_are_frozen_down_or_blocking(postgresql: PostgreSQL, rabbitmq: RabbitMQ, platform: Platform) -> None:
+def test_truth_in_time_while_postgresql_and_rabbitmq_are_frozen_down_or_blocking(
+    postgresql: PostgreSQL, rabbitmq: RabbitMQ, platform: Platform
+) -> None:
     platform.web()
     expect(platform, "database", "ok")
     expect(platform, "broker", "ok")

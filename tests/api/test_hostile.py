@@ -2,11 +2,11 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from urllib.parse import quote
 
 from tests.api.conftest import Api
 from tests.api.rows import make_job
@@ -15,9 +15,16 @@ pytestmark = pytest.mark.django_db
 
 FIELDS = st.sampled_from(["id", "status", "finish_time", "function.name", "comment", "change_score", "result", "x", ""])
 OPERATORS = st.sampled_from(["", "[contains]", "[gt]", "[gte]", "[lt]", "[lte]", "[ne]", "[in]", "[x]", "[]", "["])
-TEXT = st.one_of(st.text(), st.integers().map(str), st.datetimes().map(str), st.sampled_from(["", "RUNNING", "2026", "%", "\x00", "'", "\\", ","]))
+TEXT = st.one_of(
+    st.text(),
+    st.integers().map(str),
+    st.datetimes().map(str),
+    st.sampled_from(["", "RUNNING", "2026", "%", "\x00", "'", "\\", ","]),
+)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
 )
 FEWER = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -66,6 +73,21 @@ def test_json_body(api: Api, first: Any, second: Any) -> None:
 @FEWER
 @given(st.text(alphabet=st.characters(min_codepoint=1, max_codepoint=255, exclude_characters="\r\n")))
 def test_header(api: Api, text: str) -> None:
-    for name in ("Authorization", "Content-Type", "Accept", "Origin", "Host", "Idempotency-Key", "X-Forwarded-For", "Sec-Fetch-Site", "Cookie", "Accept-Language"):
-        assert api.request("POST", "/device_syncto", raw=json.dumps({}).encode(), headers={name: text}).status in (400, 403, 415)
+    for name in (
+        "Authorization",
+        "Content-Type",
+        "Accept",
+        "Origin",
+        "Host",
+        "Idempotency-Key",
+        "X-Forwarded-For",
+        "Sec-Fetch-Site",
+        "Cookie",
+        "Accept-Language",
+    ):
+        assert api.request("POST", "/device_syncto", raw=json.dumps({}).encode(), headers={name: text}).status in (
+            400,
+            403,
+            415,
+        )
         assert api.get("/jobs", headers={name: text}).status in (200, 400, 403)

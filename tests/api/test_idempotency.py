@@ -22,7 +22,9 @@ def schedule_one() -> Answer:
     return Answer(body={"status": "success", "data": "Scheduled å", "job_id": job.pk}, headers={"X-Total-Count": "3"})
 
 
-def ask(*, key: str | None = "k", content: Any = None, user: str = "eva", make: Callable[[], Answer] = schedule_one) -> Answer:
+def ask(
+    *, key: str | None = "k", content: Any = None, user: str = "eva", make: Callable[[], Answer] = schedule_one
+) -> Answer:
     return once(user=user, key=key, content=content or {"all": True}, make=make)
 
 
@@ -51,7 +53,13 @@ def test_keys_are_each_users_own() -> None:
 def test_another_content_is_a_conflict() -> None:
     ask(content={"a": 1, "b": [1, 2]})
     ask(content={"b": [1, 2], "a": 1})
-    for other in ({"a": 1}, {"a": True, "b": [1, 2]}, {"a": 1.0, "b": [1, 2]}, {"a": 1, "b": [2, 1]}, {"a": "1", "b": [1, 2]}):
+    for other in (
+        {"a": 1},
+        {"a": True, "b": [1, 2]},
+        {"a": 1.0, "b": [1, 2]},
+        {"a": 1, "b": [2, 1]},
+        {"a": "1", "b": [1, 2]},
+    ):
         with pytest.raises(Conflict):
             ask(content=other)
     assert Job.objects.count() == 1

@@ -24,13 +24,19 @@ def seed_job() -> Job:
     example = json.loads(SEED)["data"]["jobs"][0]
     result = re.search(r'"result": (\{.*\}),\s*"exception"', SEED, re.DOTALL)
     assert result is not None
-    times = {
-        name: datetime.fromisoformat(example[name]).replace(tzinfo=UTC) for name in ("scheduled_time", "start_time", "finish_time")
+    times: dict[str, Any] = {
+        name: datetime.fromisoformat(example[name]).replace(tzinfo=UTC)
+        for name in ("scheduled_time", "start_time", "finish_time")
     }
     return make_job(
-        "FINISHED", result=result.group(1), finished_devices='["eosdist"]', change_score=21, function_name="sync_devices",
-        **times, id=101,
-    )  # fmt: skip
+        "FINISHED",
+        result=result.group(1),
+        finished_devices='["eosdist"]',
+        change_score=21,
+        function_name="sync_devices",
+        **times,
+        id=101,
+    )
 
 
 def test_the_seeds_example_comes_back_key_for_key(api: Api) -> None:
@@ -73,11 +79,15 @@ def test_filter_jobresult_drops_tasks(api: Api, asked: str, left: list[str]) -> 
 @pytest.mark.parametrize(
     "result",
     [
-        '{"devices": 1, "job_tasks": 1}', '["job_tasks"]', '"\\"job_tasks\\""', '{"devices": {"a": {"job_tasks": "Sync device config"}}}',
-        '{"devices": {"a": null, "b": {"job_tasks": ["Sync device config", null]}}}', '{"message": "1"}',
+        '{"devices": 1, "job_tasks": 1}',
+        '["job_tasks"]',
+        '"\\"job_tasks\\""',
+        '{"devices": {"a": {"job_tasks": "Sync device config"}}}',
+        '{"devices": {"a": null, "b": {"job_tasks": ["Sync device config", null]}}}',
+        '{"message": "1"}',
         '{"devices": {"a": {"job_tasks": [{"task_name": "other", "n": 123456789012345678901234567890}]}}}',
     ],
-)  # fmt: skip
+)
 def test_filter_jobresult_leaves_other_results(api: Api, result: str) -> None:
     job = make_job("FINISHED", result=result)
     (shown,) = api.get(f"/job/{job.pk}?filter_jobresult=config,diff").data["jobs"]
@@ -121,7 +131,17 @@ def test_abort_of_an_ended_job_is_a_400_and_changes_nothing(api: Api, status: st
     assert not AuditEntry.objects.exists()
 
 
-@pytest.mark.parametrize("body", [{}, {"action": "START"}, {"action": None}, {"action": 1}, {"action": ["ABORT"]}, {"action": "ABORT", "abort_reason": 1}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"action": "START"},
+        {"action": None},
+        {"action": 1},
+        {"action": ["ABORT"]},
+        {"action": "ABORT", "abort_reason": 1},
+    ],
+)
 def test_abort_that_is_none_is_a_400(api: Api, body: Any) -> None:
     job = make_job("SCHEDULED")
     reply = api.put(f"/job/{job.pk}", body)
@@ -138,4 +158,10 @@ def test_abort_is_in_the_audit_trail(api: Api) -> None:
     job = make_job("SCHEDULED")
     api.put(f"/job/{job.pk}", {"action": "ABORT", "abort_reason": "wrong day"})
     entry = AuditEntry.objects.get()
-    assert (entry.who, entry.origin, entry.action, entry.job_id, entry.detail) == ("dev", "127.0.0.1", "aborted", job.pk, "wrong day")
+    assert (entry.who, entry.origin, entry.action, entry.job_id, entry.detail) == (
+        "dev",
+        "127.0.0.1",
+        "aborted",
+        job.pk,
+        "wrong day",
+    )

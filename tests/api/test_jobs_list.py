@@ -11,9 +11,22 @@ from tests.api.conftest import Api
 from tests.api.rows import NOON, make_job
 
 KEYS = [
-    "id", "status", "scheduled_time", "start_time", "finish_time", "function_name", "scheduled_by", "comment", "ticket_ref",
-    "next_job_id", "result", "exception", "finished_devices", "change_score", "start_arguments",
-]  # fmt: skip
+    "id",
+    "status",
+    "scheduled_time",
+    "start_time",
+    "finish_time",
+    "function_name",
+    "scheduled_by",
+    "comment",
+    "ticket_ref",
+    "next_job_id",
+    "result",
+    "exception",
+    "finished_devices",
+    "change_score",
+    "start_arguments",
+]
 
 pytestmark = pytest.mark.django_db
 
@@ -36,9 +49,15 @@ def test_job_object_has_the_contracts_keys_in_order(api: Api) -> None:
 def test_unset_columns_are_null_and_set_ones_shown(api: Api) -> None:
     make_job("SCHEDULED", start_arguments='{"hostnames":["a"],  "dry_run": true}')
     make_job(
-        "FINISHED", result='"done"', scheduled_by="eva", comment="fix", ticket_ref="T1", next_job_id=7, change_score=21,
+        "FINISHED",
+        result='"done"',
+        scheduled_by="eva",
+        comment="fix",
+        ticket_ref="T1",
+        next_job_id=7,
+        change_score=21,
         finished_devices='["a", "b"]',
-    )  # fmt: skip
+    )
     first, second = api.get("/jobs").data["jobs"]
     assert first == {
         **dict.fromkeys(KEYS),
@@ -149,17 +168,18 @@ def test_past_the_end_is_empty_with_the_right_total(api: Api, page: str) -> None
         assert "next" not in links(reply)
 
 
-@pytest.mark.parametrize("sort", ["status", "start_time", "function_name", "scheduled_by", "next_job_id", "change_score"])
+@pytest.mark.parametrize(
+    "sort", ["status", "start_time", "function_name", "scheduled_by", "next_job_id", "change_score"]
+)
 def test_sort_by_a_column_with_ties_by_id(api: Api, sort: str) -> None:
-    values = {
+    by_column: dict[str, list[Any]] = {
         "status": ["FINISHED", "RUNNING", "FINISHED"],
         "start_time": [NOON, NOON.replace(year=2027), NOON],
         "next_job_id": [1, 2, 1],
         "change_score": [1, 2, 1],
-    }.get(sort, ["a", "b", "a"])
-    one, two, three = (
-        make_job(value).pk if sort == "status" else make_job(**{sort: value}).pk for value in values
-    )
+    }
+    values = by_column.get(sort, ["a", "b", "a"])
+    one, two, three = (make_job(value).pk if sort == "status" else make_job(**{sort: value}).pk for value in values)
     assert ids(api.get(f"/jobs?sort={sort}")) == [one, three, two]
     assert ids(api.get(f"/jobs?sort=-{sort}")) == [two, one, three]
 

@@ -34,7 +34,12 @@ def test_lock_whose_holder_is_gone_is_shown(api: Api) -> None:
     hold_lock("devices", job)
     gone = job.pk
     job.delete()
-    assert api.get("/joblocks").data["locks"][0] | {"start_time": ""} == {"job_id": gone, "name": "devices", "start_time": "", "abort": False}
+    assert api.get("/joblocks").data["locks"][0] | {"start_time": ""} == {
+        "job_id": gone,
+        "name": "devices",
+        "start_time": "",
+        "abort": False,
+    }
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "FINISHED"])
@@ -52,7 +57,13 @@ def test_clear_is_in_the_audit_trail(api: Api) -> None:
     hold_lock("devices", job)
     api.delete("/joblocks", {"name": "devices"})
     entry = AuditEntry.objects.get()
-    assert (entry.who, entry.origin, entry.action, entry.job_id, entry.lock_name) == ("dev", "127.0.0.1", "cleared", job.pk, "devices")
+    assert (entry.who, entry.origin, entry.action, entry.job_id, entry.lock_name) == (
+        "dev",
+        "127.0.0.1",
+        "cleared",
+        job.pk,
+        "devices",
+    )
 
 
 @pytest.mark.parametrize("body", [None, {}, {"name": ""}, {"name": None}])

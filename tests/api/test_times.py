@@ -20,7 +20,9 @@ def test_text_and_back(moment: datetime) -> None:
 
 
 @given(TIMES, st.integers(0, 26), TIMES, st.booleans())
-def test_a_beginning_matches_exactly_the_times_whose_text_begins_so(moment: datetime, length: int, other: datetime, blank: bool) -> None:
+def test_a_beginning_matches_exactly_the_times_whose_text_begins_so(
+    moment: datetime, length: int, other: datetime, blank: bool
+) -> None:
     beginning = str(time_text(moment))[:length]
     first, last = times_beginning(beginning.replace("T", " ") if blank else beginning)
     assert first <= moment <= last
@@ -58,7 +60,21 @@ def test_parse(text: str, expected: datetime) -> None:
     assert parse_time(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "2026", "2026-11", "2026-02-30", "2026-11-24T25:00", "20261124", "2026-W01-1", "0001-01-01T00:00+01:00", "２026-11-24", "now"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026",
+        "2026-11",
+        "2026-02-30",
+        "2026-11-24T25:00",
+        "20261124",
+        "2026-W01-1",
+        "0001-01-01T00:00+01:00",
+        "２026-11-24",
+        "now",
+    ],
+)
 def test_parse_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         parse_time(text)

@@ -44,7 +44,9 @@ def test_create_with_an_end(user_with: Callable[..., User]) -> None:
     assert "ends 20" in token("list")
 
 
-@pytest.mark.parametrize("arguments", [("create", "nobody"), ("create", "eva", "--days", "0"), ("revoke", "x"), ("revoke", "")])
+@pytest.mark.parametrize(
+    "arguments", [("create", "nobody"), ("create", "eva", "--days", "0"), ("revoke", "x"), ("revoke", "")]
+)
 def test_what_cannot_be_done_is_said(user_with: Callable[..., User], arguments: tuple[str, ...]) -> None:
     user_with(name="eva")
     with pytest.raises(CommandError):

@@ -77,7 +77,11 @@ def test_what_is_no_http_gets_the_envelope_too(web: Platform, raw: bytes, expect
 
 def test_chunked_body_is_read(web: Platform) -> None:
     def chunked(body: bytes) -> tuple[int, str, bytes]:
-        return send(web, DELETE + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        return send(
+            web,
+            DELETE
+            + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),
+        )
 
     status, _, answer = chunked(b'{"name": "devices"}')
     assert (status, json.loads(answer)["message"]) == (404, "No such lock found in database")

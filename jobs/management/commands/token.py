@@ -11,7 +11,7 @@ from knox.models import AuthToken
 
 
 class Command(BaseCommand):
-    help = "Make, list and revoke API tokens. Only a hash of a token is stored: its text is shown once, when it is made."
+    help = "Make, list and revoke API tokens. Only its hash is stored: a token's text is shown once, when it is made."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
