@@ -23,7 +23,7 @@ PR_SET_CHILD_SUBREAPER = 36
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 30.0  # a process that lived this long starts again at once
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 4.0
 KILL_SECONDS = 5.0
 
 Say = Callable[[str], None]

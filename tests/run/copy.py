@@ -92,7 +92,9 @@ def processes_of(state: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            is_ours = process.environ().get("CNAASJOBS_STATE_DIR") == str(state)
+            # A Redis writes its title over its environment; it stands in its data directory.
+            is_broker = process.cwd() == str(state / "broker")
+            is_ours = is_broker or process.environ().get("CNAASJOBS_STATE_DIR") == str(state)
             if is_ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
