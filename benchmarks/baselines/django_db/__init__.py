@@ -1,0 +1,1 @@
+"""Celery with django-celery-results as its documentation sets up the ``django-db`` backend."""

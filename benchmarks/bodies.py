@@ -1,0 +1,41 @@
+"""The jobs that are measured, registered in the benchmark's own process and in the product's workers."""
+
+import time
+
+from jobs.task import JobContext, JobTask, job
+
+DEVICES = [f"device{number:02}" for number in range(20)]
+LOCKS = 16  # so many that each is free again when its turn comes
+
+
+@job
+def noop(ctx: JobContext) -> dict[str, str]:
+    return {"message": "done"}
+
+
+@job
+def noop_devices(ctx: JobContext) -> dict[str, str]:
+    for device in DEVICES:
+        ctx.device_finished(device)
+    return {"message": "done"}
+
+
+@job
+def started_at(ctx: JobContext) -> dict[str, float]:
+    """The moment in which the body started, by this machine's clock."""
+    return {"started": time.time()}
+
+
+@job(lock="handover")
+def started_at_locked(ctx: JobContext) -> dict[str, float]:
+    return {"started": time.time(), "ended": time.time()}
+
+
+def _locked(number: int) -> JobTask:
+    def noop_locked(ctx: JobContext) -> dict[str, str]:
+        return {"message": "done"}
+
+    return job(lock=f"lock{number:02}", name=f"benchmarks.bodies.noop_locked_{number:02}")(noop_locked)
+
+
+locked_noops = [_locked(number) for number in range(LOCKS)]

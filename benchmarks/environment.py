@@ -1,0 +1,222 @@
+"""The private services of a run, and the product's processes on them.
+
+``started`` is the one door: afterwards Django is set up in this process on the product's own database, with
+production's settings, so that rows may import the product.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import amqp
+
+from tests.services import PostgreSQL, RabbitMQ, scratch_directory
+from tests.services.managed import Managed
+
+if TYPE_CHECKING:
+    from tests.services.processes import Platform
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / "benchmarks" / ".cache"
+
+# The same server for both sides of every row. What was committed survives a crash of the machine, as by default.
+POSTGRESQL = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "shared_buffers": "1GB",
+    "max_wal_size": "4GB",
+    "shared_preload_libraries": "pg_stat_statements",
+}
+
+
+class Bench:
+    """What a row needs: services, sizes, and processes that end with the row."""
+
+    def __init__(
+        self, postgresql: PostgreSQL, rabbitmq: RabbitMQ, directory: Path, *, quick: bool, rounds: int
+    ) -> None:
+        self.postgresql = postgresql
+        self.rabbitmq = rabbitmq
+        self.directory = directory
+        self.quick = quick
+        self.rounds = rounds
+        self._platforms: list[Platform] = []
+        self._processes: list[Managed] = []
+        self._logs = 0
+
+    def size(self, full: int, quick: int) -> int:
+        return quick if self.quick else full
+
+    def versions(self) -> dict[str, str]:
+        (version,) = self.postgresql.execute("SELECT version()")[0]
+        return {"postgresql": str(version).split()[1], "rabbitmq": self.rabbitmq.ctl("version").strip()}
+
+    # --- the product --------------------------------------------------------------------------------------------------
+
+    def platform(self, *, database: str | None = None, env: Mapping[str, str] | None = None) -> "Platform":
+        """The product's processes, with production's settings."""
+        from tests.services.processes import Platform
+
+        platform = Platform(
+            database_url=self.postgresql.database_url(database or self.postgresql.database),
+            broker_url=self.rabbitmq.url,
+            directory=self._directory("platform"),
+            settings_module="benchmarks.settings",
+            env={**production(), **(env or {})},
+        )
+        self._platforms.append(platform)
+        return platform
+
+    def product(self, *arguments: str, database: str | None = None, env: Mapping[str, str] | None = None) -> str:
+        """``benchmarks.driver`` to its end, in a process with the product's own settings and log."""
+        url = self.postgresql.database_url(database or self.postgresql.database)
+        own = {
+            **production(),
+            "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
+            "CNAASJOBS_STATE_DIR": str(self.directory / "state"),
+            "DATABASE_URL": url,
+            "CELERY_BROKER_URL": self.rabbitmq.url,
+        }
+        return self.run(python("benchmarks.driver", *arguments), env={**own, **(env or {})})
+
+    def reset_jobs(self) -> None:
+        """No jobs, no messages; statistics as of an empty table."""
+        tables = "jobs_job, jobs_joboutcome, jobs_heartbeat, jobs_jobblock, jobs_watermark, jobs_auditentry, locks_lock"
+        self.postgresql.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+        self.purge("default")
+
+    # --- the other sides ----------------------------------------------------------------------------------------------
+
+    def run(self, argv: list[str], *, env: Mapping[str, str], timeout: float = 900) -> str:
+        """A script of a baseline to its end; what it printed."""
+        done = subprocess.run(
+            argv, env=_environment(env), cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"{argv} ended with {done.returncode}: {done.stderr[-4000:]}")
+        return done.stdout
+
+    def start(self, name: str, argv: list[str], *, env: Mapping[str, str], ready: str = "") -> Managed:
+        """A process of a baseline that goes on until the row ends or ``stop``."""
+        self._logs += 1
+        log = self.directory / f"{self._logs:03}-{name}.log"
+        process = Managed(name, argv, log=log, env=_environment(env), cwd=ROOT)
+        self._processes.append(process)
+        if ready:
+            process.wait_for_output(ready)
+        return process
+
+    def database(self, name: str, prepare: Callable[[str], object]) -> str:
+        """The URL of a baseline's own database; ``prepare(url)`` makes its tables, once in a run."""
+        if not self.postgresql.execute("SELECT 1 FROM pg_database WHERE datname = %s", name):
+            prepare(self.postgresql.create_database(name))
+        return self.postgresql.database_url(name)
+
+    # --- both ---------------------------------------------------------------------------------------------------------
+
+    def purge(self, *queues: str) -> None:
+        for queue in queues:
+            with self.rabbitmq.connect() as connection, suppress(amqp.exceptions.NotFound):
+                connection.channel().queue_purge(queue)
+
+    def depth(self, queue: str) -> int:
+        with self.rabbitmq.connect() as connection:
+            try:
+                return int(connection.channel().queue_declare(queue=queue, passive=True).message_count)
+            except amqp.exceptions.NotFound:
+                return 0
+
+    def settle(self) -> None:
+        """What the side before left to write is written: the next one does not pay for it."""
+        self.postgresql.execute("CHECKPOINT")
+
+    def end_processes(self) -> None:
+        for platform in self._platforms:
+            platform.stop()
+        for process in self._processes:
+            process.stop()
+        self._platforms.clear()
+        self._processes.clear()
+
+    def _directory(self, name: str) -> Path:
+        self._logs += 1
+        directory = self.directory / f"{self._logs:03}-{name}"
+        directory.mkdir()
+        return directory
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def production() -> dict[str, str]:
+    return {"CNAASJOBS_DEV": "0", "SECRET_KEY": "benchmarks-" + "x" * 50, "ALLOWED_HOSTS": "127.0.0.1"}
+
+
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Nothing of ours reaches a baseline's settings by chance."""
+    ours = ("CNAASJOBS_", "DJANGO_", "CELERY_", "DATABASE_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | dict(env)
+
+
+@contextmanager
+def started(*, quick: bool, rounds: int) -> Iterator[Bench]:
+    """Services that end with this block, and Django on the product's own database there."""
+    CACHE.mkdir(exist_ok=True)
+    (CACHE / ".gitignore").write_text("*\n")
+    directory = scratch_directory("bench")
+    try:
+        with (
+            PostgreSQL(directory / "postgresql", settings=POSTGRESQL) as postgresql,
+            RabbitMQ(directory / "rabbitmq") as rabbitmq,
+        ):
+            _set_up_django(postgresql, rabbitmq, directory)
+            bench = Bench(postgresql, rabbitmq, directory, quick=quick, rounds=rounds)
+            try:
+                yield bench
+            finally:
+                bench.end_processes()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _set_up_django(postgresql: PostgreSQL, rabbitmq: RabbitMQ, directory: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(("CNAASJOBS_", "NORNIR_"))]:
+        del os.environ[name]
+    os.environ.update(
+        production()
+        | {
+            "CNAASJOBS_STARTED_BY_TESTS": "1",  # tests.settings then leaves the environment alone
+            "CNAASJOBS_STATE_DIR": str(directory / "state"),
+            "CNAASJOBS_LOG_LEVEL": "WARNING",  # of this process; the product's own log as they do
+            "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
+            "DATABASE_URL": postgresql.url,
+            "CELERY_BROKER_URL": rabbitmq.url,
+        }
+    )
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    from cnaasjobs.celery import app
+
+    app.loader.import_default_modules()
+    call_command("migrate", verbosity=0, interactive=False)
+    postgresql.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+
+
+def statements(postgresql: PostgreSQL, *, database: str | None = None) -> list[dict[str, Any]]:
+    """What the server did since the last reset, the most expensive first."""
+    rows = postgresql.execute(
+        "SELECT query, calls, total_exec_time, rows FROM pg_stat_statements"
+        " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = %s) ORDER BY total_exec_time DESC LIMIT 30",
+        database or postgresql.database,
+    )
+    names: Iterable[str] = ("query", "calls", "ms", "rows")
+    return [dict(zip(names, row, strict=True)) for row in rows]

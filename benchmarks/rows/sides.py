@@ -1,0 +1,106 @@
+"""Sides of the execute rows: a queue is filled, then a worker with two slots empties it.
+
+The rate is by the database's own times: from the first start to the last end, so a worker's own start is not in it.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from benchmarks.baselines import django_db
+from benchmarks.environment import ROOT, Bench, python
+from benchmarks.peers import procrastinate_python
+from tests.services.processes import Platform
+from tests.waiting import wait_until
+
+TIMEOUT: Final = 900.0
+CONCURRENCY: Final = "2"
+
+
+def ours(bench: Bench, count: int, schedule: Callable[[int], object]) -> float:
+    """Jobs per second of the product: a worker and Beat, as in production."""
+    bench.reset_jobs()
+    schedule(count)
+    bench.settle()
+    platform = bench.platform()
+    try:
+        platform.beat()
+        return drain(bench, platform, count)
+    finally:
+        platform.stop()
+
+
+def drain(bench: Bench, platform: Platform, count: int) -> float:
+    platform.worker(concurrency=int(CONCURRENCY), wait=False)
+    unfinished = "SELECT count(*) FROM jobs_job WHERE status IN ('SCHEDULED', 'RUNNING')"
+    wait_until(lambda: bench.postgresql.execute(unfinished) == [(0,)], timeout=TIMEOUT, interval=0.5)
+    times = "SELECT extract(epoch FROM max(finish_time) - min(start_time)), count(*) FROM jobs_job"
+    seconds, finished = bench.postgresql.execute(f"{times} WHERE status = 'FINISHED'")[0]
+    if finished != count:
+        raise AssertionError(f"{finished} of {count} jobs finished")
+    return count / float(seconds)
+
+
+def bare(bench: Bench, count: int) -> float:
+    url = bench.database("bare", lambda _: None)
+    env = {"BENCH_DATABASE_URL": url, "BENCH_BROKER_URL": bench.rabbitmq.url}
+    bench.purge("bare")
+    bench.run(python("benchmarks.baselines.bare", "fill", str(count)), env=env)
+    bench.settle()
+    worker = bench.start("bare", celery_worker("benchmarks.baselines.bare"), env=env)
+    try:
+        wait_for(bench, "bare", "SELECT count(*) FROM bare_job WHERE status = 'FINISHED'", count)
+    finally:
+        worker.stop()
+    times = "SELECT extract(epoch FROM max(finish_time) - min(start_time)) FROM bare_job"
+    return count / float(bench.postgresql.execute(times, database="bare")[0][0])
+
+
+def with_django_db(bench: Bench, count: int, *, reuse: int = 0) -> float:
+    """As its documentation sets it up; with ``reuse``, tuned by ``CELERY_DB_REUSE_MAX``."""
+    app = f"{django_db.__name__}.app"
+    env = {"BENCH_BROKER_URL": bench.rabbitmq.url}
+
+    def migrate(url: str) -> None:
+        bench.run(python(app, "migrate"), env={**env, "BENCH_DATABASE_URL": url})
+
+    env |= {"BENCH_DATABASE_URL": bench.database("django_db", migrate), "BENCH_REUSE": str(reuse or "")}
+    bench.postgresql.execute("TRUNCATE django_celery_results_taskresult RESTART IDENTITY", database="django_db")
+    bench.purge("django_db")
+    bench.run(python(app, "fill", str(count)), env=env)
+    bench.settle()
+    worker = bench.start("django_db", celery_worker(app), env=env)
+    try:
+        finished = "SELECT count(*) FROM django_celery_results_taskresult WHERE status = 'SUCCESS'"
+        wait_for(bench, "django_db", finished, count)
+    finally:
+        worker.stop()
+    times = "SELECT extract(epoch FROM max(date_done) - min(date_started)) FROM django_celery_results_taskresult"
+    return count / float(bench.postgresql.execute(times, database="django_db")[0][0])
+
+
+def procrastinate(bench: Bench, count: int) -> float:
+    script = [str(procrastinate_python()), str(ROOT / "benchmarks/baselines/procrastinate_peer.py")]
+
+    def prepare(url: str) -> None:
+        bench.run([*script, "fill", "0"], env={"BENCH_DATABASE_URL": url})
+
+    env = {"BENCH_DATABASE_URL": bench.database("procrastinate", prepare)}
+    bench.run([*script, "fill", str(count)], env=env)
+    bench.settle()
+    bench.run([*script, "work"], env=env)
+    started = "SELECT min(at) FROM procrastinate_events WHERE type = 'started'"
+    times = f"SELECT extract(epoch FROM max(at) - ({started})), count(*) FROM procrastinate_events"
+    seconds, finished = bench.postgresql.execute(f"{times} WHERE type = 'succeeded'", database="procrastinate")[0]
+    if finished != count:
+        raise AssertionError(f"{finished} of {count} procrastinate jobs succeeded")
+    return count / float(seconds)
+
+
+def wait_for(bench: Bench, database: str, count_sql: str, count: int) -> None:
+    """Until the query answers with this number."""
+    done = [(count,)]
+    wait_until(lambda: bench.postgresql.execute(count_sql, database=database) == done, timeout=TIMEOUT, interval=0.5)
+
+
+def celery_worker(app: str) -> list[str]:
+    return python("celery", "-A", app, "worker", "--concurrency", CONCURRENCY, "--loglevel", "INFO")
