@@ -19,6 +19,23 @@ _SEARCH_DAYS = 366 * 41  # a 29 February on a given weekday may be 40 years away
 def next_time(cron: TzAwareCrontab, after: datetime) -> datetime | None:
     """The first time (UTC) later than ``after`` that the crontab names; None if it names none."""
     wall = after.astimezone(cron.tz).replace(tzinfo=None)
+    simple = next((candidate for candidate in _wall_times(cron, wall) if candidate > wall), None)
+    if simple is None:
+        return None
+    instant = simple.replace(tzinfo=cron.tz).astimezone(UTC)
+    if _is_steady(cron, after) and _is_steady(cron, instant):
+        return instant
+    return _near_a_change(cron, after, wall)
+
+
+def _is_steady(cron: TzAwareCrontab, instant: datetime) -> bool:
+    """No change of the clock is near."""
+    before, later = instant - _SHIFT, instant + _SHIFT
+    return bool(before.astimezone(cron.tz).utcoffset() == later.astimezone(cron.tz).utcoffset())
+
+
+def _near_a_change(cron: TzAwareCrontab, after: datetime, wall: datetime) -> datetime | None:
+    """Try all that the clock on the wall shows in the hours around, for it may jump."""
     best: datetime | None = None
     enough: datetime | None = None
     for candidate in _wall_times(cron, wall - _SHIFT):

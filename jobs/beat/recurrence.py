@@ -98,7 +98,7 @@ def ran_in_the_future(row: PeriodicTask, now: datetime) -> bool:
 
     A fixed time of day that already ran does not come again, unless the clock went back further than it may at night.
     """
-    if row.last_run_at is None:
+    if row.last_run_at is None or row.last_run_at <= now:
         return False
     by_elapsed_time = row.interval is not None or (
         row.crontab is not None and crontime.every_hour(row.crontab.schedule)

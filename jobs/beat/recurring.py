@@ -6,6 +6,7 @@ What is in memory is never written back; the row decides. A change of any schedu
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,7 +34,8 @@ class Entry:
 
 
 class Recurring:
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = database_now) -> None:
+        self._now = now
         self._entries: dict[int, Entry] = {}
         self._seen_change: datetime | None = _NEVER_READ
         self._looked: datetime | None = None  # the database's time
@@ -43,7 +45,7 @@ class Recurring:
 
     def step(self) -> float:
         """Fire what is due. Returns the seconds until the next look."""
-        now = database_now()
+        now = self._now()
         self._refresh(now)
         fired = False
         for entry in list(self._entries.values()):
@@ -59,7 +61,7 @@ class Recurring:
                 continue
             self._reread(entry.row.pk)
         self._looked = now
-        return self._seconds_to_next(database_now() if fired else now)
+        return self._seconds_to_next(self._now() if fired else now)
 
     def close(self) -> None:
         self._plain.close()

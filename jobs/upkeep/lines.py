@@ -42,7 +42,7 @@ def free_abandoned() -> int:
 
 def wake_first() -> int:
     """Wake the first in line of each free lock. Returns how many."""
-    parked = Job.objects.filter(status=Status.SCHEDULED.value, lock_name=OuterRef("name"), parked=True)
+    parked = _in_line().filter(lock_name=OuterRef("name"))
     free = Lock.objects.filter(Exists(parked), holder_id__isnull=True).values_list("name", flat=True)
     return sum(dispatch.wake(name) for name in free[:_BATCH])
 
@@ -63,7 +63,10 @@ def end_overdue() -> int:
 def _overdue() -> QuerySet[Job]:
     allowed = Cast(Coalesce("lock_wait_seconds", Value(settings.CNAASJOBS_LOCK_WAIT_SECONDS)), IntegerField())
     patience = ExpressionWrapper(allowed * Value(timedelta(seconds=1)), output_field=DurationField())
-    waiting = Job.objects.filter(
-        status=Status.SCHEDULED.value, lock_name__isnull=False, parked=True, waiting_since__isnull=False
-    )
+    waiting = _in_line().filter(lock_name__in=Lock.objects.values("name"), waiting_since__isnull=False)
     return waiting.filter(waiting_since__lt=DatabaseNow() - patience).order_by("scheduled_time", "id")
+
+
+def _in_line() -> QuerySet[Job]:
+    """Jobs that wait for a lock. That they are due says where in the index they are, before all those that are not."""
+    return Job.objects.filter(status=Status.SCHEDULED.value, parked=True, scheduled_time__lte=DatabaseNow())
