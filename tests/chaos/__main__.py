@@ -9,7 +9,7 @@ import time
 
 from tests.chaos.checks import Thresholds, check
 from tests.chaos.mutants import MUTANTS
-from tests.chaos.plan import draw
+from tests.chaos.plan import FAULTS, SHORT, draw
 from tests.chaos.record import Record
 from tests.chaos.report import table
 from tests.chaos.run import Options, Run
@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         jobs=arguments.jobs,
         faults=arguments.faults,
         jobs_per_second=arguments.jobs_per_second,
+        kinds=tuple(FAULTS) if arguments.faults >= len(FAULTS) else SHORT,
     )
     _say(f"seed {plan.seed}: {arguments.jobs} jobs and {arguments.faults} faults over {plan.seconds:.0f} s")
     directory = scratch_directory("chaos")

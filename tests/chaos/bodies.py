@@ -124,6 +124,14 @@ def campaign(ctx: JobContext, *, seconds: float) -> str:
     return "done"
 
 
+@job
+@ledgered
+def blind(ctx: JobContext, *, seconds: float) -> str:
+    """One long operation without a safe point: it finishes long after it was taken for lost."""
+    _work(seconds)
+    return "done"
+
+
 @job(lock="south")
 @ledgered
 def fan(ctx: JobContext, *, devices: list[str], threads: int, seconds: float) -> JobResult:
@@ -168,7 +176,7 @@ def rerun(ctx: JobContext, *, seconds: float) -> str:
 
 TASKS: dict[str, JobTask] = {
     task.name.rpartition(".")[2]: task
-    for task in (short, urgent, delayed, long, locked, campaign, fan, failing, retried, rerun)
+    for task in (short, urgent, delayed, long, locked, campaign, blind, fan, failing, retried, rerun)
 }
 
 

@@ -136,7 +136,7 @@ def _rescue(run: Run, story: Story, what: str) -> Broken:
 
 def truth(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Broken]:
     """/readyz answers in time while the web server is up, and is never wrong about what has been so for a while."""
-    web_down = story.down("web")
+    web_down = story.maybe_down("web")
     for probe in story.record.probes:
         until = probe.at + probe.seconds
         if web_down.touches(probe.at, until):
@@ -161,10 +161,9 @@ def _expected(story: Story, since: float, until: float) -> dict[str, bool]:
     """What must be said of each component that was in one state all the time from ``since`` to ``until``."""
     found = {}
     for component in ("database", "broker"):
-        down = story.down(component)
-        if down.covers(since, until):
+        if story.surely_down(component).covers(since, until):
             found[component] = False
-        elif not down.seconds(since, until):
+        elif not story.maybe_down(component).touches(since, until):
             found[component] = True
     if found.get("database") is not True or since < story.record.since:
         return found  # workers and Beats are known by what they write there
@@ -183,7 +182,7 @@ def _untrue(probe: Probe, story: Story, what: str) -> Broken:
 
 def posts(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Broken]:
     """A POST is answered 200 in time, whatever the broker does; while the database is away 503, as fast."""
-    web, database = story.down("web"), story.down("database")
+    web, database = story.maybe_down("web"), story.maybe_down("database")
     answers: dict[str, set[int | None]] = defaultdict(set)
     for post in story.record.posts:
         if post.status == 200:

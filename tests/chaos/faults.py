@@ -3,17 +3,17 @@
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import amqp
 import psycopg2
 from celery import Celery
 
 from tests.chaos import history
-from tests.chaos.fleet import Fleet, Member
+from tests.chaos.fleet import Fleet, Member, Surely
 from tests.chaos.ledger import Line
 from tests.chaos.plan import LASTING, LASTING_SECONDS, PlannedFault
-from tests.chaos.record import Fault, Outage
+from tests.chaos.record import Fault
 from tests.waiting import wait_until
 
 _PATIENCE_SECONDS = 8.0  # for a process that runs a job, before an idle one is struck
@@ -63,20 +63,24 @@ class Injector:
 
     # --- workers ------------------------------------------------------------------------------------------------------
 
-    def _busy_worker(self, rng: random.Random, *, lasting: bool = False) -> tuple[Member, list[int], list[Line]]:
+    def _busy_worker(self, rng: random.Random, kinds: Sequence[str] = ()) -> tuple[Member, list[int], list[Line]]:
         """A worker that runs a job, its children that do, and what they run; an idle one if none does for a while.
 
-        ``lasting``: rather one with a job that will not be over in a moment.
+        ``kinds``: rather one that has just begun a job of one of these.
         """
         began = time.monotonic()
-        deadline = began + 2 * _PATIENCE_SECONDS
+        deadline = began + 3 * _PATIENCE_SECONDS
         while True:
             workers = self.fleet.of("worker")
             rng.shuffle(workers)
-            choosy = lasting and time.monotonic() < began + _PATIENCE_SECONDS
+            choosy = bool(kinds) and time.monotonic() < began + 2 * _PATIENCE_SECONDS
             for member in workers:
                 children = self.fleet.children(member)
-                busy = [pid for pid in children if any(not choosy or _lasts(x) for x in self.fleet.running([pid]))]
+                busy = [
+                    pid
+                    for pid in children
+                    if any(not choosy or _has_begun(x, kinds) for x in self.fleet.running([pid]))
+                ]
                 if busy or (children and time.monotonic() > deadline):
                     return member, busy or children, self.fleet.running(busy)
             if time.monotonic() > deadline + 60:
@@ -104,13 +108,13 @@ class Injector:
         return f"{member.name}{_jobs(lines)}", len(lines)
 
     def _worker_frozen(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, _, _ = self._busy_worker(rng, lasting=True)
+        member, _, _ = self._busy_worker(rng, _kinds(rng, rather="blind"))
         assert member.process is not None
         children = self.fleet.children(member)
         return self._freeze(member, [member.process.pid, *children], planned.seconds)
 
     def _main_process_frozen(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, _, _ = self._busy_worker(rng, lasting=True)
+        member, _, _ = self._busy_worker(rng, _kinds(rng, rather="campaign"))
         assert member.process is not None
         return self._freeze(member, [member.process.pid], planned.seconds)
 
@@ -201,26 +205,25 @@ class Injector:
 
     def _broker_away(self, planned: PlannedFault, rng: random.Random) -> Struck:
         hits = self._struck()
-        with self.fleet.outage("broker"):
+        with self.fleet.outage("broker") as surely:
             self.fleet.rabbitmq.stop()
-            time.sleep(planned.seconds)
+            self._for(planned.seconds, surely)
             self.fleet.rabbitmq.start()
         return f"{planned.seconds:.1f} s", hits
 
     def _broker_frozen(self, planned: PlannedFault, rng: random.Random) -> Struck:
         hits = self._struck()
-        with self.fleet.outage("broker"):
+        with self.fleet.outage("broker") as surely:
             self.fleet.rabbitmq.freeze()
-            time.sleep(planned.seconds)
+            self._for(planned.seconds, surely)
             self.fleet.rabbitmq.thaw()
             self.fleet.rabbitmq.wait_ready()
         return f"{planned.seconds:.1f} s", hits
 
     def _broker_cut(self, planned: PlannedFault, rng: random.Random) -> Struck:
         hits = self._struck()
-        since = time.time()
-        self.fleet.rabbitmq.cut_connections()
-        self.fleet.seen.outages.append(Outage(component="broker", since=since, until=time.time()))
+        with self.fleet.outage("broker"):
+            self.fleet.rabbitmq.cut_connections()
         return "", hits
 
     def _burst(self) -> int:
@@ -269,9 +272,9 @@ class Injector:
 
     def _postgresql_away(self, planned: PlannedFault, rng: random.Random) -> Struck:
         hits = self._struck()
-        with self.fleet.outage("database"):
+        with self.fleet.outage("database") as surely:
             self.fleet.postgresql.stop()
-            time.sleep(planned.seconds)
+            self._for(planned.seconds, surely)
             self.fleet.postgresql.start()
         return f"{planned.seconds:.1f} s", hits
 
@@ -280,6 +283,12 @@ class Injector:
         with self.fleet.outage("database"):
             self.fleet.postgresql.cut_connections()
         return "", hits
+
+    @staticmethod
+    def _for(seconds: float, surely: Surely) -> None:
+        surely.down = time.time()
+        time.sleep(seconds)
+        surely.up = time.time()
 
     def _struck(self) -> int:
         """RUNNING jobs and held locks, waited for a while if there are none."""
@@ -294,8 +303,12 @@ class Injector:
             time.sleep(0.02)
 
 
-def _lasts(line: Line) -> bool:
-    return line.kind in LASTING and time.time() - line.wall < LASTING_SECONDS / 3
+def _has_begun(line: Line, kinds: Sequence[str]) -> bool:
+    return line.kind in kinds and time.time() - line.wall < LASTING_SECONDS / 3
+
+
+def _kinds(rng: random.Random, *, rather: str) -> list[str]:
+    return [rather] if rng.random() < 0.7 else list(LASTING)
 
 
 def _jobs(lines: list[Line]) -> str:

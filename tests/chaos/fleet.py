@@ -54,6 +54,14 @@ class Seen:
     outages: list[Outage] = field(default_factory=list)
 
 
+@dataclass
+class Surely:
+    """When an outage had certainly begun, and when its end was begun."""
+
+    down: float = 0.0
+    up: float = 0.0
+
+
 class Fleet:
     """Private services, web, workers and Beats, on a copy of the source."""
 
@@ -260,12 +268,15 @@ class Fleet:
         thread.start()
 
     @contextlib.contextmanager
-    def outage(self, component: str) -> Iterator[None]:
-        since = time.time()
+    def outage(self, component: str) -> Iterator["Surely"]:
+        since, surely = time.time(), Surely()
         try:
-            yield
+            yield surely
         finally:
-            self.seen.outages.append(Outage(component=component, since=since, until=time.time()))
+            until = time.time()
+            self.seen.outages.append(
+                Outage(component=component, since=since, until=until, down=surely.down or until, up=surely.up or until)
+            )
 
     def recorded_processes(self) -> list[Process]:
         with self._mutex:

@@ -15,7 +15,11 @@ SHARES = {
     "retried": 8,
     "rerun": 6,
 }
-LASTING = {"long": 0.8, "campaign": 0.35}  # how many are at work at once, on average, however many jobs there are
+LASTING = {
+    "long": 0.6,
+    "campaign": 0.35,
+    "blind": 0.5,
+}  # how many are at work at once, on average, however many jobs there are
 LASTING_SECONDS = 18.0  # at least; they outlive the rescue of a frozen worker
 SYNCS = 0.2  # of all jobs: device_syncto by HTTP
 BURST = 15  # short jobs that fill the queue just before its messages are lost

@@ -122,11 +122,13 @@ class Pause:
 
 @dataclass(frozen=True, kw_only=True)
 class Outage:
-    """A time in which a service could not serve: "database", "broker" or "web"."""
+    """A time in which "database", "broker" or "web" may not have served; from ``down`` to ``up`` surely not."""
 
     component: str
     since: float
     until: float
+    down: float
+    up: float
 
 
 @dataclass(frozen=True, kw_only=True)

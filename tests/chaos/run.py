@@ -26,6 +26,7 @@ KINDS = [
     Kind(name="long"),
     Kind(name="locked"),
     Kind(name="campaign"),
+    Kind(name="blind"),
     Kind(name="fan"),
     Kind(name="failing", ends_with=("ValueError",)),
     Kind(name="retried", retries=True),

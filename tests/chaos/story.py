@@ -146,8 +146,11 @@ class Story:
             if process.role == role
         ]
 
-    def down(self, *components: str) -> Spans:
-        return Spans((o.since, o.until) for o in self.record.outages if o.component in components)
+    def maybe_down(self, component: str) -> Spans:
+        return Spans((outage.since, outage.until) for outage in self.record.outages if outage.component == component)
+
+    def surely_down(self, component: str) -> Spans:
+        return Spans((outage.down, outage.up) for outage in self.record.outages if outage.component == component)
 
     @cached_property
     def idle(self) -> Spans:

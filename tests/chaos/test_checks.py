@@ -355,12 +355,17 @@ def test_an_aborted_job_that_waits_again_is_found(run: Fabricated) -> None:
 # --- /readyz and answers ----------------------------------------------------------------------------------------------
 
 
+def _down(run: Fabricated, component: str, since: float, until: float) -> None:
+    times = {"since": START + since, "down": START + since + 1, "up": START + until - 1, "until": START + until}
+    run.record.outages.append(Outage(component=component, **times))
+
+
 def _probe(run: Fabricated, at: float, *, seconds: float = 0.1, status: int = 200, **states: str) -> None:
     run.record.probes.append(Probe(at=START + at, seconds=seconds, status=status, states={**GOOD, **states}))
 
 
 def test_readyz_may_need_a_while_to_see_a_fault(run: Fabricated) -> None:
-    run.record.outages.append(Outage(component="broker", since=START + 100, until=START + 130))
+    _down(run, "broker", 100, 130)
     _probe(run, 114)
     _probe(run, 120, status=503, broker="away")
     _probe(run, 140, status=503, broker="away")
@@ -368,15 +373,15 @@ def test_readyz_may_need_a_while_to_see_a_fault(run: Fabricated) -> None:
     assert fine(run).figures.probes == 4
 
 
-@pytest.mark.parametrize("at", [116.0, 129.0])
+@pytest.mark.parametrize("at", [116.5, 128.0])
 def test_readyz_that_does_not_see_a_fault_is_found(run: Fabricated, at: float) -> None:
-    run.record.outages.append(Outage(component="broker", since=START + 100, until=START + 130))
+    _down(run, "broker", 100, 130)
     _probe(run, at)
     assert '"ok" of broker, which was not there' in only(Promise.TRUTH, run)
 
 
 def test_readyz_that_still_sees_a_fault_long_past_is_found(run: Fabricated) -> None:
-    run.record.outages.append(Outage(component="database", since=START + 100, until=START + 130))
+    _down(run, "database", 100, 130)
     _probe(run, 146, status=503, database="away")
     assert '"away" of database, which was there' in only(Promise.TRUTH, run)
 
@@ -400,7 +405,7 @@ def test_readyz_that_is_slow_or_silent_is_found(run: Fabricated, seconds: float,
 
 
 def test_readyz_of_a_dead_web_server_says_nothing(run: Fabricated) -> None:
-    run.record.outages.append(Outage(component="web", since=START + 49, until=START + 60))
+    _down(run, "web", 49, 60)
     _probe(run, 50, seconds=10, status=0)
     assert fine(run).figures.probes == 0
 
@@ -420,13 +425,13 @@ def _post(
 def test_a_post_that_is_slow_or_refused_while_the_broker_is_down_is_found(
     run: Fabricated, seconds: float, status: int
 ) -> None:
-    run.record.outages.append(Outage(component="broker", since=START + 40, until=START + 60))
+    _down(run, "broker", 40, 60)
     _post(run, 50, seconds=seconds, status=status)
     only(Promise.POSTS, run)
 
 
 def test_a_post_may_be_refused_while_the_database_is_away(run: Fabricated) -> None:
-    run.record.outages.append(Outage(component="database", since=START + 40, until=START + 60))
+    _down(run, "database", 40, 60)
     _post(run, 50, seconds=1.5, status=503, job=None)
     fine(run)
 

@@ -1,4 +1,4 @@
-"""The lifecycle against a model: any calls in any order, duplicates and latecomers included, leave both in the same state.
+"""The lifecycle against a model: any calls in any order, duplicates and latecomers included, leave both the same.
 
 The model knows the promises only: who may go from which state to which, that a lock has one holder, and that nobody
 sleeps in line before a free lock.
@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
 from jobs import dispatch, lifecycle
 from jobs.clock import database_now
@@ -26,6 +26,7 @@ from tests import fake_jobs
 SCHEDULED, RUNNING, FINISHED, EXCEPTION = Status
 TASKS = {"plain": fake_jobs.nothing, "locked": fake_jobs.with_lock, "rerun": fake_jobs.rerun_if_lost}
 LOCK = "devices"
+MOST_JOBS = 3  # unfinished at once: few, so that much happens to each of them
 
 
 @dataclass
@@ -55,16 +56,32 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
-    @rule(target=jobs, kind=st.sampled_from(sorted(TASKS)), later=st.booleans())
-    def schedule(self, kind: str, later: bool) -> int:
+    @precondition(lambda self: self._unfinished() < MOST_JOBS)
+    @rule(
+        target=jobs, kind=st.sampled_from(["locked", "locked", "rerun", "plain"]), later=st.sampled_from([0, 0, 0, 1])
+    )
+    def schedule(self, kind: str, later: int) -> int:
         at = database_now() + timedelta(hours=1) if later else None
         job_id: int = dispatch.schedule(TASKS[kind], {}, at=at).pk
         self.model[job_id] = Model(SCHEDULED, kind, due=not later)
         return job_id
 
-    @rule(job_id=jobs)
-    def fall_due(self, job_id: int) -> None:
-        """Its time comes."""
+    @rule(job_id=jobs, what=st.sampled_from(["fall due", "cancel", "abort", "abort", "clear", "wake"]))
+    def intervene(self, job_id: int, what: str) -> None:
+        """One rule for what is rarer than messages and ends of runs."""
+        match what:
+            case "fall due":
+                self._fall_due(job_id)
+            case "cancel":
+                self._cancel(job_id)
+            case "abort":
+                self._abort(job_id)
+            case "clear":
+                self._clear_lock()
+            case "wake":  # upkeep's second look: never harmful
+                dispatch.wake(LOCK)
+
+    def _fall_due(self, job_id: int) -> None:
         model = self.model[job_id]
         if model.status is SCHEDULED and not model.due:
             Job.objects.filter(pk=job_id).update(scheduled_time=database_now())
@@ -73,6 +90,14 @@ class LifecycleMachine(RuleBasedStateMachine):
     @rule(target=runs, job_id=jobs)
     def deliver(self, job_id: int) -> Any:
         """A message of the job reaches a worker: its first, a second copy, or one from long ago."""
+        return self._deliver(job_id)
+
+    @precondition(lambda self: self._waiting())
+    @rule(target=runs, data=st.data())
+    def deliver_to_one_that_waits(self, data: st.DataObject) -> Any:
+        return self._deliver(data.draw(st.sampled_from(self._waiting())))
+
+    def _deliver(self, job_id: int) -> Any:
         model, token = self.model[job_id], uuid4()
         first = job_id == self._first_in_line()
         answer = lifecycle.claim(job_id, task_name=TASKS[model.kind].name, run_token=token, worker="w")
@@ -117,7 +142,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         if done:
             self._ended(run.job_id, EXCEPTION, "ValueError")
 
-    @rule(run=runs, later=st.booleans())
+    @rule(run=runs, later=st.sampled_from([False, False, True]))
     def retry(self, run: Run, later: bool) -> None:
         done = lifecycle.retry(run, due=3600 if later else 0, reason="again")
         assert done is self._is_current(run)
@@ -136,19 +161,17 @@ class LifecycleMachine(RuleBasedStateMachine):
         elif done:
             self._ended(run.job_id, EXCEPTION, why)
 
-    @rule(job_id=jobs)
-    def cancel(self, job_id: int) -> None:
+    def _cancel(self, job_id: int) -> None:
         done = lifecycle.cancel(job_id, Failure(type="LockWaitTimeout", message="too long"))
         assert done is (self.model[job_id].status is SCHEDULED)
         if done:
             self._ended(job_id, EXCEPTION, "LockWaitTimeout")
 
-    @rule(job_id=jobs, who=st.sampled_from(["first", "second"]))
-    def abort(self, job_id: int, who: str) -> None:
+    def _abort(self, job_id: int) -> None:
         model = self.model[job_id]
         before = model.status
         try:
-            lifecycle.abort(job_id, reason="enough", by=who)
+            lifecycle.abort(job_id, reason="enough", by="me")
         except JobNotAbortable:
             assert before in TERMINAL
             return
@@ -158,8 +181,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         else:
             model.abort = True
 
-    @rule()
-    def clear_lock(self) -> None:
+    def _clear_lock(self) -> None:
         holder = self._holder()
         try:
             cleared = locks.clear(LOCK, who="me", origin="test")
@@ -168,15 +190,6 @@ class LifecycleMachine(RuleBasedStateMachine):
             return
         assert cleared.holder_id == holder
         self.model[cleared.holder_id].holds = False
-
-    @rule()
-    def wake(self) -> None:
-        """Upkeep's second look: never harmful."""
-        dispatch.wake(LOCK)
-
-    @rule(run=consumes(runs))
-    def forget(self, run: Run) -> None:
-        """The process that had the run is no more."""
 
     # --- what must hold after each of them ----------------------------------------------------------------------------
 
@@ -216,13 +229,17 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     # --- the model's own steps ----------------------------------------------------------------------------------------
 
+    def _unfinished(self) -> int:
+        return sum(1 for model in self.model.values() if model.status not in TERMINAL)
+
+    def _waiting(self) -> list[int]:
+        return [job_id for job_id, model in self.model.items() if model.status is SCHEDULED and model.due]
+
     def _holder(self) -> int | None:
         return next((job_id for job_id, model in self.model.items() if model.holds), None)
 
     def _first_in_line(self) -> int | None:
-        waiting = [
-            job_id for job_id, m in self.model.items() if m.kind == "locked" and m.status is SCHEDULED and m.due
-        ]
+        waiting = [job_id for job_id, m in self.model.items() if m.kind == "locked" and m.status is SCHEDULED and m.due]
         times = dict(Job.objects.filter(pk__in=waiting).values_list("pk", "scheduled_time"))
         return min(waiting, key=lambda job_id: (times[job_id], job_id), default=None)
 

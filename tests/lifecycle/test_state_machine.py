@@ -8,8 +8,8 @@ from tests.lifecycle.machine import LifecycleMachine
 from tests.services import PostgreSQL
 
 SETTINGS = settings(
-    max_examples=60,
-    stateful_step_count=40,
+    max_examples=100,
+    stateful_step_count=50,
     deadline=None,  # a database is behind it
     database=None,
     print_blob=True,
