@@ -1,9 +1,10 @@
 """NAPALM drivers: any that is installed, core, community or local, by the host's platform."""
 
 import copy
+import functools
 import inspect
+import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from napalm.base import NetworkDriver, get_network_driver
@@ -16,6 +17,11 @@ from devices.lab import driver as lab_driver
 sys.modules.setdefault("napalm_lab", lab_driver)
 
 
+@functools.cache  # NAPALM searches for it each time; one that is not installed is asked for again
+def driver_named(platform: str) -> type[NetworkDriver]:
+    return get_network_driver(platform)
+
+
 def new_driver(host: Host, config: Config) -> NetworkDriver:
     """A driver object for the host, not yet opened, with the inventory's connection options for NAPALM.
 
@@ -23,13 +29,13 @@ def new_driver(host: Host, config: Config) -> NetworkDriver:
         napalm.base.exceptions.ModuleImportError: no such driver is installed.
     """
     options = host.get_connection_parameters("napalm")
-    driver_class = get_network_driver(options.platform)
+    driver_class = driver_named(options.platform)
     # A copy, because groups share their options and drivers change them.
     extras: dict[str, Any] = copy.deepcopy(options.extras or {})
     optional_args = extras.setdefault("optional_args", {})
     if options.port:
         optional_args.setdefault("port", options.port)
-    if Path(config.ssh.config_file).exists():
+    if os.path.exists(config.ssh.config_file):  # noqa: PTH110  (for each device: Path costs five times as much)
         optional_args.setdefault("ssh_config_file", config.ssh.config_file)
     is_lab = issubclass(driver_class, lab_driver.LabDriver)
     parameters = {
@@ -43,9 +49,13 @@ def new_driver(host: Host, config: Config) -> NetworkDriver:
 
 def has_commit_confirm(driver: NetworkDriver) -> bool:
     """Whether its class implements a commit that reverts by itself until it is confirmed."""
-    driver_class = type(driver)
+    return _implements_commit_confirm(type(driver))
+
+
+@functools.cache
+def _implements_commit_confirm(driver_class: type[NetworkDriver]) -> bool:
     for method in ("commit_config", "confirm_commit", "has_pending_commit"):
         if getattr(driver_class, method, None) is getattr(NetworkDriver, method):
             return False
-    parameters = inspect.signature(driver.commit_config).parameters.values()
+    parameters = inspect.signature(driver_class.commit_config).parameters.values()
     return any(p.name == "revert_in" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)

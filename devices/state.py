@@ -6,6 +6,7 @@ lose their mark. A worker that dies in between leaves devices that are not in sy
 """
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 LOCK = "devices"
 _BATCH = 500
+_COMMENTS = re.compile(r"\n[ \t]*[!#][^\n]*")
 
 
 def digest(text: str, *, key: str | None = None) -> str:
@@ -41,9 +43,8 @@ def matches(stored: str, text: str) -> bool:
 
 
 def essential(running: str) -> str:
-    """A running configuration without comments: devices write the time of day into them."""
-    lines = (line.rstrip() for line in running.splitlines())
-    return "\n".join(line for line in lines if line and line.lstrip()[:1] not in ("!", "#"))
+    """A running configuration without its lines of comment: devices write the time of day into them."""
+    return _COMMENTS.sub("", f"\n{running}").strip()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ share and no change of the time of day moves; a restart of the machine ends a pe
 
 import contextlib
 import difflib
+import functools
 import json
 import os
 import threading
@@ -27,9 +28,9 @@ from napalm.base.exceptions import (
 )
 
 FAILURES = ("open", "auth", "load", "commit")
-_PENDING = ".pending"
 
 
+@functools.cache
 def _boot_id() -> str:
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -59,9 +60,9 @@ class LabDriver(NetworkDriver):
             raise ValueError(f"fail: {self._fail!r} must be one of {', '.join(FAILURES)}")
         if not hostname or hostname.startswith(".") or "/" in hostname or "\x00" in hostname:
             raise ValueError(f"{hostname!r} can't be the name of a lab device")
-        directory = Path(settings.STATE_DIR) / "lab"
-        self._file = directory / hostname
-        self._pending_file = directory / _PENDING / hostname
+        running, pending = _directories(settings.STATE_DIR)
+        self._file = running / hostname
+        self._pending_file = pending / hostname
         self._candidate: str | None = None
         self._before: str | None = None
         self._opened = False
@@ -167,10 +168,20 @@ class LabDriver(NetworkDriver):
         return str(pending["config"])
 
 
+@functools.cache
+def _directories(state_dir: Path) -> tuple[Path, Path]:
+    """Of running configurations, and of commits that wait for their confirmation."""
+    running = state_dir / "lab"
+    return running, running / ".pending"
+
+
 def _write(file: Path, text: str) -> None:
     """Atomically: a reader sees the old text or the new."""
-    beside = file.parent / _PENDING if file.parent.name != _PENDING else file.parent
-    beside.mkdir(parents=True, exist_ok=True)
-    temporary = beside / f".{file.name}.{os.getpid()}.{threading.get_ident()}"
-    temporary.write_text(text, encoding="utf-8")
+    _, pending = _directories(settings.STATE_DIR)
+    temporary = pending / f".{file.name}.{os.getpid()}.{threading.get_ident()}"
+    try:
+        temporary.write_text(text, encoding="utf-8")
+    except FileNotFoundError:
+        pending.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
     temporary.replace(file)

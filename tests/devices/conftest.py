@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from devices.drivers import driver_named
 from tests.devices.foreign import Foreign
 from tests.devices.lab import Lab
 
@@ -22,4 +23,5 @@ def lab(tmp_path: Path, settings: Settings) -> Lab:
 @pytest.fixture
 def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Foreign:
     """NAPALM drivers that the project has never seen."""
+    driver_named.cache_clear()
     return Foreign(tmp_path / "site-packages", monkeypatch)
