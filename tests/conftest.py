@@ -21,6 +21,7 @@ from tests.needs import (
 )
 from tests.services import PostgreSQL, RabbitMQ, Redis, Service, scratch_directory
 from tests.services.processes import Platform
+from tests.settings import EMBEDDED_BROKER
 from tests.switching import broker_url, database_url, forget_broker_connections, on_broker, on_database, purge_broker
 
 __all__ = ["pytest_runtest_logreport", "pytest_runtest_setup", "pytest_sessionfinish", "pytest_unconfigure"]
@@ -119,7 +120,7 @@ def redis(_redis_server: Redis) -> Iterator[Redis]:
 @pytest.fixture(scope="session")
 def _embedded_broker() -> Iterator[None]:
     """The broker of the suite's own settings: started here unless CELERY_BROKER_URL named one."""
-    if not settings.EMBEDDED_BROKER or not Redis.is_available():
+    if not EMBEDDED_BROKER or not Redis.is_available():
         yield
         return
     server = Redis(settings.STATE_DIR / "broker", unix_socket=broker_socket(settings.STATE_DIR)).start()
@@ -138,7 +139,7 @@ def broker(request: pytest.FixtureRequest) -> str:
     own = [name for name in ("rabbitmq", "redis") if name in request.fixturenames]
     for name in own:
         request.getfixturevalue(name)
-    if settings.EMBEDDED_BROKER and not own:
+    if EMBEDDED_BROKER and not own:
         require(["redis"])
     forget_broker_connections()
     purge_broker([current_app.conf.task_default_queue])

@@ -9,7 +9,7 @@ from celery import current_app
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, connections
-from kombu import Connection, pools
+from kombu import pools
 
 from jobs import publisher
 
@@ -69,14 +69,14 @@ def forget_broker_connections() -> None:
     """A broker that was away a moment ago, or another one, is tried afresh."""
     publisher.drop()
     publisher._broken_until = 0.0
-    pools.reset()
+    pools.reset()  # type: ignore[no-untyped-call]
     current_app._pool = None
     current_app.amqp._producer_pool = None
 
 
 def purge_broker(queues: list[str]) -> None:
     """Loses the messages that earlier tests left on these queues."""
-    with Connection(broker_url(), connect_timeout=3) as broker:
+    with current_app.connection_for_write(connect_timeout=3) as broker:
         for queue in queues:
             with broker.channel() as channel, suppress(*broker.channel_errors):  # a queue that was never declared
                 channel.queue_purge(queue)

@@ -55,7 +55,7 @@ class Redis(Broker):
         self.connect().flushall()
 
     def cut_connections(self) -> None:
-        self.connect().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        self.connect().client_kill_filter(_type="normal", skipme=True)
 
     def launch(self) -> Managed:
         argv = server_command(directory=self.directory / "data", unix_socket=self.unix_socket, port=self.port)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.contrib.auth import get_user_model
 from django.db import connection
 
@@ -62,9 +63,7 @@ def test_a_frozen_redis_goes_on_when_thawed(redis: Redis) -> None:
 
 
 def _put(broker: Broker, queue: str) -> None:
-    from kombu import Connection
-
-    with Connection(broker.url) as connection:
+    with current_app.connection_for_write(broker.url) as connection:
         connection.SimpleQueue(queue).put("x")
 
 
