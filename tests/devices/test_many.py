@@ -1,0 +1,93 @@
+"""One, fifty and a thousand devices: complete, in order, and with a number of writes that does not grow with them."""
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.db.backends.utils import CursorWrapper
+
+from devices.models import DeviceState
+from devices.tasks import sync_devices
+from jobs.models import Job
+from jobs.states import Status
+from jobs.testing import perform_job
+from tests.devices.lab import Lab, devices_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Statements:
+    """The statements that this process sends to its databases, on all of its connections."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[str] = []
+        execute = CursorWrapper.execute
+
+        def noted(cursor: CursorWrapper, sql: Any, params: Any = None) -> Any:
+            self.seen.append(str(sql))
+            return execute(cursor, sql, params)
+
+        monkeypatch.setattr(CursorWrapper, "execute", noted)
+
+    def writes(self) -> int:
+        return sum(sql.startswith(("INSERT", "UPDATE", "DELETE")) for sql in self.seen)
+
+    def reads(self) -> int:
+        return sum(sql.startswith("SELECT") for sql in self.seen)
+
+
+def run(lab: Lab, count: int, *, dry_run: bool) -> Job:
+    lab.workers = 50
+    for number in range(count):
+        lab.hosts[f"sw{number}"] = {
+            "platform": "lab",
+            "groups": ["access"],
+            "data": {"motd": "hello"},
+            "connection_options": {"napalm": {"extras": {"optional_args": {"delay_seconds": 0.005}}}},
+        }
+    lab.write()
+    return perform_job(sync_devices, all=True, dry_run=dry_run)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("count", [1, 50, 1000])
+def test_all_devices_are_synchronised(lab: Lab, count: int, dry_run: bool) -> None:
+    job = run(lab, count, dry_run=dry_run)
+    names = [f"sw{number}" for number in range(count)]
+    assert job.status == Status.FINISHED
+    devices = devices_of(job)
+    assert list(devices) == names
+    assert not any(device["failed"] for device in devices.values())
+    assert sorted(json.loads(job.finished_devices or "")) == sorted(names)
+    assert (lab.running("sw0") is None) is dry_run
+    assert DeviceState.objects.filter(uncertain_job_id=None).count() == (0 if dry_run else count)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("device")]
+
+
+@pytest.mark.parametrize(("dry_run", "batches"), [(True, 0), (False, 6)])
+def test_writes_do_not_grow_with_the_devices(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, dry_run: bool, batches: int
+) -> None:
+    run(lab, 1, dry_run=dry_run)  # the first one makes the lock's row
+    statements = Statements(monkeypatch)
+    run(lab, 10, dry_run=dry_run)
+    few = statements.writes()
+    statements.seen.clear()
+    lab.hosts.clear()
+    lab.template("hostname {{ host }}\n")
+    started = time.monotonic()
+    run(lab, 600, dry_run=dry_run)
+    progress = (time.monotonic() - started) / 2  # finished_devices, every two seconds
+    assert statements.writes() <= few + batches + progress
+
+
+def test_a_dry_run_asks_the_database_once_for_each_device(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(lab, 1, dry_run=True)
+    statements = Statements(monkeypatch)
+    run(lab, 10, dry_run=True)
+    few = statements.reads()
+    statements.seen.clear()
+    run(lab, 110, dry_run=True)
+    assert statements.reads() == few + 100
