@@ -36,8 +36,6 @@ class LockAdmin(ModelAdmin):
     list_display = ("name", "holder", "state", "since", "age", "waiting", "fence", "clear_link")
     list_display_links = None
     ordering = ("name",)
-    search_fields = ("name",)
-    search_help_text = "Part of a lock's name. Only locks that are held are listed."
     show_full_result_count = False
     sortable_by = ()
     actions = ("clear_selected",)
@@ -53,6 +51,9 @@ class LockAdmin(ModelAdmin):
 
     def has_clear_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("locks.clear_lock")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Locks held", **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Lock]:
         return service.held()
@@ -74,7 +75,7 @@ class LockAdmin(ModelAdmin):
     def state(self, lock: Lock) -> SafeString | str:
         state = _state(lock)
         if state is None:
-            return format_html('<span class="holder is-gone">gone</span>')
+            return format_html('<span class="holder is-gone">{}</span>', "gone")
         words = f"{state.status}, told to stop" if state.abort and state.running else state.status
         return format_html('<span class="holder {}">{}</span>', "is-running" if state.running else "is-gone", words)
 
@@ -112,7 +113,7 @@ class LockAdmin(ModelAdmin):
         """Ask on GET, clear on POST: only by the fencing tokens that were shown."""
         if not (self.has_view_permission(request) and self.has_clear_permission(request)):
             raise PermissionDenied
-        ids = [int(text) for text in request.GET.get("ids", "").split(",") if text.isascii() and text.isdigit()]
+        ids = [int(text) for text in request.GET.get("ids", "").split(",") if _is_number(text)]
         back = reverse("admin:locks_lock_changelist")
         if request.method == "POST":
             for asked in request.POST.getlist("lock"):
@@ -139,7 +140,7 @@ class LockAdmin(ModelAdmin):
 
     def _clear(self, request: HttpRequest, asked: str) -> None:
         fence, _, name = asked.partition(":")
-        if not (fence.isascii() and fence.isdigit()):
+        if not _is_number(fence) or "\x00" in name:
             raise PermissionDenied
         try:
             cleared = service.clear(name, who=who(request), origin=origin(request), fence=int(fence))
@@ -151,6 +152,10 @@ class LockAdmin(ModelAdmin):
 
 def _clear_url(ids: Any) -> str:
     return f"{reverse('admin:locks_lock_clear')}?{urlencode({'ids': ','.join(map(str, ids))})}"
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def _state(lock: Lock) -> HolderState | None:

@@ -55,6 +55,7 @@ class ValueFilter(ParameterFilter):
 
     template = "admin/jobs/value_filter.html"
     field: ClassVar[str]
+    rest: Sequence[str] = ()  # known values that are offered while one types
 
     def expected_parameters(self) -> list[Any]:
         return [self.field]
@@ -68,7 +69,9 @@ class ValueFilter(ParameterFilter):
         raise NotImplementedError
 
     def offers(self) -> Iterator[tuple[str, dict[str, str]]]:
-        known = list(dict.fromkeys(self.known()))[:SHOWN_VALUES]
+        known = list(dict.fromkeys(self.known()))
+        self.rest = known[SHOWN_VALUES:]
+        del known[SHOWN_VALUES:]
         if self.value and self.value not in known:
             known.append(self.value)
         for value in known:

@@ -57,6 +57,11 @@ class ExceptionFilter(ValueFilter):
     def known(self) -> Sequence[str]:
         return sorted(ABORTED) + sorted(LOST)
 
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        # The status says nothing new, but there is an index of exceptions.
+        found = super().queryset(request, queryset)
+        return found.filter(status=Status.EXCEPTION.value) if self.value else found
+
 
 class QueueFilter(ValueFilter):
     title = "queue"

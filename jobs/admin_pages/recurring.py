@@ -29,6 +29,7 @@ class RecurringAdmin(PeriodicTaskAdmin):
     form = RecurringForm
     change_form_template = "admin/jobs/recurring_form.html"
     date_hierarchy = None
+    show_facets = admin.ShowFacets.NEVER
     list_display = ("name", "enabled", "task", "rule", "next_run", "last_run", "total_run_count")
     list_filter = ("enabled", "task")
     search_fields = ("name", "task", "description", "kwargs")
@@ -65,6 +66,10 @@ class RecurringAdmin(PeriodicTaskAdmin):
         if not request.user.has_perm("jobs.add_job"):
             allowed.pop("run_now", None)
         return allowed
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        page: HttpResponse = super().changelist_view(request, {"title": "Recurring schedules", **(extra_context or {})})
+        return page
 
     def changeform_view(
         self,
@@ -108,9 +113,9 @@ class RecurringAdmin(PeriodicTaskAdmin):
             try:
                 job = _run(request, row)
             except JobArgumentError as exc:
-                messages.error(request, f"{row.name}: {exc}")
+                messages.error(request, f"Schedule {row.name}: {exc}")
             else:
-                words = format_html("{}: scheduled job {}.", row.name, job_link(job.pk))
+                words = format_html("Schedule {}: scheduled job {}", row.name, job_link(job.pk))
                 messages.success(request, words)
 
 

@@ -38,13 +38,12 @@ class RecurringForm(ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        task: Any = self.fields.get("task")
-        if task is None:  # shown to somebody who may not change it
+        if "kwargs" not in self.fields:  # shown to somebody who may not change it
             return
+        task: Any = self.fields["task"]
         task.choices = self._choices()
         task.error_messages["invalid_choice"] = "No code of this name is registered here: %(value)s"
-        kwargs_field = self.fields["kwargs"]
-        kwargs_field.help_text = "One JSON object: the job's arguments by name."
+        self.fields["kwargs"].help_text = "One JSON object: the job's arguments by name."
         self.fields["args"].help_text = "A JSON list, where a function's arguments are better given by position."
         self.fields["queue"].help_text = "Another queue than the job's own. A worker must serve it (-Q)."
         self.fields["priority"].help_text = "0 to 9, 9 first within the queue; the job's own unless given."

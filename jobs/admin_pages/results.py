@@ -7,6 +7,7 @@ from typing import Any, Final
 
 SHOWN: Final = 300_000  # characters of a result on a page
 SHOWN_OF_ONE: Final = 40_000  # and of one text in it
+MESSAGE_LINES: Final = 10
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ class Task:
     result: Cut | None
     diff: list[Line]
     diff_left_out: int
+
+    @property
+    def lines(self) -> int:
+        return len(self.result.text.splitlines()) if self.result else 0
+
+    @property
+    def is_long(self) -> bool:
+        """A whole configuration, more likely than a message."""
+        return self.lines > MESSAGE_LINES
 
 
 @dataclass(frozen=True, kw_only=True)

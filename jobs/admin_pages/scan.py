@@ -43,7 +43,8 @@ def read(
         if page is not None:
             return page
         before = None  # there is no full page above: the newest page says more
-    return _downwards(queryset, size, min(highest, (before or highest + 1) - 1), lowest, highest, deadline)
+    start = highest if before is None else min(highest, before - 1)
+    return _downwards(queryset, size, start, lowest, highest, deadline)
 
 
 def _downwards(queryset: QuerySet[M], size: int, start: int, lowest: int, highest: int, deadline: float) -> Page[M]:

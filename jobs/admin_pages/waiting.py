@@ -43,7 +43,7 @@ def _lock(job: Job) -> list[SafeString]:
     if place := ahead.order_by()[:COUNTED].count():
         found.append(_place(ahead, name, place))
     elif holder_id is not None:
-        found.append(format_html("It is next in line."))
+        found.append(SafeString("It is next in line."))
     elif job.parked:
         found.append(format_html("Lock {} is free; it is about to be woken.", name))
     return found

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.db.models import F, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -42,7 +42,12 @@ class HeartbeatAdmin(ReadOnlyAdmin):
     list_filter = ("kind", LifeFilter)
     list_per_page = 100
     sortable_by = ()
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     ordering = (F("stopped_at").desc(nulls_first=True), "kind", "name")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Workers and Beats", **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Heartbeat]:
         rows: QuerySet[Heartbeat] = super().get_queryset(request).annotate(asked_at=DatabaseNow())

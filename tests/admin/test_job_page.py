@@ -1,0 +1,182 @@
+"""One job's page: everything about it, readable, and small whatever its body left behind."""
+
+import json
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from jobs import dispatch, lifecycle
+from jobs.admin_pages import results
+from jobs.admin_pages.show import span
+from jobs.errors import Failure
+from jobs.models import Job
+from jobs.states import Status
+from tests import fake_jobs
+from tests.admin.conftest import Admin
+from tests.admin.rows import finished, heartbeat
+from tests.jobs.factory import claimed, job_in
+
+DIFF = "@@ -16,8 +16,6 @@\n hostname eosdist\n-ip routing\n+ip routing vrf mgmt"
+
+
+def page_of(admin: Admin, job: Job) -> str:
+    return admin.get(f"/jobs/job/{job.pk}/change/")
+
+
+def device(*, failed: bool = False, diff: str = "", config: str = "hostname x") -> dict[str, object]:
+    tasks = [
+        {"diff": "", "failed": failed, "result": "cannot connect" if failed else None, "task_name": "push_sync_device"},
+        {"diff": "", "failed": False, "result": config, "task_name": "Generate device config"},
+        {"diff": diff, "failed": False, "result": None, "task_name": "Sync device config"},
+    ]
+    return {"failed": failed, "job_tasks": tasks}
+
+
+def test_facts(viewer: Admin) -> None:
+    job = finished(
+        scheduled_by="anna",
+        comment="change window",
+        ticket_ref="CHG7",
+        change_score=21,
+        next_job_id=99,
+        worker="celery@w1",
+        attempt=3,
+        retries=2,
+        start_arguments='{"hostnames": ["eosdist"], "text": "åäö"}',
+    )
+    page = page_of(viewer, job)
+    for words in ("anna", "change window", "CHG7", "Change score 21", "celery@w1", "3 (2 by its own retry)", '"åäö"'):
+        assert words in page
+    assert '<a href="/admin/jobs/job/99/change/">99</a>' in viewer.raw(f"/jobs/job/{job.pk}/change/")
+
+
+def test_a_sync_shows_failed_devices_first_and_its_diffs_line_by_line(viewer: Admin) -> None:
+    result = {"devices": {"same": device(), "changed": device(diff=DIFF), "broken": device(failed=True)}}
+    job = finished(result=json.dumps(result))
+    page = page_of(viewer, job)
+    assert "3 devices: 1 failed, 1 with changes" in page
+    assert page.index("broken") < page.index("changed") < page.index("same")
+    body = viewer.raw(f"/jobs/job/{job.pk}/change/")
+    assert '<span class="removed">-ip routing</span><span class="added">+ip routing vrf mgmt</span>' in body
+
+
+def test_an_exception_shows_its_traceback(viewer: Admin) -> None:
+    run = claimed(dispatch.schedule(fake_jobs.raise_error, {}))
+    lifecycle.fail(run, Failure(type="ValueError", message="<b>it broke</b>", traceback="Traceback …\n  line 7"))
+    job = Job.objects.get(pk=run.job_id)
+    assert "ValueError : <b>it broke</b>" in page_of(viewer, job)
+    assert "&lt;b&gt;it broke" in viewer.raw(f"/jobs/job/{job.pk}/change/")
+    assert "line 7" in page_of(viewer, job)
+
+
+def test_progress_of_a_running_job(viewer: Admin) -> None:
+    job = job_in(Status.RUNNING)
+    Job.objects.filter(pk=job.pk).update(
+        finished_devices='["a1", "a2"]', start_arguments='{"hostnames": ["a1", "a2", "a3"]}'
+    )
+    page = page_of(viewer, job)
+    assert "Devices finished: 2 of 3 a1 a2" in page
+    assert "Running for" in page
+
+
+def test_a_waiting_job_names_its_lock_who_holds_it_and_who_is_before_it(viewer: Admin) -> None:
+    holder = job_in(Status.RUNNING, task=fake_jobs.with_lock)
+    second = dispatch.schedule(fake_jobs.with_lock, {})
+    third = dispatch.schedule(fake_jobs.with_lock, {})
+    for job in (second, third):
+        lifecycle.claim(job.pk, task_name=job.task_name, run_token=uuid4())
+    assert f"It waits for lock devices, held by job {holder.pk} (with_lock)." in page_of(viewer, second)
+    assert "It is next in line." in page_of(viewer, second)
+    page = page_of(viewer, third)
+    assert f"1 job is before it in line for lock devices, directly before it job {second.pk} (with_lock)." in page
+    assert f'href="/admin/jobs/job/{second.pk}/change/"' in viewer.raw(f"/jobs/job/{third.pk}/change/")
+
+
+def test_a_job_for_later_says_when(viewer: Admin) -> None:
+    job = dispatch.schedule(fake_jobs.nothing, {}, at=timezone.now() + timedelta(hours=3, seconds=30))
+    assert "in 3 h 00 min" in page_of(viewer, job)
+
+
+def test_a_due_job_says_what_it_waits_for(viewer: Admin) -> None:
+    heartbeat(queues='["default"]')
+    job = dispatch.schedule(fake_jobs.nothing, {})
+    assert "Its message was sent to queue default" in page_of(viewer, job)
+    Job.objects.filter(pk=job.pk).update(dispatched_at=None)
+    assert "Beat is about to send its message to queue default" in page_of(viewer, job)
+
+
+def test_a_job_on_a_queue_that_nobody_serves_says_so(viewer: Admin) -> None:
+    heartbeat(queues='["default"]')
+    job = dispatch.schedule(fake_jobs.nothing, {}, queue="nobody")
+    Job.objects.filter(pk=job.pk).update(scheduled_time=timezone.now() - timedelta(seconds=61))
+    assert "No live worker serves its queue nobody" in page_of(viewer, job)
+
+
+def test_a_result_of_5_mb_is_cut_with_a_way_to_the_whole(viewer: Admin) -> None:
+    text = "line of text\n" * 400_000
+    job = finished(result=json.dumps({"text": text}))
+    body = viewer.raw(f"/jobs/job/{job.pk}/change/")
+    assert len(body) < 2 * results.SHOWN
+    assert f'href="/admin/jobs/job/{job.pk}/result/"' in body
+    assert f"GET /api/v1.0/job/{job.pk}" in body
+    whole = viewer.client.get(f"/admin/jobs/job/{job.pk}/result/")
+    assert whole["Content-Type"] == "application/json"
+    assert json.loads(whole.content) == {"text": text}
+
+
+def test_a_sync_of_1000_devices_shows_the_interesting_ones_within_bounds(viewer: Admin) -> None:
+    config = "interface Ethernet1\n" * 250
+    everyone = {f"d{i}": device(failed=i == 990, diff=DIFF if i == 995 else "", config=config) for i in range(1000)}
+    job = finished(result=json.dumps({"devices": everyone}))
+    body = viewer.raw(f"/jobs/job/{job.pk}/change/")
+    assert len(body) < 3 * results.SHOWN
+    assert body.index("<strong>d990</strong>") < body.index("<strong>d995</strong>") < body.index("<strong>d0</strong>")
+    assert "more devices in" in body
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        '"just text\\nof two lines"',
+        "[1, 2]",
+        "{}",
+        '{"message": "7"}',
+        '{"devices": [1]}',
+        '{"devices": {"a": {"job_tasks": 7}}}',
+        '{"devices": {"a": {"job_tasks": [{}]}}}',
+        '{"devices": {"a": {"job_tasks": [{"diff": 7, "failed": 1, "result": {"x": []}, "task_name": null}]}}}',
+        "[" * 900 + "]" * 900,
+    ],
+)
+def test_any_result_that_can_be_stored_is_shown(viewer: Admin, result: str) -> None:
+    assert "Result" in page_of(viewer, finished(result=result))
+
+
+def test_a_result_too_large_to_parse_is_shown_as_its_beginning(viewer: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.admin_pages.job_page.RESULT_PARSED", 100)
+    job = finished(result=json.dumps({"devices": {"d1": device()}}))
+    page = page_of(viewer, job)
+    assert '{"devices": {"d1"' in page
+    assert "more characters in the whole result" in page
+
+
+def test_no_result_is_no_page(viewer: Admin) -> None:
+    job = job_in(Status.SCHEDULED)
+    assert viewer.client.get(f"/admin/jobs/job/{job.pk}/result/").status_code == 404
+    assert "Result" not in page_of(viewer, job)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.042, "0.04 s"),
+        (12.34, "12.3 s"),
+        (250, "4 min 10 s"),
+        (7500, "2 h 05 min"),
+        (76 * 3600, "3 d 4 h"),
+    ],
+)
+def test_lengths_of_time(seconds: float, words: str) -> None:
+    assert span(timedelta(seconds=seconds)) == words

@@ -1,0 +1,196 @@
+"""Recurring schedules: what is saved can start, what cannot is refused beside its field."""
+
+import re
+from typing import Any
+
+import pytest
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from jobs.models import AuditEntry, Job
+from tests.admin.conftest import VIEWS, Admin, AdminOf
+
+LIST = "/django_celery_beat/periodictask/"
+ADD = f"{LIST}add/"
+
+
+@pytest.fixture
+def interval(db: None) -> IntervalSchedule:
+    return IntervalSchedule.objects.create(every=10, period="minutes")
+
+
+@pytest.fixture
+def form(interval: IntervalSchedule) -> dict[str, Any]:
+    """A form as it is sent when only the task was chosen."""
+    return {
+        "name": "probe",
+        "enabled": "on",
+        "task": "tests.fake_jobs.echo",
+        "interval": str(interval.pk),
+        "crontab": "",
+        "solar": "",
+        "clocked": "",
+        "kwargs": '{"value": 7}',
+        "args": "[]",
+        "headers": "{}",
+    }
+
+
+def saved(admin: Admin, form: dict[str, Any], path: str = ADD) -> PeriodicTask:
+    page = admin.post(path, form)
+    assert "successfully" in page, page
+    return PeriodicTask.objects.get(name=form["name"])
+
+
+def errors(admin: Admin, form: dict[str, Any]) -> dict[str, str]:
+    """The errors by field; "" are those beside no field."""
+    response = admin.client.post(f"/admin{ADD}", form)
+    assert response.status_code == 200
+    found = response.context["adminform"].form.errors
+    body = response.content.decode()
+    for name in found:
+        if name != "__all__":
+            assert re.search(rf'id="id_{name}_error"', body), f"not shown beside {name}"
+    assert not PeriodicTask.objects.exists()
+    return {name.replace("__all__", ""): " ".join(texts) for name, texts in found.items()}
+
+
+def test_a_schedule_that_fits_is_saved(boss: Admin, form: dict[str, Any]) -> None:
+    row = saved(boss, form)
+    assert (row.task, row.kwargs, row.queue, row.priority) == ("tests.fake_jobs.echo", '{"value": 7}', None, None)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "says"),
+    [
+        ('{"valeu": 7}', "missing a required argument: 'value'"),
+        ('{"value": 1, "other": 2}', "got an unexpected keyword argument 'other'"),
+        ("{}", "It is called as echo(*, value: Any, dry_run: bool = False)"),
+        ("{value: 7}", "This is not JSON"),
+        ("[7]", "This must be a JSON object"),
+        ('{"value": NaN}', "NaN is no JSON value"),
+        ('{"value": "x\\u0000y"}', "NUL"),
+        ("[" * 5000, "This is not JSON"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_beside_their_field(
+    boss: Admin, form: dict[str, Any], kwargs: str, says: str
+) -> None:
+    found = errors(boss, {**form, "kwargs": kwargs})
+    assert list(found) == ["kwargs"]
+    assert says in found["kwargs"]
+
+
+def test_positional_arguments_are_bound_by_name(boss: Admin, form: dict[str, Any]) -> None:
+    fits = {**form, "task": "tests.fake_jobs.by_position", "args": '["ab", 3]', "kwargs": "{}"}
+    assert list(errors(boss, {**fits, "args": '["ab", 3, 4]'})) == ["args"]
+    assert list(errors(boss, {**fits, "args": '{"first": "ab"}'})) == ["args"]
+    assert list(errors(boss, {**fits, "kwargs": '{"first": "x"}'})) == ["args"]
+    assert saved(boss, fits).args == '["ab", 3]'
+
+
+def test_an_unknown_task_is_refused(boss: Admin, form: dict[str, Any]) -> None:
+    found = errors(boss, {**form, "task": "nowhere.nothing"})
+    assert found["task"] == "No code of this name is registered here: nowhere.nothing"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("headers", '{"a": 1}'), ("exchange", "x"), ("routing_key", "x"), ("expire_seconds", "5"), ("priority", "10")],
+)
+def test_what_does_not_apply_to_a_job_is_refused(boss: Admin, form: dict[str, Any], field: str, value: str) -> None:
+    assert list(errors(boss, {**form, field: value})) == [field]
+
+
+def test_a_task_that_is_no_job_may_have_them(boss: Admin, form: dict[str, Any]) -> None:
+    plain = {**form, "task": "tests.fake_jobs.plain", "kwargs": '{"value": 1}', "routing_key": "x", "priority": "200"}
+    assert saved(boss, plain).routing_key == "x"
+
+
+def test_one_schedule_is_needed_and_one_only(boss: Admin, form: dict[str, Any]) -> None:
+    crontab = CrontabSchedule.objects.create(minute="0", hour="3")
+    assert "must be set" in errors(boss, {**form, "interval": ""})[""]
+    assert set(errors(boss, {**form, "crontab": str(crontab.pk)})) == {"interval", "crontab"}
+
+
+def test_jobs_are_offered_with_how_they_are_called(boss: Admin) -> None:
+    body = boss.raw(ADD)
+    assert '<optgroup label="Jobs">' in body
+    assert '<option value="tests.fake_jobs.echo">' in body
+    assert "echo(*, value: Any, dry_run: bool = False)" in body
+    assert "Returns at once." in body  # the docstring
+
+
+def test_the_list_shows_when_it_runs_next(boss: Admin, form: dict[str, Any]) -> None:
+    row = saved(boss, form)
+    page = boss.get(LIST)
+    assert "every 10 minutes" in page
+    assert f"{row.date_changed:%Y-%m-%d}" in page or "next run" in page
+
+
+def test_a_schedule_that_can_never_run_says_so(boss: Admin, form: dict[str, Any]) -> None:
+    row = saved(boss, form)
+    IntervalSchedule.objects.update(every=0)
+    assert "never an interval of 0:00:00" in boss.get(LIST).replace("ValueError: ", "").replace("ScheduleBroken: ", "")
+    boss.get(f"{LIST}{row.pk}/change/")
+
+
+def test_run_now_makes_a_job_with_name_and_audit_entry(boss: Admin, form: dict[str, Any]) -> None:
+    row = saved(boss, {**form, "queue": "bulk", "priority": "3"})
+    page = boss.post(LIST, {"action": "run_now", "index": "0", "_selected_action": str(row.pk)})
+    job = Job.objects.get()
+    assert f"Schedule probe: scheduled job {job.pk}" in page
+    assert (job.task_name, job.scheduled_by, job.queue, job.priority) == ("tests.fake_jobs.echo", "boss", "bulk", 3)
+    assert job.start_arguments == '{"value": 7, "dry_run": false}'
+    entry = AuditEntry.objects.get()
+    assert (entry.who, entry.action, entry.job_id, entry.detail) == ("boss", "scheduled", job.pk, "schedule probe")
+    row.refresh_from_db()
+    assert row.last_run_at is None
+
+
+def test_run_now_of_what_is_no_job_or_no_longer_fits_says_so(boss: Admin, form: dict[str, Any]) -> None:
+    row = saved(boss, form)
+    for broken in ({"task": "gone.away"}, {"task": "tests.fake_jobs.plain"}, {"kwargs": "{}"}, {"kwargs": "["}):
+        PeriodicTask.objects.filter(pk=row.pk).update(**{"task": "tests.fake_jobs.echo", **broken})
+        page = boss.post(LIST, {"action": "run_now", "index": "0", "_selected_action": str(row.pk)})
+        assert "Schedule probe: " in page
+    assert not Job.objects.exists()
+
+
+def test_actions_need_their_permissions(admin_of: AdminOf, viewer: Admin, form: dict[str, Any]) -> None:
+    row = saved(admin_of("django_celery_beat.add_periodictask", *_VIEW, name="author"), form)
+    for action in ("run_now", "disable_tasks"):
+        viewer.post(LIST, {"action": action, "index": "0", "_selected_action": str(row.pk)})
+    row.refresh_from_db()
+    assert row.enabled
+    assert not Job.objects.exists()
+    starter = admin_of("jobs.add_job", *_VIEW, name="starter")
+    starter.post(LIST, {"action": "run_now", "index": "0", "_selected_action": str(row.pk)})
+    assert Job.objects.count() == 1
+
+
+_VIEW = (*VIEWS, "django_celery_beat.view_periodictask", "django_celery_beat.view_intervalschedule")
+
+
+def test_who_may_only_view_sees_a_schedule_and_changes_nothing(
+    boss: Admin, viewer: Admin, form: dict[str, Any]
+) -> None:
+    row = saved(boss, form)
+    path = f"{LIST}{row.pk}/change/"
+    assert '{"value": 7}' in viewer.get(path)
+    viewer.post(path, {**form, "kwargs": '{"value": 8}'}, status=403)
+    viewer.get(ADD, status=403)
+
+
+def test_enable_and_disable(boss: Admin, form: dict[str, Any]) -> None:
+    row = saved(boss, form)
+    for action, enabled in (("disable_tasks", False), ("enable_tasks", True)):
+        boss.post(LIST, {"action": action, "index": "0", "_selected_action": str(row.pk)})
+        row.refresh_from_db()
+        assert row.enabled is enabled
+
+
+def test_a_schedule_of_celerys_own_can_be_kept(boss: Admin, form: dict[str, Any]) -> None:
+    row = saved(boss, {**form, "task": "tests.fake_jobs.plain", "kwargs": '{"value": 1}'})
+    PeriodicTask.objects.filter(pk=row.pk).update(task="celery.backend_cleanup", kwargs="{}")
+    kept = {**form, "task": "celery.backend_cleanup", "kwargs": "{}", "description": "edited"}
+    assert saved(boss, kept, f"{LIST}{row.pk}/change/").description == "edited"
