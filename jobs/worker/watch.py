@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 0.1
 _STRIKE_AGAIN_SECONDS: Final = 1.0
 _UNKNOWN_END_SECONDS: Final = 2.0  # then Celery, who collected the child, has not told us
-_EXIT_SECONDS: Final = 10.0  # for Celery's own shutdown, once nothing of ours is left to wait for
+_EXIT_SECONDS: Final = 5.0  # for Celery's own shutdown, once nothing of ours is left to wait for
 _FAREWELL_SECONDS: Final = 5.0
 
 _BUSY = frozenset({Stage.CLAIMING, Stage.RUNNING, Stage.STORING})

@@ -97,7 +97,7 @@ class RabbitMQ(Broker):
             self.ctl("purge_queue", "--vhost", self.vhost, queue)
 
     def cut_connections(self) -> None:
-        self.ctl("close_all_connections", "cut by a test")
+        self.ctl("close_all_connections", "--vhost", self.vhost, "cut by a test")
 
     def block_publishers(self) -> None:
         """The memory alarm: publishers' connections are blocked until ``unblock_publishers``."""

@@ -1,4 +1,4 @@
-"""Jobs and tasks for the worker's tests, loaded by the real workers that these start. Bodies write what they did to files."""
+"""Jobs and tasks for the worker's tests, loaded by the real workers that these start."""
 
 import os
 import signal
@@ -152,6 +152,7 @@ def _raise(exc: BaseException) -> Callable[[], None]:
 
 
 BAD_ENDS: dict[str, Callable[[], None]] = {
+    "wait": lambda: time.sleep(60),
     "os_exit": lambda: os._exit(7),
     "sigkill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),

@@ -49,7 +49,8 @@ def is_alive(pid: int) -> bool:
 
 
 def pool_children(worker: Managed) -> list[int]:
-    return [child.pid for child in worker.children() if child.ppid() == worker.pid and os.getpgid(child.pid) == child.pid]
+    """They lead process groups of their own, once they are ready."""
+    return [one.pid for one in worker.children() if one.ppid() == worker.pid and os.getpgid(one.pid) == one.pid]
 
 
 def first_line(path: Path) -> int:

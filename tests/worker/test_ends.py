@@ -20,7 +20,7 @@ LOST = {
 
 def test_every_bad_end_ends_the_job_and_the_worker_goes_on(start_worker: StartWorker) -> None:
     worker = start_worker(concurrency=1)
-    for how in BAD_ENDS:
+    for how in BAD_ENDS.keys() - {"wait"}:
         job = wait_for_end(end_badly.schedule(how=how))
         if how in LOST:
             assert job.exception_type == "WorkerLost", how

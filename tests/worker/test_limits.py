@@ -28,7 +28,8 @@ def test_hard_limit_ends_the_process_and_what_it_started_before_the_lock_is_free
     job = wait_for_end(too_long.schedule(writer=str(writer)))
     written = writer.stat().st_size
     assert job.exception_type == "TimeLimitExceeded"
-    assert job.finish_time and job.start_time
+    assert job.finish_time
+    assert job.start_time
     assert 1 <= (job.finish_time - job.start_time).total_seconds() < 5
     assert not is_alive(first_line(writer))
     wait_for_status(quick_with_lock.schedule(), "FINISHED")

@@ -1,0 +1,167 @@
+"""A worker holds no message that it has no free slot for."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from celery import current_app
+from kombu import Connection
+
+from jobs import dispatch
+from jobs.models import Job
+from tests.services import RabbitMQ, Redis
+from tests.switching import forget_broker_connections
+from tests.waiting import stays, wait_until
+from tests.worker.bodies import plain_stamp, plain_wait, quick, wait_for_file
+from tests.worker.conftest import StartWorker, status, wait_for_status
+
+
+def waiting_at_rabbitmq(broker: RabbitMQ, queue: str = "default") -> int:
+    """Messages that no worker holds."""
+    with Connection(broker.url) as connection:
+        return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+
+
+def waiting_at_redis(broker: Redis, queue: str = "default") -> int:
+    """All priorities; ``unacked`` is what the workers hold."""
+    connection = broker.connect()
+    assert connection.hlen("unacked") == 0
+    return sum(int(connection.llen(key)) for key in connection.keys(f"{queue}*"))
+
+
+def running(jobs: list[Job]) -> int:
+    return Job.objects.filter(pk__in=[job.pk for job in jobs], status="RUNNING").count()
+
+
+def unacknowledged(broker: RabbitMQ) -> int:
+    rows = broker.ctl("list_queues", "-p", broker.vhost, "--no-table-headers", "messages_unacknowledged").split()
+    return sum(map(int, rows))
+
+
+def _a_short_job_starts_at_once_while_a_slot_is_idle(
+    start_worker: StartWorker, scratch: Path, waiting: Callable[[], int]
+) -> None:
+    start_worker("w1")
+    start_worker("w2")
+    end = scratch / "end"
+    long = [wait_for_file.schedule(path=str(end)) for _ in range(3)]
+    wait_until(lambda: running(long) == 3)
+    delays = []
+    for _ in range(20):
+        job = wait_for_status(quick.schedule(), "FINISHED", timeout=5)
+        assert job.start_time
+        delays.append((job.start_time - job.scheduled_time).total_seconds())
+    assert sorted(delays)[10] < 0.25  # seconds; a worker that holds messages back makes it as long as the long jobs
+    long += [wait_for_file.schedule(path=str(end)) for _ in range(6)]
+    wait_until(lambda: running(long) == 4)
+    stays(lambda: waiting() == 5, seconds=1)
+    end.touch()
+    for job in long:
+        wait_for_status(job, "FINISHED")
+    assert waiting() == 0
+
+
+@pytest.mark.needs("rabbitmq")
+def test_a_short_job_starts_at_once_while_a_slot_is_idle_on_rabbitmq(
+    rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path
+) -> None:
+    _a_short_job_starts_at_once_while_a_slot_is_idle(start_worker, scratch, lambda: waiting_at_rabbitmq(rabbitmq))
+
+
+@pytest.mark.needs("redis")
+def test_a_short_job_starts_at_once_while_a_slot_is_idle_on_redis(
+    redis: Redis, start_worker: StartWorker, scratch: Path
+) -> None:
+    _a_short_job_starts_at_once_while_a_slot_is_idle(start_worker, scratch, lambda: waiting_at_redis(redis))
+
+
+@pytest.mark.needs("rabbitmq")
+def test_nothing_stays_unacknowledged_while_long_jobs_run(
+    rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path
+) -> None:
+    """RabbitMQ's consumer_timeout closes the channel of whoever keeps a message too long."""
+    start_worker()
+    long = [wait_for_file.schedule(path=str(scratch / "end")) for _ in range(4)]
+    wait_until(lambda: running(long) == 2)
+    wait_until(lambda: unacknowledged(rabbitmq) == 0)
+    assert waiting_at_rabbitmq(rabbitmq) == 2
+
+
+@pytest.mark.needs("rabbitmq")
+@pytest.mark.parametrize("how", ["restart", "cut"])
+def test_the_window_is_exact_again_after_the_broker_was_away(
+    rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path, how: str
+) -> None:
+    worker = start_worker()
+    end, next_end = scratch / "end", scratch / "next"
+    long = [wait_for_file.schedule(path=str(end)) for _ in range(4)]
+    wait_until(lambda: running(long) == 2)
+    wait_until(lambda: unacknowledged(rabbitmq) == 0)
+    rabbitmq.restart() if how == "restart" else rabbitmq.cut_connections()
+    wait_until(lambda: worker.output().count("Connected to") >= 2, timeout=60, message=worker.output)
+    stays(lambda: waiting_at_rabbitmq(rabbitmq) == 2 and running(long) == 2, seconds=1)
+    end.touch()
+    for job in long:
+        wait_for_status(job, "FINISHED", timeout=30)
+    forget_broker_connections()  # this process's
+    more = [wait_for_file.schedule(path=str(next_end)) for _ in range(3)]
+    wait_until(lambda: running(more) == 2)
+    stays(lambda: waiting_at_rabbitmq(rabbitmq) == 1, seconds=1)
+    next_end.touch()
+    for job in more:
+        wait_for_status(job, "FINISHED")
+
+
+@pytest.mark.needs("rabbitmq")
+def test_several_queues_share_the_window(rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path) -> None:
+    start_worker(queues=["one", "two"])
+    end = scratch / "end"
+    queues = ["one", "two", "one", "two", "one"]
+    jobs = [dispatch.schedule(wait_for_file, {"path": str(end)}, queue=queue) for queue in queues]
+    wait_until(lambda: running(jobs) == 2)
+    stays(lambda: sum(waiting_at_rabbitmq(rabbitmq, queue) for queue in ("one", "two")) == 3, seconds=1)
+    end.touch()
+    for job in jobs:
+        wait_for_status(job, "FINISHED")
+
+
+@pytest.mark.needs("rabbitmq")
+def test_plain_tasks_count_too(rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path) -> None:
+    start_worker("w1")
+    start_worker("w2")
+    end = scratch / "end"
+    for _ in range(3):
+        plain_wait.delay(str(end))
+    wait_until(lambda: waiting_at_rabbitmq(rabbitmq) == 0)
+    for number in range(4):
+        stamp, sent = scratch / f"stamp{number}", time.time()
+        plain_stamp.delay(str(stamp))
+        wait_until(stamp.exists, timeout=3)
+        wait_until(lambda stamp=stamp: stamp.read_text() != "")  # type: ignore[misc]
+        assert float(stamp.read_text()) - sent < 1
+    for _ in range(3):
+        plain_wait.delay(str(end))
+    wait_until(lambda: waiting_at_rabbitmq(rabbitmq) == 2)
+    stays(lambda: waiting_at_rabbitmq(rabbitmq) == 2, seconds=1)
+    end.touch()
+    wait_until(lambda: waiting_at_rabbitmq(rabbitmq) == 0)
+
+
+@pytest.mark.needs("rabbitmq")
+def test_quorum_queues_whose_count_cannot_change(rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path) -> None:
+    with_quorum = {"CNAASJOBS_TEST_QUEUE_TYPE": "quorum"}
+    current_app.conf.task_default_queue_type = "quorum"
+    try:
+        worker = start_worker(env=with_quorum)
+        end = scratch / "end"
+        long = [wait_for_file.schedule(path=str(end)) for _ in range(5)]
+        wait_until(lambda: running(long) == 2, message=worker.output)
+        stays(lambda: waiting_at_rabbitmq(rabbitmq) == 3, seconds=1)
+        end.touch()
+        for job in long:
+            wait_for_status(job, "FINISHED")
+    finally:
+        current_app.conf.task_default_queue_type = "classic"
+    assert status(long[0]) == "FINISHED"
+    assert isinstance(worker.returncode, int | None)
