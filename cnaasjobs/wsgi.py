@@ -1,17 +1,35 @@
 """The WSGI entry point for gunicorn: ``gunicorn cnaasjobs.wsgi``."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import Any
 
+import django
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.utils.http import parse_header_parameters
 
 from cnaasjobs.database import bound_waits, new_request
 
+
+class Utf8Request(WSGIRequest):
+    """Django decodes the query string by the body's charset, and "rot13" fails there before anything could answer.
+
+    Ours is UTF-8; a body in another charset is refused by its parser.
+    """
+
+    def _set_content_type_params(self, meta: Mapping[str, str]) -> None:
+        self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+
+
+class Handler(WSGIHandler):
+    request_class = Utf8Request
+
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
-_django = get_wsgi_application()
+django.setup(set_prefix=False)
+_django = Handler()
 bound_waits()
 
 

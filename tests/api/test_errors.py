@@ -144,15 +144,10 @@ def test_json_content_types_are_taken(api: Api, content_type: str) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    [
-        "text/html",
-        "application/json; charset=rot13",
-        "application/json; charset=bz2",
-        "multipart/form-data",
-    ],
+    ["text/html", "multipart/form-data"],
 )
 def test_content_type_of_a_get_does_not_matter(api: Api, content_type: str) -> None:
-    assert api.get("/jobs?filter[comment]=%C3%A5", content_type=content_type).status == 200
+    assert api.get("/jobs", raw=b"{}", content_type=content_type).status == 200
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "nonsense", "*/*;q=0", "a/b," * 2000])

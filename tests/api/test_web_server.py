@@ -75,6 +75,19 @@ def test_what_is_no_http_gets_the_envelope_too(web: Platform, raw: bytes, expect
     in_envelope(status, content_type, body, {})
 
 
+@pytest.mark.parametrize("charset", ["rot13", "idna", "undefined", "utf-16", "cp037", "utf-8", "nothing", ""])
+def test_charset_of_a_body_does_not_decode_the_query(web: Platform, charset: str) -> None:
+    def get(query: str) -> tuple[int, str, bytes]:
+        head = f"GET /api/v1.0/jobs?{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        body = f"Content-Type: application/json; charset={charset}\r\nContent-Length: 2\r\n\r\n{{}}"
+        return send(web, (head + body).encode())
+
+    status, _, answer = get("filter[comment]=%C3%A5")
+    assert (status, json.loads(answer)["data"]) == (200, {"jobs": []})
+    status, _, answer = get("&a" * 1001)
+    assert (status, json.loads(answer)["message"]) == (400, "Too many parameters")
+
+
 def test_chunked_body_is_read(web: Platform) -> None:
     def chunked(body: bytes) -> tuple[int, str, bytes]:
         return send(
