@@ -3,7 +3,7 @@
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import amqp
 import psycopg2
@@ -17,6 +17,7 @@ from tests.chaos.record import Fault
 from tests.waiting import wait_until
 
 _PATIENCE_SECONDS = 8.0  # for a process that runs a job, before an idle one is struck
+_NO_WORKER_SECONDS = 90.0
 _COPIES = 3  # of each message, when messages are duplicated
 _QUEUE = "default"
 
@@ -63,29 +64,36 @@ class Injector:
 
     # --- workers ------------------------------------------------------------------------------------------------------
 
-    def _busy_worker(self, rng: random.Random, kinds: Sequence[str] = ()) -> tuple[Member, list[int], list[Line]]:
+    def _busy_worker(self, rng: random.Random, rather: str = "") -> tuple[Member, list[int], list[Line]]:
         """A worker that runs a job, its children that do, and what they run; an idle one if none does for a while.
 
-        ``kinds``: rather one that has just begun a job of one of these.
+        ``rather``: one that has just begun a job of this kind; the feeder is asked for two if there is none.
         """
-        began = time.monotonic()
-        deadline = began + 3 * _PATIENCE_SECONDS
+        began, asked = time.monotonic(), False
         while True:
+            waited = time.monotonic() - began
+            choosy = bool(rather) and waited < 2 * _PATIENCE_SECONDS
             workers = self.fleet.of("worker")
             rng.shuffle(workers)
-            choosy = bool(kinds) and time.monotonic() < began + 2 * _PATIENCE_SECONDS
             for member in workers:
                 children = self.fleet.children(member)
-                busy = [
-                    pid
-                    for pid in children
-                    if any(not choosy or _has_begun(x, kinds) for x in self.fleet.running([pid]))
-                ]
-                if busy or (children and time.monotonic() > deadline):
+                busy = [pid for pid in children if self._runs(pid, rather if choosy else "")]
+                if busy or (children and waited > 3 * _PATIENCE_SECONDS):
                     return member, busy or children, self.fleet.running(busy)
-            if time.monotonic() > deadline + 60:
+            if choosy and not asked:
+                asked = True
+                self._ask_for(rather)
+                self._ask_for(rather)
+            if waited > _NO_WORKER_SECONDS:
                 raise AssertionError("no worker was there for a minute")
             time.sleep(0.02)
+
+    def _runs(self, pid: int, kind: str) -> bool:
+        """This child runs a job; of that kind, and not for long."""
+        return any(not kind or _has_begun(line, kind) for line in self.fleet.running([pid]))
+
+    def _ask_for(self, kind: str) -> None:
+        (self.fleet.directory / "requests" / f"{kind}-{time.time_ns()}").touch()
 
     def _child_killed(self, planned: PlannedFault, rng: random.Random) -> Struck:
         member, children, _ = self._busy_worker(rng)
@@ -108,13 +116,13 @@ class Injector:
         return f"{member.name}{_jobs(lines)}", len(lines)
 
     def _worker_frozen(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, _, _ = self._busy_worker(rng, _kinds(rng, rather="blind"))
+        member, _, _ = self._busy_worker(rng, "blind" if rng.random() < 0.7 else "campaign")
         assert member.process is not None
         children = self.fleet.children(member)
         return self._freeze(member, [member.process.pid, *children], planned.seconds)
 
     def _main_process_frozen(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, _, _ = self._busy_worker(rng, _kinds(rng, rather="campaign"))
+        member, _, _ = self._busy_worker(rng, "campaign" if rng.random() < 0.7 else "blind")
         assert member.process is not None
         return self._freeze(member, [member.process.pid], planned.seconds)
 
@@ -229,7 +237,7 @@ class Injector:
     def _burst(self) -> int:
         """Have the feeder fill the queue, so that there is something to lose. Returns the depth seen."""
         depth = self._depth()
-        (self.fleet.directory / "bursts" / str(time.time_ns())).touch()
+        self._ask_for("short")
         deadline = time.monotonic() + 3.0
         while depth == 0 and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -244,6 +252,8 @@ class Injector:
             return use(connection.channel())
 
     def _duplicated(self, planned: PlannedFault, rng: random.Random) -> Struck:
+        """While a job runs for some time: its copies arrive in the middle of it."""
+        self._busy_worker(rng, rng.choice(list(LASTING)))
         waiting = history.unfinished(self.fleet.postgresql)
         hits = self._struck()
         with self._celery.connection_for_write() as connection, connection.Producer() as producer:
@@ -303,12 +313,8 @@ class Injector:
             time.sleep(0.02)
 
 
-def _has_begun(line: Line, kinds: Sequence[str]) -> bool:
-    return line.kind in kinds and time.time() - line.wall < LASTING_SECONDS / 3
-
-
-def _kinds(rng: random.Random, *, rather: str) -> list[str]:
-    return [rather] if rng.random() < 0.7 else list(LASTING)
+def _has_begun(line: Line, kind: str) -> bool:
+    return line.kind == kind and time.time() - line.wall < LASTING_SECONDS / 3
 
 
 def _jobs(lines: list[Line]) -> str:

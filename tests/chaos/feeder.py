@@ -1,7 +1,7 @@
 """A process that schedules jobs as an application would: ``schedule`` inside a transaction; accepted once it committed.
 
 Runs in the fleet's copy of the source: ``python -m tests.chaos.feeder <directory> <start, wall clock>``. A file in
-``bursts/`` asks for a burst.
+``requests/`` asks for more.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 import django
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from tests.chaos.plan import BURST, PlannedJob
+from tests.chaos.plan import BURST, LASTING, LASTING_SECONDS, PlannedJob
 
 _RETRY_SECONDS = 0.5
 
@@ -29,12 +29,12 @@ def main() -> None:
     planned = [PlannedJob(**entry) for entry in json.loads((directory / "jobs.json").read_text())]
     for job in planned:
         while (left := start + job.at - time.time()) > 0:
-            feeder.burst_if_asked()
+            feeder.serve_requests()
             time.sleep(min(left, 0.02))
         feeder.feed(job)
     feeder.say("done")
     while True:  # until the run ends it
-        feeder.burst_if_asked()
+        feeder.serve_requests()
         time.sleep(0.02)
 
 
@@ -43,7 +43,7 @@ class Feeder:
         from tests.chaos.bodies import TASKS
 
         self._tasks = TASKS
-        self._bursts = directory / "bursts"
+        self._requests = directory / "requests"
         self._out = os.open(directory / "accepted.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def say(self, what: str, **fields: Any) -> None:
@@ -58,17 +58,19 @@ class Feeder:
 
         self._accept(planned.kind, insert, abort=planned.abort)
 
-    def burst_if_asked(self) -> None:
-        for request in self._bursts.iterdir():
+    def serve_requests(self) -> None:
+        """What a fault asked for: a burst of short jobs that fill a queue, or one of a kind that lasts."""
+        for request in self._requests.iterdir():
+            kind = request.name.partition("-")[0]
             request.unlink()
+            many = [{"seconds": LASTING_SECONDS}] if kind in LASTING else [{"seconds": 0.1}] * BURST
 
-            def insert() -> list[int]:
+            def insert(kind: str = kind, many: list[dict[str, float]] = many) -> list[int]:
                 from jobs import dispatch
 
-                many = [{"seconds": 0.1} for _ in range(BURST)]
-                return [job.pk for job in dispatch.schedule_many(self._tasks["short"], many)]
+                return [job.pk for job in dispatch.schedule_many(self._tasks[kind], many)]
 
-            self._accept("short", insert, abort=False)
+            self._accept(kind, insert, abort=False)
 
     def _accept(self, kind: str, insert: Callable[[], list[int]], *, abort: bool) -> None:
         """Until the database took it. A commit whose answer was lost accepted nothing; its rows may be there."""

@@ -81,7 +81,7 @@ class Fleet:
         _copy_source(self._tree)
         if mutant:
             mutants.apply(mutant, self._tree)
-        for each in (self.ledger, directory / "bursts"):
+        for each in (self.ledger, directory / "requests"):
             each.mkdir()
         self.platform = Platform(
             database_url=self.postgresql.url,

@@ -19,7 +19,7 @@ LASTING = {
     "long": 0.6,
     "campaign": 0.35,
     "blind": 0.5,
-}  # how many are at work at once, on average, however many jobs there are
+}  # how many are at work at once, on average, in any run
 LASTING_SECONDS = 18.0  # at least; they outlive the rescue of a frozen worker
 SYNCS = 0.2  # of all jobs: device_syncto by HTTP
 BURST = 15  # short jobs that fill the queue just before its messages are lost
