@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from jobs import dispatch
 from jobs.admin_pages.show import job_link, moment, span
 from jobs.models import Job
-from jobs.upkeep.unserved import unserved
+from jobs.upkeep.unserved import served_queues
 from locks import service as locks
 
 COUNTED: Final = 1000
@@ -59,8 +59,7 @@ def _place(ahead: QuerySet[Job], name: str, place: int) -> SafeString:
 
 
 def _message(job: Job, now: Any) -> list[SafeString]:
-    lonely = next((each for each in unserved() if each.queue == job.queue), None)
-    if lonely is not None:
+    if job.queue not in served_queues():
         return [format_html("<strong>No live worker serves its queue {}.</strong>", job.queue)]
     if job.dispatched_at is None:
         return [format_html("It is due; Beat is about to send its message to queue {}.", job.queue)]

@@ -8,7 +8,6 @@ import pytest
 from django.utils import timezone
 
 from jobs import dispatch, lifecycle
-from jobs.admin_pages import results
 from jobs.admin_pages.show import span
 from jobs.errors import Failure
 from jobs.models import Job
@@ -110,7 +109,6 @@ def test_a_due_job_says_what_it_waits_for(viewer: Admin) -> None:
 def test_a_job_on_a_queue_that_nobody_serves_says_so(viewer: Admin) -> None:
     heartbeat(queues='["default"]')
     job = dispatch.schedule(fake_jobs.nothing, {}, queue="nobody")
-    Job.objects.filter(pk=job.pk).update(scheduled_time=timezone.now() - timedelta(seconds=61))
     assert "No live worker serves its queue nobody" in page_of(viewer, job)
 
 
@@ -118,7 +116,7 @@ def test_a_result_of_5_mb_is_cut_with_a_way_to_the_whole(viewer: Admin) -> None:
     text = "line of text\n" * 400_000
     job = finished(result=json.dumps({"text": text}))
     body = viewer.raw(f"/jobs/job/{job.pk}/change/")
-    assert len(body) < 2 * results.SHOWN
+    assert len(body) < 700_000
     assert f'href="/admin/jobs/job/{job.pk}/result/"' in body
     assert f"GET /api/v1.0/job/{job.pk}" in body
     whole = viewer.client.get(f"/admin/jobs/job/{job.pk}/result/")
@@ -131,7 +129,7 @@ def test_a_sync_of_1000_devices_shows_the_interesting_ones_within_bounds(viewer:
     everyone = {f"d{i}": device(failed=i == 990, diff=DIFF if i == 995 else "", config=config) for i in range(1000)}
     job = finished(result=json.dumps({"devices": everyone}))
     body = viewer.raw(f"/jobs/job/{job.pk}/change/")
-    assert len(body) < 3 * results.SHOWN
+    assert len(body) < 900_000
     assert body.index("<strong>d990</strong>") < body.index("<strong>d995</strong>") < body.index("<strong>d0</strong>")
     assert "more devices in" in body
 
