@@ -44,6 +44,7 @@ def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
             run_token=token,
             worker_id=getattr(request, "worker_id", None),
             worker=getattr(request, "worker", None) or request.hostname or "",
+            likely_lock=task.lock,
         ),
         what=f"claim of job {job_id}",
         seconds=_CLAIM_SECONDS,
@@ -108,11 +109,18 @@ def _store_failure(execution: Execution, failure: Failure) -> None:
 def _until_stored(store: Callable[[], T], *, what: str, seconds: float | None = None) -> T | None:
     """Repeat until the database has taken it; a body's end must not be lost to an outage. None when time ran out."""
     started = time.monotonic()
+    database = connections[DEFAULT_DB_ALIAS]
+    # Not asked first whether it still works: if it does not, the statement shows it, and is repeated on a new one.
+    database.health_check_done = True  # type: ignore[attr-defined]
+    was_open = database.connection is not None
     while True:
         try:
             return store()
         except (OperationalError, InterfaceError) as exc:
-            connections[DEFAULT_DB_ALIAS].close()
+            database.close()
+            if was_open:
+                was_open = False
+                continue
             waited = time.monotonic() - started
             log.warning("%s waits for the database since %.0f s: %s", what, waited, exc, extra={"action": "wait"})
             if seconds is not None and waited > seconds:

@@ -1,0 +1,128 @@
+"""The two transitions of every job, each as one statement of PostgreSQL: one round trip and one commit.
+
+Only ``jobs.lifecycle`` calls these; what they do is what its general forms do, which decide whatever these leave open.
+In each the lock's row is locked before the job's, as everywhere.
+"""
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+
+from jobs.models import Job, JobOutcome
+from jobs.outcome import Outcome
+from jobs.states import TRANSITIONS, Verb
+from locks.models import Lock
+
+_JOB: Final = Job._meta.db_table
+_LOCK: Final = Lock._meta.db_table
+_CLAIM_FROM, _CLAIM_TO = (state.value for state in TRANSITIONS[Verb.CLAIM])
+_FINISH_FROM, _FINISH_TO = (state.value for state in TRANSITIONS[Verb.FINISH])
+
+STARTED: Final = (
+    "attempt",
+    "retries",
+    "start_arguments",
+    "lock_name",
+    "fence",
+    "scheduled_by",
+    "comment",
+    "ticket_ref",
+)
+
+# "mine" locks the job's row as it is now, so that nothing can come between taking the lock and starting the job.
+_CLAIM: Final = f"""
+    WITH free AS (
+        SELECT 1 FROM {_LOCK} WHERE name = %(lock)s AND holder_id IS NULL FOR UPDATE
+    ), mine AS (
+        SELECT id, scheduled_time FROM {_JOB}
+        WHERE id = %(job)s AND status = '{_CLAIM_FROM}' AND task_name = %(task)s AND lock_name = %(lock)s
+            AND scheduled_time <= clock_timestamp() AND EXISTS (SELECT 1 FROM free)
+        FOR UPDATE
+    ), taken AS (
+        UPDATE {_LOCK} SET holder_id = %(job)s, start_time = clock_timestamp(), fence = fence + 1
+        WHERE name = %(lock)s AND holder_id IS NULL AND EXISTS (SELECT 1 FROM mine) AND NOT EXISTS (
+            SELECT 1 FROM {_JOB} AS ahead
+            WHERE ahead.status = '{_CLAIM_FROM}' AND ahead.lock_name = %(lock)s
+                AND (ahead.scheduled_time, ahead.id) < ((SELECT scheduled_time FROM mine), %(job)s)
+        )
+        RETURNING fence
+    )
+    UPDATE {_JOB} AS job SET status = '{_CLAIM_TO}', start_time = clock_timestamp(), run_token = %(token)s,
+        fence = taken.fence, worker_id = %(worker_id)s, worker = %(worker)s, attempt = attempt + 1,
+        finished_devices = '[]', parked = FALSE, waiting_since = NULL
+    FROM taken WHERE job.id = %(job)s
+    RETURNING {", ".join(f"job.{column}" for column in STARTED)}
+"""
+
+_RELEASE: Final = f"""freed AS (
+        UPDATE {_LOCK} SET holder_id = NULL, start_time = NULL
+        WHERE name = %(lock)s AND holder_id = %(job)s AND fence = %(fence)s
+        RETURNING 1
+    ), """
+_FINISH: Final = """
+    WITH {release}done AS (
+        UPDATE {job} SET status = '{target}', finish_time = clock_timestamp(), run_token = NULL, fence = NULL,
+            finished_devices = coalesce(%(devices)s, finished_devices), change_score = %(score)s
+        WHERE id = %(job)s AND status = '{source}' AND run_token = %(token)s{after_release}
+        RETURNING id
+    )
+    {then}
+"""
+_STORE: Final = f"INSERT INTO {JobOutcome._meta.db_table} (job_id, result) SELECT id, %(result)s FROM done RETURNING 1"
+
+
+def _finish_statement(*, release: bool, store: bool) -> str:
+    return _FINISH.format(
+        job=_JOB,
+        source=_FINISH_FROM,
+        target=_FINISH_TO,
+        release=_RELEASE if release else "",
+        after_release=" AND (SELECT count(*) FROM freed) >= 0" if release else "",
+        then=_STORE if store else "SELECT 1 FROM done",
+    )
+
+
+_FINISHES: Final = {
+    (release, store): _finish_statement(release=release, store=store)
+    for release in (True, False)
+    for store in (True, False)
+}
+
+
+def claim_with_lock(
+    job_id: int, *, task_name: str, lock_name: str, run_token: UUID, worker_id: int | None, worker: str
+) -> dict[str, Any] | None:
+    """Take the free lock and start the job, if it is its turn: the columns of ``STARTED``. None decides nothing."""
+    parameters: dict[str, str | int | None] = {
+        "job": job_id,
+        "task": task_name,
+        "lock": lock_name,
+        "token": str(run_token),
+        "worker_id": worker_id,
+        "worker": worker,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, parameters)
+        row = cursor.fetchone()
+    return None if row is None else dict(zip(STARTED, row, strict=True))
+
+
+def finish(job_id: int, run_token: UUID, outcome: Outcome, *, lock_name: str | None, fence: int | None) -> bool:
+    """End the job with its result and free its lock; False if somebody else was first.
+
+    The lock is freed either way: by holder and token it is this run's, and whoever ended the run freed it too.
+    """
+    parameters: dict[str, str | int | None] = {
+        "job": job_id,
+        "token": str(run_token),
+        "devices": outcome.finished_devices,
+        "score": outcome.change_score,
+        "result": outcome.result,
+        "lock": lock_name,
+        "fence": fence,
+    }
+    release = lock_name is not None and fence is not None
+    with connection.cursor() as cursor:
+        cursor.execute(_FINISHES[release, outcome.result is not None], parameters)
+        return cursor.fetchone() is not None
