@@ -225,15 +225,20 @@ def ahead_of(job: Job) -> Q:
 
 def wake(lock_name: str) -> bool:
     """Send the first in line for a free lock on its way, if it was parked. The claim decides: a race does no harm."""
-    first = line(lock_name).first()
-    if first is None or not first.parked:
+    now, now_params = now_sql()
+    waiting = Status.SCHEDULED.value
+    with connection.cursor() as cursor:  # by hand: every end of a job with a lock comes here
+        cursor.execute(
+            f"UPDATE jobs_job SET parked = FALSE, dispatched_at = {now} WHERE parked AND status = %s AND id = ("
+            f"SELECT id FROM jobs_job WHERE status = %s AND lock_name = %s AND scheduled_time <= {now}"
+            " ORDER BY scheduled_time, id LIMIT 1) RETURNING id, task_name, queue, priority",
+            [*now_params, waiting, waiting, lock_name, *now_params],
+        )
+        woken = cursor.fetchone()
+    if woken is None:
         return False
-    woken = Job.objects.filter(pk=first.pk, status=Status.SCHEDULED.value, parked=True).update(
-        parked=False, dispatched_at=DatabaseNow()
-    )
-    if not woken:
-        return False
-    fields = {"job_id": first.pk, "action": "wake", "from": first.status, "to": first.status, "lock": lock_name}
-    log.info("job %s: wake", first.pk, extra=fields)
-    _send([_message(first)])
+    message = publisher.Message(*woken)
+    fields = {"job_id": message.job_id, "action": "wake", "from": waiting, "to": waiting, "lock": lock_name}
+    log.info("job %s: wake", message.job_id, extra=fields)
+    _send([message])
     return True
