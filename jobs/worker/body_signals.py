@@ -1,7 +1,7 @@
 """Signals in the process that runs a body.
 
-SIGUSR1, the soft time limit, raises in the body's own thread and nowhere else: an exception in the middle of a claim, or
-of storing an end, would lose the run. (Billiard's handler raises wherever the process is.) The main process
+SIGUSR1, the soft time limit, raises in the body's own thread and nowhere else: an exception in the middle of a claim,
+or of storing an end, would lose the run. (Billiard's handler raises wherever the process is.) The main process
 (``jobs.worker.watch``) sends it again until one struck.
 
 SIGTERM does nothing to a job: whoever stops a worker may send it to all its processes (systemd does, unless told

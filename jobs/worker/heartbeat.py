@@ -40,7 +40,7 @@ class WorkerHeartbeat(threading.Thread):
         """Write the row, however long the database takes. ``give_up``, called in between, raises to end the wait."""
         self._node = worker.hostname
         self._queues = lambda: sorted(worker.app.amqp.queues.consume_from)
-        self._concurrency = lambda: int(worker.pool.num_processes if worker.pool else worker.concurrency)
+        self._concurrency = lambda: _size_of(worker.pool)
         while not self._wrote():
             give_up()
             self._stop_asked.wait(_RETRY_SECONDS)
@@ -48,7 +48,10 @@ class WorkerHeartbeat(threading.Thread):
 
     def run(self) -> None:
         while not self._stop_asked.wait(settings.CNAASJOBS_HEARTBEAT_SECONDS):
-            self._wrote()
+            try:
+                self._wrote()
+            except Exception:  # whatever it is: without a heartbeat a live worker's jobs would be taken from it
+                log.exception("heartbeat not written", extra={"action": "heartbeat"})
 
     def farewell(self, *, seconds: float) -> None:
         """The last run was reported: no beat comes after this. Bounded: a row left unmarked is found gone later."""
@@ -95,6 +98,11 @@ class WorkerHeartbeat(threading.Thread):
         except (DatabaseError, InterfaceError) as exc:
             log.warning("end of the worker not written: %s", exc, extra={"action": "heartbeat"})
         connections.close()
+
+
+def _size_of(pool: Any) -> int:
+    """None are left when the pool was stopped."""
+    return int(pool.num_processes) if getattr(pool, "_pool", None) is not None else 0
 
 
 heartbeat = WorkerHeartbeat()

@@ -107,11 +107,11 @@ def rerun(ctx: JobContext, *, path: str) -> int:
 
 
 @job
-def backend_pid(ctx: JobContext) -> int:
+def backend_pid(ctx: JobContext) -> str:
     """The process of PostgreSQL that serves this child."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
-        return int(cursor.fetchone()[0])
+        return str(cursor.fetchone()[0])
 
 
 @shared_task

@@ -2,13 +2,15 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from locks.models import Lock
+from tests.services import Redis
 from tests.waiting import wait_until
-from tests.worker.bodies import BAD_ENDS, end_badly, quick_with_lock, survive_sigterm
+from tests.worker.bodies import BAD_ENDS, end_badly, quick_with_lock, survive_sigterm, wait_for_file
 from tests.worker.conftest import StartWorker, first_line, is_alive, pool_children, wait_for_end, wait_for_status
 
 LOST = {
@@ -45,6 +47,31 @@ def test_the_lock_is_free_only_when_nothing_that_the_job_started_is_left(
     assert not is_alive(first_line(writer))
     wait_for_status(quick_with_lock.schedule(), "FINISHED")
     assert writer.stat().st_size == written
+
+
+@pytest.mark.needs("redis")
+@pytest.mark.parametrize("how", ["down", "frozen"])
+def test_a_lost_child_is_reported_while_the_broker_is_away(
+    redis: Redis, start_worker: StartWorker, scratch: Path, how: str
+) -> None:
+    worker = start_worker(concurrency=1)
+    job = wait_for_status(wait_for_file.schedule(path=str(scratch / "end")), "RUNNING")
+    {"down": redis.kill, "frozen": redis.freeze}[how]()
+    (child,) = pool_children(worker)
+    os.kill(child, signal.SIGKILL)
+    wait_for_end(job, timeout=10)
+    assert job.exception_type == "WorkerLost"
+    assert "SIGKILL" in job.outcome.exception
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends the children")
+def test_a_killed_parent_leaves_no_child_that_goes_on(start_worker: StartWorker, scratch: Path) -> None:
+    worker = start_worker()
+    wait_for_status(wait_for_file.schedule(path=str(scratch / "end")), "RUNNING")
+    children = pool_children(worker)
+    assert len(children) == 2
+    worker.kill()
+    wait_until(lambda: not any(is_alive(child) for child in children), timeout=2)
 
 
 def test_sigterm_to_a_child_is_no_end_of_its_job(start_worker: StartWorker) -> None:

@@ -5,16 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from celery import current_app
 from kombu import Connection
 
 from jobs import dispatch
 from jobs.models import Job
 from tests.services import RabbitMQ, Redis
+from tests.services.processes import Platform
 from tests.switching import forget_broker_connections
 from tests.waiting import stays, wait_until
 from tests.worker.bodies import plain_stamp, plain_wait, quick, wait_for_file
-from tests.worker.conftest import StartWorker, status, wait_for_status
+from tests.worker.conftest import StartWorker, wait_for_status
 
 
 def waiting_at_rabbitmq(broker: RabbitMQ, queue: str = "default") -> int:
@@ -149,19 +149,20 @@ def test_plain_tasks_count_too(rabbitmq: RabbitMQ, start_worker: StartWorker, sc
 
 
 @pytest.mark.needs("rabbitmq")
-def test_quorum_queues_whose_count_cannot_change(rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path) -> None:
-    with_quorum = {"CNAASJOBS_TEST_QUEUE_TYPE": "quorum"}
-    current_app.conf.task_default_queue_type = "quorum"
-    try:
-        worker = start_worker(env=with_quorum)
-        end = scratch / "end"
-        long = [wait_for_file.schedule(path=str(end)) for _ in range(5)]
-        wait_until(lambda: running(long) == 2, message=worker.output)
+def test_quorum_queues_whose_count_cannot_change(
+    rabbitmq: RabbitMQ, platform: Platform, start_worker: StartWorker, scratch: Path
+) -> None:
+    platform.env["DJANGO_SETTINGS_MODULE"] = "tests.worker.quorum_settings"
+    worker = start_worker()
+    assert "Global QoS is disabled" in worker.output()
+    for name in ("first", "second"):
+        Job.objects.all().delete()
+        body = "from tests.worker.bodies import wait_for_file"
+        five = f"{body}; [wait_for_file.schedule(path={str(scratch / name)!r}) for _ in range(5)]"
+        platform.manage("shell", "--command", five)
+        long = list(Job.objects.all())
+        wait_until(lambda long=long: running(long) == 2)  # type: ignore[misc]
         stays(lambda: waiting_at_rabbitmq(rabbitmq) == 3, seconds=1)
-        end.touch()
+        (scratch / name).touch()
         for job in long:
             wait_for_status(job, "FINISHED")
-    finally:
-        current_app.conf.task_default_queue_type = "classic"
-    assert status(long[0]) == "FINISHED"
-    assert isinstance(worker.returncode, int | None)

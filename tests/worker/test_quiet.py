@@ -1,0 +1,22 @@
+"""A worker that has nothing to complain of prints no warning, also as root and into a file."""
+
+import json
+import signal
+
+from tests.worker.bodies import plain_nothing, quick
+from tests.worker.conftest import StartWorker, wait_for_status
+
+
+def test_no_warning_in_normal_operation(start_worker: StartWorker) -> None:
+    worker = start_worker(env={"PYTHONWARNINGS": "always::UserWarning"})
+    wait_for_status(quick.schedule(), "FINISHED")
+    plain_nothing.delay()
+    wait_for_status(quick.schedule(), "FINISHED")
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(timeout=20) == 0
+    output = worker.output()
+    assert "Warning" not in output
+    assert "Traceback" not in output
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    assert {line["level"] for line in lines} == {"INFO"}
+    assert {line["message"] for line in lines if "job_id" in line} >= {"job 1: claim", "job 1: finish"}
