@@ -1,17 +1,21 @@
 """What of the platform is in Django's admin; the pages themselves are in ``jobs.admin_pages``."""
 
-import django_celery_beat.admin  # noqa: F401  it registers its own pages first
 from django.contrib import admin
 from django_celery_beat.models import PeriodicTask
+from knox.models import AuthToken
 
 from jobs.admin_pages.audit import AuditEntryAdmin
 from jobs.admin_pages.job_list import JobAdmin
 from jobs.admin_pages.recurring import RecurringAdmin
+from jobs.admin_pages.tokens import TokenAdmin
 from jobs.admin_pages.workers import HeartbeatAdmin
 from jobs.models import AuditEntry, Heartbeat, Job
 
 admin.site.register(Job, JobAdmin)
 admin.site.register(Heartbeat, HeartbeatAdmin)
 admin.site.register(AuditEntry, AuditEntryAdmin)
-admin.site.unregister(PeriodicTask)
+# Their own pages were registered when ours imported them.
+for theirs in (PeriodicTask, AuthToken):
+    admin.site.unregister(theirs)
 admin.site.register(PeriodicTask, RecurringAdmin)
+admin.site.register(AuthToken, TokenAdmin)

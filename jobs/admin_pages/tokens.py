@@ -1,0 +1,66 @@
+"""API tokens: made for a user, shown once, listed by their first characters, revoked by deleting."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from knox.admin import AuthTokenAdmin
+from knox.models import AuthToken
+
+from jobs.admin_pages.show import moment
+
+
+class TokenAdmin(AuthTokenAdmin):
+    """knox's own page, without the digests. A token is never changed: it is made, and it is revoked."""
+
+    list_display = ("begins", "user", "made", "ends")
+    list_select_related = ("user",)
+    ordering = ("user__username", "created")
+    search_fields = ("token_key", "user__username")
+    search_help_text = "The beginning of a token, or part of a user's name."
+    raw_id_fields = ()
+    autocomplete_fields = ("user",)
+    fields = ("user", "expiry")
+    show_full_result_count = False
+
+    def get_fields(self, request: HttpRequest, obj: AuthToken | None = None) -> Any:
+        return self.fields if obj is None else ("begins", "user", "made", "ends")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: AuthToken | None = None) -> Any:
+        return () if obj is None else ("begins", "user", "made", "ends")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        page: HttpResponse = super().changelist_view(request, {"title": "API tokens", **(extra_context or {})})
+        return page
+
+    def save_model(self, request: HttpRequest, obj: AuthToken, form: Any, change: bool) -> None:
+        obj.save()
+        words = "New token of {}: <code>{}</code> It is shown this once. Use it as “Authorization: Bearer …”."
+        messages.success(request, format_html(words, obj.user.get_username(), form.token))
+
+    def response_add(self, request: HttpRequest, obj: AuthToken, post_url_continue: str | None = None) -> HttpResponse:
+        """To the list, without Django's own message: it would name the digest."""
+        return HttpResponseRedirect(reverse("admin:knox_authtoken_changelist"))
+
+    @admin.display(description="begins with", ordering="token_key")
+    def begins(self, token: AuthToken) -> str:
+        return f"{token.token_key}…"
+
+    @admin.display(description="made (UTC)", ordering="created")
+    def made(self, token: AuthToken) -> SafeString | str:
+        return moment(token.created)
+
+    @admin.display(description="ends (UTC)", ordering="expiry")
+    def ends(self, token: AuthToken) -> SafeString | str:
+        if token.expiry is None:
+            return "does not end"
+        if token.expiry < timezone.now():
+            return format_html('<span class="badge is-dead">ended</span> {}', moment(token.expiry))
+        return moment(token.expiry)

@@ -1,0 +1,47 @@
+"""API tokens in the admin: shown once, never by digest, ended by deleting."""
+
+import re
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.test import Client
+from knox.models import AuthToken
+from pytest_django.fixtures import SettingsWrapper
+
+from tests.admin.conftest import Admin, AdminOf
+
+LIST = "/knox/authtoken/"
+
+
+def _made(boss: Admin, user: User) -> str:
+    page = boss.post(f"{LIST}add/", {"user": str(user.pk)})
+    (text,) = re.findall(r"\b[0-9a-f]{64}\b", page)
+    return str(text)
+
+
+def test_a_token_is_shown_once_and_works_until_it_is_deleted(boss: Admin, settings: SettingsWrapper) -> None:
+    settings.CNAASJOBS_REQUIRE_TOKEN = True
+    text = _made(boss, boss.user)
+    api = Client(headers={"Authorization": f"Bearer {text}"})
+    assert api.get("/api/v1.0/jobs").status_code == 200
+    row = AuthToken.objects.get()
+    page = boss.raw(LIST) + boss.raw(f"{LIST}{row.pk}/change/")
+    assert text not in page
+    assert row.token_key in page
+    assert "does not end" in page
+    boss.post(f"{LIST}{row.pk}/delete/", {"post": "yes"})
+    assert api.get("/api/v1.0/jobs").status_code == 401
+
+
+def test_an_ended_token_says_so_and_none_is_changed(boss: Admin) -> None:
+    AuthToken.objects.create(boss.user, expiry=timedelta(days=-1))
+    row = AuthToken.objects.get()
+    assert "ended" in boss.get(LIST)
+    boss.post(f"{LIST}{row.pk}/change/", {"expiry_0": "2099-01-01", "expiry_1": "00:00"}, status=403)
+
+
+def test_it_needs_its_permissions(admin_of: AdminOf, boss: Admin) -> None:
+    viewer = admin_of("knox.view_authtoken")
+    viewer.get(LIST)
+    viewer.post(f"{LIST}add/", {"user": str(boss.user.pk)}, status=403)
+    assert not AuthToken.objects.exists()
