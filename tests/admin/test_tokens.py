@@ -2,11 +2,11 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.test import Client
 from knox.models import AuthToken
-from pytest_django import SettingsWrapper
 
 from tests.admin.conftest import Admin, AdminOf
 
@@ -19,7 +19,7 @@ def _made(boss: Admin, user: User) -> str:
     return str(text)
 
 
-def test_a_token_is_shown_once_and_works_until_it_is_deleted(boss: Admin, settings: SettingsWrapper) -> None:
+def test_a_token_is_shown_once_and_works_until_it_is_deleted(boss: Admin, settings: Any) -> None:
     settings.CNAASJOBS_REQUIRE_TOKEN = True
     text = _made(boss, boss.user)
     api = Client(headers={"Authorization": f"Bearer {text}"})
