@@ -64,7 +64,7 @@ def test_all_that_is_due_is_sent_the_earliest_first() -> None:
     assert list(Job.objects.filter(dispatched_at__isnull=True)) == [jobs[4]]
 
 
-def test_a_broker_that_is_away_is_asked_ever_more_rarely_and_then_gets_all() -> None:
+def test_a_broker_that_is_away_is_asked_ever_more_rarely_and_then_gets_all(caplog: pytest.LogCaptureFixture) -> None:
     sender = Sender(listening=lambda: True)
     for _ in range(3):
         make_due(due_in(3600))
@@ -73,6 +73,8 @@ def test_a_broker_that_is_away_is_asked_ever_more_rarely_and_then_gets_all() -> 
         assert pauses == sorted(pauses)
         assert pauses[-1] == 1.0
         assert unsent() == 3
+        tried = [record.messages for record in caplog.records if hasattr(record, "messages")]
+        assert (tried[0], tried[-1]) == (3, 1)
     while sender.step() < 1.0 or unsent():
         pass
     assert unsent() == 0

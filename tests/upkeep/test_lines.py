@@ -66,6 +66,13 @@ def test_a_lock_whose_holder_ended_is_freed_and_the_next_woken() -> None:
     assert not following.parked
 
 
+def test_a_lock_held_under_an_older_token_than_its_job_s_run_is_freed() -> None:
+    job = fake_jobs.with_lock.schedule()
+    run = claimed(job)
+    Job.objects.filter(pk=job.pk).update(fence=run.fence + 1)  # type: ignore[operator]
+    assert lines.free_abandoned() == 1
+
+
 def test_a_lock_taken_anew_by_the_same_job_is_not_freed_by_an_old_look(monkeypatch: pytest.MonkeyPatch) -> None:
     job = fake_jobs.with_lock.schedule()
     run = claimed(job)

@@ -1,5 +1,6 @@
 """A lost message is sent again; a long queue is left alone."""
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.conf import settings
+from django.db import connection
 
 from jobs import dispatch, lifecycle
 from jobs.clock import database_now
@@ -15,10 +17,11 @@ from jobs.errors import Failure
 from jobs.models import Job
 from jobs.upkeep import republish
 from jobs.upkeep.broker import Broker
+from jobs.upkeep.exclusive import exclusively
 from jobs.upkeep.republish import Republish
 from tests import fake_jobs
 from tests.jobs.factory import claimed
-from tests.services import RabbitMQ
+from tests.services import PostgreSQL, RabbitMQ
 from tests.switching import purge_broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,7 +69,7 @@ def depth(queue: str = "default") -> int:
 def take(count: int) -> None:
     """A worker takes messages from the queue."""
     default = current_app.amqp.queues["default"]
-    with current_app.connection_for_write() as connection, connection.SimpleQueue(default) as queue:
+    with current_app.connection_for_write() as link, link.SimpleQueue(default) as queue:
         for _ in range(count):
             queue.get(timeout=5).ack()
 
@@ -117,12 +120,19 @@ def test_a_gap_that_closes_by_itself_is_no_loss(upkeep: Upkeep) -> None:
     assert upkeep.watch(30) == 0
 
 
+def test_a_message_just_delivered_is_not_missing(upkeep: Upkeep) -> None:
+    sent_long_ago(1)
+    assert upkeep.watch(2 * GRACE) == 0
+    take(1)
+    assert upkeep.look() == 0
+
+
 def test_a_job_that_was_overtaken_is_sent_again_though_the_queue_is_long(upkeep: Upkeep) -> None:
     lost, *_ = sent_long_ago(1)
     take(1)
-    with current_app.connection_for_write() as connection:
+    with current_app.connection_for_write() as link:
         for _ in range(10):
-            fake_jobs.plain.apply_async((1,), connection=connection)  # as many messages as hide the gap
+            fake_jobs.plain.apply_async((1,), connection=link)  # as many messages as hide the gap
     later = dispatch.schedule(fake_jobs.nothing, {})
     claimed(later)
     assert upkeep.look() == 1
@@ -160,7 +170,29 @@ def test_nothing_is_sent_again_while_the_broker_does_not_answer(rabbitmq: Rabbit
 
 
 @pytest.mark.needs("postgresql")
-def test_two_beats_do_not_send_the_same_again(postgresql: Any, upkeep: Upkeep) -> None:
+def test_one_beat_at_a_time_sends_again(postgresql: PostgreSQL, upkeep: Upkeep) -> None:
+    sent_long_ago(3)
+    purge_broker(["default"])
+    inside, leave = threading.Event(), threading.Event()
+
+    def other_beat() -> None:
+        with exclusively("republish") as mine:
+            assert mine
+            inside.set()
+            leave.wait(30)
+        connection.close()
+
+    thread = threading.Thread(target=other_beat)
+    thread.start()
+    inside.wait(30)
+    assert upkeep.watch(30) == 0
+    leave.set()
+    thread.join()
+    assert upkeep.watch(30) == 3
+
+
+@pytest.mark.needs("postgresql")
+def test_two_beats_do_not_send_the_same_again(postgresql: PostgreSQL, upkeep: Upkeep) -> None:
     other = Upkeep()
     sent_long_ago(10)
     purge_broker(["default"])

@@ -162,6 +162,16 @@ def test_one_heartbeat_seen_again_and_again_is_one_heartbeat(watcher: Watcher) -
     assert sum(watcher.look(seconds=1.0) for _ in range(20)) == 0
 
 
+def test_one_look_after_many_heartbeats_is_not_enough(watcher: Watcher) -> None:
+    worker = heartbeat()
+    run_on(worker)
+    beat(worker)
+    watcher.look()
+    for _ in range(10):
+        beat(worker)
+    assert watcher.look() == 0
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["its row was deleted", "it never had one"])
 def test_a_run_of_a_worker_without_a_heartbeat_is_ended(watcher: Watcher, known: bool) -> None:
     worker = heartbeat() if known else None
