@@ -58,6 +58,11 @@ def test_without_a_confirm_the_device_reverts_by_itself_and_is_not_in_sync(
     expire(lab, "sw1")
     assert device.get_config()["running"] == "hostname sw1\nmotd hello\n"
     assert DeviceState.objects.get(host="sw1").uncertain_job_id == dead.pk
+    lab.change("sw1", motd="hello")
+    lab.options("sw1", fail="open")
+    assert "cannot connect" in reason(live(), "sw1")  # what was known before the death is no proof of being in sync
+    lab.change("sw1", motd="new")
+    lab.options("sw1")
     job = live()
     assert "+motd new" in devices_of(job)["sw1"]["job_tasks"][2]["diff"]
     assert lab.running("sw1") == "hostname sw1\nmotd new\n"

@@ -87,26 +87,30 @@ def test_an_aborted_job_begins_no_further_device(lab: Lab, monkeypatch: pytest.M
     assert (lab.running("sw2"), pending(lab)) == (None, [])
 
 
+@pytest.mark.parametrize("host", ["sw1", "sw2"])
 @pytest.mark.parametrize("mode", [0, 1, 2])
-def test_an_abort_before_the_commit_changes_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+def test_an_abort_before_a_commit_leaves_the_device_as_it_was(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int, host: str
+) -> None:
     job = job_of(lab, confirm_mode=mode)
     committed = when(monkeypatch, "commit_config", "nobody", lambda: None)
-    when(monkeypatch, "compare_config", "sw1", abort(job))
+    when(monkeypatch, "compare_config", host, abort(job))
     perform(job)
     assert job.exception_type == "JobAborted"
-    assert (committed, lab.running("sw1")) == ([], None)
+    assert committed == (["sw1"] if host == "sw2" and mode < 2 else [])
+    assert lab.running(host) is None
 
 
-@pytest.mark.parametrize("mode", [1, 2])
+@pytest.mark.parametrize(("mode", "host", "before"), [(1, "sw1", []), (1, "sw3", ["sw1", "sw2"]), (2, "sw5", [])])
 def test_an_abort_before_the_confirm_takes_the_commit_back(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int, host: str, before: list[str]
 ) -> None:
     job = job_of(lab, confirm_mode=mode)
     confirmed = when(monkeypatch, "confirm_commit", "nobody", lambda: None)
-    when(monkeypatch, "commit_config", "sw1", abort(job))
+    when(monkeypatch, "commit_config", host, abort(job))
     perform(job)
     assert job.exception_type == "JobAborted"
-    assert (confirmed, lab.running("sw1"), pending(lab)) == ([], None, [])
+    assert (confirmed, lab.running(host), pending(lab)) == (before, None, [])
 
 
 def test_an_abort_after_the_first_confirm_of_all_or_none_confirms_the_others(
@@ -141,6 +145,17 @@ def test_a_job_that_lost_its_lock_does_not_confirm_the_rest_of_all_or_none(
     assert job.exception_type == "LockLost"
     assert confirmed == ["sw1", "sw2"]
     assert pending(lab) == ["sw3", "sw4", "sw5"]
+
+
+def test_an_aborted_all_or_none_stops_confirming_when_its_lock_is_gone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(lab, confirm_mode=2)
+    confirmed = when(monkeypatch, "confirm_commit", "sw2", abort(job))
+    when(monkeypatch, "confirm_commit", "sw3", clear)
+    perform(job)
+    assert job.exception_type == "JobAborted"
+    assert confirmed == ["sw1", "sw2", "sw3"]
 
 
 def test_a_job_that_lost_its_lock_stores_no_states(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

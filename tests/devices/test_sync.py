@@ -258,7 +258,8 @@ def test_auto_push_schedules_nothing_when(lab: Lab, why: str) -> None:
         case "much changes":
             lab.template("".join(f"vlan {number}\n" for number in range(10)))
         case "it failed":
-            lab.options("sw1", fail="load")
+            live()
+            lab.set_running("sw1", "hostname sw1\nmotd changed outside\n")
         case "two hosts":
             lab.add("sw2")
             kwargs = {"auto_push": True}
@@ -266,8 +267,10 @@ def test_auto_push_schedules_nothing_when(lab: Lab, why: str) -> None:
             kwargs["dry_run"] = False
     job = dry(**kwargs)
     assert job.status == Status.FINISHED
+    assert devices_of(job)["sw1"]["failed"] is (why == "it failed")
+    assert (job.change_score in range(1, 10)) is (why in {"it failed", "two hosts", "live"})
     assert job.next_job_id is None
-    assert Job.objects.count() == 1
+    assert not Job.objects.filter(status=Status.SCHEDULED.value).exists()
 
 
 def test_the_selection_is_made_again_when_the_job_starts(lab: Lab) -> None:
