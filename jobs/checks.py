@@ -12,6 +12,10 @@ _POSITIVE = [
     "CNAASJOBS_LOCK_WAIT_SECONDS",
     "CNAASJOBS_PROGRESS_SECONDS",
     "CNAASJOBS_PUBLISH_TIMEOUT_SECONDS",
+    "CNAASJOBS_REPUBLISH_AFTER_SECONDS",
+    "CNAASJOBS_RETENTION_EXCEPTION_DAYS",
+    "CNAASJOBS_RETENTION_FINISHED_DAYS",
+    "CNAASJOBS_UPKEEP_SECONDS",
     "CNAASJOBS_WORKER_LOST_SECONDS",
 ]
 
@@ -21,14 +25,14 @@ def settings_make_sense(app_configs: Sequence[Any] | None, **_: Any) -> list[Che
     wrong: list[CheckMessage] = [
         Error(f"{name} must be greater than zero, it is {getattr(settings, name)}", id="jobs.E001")
         for name in _POSITIVE
-        if getattr(settings, name) <= 0
+        if (value := getattr(settings, name)) is not None and value <= 0
     ]
-    if settings.CNAASJOBS_WORKER_LOST_SECONDS < 3 * settings.CNAASJOBS_HEARTBEAT_SECONDS:
-        wrong.append(
-            Error(
-                "CNAASJOBS_WORKER_LOST_SECONDS must be at least three times CNAASJOBS_HEARTBEAT_SECONDS, "
-                "or a live worker looks lost",
-                id="jobs.E002",
+    for name in ("CNAASJOBS_HEARTBEAT_SECONDS", "CNAASJOBS_UPKEEP_SECONDS"):
+        if 3 * getattr(settings, name) > settings.CNAASJOBS_WORKER_LOST_SECONDS:
+            wrong.append(
+                Error(
+                    f"CNAASJOBS_WORKER_LOST_SECONDS must be at least three times {name}, or a live worker looks lost",
+                    id="jobs.E002",
+                )
             )
-        )
     return wrong
