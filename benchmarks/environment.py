@@ -46,7 +46,7 @@ class Bench:
         self.directory = directory
         self.quick = quick
         self.rounds = rounds
-        self._platforms: list[Platform] = []
+        self.platforms: list[Platform] = []
         self._processes: list[Managed] = []
         self._logs = 0
 
@@ -70,7 +70,7 @@ class Bench:
             settings_module="benchmarks.settings",
             env={**production(), **(env or {})},
         )
-        self._platforms.append(platform)
+        self.platforms.append(platform)
         return platform
 
     def product(self, *arguments: str, database: str | None = None, env: Mapping[str, str] | None = None) -> str:
@@ -137,11 +137,11 @@ class Bench:
         self.postgresql.execute("CHECKPOINT")
 
     def end_processes(self) -> None:
-        for platform in self._platforms:
+        for platform in self.platforms:
             platform.stop()
         for process in self._processes:
             process.stop()
-        self._platforms.clear()
+        self.platforms.clear()
         self._processes.clear()
 
     def _directory(self, name: str) -> Path:

@@ -1,16 +1,18 @@
-"""The two transitions of every job, each as one statement of PostgreSQL: one round trip and one commit.
+"""The two transitions of every job, claim and finish, each as one statement: one round trip and one commit.
 
-Only ``jobs.lifecycle`` calls these; what they do is what its general forms do, which decide whatever these leave open.
-In each the lock's row is locked before the job's, as everywhere.
+Only ``jobs.lifecycle`` calls these. Those for PostgreSQL alone do what its general forms do, which decide whatever these
+leave open. In each the lock's row is locked before the job's, as everywhere.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import connection
 
+from jobs import clock
 from jobs.models import Job, JobOutcome
 from jobs.outcome import Outcome
+from jobs.runs import Run
 from jobs.states import TRANSITIONS, Verb
 from locks.models import Lock
 
@@ -19,7 +21,7 @@ _LOCK: Final = Lock._meta.db_table
 _CLAIM_FROM, _CLAIM_TO = (state.value for state in TRANSITIONS[Verb.CLAIM])
 _FINISH_FROM, _FINISH_TO = (state.value for state in TRANSITIONS[Verb.FINISH])
 
-STARTED: Final = (
+_STARTED: Final = (
     "attempt",
     "retries",
     "start_arguments",
@@ -29,6 +31,13 @@ STARTED: Final = (
     "comment",
     "ticket_ref",
 )
+_START: Final = f"""
+    UPDATE {_JOB} SET status = '{_CLAIM_TO}', start_time = {{now}}, run_token = %s, fence = %s, worker_id = %s,
+        worker = %s, attempt = attempt + 1, finished_devices = '[]', parked = FALSE, waiting_since = NULL
+    WHERE id = %s AND status = '{_CLAIM_FROM}' AND task_name = %s AND scheduled_time <= {{now}}
+        AND (lock_name IS NULL OR lock_name = %s)
+    RETURNING {", ".join(_STARTED)}
+"""
 
 # "mine" locks the job's row as it is now, so that nothing can come between taking the lock and starting the job.
 _CLAIM: Final = f"""
@@ -37,10 +46,10 @@ _CLAIM: Final = f"""
     ), mine AS (
         SELECT id, scheduled_time FROM {_JOB}
         WHERE id = %(job)s AND status = '{_CLAIM_FROM}' AND task_name = %(task)s AND lock_name = %(lock)s
-            AND scheduled_time <= clock_timestamp() AND EXISTS (SELECT 1 FROM free)
+            AND scheduled_time <= statement_timestamp() AND EXISTS (SELECT 1 FROM free)
         FOR UPDATE
     ), taken AS (
-        UPDATE {_LOCK} SET holder_id = %(job)s, start_time = clock_timestamp(), fence = fence + 1
+        UPDATE {_LOCK} SET holder_id = %(job)s, start_time = statement_timestamp(), fence = fence + 1
         WHERE name = %(lock)s AND holder_id IS NULL AND EXISTS (SELECT 1 FROM mine) AND NOT EXISTS (
             SELECT 1 FROM {_JOB} AS ahead
             WHERE ahead.status = '{_CLAIM_FROM}' AND ahead.lock_name = %(lock)s
@@ -48,11 +57,11 @@ _CLAIM: Final = f"""
         )
         RETURNING fence
     )
-    UPDATE {_JOB} AS job SET status = '{_CLAIM_TO}', start_time = clock_timestamp(), run_token = %(token)s,
+    UPDATE {_JOB} AS job SET status = '{_CLAIM_TO}', start_time = statement_timestamp(), run_token = %(token)s,
         fence = taken.fence, worker_id = %(worker_id)s, worker = %(worker)s, attempt = attempt + 1,
         finished_devices = '[]', parked = FALSE, waiting_since = NULL
     FROM taken WHERE job.id = %(job)s
-    RETURNING {", ".join(f"job.{column}" for column in STARTED)}
+    RETURNING {", ".join(f"job.{column}" for column in _STARTED)}
 """
 
 _RELEASE: Final = f"""freed AS (
@@ -62,7 +71,7 @@ _RELEASE: Final = f"""freed AS (
     ), """
 _FINISH: Final = """
     WITH {release}done AS (
-        UPDATE {job} SET status = '{target}', finish_time = clock_timestamp(), run_token = NULL, fence = NULL,
+        UPDATE {job} SET status = '{target}', finish_time = statement_timestamp(), run_token = NULL, fence = NULL,
             finished_devices = coalesce(%(devices)s, finished_devices), change_score = %(score)s
         WHERE id = %(job)s AND status = '{source}' AND run_token = %(token)s{after_release}
         RETURNING id
@@ -90,26 +99,49 @@ _FINISHES: Final = {
 }
 
 
-def claim_with_lock(
-    job_id: int, *, task_name: str, lock_name: str, run_token: UUID, worker_id: int | None, worker: str
-) -> dict[str, Any] | None:
-    """Take the free lock and start the job, if it is its turn: the columns of ``STARTED``. None decides nothing."""
+class Claimant(NamedTuple):
+    """Who claims."""
+
+    run_token: UUID
+    worker_id: int | None
+    worker: str
+
+
+def start(
+    job_id: int, task_name: str, by: Claimant, *, lock_name: str | None = None, fence: int | None = None
+) -> Run | None:
+    """Start a job that needs no lock, or whose lock this transaction has just taken under ``fence``."""
+    now, now_params = clock.now_sql()
+    token = Job._meta.get_field("run_token").get_db_prep_value(by.run_token, connection)
+    values = [*now_params, token, fence, by.worker_id, by.worker, job_id, task_name, *now_params, lock_name]
+    with connection.cursor() as cursor:
+        cursor.execute(_START.format(now=now), values)
+        return _run(job_id, by, cursor.fetchone())
+
+
+def claim_with_lock(job_id: int, task_name: str, by: Claimant, *, lock_name: str) -> Run | None:
+    """PostgreSQL: take the free lock and start the job, if it is its turn. None decides nothing."""
     parameters: dict[str, str | int | None] = {
         "job": job_id,
         "task": task_name,
         "lock": lock_name,
-        "token": str(run_token),
-        "worker_id": worker_id,
-        "worker": worker,
+        "token": str(by.run_token),
+        "worker_id": by.worker_id,
+        "worker": by.worker,
     }
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, parameters)
-        row = cursor.fetchone()
-    return None if row is None else dict(zip(STARTED, row, strict=True))
+        return _run(job_id, by, cursor.fetchone())
+
+
+def _run(job_id: int, by: Claimant, row: tuple[Any, ...] | None) -> Run | None:
+    if row is None:
+        return None
+    return Run(job_id=job_id, run_token=by.run_token, worker=by.worker, **dict(zip(_STARTED, row, strict=True)))
 
 
 def finish(job_id: int, run_token: UUID, outcome: Outcome, *, lock_name: str | None, fence: int | None) -> bool:
-    """End the job with its result and free its lock; False if somebody else was first.
+    """PostgreSQL: end the job with its result and free its lock; False if somebody else was first.
 
     The lock is freed either way: by holder and token it is this run's, and whoever ended the run freed it too.
     """

@@ -1,1 +1,23 @@
 """The other sides of the rows, each written as well as an expert would, and standing alone: they import no product."""
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.environment import Bench
+
+
+def bare_env(bench: "Bench") -> dict[str, str]:
+    """The environment of ``bare``, on its own database."""
+    return {"BENCH_DATABASE_URL": bench.database("bare", lambda _: None), "BENCH_BROKER_URL": bench.rabbitmq.url}
+
+
+def django_db_env(bench: "Bench") -> dict[str, str]:
+    """The environment of ``django_db``, on its own migrated database."""
+    broker = {"BENCH_BROKER_URL": bench.rabbitmq.url}
+
+    def migrate(url: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.baselines.django_db.app", "migrate"]
+        bench.run(command, env={**broker, "BENCH_DATABASE_URL": url})
+
+    return {**broker, "BENCH_DATABASE_URL": bench.database("django_db", migrate)}

@@ -1,12 +1,13 @@
 """A bare Celery loop: two raw single-row UPDATEs for each task, each its own commit, the second storing the result.
 
-``python -m benchmarks.baselines.bare fill N`` makes N rows and their messages.
+``python -m benchmarks.baselines.bare fill N`` makes N rows and their messages; ``main`` has the other commands.
 """
 
 import json
 import os
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
@@ -91,15 +92,59 @@ def fill(count: int) -> None:
             noop.apply_async((job_id,), producer=producer)
 
 
+def schedule(count: int) -> float:
+    """Seconds for so many rows, each with its commit and its confirmed message, on connections that are open."""
+    with app.producer_pool.acquire(block=True) as producer:
+        noop.apply_async((insert(),), producer=producer)
+        begun = time.perf_counter()
+        for _ in range(count):
+            noop.apply_async((insert(),), producer=producer)
+        return time.perf_counter() - begun
+
+
+def publish(count: int) -> float:
+    """Seconds for so many messages on one channel, a thousand in flight between two waits for their confirms."""
+    with app.connection_for_write() as broker:
+        channel = broker.channel()
+        channel.confirm_select()
+        open_tags: set[int] = set()
+
+        def acknowledged(tag: int, multiple: bool) -> None:
+            open_tags.difference_update({each for each in open_tags if each <= tag} if multiple else {tag})
+
+        channel.events["basic_ack"].add(acknowledged)
+        producer = app.amqp.Producer(channel, auto_declare=False)
+        app.amqp.queues[QUEUE](channel).declare()
+        begun = time.perf_counter()
+        for number in range(1, count + 1):
+            open_tags.add(number)
+            noop.apply_async((number,), producer=producer, retry=False)
+            if number % 1000 == 0 or number == count:
+                while open_tags:
+                    channel.connection.drain_events()
+        return time.perf_counter() - begun
+
+
 def make_tables() -> None:
     with connection().cursor() as cursor:
         cursor.execute(TABLE)
 
 
-if __name__ == "__main__":
+def main(command: str, *arguments: str) -> None:
     make_tables()
-    if sys.argv[1] == "fill":
-        # Run as a module's main, its task would be called __main__.noop.
-        from benchmarks.baselines import bare
+    if command == "fill":
+        fill(int(arguments[0]))
+    elif command == "schedule":
+        print(schedule(int(arguments[0])))
+    elif command == "publish":
+        print(publish(int(arguments[0])))
+    elif command == "eta":
+        for due in json.loads(arguments[0]):
+            started_at.apply_async((insert(),), eta=datetime.fromtimestamp(due, UTC))
 
-        bare.fill(int(sys.argv[2]))
+
+if __name__ == "__main__":
+    # Run as a module's main, its tasks would be called __main__.….
+    from benchmarks.baselines import bare
+
+    bare.main(*sys.argv[1:])

@@ -10,6 +10,23 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "execute": ("execute:execute", "queued no-op jobs: Celery + django-db, a bare loop, procrastinate"),
     "execute_locked": ("execute:locked", "the same with a lock, free each time"),
     "execute_devices": ("execute:devices", "the same with 20 devices reported"),
+    "schedule": ("schedule:one_by_one", "jobs scheduled one by one"),
+    "schedule_many": ("schedule:many", "10,000 jobs scheduled at once"),
+    "idle": ("latency:idle", "POST to body on an idle system"),
+    "handover": ("latency:handover", "a lock from one job to the next"),
+    "lateness": ("due:lateness", "500 jobs due over 20 s"),
+    "lone": ("due:lone", "lone jobs due soon on a quiet system"),
+    "at_once": ("due:at_once", "100,000 jobs due at one instant"),
+    "beat": ("ahead:beat", "Beat's tick and memory with jobs scheduled ahead"),
+    "list": ("listing:bare", "GET /jobs against a bare WSGI view"),
+    "contains": ("listing:contains", "GET /jobs where most rows match"),
+    "drf": ("listing:drf", "GET /jobs against DRF as documented"),
+    "big": ("listing:big", "large results: time and memory"),
+    "sync": ("sync:sync", "dry run and live sync of lab devices"),
+    "memory": ("memory:child", "memory of a worker child after 50,000 jobs"),
+    "upkeep": ("upkeep:steps", "rescue and republish at many jobs"),
+    "prune": ("upkeep:prune", "pruning, and the list meanwhile"),
+    "growth": ("growth:growth", "what grows from 1,000 to 1,000,000 jobs"),
 }
 
 

@@ -6,7 +6,7 @@ The rate is by the database's own times: from the first start to the last end, s
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks.baselines import django_db
+from benchmarks.baselines import bare_env, django_db, django_db_env
 from benchmarks.environment import ROOT, Bench, python
 from benchmarks.peers import procrastinate_python
 from tests.services.processes import Platform
@@ -30,19 +30,20 @@ def ours(bench: Bench, count: int, schedule: Callable[[int], object]) -> float:
 
 
 def drain(bench: Bench, platform: Platform, count: int) -> float:
+    """Jobs per second of the newest ``count`` jobs, which wait; a worker is started for them."""
     platform.worker(concurrency=int(CONCURRENCY), wait=False)
-    unfinished = "SELECT count(*) FROM jobs_job WHERE status IN ('SCHEDULED', 'RUNNING')"
+    newest = f"id > (SELECT max(id) FROM jobs_job) - {count}"
+    unfinished = f"SELECT count(*) FROM jobs_job WHERE status IN ('SCHEDULED', 'RUNNING') AND {newest}"
     wait_until(lambda: bench.postgresql.execute(unfinished) == [(0,)], timeout=TIMEOUT, interval=0.5)
     times = "SELECT extract(epoch FROM max(finish_time) - min(start_time)), count(*) FROM jobs_job"
-    seconds, finished = bench.postgresql.execute(f"{times} WHERE status = 'FINISHED'")[0]
+    seconds, finished = bench.postgresql.execute(f"{times} WHERE status = 'FINISHED' AND {newest}")[0]
     if finished != count:
         raise AssertionError(f"{finished} of {count} jobs finished")
     return count / float(seconds)
 
 
 def bare(bench: Bench, count: int) -> float:
-    url = bench.database("bare", lambda _: None)
-    env = {"BENCH_DATABASE_URL": url, "BENCH_BROKER_URL": bench.rabbitmq.url}
+    env = bare_env(bench)
     bench.purge("bare")
     bench.run(python("benchmarks.baselines.bare", "fill", str(count)), env=env)
     bench.settle()
@@ -58,12 +59,7 @@ def bare(bench: Bench, count: int) -> float:
 def with_django_db(bench: Bench, count: int, *, reuse: int = 0) -> float:
     """As its documentation sets it up; with ``reuse``, tuned by ``CELERY_DB_REUSE_MAX``."""
     app = f"{django_db.__name__}.app"
-    env = {"BENCH_BROKER_URL": bench.rabbitmq.url}
-
-    def migrate(url: str) -> None:
-        bench.run(python(app, "migrate"), env={**env, "BENCH_DATABASE_URL": url})
-
-    env |= {"BENCH_DATABASE_URL": bench.database("django_db", migrate), "BENCH_REUSE": str(reuse or "")}
+    env = {**django_db_env(bench), "BENCH_REUSE": str(reuse or "")}
     bench.postgresql.execute("TRUNCATE django_celery_results_taskresult RESTART IDENTITY", database="django_db")
     bench.purge("django_db")
     bench.run(python(app, "fill", str(count)), env=env)

@@ -1,0 +1,94 @@
+# ruff: noqa: E402  (Django is set up in this file, before what needs it is imported)
+"""The list of jobs as DRF's documentation writes one: ModelViewSet, PageNumberPagination, ModelSerializer. No token."""
+
+import os
+from typing import Any, ClassVar
+
+import environ  # type: ignore[import-untyped, unused-ignore]
+from django.conf import settings
+
+database = environ.Env.db_url_config(os.environ["BENCH_DATABASE_URL"])
+settings.configure(
+    SECRET_KEY="benchmark",
+    ALLOWED_HOSTS=["*"],
+    USE_TZ=True,
+    ROOT_URLCONF="benchmarks.baselines.web_drf",
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "rest_framework"],
+    DATABASES={"default": {**database, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}},
+    REST_FRAMEWORK={
+        "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+        "DEFAULT_AUTHENTICATION_CLASSES": [],
+        "DEFAULT_PERMISSION_CLASSES": [],
+        "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
+        "PAGE_SIZE": 50,
+    },
+)
+
+import django
+
+django.setup()
+
+from django.core.wsgi import get_wsgi_application
+from django.db import models
+from django.urls import include, path
+from rest_framework import routers, serializers, viewsets
+
+
+class Job(models.Model):
+    status = models.CharField(max_length=9)
+    scheduled_time = models.DateTimeField()
+    start_time = models.DateTimeField(null=True)
+    finish_time = models.DateTimeField(null=True)
+    function_name = models.CharField(max_length=128)
+    scheduled_by = models.CharField(max_length=255, null=True)
+    comment = models.CharField(max_length=255, null=True)
+    ticket_ref = models.CharField(max_length=32, null=True)
+    next_job_id = models.BigIntegerField(null=True)
+    finished_devices = models.JSONField(null=True)
+    change_score = models.SmallIntegerField(null=True)
+    start_arguments = models.JSONField()
+
+    class Meta:
+        app_label = "benchmark"
+        managed = False
+        db_table = "jobs_job"
+
+    def __str__(self) -> str:
+        return f"job {self.pk}"
+
+
+class Outcome(models.Model):
+    job = models.OneToOneField(Job, primary_key=True, on_delete=models.CASCADE, related_name="outcome")
+    result = models.JSONField(null=True)
+    exception = models.JSONField(null=True)
+
+    class Meta:
+        app_label = "benchmark"
+        managed = False
+        db_table = "jobs_joboutcome"
+
+    def __str__(self) -> str:
+        return f"outcome of job {self.pk}"
+
+
+class JobSerializer(serializers.ModelSerializer[Job]):
+    result: ClassVar[Any] = serializers.JSONField(source="outcome.result", read_only=True, default=None)
+    exception: ClassVar[Any] = serializers.JSONField(source="outcome.exception", read_only=True, default=None)
+
+    class Meta:
+        model = Job
+        fields = (
+            "id", "status", "scheduled_time", "start_time", "finish_time", "function_name", "scheduled_by", "comment",
+            "ticket_ref", "next_job_id", "result", "exception", "finished_devices", "change_score", "start_arguments",
+        )  # fmt: skip
+
+
+class JobViewSet(viewsets.ModelViewSet[Job]):
+    queryset = Job._default_manager.select_related("outcome").order_by("id")
+    serializer_class = JobSerializer
+
+
+router = routers.DefaultRouter()
+router.register("jobs", JobViewSet)
+urlpatterns = [path("", include(router.urls))]
+application = get_wsgi_application()

@@ -1,0 +1,98 @@
+"""Asking web servers: one kept connection, requests one after the other."""
+
+import http.client
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks.environment import Bench, python
+from tests.services.base import free_port
+from tests.waiting import wait_until
+
+
+class Client:
+    """Reconnects when the server ended the connection for being idle; such a request is not timed."""
+
+    def __init__(self, port: int, headers: Mapping[str, str] | None = None) -> None:
+        self._port = port
+        self._headers = dict(headers or {})
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+
+    def get(self, path: str) -> tuple[float, bytes, Mapping[str, str]]:
+        return self.request("GET", path)
+
+    def post(self, path: str, body: Any) -> tuple[float, Any]:
+        seconds, answer, _ = self.request("POST", path, json.dumps(body).encode())
+        return seconds, json.loads(answer)
+
+    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[float, bytes, Mapping[str, str]]:
+        """Seconds, body and headers of a 200."""
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        begun = time.perf_counter()
+        try:
+            self._connection.request(method, path, body, headers)
+            response = self._connection.getresponse()
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            self._connection.close()
+            begun = time.perf_counter()
+            self._connection.request(method, path, body, headers)
+            response = self._connection.getresponse()
+        answer = response.read()
+        seconds = time.perf_counter() - begun
+        if response.status != 200:
+            raise AssertionError(f"{method} {path}: {response.status} {answer[:300]!r}")
+        return seconds, answer, dict(response.headers)
+
+    def times(self, path: str, count: int) -> list[float]:
+        """Milliseconds of each of ``count`` requests, after a few that warm everything up."""
+        for _ in range(5):
+            self.get(path)
+        return [1000 * self.get(path)[0] for _ in range(count)]
+
+
+def product_client(bench: Bench, *, database: str | None = None, env: Mapping[str, str] | None = None) -> Client:
+    """The product's web server, with production's settings and the token of a user that may what it needs."""
+    platform = bench.platform(database=database, env=env)
+    platform.web()
+    return Client(int(platform.url.rpartition(":")[2]), {"Authorization": f"Bearer {token(bench, database)}"})
+
+
+def token(bench: Bench, database: str | None = None) -> str:
+    from django.contrib.auth.models import Permission, User
+    from knox.models import AuthToken
+
+    from tests.switching import on_database
+
+    with on_database(bench.postgresql.database_url(database or bench.postgresql.database)):
+        user, is_new = User.objects.get_or_create(username="bench")
+        if is_new:
+            user.user_permissions.set(Permission.objects.filter(codename__in=["view_job", "add_job", "abort_job"]))
+        _, text = AuthToken.objects.create(user)
+    return str(text)
+
+
+@contextmanager
+def bare_server(bench: Bench, module: str, env: Mapping[str, str]) -> Iterator[Client]:
+    """A baseline's view under the same gunicorn: ``gunicorn.conf.py`` of this repository is read for it too."""
+    port = free_port()
+    argv = python("gunicorn", module, "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "8")
+    process = bench.start(module.rpartition(".")[2], argv, env=env, ready="Booting worker")
+    try:
+        wait_until(lambda: _listens(port), timeout=30, message=process.output)
+        yield Client(port)
+    finally:
+        process.stop()
+
+
+def _listens(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/favicon.ico")
+        connection.getresponse().read()
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return True
