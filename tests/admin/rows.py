@@ -40,7 +40,7 @@ def finished(job_id: int | None = None, *, result: str | None = None, **fields: 
     return job
 
 
-def many_jobs(count: int, **fields: Any) -> None:
+def many_jobs(count: int, *, first_id: int | None = None, **fields: Any) -> None:
     values = {
         "status": "FINISHED",
         "scheduled_time": NOON,
@@ -51,7 +51,8 @@ def many_jobs(count: int, **fields: Any) -> None:
         "queue": "default",
         **fields,
     }
-    Job.objects.bulk_create([Job(**values) for _ in range(count)], batch_size=1000)
+    ids = [None] * count if first_id is None else range(first_id, first_id + count)
+    Job.objects.bulk_create([Job(pk=pk, **values) for pk in ids], batch_size=1000)
 
 
 def heartbeat(name: str = "celery@w1", **fields: Any) -> Heartbeat:

@@ -71,7 +71,7 @@ def test_search_finds_part_of_function_comment_ticket_and_who(viewer: Admin, ter
 
 
 def test_a_number_finds_the_job_of_that_id_first_and_tickets_with_it(viewer: Admin) -> None:
-    many_jobs(120)
+    many_jobs(120, first_id=1)
     finished(500, ticket_ref="CHG0003")
     assert shown(viewer, "?q=3") == [3, 500]
     assert shown(viewer, "?q=%233")[0] == 3
@@ -124,8 +124,8 @@ def test_a_time_that_is_none_is_said_and_ignored(viewer: Admin) -> None:
 
 
 def test_pages_go_older_and_back_and_keep_the_filter(viewer: Admin) -> None:
-    many_jobs(60, queue="bulk")
-    many_jobs(60)
+    many_jobs(60, first_id=1, queue="bulk")
+    many_jobs(60, first_id=61)
     first = viewer.raw(f"{LIST}?queue=bulk")
     older = re.search(r'href="(\?before=\d+&amp;queue=bulk)"', first)
     assert older
@@ -140,7 +140,7 @@ def test_pages_go_older_and_back_and_keep_the_filter(viewer: Admin) -> None:
 
 
 def test_another_filter_starts_at_the_newest_again(viewer: Admin) -> None:
-    many_jobs(120)
+    many_jobs(120, first_id=1)
     links = re.findall(r'href="([^"]*status=RUNNING[^"]*)"', viewer.raw(f"{LIST}?before=60"))
     assert links
     assert not any("before" in link for link in links)
