@@ -186,6 +186,8 @@ CNAASJOBS_TEMPLATES = Path(env.str("CNAASJOBS_TEMPLATES", default=str(BASE_DIR /
 CNAASJOBS_INVENTORY_CACHE_SECONDS = env.float("CNAASJOBS_INVENTORY_CACHE_SECONDS", default=60.0)  # not for files
 CNAASJOBS_CONFIRM_MODE = env.int("CNAASJOBS_CONFIRM_MODE", default=1)
 CNAASJOBS_CONFIRM_MINUTES = env.int("CNAASJOBS_CONFIRM_MINUTES", default=5)
+# Former values of SECRET_KEY: what is known of the devices is kept under it.
+SECRET_KEY_FALLBACKS = env.list("CNAASJOBS_SECRET_KEY_FALLBACKS", default=[])
 
 # Beat and upkeep
 CNAASJOBS_UPKEEP_SECONDS = env.float("CNAASJOBS_UPKEEP_SECONDS", default=2.0)
