@@ -11,6 +11,7 @@ worker_class = "gthread"  # requests wait for the database, not for the processo
 workers = int(os.environ.get("CNAASJOBS_WEB_WORKERS", "2"))
 threads = int(os.environ.get("CNAASJOBS_WEB_THREADS", "8"))
 limit_request_line = 8190  # a filter with a long list
+control_socket_disable = True  # one path in the home directory, for any number of servers
 logconfig_dict = logging_config(os.environ.get("CNAASJOBS_LOG_LEVEL", "INFO"))
 
 

@@ -31,6 +31,6 @@ def logging_config(level: str) -> dict[str, Any]:
             "celery.worker.strategy": {**quiet, "level": "WARNING"},
             "celery.app.trace": {**quiet, "level": "WARNING"},
             "gunicorn.error": {**quiet, "level": level},
-            "gunicorn.access": {**quiet, "level": level},
+            "gunicorn.access": {**quiet, "level": "WARNING"},  # clients poll once a second; a proxy logs them better
         },
     }

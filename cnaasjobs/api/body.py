@@ -4,12 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import orjson
-from django.core.exceptions import RequestDataTooBig
-from django.http import UnreadablePostError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
-from cnaasjobs.api.errors import BadRequest, TooLarge, UnsupportedMediaType
+from cnaasjobs.api.errors import BadRequest, UnsupportedMediaType
 
 UTF8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 
@@ -37,14 +35,9 @@ def json_object(request: Request) -> dict[str, Any]:
     """The request's body as a dict. No body at all counts as an empty object.
 
     Raises:
-        BadRequest, UnsupportedMediaType, TooLarge: it is anything else.
+        BadRequest, UnsupportedMediaType: it is anything else. One too large is Django's to refuse.
     """
-    try:
-        data = request.data
-    except RequestDataTooBig as exc:
-        raise TooLarge("Request body is too large") from exc
-    except UnreadablePostError as exc:  # the client went away, or sent less than its Content-Length
-        raise BadRequest("Request body could not be read") from exc
+    data = request.data
     if not isinstance(data, dict):
         raise BadRequest("Request body must be a JSON object")
     return data

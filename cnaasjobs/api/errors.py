@@ -55,10 +55,6 @@ class Conflict(ApiError):
     status_code = status.HTTP_409_CONFLICT
 
 
-class TooLarge(ApiError):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-
-
 class UnsupportedMediaType(ApiError):
     status_code = status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
 
@@ -107,7 +103,7 @@ def _described(exc: BaseException) -> tuple[int, str]:
         return status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "Request body is too large"
     if isinstance(exc, TooManyFieldsSent):
         return status.HTTP_400_BAD_REQUEST, "Too many parameters"
-    if isinstance(exc, UnreadablePostError):
+    if isinstance(exc, UnreadablePostError):  # the client went away, or sent less than its Content-Length
         return status.HTTP_400_BAD_REQUEST, "Request body could not be read"
     return status.HTTP_400_BAD_REQUEST, "Bad request"
 

@@ -111,6 +111,12 @@ def test_abort_without_a_reason(api: Api, body: dict[str, Any]) -> None:
     assert shown["exception"]["message"] == "Aborted via API call (aborted by dev)"
 
 
+def test_a_long_reason_is_cut(api: Api) -> None:
+    job = make_job("SCHEDULED")
+    (shown,) = api.put(f"/job/{job.pk}", {"action": "ABORT", "abort_reason": "x" * 300}).data["jobs"]
+    assert shown["exception"]["message"] == "x" * 255 + " (aborted by dev)"
+
+
 def test_abort_of_a_running_job_asks_it_to_stop_and_the_first_reason_stays(api: Api) -> None:
     job = make_job("RUNNING")
     for reason in ("first", "second"):

@@ -115,6 +115,13 @@ def test_json_body_on_a_get_is_ignored(api: Api) -> None:
     assert len(api.get("/jobs", raw=b"no json").data["jobs"]) == 1
 
 
+def test_an_offset_beyond_what_the_database_counts_to(api: Api) -> None:
+    make_job("SCHEDULED")
+    reply = api.get("/jobs?per_page=1000&page=999999999999999999")
+    assert reply.data == {"jobs": []}
+    assert reply.headers["X-Total-Count"] == "1"
+
+
 def test_default_page_has_fifty_by_ascending_id(api: Api) -> None:
     made = [make_job("SCHEDULED").pk for _ in range(60)]
     reply = api.get("/jobs")

@@ -19,6 +19,9 @@ GET = b"GET /api/v1.0/jobs HTTP/1.1\r\nHost: localhost\r\n"
 DELETE = b"DELETE /api/v1.0/joblocks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
+pytestmark = pytest.mark.django_db(transaction=True)  # so that there is a database for the server
+
+
 @pytest.fixture(scope="module")
 def web(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Platform]:
     with django_db_blocker.unblock():
