@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import amqp
@@ -29,6 +30,7 @@ class Injector:
         self.fleet = fleet
         self.injected: list[Fault] = []
         self._worker_lost_seconds = worker_lost_seconds
+        self._turns: Counter[str] = Counter()
         self._celery = Celery(broker=fleet.rabbitmq.url)
         self._kinds: dict[str, Callable[[PlannedFault, random.Random], Struck]] = {
             "child killed": self._child_killed,
@@ -75,6 +77,7 @@ class Injector:
             choosy = bool(rather) and waited < 2 * _PATIENCE_SECONDS
             workers = self.fleet.of("worker")
             rng.shuffle(workers)
+            workers.sort(key=self.fleet.is_paused)  # rather one that can still be hurt
             for member in workers:
                 children = self.fleet.children(member)
                 busy = [pid for pid in children if self._runs(pid, rather if choosy else "")]
@@ -87,6 +90,11 @@ class Injector:
             if waited > _NO_WORKER_SECONDS:
                 raise AssertionError("no worker was there for a minute")
             time.sleep(0.02)
+
+    def _in_turn(self, what: str, *kinds: str) -> str:
+        """A body with safe points shows that no device is begun any more, one without that a late end changes nothing."""
+        self._turns[what] += 1
+        return kinds[(self._turns[what] - 1) % len(kinds)]
 
     def _runs(self, pid: int, kind: str) -> bool:
         """This child runs a job; of that kind, and not for long."""
@@ -116,13 +124,13 @@ class Injector:
         return f"{member.name}{_jobs(lines)}", len(lines)
 
     def _worker_frozen(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, _, _ = self._busy_worker(rng, "blind" if rng.random() < 0.7 else "campaign")
+        member, _, _ = self._busy_worker(rng, self._in_turn("worker", "blind", "campaign"))
         assert member.process is not None
         children = self.fleet.children(member)
         return self._freeze(member, [member.process.pid, *children], planned.seconds)
 
     def _main_process_frozen(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, _, _ = self._busy_worker(rng, "campaign" if rng.random() < 0.7 else "blind")
+        member, _, _ = self._busy_worker(rng, self._in_turn("main process", "campaign", "blind"))
         assert member.process is not None
         return self._freeze(member, [member.process.pid], planned.seconds)
 

@@ -73,6 +73,7 @@ class Fleet:
         self.seen = Seen()
         self.members: list[Member] = []
         self.thaws: list[threading.Thread] = []
+        self._paused: set[int] = set()
         self._workers, self._beats = workers, beats
         self._stopping = threading.Event()
         self._mutex = threading.RLock()
@@ -242,6 +243,9 @@ class Fleet:
         found = (running_in(self.ledger / f"{pid}.jsonl") for pid in pids)
         return [line for line in found if line is not None]
 
+    def is_paused(self, member: Member) -> bool:
+        return member.process is not None and member.process.pid in self._paused
+
     def kill(self, pid: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             self._note_dead(pid, time.time())
@@ -255,12 +259,14 @@ class Fleet:
                 since = time.time()
                 os.kill(pid, signal.SIGSTOP)
                 stopped.append((pid, since))
+                self._paused.add(pid)
 
         def go_on() -> None:
             self._stopping.wait(seconds)
             for pid, since in stopped:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
+                self._paused.discard(pid)
                 self.seen.pauses.append(Pause(pid=pid, since=since, until=time.time()))
 
         thread = threading.Thread(target=go_on)

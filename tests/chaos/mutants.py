@@ -30,9 +30,9 @@ MUTANTS = {
         promise=Promise.ONCE,
         edits=(
             Edit(
-                file="jobs/lifecycle.py",
-                old='" WHERE id = %s AND status = %s AND task_name = %s',
-                new="\" WHERE id = %s AND status IN (%s, 'RUNNING') AND task_name = %s",
+                file="jobs/one_statement.py",
+                old="WHERE id = %s AND status = '{_CLAIM_FROM}' AND task_name = %s",
+                new="WHERE id = %s AND status IN ('{_CLAIM_FROM}', 'RUNNING') AND task_name = %s",
             ),
         ),
     ),
@@ -67,14 +67,22 @@ MUTANTS = {
         promise=Promise.ONE_END,
         edits=(
             Edit(
-                file="jobs/lifecycle.py",
-                old="done = _guarded(Verb.FINISH, run.job_id, run_token=run.run_token).update(",
-                new="done = Job.objects.filter(pk=run.job_id).update(exception_type=None, parked=False,",
+                file="jobs/one_statement.py",
+                old="WHERE id = %(job)s AND status = '{source}' AND run_token = %(token)s{after_release}",
+                new="WHERE id = %(job)s{after_release}",
             ),
-            Edit(  # the outcome's primary key would refuse a second end all by itself
-                file="jobs/lifecycle.py",
-                old="JobOutcome.objects.create(job_id=run.job_id, result=outcome.result)",
-                new="JobOutcome.objects.update_or_create(job_id=run.job_id, defaults={'result': outcome.result})",
+            # The constraints of the database would refuse a second end all by themselves.
+            Edit(
+                file="jobs/one_statement.py",
+                old="finish_time = statement_timestamp(), run_token = NULL, fence = NULL,",
+                new="finish_time = statement_timestamp(), run_token = NULL, fence = NULL,"
+                " exception_type = NULL, parked = FALSE,",
+            ),
+            Edit(
+                file="jobs/one_statement.py",
+                old="SELECT id, %(result)s FROM done RETURNING 1",
+                new="SELECT id, %(result)s FROM done"
+                " ON CONFLICT (job_id) DO UPDATE SET result = excluded.result RETURNING 1",
             ),
         ),
     ),

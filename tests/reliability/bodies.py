@@ -1,0 +1,45 @@
+"""Jobs of the reliability tests. Each keeps the ledger of ``tests.chaos``."""
+
+import time
+from pathlib import Path
+
+from jobs.task import JobContext, job
+from tests.chaos.entry import Entry, ledgered
+
+
+def _operate(count: int, seconds: float) -> None:
+    entry = Entry.current
+    assert entry is not None
+    for number in range(count):
+        entry.operation(f"device-{number}", "configure", seconds)
+
+
+@job
+@ledgered
+def operate(ctx: JobContext, *, count: int = 1, seconds: float = 0.01) -> str:
+    """Device operations, one after the other, a safe point before each."""
+    _operate(count, seconds)
+    return "done"
+
+
+@job(lock="devices")
+@ledgered
+def operate_locked(ctx: JobContext, *, count: int = 1, seconds: float = 0.01) -> str:
+    _operate(count, seconds)
+    return "done"
+
+
+@job
+@ledgered
+def until(ctx: JobContext, *, path: str) -> str:
+    """Goes on until the file is there, and asks nobody."""
+    while not Path(path).exists():
+        time.sleep(0.02)
+    return "done"
+
+
+@job(rerun_if_lost=True)
+@ledgered
+def operate_again_if_lost(ctx: JobContext, *, count: int = 1, seconds: float = 0.01) -> str:
+    _operate(count, seconds)
+    return f"attempt {ctx.attempt}"

@@ -1,0 +1,26 @@
+"""How long the tests of promises take that name minutes: every threshold and outage is divided by one factor.
+
+``CNAASJOBS_TEST_FULL_LENGTH=1`` makes the factor 1: the run for the record.
+"""
+
+import os
+
+FULL_LENGTH = "CNAASJOBS_TEST_FULL_LENGTH"
+FACTOR = 1.0 if os.environ.get(FULL_LENGTH) == "1" else 15.0
+
+
+def scaled(seconds: float) -> float:
+    """What ``seconds`` of a promise are in this run."""
+    return seconds / FACTOR
+
+
+def thresholds() -> dict[str, str]:
+    """The product's settings in this run: its defaults, divided."""
+    defaults = {
+        "CNAASJOBS_HEARTBEAT_SECONDS": 2.0,
+        "CNAASJOBS_WORKER_LOST_SECONDS": 30.0,
+        "CNAASJOBS_UPKEEP_SECONDS": 2.0,
+        "CNAASJOBS_REPUBLISH_AFTER_SECONDS": 10.0,
+        "CNAASJOBS_SHUTDOWN_GRACE_SECONDS": 60.0,
+    }
+    return {name: f"{scaled(seconds):.3f}" for name, seconds in defaults.items()}
