@@ -1,4 +1,4 @@
-"""The Django project: settings, the Celery application, urls. ``cnaasjobs.api`` holds HTTP conventions and knows no app."""
+"""The Django project: settings, the Celery application, URLs. ``cnaasjobs.api`` holds the HTTP conventions."""
 
 from cnaasjobs.celery import app as celery_app
 

@@ -6,7 +6,7 @@ transaction that ends it; follow-ups (waking the next in line, publishing) come 
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -16,6 +16,7 @@ from jobs import clock, dispatch, one_statement
 from jobs.clock import DatabaseNow
 from jobs.errors import Failure, JobAborted, JobNotAbortable, JobNotFound
 from jobs.models import Job, JobOutcome
+from jobs.one_statement import Claimant
 from jobs.outcome import Outcome
 from jobs.runs import Refused, Run
 from jobs.states import TRANSITIONS, Status, Verb
@@ -24,12 +25,6 @@ from locks import service as locks
 log = logging.getLogger(__name__)
 
 RERUN_AFTER = frozenset({"WorkerLost", "WorkerShutdown"})
-
-
-class _Claimant(NamedTuple):
-    run_token: UUID
-    worker_id: int | None
-    worker: str
 
 
 class _Undo(Exception):
@@ -50,7 +45,7 @@ def claim(
     A repeated call with the same token (its first answer was lost with the connection) is granted again.
     ``likely_lock`` saves time where it is right: the lock that the job's row probably names.
     """
-    by = _Claimant(run_token, worker_id, worker)
+    by = Claimant(run_token, worker_id, worker)
     answer: Run | Refused | None = _start_at_once(job_id, task_name, by, likely_lock)
     if answer is None:
         try:
@@ -63,20 +58,19 @@ def claim(
     return answer
 
 
-def _start_at_once(job_id: int, task_name: str, by: _Claimant, likely_lock: str | None) -> Run | None:
+def _start_at_once(job_id: int, task_name: str, by: Claimant, likely_lock: str | None) -> Run | None:
     """The claim where nothing stands in its way; None decides nothing."""
     if likely_lock is None or connection.vendor != "postgresql":
-        return _start(job_id, task_name, by)
-    started = one_statement.claim_with_lock(job_id, task_name=task_name, lock_name=likely_lock, **by._asdict())
-    return None if started is None else Run(job_id=job_id, run_token=by.run_token, worker=by.worker, **started)
+        return one_statement.start(job_id, task_name, by)
+    return one_statement.claim_with_lock(job_id, task_name, by, lock_name=likely_lock)
 
 
-def _claim_with_lock(job_id: int, task_name: str, by: _Claimant) -> Run | Refused:
+def _claim_with_lock(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
     job = Job.objects.filter(pk=job_id).first()
     if job is None:
         return Refused(job_id=job_id, reason="no such job")
     if job.run_token == by.run_token:
-        return _as_run(job)
+        return Run.of(job)
     if job.status != TRANSITIONS[Verb.CLAIM][0]:
         return Refused(job_id=job_id, reason=f"it is {job.status}")
     if job.task_name != task_name:
@@ -86,7 +80,7 @@ def _claim_with_lock(job_id: int, task_name: str, by: _Claimant) -> Run | Refuse
     row = locks.locked_row(job.lock_name)
     if row.holder_id is None and not dispatch.line(job.lock_name).filter(dispatch.ahead_of(job)).exists():
         fence = locks.acquire(row, holder_id=job_id, now=DatabaseNow())
-        run = _start(job_id, task_name, by, lock_name=job.lock_name, fence=fence)
+        run = one_statement.start(job_id, task_name, by, lock_name=job.lock_name, fence=fence)
         if run is None:
             raise _Undo
         return run
@@ -105,59 +99,6 @@ def _park(job: Job, *, holder_id: int | None) -> Refused:
     waits_for = f"job {holder_id}" if holder_id else "those before it"
     _log(Verb.PARK, job.pk, lock=lock_name, holder=holder_id)
     return Refused(job_id=job.pk, reason=f"lock {lock_name} is taken; it waits in line for {waits_for}")
-
-
-def _start(
-    job_id: int, task_name: str, by: _Claimant, *, lock_name: str | None = None, fence: int | None = None
-) -> Run | None:
-    """The claim itself, one statement that also reads what the body needs."""
-    now, now_params = clock.now_sql()
-    source, target = TRANSITIONS[Verb.CLAIM]
-    token = Job._meta.get_field("run_token").get_db_prep_value(by.run_token, connection)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {Job._meta.db_table} SET status = %s, start_time = {now}, run_token = %s, fence = %s,"
-            " worker_id = %s, worker = %s, attempt = attempt + 1, finished_devices = '[]', parked = FALSE,"
-            " waiting_since = NULL"
-            f" WHERE id = %s AND status = %s AND task_name = %s AND scheduled_time <= {now}"
-            " AND (lock_name IS NULL OR lock_name = %s)"
-            " RETURNING attempt, retries, start_arguments, lock_name, scheduled_by, comment, ticket_ref",
-            [target.value, *now_params, token, fence, by.worker_id, by.worker]  # noqa: RUF005 - SET, then WHERE
-            + [job_id, source.value, task_name, *now_params, lock_name],
-        )
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    attempt, retries, start_arguments, lock_name, scheduled_by, comment, ticket_ref = row
-    return Run(
-        job_id=job_id,
-        run_token=by.run_token,
-        worker=by.worker,
-        attempt=attempt,
-        retries=retries,
-        start_arguments=start_arguments,
-        lock_name=lock_name,
-        fence=fence,
-        scheduled_by=scheduled_by,
-        comment=comment,
-        ticket_ref=ticket_ref,
-    )
-
-
-def _as_run(job: Job) -> Run:
-    return Run(
-        job_id=job.pk,
-        run_token=cast("UUID", job.run_token),
-        worker=job.worker or "",
-        attempt=job.attempt,
-        retries=job.retries,
-        start_arguments=job.start_arguments,
-        lock_name=job.lock_name,
-        fence=job.fence,
-        scheduled_by=job.scheduled_by,
-        comment=job.comment,
-        ticket_ref=job.ticket_ref,
-    )
 
 
 def finish(run: Run, outcome: Outcome) -> bool:

@@ -1,6 +1,6 @@
 """The two transitions of every job, claim and finish, each as one statement: one round trip and one commit.
 
-Only ``jobs.lifecycle`` calls these. Those for PostgreSQL alone do what its general forms do, which decide whatever these
+Only ``jobs.lifecycle`` calls these. Those for PostgreSQL alone do what its general forms do, which decide whatever they
 leave open. In each the lock's row is locked before the job's, as everywhere.
 """
 

@@ -1,6 +1,7 @@
 """One run of a job, as the process that runs its body knows it, and what the database says of it."""
 
 from dataclasses import dataclass
+from typing import Self, cast
 from uuid import UUID
 
 from django.db import connection
@@ -32,6 +33,23 @@ class Run:
     scheduled_by: str | None
     comment: str | None
     ticket_ref: str | None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """The run of a RUNNING job's row."""
+        return cls(
+            job_id=job.pk,
+            run_token=cast("UUID", job.run_token),
+            worker=job.worker or "",
+            attempt=job.attempt,
+            retries=job.retries,
+            start_arguments=job.start_arguments,
+            lock_name=job.lock_name,
+            fence=job.fence,
+            scheduled_by=job.scheduled_by,
+            comment=job.comment,
+            ticket_ref=job.ticket_ref,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """How many jobs there are, exactly, without counting them all; and where a deep page begins, without walking to it.
 
 Jobs below a watermark are kept as counts per block of ids; the few above it are counted. The watermark lags behind
-every open transaction, so that no job can appear below it; upkeep moves it. Whoever deletes jobs tells ``forget`` in the
-same transaction. Both lock the watermark's row, so a job is never counted by one and missed by the other.
+every open transaction, so that no job can appear below it; upkeep moves it. Whoever deletes jobs tells ``forget`` in
+the same transaction. Both lock the watermark's row, so a job is never counted by one and missed by the other.
 """
 
 from collections import Counter

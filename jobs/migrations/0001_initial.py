@@ -5,152 +5,284 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='AuditEntry',
+            name="AuditEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('time', models.DateTimeField()),
-                ('who', models.CharField(max_length=255)),
-                ('origin', models.CharField(help_text='The peer\'s address, or "command line".', max_length=64)),
-                ('action', models.CharField(choices=[('scheduled', 'scheduled'), ('aborted', 'aborted'), ('cleared', 'cleared')], max_length=16)),
-                ('job_id', models.BigIntegerField(blank=True, null=True)),
-                ('lock_name', models.CharField(blank=True, max_length=32, null=True)),
-                ('detail', models.TextField(blank=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("time", models.DateTimeField()),
+                ("who", models.CharField(max_length=255)),
+                ("origin", models.CharField(help_text='The peer\'s address, or "command line".', max_length=64)),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[("scheduled", "scheduled"), ("aborted", "aborted"), ("cleared", "cleared")],
+                        max_length=16,
+                    ),
+                ),
+                ("job_id", models.BigIntegerField(blank=True, null=True)),
+                ("lock_name", models.CharField(blank=True, max_length=32, null=True)),
+                ("detail", models.TextField(blank=True)),
             ],
             options={
-                'verbose_name_plural': 'audit entries',
-                'ordering': ['-id'],
+                "verbose_name_plural": "audit entries",
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('SCHEDULED', 'SCHEDULED'), ('RUNNING', 'RUNNING'), ('FINISHED', 'FINISHED'), ('EXCEPTION', 'EXCEPTION')], default='SCHEDULED', max_length=9)),
-                ('scheduled_time', models.DateTimeField(help_text='When it is due, UTC. After a retry, the new due time.')),
-                ('start_time', models.DateTimeField(blank=True, null=True)),
-                ('finish_time', models.DateTimeField(blank=True, null=True)),
-                ('function_name', models.CharField(help_text='As shown; a dry run ends in " (dry_run)".', max_length=128)),
-                ('scheduled_by', models.CharField(blank=True, max_length=255, null=True)),
-                ('comment', models.CharField(blank=True, max_length=255, null=True)),
-                ('ticket_ref', models.CharField(blank=True, max_length=32, null=True)),
-                ('next_job_id', models.BigIntegerField(blank=True, null=True)),
-                ('finished_devices', models.TextField(blank=True, help_text='JSON list of host names; null until it starts.', null=True)),
-                ('change_score', models.SmallIntegerField(blank=True, null=True)),
-                ('start_arguments', models.TextField(default='{}', help_text='JSON object: the keyword arguments of the body.')),
-                ('task_name', models.CharField(help_text='The registered Celery task that runs it.', max_length=255)),
-                ('exception_type', models.CharField(blank=True, max_length=64, null=True)),
-                ('queue', models.CharField(max_length=64)),
-                ('priority', models.SmallIntegerField(default=0, help_text="0 to 9, 9 first. Orders a queue, never a lock's line.")),
-                ('dispatched_at', models.DateTimeField(blank=True, help_text='When its message was sent, or is about to be. Null: Beat sends it when due.', null=True)),
-                ('lock_name', models.CharField(blank=True, max_length=32, null=True)),
-                ('lock_wait_seconds', models.PositiveIntegerField(blank=True, null=True)),
-                ('parked', models.BooleanField(default=False, help_text='In line for its lock; has no message until it is woken.')),
-                ('waiting_since', models.DateTimeField(blank=True, null=True)),
-                ('attempt', models.PositiveIntegerField(default=0, help_text='How often its body was started.')),
-                ('retries', models.PositiveIntegerField(default=0, help_text='How often its body asked for a retry.')),
-                ('rerun_if_lost', models.BooleanField(default=False)),
-                ('run_token', models.UUIDField(blank=True, help_text='Proof of this run; null unless RUNNING.', null=True)),
-                ('fence', models.BigIntegerField(blank=True, help_text='The fencing token of its lock while it holds one.', null=True)),
-                ('worker_id', models.BigIntegerField(blank=True, null=True)),
-                ('worker', models.CharField(blank=True, max_length=255, null=True)),
-                ('abort_reason', models.TextField(blank=True, help_text='Not null: it was asked to stop.', null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("SCHEDULED", "SCHEDULED"),
+                            ("RUNNING", "RUNNING"),
+                            ("FINISHED", "FINISHED"),
+                            ("EXCEPTION", "EXCEPTION"),
+                        ],
+                        default="SCHEDULED",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "scheduled_time",
+                    models.DateTimeField(help_text="When it is due, UTC. After a retry, the new due time."),
+                ),
+                ("start_time", models.DateTimeField(blank=True, null=True)),
+                ("finish_time", models.DateTimeField(blank=True, null=True)),
+                (
+                    "function_name",
+                    models.CharField(help_text='As shown; a dry run ends in " (dry_run)".', max_length=128),
+                ),
+                ("scheduled_by", models.CharField(blank=True, max_length=255, null=True)),
+                ("comment", models.CharField(blank=True, max_length=255, null=True)),
+                ("ticket_ref", models.CharField(blank=True, max_length=32, null=True)),
+                ("next_job_id", models.BigIntegerField(blank=True, null=True)),
+                (
+                    "finished_devices",
+                    models.TextField(blank=True, help_text="JSON list of host names; null until it starts.", null=True),
+                ),
+                ("change_score", models.SmallIntegerField(blank=True, null=True)),
+                (
+                    "start_arguments",
+                    models.TextField(default="{}", help_text="JSON object: the keyword arguments of the body."),
+                ),
+                ("task_name", models.CharField(help_text="The registered Celery task that runs it.", max_length=255)),
+                ("exception_type", models.CharField(blank=True, max_length=64, null=True)),
+                ("queue", models.CharField(max_length=64)),
+                (
+                    "priority",
+                    models.SmallIntegerField(
+                        default=0, help_text="0 to 9, 9 first. Orders a queue, never a lock's line."
+                    ),
+                ),
+                (
+                    "dispatched_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="When its message was sent, or is about to be. Null: Beat sends it when due.",
+                        null=True,
+                    ),
+                ),
+                ("lock_name", models.CharField(blank=True, max_length=32, null=True)),
+                ("lock_wait_seconds", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "parked",
+                    models.BooleanField(
+                        default=False, help_text="In line for its lock; has no message until it is woken."
+                    ),
+                ),
+                ("waiting_since", models.DateTimeField(blank=True, null=True)),
+                ("attempt", models.PositiveIntegerField(default=0, help_text="How often its body was started.")),
+                ("retries", models.PositiveIntegerField(default=0, help_text="How often its body asked for a retry.")),
+                ("rerun_if_lost", models.BooleanField(default=False)),
+                (
+                    "run_token",
+                    models.UUIDField(blank=True, help_text="Proof of this run; null unless RUNNING.", null=True),
+                ),
+                (
+                    "fence",
+                    models.BigIntegerField(
+                        blank=True, help_text="The fencing token of its lock while it holds one.", null=True
+                    ),
+                ),
+                ("worker_id", models.BigIntegerField(blank=True, null=True)),
+                ("worker", models.CharField(blank=True, max_length=255, null=True)),
+                ("abort_reason", models.TextField(blank=True, help_text="Not null: it was asked to stop.", null=True)),
             ],
             options={
-                'ordering': ['id'],
-                'permissions': [('abort_job', 'Can abort a job')],
+                "ordering": ["id"],
+                "permissions": [("abort_job", "Can abort a job")],
             },
         ),
         migrations.CreateModel(
-            name='Heartbeat',
+            name="Heartbeat",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('worker', 'worker'), ('beat', 'Beat')], max_length=6)),
-                ('name', models.CharField(max_length=255)),
-                ('pid', models.IntegerField()),
-                ('counter', models.BigIntegerField(default=0)),
-                ('started_at', models.DateTimeField()),
-                ('last_seen', models.DateTimeField(help_text="The database's clock at the last beat; shown, never used to judge.")),
-                ('stopped_at', models.DateTimeField(blank=True, help_text='It said goodbye, or was found gone.', null=True)),
-                ('queues', models.TextField(default='[]', help_text='JSON list')),
-                ('concurrency', models.IntegerField(default=0)),
-                ('run_tokens', models.TextField(default='[]', help_text='JSON list: the runs it has in progress.')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(choices=[("worker", "worker"), ("beat", "Beat")], max_length=6)),
+                ("name", models.CharField(max_length=255)),
+                ("pid", models.IntegerField()),
+                ("counter", models.BigIntegerField(default=0)),
+                ("started_at", models.DateTimeField()),
+                (
+                    "last_seen",
+                    models.DateTimeField(
+                        help_text="The database's clock at the last beat; shown, never used to judge."
+                    ),
+                ),
+                (
+                    "stopped_at",
+                    models.DateTimeField(blank=True, help_text="It said goodbye, or was found gone.", null=True),
+                ),
+                ("queues", models.TextField(default="[]", help_text="JSON list")),
+                ("concurrency", models.IntegerField(default=0)),
+                ("run_tokens", models.TextField(default="[]", help_text="JSON list: the runs it has in progress.")),
             ],
             options={
-                'indexes': [models.Index(models.F('kind'), condition=models.Q(('stopped_at__isnull', True)), name='heartbeat_live')],
+                "indexes": [
+                    models.Index(
+                        models.F("kind"), condition=models.Q(("stopped_at__isnull", True)), name="heartbeat_live"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='IdempotencyKey',
+            name="IdempotencyKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('user', models.CharField(max_length=255)),
-                ('key', models.CharField(max_length=255)),
-                ('body_hash', models.CharField(max_length=64)),
-                ('created', models.DateTimeField()),
-                ('response', models.TextField(help_text='JSON: status, headers and body of the first answer')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("user", models.CharField(max_length=255)),
+                ("key", models.CharField(max_length=255)),
+                ("body_hash", models.CharField(max_length=64)),
+                ("created", models.DateTimeField()),
+                ("response", models.TextField(help_text="JSON: status, headers and body of the first answer")),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('user', 'key'), name='idempotency_once_per_user')],
+                "constraints": [models.UniqueConstraint(fields=("user", "key"), name="idempotency_once_per_user")],
             },
         ),
         migrations.CreateModel(
-            name='JobOutcome',
+            name="JobOutcome",
             fields=[
-                ('job', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='outcome', serialize=False, to='jobs.job')),
-                ('result', models.TextField(blank=True, null=True)),
-                ('exception', models.TextField(blank=True, help_text='{"message", "type", "args", "traceback"}', null=True)),
+                (
+                    "job",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="outcome",
+                        serialize=False,
+                        to="jobs.job",
+                    ),
+                ),
+                ("result", models.TextField(blank=True, null=True)),
+                (
+                    "exception",
+                    models.TextField(blank=True, help_text='{"message", "type", "args", "traceback"}', null=True),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(models.F('scheduled_time'), models.F('id'), condition=models.Q(('dispatched_at__isnull', True), ('parked', False), ('status', 'SCHEDULED')), name='job_due'),
+            model_name="job",
+            index=models.Index(
+                models.F("scheduled_time"),
+                models.F("id"),
+                condition=models.Q(("dispatched_at__isnull", True), ("parked", False), ("status", "SCHEDULED")),
+                name="job_due",
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(models.F('queue'), models.F('dispatched_at'), condition=models.Q(('dispatched_at__isnull', False), ('status', 'SCHEDULED')), name='job_sent'),
+            model_name="job",
+            index=models.Index(
+                models.F("queue"),
+                models.F("dispatched_at"),
+                condition=models.Q(("dispatched_at__isnull", False), ("status", "SCHEDULED")),
+                name="job_sent",
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(models.F('lock_name'), models.F('scheduled_time'), models.F('id'), condition=models.Q(('lock_name__isnull', False), ('status', 'SCHEDULED')), name='job_line'),
+            model_name="job",
+            index=models.Index(
+                models.F("lock_name"),
+                models.F("scheduled_time"),
+                models.F("id"),
+                condition=models.Q(("lock_name__isnull", False), ("status", "SCHEDULED")),
+                name="job_line",
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(models.F('id'), condition=models.Q(('status', 'RUNNING')), name='job_running'),
+            model_name="job",
+            index=models.Index(models.F("id"), condition=models.Q(("status", "RUNNING")), name="job_running"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(models.F('id'), condition=models.Q(('status', 'EXCEPTION')), name='job_exception'),
+            model_name="job",
+            index=models.Index(models.F("id"), condition=models.Q(("status", "EXCEPTION")), name="job_exception"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(models.F('finish_time'), name='job_finish_time'),
+            model_name="job",
+            index=models.Index(models.F("finish_time"), name="job_finish_time"),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['FINISHED', 'EXCEPTION']), ('finish_time__isnull', False)), models.Q(('status__in', ['SCHEDULED', 'RUNNING']), ('finish_time__isnull', True)), _connector='OR'), name='job_finish_time_iff_terminal'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status__in", ["FINISHED", "EXCEPTION"]), ("finish_time__isnull", False)),
+                    models.Q(("status__in", ["SCHEDULED", "RUNNING"]), ("finish_time__isnull", True)),
+                    _connector="OR",
+                ),
+                name="job_finish_time_iff_terminal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['RUNNING']), ('run_token__isnull', False), ('start_time__isnull', False)), models.Q(models.Q(('status__in', ['RUNNING']), _negated=True), ('fence__isnull', True), ('run_token__isnull', True)), _connector='OR'), name='job_run_token_iff_running'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status__in", ["RUNNING"]), ("run_token__isnull", False), ("start_time__isnull", False)),
+                    models.Q(
+                        models.Q(("status__in", ["RUNNING"]), _negated=True),
+                        ("fence__isnull", True),
+                        ("run_token__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="job_run_token_iff_running",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['EXCEPTION']), ('exception_type__isnull', False)), models.Q(models.Q(('status__in', ['EXCEPTION']), _negated=True), ('exception_type__isnull', True)), _connector='OR'), name='job_exception_type_iff_exception'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status__in", ["EXCEPTION"]), ("exception_type__isnull", False)),
+                    models.Q(models.Q(("status__in", ["EXCEPTION"]), _negated=True), ("exception_type__isnull", True)),
+                    _connector="OR",
+                ),
+                name="job_exception_type_iff_exception",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('parked', False), models.Q(('status__in', ['SCHEDULED']), ('lock_name__isnull', False)), _connector='OR'), name='job_parked_only_scheduled'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("parked", False),
+                    models.Q(("status__in", ["SCHEDULED"]), ("lock_name__isnull", False)),
+                    _connector="OR",
+                ),
+                name="job_parked_only_scheduled",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('change_score__isnull', True), models.Q(('change_score__gte', 0), ('change_score__lte', 100)), _connector='OR'), name='job_change_score_range'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("change_score__isnull", True),
+                    models.Q(("change_score__gte", 0), ("change_score__lte", 100)),
+                    _connector="OR",
+                ),
+                name="job_change_score_range",
+            ),
         ),
     ]

@@ -4,34 +4,44 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0001_initial'),
+        ("jobs", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='JobBlock',
+            name="JobBlock",
             fields=[
-                ('id', models.BigIntegerField(help_text='The ids from id × BLOCK on.', primary_key=True, serialize=False)),
-                ('jobs', models.IntegerField()),
+                (
+                    "id",
+                    models.BigIntegerField(help_text="The ids from id × BLOCK on.", primary_key=True, serialize=False),
+                ),
+                ("jobs", models.IntegerField()),
             ],
         ),
         migrations.AlterField(
-            model_name='job',
-            name='finished_devices',
-            field=models.TextField(blank=True, help_text='JSON list of hosts; null until it starts.', null=True),
+            model_name="job",
+            name="finished_devices",
+            field=models.TextField(blank=True, help_text="JSON list of hosts; null until it starts.", null=True),
         ),
         migrations.CreateModel(
-            name='Watermark',
+            name="Watermark",
             fields=[
-                ('id', models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
-                ('below', models.BigIntegerField(default=0)),
-                ('candidate', models.BigIntegerField(default=0, help_text='The next watermark, once those open now have ended.')),
-                ('candidate_xid', models.BigIntegerField(help_text='PostgreSQL: the transaction that noted the candidate.', null=True)),
+                ("id", models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ("below", models.BigIntegerField(default=0)),
+                (
+                    "candidate",
+                    models.BigIntegerField(default=0, help_text="The next watermark, once those open now have ended."),
+                ),
+                (
+                    "candidate_xid",
+                    models.BigIntegerField(
+                        help_text="PostgreSQL: the transaction that noted the candidate.", null=True
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='watermark_one_row')],
+                "constraints": [models.CheckConstraint(condition=models.Q(("id", 1)), name="watermark_one_row")],
             },
         ),
     ]

@@ -29,9 +29,7 @@ def test_every_setting_stands_in_the_table() -> None:
         ("CNAASJOBS_WORKER_LOST_SECONDS", 5, "at least three times CNAASJOBS_HEARTBEAT_SECONDS"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_named(
-    settings: Settings, name: str, value: float, words: str
-) -> None:
+def test_a_setting_that_makes_no_sense_is_named(settings: Settings, name: str, value: float, words: str) -> None:
     setattr(settings, name, value)
     messages = [message.msg for message in run_checks()]
     assert any(name in message and words in message for message in messages), messages

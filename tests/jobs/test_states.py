@@ -106,7 +106,7 @@ def test_only_lifecycle_writes_a_status() -> None:
             if "SET status" in text or '"status": TRANSITIONS' in text:
                 writers.add(path.name)
     assert writers <= {"lifecycle.py", "one_statement.py"}  # the second is the first's own: see its imports
-    assert "SET status" in (ROOT / "jobs" / "lifecycle.py").read_text()  # the search finds what it should
+    assert "one_statement.py" in writers  # the search finds what it should
 
 
 def _is_job(value: ast.expr) -> bool:
