@@ -39,7 +39,7 @@ def total(queryset: QuerySet[Job]) -> int:
 
 def page(queryset: QuerySet[Job], start: int, size: int, total: int) -> QuerySet[Job]:
     """Rows ``start`` to ``start + size`` of a query; of all jobs by id, up or down, without walking there."""
-    order = tuple(queryset.query.order_by) or tuple(Job._meta.ordering)
+    order = tuple(queryset.query.order_by) or ("id",)
     if queryset.query.where or start < JobBlock.BLOCK or order not in {("id",), ("-id",)}:
         return queryset[start : start + size]
     if order == ("-id",):

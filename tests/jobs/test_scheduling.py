@@ -72,8 +72,9 @@ def test_arguments_that_cannot_be_are_named(kwargs: dict[str, Any], words: str) 
     ],
 )
 def test_texts_that_do_not_fit_are_named(field: str, value: str, words: str) -> None:
+    texts: dict[str, Any] = {field: value}
     with pytest.raises(JobArgumentError, match=words):
-        dispatch.schedule(fake_jobs.nothing, {}, **{field: value})
+        dispatch.schedule(fake_jobs.nothing, {}, **texts)
 
 
 def test_a_time_in_the_past_is_now_and_a_naive_one_is_utc() -> None:

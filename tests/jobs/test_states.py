@@ -96,8 +96,8 @@ def test_only_lifecycle_writes_a_status() -> None:
         if "migrations" in path.parts or "jobs.models" not in path.read_text():
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            keywords = isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {"update", "bulk_update"}
-            if keywords and any(keyword.arg == "status" for keyword in node.keywords):
+            updates = isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {"update", "bulk_update"}
+            if updates and isinstance(node, ast.Call) and any(keyword.arg == "status" for keyword in node.keywords):
                 writers.add(path.name)
             targets = node.targets if isinstance(node, ast.Assign) else []
             if any(isinstance(t, ast.Attribute) and t.attr == "status" and _is_job(t.value) for t in targets):
