@@ -3,6 +3,7 @@
 ``schedule`` writes the row; its message follows on commit. A job due later has no message until Beat finds it due.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -106,7 +107,8 @@ def _insert(
                 rerun_if_lost=task.rerun_if_lost,
             )
         )
-    with transaction.atomic():
+    # A lone INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
+    with contextlib.nullcontext() if len(rows) == 1 and not at else transaction.atomic():
         if len(rows) == 1:
             rows[0].save(force_insert=True)
         else:
