@@ -76,9 +76,15 @@ class Device:
         self._refuse(pending)
 
     def require_no_pending_commit(self) -> None:
-        """As far as its driver can tell."""
-        if has_commit_confirm(self.driver):
-            self._refuse(self.pending_commit())
+        """As far as its driver can tell: without a timer this is no condition for a commit."""
+        if not has_commit_confirm(self.driver):
+            return
+        try:
+            pending = self.pending_commit()
+        except DeviceFailure as failure:
+            self.log(logging.DEBUG, str(failure), failure)
+            return
+        self._refuse(pending)
 
     def pending_commit(self) -> bool | None:
         """Whether an unconfirmed commit waits on the device; None if the driver can't tell."""

@@ -84,7 +84,14 @@ def test_a_driver_without_commit_confirm_fails_its_device_before_any_change(
     assert installed.devices["r1"]["calls"] == ["open", "close"]
 
 
-@pytest.mark.parametrize("more", [WITHOUT_REVERT, WITHOUT_CONFIRM, WITHOUT_PENDING])
+PENDING_FAILS = """
+def has_pending_commit(self):
+    raise CommitConfirmException("commit-confirm needs release 14.1")
+ForeignDriver.has_pending_commit = has_pending_commit
+"""
+
+
+@pytest.mark.parametrize("more", [WITHOUT_REVERT, WITHOUT_CONFIRM, WITHOUT_PENDING, PENDING_FAILS])
 def test_a_driver_without_commit_confirm_works_in_mode_0(lab: Lab, foreign: Foreign, more: str) -> None:
     installed = foreign.install("napalm_foo", more)
     add(lab)
