@@ -21,18 +21,18 @@ _JOBS = """
         retries, rerun_if_lost, worker
     )
     SELECT
-        CASE WHEN n % 20 = 0 THEN 'EXCEPTION' ELSE 'FINISHED' END, due, due + interval '50 ms', due + interval '2 s',
-        CASE WHEN n % 10 = 0 THEN 'collect' WHEN n % 2 = 0 THEN 'sync_devices' ELSE 'sync_devices (dry_run)' END,
-        'operator' || n % 7, CASE WHEN n % 3 = 0 THEN 'change ' || n END, '["eosdist' || n % 500 || '"]',
-        n % 101, '{"hostnames": ["eosdist' || n % 500 || '"], "dry_run": true}', 'benchmarks.bodies.noop',
-        CASE WHEN n % 20 = 0 THEN 'ValueError' END, 'default', 0, due, false, 1, 0, false, 'w1@host'
+        CASE WHEN n %% 20 = 0 THEN 'EXCEPTION' ELSE 'FINISHED' END, due, due + interval '50 ms', due + interval '2 s',
+        CASE WHEN n %% 10 = 0 THEN 'collect' WHEN n %% 2 = 0 THEN 'sync_devices' ELSE 'sync_devices (dry_run)' END,
+        'operator' || n %% 7, CASE WHEN n %% 3 = 0 THEN 'change ' || n END, '["eosdist' || n %% 500 || '"]',
+        n %% 101, '{"hostnames": ["eosdist' || n %% 500 || '"], "dry_run": true}', 'benchmarks.bodies.noop',
+        CASE WHEN n %% 20 = 0 THEN 'ValueError' END, 'default', 0, due, false, 1, 0, false, 'w1@host'
     FROM (SELECT n, now() - (%(count)s - n + 10) * interval '10 s' AS due FROM generate_series(1, %(count)s) AS n) AS s
 """
 _OUTCOMES = """
     INSERT INTO jobs_joboutcome (job_id, result, exception)
     SELECT
         id,
-        CASE WHEN status <> 'FINISHED' THEN NULL WHEN id % %(every)s = 7 THEN replace(%(big)s, 'HOST', 'eosdist' || id)
+        CASE WHEN status <> 'FINISHED' THEN NULL WHEN id %% %(every)s = 7 THEN replace(%(big)s, 'HOST', 'eosdist' || id)
             ELSE '{"devices": {"eosdist' || id || '": {"failed": false, "job_tasks": []}}}' END,
         CASE WHEN status <> 'FINISHED' THEN '{"message": "it broke", "type": "ValueError", "args": ["it broke"],
             "traceback": "Traceback (most recent call last)"}' END
@@ -69,14 +69,19 @@ def many_jobs(bench: Bench, count: int) -> str:
         return name
     connection.close()
     bench.end_processes()
-    bench.postgresql.create_database(name, template=bench.postgresql.database)
-    bench.postgresql.execute("TRUNCATE jobs_job, jobs_heartbeat RESTART IDENTITY CASCADE", database=name)
+    half = f"{name}_unfinished"
+    bench.postgresql.drop_database(half)
+    bench.postgresql.create_database(half, template=bench.postgresql.database)
+    bench.postgresql.execute(
+        "TRUNCATE jobs_job, jobs_jobblock, jobs_watermark, jobs_heartbeat RESTART IDENTITY CASCADE", database=half
+    )
     parameters: dict[str, int | str] = {"count": count, "every": BIG_EVERY, "big": big_result()}
-    with on_database(bench.postgresql.database_url(name)), connection.cursor() as cursor:
+    with on_database(bench.postgresql.database_url(half)), connection.cursor() as cursor:
         cursor.execute(_JOBS, parameters)
         cursor.execute(_OUTCOMES, parameters)
         cursor.execute("VACUUM ANALYZE")
         _keep_totals()
+    bench.postgresql.execute(f'ALTER DATABASE "{half}" RENAME TO "{name}"', database="postgres")
     return name
 
 

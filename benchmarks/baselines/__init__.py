@@ -9,7 +9,13 @@ if TYPE_CHECKING:
 
 def bare_env(bench: "Bench") -> dict[str, str]:
     """The environment of ``bare``, on its own database."""
-    return {"BENCH_DATABASE_URL": bench.database("bare", lambda _: None), "BENCH_BROKER_URL": bench.rabbitmq.url}
+    broker = {"BENCH_BROKER_URL": bench.rabbitmq.url}
+
+    def make_tables(url: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.baselines.bare", "tables"]
+        bench.run(command, env={**broker, "BENCH_DATABASE_URL": url})
+
+    return {**broker, "BENCH_DATABASE_URL": bench.database("bare", make_tables)}
 
 
 def django_db_env(bench: "Bench") -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The list of jobs as a bare WSGI view: the same rows by the best SQL, by key, composed by the database, no count.
 
-``/jobs/after/<id>``, ``/jobs/newest``, ``/jobs/running``, ``/jobs/finished/<from>/<to>``, ``/jobs/contains/<text>``
-(which counts too), ``/jobs/ids/<first>/<step>`` and ``/job/<id>``.
+``/jobs/after/<id>``, ``/jobs/newest/``, ``/jobs/running/RUNNING``, ``/jobs/finished/<from>/<to>``,
+``/jobs/contains/<text>`` (which counts too), ``/jobs/ids/<first>/<step>`` and ``/job/<id>``.
 """
 
 import os
@@ -34,33 +34,38 @@ _FIELDS: Final = {
     "start_arguments": _JSON,
 }
 _OBJECT = "'{' || " + " || ',' || ".join(f"'\"{k}\":' || {v.format(k)}" for k, v in _FIELDS.items()) + " || '}'"
-_LIST = (
-    "SELECT coalesce(string_agg(" + _OBJECT + ", ',' ORDER BY id {order}), '')"
-    " FROM (SELECT * FROM jobs_job WHERE {where} ORDER BY id {order} LIMIT 50) AS page"
-    " LEFT JOIN jobs_joboutcome ON job_id = id"
-)
+
+
+def _query(where: str, order: str = "ASC") -> str:
+    return (
+        f"SELECT coalesce(string_agg({_OBJECT}, ',' ORDER BY id {order}), '')"
+        f" FROM (SELECT * FROM jobs_job WHERE {where} ORDER BY id {order} LIMIT 50) AS page"
+        " LEFT JOIN jobs_joboutcome ON job_id = id"
+    )
+
+
 _QUERIES: Final = {
-    "after": _LIST.format(where="id > %s", order="ASC"),
-    "newest": _LIST.format(where="true", order="DESC"),
-    "running": _LIST.format(where="status = 'RUNNING'", order="ASC"),
-    "finished": _LIST.format(where="finish_time >= %s AND finish_time < %s", order="ASC"),
-    "contains": _LIST.format(where="function_name ILIKE %s", order="ASC"),
-    "ids": _LIST.format(where="id >= %s AND id %% 50 = %s", order="ASC"),
-    "job": _LIST.format(where="id = %s", order="ASC"),
+    "after": _query("id > %s"),
+    "newest": _query("%s = ''", "DESC"),
+    "running": _query("status = %s"),
+    "finished": _query("finish_time >= %s AND finish_time < %s"),
+    "contains": _query("function_name ILIKE %s"),
+    "ids": _query("id >= %s AND id %% 50 = %s"),
+    "job": _query("id = %s"),
 }
 _COUNT = "SELECT count(*) FROM jobs_job WHERE function_name ILIKE %s"
 _local = threading.local()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    kind, *arguments = environ["PATH_INFO"].strip("/").removeprefix("jobs/").split("/")
+    kind, *arguments = environ["PATH_INFO"].removeprefix("/").removeprefix("jobs/").split("/")
     headers = [("Content-Type", "application/json")]
     with _connection().cursor() as cursor:
         if kind == "contains":
             arguments = [f"%{arguments[0]}%"]
             cursor.execute(_COUNT, arguments)
             headers.append(("X-Total-Count", str(cursor.fetchone()[0])))
-        cursor.execute(_QUERIES[kind], arguments or None)
+        cursor.execute(_QUERIES[kind], arguments)
         body = b'{"status":"success","data":{"jobs":[' + cursor.fetchone()[0].encode() + b"]}}"
     start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
     return [body]

@@ -15,7 +15,7 @@ from benchmarks.web import Client, bare_server, product_client
 
 API: Final = "/api/v1.0"
 BARE: Final = "benchmarks.baselines.web_list"
-DRF: Final = "benchmarks.baselines.web_drf"
+DRF: Final = "benchmarks.baselines.drf_list.web"
 
 
 def _dataset(bench: Bench) -> tuple[str, int]:
@@ -48,8 +48,8 @@ def bare(bench: Bench) -> Iterator[Line]:
         "first page": ("", "after/0"),
         f"page {deep}": (f"page={deep}", f"after/{(deep - 1) * 50}"),
         "last page": (f"page={count // 50}", f"after/{count - 50}"),
-        "sort=-id": ("sort=-id", "newest"),
-        "status=RUNNING": ("filter[status]=RUNNING", "running"),
+        "sort=-id": ("sort=-id", "newest/"),
+        "status=RUNNING": ("filter[status]=RUNNING", "running/RUNNING"),
         "an hour of finish_time": (narrow, f"finished/{since.isoformat()}Z/{until.isoformat()}Z"),
     }
     with running_jobs(bench, database), bare_server(bench, BARE, _server_env(bench, database)) as other:

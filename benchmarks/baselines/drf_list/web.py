@@ -12,8 +12,13 @@ settings.configure(
     SECRET_KEY="benchmark",
     ALLOWED_HOSTS=["*"],
     USE_TZ=True,
-    ROOT_URLCONF="benchmarks.baselines.web_drf",
-    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "rest_framework"],
+    ROOT_URLCONF="benchmarks.baselines.drf_list.web",
+    INSTALLED_APPS=[
+        "django.contrib.contenttypes",
+        "django.contrib.auth",
+        "rest_framework",
+        "benchmarks.baselines.drf_list",
+    ],
     DATABASES={"default": {**database, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}},
     REST_FRAMEWORK={
         "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -29,46 +34,10 @@ import django
 django.setup()
 
 from django.core.wsgi import get_wsgi_application
-from django.db import models
 from django.urls import include, path
 from rest_framework import routers, serializers, viewsets
 
-
-class Job(models.Model):
-    status = models.CharField(max_length=9)
-    scheduled_time = models.DateTimeField()
-    start_time = models.DateTimeField(null=True)
-    finish_time = models.DateTimeField(null=True)
-    function_name = models.CharField(max_length=128)
-    scheduled_by = models.CharField(max_length=255, null=True)
-    comment = models.CharField(max_length=255, null=True)
-    ticket_ref = models.CharField(max_length=32, null=True)
-    next_job_id = models.BigIntegerField(null=True)
-    finished_devices = models.JSONField(null=True)
-    change_score = models.SmallIntegerField(null=True)
-    start_arguments = models.JSONField()
-
-    class Meta:
-        app_label = "benchmark"
-        managed = False
-        db_table = "jobs_job"
-
-    def __str__(self) -> str:
-        return f"job {self.pk}"
-
-
-class Outcome(models.Model):
-    job = models.OneToOneField(Job, primary_key=True, on_delete=models.CASCADE, related_name="outcome")
-    result = models.JSONField(null=True)
-    exception = models.JSONField(null=True)
-
-    class Meta:
-        app_label = "benchmark"
-        managed = False
-        db_table = "jobs_joboutcome"
-
-    def __str__(self) -> str:
-        return f"outcome of job {self.pk}"
+from benchmarks.baselines.drf_list.models import Job
 
 
 class JobSerializer(serializers.ModelSerializer[Job]):

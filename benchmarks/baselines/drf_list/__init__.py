@@ -1,0 +1,1 @@
+"""The list of jobs as DRF's documentation writes one."""
