@@ -5,6 +5,7 @@ import functools
 import inspect
 import os
 import sys
+from collections.abc import Hashable
 from typing import Any
 
 from napalm.base import NetworkDriver, get_network_driver
@@ -19,7 +20,8 @@ sys.modules.setdefault("napalm_lab", lab_driver)
 
 @functools.cache  # NAPALM searches for it each time; one that is not installed is asked for again
 def driver_named(platform: str) -> type[NetworkDriver]:
-    return get_network_driver(platform)
+    driver_class: type[NetworkDriver] = get_network_driver(platform)
+    return driver_class
 
 
 def new_driver(host: Host, config: Config) -> NetworkDriver:
@@ -49,11 +51,12 @@ def new_driver(host: Host, config: Config) -> NetworkDriver:
 
 def has_commit_confirm(driver: NetworkDriver) -> bool:
     """Whether its class implements a commit that reverts by itself until it is confirmed."""
-    return _implements_commit_confirm(type(driver))
+    driver_class: Hashable = type(driver)
+    return _implements_commit_confirm(driver_class)
 
 
 @functools.cache
-def _implements_commit_confirm(driver_class: type[NetworkDriver]) -> bool:
+def _implements_commit_confirm(driver_class: Any) -> bool:
     for method in ("commit_config", "confirm_commit", "has_pending_commit"):
         if getattr(driver_class, method, None) is getattr(NetworkDriver, method):
             return False

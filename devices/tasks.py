@@ -39,7 +39,8 @@ def sync_devices(
     Raises:
         InventoryError, SelectionError: there is nothing that could be synchronised.
     """
-    from devices.push import Options, Push  # NAPALM is large, and web servers and Beat import this module
+    from devices.push import Push  # NAPALM is large, and web servers and Beat import this module
+    from devices.sync import Options
 
     if confirm_mode is None:
         confirm_mode = settings.CNAASJOBS_CONFIRM_MODE

@@ -1,6 +1,7 @@
 """Any NAPALM driver works by naming its platform in the inventory, whatever it can and cannot do."""
 
 import logging
+from typing import Any
 
 import pytest
 from napalm.base import get_network_driver
@@ -22,7 +23,7 @@ def sync(lab: Lab, *, dry_run: bool = False, confirm_mode: int = 1) -> Job:
     return perform_job(sync_devices, all=True, dry_run=dry_run, confirm_mode=confirm_mode)
 
 
-def add(lab: Lab, platform: str = "foo", **args: object) -> None:
+def add(lab: Lab, platform: str = "foo", **args: Any) -> None:
     lab.template("hostname {{ host }}\nmotd {{ motd }}\n", platform=platform)
     lab.add("r1", platform=platform, **args)
 

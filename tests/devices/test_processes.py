@@ -41,9 +41,9 @@ def site(lab: Lab, platform: Platform, settings: Settings) -> Platform:
 
 
 def ended(job_id: int) -> Job:
-    return wait_until(
-        lambda: Job.objects.filter(pk=job_id, status__in=[Status.FINISHED, Status.EXCEPTION]).first(), timeout=60
-    )
+    done = Job.objects.filter(pk=job_id, status__in=[Status.FINISHED, Status.EXCEPTION])
+    wait_until(done.exists, timeout=60)
+    return done.get()
 
 
 def logged(output: str) -> list[Mapping[str, Any]]:
