@@ -5,7 +5,6 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Hashable
 from typing import Any
 
 from napalm.base import NetworkDriver, get_network_driver
@@ -51,7 +50,7 @@ def new_driver(host: Host, config: Config) -> NetworkDriver:
 
 def has_commit_confirm(driver: NetworkDriver) -> bool:
     """Whether its class implements a commit that reverts by itself until it is confirmed."""
-    driver_class: Hashable = type(driver)
+    driver_class: Any = type(driver)
     return _implements_commit_confirm(driver_class)
 
 
