@@ -1,0 +1,89 @@
+"""A job whose POST was answered 503 is taken back, with its traces."""
+
+import threading
+
+import pytest
+from django.db import connections
+
+from jobs import audit
+from jobs.idempotency import Answer, once
+from jobs.models import AuditEntry, IdempotencyKey, Job
+from jobs.withdraw import withdraw, withdraw_later
+from tests.api.rows import make_job
+from tests.services import PostgreSQL
+from tests.waiting import wait_until
+
+KEY = ("eva", "k")
+NO_SUCH_PROCESS = 2**22 + 1
+
+
+def scheduled() -> Job:
+    """A job that was posted with an Idempotency-Key."""
+
+    def make() -> Answer:
+        job = make_job("SCHEDULED")
+        audit.record(action="scheduled", who="eva", origin="127.0.0.1", job_id=job.pk)
+        return Answer(body={"job_id": job.pk})
+
+    return Job.objects.get(pk=once(user=KEY[0], key=KEY[1], content={}, make=make).body["job_id"])
+
+
+@pytest.mark.django_db
+def test_a_waiting_job_goes_with_its_key_and_its_audit_entry() -> None:
+    other = make_job("SCHEDULED")
+    assert withdraw(scheduled().pk, key=KEY)
+    assert Job.objects.get() == other
+    assert not IdempotencyKey.objects.exists()
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_job_stays_if_its_key_was_used_again_meanwhile() -> None:
+    """The client was told of it by then."""
+    job = scheduled()
+    assert scheduled() == job
+    assert withdraw(job.pk, key=KEY)
+    assert Job.objects.get() == job
+    assert scheduled() == job
+
+
+@pytest.mark.django_db
+def test_a_job_that_has_started_is_told_to_stop() -> None:
+    job = make_job("RUNNING")
+    assert withdraw(job.pk)
+    job.refresh_from_db()
+    assert "answered with an error" in str(job.abort_reason)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", ["FINISHED", "EXCEPTION"])
+def test_an_ended_job_stays(status: str) -> None:
+    job = make_job(status)
+    assert withdraw(job.pk)
+    assert Job.objects.get().status == status
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("withdraw-")]
+
+
+@pytest.mark.needs("postgresql")
+def test_withdrawing_waits_until_the_outcome_of_the_commit_is_known(postgresql: PostgreSQL) -> None:
+    committing = postgresql.connect()
+    backend = committing.info.backend_pid
+    withdraw_later(4711, backend=backend, key=None)
+    wait_until(lambda: len(postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%jobs_job%%'")) > 0)
+    assert threads(), "the job may still appear"
+    make_job("SCHEDULED", id=4711)
+    wait_until(lambda: not Job.objects.exists())
+    wait_until(lambda: not threads())
+    committing.close()
+
+
+@pytest.mark.needs("postgresql")
+def test_nothing_to_withdraw_ends(postgresql: PostgreSQL) -> None:
+    make_job("SCHEDULED")
+    withdraw_later(4711, backend=NO_SUCH_PROCESS, key=None)
+    wait_until(lambda: not threads())
+    assert Job.objects.count() == 1
+    connections.close_all()
