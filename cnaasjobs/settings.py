@@ -189,7 +189,7 @@ CNAASJOBS_CONFIRM_MINUTES = env.int("CNAASJOBS_CONFIRM_MINUTES", default=5)
 # Former values of SECRET_KEY: what is known of the devices is kept under it.
 SECRET_KEY_FALLBACKS = env.list("CNAASJOBS_SECRET_KEY_FALLBACKS", default=[])
 
-# Beat and upkeep
+# --- Beat and upkeep --------------------------------------------------------------------------------------------------
 CNAASJOBS_UPKEEP_SECONDS = env.float("CNAASJOBS_UPKEEP_SECONDS", default=2.0)
 CNAASJOBS_REPUBLISH_AFTER_SECONDS = env.float("CNAASJOBS_REPUBLISH_AFTER_SECONDS", default=10.0)
 CNAASJOBS_UNSERVED_AFTER_SECONDS = env.float("CNAASJOBS_UNSERVED_AFTER_SECONDS", default=60.0)

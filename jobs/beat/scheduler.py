@@ -7,7 +7,6 @@ may run: the database decides.
 """
 
 import logging
-import threading
 import time
 from typing import Any
 
@@ -38,7 +37,6 @@ class Scheduler(DatabaseScheduler):
         self._recurring = Recurring()
         self._complaint = Complaint("Beat's recurring schedules")
         self._configured = False
-        self._wake = threading.Event()
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -48,7 +46,7 @@ class Scheduler(DatabaseScheduler):
         """Fire the recurring schedules that are due and wait for the next. Returns 0: Beat need not sleep."""
         if not self._loops:
             self._start()
-        self._wake.wait(self._step())
+        time.sleep(self._step())  # SIGTERM's handler raises out of it
         return 0.0
 
     def sync(self) -> None:
