@@ -12,7 +12,6 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from jobs import publisher
 from jobs.clock import DatabaseNow, now_sql
@@ -85,7 +84,7 @@ def _insert(
 ) -> list[Job]:
     if at is not None:
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        at = at if at > timezone.now() else None
+        at = at if at > database_now() else None  # the database decides what is due, not this machine
     rows = []
     for kwargs in many:
         bound = task.bound(kwargs)

@@ -118,3 +118,10 @@ def test_beat_takes_a_due_job_once() -> None:
 def test_a_decorator_that_makes_no_sense_is_refused_at_import(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):
         job(**options)
+
+
+def test_the_databases_clock_decides_what_lies_in_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = dispatch.database_now
+    monkeypatch.setattr(dispatch, "database_now", lambda: real() - timedelta(hours=1))
+    row = dispatch.schedule(fake_jobs.nothing, {}, at=real() - timedelta(minutes=30))
+    assert row.dispatched_at is None  # half an hour ahead, by a database whose clock is an hour behind ours
