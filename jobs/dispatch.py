@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from jobs import publisher
-from jobs.clock import DatabaseNow, now_sql
+from jobs.clock import DatabaseNow, database_now, now_sql
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.models import Job
 from jobs.outcome import NextJob, Schedulable, storable_json
