@@ -1,0 +1,132 @@
+"""How many statements the way of a job takes: where work must not grow, it is counted. Nothing here is timed."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Barrier
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection, connections
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+from knox.models import AuthToken
+
+from jobs import lifecycle
+from jobs.models import Job
+from jobs.outcome import Outcome
+from jobs.runs import Refused, Run
+from jobs.states import Status
+from locks.models import Lock
+from tests import fake_jobs
+
+pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
+
+
+@pytest.fixture(autouse=True)
+def _services(postgresql: object, rabbitmq: object) -> None:
+    """One statement for a transition is PostgreSQL's."""
+
+
+@contextmanager
+def statements(at_most: int) -> Iterator[None]:
+    with CaptureQueriesContext(connection) as queries:
+        yield
+    shown = "\n".join(query["sql"][:200] for query in queries)
+    assert len(queries) <= at_most, f"{len(queries)} statements:\n{shown}"
+
+
+def _claim(job: Job, *, likely_lock: str | None = None) -> Run | Refused:
+    return lifecycle.claim(job.pk, task_name=job.task_name, run_token=uuid4(), likely_lock=likely_lock)
+
+
+def test_a_job_takes_one_statement_for_each_of_its_three_steps() -> None:
+    fake_jobs.nothing.schedule()  # the connections are open
+    with statements(at_most=1):
+        job = fake_jobs.nothing.schedule()
+    with statements(at_most=1):
+        run = _claim(job)
+    assert isinstance(run, Run)
+    with statements(at_most=1):
+        assert lifecycle.finish(run, Outcome(result='{"done": true}'))
+
+
+def test_a_lock_costs_one_statement_more_at_the_end() -> None:
+    Lock.objects.create(name="devices")
+    job = fake_jobs.with_lock.schedule()
+    with statements(at_most=1):
+        run = _claim(job, likely_lock="devices")
+    assert isinstance(run, Run)
+    assert Lock.objects.get().holder_id == job.pk
+    assert run.fence == Lock.objects.get().fence == Job.objects.get(pk=job.pk).fence
+    with statements(at_most=2):  # the second looks who is next in line
+        assert lifecycle.finish(run, Outcome(result=None))
+    assert Lock.objects.get().holder_id is None
+
+
+def test_many_jobs_take_a_statement_for_each_thousand() -> None:
+    fake_jobs.nothing.schedule()
+    with statements(at_most=2 + 3):  # BEGIN and COMMIT
+        fake_jobs.nothing.schedule_many([{}] * 3000)
+
+
+@pytest.mark.parametrize("jobs", [1, 60])
+def test_the_list_takes_as_many_statements_for_sixty_jobs_as_for_one(jobs: int) -> None:
+    for job in fake_jobs.nothing.schedule_many([{}] * jobs):
+        run = _claim(job)
+        assert isinstance(run, Run)
+        lifecycle.finish(run, Outcome(result='{"done": true}'))
+    user = User.objects.create(username="reader")
+    user.user_permissions.set(Permission.objects.filter(codename="view_job"))
+    _, token = AuthToken.objects.create(user)
+    with override_settings(CNAASJOBS_REQUIRE_TOKEN=True):
+        client = Client(headers={"Authorization": f"Bearer {token}"})
+        client.get("/api/v1.0/jobs")  # what is read once in a process is read
+        with statements(at_most=6):
+            answer = client.get("/api/v1.0/jobs")
+    assert len(answer.json()["data"]["jobs"]) == min(jobs, 50)
+
+
+def test_a_wrong_guess_of_the_lock_changes_nothing() -> None:
+    Lock.objects.create(name="other")
+    job = fake_jobs.with_lock.schedule()
+    run = _claim(job, likely_lock="other")
+    assert isinstance(run, Run)
+    assert run.lock_name == "devices"
+    assert dict(Lock.objects.values_list("name", "holder_id")) == {"other": None, "devices": job.pk}
+
+
+def test_an_earlier_one_in_line_goes_first() -> None:
+    Lock.objects.create(name="devices")
+    first, second = (fake_jobs.with_lock.schedule() for _ in range(2))
+    assert isinstance(_claim(second, likely_lock="devices"), Refused)
+    assert Lock.objects.get().holder_id is None
+    assert isinstance(_claim(first, likely_lock="devices"), Run)
+
+
+def test_claims_at_the_same_moment_never_share_a_lock() -> None:
+    Lock.objects.create(name="devices")
+    both = Barrier(2)
+
+    def claim(job: Job) -> Run | Refused:
+        try:
+            both.wait(timeout=10)
+            return _claim(job, likely_lock="devices")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(30):
+            jobs = [fake_jobs.with_lock.schedule() for _ in range(2)]
+            runs = [answer for answer in threads.map(claim, jobs) if isinstance(answer, Run)]
+            assert len(runs) <= 1
+            running = Job.objects.filter(status=Status.RUNNING.value).values_list("pk", flat=True)
+            holders = Lock.objects.filter(holder_id__isnull=False).values_list("holder_id", flat=True)
+            assert list(running) == list(holders)
+            for run in runs:
+                lifecycle.finish(run, Outcome(result=None))
+            for job in jobs:
+                if isinstance(run := _claim(job, likely_lock="devices"), Run):
+                    lifecycle.finish(run, Outcome(result=None))
+    assert not Job.objects.exclude(status=Status.FINISHED.value).exists()
