@@ -1,0 +1,15 @@
+"""No secret in the log, whoever logs it."""
+
+import json
+import logging
+
+import pytest
+
+from devices.logs import MaskedJsonFormatter
+
+
+def test_a_secret_in_anybodys_log_line_is_replaced_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPLATE_SECRET_SNMP", 'very "secret" value')
+    record = logging.LogRecord("ncclient", logging.DEBUG, __file__, 1, "sent %s", ('<x>very "secret" value</x>',), None)
+    line = MaskedJsonFormatter("%(message)s").format(record)
+    assert json.loads(line) == {"message": "sent <x>TEMPLATE_SECRET_SNMP</x>"}
