@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,15 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.needs("redis")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_a_signal_ends_all_of_it(scratch: Path, number: signal.Signals) -> None:
+@pytest.fixture
+def copy(scratch: Path) -> Iterator[Copy]:
     copy = Copy(scratch)
+    yield copy
+    copy.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_ends_all_of_it(copy: Copy, number: signal.Signals) -> None:
     copy.wait_for_first_job()
     copy.process.signal(number)
 
@@ -24,8 +31,7 @@ def test_a_signal_ends_all_of_it(scratch: Path, number: signal.Signals) -> None:
     assert not re.search("Warning:|Traceback", copy.output() + logs), logs
 
 
-def test_it_can_be_ended_while_it_starts(scratch: Path) -> None:
-    copy = Copy(scratch)
+def test_it_can_be_ended_while_it_starts(copy: Copy) -> None:
     wait_until(lambda: len(copy.processes()) > 1)
     copy.process.signal(signal.SIGINT)
 
@@ -34,8 +40,7 @@ def test_it_can_be_ended_while_it_starts(scratch: Path) -> None:
     assert "Traceback" not in copy.output()
 
 
-def test_nothing_outlives_a_killed_supervisor(scratch: Path) -> None:
-    copy = Copy(scratch)
+def test_nothing_outlives_a_killed_supervisor(copy: Copy) -> None:
     copy.wait_for_first_job()
     copy.process.kill()
 
@@ -61,3 +66,15 @@ def test_a_second_start_goes_on_where_the_first_ended(scratch: Path) -> None:
         assert (second.state / "admin-password").read_text() == password
     finally:
         second.stop()
+
+
+def test_a_second_signal_ends_what_does_not_end_by_itself(copy: Copy) -> None:
+    copy.wait_for_first_job()
+    for process in copy.named("celery", "worker"):
+        process.suspend()
+    copy.process.signal(signal.SIGINT)
+    copy.process.wait_for_output("Ctrl-C again", timeout=20)
+    copy.process.signal(signal.SIGINT)
+
+    assert copy.process.wait(timeout=20) == 0
+    assert copy.processes() == []
