@@ -35,7 +35,13 @@ def prepare(state: StateDirectory, env: Mapping[str, str], *, with_token: bool) 
     command = [sys.executable, "-m", "cnaasjobs.run.prepare", *(["--token"] if with_token else [])]
     with log.open("ab") as errors:
         done = subprocess.run(
-            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+            command,
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C is for us: migrations are not cut in half
         )
     if done.returncode != 0:
         last = (log.read_text(errors="replace").strip().splitlines() or ["no reason given"])[-1]
@@ -80,6 +86,8 @@ def start(config: Config, supervisor: Supervisor) -> None:
                 return
             raise StartError(f"The embedded broker does not start (its log: {broker.log})")
     report = prepare(state, env, with_token=require_token)
+    if supervisor.stopping.is_set():
+        return
     for program in (programs.web(state, env, listener), programs.worker(state, env), programs.beat(state, env)):
         supervisor.add(program)
     api = first_job.Api(url, report["token"])

@@ -13,7 +13,8 @@ from cnaasjobs.run.state import StateDirectory
 from cnaasjobs.run.supervisor import Program
 
 WORKER_SLOTS = 4
-WORKER_GRACE_SECONDS = 60.0  # a device in hand is finished
+# Beyond the worker's own grace period for running jobs: it writes down what became of them.
+WORKER_FAREWELL_SECONDS = 30.0
 # Celery's remark to root is for production; PYTHONWARNINGS takes the beginning of the message.
 ROOT_REMARK = "ignore:You're running the worker with superuser privileges"
 
@@ -38,7 +39,8 @@ def worker(state: StateDirectory, env: Mapping[str, str]) -> Program:
     if os.geteuid() == 0:
         given = env.get("PYTHONWARNINGS")
         env = {**env, "PYTHONWARNINGS": f"{given},{ROOT_REMARK}" if given else ROOT_REMARK}
-    return Program("worker", argv, state.log("worker"), env, WORKER_GRACE_SECONDS, pass_fds=(state.lock,))
+    grace = float(env.get("CNAASJOBS_SHUTDOWN_GRACE_SECONDS") or 60) + WORKER_FAREWELL_SECONDS
+    return Program("worker", argv, state.log("worker"), env, grace, pass_fds=(state.lock,))
 
 
 def beat(state: StateDirectory, env: Mapping[str, str]) -> Program:

@@ -1,6 +1,6 @@
 """Starts processes, starts each again when it ends, and ends all of them: none stays behind.
 
-Why no library: docs/decisions/supervisor.md.
+Why no library: docs/decisions/0005-a-supervisor-of-our-own.md.
 """
 
 import contextlib
