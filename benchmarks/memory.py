@@ -13,6 +13,11 @@ def peak_memory(pid: int) -> int:
     raise ProcessLookupError(pid)
 
 
+def resident_memory(pid: int) -> int:
+    """Bytes in memory now, those shared with the process that forked it included: what ``ps`` shows."""
+    return int(psutil.Process(pid).memory_info().rss)
+
+
 def own_memory(pid: int) -> int:
     """Bytes that would be free without it: shared pages of a fork do not count."""
     return int(psutil.Process(pid).memory_full_info().uss)

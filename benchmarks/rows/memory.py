@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from benchmarks import bodies
 from benchmarks.environment import Bench
 from benchmarks.measure import Line, spread
-from benchmarks.memory import own_memory
+from benchmarks.memory import own_memory, resident_memory
 from jobs.models import Job
 from jobs.states import Status
 from tests.waiting import wait_until
@@ -14,7 +14,9 @@ from tests.waiting import wait_until
 def child(bench: Bench) -> Iterator[Line]:
     """One child, so that it runs all of them."""
     first, last = bench.size(1000, 500), bench.size(50_000, 3000)
-    early, late = [], []
+    kinds = {"resident memory": resident_memory, "memory of its own (no page shared by the fork)": own_memory}
+    early: dict[str, list[float]] = {kind: [] for kind in kinds}
+    late: dict[str, list[float]] = {kind: [] for kind in kinds}
     for _ in range(bench.rounds):
         bench.reset_jobs()
         platform = bench.platform()
@@ -22,20 +24,23 @@ def child(bench: Bench) -> Iterator[Line]:
         worker = platform.worker(concurrency=1)
         pid = worker.children()[0].pid
         _run(first)
-        early.append(own_memory(pid) / 1e6)
+        for kind, measured in kinds.items():
+            early[kind].append(measured(pid) / 1e6)
         _run(last - first)
         if worker.children()[0].pid != pid:
             raise AssertionError("the child was replaced")
-        late.append(own_memory(pid) / 1e6)
+        for kind, measured in kinds.items():
+            late[kind].append(measured(pid) / 1e6)
         platform.stop()
-    yield Line(
-        what=f"memory of a worker's child after {last:,} jobs",
-        unit="MB",
-        ours=spread(late),
-        baseline=spread(early),
-        against=f"after {first:,}",
-        target=1.05,
-    )
+    for kind in kinds:
+        yield Line(
+            what=f"{kind} of a worker's child after {last:,} jobs",
+            unit="MB",
+            ours=spread(late[kind]),
+            baseline=spread(early[kind]),
+            against=f"after {first:,}",
+            target=1.05,
+        )
 
 
 def _run(count: int) -> None:

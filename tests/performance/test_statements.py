@@ -127,6 +127,7 @@ def test_claims_at_the_same_moment_never_share_a_lock() -> None:
             for run in runs:
                 lifecycle.finish(run, Outcome(result=None))
             for job in jobs:
-                if isinstance(run := _claim(job, likely_lock="devices"), Run):
-                    lifecycle.finish(run, Outcome(result=None))
+                late = _claim(job, likely_lock="devices")
+                if isinstance(late, Run):
+                    lifecycle.finish(late, Outcome(result=None))
     assert not Job.objects.exclude(status=Status.FINISHED.value).exists()
