@@ -92,7 +92,7 @@ class Injector:
             time.sleep(0.02)
 
     def _in_turn(self, what: str, *kinds: str) -> str:
-        """A body with safe points shows that no device is begun any more, one without that a late end changes nothing."""
+        """A body with safe points shows that no device is begun any more; one without, that a late end is none."""
         self._turns[what] += 1
         return kinds[(self._turns[what] - 1) % len(kinds)]
 
@@ -262,13 +262,12 @@ class Injector:
     def _duplicated(self, planned: PlannedFault, rng: random.Random) -> Struck:
         """While a job runs for some time: its copies arrive in the middle of it."""
         self._busy_worker(rng, rng.choice(list(LASTING)))
-        waiting = history.unfinished(self.fleet.postgresql)
+        jobs = history.with_messages(self.fleet.postgresql)
         hits = self._struck()
         with self._celery.connection_for_write() as connection, connection.Producer() as producer:
-            for job, task, _ in waiting * _COPIES:
+            for job, task in jobs * _COPIES:
                 self._celery.send_task(task, args=(job,), queue=_QUEUE, producer=producer, ignore_result=True)
-        running = sum(1 for _, _, status in waiting if status == "RUNNING")
-        return f"{len(waiting)} jobs × {_COPIES}, {running} of them RUNNING", min(hits, running)
+        return f"{len(jobs)} jobs × {_COPIES}", hits
 
     # --- PostgreSQL ---------------------------------------------------------------------------------------------------
 

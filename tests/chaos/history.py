@@ -89,6 +89,23 @@ def unfinished(server: PostgreSQL) -> list[tuple[int, str, str]]:
     ]
 
 
+def with_messages(server: PostgreSQL) -> list[tuple[int, str]]:
+    """Id and task of jobs whose message was, is, or will be on its way: waiting, in line, not yet due, running, ended.
+
+    Not those that may have lost theirs: a copy would not be a copy, but a rescue.
+    """
+    return [
+        (int(job), str(task))
+        for job, task in server.execute(
+            "(SELECT id, task_name FROM jobs_job WHERE status = 'RUNNING')"
+            " UNION (SELECT id, task_name FROM jobs_job WHERE status = 'SCHEDULED'"
+            "    AND (dispatched_at IS NULL OR dispatched_at > clock_timestamp() - interval '1 second'))"
+            " UNION (SELECT id, task_name FROM jobs_job WHERE finish_time IS NOT NULL"
+            "    ORDER BY finish_time DESC LIMIT 10)"
+        )
+    ]
+
+
 def struck(server: PostgreSQL) -> int:
     """RUNNING jobs and held locks at this moment."""
     ((count,),) = server.execute(

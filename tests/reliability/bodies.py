@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jobs.task import JobContext, job
 from tests.chaos.entry import Entry, ledgered
+from tests.reliability.scale import scaled
 
 
 def _operate(count: int, seconds: float) -> None:
@@ -43,3 +44,11 @@ def until(ctx: JobContext, *, path: str) -> str:
 def operate_again_if_lost(ctx: JobContext, *, count: int = 1, seconds: float = 0.01) -> str:
     _operate(count, seconds)
     return f"attempt {ctx.attempt}"
+
+
+@job(time_limit=scaled(150), soft_time_limit=scaled(120))
+@ledgered
+def until_with_limits(ctx: JobContext, *, path: str) -> str:
+    while not Path(path).exists():
+        time.sleep(0.02)
+    return "done"

@@ -9,6 +9,7 @@ from django.db import OperationalError, connection
 
 from jobs.models import Job
 from jobs.states import TERMINAL, Status
+from jobs.testing import exception_of
 from tests.chaos import ledger
 from tests.chaos.ledger import VARIABLE, Event, Line
 from tests.reliability.scale import thresholds
@@ -89,6 +90,12 @@ def ended(job: Job, *, timeout: float = 30.0) -> Job:
     return job
 
 
+def lives(job: Job) -> bool:
+    """It runs, and nobody has taken it for lost."""
+    assert status_of(job) == "RUNNING", exception_of(job)
+    return True
+
+
 def finished(jobs: Iterable[Job], *, timeout: float = 30.0) -> None:
     """All of them, in time."""
     left = list(jobs)
@@ -97,9 +104,10 @@ def finished(jobs: Iterable[Job], *, timeout: float = 30.0) -> None:
         left[:] = [job for job in left if status_of(job) != "FINISHED"]
         return not left
 
-    wait_until(
-        over, timeout=timeout, interval=0.1, message=lambda: f"not finished: {[(j, j.status) for j in left[:9]]}"
-    )
+    def state() -> str:
+        return f"not finished: {[(job, job.status, exception_of(job)) for job in left[:5]]}"
+
+    wait_until(over, timeout=timeout, interval=0.1, message=state)
 
 
 def running(job: Job, *, timeout: float = 20.0) -> Job:

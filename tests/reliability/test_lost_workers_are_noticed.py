@@ -10,7 +10,7 @@ from jobs.models import Job
 from jobs.testing import exception_of
 from tests.chaos.ledger import Event
 from tests.reliability.bodies import operate_locked, until
-from tests.reliability.conftest import Fleet, ended, finished, running, status_of
+from tests.reliability.conftest import Fleet, ended, finished, lives, running
 from tests.reliability.scale import scaled
 from tests.services import PostgreSQL, RabbitMQ
 from tests.services.managed import Managed
@@ -73,6 +73,6 @@ def test_a_live_workers_job_is_not_rescued_while_something_is_away(
     service.stop()
     stays(lambda: True, seconds=scaled(AWAY_SECONDS))
     service.start()
-    stays(lambda: status_of(job) == "RUNNING", seconds=scaled(2 * RESCUE_SECONDS), message="taken for lost")
+    stays(lambda: lives(job), seconds=scaled(2 * RESCUE_SECONDS))
     end.touch()
     finished([job])

@@ -121,14 +121,16 @@ class PostgreSQL(Service):
             "max_connections": "200",
             **self.settings,
         }
-        argv = [self._binary("postgres"), "-D", str(self.data)]
+        # By env(1), after the change of user: libfaketime keeps a semaphore that belongs to who first loaded it.
+        argv = ["env", *(f"{name}={value}" for name, value in self.env.items())]
+        argv += [self._binary("postgres"), "-D", str(self.data)]
         for key, value in options.items():
             argv += ["-c", f"{key}={value}"]
         return Managed(
             "postgresql",
             argv,
             log=self.directory / "postgresql.log",
-            env=os.environ | self.env,
+            env=os.environ,
             cwd=self.directory,
             user=_user(),
         )

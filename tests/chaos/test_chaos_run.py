@@ -1,0 +1,14 @@
+"""The chaos run's short form, for CI: two minutes of it, with every promise checked as in the long one."""
+
+import pytest
+
+from tests.chaos.__main__ import main
+
+FAULTS = 12
+
+
+@pytest.mark.needs("postgresql", "rabbitmq")
+@pytest.mark.timeout(600)
+def test_two_minutes_of_chaos_break_no_promise(capfd: pytest.CaptureFixture[str]) -> None:
+    code = main(["--jobs", "200", "--faults", str(FAULTS)])
+    assert code == 0, capfd.readouterr().out

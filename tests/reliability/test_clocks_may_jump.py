@@ -1,0 +1,143 @@
+"""Promise 9: the clock of a worker, a Beat or PostgreSQL jumps an hour, forth and back: nothing twice, nothing lost.
+
+The nights of daylight saving are in ``tests/beat/test_nights.py``.
+"""
+
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from pytest_django import DjangoDbBlocker
+
+from jobs.clock import database_now
+from jobs.dispatch import schedule, schedule_many
+from jobs.models import Job
+from tests.chaos.ledger import Event
+from tests.needs import libfaketime
+from tests.reliability.bodies import operate, operate_locked, until
+from tests.reliability.conftest import Fleet, finished, lives
+from tests.reliability.scale import scaled
+from tests.services import PostgreSQL, RabbitMQ
+from tests.services.base import scratch_directory
+from tests.services.processes import Platform
+from tests.switching import on_database
+from tests.waiting import stays, wait_until
+
+pytestmark = pytest.mark.needs("postgresql", "rabbitmq", "faketime")
+
+HOUR = 3600
+JUMPS = [HOUR, 0, -HOUR, 0]
+
+
+class Clock:
+    """The wall clock of one process, set by a file; its monotonic clock goes on."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.set(0)
+
+    def set(self, seconds: int) -> None:
+        new = self.file.with_suffix(".new")
+        new.write_text(f"{seconds:+d}\n")
+        new.rename(self.file)  # read at any moment
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            "LD_PRELOAD": str(libfaketime()),
+            "FAKETIME_TIMESTAMP_FILE": str(self.file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "PYTHONPATH": str(Path(__file__).parent / "faketime"),
+        }
+
+
+@pytest.mark.parametrize("whose", ["worker", "beat"])
+def test_the_clock_of_one_process_jumps(whose: str, postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet) -> None:
+    clock = Clock(fleet.directory / "clock")
+    for name in ("right", "jumping"):
+        jumps = name == "jumping"
+        fleet.worker(f"{name}_worker", env=clock.env if jumps and whose == "worker" else None)
+        fleet.beat(f"{name}_beat", env=clock.env if jumps and whose == "beat" else None)
+    end = fleet.directory / "end"
+    lasting = [schedule(until, {"path": str(end)}) for _ in range(2)]
+    for job in lasting:
+        fleet.wait_for(Event.BEGIN, job)
+    jobs = []
+    for seconds in JUMPS:
+        jobs += _some_jobs()
+        clock.set(seconds)
+        jobs += _some_jobs()
+        finished(jobs)
+        stays(lambda: all(map(lives, lasting)), seconds=scaled(60))
+    end.touch()
+    finished(lasting)
+    assert set(fleet.begins([*jobs, *lasting]).values()) == {1}
+
+
+@pytest.fixture
+def jumping(django_db_blocker: DjangoDbBlocker) -> Iterator[tuple[PostgreSQL, Clock]]:
+    """A PostgreSQL of its own, migrated, whose clock is in the test's hand."""
+    directory = scratch_directory("clock")
+    clock = Clock(directory / "clock")
+    server = PostgreSQL(directory / "postgresql", env=clock.env)
+    try:
+        server.start()
+        with django_db_blocker.unblock(), on_database(server.url):
+            call_command("migrate", verbosity=0, interactive=False)
+            yield server, clock
+    finally:
+        server.kill()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_the_clock_of_postgresql_jumps(jumping: tuple[PostgreSQL, Clock], rabbitmq: RabbitMQ, scratch: Path) -> None:
+    server, clock = jumping
+    platform = Platform(database_url=server.url, broker_url=rabbitmq.url, directory=scratch)
+    fleet = Fleet(platform, scratch)
+    try:
+        _postgresql_jumps(fleet, clock)
+    finally:
+        platform.stop()
+
+
+def _postgresql_jumps(fleet: Fleet, clock: Clock) -> None:
+    fleet.worker()
+    fleet.beat()
+    end = fleet.directory / "end"
+    lasting = schedule(until, {"path": str(end)})
+    fleet.wait_for(Event.BEGIN, lasting)
+    jobs, left_behind = [], []
+    offset = 0
+    for seconds in JUMPS:
+        before = database_now()
+        waiting = _some_jobs() if seconds < offset else []  # written in what will be the future: due when it comes
+        clock.set(seconds)
+        wait_until(partial(_moved, before, seconds - offset), message="the clock did not jump")
+        offset = seconds
+        now = _some_jobs()
+        finished(now)
+        jobs += now
+        left_behind += waiting
+        stays(lambda: lives(lasting), seconds=scaled(60))
+    clock.set(2 * HOUR)  # by now all that was left behind is due
+    finished(left_behind)
+    end.touch()
+    finished([lasting])
+    assert set(fleet.begins([*jobs, *left_behind, lasting]).values()) == {1}
+
+
+def _moved(before: datetime, seconds: int) -> bool:
+    """PostgreSQL shows that its clock was set by so much."""
+    return abs((database_now() - before).total_seconds() - seconds) < HOUR / 2
+
+
+def _some_jobs() -> list[Job]:
+    """Due now, with and without a lock, and in a moment by the database's clock."""
+    soon = database_now() + timedelta(seconds=1)
+    later = [schedule(operate, {}, at=soon) for _ in range(3)]
+    return [*schedule_many(operate, [{}] * 5), *schedule_many(operate_locked, [{}] * 3), *later]
