@@ -22,7 +22,7 @@ _TOTAL = """
 
 # The block in which the row number %s lies, and how many rows lie before that block.
 _BLOCK_OF = """
-    SELECT id, before FROM (
+    SELECT id, before, jobs FROM (
         SELECT id, jobs, sum(jobs) OVER (ORDER BY id) - jobs AS before FROM jobs_jobblock
     ) AS counted WHERE before <= %s ORDER BY id DESC LIMIT 1
 """
@@ -54,8 +54,11 @@ def _from(start: int) -> QuerySet[Job]:
     """All jobs by id from row number ``start`` on, beginning at that row's block."""
     with connection.cursor() as cursor:
         cursor.execute(_BLOCK_OF, [start])
-        block, before = cursor.fetchone() or (0, 0)
-    return Job.objects.filter(pk__gte=block * JobBlock.BLOCK).order_by("id")[start - int(before) :]
+        block, before, jobs = cursor.fetchone() or (0, 0, 0)
+    first, further = block * JobBlock.BLOCK, start - int(before)
+    if jobs == JobBlock.BLOCK and further < jobs:  # no gap: the row's number is its id
+        return Job.objects.filter(pk__gte=first + further).order_by("id")
+    return Job.objects.filter(pk__gte=first).order_by("id")[further:]
 
 
 def forget(job_ids: Iterable[int]) -> None:
