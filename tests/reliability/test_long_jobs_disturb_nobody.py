@@ -22,7 +22,8 @@ def impatient() -> Iterator[RabbitMQ]:
     """A RabbitMQ that soon closes the channel of a consumer that does not acknowledge."""
     directory = scratch_directory("impatient")
     milliseconds = str(CONSUMER_TIMEOUT_SECONDS * 1000)
-    server = RabbitMQ(directory, settings={"consumer_timeout": milliseconds, "channel_tick_interval": "1000"})
+    looks_often = "+sbwt none +S 2:2 -rabbit channel_tick_interval 500"
+    server = RabbitMQ(directory, settings={"consumer_timeout": milliseconds}, erlang=looks_often)
     try:
         server.start()
         with on_broker(server.url):
