@@ -21,8 +21,8 @@ pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
 
 SYNC = {"hostname": "eosaccess1"}
 ANSWER_SECONDS = 2.0
-BREAKS: dict[str, tuple[Callable[[RabbitMQ], None], Callable[[RabbitMQ], None]]] = {
-    "down": (lambda broker: broker.stop(), lambda broker: broker.start() and None),
+BREAKS: dict[str, tuple[Callable[[RabbitMQ], object], Callable[[RabbitMQ], object]]] = {
+    "down": (lambda broker: broker.stop(), lambda broker: broker.start()),
     "frozen": (lambda broker: broker.freeze(), lambda broker: broker.thaw()),
     "blocking its publishers": (lambda broker: broker.block_publishers(), lambda broker: broker.unblock_publishers()),
 }
