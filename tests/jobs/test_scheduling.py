@@ -121,7 +121,6 @@ def test_a_decorator_that_makes_no_sense_is_refused_at_import(options: dict[str,
 
 
 def test_the_databases_clock_decides_what_lies_in_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = dispatch.database_now
-    monkeypatch.setattr(dispatch, "database_now", lambda: real() - timedelta(hours=1))
-    row = dispatch.schedule(fake_jobs.nothing, {}, at=real() - timedelta(minutes=30))
+    monkeypatch.setattr("jobs.dispatch.database_now", lambda: database_now() - timedelta(hours=1))
+    row = dispatch.schedule(fake_jobs.nothing, {}, at=database_now() - timedelta(minutes=30))
     assert row.dispatched_at is None  # half an hour ahead, by a database whose clock is an hour behind ours
