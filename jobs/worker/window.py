@@ -22,7 +22,7 @@ from celery.worker import state
 
 from jobs.worker import in_progress
 
-_ACK_SECONDS: Final = 0.02
+_ACK_SECONDS: Final = 0.1
 # Where the count cannot be changed for a consumer that is there (quorum queues), acknowledgements come late: the
 # consumers' fixed counts are then the window. Well below RabbitMQ's consumer_timeout of 30 minutes.
 _LATE_ACK_SECONDS: Final = 600.0
@@ -144,22 +144,32 @@ class Window:
 
     def tick(self) -> None:
         """Once in each round of the event loop, after the acknowledgements of this round, before it waits."""
+        limit = self._limit()
+        if limit == self._allowed or self._closed:
+            return
+        while self._held_back and limit > self._allowed and self._tasks._active_tags:
+            self._release_ack()  # a slot came free: an acknowledgement brings the next message
+            limit -= 1
+        if limit != self._allowed or not self._tasks._active_tags:
+            self._allow(limit)
+
+    def _timer_rang(self) -> None:
+        """Acknowledge what has waited long enough for its task to end: a slot is taken for longer."""
+        self._timer_is_set = False
         if self._closed:
             return
-        consuming = bool(self._tasks._active_tags)
-        spare = self._limit() - self._allowed
-        while consuming and spare > 0 and self._held_back:  # a slot came free: an acknowledgement brings the next
-            self._release_ack()
-            spare -= 1
+        self.tick()
         now = time.monotonic()
         overdue = sum(1 for due, _ in self._held_back if due <= now)
-        target = self._limit() - overdue
-        if target <= 0 and not self._may_cancel:
-            overdue, target = max(overdue - 1, 0), 1
-        if target != self._allowed or (not consuming and free_slots(self._consumer)):
-            self._allow(target)
+        limit = self._limit() - overdue
+        if limit <= 0 and not self._may_cancel:
+            overdue, limit = max(overdue - 1, 0), 1
+        if overdue:
+            self._allow(limit)
         for _ in range(overdue):
             self._release_ack()
+        if self._held_back:
+            self._set_timer(max(self._held_back[0][0] - now, 0.001))
 
     def _allow(self, count: int) -> None:
         """Let the broker send until this many are unacknowledged."""
@@ -200,14 +210,6 @@ class Window:
     def _set_timer(self, seconds: float) -> None:
         self._timer_is_set = True
         self._consumer.hub.call_later(seconds, self._timer_rang)
-
-    def _timer_rang(self) -> None:
-        self._timer_is_set = False
-        if self._closed:
-            return
-        self.tick()
-        if self._held_back:
-            self._set_timer(max(self._held_back[0][0] - time.monotonic(), 0.001))
 
     def close(self, *, lost: bool) -> None:
         """No more messages; what is acknowledged from here on is acknowledged at once."""

@@ -9,6 +9,7 @@ import pytest
 
 from jobs.models import Job
 from jobs.states import TERMINAL
+from jobs.testing import exception_of
 from tests.services.managed import Managed
 from tests.services.processes import Platform
 from tests.waiting import wait_until
@@ -39,6 +40,12 @@ def wait_for_status(job: Job, *wanted: str, timeout: float = 20.0) -> Job:
 
 def wait_for_end(job: Job, *, timeout: float = 20.0) -> Job:
     return wait_for_status(job, *[state.value for state in TERMINAL], timeout=timeout)
+
+
+def reason(job: Job) -> str:
+    """Why it ended, in words."""
+    exception = exception_of(job)
+    return "" if exception is None else str(exception["message"])
 
 
 def is_alive(pid: int) -> bool:

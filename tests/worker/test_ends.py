@@ -11,7 +11,15 @@ from locks.models import Lock
 from tests.services import Redis
 from tests.waiting import wait_until
 from tests.worker.bodies import BAD_ENDS, end_badly, quick_with_lock, survive_sigterm, wait_for_file
-from tests.worker.conftest import StartWorker, first_line, is_alive, pool_children, wait_for_end, wait_for_status
+from tests.worker.conftest import (
+    StartWorker,
+    first_line,
+    is_alive,
+    pool_children,
+    reason,
+    wait_for_end,
+    wait_for_status,
+)
 
 LOST = {
     "os_exit": "exitcode 7",
@@ -26,10 +34,10 @@ def test_every_bad_end_ends_the_job_and_the_worker_goes_on(start_worker: StartWo
         job = wait_for_end(end_badly.schedule(how=how))
         if how in LOST:
             assert job.exception_type == "WorkerLost", how
-            assert "w1@" in job.outcome.exception, how
-            assert LOST[how] in job.outcome.exception, job.outcome.exception
+            assert "w1@" in reason(job), how
+            assert LOST[how] in reason(job), reason(job)
         else:
-            assert job.exception_type in {"BodyExited", "UnpicklableError"}, f"{how}: {job.outcome.exception}"
+            assert job.exception_type in {"BodyExited", "UnpicklableError"}, f"{how}: {reason(job)}"
         assert not Lock.objects.filter(holder_id__isnull=False).exists(), how
         wait_for_status(quick_with_lock.schedule(), "FINISHED")
     assert worker.running
@@ -61,7 +69,7 @@ def test_a_lost_child_is_reported_while_the_broker_is_away(
     os.kill(child, signal.SIGKILL)
     wait_for_end(job, timeout=10)
     assert job.exception_type == "WorkerLost"
-    assert "SIGKILL" in job.outcome.exception
+    assert "SIGKILL" in reason(job)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends the children")

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from jobs.states import Status
 from tests.waiting import stays, wait_until
 from tests.worker.bodies import quick_with_lock, short_limit, told_to_stop, too_long
-from tests.worker.conftest import StartWorker, first_line, is_alive, status, wait_for_end, wait_for_status
+from tests.worker.conftest import StartWorker, first_line, is_alive, reason, status, wait_for_end, wait_for_status
 
 
 def test_soft_limit_stops_every_thread_of_the_body(start_worker: StartWorker, scratch: Path) -> None:
@@ -15,7 +15,7 @@ def test_soft_limit_stops_every_thread_of_the_body(start_worker: StartWorker, sc
     devices = scratch / "devices"
     job = wait_for_end(told_to_stop.schedule(path=str(devices)))
     assert job.exception_type == "TimeLimitExceeded"
-    assert "0.5 seconds" in job.outcome.exception
+    assert "0.5 seconds" in reason(job)
     assert devices.read_text().endswith("stopped")
     wait_for_status(quick_with_lock.schedule(), "FINISHED")
 
@@ -48,5 +48,5 @@ def test_no_limit_runs_out_while_a_finished_bodys_result_waits_for_the_database(
             (scratch / "end").touch()
             stays(lambda: status(job) == Status.RUNNING, seconds=2.5)
     wait_until(lambda: status(job) != Status.RUNNING, timeout=20)
-    assert job.status == Status.FINISHED, job.outcome.exception
+    assert job.status == Status.FINISHED, reason(job)
     assert job.outcome.result == '"stored after all"'

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kombu import Connection
+from celery import current_app
 
 from jobs import dispatch
 from jobs.models import Job
@@ -17,9 +17,9 @@ from tests.worker.bodies import plain_stamp, plain_wait, quick, wait_for_file
 from tests.worker.conftest import StartWorker, wait_for_status
 
 
-def waiting_at_rabbitmq(broker: RabbitMQ, queue: str = "default") -> int:
+def waiting_at_rabbitmq(queue: str = "default") -> int:
     """Messages that no worker holds."""
-    with Connection(broker.url) as connection:
+    with current_app.connection_for_read() as connection:
         return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
 
 
@@ -66,7 +66,7 @@ def _a_short_job_starts_at_once_while_a_slot_is_idle(
 def test_a_short_job_starts_at_once_while_a_slot_is_idle_on_rabbitmq(
     rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path
 ) -> None:
-    _a_short_job_starts_at_once_while_a_slot_is_idle(start_worker, scratch, lambda: waiting_at_rabbitmq(rabbitmq))
+    _a_short_job_starts_at_once_while_a_slot_is_idle(start_worker, scratch, waiting_at_rabbitmq)
 
 
 @pytest.mark.needs("redis")
@@ -85,7 +85,7 @@ def test_nothing_stays_unacknowledged_while_long_jobs_run(
     long = [wait_for_file.schedule(path=str(scratch / "end")) for _ in range(4)]
     wait_until(lambda: running(long) == 2)
     wait_until(lambda: unacknowledged(rabbitmq) == 0)
-    assert waiting_at_rabbitmq(rabbitmq) == 2
+    assert waiting_at_rabbitmq() == 2
 
 
 @pytest.mark.needs("rabbitmq")
@@ -100,14 +100,14 @@ def test_the_window_is_exact_again_after_the_broker_was_away(
     wait_until(lambda: unacknowledged(rabbitmq) == 0)
     rabbitmq.restart() if how == "restart" else rabbitmq.cut_connections()
     wait_until(lambda: worker.output().count("Connected to") >= 2, timeout=60, message=worker.output)
-    stays(lambda: waiting_at_rabbitmq(rabbitmq) == 2 and running(long) == 2, seconds=1)
+    stays(lambda: waiting_at_rabbitmq() == 2 and running(long) == 2, seconds=1)
     end.touch()
     for job in long:
         wait_for_status(job, "FINISHED", timeout=30)
     forget_broker_connections()  # this process's
     more = [wait_for_file.schedule(path=str(next_end)) for _ in range(3)]
     wait_until(lambda: running(more) == 2)
-    stays(lambda: waiting_at_rabbitmq(rabbitmq) == 1, seconds=1)
+    stays(lambda: waiting_at_rabbitmq() == 1, seconds=1)
     next_end.touch()
     for job in more:
         wait_for_status(job, "FINISHED")
@@ -120,7 +120,7 @@ def test_several_queues_share_the_window(rabbitmq: RabbitMQ, start_worker: Start
     queues = ["one", "two", "one", "two", "one"]
     jobs = [dispatch.schedule(wait_for_file, {"path": str(end)}, queue=queue) for queue in queues]
     wait_until(lambda: running(jobs) == 2)
-    stays(lambda: sum(waiting_at_rabbitmq(rabbitmq, queue) for queue in ("one", "two")) == 3, seconds=1)
+    stays(lambda: sum(waiting_at_rabbitmq(queue) for queue in ("one", "two")) == 3, seconds=1)
     end.touch()
     for job in jobs:
         wait_for_status(job, "FINISHED")
@@ -133,7 +133,7 @@ def test_plain_tasks_count_too(rabbitmq: RabbitMQ, start_worker: StartWorker, sc
     end = scratch / "end"
     for _ in range(3):
         plain_wait.delay(str(end))
-    wait_until(lambda: waiting_at_rabbitmq(rabbitmq) == 0)
+    wait_until(lambda: waiting_at_rabbitmq() == 0)
     for number in range(4):
         stamp, sent = scratch / f"stamp{number}", time.time()
         plain_stamp.delay(str(stamp))
@@ -142,10 +142,10 @@ def test_plain_tasks_count_too(rabbitmq: RabbitMQ, start_worker: StartWorker, sc
         assert float(stamp.read_text()) - sent < 1
     for _ in range(3):
         plain_wait.delay(str(end))
-    wait_until(lambda: waiting_at_rabbitmq(rabbitmq) == 2)
-    stays(lambda: waiting_at_rabbitmq(rabbitmq) == 2, seconds=1)
+    wait_until(lambda: waiting_at_rabbitmq() == 2)
+    stays(lambda: waiting_at_rabbitmq() == 2, seconds=1)
     end.touch()
-    wait_until(lambda: waiting_at_rabbitmq(rabbitmq) == 0)
+    wait_until(lambda: waiting_at_rabbitmq() == 0)
 
 
 @pytest.mark.needs("rabbitmq")
@@ -162,7 +162,7 @@ def test_quorum_queues_whose_count_cannot_change(
         platform.manage("shell", "--command", five)
         long = list(Job.objects.all())
         wait_until(lambda long=long: running(long) == 2)  # type: ignore[misc]
-        stays(lambda: waiting_at_rabbitmq(rabbitmq) == 3, seconds=1)
+        stays(lambda: waiting_at_rabbitmq() == 3, seconds=1)
         (scratch / name).touch()
         for job in long:
             wait_for_status(job, "FINISHED")
