@@ -90,7 +90,7 @@ def told_to_stop(ctx: JobContext, *, path: str) -> None:
     time.sleep(60)
 
 
-@job(soft_time_limit=0.5, time_limit=1)
+@job(soft_time_limit=2, time_limit=3)
 def short_limit(ctx: JobContext, *, path: str) -> str:
     """Ends before its limits, as soon as the file is there."""
     while not Path(path).exists():

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from django.db import connection, transaction
 
 from jobs.states import Status
+from tests.services import PostgreSQL
 from tests.waiting import stays, wait_until
 from tests.worker.bodies import quick_with_lock, short_limit, told_to_stop, too_long
 from tests.worker.conftest import StartWorker, first_line, is_alive, reason, status, wait_for_end, wait_for_status
@@ -37,6 +39,22 @@ def test_hard_limit_ends_the_process_and_what_it_started_before_the_lock_is_free
     assert worker.running
 
 
+@pytest.mark.needs("postgresql")
+def test_no_limit_runs_out_while_postgresql_is_away(
+    postgresql: PostgreSQL, start_worker: StartWorker, scratch: Path
+) -> None:
+    worker = start_worker()
+    job = wait_for_status(short_limit.schedule(path=str(scratch / "end")), "RUNNING")
+    postgresql.kill()
+    (scratch / "end").touch()
+    worker.wait_for_output(f"finish of job {job.pk} waits for the database")
+    stays(lambda: "its time limit" not in worker.output(), seconds=4)
+    postgresql.start()
+    connection.close()
+    wait_for_end(job)
+    assert job.status == Status.FINISHED, reason(job)
+
+
 def test_no_limit_runs_out_while_a_finished_bodys_result_waits_for_the_database(
     start_worker: StartWorker, scratch: Path
 ) -> None:
@@ -46,7 +64,7 @@ def test_no_limit_runs_out_while_a_finished_bodys_result_waits_for_the_database(
     if connection.vendor == "sqlite":
         with transaction.atomic():  # nobody else can write
             (scratch / "end").touch()
-            stays(lambda: status(job) == Status.RUNNING, seconds=2.5)
+            stays(lambda: status(job) == Status.RUNNING, seconds=4)
     wait_until(lambda: status(job) != Status.RUNNING, timeout=20)
     assert job.status == Status.FINISHED, reason(job)
     assert job.outcome.result == '"stored after all"'

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from jobs.models import Heartbeat
 from jobs.states import Status
 from locks.models import Lock
-from tests.services import RabbitMQ, Redis
+from tests.services import PostgreSQL, RabbitMQ, Redis
 from tests.waiting import stays, wait_until
 from tests.worker.bodies import end_badly, plain_wait, quick, rerun, short_limit, wait_for_file
 from tests.worker.conftest import StartWorker, first_line, is_alive, pool_children, reason, status, wait_for_status
@@ -89,6 +89,38 @@ def test_the_grace_period_does_not_run_out_while_a_result_waits_for_the_database
         stays(lambda: worker.running and status(job) == Status.RUNNING, seconds=3)
     assert worker.wait(timeout=20) == 0
     assert status(job) == Status.FINISHED, reason(job)
+
+
+@pytest.mark.needs("postgresql")
+def test_the_grace_period_does_not_run_out_while_postgresql_is_away(
+    postgresql: PostgreSQL, start_worker: StartWorker, scratch: Path
+) -> None:
+    worker = start_worker(env=ONE_SECOND)
+    job = wait_for_status(short_limit.schedule(path=str(scratch / "end")), "RUNNING")
+    postgresql.kill()
+    (scratch / "end").touch()
+    worker.signal(signal.SIGTERM)
+    stays(lambda: worker.running, seconds=4)
+    postgresql.start()
+    connection.close()
+    assert worker.wait(timeout=30) == 0
+    assert status(job) == Status.FINISHED, reason(job)
+
+
+@pytest.mark.needs("postgresql")
+def test_a_job_cut_off_while_postgresql_is_away_says_so_later(
+    postgresql: PostgreSQL, start_worker: StartWorker, scratch: Path
+) -> None:
+    worker = start_worker(env=ONE_SECOND)
+    job = wait_for_status(wait_for_file.schedule(path=str(scratch / "never")), "RUNNING")
+    postgresql.kill()
+    worker.signal(signal.SIGTERM)
+    worker.wait_for_output(f"end of job {job.pk} waits for the database")
+    postgresql.start()
+    connection.close()
+    assert worker.wait(timeout=30) == 0
+    assert status(job) == Status.EXCEPTION
+    assert job.exception_type == "WorkerShutdown"
 
 
 def _cut_off_while_the_broker_is(broker: RabbitMQ | Redis, how: str, start_worker: StartWorker) -> None:

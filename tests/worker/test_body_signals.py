@@ -1,0 +1,66 @@
+"""The soft time limit strikes inside a body and nowhere else."""
+
+import os
+import signal
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from celery import current_app
+from celery._state import _task_stack
+from celery.exceptions import SoftTimeLimitExceeded
+
+from jobs.worker import body_signals, slots
+
+
+@pytest.fixture
+def request_of_job() -> Iterator[SimpleNamespace]:
+    """As in a pool child that runs a job."""
+    slots.allocate()
+    request = SimpleNamespace(slot=slots.take())
+    slots.taken(request)
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGUSR1, signal.SIGTERM)]
+    _task_stack.push(SimpleNamespace(request=request))
+    body_signals.install()
+    yield request
+    _task_stack.pop()
+    for number, handler in before:
+        signal.signal(number, handler)
+    slots.give_back(request.slot)
+
+
+def strike() -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def has_struck(request: SimpleNamespace) -> bool:
+    told = slots.read(request.slot)
+    return told is not None and told.soft_limit_struck
+
+
+def test_it_strikes_in_a_body(request_of_job: SimpleNamespace) -> None:
+    with pytest.raises(SoftTimeLimitExceeded):
+        body_signals.call_body(strike)
+    assert has_struck(request_of_job)
+
+
+def test_it_does_not_strike_before_or_after(request_of_job: SimpleNamespace) -> None:
+    strike()
+    body_signals.call_body(int)
+    strike()
+    assert not has_struck(request_of_job)
+
+
+def test_sigterm_does_nothing_to_a_job(request_of_job: SimpleNamespace) -> None:
+    body_signals.call_body(os.kill, os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_another_tasks_own_limit_still_works(request_of_job: SimpleNamespace) -> None:
+    _task_stack.push(SimpleNamespace(request=SimpleNamespace()))
+    try:
+        with pytest.raises(SoftTimeLimitExceeded):
+            strike()
+    finally:
+        _task_stack.pop()
+    assert current_app.current_task is not None
