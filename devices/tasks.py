@@ -1,6 +1,6 @@
 """The job of this app. Celery finds it here."""
 
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 
@@ -12,7 +12,19 @@ from jobs.task import JobContext, JobResult, NextJob, job
 AUTO_PUSH_SCORES = range(1, 10)
 
 
-@job(lock=LOCK)
+def _one_selection(
+    *, hostnames: list[str] | None, device_type: str | None, group: str | None, all: bool, **_: Any
+) -> None:
+    _selector(hostnames, device_type, group, all)
+
+
+def _selector(hostnames: list[str] | None, device_type: str | None, group: str | None, all: bool) -> Selector:
+    return Selector(
+        hostnames=None if hostnames is None else tuple(hostnames), device_type=device_type, group=group, all=all
+    )
+
+
+@job(lock=LOCK, check=_one_selection)
 def sync_devices(
     ctx: JobContext,
     *,
@@ -24,7 +36,7 @@ def sync_devices(
     force: bool = False,
     resync: bool = False,
     auto_push: bool = False,
-    confirm_mode: int | None = None,
+    confirm_mode: Literal[0, 1, 2] | None = None,
 ) -> JobResult:
     """Bring devices to the configuration that their templates make, or show what that would change.
 
@@ -42,20 +54,15 @@ def sync_devices(
     from devices.push import Push  # NAPALM is large, and web servers and Beat import this module
     from devices.sync import Options
 
-    if confirm_mode is None:
-        confirm_mode = settings.CNAASJOBS_CONFIRM_MODE
-    if confirm_mode not in (0, 1, 2):
-        raise ValueError(f"confirm_mode must be 0, 1 or 2, not {confirm_mode!r}")
-    selector = Selector(
-        hostnames=None if hostnames is None else tuple(hostnames), device_type=device_type, group=group, all=all
-    )
+    mode: int = settings.CNAASJOBS_CONFIRM_MODE if confirm_mode is None else confirm_mode
+    selector = _selector(hostnames, device_type, group, all)
     nornir = inventory.nornir()
     hosts = selector.hosts(nornir.inventory)
     options = Options(
         dry_run=dry_run,
         force=force,
         resync=resync,
-        confirm_mode=confirm_mode,
+        confirm_mode=mode,
         revert_in=settings.CNAASJOBS_CONFIRM_MINUTES * 60,
     )
     reports = Push(ctx, nornir, hosts, options).run()
@@ -65,7 +72,7 @@ def sync_devices(
     return JobResult(
         {"devices": {name: report.as_result() for name, report in reports.items()}},
         change_score=score,
-        next_job=_live(ctx, hosts[0].name, force=force, resync=resync, confirm_mode=confirm_mode) if pushes else None,
+        next_job=_live(ctx, hosts[0].name, force=force, resync=resync, confirm_mode=mode) if pushes else None,
     )
 
 

@@ -8,15 +8,17 @@ def sync_devices(ctx: JobContext, *, hostnames: list[str], dry_run: bool = True)
 sync_devices.schedule(hostnames=["eosdist"])
 """
 
+import contextlib
 import inspect
 import json
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, overload
+from typing import Any, get_type_hints, overload
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from jobs import dispatch
 from jobs.clock import database_now
@@ -49,6 +51,8 @@ class JobTask(Task):
     rerun_if_lost: bool = False
     lock_wait: int | None = None
     job_name: str | None = None
+    check: Callable[..., None] | None = None
+    _types: dict[str, TypeAdapter[Any]] | None = None
 
     # --- scheduling ---------------------------------------------------------------------------------------------------
 
@@ -100,12 +104,30 @@ class JobTask(Task):
             JobArgumentError: they do not fit the function.
         """
         found = self._bind((), kwargs)
+        self._check_types(found)
         found.apply_defaults()
         arguments: dict[str, Any] = dict(found.arguments)
         for parameter in found.signature.parameters.values():
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 arguments.update(arguments.pop(parameter.name))
+        if self.check is not None:
+            try:
+                self.check(**arguments)
+            except ValueError as exc:
+                raise JobArgumentError(f"{self.name}: {exc}") from exc
         return arguments
+
+    def _check_types(self, found: inspect.BoundArguments) -> None:
+        """The body's annotations are a promise to it: a string where it takes a bool is refused, not guessed."""
+        if self._types is None:
+            self._types = _adapters(self.run, found.signature)
+        for name, value in found.arguments.items():
+            if name in self._types:
+                try:
+                    self._types[name].validate_python(value, strict=True)
+                except ValidationError as exc:
+                    reason = exc.errors(include_url=False, include_context=False)[0]["msg"]
+                    raise JobArgumentError(f"{self.name}: {name} is {value!r:.60}: {reason}") from exc
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
         signature = inspect.signature(self.run)
@@ -141,6 +163,20 @@ class JobTask(Task):
     def signature_from_request(self, *args: Any, **kwargs: Any) -> Any:
         """Celery's ``retry`` sends this; a job's retry is its row, which Beat sends when it is due."""
         return _NoMessage()
+
+
+def _adapters(body: Callable[..., Any], signature: inspect.Signature) -> dict[str, TypeAdapter[Any]]:
+    """For each parameter whose annotation says what it takes; one that cannot be understood promises nothing."""
+    try:
+        hints = get_type_hints(inspect.unwrap(body))
+    except NameError:  # imported for the type checker only
+        return {}
+    adapters = {}
+    for name, parameter in signature.parameters.items():
+        if name in hints and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            with contextlib.suppress(PydanticSchemaGenerationError):
+                adapters[name] = TypeAdapter(hints[name])
+    return adapters
 
 
 class _NoMessage:
@@ -207,6 +243,7 @@ def job(
     rerun_if_lost: bool = False,
     lock_wait: int | None = None,
     function_name: str | None = None,
+    check: Callable[..., None] | None = None,
     **celery_options: Any,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 def job(
@@ -221,6 +258,7 @@ def job(
     rerun_if_lost: bool = False,
     lock_wait: int | None = None,
     function_name: str | None = None,
+    check: Callable[..., None] | None = None,
     **celery_options: Any,
 ) -> JobTask | Callable[[Callable[..., Any]], JobTask]:
     """Make a function a job. Its first parameter is the JobContext, the others are given by name.
@@ -233,6 +271,7 @@ def job(
         rerun_if_lost: run again when its worker was lost; only for bodies that may run twice.
         lock_wait: seconds it waits for its lock at most; ``CNAASJOBS_LOCK_WAIT_SECONDS`` unless given.
         function_name: the name that the API shows; the function's own unless given.
+        check: called with all arguments before a job is scheduled; its ValueError says what is wrong with them.
         celery_options: Celery's own, such as ``autoretry_for``, ``retry_backoff``, ``max_retries``, ``name``.
     """
     if lock is not None and not 0 < len(lock) <= 32:
@@ -249,6 +288,7 @@ def job(
         "rerun_if_lost": rerun_if_lost,
         "lock_wait": lock_wait,
         "job_name": function_name,
+        "check": None if check is None else staticmethod(check),
         **celery_options,
     }
     decorate: Callable[[Callable[..., Any]], JobTask] = shared_task(**options)

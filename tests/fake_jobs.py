@@ -55,6 +55,16 @@ def echo(ctx: JobContext, *, value: Any, dry_run: bool = False) -> Any:
     return value
 
 
+def _check(first: int, second: int) -> None:
+    if first != second:
+        raise ValueError("two is odd")
+
+
+@job(check=_check)
+def checked(ctx: JobContext, *, first: int, second: int) -> None:
+    """Takes only two that are the same."""
+
+
 @job
 def by_position(ctx: JobContext, first: str, second: int = 2) -> str:
     return first * second

@@ -124,3 +124,23 @@ def test_the_databases_clock_decides_what_lies_in_the_past(monkeypatch: pytest.M
     monkeypatch.setattr("jobs.dispatch.database_now", lambda: database_now() - timedelta(hours=1))
     row = dispatch.schedule(fake_jobs.nothing, {}, at=database_now() - timedelta(minutes=30))
     assert row.dispatched_at is None  # half an hour ahead, by a database whose clock is an hour behind ours
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"value": 1, "dry_run": None}, "dry_run is None: Input should be a valid boolean"),
+        ({"value": 1, "dry_run": "no"}, "dry_run is 'no': Input should be a valid boolean"),
+        ({"value": 1, "dry_run": 0}, "dry_run is 0: Input should be a valid boolean"),
+    ],
+)
+def test_a_value_that_breaks_the_annotation_is_refused_not_guessed(kwargs: dict[str, Any], words: str) -> None:
+    with pytest.raises(JobArgumentError, match=words):
+        dispatch.schedule(fake_jobs.echo, kwargs)
+    assert not Job.objects.exists()
+
+
+def test_a_jobs_own_check_is_asked_before_it_is_scheduled() -> None:
+    with pytest.raises(JobArgumentError, match=r"fake_jobs\.checked: two is odd"):
+        fake_jobs.checked.schedule(first=1, second=2)
+    assert fake_jobs.checked.schedule(first=1, second=1).pk
