@@ -58,7 +58,8 @@ def _task_begins(task: Any, **_: Any) -> None:
     request = task.request
     if getattr(request, "slot", None) is None:
         return
-    body_signals.install()
+    if processes.is_child():
+        body_signals.install()
     if not slots.taken(request):
         request.run_token = str(uuid4())  # not the other's: its claim, if it came to one, must not be granted twice
         request.slot = None

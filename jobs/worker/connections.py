@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 from celery.fixups.django import DjangoFixup
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
@@ -25,6 +25,8 @@ def prepare(app: Celery) -> None:
     for fixup in app._fixups:
         if isinstance(fixup, DjangoFixup):
             fixup.worker_fixup.close_database = close_what_broke
+            # After each task is enough; before it a claim has just used the connection.
+            signals.task_prerun.disconnect(fixup.worker_fixup.on_task_prerun)
     if connections[DEFAULT_DB_ALIAS].vendor == "sqlite" and not _is_guarded:
         _is_guarded = True
         os.register_at_fork(before=_before_fork, after_in_parent=_no_fork.release, after_in_child=_no_fork.release)

@@ -16,6 +16,7 @@ UNKNOWN: Final = "unknown exit status"
 
 _PR_SET_PDEATHSIG: Final = 1
 _main_pid: int | None = None
+_is_child = False
 
 
 def remember_main() -> None:
@@ -26,6 +27,10 @@ def remember_main() -> None:
 
 def become_child() -> None:
     """In a new child of the pool, before it takes its first message."""
+    global _is_child
+    if os.getpid() == _main_pid:  # Celery's solo pool
+        return
+    _is_child = True
     with contextlib.suppress(OSError):  # it leads a session of its own already
         os.setpgid(0, 0)
     if sys.platform == "linux":
@@ -34,6 +39,11 @@ def become_child() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if _main_pid is not None and os.getppid() != _main_pid:
         os._exit(1)
+
+
+def is_child() -> bool:
+    """This is a process of the pool. (Celery's solo and threads pools run bodies in the main process.)"""
+    return _is_child
 
 
 def exit_status(pid: int, children: Iterable[Any]) -> str | None:
@@ -61,13 +71,13 @@ class Doomed:
         self._started: list[psutil.Process] = []
 
     def kill(self) -> None:
-        """SIGKILL to the child, its descendants and its process group; once more for what was started meanwhile."""
-        with contextlib.suppress(psutil.Error):
-            self._started += psutil.Process(self.pid).children(recursive=True)
+        """SIGKILL to the child, its descendants and its process group. Called again for what was started meanwhile."""
         if _is_ours(self.pid):
+            with contextlib.suppress(psutil.Error):
+                self._started += psutil.Process(self.pid).children(recursive=True)
             _kill(self.pid)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        for pid in _members(self.pid):
+            _kill(pid)
         for process in self._started:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -113,10 +123,11 @@ def _lives(pid: int) -> bool:
 
 
 def _members(group: int) -> list[int]:
+    """Of our session: the number of a group that has ended may be given to a stranger's."""
     found = []
     for pid in psutil.pids():
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getpgid(pid) == group:
+            if os.getpgid(pid) == group and os.getsid(pid) == os.getsid(0):
                 found.append(pid)
     return found
 

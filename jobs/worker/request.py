@@ -1,5 +1,6 @@
 """One message of a job as the worker's main process sees it: makes the run's token, and knows when the run is over."""
 
+import os
 import re
 from typing import Any
 from uuid import uuid4
@@ -62,9 +63,10 @@ class JobRequest(Request):
 
     @property
     def pid(self) -> int | None:
-        """The process that runs it; None while none has taken it."""
+        """The child that runs it; None while none has taken it."""
         told = slots.read(self.slot)
-        return (told.pid if told is not None and told.pid else None) or self.worker_pid
+        pid: int | None = (told.pid if told is not None and told.pid else None) or self.worker_pid
+        return None if pid == os.getpid() else pid  # a pool without processes: nothing can be killed
 
     @property
     def stage(self) -> slots.Stage:

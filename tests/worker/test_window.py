@@ -8,7 +8,7 @@ import pytest
 from celery import current_app
 
 from jobs import dispatch
-from jobs.models import Job
+from jobs.models import Heartbeat, Job
 from tests.services import RabbitMQ, Redis
 from tests.services.processes import Platform
 from tests.switching import forget_broker_connections
@@ -111,6 +111,20 @@ def test_the_window_is_exact_again_after_the_broker_was_away(
     next_end.touch()
     for job in more:
         wait_for_status(job, "FINISHED")
+
+
+@pytest.mark.needs("rabbitmq")
+def test_no_run_is_forgotten_when_connections_are_cut(rabbitmq: RabbitMQ, start_worker: StartWorker) -> None:
+    """Celery drops requests with the connection, although their children may have them."""
+    worker = start_worker(concurrency=3)
+    jobs = quick.schedule_many([{"value": str(number)} for number in range(300)])
+    for number in range(1, 4):
+        wait_until(lambda n=number: Job.objects.filter(status="FINISHED").count() > 60 * n)  # type: ignore[misc]
+        rabbitmq.cut_connections()
+    for job in jobs:
+        wait_for_status(job, "FINISHED", timeout=60)
+    wait_until(lambda: Heartbeat.objects.get().run_tokens == "[]")
+    assert worker.running
 
 
 @pytest.mark.needs("rabbitmq")

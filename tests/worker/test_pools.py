@@ -1,0 +1,23 @@
+"""Celery's pools without processes: time limits and cutting off need a process, the rest works."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import stays
+from tests.worker.bodies import quick, wait_for_file
+from tests.worker.conftest import StartWorker, status, wait_for_status
+
+
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_a_pool_without_processes(start_worker: StartWorker, scratch: Path, pool: str) -> None:
+    worker = start_worker(options=["--pool", pool])
+    for _ in range(3):
+        wait_for_status(quick.schedule(), "FINISHED")
+    job = wait_for_status(wait_for_file.schedule(path=str(scratch / "end")), "RUNNING")
+    worker.signal(signal.SIGTERM)
+    stays(lambda: worker.running, seconds=2)
+    (scratch / "end").touch()
+    assert worker.wait(timeout=20) == 0
+    assert status(job) == "FINISHED"
