@@ -74,15 +74,12 @@ def pretty(stored: str, *, limit: int) -> Cut:
     """JSON text indented; as it is if it is too long for that."""
     if len(stored) > 4 * limit:
         return cut(stored, limit)
-    value = json.loads(stored)
-    return cut(value if isinstance(value, str) else _indented(value, stored), limit)
-
-
-def _indented(value: Any, otherwise: str) -> str:
     try:
-        return json.dumps(value, indent=2, ensure_ascii=False)
-    except RecursionError:  # what could just be stored may be too deep to indent
-        return otherwise
+        value = json.loads(stored)
+        text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    except RecursionError:  # what could just be stored may be too deep to read back from here
+        text = stored
+    return cut(text, limit)
 
 
 def shown(stored: str, *, size: int) -> Shown:
@@ -110,7 +107,10 @@ def _devices_of(stored: str) -> dict[str, dict[str, Any]] | None:
     """The devices of a sync's result; None for any other result, and for one that only looks like it."""
     if '"job_tasks"' not in stored:
         return None
-    value = json.loads(stored)
+    try:
+        value = json.loads(stored)
+    except RecursionError:
+        return None
     devices = value.get("devices") if isinstance(value, dict) else None
     if not isinstance(devices, dict):
         return None
