@@ -76,10 +76,16 @@ def pretty(stored: str, *, limit: int) -> Cut:
         return cut(stored, limit)
     try:
         value = json.loads(stored)
-        text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
     except RecursionError:  # what could just be stored may be too deep to read back from here
-        text = stored
-    return cut(text, limit)
+        return cut(stored, limit)
+    return cut(value if isinstance(value, str) else _indented(value, stored), limit)
+
+
+def _indented(value: Any, otherwise: str) -> str:
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    except RecursionError:  # or to indent
+        return otherwise
 
 
 def shown(stored: str, *, size: int) -> Shown:
