@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,7 +213,12 @@ def test_a_beat_whose_clock_is_an_hour_off_fires_nothing_twice_and_nothing_early
     every(2)
     daily((database_now() + timedelta(minutes=59)).hour, minute=59, name="not now")
     platform.beat("right")
-    skewed = {"LD_PRELOAD": str(libfaketime()), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    skewed = {
+        "LD_PRELOAD": str(libfaketime()),
+        "FAKETIME": offset,
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": str(Path(__file__).parents[1] / "reliability" / "faketime"),
+    }
     platform.beat("wrong", env=skewed)
     platform.worker()
     wait_until(lambda: Heartbeat.objects.filter(kind="beat", counter__gte=1).count() == 2, timeout=SOON)
