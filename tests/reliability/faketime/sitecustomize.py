@@ -3,7 +3,6 @@
 import select
 import time
 from typing import SupportsIndex
-from typing import SupportsIndex
 
 
 def _sleep(seconds: float | SupportsIndex) -> None:
