@@ -67,7 +67,9 @@ class Managed:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def tree(self) -> list[psutil.Process]:
-        """The process and everything below it, parents first."""
+        """The process and everything below it, parents first. None once it ended: its number may be another's."""
+        if not self.running:
+            return []
         try:
             process = psutil.Process(self.pid)
             return [process, *process.children(recursive=True)]
@@ -103,6 +105,8 @@ class Managed:
 
     def orphans(self) -> list[psutil.Process]:
         """What is left of its session when it is gone."""
+        if not self.running and psutil.pid_exists(self.pid):
+            return []  # the number is another's by now, so nothing was left: a session keeps its leader's
         found = []
         for process in psutil.process_iter():
             try:
