@@ -89,7 +89,8 @@ def _claim_with_lock(job_id: int, task_name: str, by: Claimant) -> Run | Refused
 
 def _park(job: Job, *, holder_id: int | None) -> Refused:
     lock_name = cast("str", job.lock_name)
-    parked = _guarded(Verb.PARK, job.pk).update(
+    # Not before its time: Beat sends a job that falls due, but none that is parked.
+    parked = _guarded(Verb.PARK, job.pk, scheduled_time__lte=DatabaseNow()).update(
         parked=True, dispatched_at=None, waiting_since=job.waiting_since or DatabaseNow()
     )
     if not parked:

@@ -48,6 +48,15 @@ def test_a_job_due_later_is_not_in_the_line_yet() -> None:
     claimed(dispatch.schedule(fake_jobs.with_lock, {}))
 
 
+def test_an_early_message_does_not_park_a_job() -> None:
+    """Parked, it would have no message when it falls due, and its wait for the lock would count from now."""
+    claimed(dispatch.schedule(fake_jobs.with_lock, {}))
+    early = dispatch.schedule(fake_jobs.with_lock, {}, at=database_now() + timedelta(hours=1))
+    refused(early)
+    early.refresh_from_db()
+    assert (early.status, early.parked, early.waiting_since) == (Status.SCHEDULED, False, None)
+
+
 def test_the_abort_of_the_first_in_line_wakes_the_next() -> None:
     first, second = (dispatch.schedule(fake_jobs.with_lock, {}) for _ in range(2))
     refused(second)
