@@ -1,5 +1,6 @@
 """Points this process's Django and Celery at another database or broker for the length of one test."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
@@ -61,6 +62,8 @@ def on_broker(url: str) -> Iterator[None]:
 
 def _use_broker(url: str) -> None:
     settings.CELERY_BROKER_URL = url
+    if "CELERY_BROKER_URL" in os.environ:  # Celery reads this before its settings
+        os.environ["CELERY_BROKER_URL"] = url
     current_app.conf.update(broker_url=url, broker_read_url=url, broker_write_url=url)
     forget_broker_connections()
 
