@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,7 @@ class _Line:
         self.pid = os.getpid()
         seconds = settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS
         self.connection = current_app.connection_for_write(connect_timeout=seconds, heartbeat=0)
+        self.drop = weakref.finalize(self, _leave, self.connection, self.pid)  # at the latest when the thread ends
         self.redis = self.connection.transport.driver_type == "redis"
         limits = ("socket_timeout", "socket_connect_timeout") if self.redis else ("read_timeout", "write_timeout")
         self.connection.transport_options = {**self.connection.transport_options, **dict.fromkeys(limits, seconds)}
@@ -112,9 +114,11 @@ class _Line:
             ignore_result=True,
         )
 
-    def drop(self) -> None:
-        """Forget the connection without a farewell: a frozen broker would not answer it."""
-        self.connection.collect()
+
+def _leave(connection: Any, pid: int) -> None:
+    """Close the connection without a farewell: a frozen broker would not answer it."""
+    if pid == os.getpid():  # else it is the parent's, whose socket this would shut down
+        connection.collect()
 
 
 def _give_up(exc: Exception, interval: float) -> None:

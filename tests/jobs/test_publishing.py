@@ -1,9 +1,13 @@
 """Messages: confirmed when the broker is there, no loss and no hang when it is not."""
 
+import gc
+import multiprocessing
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from celery import current_app
+from kombu import Connection
 
 from jobs import dispatch, publisher
 from jobs.models import Job
@@ -17,6 +21,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _depth(queue: str = "default") -> int:
     with current_app.connection_for_read() as connection, connection.channel() as channel:
         return int(channel.queue_declare(queue, passive=True).message_count)
+
+
+def _message() -> publisher.Message:
+    return publisher.Message(job_id=1, task_name="tests.fake_jobs.nothing", queue="default", priority=0)
 
 
 def test_every_message_of_a_batch_arrives(broker: str) -> None:
@@ -51,7 +59,7 @@ def test_a_broker_that_does_not_answer_delays_nobody_and_loses_nothing(rabbitmq:
 
 
 def test_after_a_failure_the_broker_is_left_alone_for_a_while(broker: str) -> None:
-    message = publisher.Message(job_id=1, task_name="tests.fake_jobs.nothing", queue="default", priority=0)
+    message = _message()
     assert publisher.publish([message]) == []
     current_app.conf.update(broker_url="amqp://127.0.0.1:1//", broker_write_url="amqp://127.0.0.1:1//")
     try:
@@ -62,3 +70,32 @@ def test_after_a_failure_the_broker_is_left_alone_for_a_while(broker: str) -> No
     assert publisher.publish([message]) == [1]  # still paused
     forget_broker_connections()
     assert publisher.publish([message]) == []
+
+
+def _publish_here() -> Connection:
+    assert publisher.publish([_message()]) == []
+    connection: Connection = publisher._line().connection
+    return connection
+
+
+@pytest.mark.needs("rabbitmq")
+def test_a_thread_that_ends_leaves_no_connection(rabbitmq: RabbitMQ) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        connection = pool.submit(_publish_here).result()
+        assert connection.connected
+    assert not connection.connected
+
+
+@pytest.mark.needs("rabbitmq")
+def test_a_forked_process_leaves_its_parents_connection_alone(rabbitmq: RabbitMQ) -> None:
+    connection = _publish_here()
+
+    def forget() -> None:
+        publisher._local.line = None
+        gc.collect()
+
+    child = multiprocessing.get_context("fork").Process(target=forget)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert _publish_here() is connection
