@@ -50,7 +50,7 @@ class Selector:
         if self.hostnames is not None:
             for name in self.hostnames:
                 if name not in hosts:
-                    raise SelectionError(f"No device with hostname {name} found in the inventory")
+                    raise SelectionError(f"No device with hostname {name or repr(name)} found in the inventory")
             names = set(self.hostnames)
             return [host for name, host in hosts.items() if name in names]
         if self.device_type is not None:

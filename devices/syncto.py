@@ -38,10 +38,10 @@ def parse(body: Mapping[str, Any], *, hostname: str | None = None) -> SyncReques
     Raises:
         BadRequest: names the key that is unknown or has a wrong value.
     """
-    unknown = [key for key in body if key not in KEYS]
+    given = {key: value for key, value in body.items() if value is not None}
+    unknown = [key for key in given if key not in KEYS]
     if unknown:
         raise BadRequest(f"Unknown key in request: {', '.join(key[:100] for key in unknown[:10])}")
-    given = {key: value for key, value in body.items() if value is not None}
     return SyncRequest(
         selector=_selector(given, hostname),
         options={

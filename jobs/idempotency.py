@@ -100,7 +100,7 @@ def _once(user: str, key: str, content: Any, make: Callable[[], Answer]) -> Answ
         IdempotencyKey.objects.filter(pk=row.pk).update(response=stored)
         return answer
     if row.body_hash != digest:
-        raise Conflict("Idempotency-Key was already used with another request body")
+        raise Conflict("Idempotency-Key was already used with another request")
     return _repeated(row.pk)
 
 

@@ -23,7 +23,7 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from jobs import dispatch
 from jobs.clock import database_now
 from jobs.context import JobContext
-from jobs.errors import BodyExited, Failure, JobArgumentError
+from jobs.errors import BodyExited, Failure, JobArgumentError, JobStopped
 from jobs.models import Job
 from jobs.outcome import JobResult, NextJob, Outcome, outcome_of
 from jobs.runs import Run
@@ -41,6 +41,7 @@ class JobTask(Task):
     Request = "jobs.worker.request:JobRequest"
     ignore_result = True  # a job's row is its result
     acks_late = False  # the row, not the broker, remembers the job
+    throws = (JobStopped,)  # no error of the body: its job's end says it in full
     typing = False  # a message carries a job's id, not the body's arguments
 
     lock: str | None = None

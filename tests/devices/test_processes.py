@@ -82,7 +82,7 @@ def test_a_sync_over_http(site: Platform, lab: Lab) -> None:
 def test_an_abort_over_http_stops_between_devices(site: Platform, lab: Lab) -> None:
     lab.workers = 2
     lab.add(*(f"sw{number}" for number in range(100)), delay_seconds=0.2)
-    site.worker()
+    worker = site.worker()
     site.web()
     _, body, _ = site.post("/api/v1.0/device_syncto", {"all": True, "dry_run": False})
     job_id = body["job_id"]
@@ -94,6 +94,7 @@ def test_an_abort_over_http_stops_between_devices(site: Platform, lab: Lab) -> N
     finished = json.loads(job.finished_devices or "")
     assert 0 < len(finished) < 100
     assert sorted(finished) == sorted(name for name in lab.hosts if lab.running(name) is not None)
+    assert [line for line in logged(worker.output()) if line["level"] == "ERROR"] == []
 
 
 def test_a_worker_killed_before_the_confirm_leaves_the_device_to_revert_by_itself(

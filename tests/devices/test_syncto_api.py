@@ -64,6 +64,7 @@ PUSHED = {"resync": True, "auto_push": True}
         ({"group": "dist", **FORCED}, "group dist", 1, {"group": "dist"} | FORCED),
         ({"group": "dist", **PUSHED}, "group dist", 1, {"group": "dist"} | PUSHED),
         ({"all": True, "confirm_mode": 2, "dry_run": None}, "all devices", 3, {"confirm_mode": 2, "all": True}),
+        ({"all": True, "nosuch": None}, "all devices", 3, {"all": True}),
     ],
 )
 def test_a_sync_is_scheduled(api: Api, body: dict[str, Any], said: str, count: int, arguments: dict[str, Any]) -> None:
@@ -123,7 +124,7 @@ def test_a_start_in_the_past_is_now(api: Api) -> None:
         ({"all": False}, "Exactly one of"),
         ({"all": True, "hostname": "sw1"}, "not hostname and all"),
         ({"hostname": "nosuch"}, "No device with hostname nosuch found"),
-        ({"hostname": ""}, "No device with hostname"),
+        ({"hostname": ""}, "No device with hostname '' found"),
         ({"device_type": "router"}, "Unknown device type router"),
         ({"group": "nosuch"}, "No group nosuch found"),
         ({"hostname": True}, "hostname must be a string"),
