@@ -6,8 +6,9 @@ as there are free slots, exactly: AMQP's prefetch count is lowered before an ack
 ends; with no free slot, and so a count of zero (which AMQP takes for no limit), the consumers are cancelled until one
 is. All of this needs no answer from the broker: a channel's methods are handled in their order.
 
-Most tasks are short. An acknowledgement therefore waits a moment for its task to end; sent then, it takes no change of
-the count, and a stream of short tasks costs what it costs without all this.
+Most tasks are short, and two things make a stream of them cost what it costs without all this. An acknowledgement waits
+a moment for its task to end: sent then, it takes no change of the count. And while tasks take a few milliseconds each,
+one message for each slot may come ahead of a free one; it goes back to the broker if none is free after a moment.
 """
 
 import threading
@@ -23,6 +24,9 @@ from celery.worker import state
 from jobs.worker import in_progress
 
 _ACK_SECONDS: Final = 0.1
+_AHEAD_SECONDS: Final = 0.03
+_QUICK_SECONDS: Final = 0.01  # while tasks take less, on a moving average, messages may come ahead
+_AVERAGED: Final = 0.2  # the weight of the last task
 # Where the count cannot be changed for a consumer that is there (quorum queues), acknowledgements come late: the
 # consumers' fixed counts are then the window. Well below RabbitMQ's consumer_timeout of 30 minutes.
 _LATE_ACK_SECONDS: Final = 600.0
@@ -76,12 +80,17 @@ class Window:
         self._tasks = consumer.task_consumer
         self._channel = self._tasks.channel
         self._is_global = bool(consumer.qos_global)
+        self._ack_seconds = _ACK_SECONDS if self._is_global else _LATE_ACK_SECONDS
         self._may_cancel = not any(queue.auto_delete for queue in self._tasks.queues)
         self._mutex = threading.RLock()  # Celery replaces it, and enters it
         self._unacknowledged: set[int] = set()  # as the broker will see it once it has read what was sent
-        self._held_back: deque[tuple[float, int]] = deque()  # acknowledgements: when to send, delivery tag
+        self._held_back: deque[tuple[float, int]] = deque()  # acknowledgements: when they were asked for, delivery tag
+        self._ahead: deque[tuple[float, Any]] = deque()  # messages without a slot: when they came, message
+        self._pace = 1.0  # seconds that a task takes its slot, on a moving average
         self._allowed = int(consumer.initial_prefetch_count)  # how many the broker lets be unacknowledged
-        self._timer_is_set = False
+        self._cancelled: list[str] = []  # the last consumers
+        self._timer: Any = None
+        self._timer_at = float("inf")
         self._closed = False
         self._send_ack: Callable[[int], Any] = self._channel.basic_ack
         self._send_reject: Callable[..., Any] = self._channel.basic_reject
@@ -102,18 +111,20 @@ class Window:
         else:
             self._allowed = 0
 
-    def _delivered(self, raw: Any) -> Any:
+    def _delivered(self, raw: Any) -> None:
         self._unacknowledged.add(raw.delivery_tag)
-        return self._on_delivery(raw)
+        if not self._is_global or (not self._ahead and free_slots(self._consumer)):
+            self._on_delivery(raw)
+        else:
+            self._ahead.append((time.monotonic(), raw))
+            self._set_timer(_AHEAD_SECONDS)
 
     def _acknowledge(self, delivery_tag: int, multiple: bool = False) -> None:
         if self._closed:
             self._send_ack(delivery_tag)
-            return
-        seconds = _ACK_SECONDS if self._is_global else _LATE_ACK_SECONDS
-        self._held_back.append((time.monotonic() + seconds, delivery_tag))
-        if not self._timer_is_set:
-            self._set_timer(seconds)
+        else:
+            self._held_back.append((time.monotonic(), delivery_tag))
+            self._set_timer(self._ack_seconds)
 
     def _reject(self, delivery_tag: int, requeue: bool) -> Any:
         self._unacknowledged.discard(delivery_tag)
@@ -139,37 +150,61 @@ class Window:
     # --- the window ---------------------------------------------------------------------------------------------------
 
     def _limit(self) -> int:
-        """How many messages may be unacknowledged: those that are, and one for each free slot."""
-        return len(self._unacknowledged) + free_slots(self._consumer)
+        """How many messages may be unacknowledged: those that have a slot, one for each free slot, and those ahead."""
+        with_slot = len(self._unacknowledged) - len(self._ahead)
+        ahead = int(self._consumer.pool.num_processes) if self._pace < _QUICK_SECONDS and self._is_global else 0
+        return with_slot + free_slots(self._consumer) + ahead
 
     def tick(self) -> None:
         """Once in each round of the event loop, after the acknowledgements of this round, before it waits."""
+        if self._closed:
+            return
+        if self._ahead:
+            self._take_ahead()
         limit = self._limit()
-        if limit == self._allowed or self._closed:
+        if limit == self._allowed:
             return
         while self._held_back and limit > self._allowed and self._tasks._active_tags:
-            self._release_ack()  # a slot came free: an acknowledgement brings the next message
+            # A slot came free: an acknowledgement brings the next message.
+            took = time.monotonic() - self._release_ack()
+            self._pace += (took - self._pace) * _AVERAGED
             limit -= 1
         if limit != self._allowed or not self._tasks._active_tags:
             self._allow(limit)
 
+    def _take_ahead(self) -> None:
+        """A slot came free: the message for it is here."""
+        taken = False
+        while self._ahead and free_slots(self._consumer):
+            taken = True
+            self._on_delivery(self._ahead.popleft()[1])
+        pool = self._consumer.pool._pool
+        if taken and hasattr(pool, "on_poll_start"):
+            pool.on_poll_start()  # its own turn in this round may be over
+
     def _timer_rang(self) -> None:
-        """Acknowledge what has waited long enough for its task to end: a slot is taken for longer."""
-        self._timer_is_set = False
+        """A slot is taken for longer: acknowledge its message, and send back what came ahead."""
+        self._timer, self._timer_at = None, float("inf")
         if self._closed:
             return
         self.tick()
         now = time.monotonic()
-        overdue = sum(1 for due, _ in self._held_back if due <= now)
-        limit = self._limit() - overdue
-        if limit <= 0 and not self._may_cancel:
-            overdue, limit = max(overdue - 1, 0), 1
-        if overdue:
+        overdue = sum(1 for asked_at, _ in self._held_back if now - asked_at >= self._ack_seconds)
+        too_far_ahead = bool(self._ahead) and now - self._ahead[0][0] >= _AHEAD_SECONDS
+        if overdue or too_far_ahead:
+            self._pace = 1.0
+            limit = self._limit() - overdue
+            if limit <= 0 and not self._may_cancel:
+                overdue, limit = max(overdue - 1, 0), 1
             self._allow(limit)
         for _ in range(overdue):
             self._release_ack()
+        while too_far_ahead and self._ahead:
+            self._send_back()
         if self._held_back:
-            self._set_timer(max(self._held_back[0][0] - now, 0.001))
+            self._set_timer(self._held_back[0][0] + self._ack_seconds - now)
+        if self._ahead:
+            self._set_timer(self._ahead[0][0] + _AHEAD_SECONDS - now)
 
     def _allow(self, count: int) -> None:
         """Let the broker send until this many are unacknowledged."""
@@ -195,24 +230,39 @@ class Window:
             self._tasks._basic_consume(queue, no_ack=self._tasks.no_ack, nowait=True)
 
     def _cancel(self) -> None:
-        for tag in list(self._tasks._active_tags.values()):
+        for tag in self._cancelled:  # by now nothing is on its way to them
+            self._channel._remove_tag(tag)
+        self._cancelled = list(self._tasks._active_tags.values())
+        for tag in self._cancelled:
             self._channel.basic_cancel(tag, nowait=True)
-            if self._is_global:  # else a message may be on its way
-                self._channel._remove_tag(tag)
         self._tasks._active_tags.clear()
         self._tasks._active_queue_no_ack.clear()
 
-    def _release_ack(self) -> None:
-        _, tag = self._held_back.popleft()
+    def _release_ack(self) -> float:
+        """Send the oldest. Returns when it was asked for."""
+        asked_at, tag = self._held_back.popleft()
         self._unacknowledged.discard(tag)
         self._send_ack(tag)
+        return asked_at
+
+    def _send_back(self) -> None:
+        self._reject(self._ahead.popleft()[1].delivery_tag, requeue=True)
 
     def _set_timer(self, seconds: float) -> None:
-        self._timer_is_set = True
-        self._consumer.hub.call_later(seconds, self._timer_rang)
+        at = time.monotonic() + seconds
+        if at >= self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._consumer.hub.call_later(max(seconds, 0.001), self._timer_rang)
 
     def close(self, *, lost: bool) -> None:
         """No more messages; what is acknowledged from here on is acknowledged at once."""
         self._closed = True
-        while self._held_back and not lost:
+        if lost:
+            return
+        while self._held_back:
             self._release_ack()
+        while self._ahead:
+            self._send_back()

@@ -89,6 +89,24 @@ def test_nothing_stays_unacknowledged_while_long_jobs_run(
 
 
 @pytest.mark.needs("rabbitmq")
+def test_what_came_ahead_of_a_free_slot_goes_back(
+    rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path
+) -> None:
+    """Quick jobs are sent ahead of a free slot; a long one among them must not be kept from another worker."""
+    start_worker()
+    for _ in range(3):
+        end = scratch / f"end{time.monotonic()}"
+        quick.schedule_many([{"value": str(number)} for number in range(300)])
+        long = wait_for_file.schedule_many([{"path": str(end)}] * 6)
+        wait_until(lambda long=long: running(long) == 2)  # type: ignore[misc]
+        wait_until(lambda: unacknowledged(rabbitmq) == 0)
+        assert waiting_at_rabbitmq() == 4
+        end.touch()
+        for job in long:
+            wait_for_status(job, "FINISHED")
+
+
+@pytest.mark.needs("rabbitmq")
 @pytest.mark.parametrize("how", ["restart", "cut"])
 def test_the_window_is_exact_again_after_the_broker_was_away(
     rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path, how: str
