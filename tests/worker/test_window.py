@@ -89,9 +89,7 @@ def test_nothing_stays_unacknowledged_while_long_jobs_run(
 
 
 @pytest.mark.needs("rabbitmq")
-def test_what_came_ahead_of_a_free_slot_goes_back(
-    rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path
-) -> None:
+def test_what_came_ahead_of_a_free_slot_goes_back(rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path) -> None:
     """Quick jobs are sent ahead of a free slot; a long one among them must not be kept from another worker."""
     start_worker()
     for _ in range(3):
