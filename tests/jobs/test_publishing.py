@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from celery import current_app
-from kombu import Connection
+from kombu.connection import Connection
 
 from jobs import dispatch, publisher
 from jobs.models import Job
