@@ -26,7 +26,7 @@ SETUP = for probe in $(PROBE_VENV) $(PROBE); do \
 BIN = .venv/bin
 
 # Settings for the tools that load Django: as in development, and as in production.
-DEV = CNAASJOBS_DEV=1
+DEV = CNAASJOBS_DEV=1 DATABASE_URL=sqlite://:memory:
 PRODUCTION = CNAASJOBS_DEV=0 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 	DATABASE_URL=postgres://cnaasjobs@db/cnaasjobs CELERY_BROKER_URL=amqp://cnaasjobs@mq// ALLOWED_HOSTS=jobs.example.org
 
