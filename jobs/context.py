@@ -15,6 +15,7 @@ from jobs import runs
 from jobs.errors import JobAborted, JobStopped, LockLost, TimeLimitExceeded
 from jobs.progress import Progress
 from jobs.runs import Run
+from jobs.shared_read import SharedRead
 
 if TYPE_CHECKING:
     from jobs.task import JobTask
@@ -44,6 +45,7 @@ class JobContext:
         self._threads_before = set(threading.enumerate())
         self._shared: BaseDatabaseWrapper | None = None
         self._shared_mutex = threading.RLock()
+        self._standing = SharedRead(self._read_standing)
 
     def device_finished(self, device: str) -> None:
         """Report a device as done; ``finished_devices`` shows it within two seconds."""
@@ -60,8 +62,7 @@ class JobContext:
         while True:
             self._raise_if_stopping()
             try:
-                with self.database():
-                    standing = runs.standing_of(self.job_id)
+                standing = self._standing()
             except DatabaseError as exc:
                 log.warning("checkpoint waits for the database: %s", exc, extra={"job_id": self.job_id})
                 self._stop.wait(_RETRY_SECONDS)
@@ -163,6 +164,10 @@ class JobContext:
         reason = TimeLimitExceeded(f"the job ran longer than its soft time limit of {limit} seconds")
         self.stop(reason)
         return reason
+
+    def _read_standing(self) -> runs.Standing | None:
+        with self.database():
+            return runs.standing_of(self.job_id)
 
     def _write_progress(self, devices: str) -> None:
         with self.database():

@@ -1,0 +1,83 @@
+"""Threads that ask at the same time share one reading, and none gets an answer older than its question."""
+
+import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from jobs.shared_read import SharedRead
+
+
+def test_alone_each_call_reads() -> None:
+    numbers = itertools.count(1)
+    read = SharedRead(lambda: next(numbers))
+    assert [read(), read(), read()] == [1, 2, 3]
+
+
+def test_an_answer_is_never_older_than_the_question() -> None:
+    ticks = itertools.count()  # next() is atomic
+
+    def slow() -> int:
+        began = next(ticks)
+        time.sleep(0.0005)
+        return began
+
+    read = SharedRead(slow)
+
+    def ask(_: int) -> None:
+        for _ in range(50):
+            asked = next(ticks)
+            assert read() > asked
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(ask, range(20)))
+    assert next(ticks) < 2 * 20 * 50  # questions take a tick each, and the readings were shared
+
+
+def test_those_who_wait_share_the_next_reading() -> None:
+    go_on, readings = threading.Semaphore(0), itertools.count(1)
+    began = threading.Semaphore(0)
+
+    def read_when_told() -> int:
+        number = next(readings)
+        began.release()
+        assert go_on.acquire(timeout=10)
+        return number
+
+    read = SharedRead(read_when_told)
+    with ThreadPoolExecutor(11) as pool:
+        first = pool.submit(read)
+        assert began.acquire(timeout=10)
+        others = [pool.submit(read) for _ in range(10)]
+        time.sleep(0.2)  # all of them wait
+        go_on.release(2)
+        assert first.result(10) == 1
+        assert {other.result(10) for other in others} == {2}
+
+
+def test_what_a_reading_raises_reaches_one_and_the_others_read_anew() -> None:
+    go_on, began = threading.Semaphore(0), threading.Semaphore(0)
+    outcomes = iter([RuntimeError("away"), RuntimeError("away"), "back"])
+
+    def fail_twice() -> str:
+        began.release()
+        assert go_on.acquire(timeout=10)
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    read = SharedRead(fail_twice)
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(read)
+        assert began.acquire(timeout=10)
+        others = [pool.submit(read) for _ in range(4)]
+        time.sleep(0.2)
+        go_on.release(3)
+        with pytest.raises(RuntimeError):
+            first.result(10)
+        errors = [other for other in others if other.exception(10)]
+        assert len(errors) == 1
+        assert {other.result(10) for other in others if other not in errors} == {"back"}
