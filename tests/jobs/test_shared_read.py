@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -59,7 +60,7 @@ def test_those_who_wait_share_the_next_reading() -> None:
 
 def test_what_a_reading_raises_reaches_one_and_the_others_read_anew() -> None:
     go_on, began = threading.Semaphore(0), threading.Semaphore(0)
-    outcomes = iter([RuntimeError("away"), RuntimeError("away"), "back"])
+    outcomes: Iterator[RuntimeError | str] = iter([RuntimeError("away"), RuntimeError("away"), "back"])
 
     def fail_twice() -> str:
         began.release()
