@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 STARTED_BY_TESTS = "CNAASJOBS_STARTED_BY_TESTS"  # set for the processes that tests start: they get all they need
-KEPT = {"CNAASJOBS_REQUIRE_ALL_TESTS", "CNAASJOBS_TEST_WITHOUT_DEVICES"}
+KEPT = {"CNAASJOBS_REQUIRE_ALL_TESTS", "CNAASJOBS_TEST_FULL_LENGTH", "CNAASJOBS_TEST_WITHOUT_DEVICES"}
 
 if STARTED_BY_TESTS not in os.environ:
     for name in [name for name in os.environ if name.startswith("CNAASJOBS_") and name not in KEPT]:
