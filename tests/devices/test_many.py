@@ -83,11 +83,11 @@ def test_writes_do_not_grow_with_the_devices(
     assert statements.writes() <= few + batches + progress
 
 
-def test_a_dry_run_asks_the_database_once_for_each_device(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_asks_the_database_at_most_once_for_each_device(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     run(lab, 1, dry_run=True)
     statements = Statements(monkeypatch)
-    run(lab, 10, dry_run=True)
-    few = statements.reads()
+    run(lab, 1, dry_run=True)
+    alone = statements.reads()
     statements.seen.clear()
     run(lab, 110, dry_run=True)
-    assert statements.reads() == few + 100
+    assert alone <= statements.reads() <= alone + 109
