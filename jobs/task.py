@@ -14,6 +14,7 @@ import json
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, get_type_hints, overload
 
 from celery import Task, shared_task
@@ -130,13 +131,18 @@ class JobTask(Task):
                     reason = exc.errors(include_url=False, include_context=False)[0]["msg"]
                     raise JobArgumentError(f"{self.name}: {name} is {value!r:.60}: {reason}") from exc
 
-    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        """Of the body, less its JobContext."""
         signature = inspect.signature(self.run)
         _ctx, *parameters = signature.parameters.values()
         # A body's arguments travel by name, so that start_arguments can show them.
         by_name = [p for p in parameters if p.kind is not inspect.Parameter.VAR_POSITIONAL]
+        return signature.replace(parameters=by_name)
+
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
         try:
-            return signature.replace(parameters=by_name).bind(*args, **kwargs)
+            return self._signature.bind(*args, **kwargs)
         except TypeError as exc:
             raise JobArgumentError(f"{self.name}: {exc}") from exc
 
