@@ -2,16 +2,21 @@
 
 Only ``jobs.lifecycle`` calls these. Those for PostgreSQL alone do what its general forms do, which decide whatever they
 leave open. In each the lock's row is locked before the job's, as everywhere.
+
+PostgreSQL plans them once for each connection, and only when there have been many jobs: of a table of a few pages it
+would plan to read all, and keep to that for a while when it has grown.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from jobs import clock
 from jobs.models import Job, JobOutcome
 from jobs.outcome import Outcome
+from jobs.prepared import Prepared
 from jobs.runs import Run
 from jobs.states import TRANSITIONS, Verb
 from locks.models import Lock
@@ -32,10 +37,11 @@ _STARTED: Final = (
     "ticket_ref",
 )
 _START: Final = f"""
-    UPDATE {_JOB} SET status = '{_CLAIM_TO}', start_time = {{now}}, run_token = %s, fence = %s, worker_id = %s,
-        worker = %s, attempt = attempt + 1, finished_devices = '[]', parked = FALSE, waiting_since = NULL
-    WHERE id = %s AND status = '{_CLAIM_FROM}' AND task_name = %s AND scheduled_time <= {{now}}
-        AND (lock_name IS NULL OR lock_name = %s)
+    UPDATE {_JOB} SET status = '{_CLAIM_TO}', start_time = {{now}}, run_token = %(token)s, fence = %(fence)s,
+        worker_id = %(worker_id)s, worker = %(worker)s, attempt = attempt + 1, finished_devices = '[]', parked = FALSE,
+        waiting_since = NULL
+    WHERE id = %(job)s AND status = '{_CLAIM_FROM}' AND task_name = %(task)s AND scheduled_time <= {{now}}
+        AND (lock_name IS NULL OR lock_name = %(lock)s)
     RETURNING {", ".join(_STARTED)}
 """
 
@@ -92,8 +98,26 @@ def _finish_statement(*, release: bool, store: bool) -> str:
     )
 
 
-_FINISHES: Final = {
-    (release, store): _finish_statement(release=release, store=store)
+_MANY: Final = 1000
+_OF_CLAIM: Final = {
+    "job": "bigint",
+    "task": "text",
+    "lock": "text",
+    "token": "uuid",
+    "worker_id": "bigint",
+    "worker": "text",
+}
+_OF_FINISH: Final = {"job": "bigint", "token": "uuid", "devices": "text", "score": "smallint"}
+_OF_RELEASE: Final = {"lock": "text", "fence": "bigint"}
+
+_PREPARED_START: Final = Prepared("start", _START.format(now="statement_timestamp()"), {**_OF_CLAIM, "fence": "bigint"})
+_PREPARED_CLAIM: Final = Prepared("claim", _CLAIM, _OF_CLAIM)
+_PREPARED_FINISHES: Final = {
+    (release, store): Prepared(
+        f"finish{'_release' * release}{'_store' * store}",
+        _finish_statement(release=release, store=store),
+        {**_OF_FINISH, **(_OF_RELEASE if release else {}), **({"result": "text"} if store else {})},
+    )
     for release in (True, False)
     for store in (True, False)
 }
@@ -111,27 +135,39 @@ def start(
     job_id: int, task_name: str, by: Claimant, *, lock_name: str | None = None, fence: int | None = None
 ) -> Run | None:
     """Start a job that needs no lock, or whose lock this transaction has just taken under ``fence``."""
-    now, now_params = clock.now_sql()
-    token = Job._meta.get_field("run_token").get_db_prep_value(by.run_token, connection)
-    values = [*now_params, token, fence, by.worker_id, by.worker, job_id, task_name, *now_params, lock_name]
+    values = {**_values(job_id, task_name, by, lock_name), "fence": fence}
     with connection.cursor() as cursor:
-        cursor.execute(_START.format(now=now), values)
+        if connection.vendor == "postgresql":
+            _execute(cursor, _PREPARED_START, values)
+        else:
+            _, (now,) = clock.now_sql()
+            cursor.execute(_START.format(now="%(now)s"), {**values, "now": now})
         return _run(job_id, by, cursor.fetchone())
 
 
 def claim_with_lock(job_id: int, task_name: str, by: Claimant, *, lock_name: str) -> Run | None:
     """PostgreSQL: take the free lock and start the job, if it is its turn. None decides nothing."""
-    parameters: dict[str, str | int | None] = {
+    with connection.cursor() as cursor:
+        _execute(cursor, _PREPARED_CLAIM, _values(job_id, task_name, by, lock_name))
+        return _run(job_id, by, cursor.fetchone())
+
+
+def _values(job_id: int, task_name: str, by: Claimant, lock_name: str | None) -> dict[str, str | int | None]:
+    return {
         "job": job_id,
         "task": task_name,
         "lock": lock_name,
-        "token": str(by.run_token),
+        "token": Job._meta.get_field("run_token").get_db_prep_value(by.run_token, connection),
         "worker_id": by.worker_id,
         "worker": by.worker,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, parameters)
-        return _run(job_id, by, cursor.fetchone())
+
+
+def _execute(cursor: CursorWrapper, statement: Prepared, values: dict[str, str | int | None]) -> None:
+    if cast("int", values["job"]) < _MANY:
+        cursor.execute(statement.sql, values)
+    else:
+        statement.execute(cursor, values)
 
 
 def _run(job_id: int, by: Claimant, row: tuple[Any, ...] | None) -> Run | None:
@@ -156,5 +192,5 @@ def finish(job_id: int, run_token: UUID, outcome: Outcome, *, lock_name: str | N
     }
     release = lock_name is not None and fence is not None
     with connection.cursor() as cursor:
-        cursor.execute(_FINISHES[release, outcome.result is not None], parameters)
+        _execute(cursor, _PREPARED_FINISHES[release, outcome.result is not None], parameters)
         return cursor.fetchone() is not None

@@ -31,8 +31,9 @@ MUTANTS = {
         edits=(
             Edit(
                 file="jobs/one_statement.py",
-                old="WHERE id = %s AND status = '{_CLAIM_FROM}' AND task_name = %s",
-                new="WHERE id = %s AND status IN ('{_CLAIM_FROM}', 'RUNNING') AND task_name = %s",
+                old="WHERE id = %(job)s AND status = '{_CLAIM_FROM}' AND task_name = %(task)s AND scheduled_time",
+                new="WHERE id = %(job)s AND status IN ('{_CLAIM_FROM}', 'RUNNING') AND task_name = %(task)s"
+                " AND scheduled_time",
             ),
         ),
     ),
