@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from jobs.clock import DatabaseNow
+from jobs.insert import insert
 from jobs.models import AuditEntry
 
 
@@ -16,12 +17,14 @@ def record(
         who: the person's name as text.
         origin: the peer's address (``cnaasjobs.api.origin``), or "command line".
     """
-    AuditEntry.objects.create(
-        time=cast("Any", DatabaseNow()),
-        who=who[:255],
-        origin=origin[:64],
-        action=action,
-        job_id=job_id,
-        lock_name=lock_name,
-        detail=detail,
+    insert(
+        AuditEntry(
+            time=cast("Any", DatabaseNow()),
+            who=who[:255],
+            origin=origin[:64],
+            action=action,
+            job_id=job_id,
+            lock_name=lock_name,
+            detail=detail,
+        )
     )

@@ -16,15 +16,12 @@ from django.db.models import Q, QuerySet
 from jobs import publisher
 from jobs.clock import DatabaseNow, database_now, now_sql
 from jobs.errors import JobArgumentError, ResultNotStorable
+from jobs.insert import insert
 from jobs.models import Job
 from jobs.outcome import NextJob, Schedulable, storable_json
 from jobs.states import Status
 
 log = logging.getLogger(__name__)
-
-_INSERT = (
-    f"INSERT INTO {Job._meta.db_table} ({', '.join(str(field.column) for field in Job._meta.concrete_fields[1:])})"
-)
 
 DUE_CHANNEL = "cnaasjobs_due"  # NOTIFY: a job due later was committed
 
@@ -113,7 +110,7 @@ def _insert(
     # A lone INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
     with contextlib.nullcontext() if len(rows) == 1 and not at else transaction.atomic():
         if len(rows) == 1:
-            _insert_one(rows[0])
+            insert(rows[0])
         else:
             Job.objects.bulk_create(rows, batch_size=1000)
         if at:
@@ -128,22 +125,6 @@ def _insert(
         fields = {"job_id": row.pk, "action": "schedule", "from": None, "to": row.status, "task": row.task_name}
         log.info("job %s: schedule", row.pk, extra=fields)
     return rows
-
-
-def _insert_one(row: Job) -> None:
-    """Every POST comes here, and building the statement anew each time took longer than executing it."""
-    now, now_params = now_sql()
-    places: list[str] = []
-    values: list[Any] = []
-    for field in Job._meta.concrete_fields[1:]:  # all but the id
-        value = getattr(row, field.attname)
-        is_now = isinstance(value, DatabaseNow)
-        places.append(now if is_now else "%s")
-        values += now_params if is_now else [field.get_db_prep_save(value, connection)]
-    with connection.cursor() as cursor:
-        cursor.execute(f"{_INSERT} VALUES ({', '.join(places)}) RETURNING id", values)
-        (row.pk,) = cursor.fetchone()
-    row._state.adding, row._state.db = False, connection.alias
 
 
 def _stored(bound: Mapping[str, Any], task_name: str) -> str:
