@@ -15,10 +15,9 @@ from jobs.models import Job, JobBlock, Watermark
 
 _STEP = 200_000  # ids counted in one move at most
 
-_TOTAL = """
-    SELECT coalesce((SELECT sum(jobs) FROM jobs_jobblock), 0)
-         + (SELECT count(*) FROM jobs_job WHERE id >= coalesce((SELECT below FROM jobs_watermark), 0))
-"""
+_KEPT = "SELECT below, (SELECT sum(jobs) FROM jobs_jobblock) FROM jobs_watermark"
+# Not in one statement: of an id that it cannot see, PostgreSQL expects a third of all rows above, and starts workers.
+_ABOVE = "SELECT count(*) FROM jobs_job WHERE id >= %s"
 
 # The block in which the row number %s lies, and how many rows lie before that block.
 _BLOCK_OF = """
@@ -33,8 +32,10 @@ def total(queryset: QuerySet[Job]) -> int:
     if queryset.query.where:
         return queryset.count()
     with connection.cursor() as cursor:
-        cursor.execute(_TOTAL)
-        return int(cursor.fetchone()[0])
+        cursor.execute(_KEPT)
+        below, kept = cursor.fetchone() or (0, 0)
+        cursor.execute(_ABOVE, [below])
+        return int(kept or 0) + int(cursor.fetchone()[0])
 
 
 def page(queryset: QuerySet[Job], start: int, size: int, total: int) -> QuerySet[Job]:

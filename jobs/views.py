@@ -1,5 +1,6 @@
 """The jobs API: list, read, abort. Jobs cannot be started by it."""
 
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -27,9 +28,10 @@ class JobViewSet(ApiViewSet):
     permissions_required = {"GET": "jobs.view_job", "PUT": "jobs.abort_job"}
 
     def list(self, request: Request) -> Response:
-        without_tasks = self._without_tasks(request)
-        page = Page(request, self.filter_queryset(Job.objects.all()), self, total=totals.total, window=totals.page)
-        return page.response({"jobs": jobs_json(page.rows, without_tasks=without_tasks)})
+        shown = partial(jobs_json, without_tasks=self._without_tasks(request))
+        jobs = self.filter_queryset(Job.objects.all())
+        page = Page(request, jobs, self, shown=shown, total=totals.total, window=totals.page)
+        return page.response({"jobs": page.rows})
 
     def retrieve(self, request: Request, job_id: str) -> Response:
         return success({"jobs": self._one(_job_id(job_id), without_tasks=self._without_tasks(request))})

@@ -4,6 +4,7 @@ Where ``CNAASJOBS_REQUIRE_TOKEN`` is false (development, loopback only) tokens a
 clients always send one: everybody is the operator "dev". ``cnaasjobs.api.middleware`` keeps foreign pages out there.
 """
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -17,6 +18,8 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from cnaasjobs.api.permissions import granted_as_json, remember
+
 if TYPE_CHECKING:  # DRF's views import what its settings name, which is this module
     from rest_framework.views import APIView
 
@@ -24,7 +27,7 @@ DEV_USERNAME = "dev"
 
 _USER_FIELDS = ("id", "is_superuser", "username", "is_active")  # in the order of the model, as from_db takes them
 _USER_OF_TOKEN = f"""
-    SELECT token.expiry IS NULL OR token.expiry >= %s, {", ".join(f"person.{name}" for name in _USER_FIELDS)}
+    SELECT token.expiry IS NULL OR token.expiry >= %s, {{permissions}}, {", ".join(f"person.{n}" for n in _USER_FIELDS)}
     FROM {AuthToken._meta.db_table} AS token JOIN {User._meta.db_table} AS person ON person.id = token.user_id
     WHERE token.digest = %s
 """
@@ -48,7 +51,7 @@ class DevUser(AnonymousUser):
 
 
 class BearerAuthentication(TokenAuthentication):
-    """``Authorization: Bearer <token>``, looked up by its hash: one query, the user joined.
+    """``Authorization: Bearer <token>``, looked up by its hash: one query for it, its user and what that may do.
 
     knox's own look-up reads all tokens of the user on each request, to delete those that expired. By hand, because
     every request comes here, and building the query cost more than all that a page of jobs asks the database.
@@ -68,16 +71,17 @@ class BearerAuthentication(TokenAuthentication):
             raise AuthenticationFailed("Invalid token") from exc
         now = connection.ops.adapt_datetimefield_value(timezone.now())
         with connection.cursor() as cursor:
-            cursor.execute(_USER_OF_TOKEN, [now, digest])
+            cursor.execute(_USER_OF_TOKEN.format(permissions=granted_as_json("person.id")), [now, digest])
             row = cursor.fetchone()
         if row is None:
             raise AuthenticationFailed("Invalid token")
-        is_valid, *values = row
+        is_valid, permissions, *values = row
         if not is_valid:
             raise AuthenticationFailed("Token expired")
         user = User.from_db(DEFAULT_DB_ALIAS, _USER_FIELDS, values)
         if not user.is_active:
             raise AuthenticationFailed("The token's user is not active")
+        remember(user, json.loads(permissions) if isinstance(permissions, str) else permissions or ())
         return user, digest
 
 

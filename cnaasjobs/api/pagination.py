@@ -19,9 +19,10 @@ def _sliced(queryset: QuerySet[Any], start: int, size: int, total: int) -> Query
 
 
 class Page:
-    """One page of a query: its rows as a sliced queryset, and the headers that tell where it stands.
+    """One page of a query: its rows, as ``shown(sliced queryset)`` gives them, and headers that say where it stands.
 
-    An app with a faster way gives its own ``total(queryset)`` and ``window(queryset, start, size, total)``.
+    An app with a faster way gives its own ``total(queryset)`` and ``window(queryset, start, size, total)``. Where the
+    first page holds all rows, nothing is counted.
     """
 
     def __init__(
@@ -30,17 +31,20 @@ class Page:
         queryset: QuerySet[Any],
         view: Any,
         *,
+        shown: Callable[[QuerySet[Any]], list[Any]],
         total: Callable[[QuerySet[Any]], int] = QuerySet.count,
         window: Callable[[QuerySet[Any], int, int, int], QuerySet[Any]] = _sliced,
     ) -> None:
         self.request = request
         self.per_page = _per_page(request, view)
         self.number = _page_number(request)
-        self.total = total(queryset)
-        self.last = max(1, -(-self.total // self.per_page))
         start = (self.number - 1) * self.per_page
+        self.rows = shown(queryset[: self.per_page]) if start == 0 else []
+        self.total = len(self.rows) if 0 < len(self.rows) < self.per_page else total(queryset)
         # Past the end there is nothing to ask, and an offset may be beyond what the database counts to.
-        self.rows = window(queryset, start, self.per_page, self.total) if start < self.total else queryset.none()
+        if 0 < start < self.total:
+            self.rows = shown(window(queryset, start, self.per_page, self.total))
+        self.last = max(1, -(-self.total // self.per_page))
 
     def response(self, data: Any) -> Response:
         return success(data, headers={"X-Total-Count": str(self.total), "Link": self._links()})
