@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from jobs import publisher
 from jobs.clock import DatabaseNow, database_now, now_sql
 from jobs.errors import JobArgumentError, ResultNotStorable
-from jobs.insert import insert
+from jobs.insert import insert, insert_many
 from jobs.models import Job
 from jobs.outcome import NextJob, Schedulable, storable_json
 from jobs.states import Status
@@ -86,33 +86,31 @@ def _insert(
     if at is not None:
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         at = at if at > database_now() else None  # the database decides what is due, not this machine
+    now = cast("datetime", DatabaseNow())
+    same = {
+        "status": Status.SCHEDULED.value,
+        "scheduled_time": at or now,
+        "dispatched_at": None if at else now,
+        "task_name": task.name,
+        "scheduled_by": _text(scheduled_by, "scheduled_by"),
+        "comment": _text(comment, "comment"),
+        "ticket_ref": _text(ticket_ref, "ticket_ref"),
+        "queue": queue or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
+        "priority": task.job_priority if priority is None else priority,
+        "lock_name": task.lock,
+        "lock_wait_seconds": task.lock_wait if task.lock else None,
+        "rerun_if_lost": task.rerun_if_lost,
+    }
     rows = []
     for kwargs in many:
         bound = task.bound(kwargs)
-        rows.append(
-            Job(
-                status=Status.SCHEDULED.value,
-                scheduled_time=cast("datetime", at or DatabaseNow()),
-                dispatched_at=cast("datetime", None if at else DatabaseNow()),
-                function_name=task.shown_name(bound),
-                task_name=task.name,
-                start_arguments=_stored(bound, task.name),
-                scheduled_by=_text(scheduled_by, "scheduled_by"),
-                comment=_text(comment, "comment"),
-                ticket_ref=_text(ticket_ref, "ticket_ref"),
-                queue=queue or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
-                priority=task.job_priority if priority is None else priority,
-                lock_name=task.lock,
-                lock_wait_seconds=task.lock_wait if task.lock else None,
-                rerun_if_lost=task.rerun_if_lost,
-            )
-        )
+        rows.append(Job(**same, function_name=task.shown_name(bound), start_arguments=_stored(bound, task.name)))
     # A lone INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
     with contextlib.nullcontext() if len(rows) == 1 and not at else transaction.atomic():
         if len(rows) == 1:
             insert(rows[0])
         else:
-            Job.objects.bulk_create(rows, batch_size=1000)
+            insert_many(rows)
         if at:
             announce()
         else:

@@ -12,11 +12,13 @@ import time
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from celery import current_app
 from django.conf import settings
 from kombu.exceptions import KombuError
+from kombu.utils.uuid import uuid
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +71,8 @@ class _Confirms:
         self.refused += [self._open.pop(tag) for tag in self._up_to(delivery_tag, multiple) if tag in self._open]
 
     def _up_to(self, delivery_tag: int, multiple: bool) -> list[int]:
-        return [tag for tag in self._open if tag <= delivery_tag] if multiple else [delivery_tag]
+        # Tags are in order: what is still on its way is not looked at.
+        return list(takewhile(lambda tag: tag <= delivery_tag, self._open)) if multiple else [delivery_tag]
 
 
 class _Line:
@@ -88,6 +91,7 @@ class _Line:
         channel = self.connection.channel()
         self.confirms = None if self.redis else _Confirms(channel)
         self.producer = current_app.amqp.Producer(channel, auto_declare=False)
+        self._declared: set[str] = set()
 
     def send(self, messages: Sequence[Message]) -> list[int]:
         """Send them all, then wait until the broker has them. Returns the ids of those it refused."""
@@ -103,16 +107,29 @@ class _Line:
         return self.confirms.unconfirmed()
 
     def _send(self, message: Message) -> None:
-        current_app.send_task(
+        """What ``send_task`` does, less its look at options and routes: a message has none, and the row names its queue."""
+        amqp = current_app.amqp
+        args = (message.job_id,)
+        composed = amqp.create_task_message(
+            uuid(),
             message.task_name,
-            args=(message.job_id,),
+            args,
+            argsrepr=repr(args),
+            kwargsrepr="{}",
+            ignore_result=True,
+            create_sent_event=current_app.conf.task_send_sent_event,
+        )
+        amqp.send_task_message(
+            self.producer,
+            message.task_name,
+            composed,
             queue=message.queue,
             # Redis serves the lowest number first, AMQP the highest.
             priority=9 - message.priority if self.redis else message.priority,
-            producer=self.producer,
+            declare=[] if message.queue in self._declared else None,
             retry=False,
-            ignore_result=True,
         )
+        self._declared.add(message.queue)
 
 
 def _leave(connection: Any, pid: int) -> None:

@@ -1,0 +1,87 @@
+"""Rows inserted by our own statements are the rows that Django's would be."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import DatabaseError, transaction
+
+from jobs.clock import DatabaseNow, database_now
+from jobs.insert import insert, insert_many
+from jobs.models import AuditEntry
+
+pytestmark = pytest.mark.django_db
+
+TIME = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
+TEXTS = ["", "plain", "it's", 'a "b" {c,d} %s %%', "back\\slash\n", "NULL", "Ünïcode 🦆"]
+
+
+def _entry(number: int, **given: object) -> AuditEntry:
+    fields: dict[str, object] = {
+        "time": TIME + timedelta(seconds=number),
+        "who": "olga",
+        "origin": "127.0.0.1",
+        "action": "scheduled",
+        "job_id": number if number % 3 else None,
+        "detail": TEXTS[number % len(TEXTS)],
+    }
+    return AuditEntry(**{**fields, **given})
+
+
+def _values(entry: AuditEntry) -> tuple[object, ...]:
+    return (entry.pk, entry.time, entry.who, entry.origin, entry.action, entry.job_id, entry.lock_name, entry.detail)
+
+
+def _stored() -> list[tuple[object, ...]]:
+    return [_values(entry) for entry in AuditEntry.objects.order_by("id")]
+
+
+@pytest.mark.parametrize("count", [1, 2, 1000, 2001])
+def test_many_rows_keep_their_values_and_their_order(count: int) -> None:
+    rows = [_entry(number) for number in range(count)]
+    insert_many(rows)
+    assert _stored() == [_values(row) for row in rows]
+    assert len({row.pk for row in rows}) == count
+
+
+def test_rows_that_are_all_alike_are_as_many_rows() -> None:
+    rows = [_entry(0) for _ in range(7)]
+    insert_many(rows)
+    assert _stored() == [_values(row) for row in rows]
+
+
+def test_no_rows_are_no_statement() -> None:
+    insert_many([])
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("number", range(len(TEXTS)))
+def test_one_row_keeps_its_values(number: int) -> None:
+    row = _entry(number)
+    insert(row)
+    assert _stored() == [_values(row)]
+
+
+def test_the_database_tells_the_time() -> None:
+    before, now = database_now(), DatabaseNow()
+    one = _entry(1, time=now)
+    insert(one)
+    insert_many([_entry(number, time=now) for number in range(3)])
+    times = AuditEntry.objects.values_list("time", flat=True)
+    assert len(times) == 4
+    assert all(before <= time <= database_now() for time in times)
+
+
+def test_an_inserted_row_is_the_stored_one() -> None:
+    one, *many = [_entry(number) for number in range(4)]
+    insert(one)
+    insert_many(many)
+    for row in (one, *many):
+        row.who = "otto"
+        row.save()
+    assert AuditEntry.objects.filter(who="otto").count() == 4
+
+
+def test_one_row_that_does_not_fit_takes_the_others_along() -> None:
+    with pytest.raises(DatabaseError), transaction.atomic():
+        insert_many([_entry(number, who=None if number == 1500 else "olga") for number in range(2000)])
+    assert not AuditEntry.objects.exists()
