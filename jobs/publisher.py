@@ -107,7 +107,7 @@ class _Line:
         return self.confirms.unconfirmed()
 
     def _send(self, message: Message) -> None:
-        """What ``send_task`` does, less its look at options and routes: a message has none, and the row names its queue."""
+        """What ``send_task`` does, less its look at options and routes: the row says all that there is to say."""
         amqp = current_app.amqp
         args = (message.job_id,)
         composed = amqp.create_task_message(

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import connection
 from django.db.models import QuerySet
 
 from cnaasjobs.api.columns import SMALL, Choice, Column, Integer, Text, Time
 from cnaasjobs.api.envelope import stored_json
 from cnaasjobs.api.times import time_text
-from jobs.models import Job, JobOutcome
+from jobs import stored_outcomes
+from jobs.models import Job
 from jobs.states import TERMINAL, Status
 
 # What clients filter and sort by: the job object's plain columns.
@@ -43,24 +43,21 @@ def jobs_json(queryset: QuerySet[Job], *, without_tasks: Sequence[str] = ()) -> 
     """
     rows = list(queryset.values_list(*SHOWN))
     ended = [row[0] for row in rows if row[1] in TERMINAL]
-    outcomes = _outcomes(ended) if ended else {}
-    return [_job_object(row, *outcomes.get(row[0], (None, None)), without_tasks) for row in rows]
+    outcomes = _outcomes(ended, without_tasks) if ended else {}
+    return [_job_object(row, *outcomes.get(row[0], (None, None))) for row in rows]
 
 
-def _outcomes(job_ids: list[int]) -> dict[int, tuple[str | None, str | None]]:
-    with connection.cursor() as cursor:  # by hand: each page of the list comes here
-        marks = ",".join(["%s"] * len(job_ids))
-        table = JobOutcome._meta.db_table
-        cursor.execute(f"SELECT job_id, result, exception FROM {table} WHERE job_id IN ({marks})", job_ids)
-        return {job_id: (result, exception) for job_id, result, exception in cursor.fetchall()}
+def _outcomes(job_ids: list[int], without_tasks: Sequence[str]) -> dict[int, tuple[Any, Any]]:
+    if not without_tasks:
+        return stored_outcomes.shown(job_ids)
+    return {
+        job_id: (stored_json(result and without(result, without_tasks)), stored_json(exception))
+        for job_id, (result, exception) in stored_outcomes.texts(job_ids).items()
+    }
 
 
-def _job_object(
-    row: tuple[Any, ...], result: str | None, exception: str | None, without_tasks: Sequence[str]
-) -> dict[str, Any]:
+def _job_object(row: tuple[Any, ...], result: Any, exception: Any) -> dict[str, Any]:
     times: tuple[datetime | None, ...] = row[2:5]
-    if without_tasks and result is not None:
-        result = without(result, without_tasks)
     return {
         "id": row[0],
         "status": row[1],
@@ -72,8 +69,8 @@ def _job_object(
         "comment": row[7],
         "ticket_ref": row[8],
         "next_job_id": row[9],
-        "result": stored_json(result),
-        "exception": stored_json(exception),
+        "result": result,
+        "exception": exception,
         "finished_devices": stored_json(row[11]),
         "change_score": row[10],
         "start_arguments": stored_json(row[12]),

@@ -1,6 +1,7 @@
 """The one shape of every answer: ``{"status": "success", "data": …}`` or ``{"status": "error", "message": "…"}``."""
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -12,6 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 JSON = "application/json"
+
+
+class LongJSON:
+    """JSON text as it is stored, in pieces of UTF-8: too long to have a second copy of it in memory."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self.pieces = pieces
 
 
 def stored_json(text: str | None) -> orjson.Fragment | None:
@@ -52,7 +60,31 @@ class EnvelopeRenderer(BaseRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
-        return b"" if data is None else orjson.dumps(data)
+        if data is None:
+            return b""
+        long: list[LongJSON] = []
+        mark = secrets.token_bytes(16).hex().encode()  # what no stored text can hold
+
+        def marked(value: Any) -> orjson.Fragment:
+            if not isinstance(value, LongJSON):
+                raise TypeError(f"{type(value).__name__} is no JSON")
+            long.append(value)
+            return orjson.Fragment(mark)
+
+        body = orjson.dumps(data, default=marked)
+        if long:
+            between = body.split(mark)
+            (renderer_context or {})["response"].add_post_render_callback(lambda answer: _write(answer, between, long))
+        return body
+
+
+def _write(response: HttpResponse, between: Sequence[bytes], long: Sequence[LongJSON]) -> None:
+    """Replace the marks by what they stand for; the server sends the pieces one after the other."""
+    response.content = between[0]
+    for value, text in zip(long, between[1:], strict=True):
+        response.writelines([*value.pieces, text])
+    size = sum(map(len, between)) + sum(len(piece) for value in long for piece in value.pieces)
+    response.headers["Content-Length"] = str(size)  # else Django would join them to know
 
 
 class AlwaysJSON(DefaultContentNegotiation):

@@ -1,0 +1,77 @@
+"""Results of any length come byte for byte, and without a second copy of them in memory."""
+
+import json
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.api.conftest import API, Api
+from tests.api.rows import make_job
+from tests.services import PostgreSQL
+
+on_any_database = pytest.mark.django_db(transaction=True)
+
+KIB = 1024
+PIECE = 300 * KIB  # no piece of an answer is longer, on PostgreSQL
+
+
+def _text(size: int, letter: str = "x") -> str:
+    """JSON text of so many bytes."""
+    wide = len(letter.encode())
+    return '{"a": "' + letter * ((size - 9) // wide) + "." * ((size - 9) % wide) + '"}'
+
+
+SIZES = [10, 16 * KIB - 1, 16 * KIB, 16 * KIB + 1, 256 * KIB, 256 * KIB + 1, 600 * KIB + 7, 3_000_000]
+
+
+@on_any_database
+@pytest.mark.parametrize("letter", ["x", "å", "🦆"])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_result_comes_byte_for_byte(api: Api, size: int, letter: str) -> None:
+    stored = _text(size, letter)
+    assert len(stored.encode()) == size
+    job = make_job("FINISHED", result=stored)
+    reply = api.get(f"/job/{job.pk}")
+    assert f'"result":{stored},"exception":null'.encode() in reply.raw
+    assert reply.headers["Content-Length"] == str(len(reply.raw))
+
+
+@on_any_database
+def test_results_of_all_lengths_stand_in_one_list(api: Api) -> None:
+    stored = {make_job("FINISHED", result=_text(size)).pk: _text(size) for size in (*SIZES, *reversed(SIZES))}
+    make_job("SCHEDULED")
+    make_job("EXCEPTION", exception='{"message": "it broke"}')
+    reply = api.get("/jobs")
+    *ended, waiting, failed = reply.data["jobs"]
+    assert {job["id"]: job["result"] for job in ended} == {job_id: json.loads(text) for job_id, text in stored.items()}
+    assert (waiting["result"], failed["result"], failed["exception"]) == (None, None, {"message": "it broke"})
+    assert reply.headers["Content-Length"] == str(len(reply.raw))
+    assert reply.headers["X-Total-Count"] == str(len(stored) + 2)
+
+
+@on_any_database
+def test_filter_jobresult_reads_a_long_result(api: Api) -> None:
+    tasks = [{"task_name": name, "result": "x" * 300 * KIB} for name in ("Sync device config", "push_sync_device")]
+    job = make_job("FINISHED", result=json.dumps({"devices": {"a": {"failed": False, "job_tasks": tasks}}}))
+    (shown,) = api.get(f"/job/{job.pk}?filter_jobresult=diff").data["jobs"]
+    assert shown["result"]["devices"]["a"]["job_tasks"] == tasks[1:]
+
+
+@pytest.mark.needs("postgresql")
+def test_an_answer_is_sent_in_pieces(postgresql: PostgreSQL) -> None:
+    for size in (3_000_000, *[40 * KIB] * 50):
+        make_job("FINISHED", result=_text(size))
+    pieces = list(Client().get(f"{API}/jobs?per_page=51"))
+    assert sum(map(len, pieces)) > 5_000_000
+    assert max(map(len, pieces)) <= PIECE
+
+
+@pytest.mark.needs("postgresql")
+def test_long_results_are_fetched_a_few_at_a_time(postgresql: PostgreSQL) -> None:
+    for _ in range(50):
+        make_job("FINISHED", result=_text(40 * KIB))
+    with CaptureQueriesContext(connection) as queries:
+        Client().get(f"{API}/jobs")
+    assert len([query for query in queries if "jobs_joboutcome" in query["sql"]]) == 1 + -(-50 // 6)
