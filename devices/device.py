@@ -1,18 +1,18 @@
 """One device during a sync: NAPALM's verbs, with failures said in one short line that shows no secret."""
 
 import contextlib
+import functools
 import logging
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from napalm.base import NetworkDriver
 from napalm.base.exceptions import ConnectAuthError, LockError
 from netmiko.exceptions import NetmikoAuthenticationException
-from nornir.core.configuration import Config
 from nornir.core.inventory import Host
 
-from devices.drivers import has_commit_confirm, new_driver
+from devices.drivers import driver_of, has_commit_confirm
 from devices.masking import Secrets
 from jobs.task import JobContext
 
@@ -31,10 +31,10 @@ class DeviceFailure(Exception):
 class Device:
     """The connection to one device. Used by one thread at a time."""
 
-    def __init__(self, host: Host, config: Config, secrets: Secrets, ctx: JobContext) -> None:
+    def __init__(self, host: Host, ssh_config: str | None, secrets: Secrets, ctx: JobContext) -> None:
         self.name = host.name
         self._host = host
-        self._config = config
+        self._ssh_config = ssh_config
         self._secrets = secrets
         self._ctx = ctx
         self._driver: NetworkDriver | None = None
@@ -46,9 +46,13 @@ class Device:
             raise DeviceFailure("not connected")
         return self._driver
 
+    @functools.cached_property
+    def _new_driver(self) -> Callable[[], NetworkDriver]:
+        return driver_of(self._host, self._ssh_config)
+
     def open(self) -> None:
         with self._step("cannot connect"):
-            self._driver = new_driver(self._host, self._config)
+            self._driver = self._new_driver()
             self._driver.open()
 
     def close(self) -> None:
@@ -135,7 +139,7 @@ class Device:
         """Can the device still be reached by a new connection? The first one may outlive what locked us out."""
         started = time.monotonic()
         while True:
-            second = new_driver(self._host, self._config)
+            second = self._new_driver()
             try:
                 second.open()
                 return

@@ -3,8 +3,9 @@
 import copy
 import functools
 import inspect
-import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from napalm.base import NetworkDriver, get_network_driver
@@ -23,29 +24,38 @@ def driver_named(platform: str) -> type[NetworkDriver]:
     return driver_class
 
 
-def new_driver(host: Host, config: Config) -> NetworkDriver:
-    """A driver object for the host, not yet opened, with the inventory's connection options for NAPALM.
+def ssh_config_file(config: Config) -> str | None:
+    """The file of SSH options for all devices of a job, where there is one."""
+    file: str = config.ssh.config_file
+    return file if Path(file).exists() else None
+
+
+def driver_of(host: Host, ssh_config: str | None) -> Callable[[], NetworkDriver]:
+    """What makes a driver object for the host, not yet opened, with the inventory's connection options for NAPALM.
 
     Raises:
         napalm.base.exceptions.ModuleImportError: no such driver is installed.
     """
     options = host.get_connection_parameters("napalm")
     driver_class = driver_named(options.platform)
-    # A copy, because groups share their options and drivers change them.
-    extras: dict[str, Any] = copy.deepcopy(options.extras or {})
-    optional_args = extras.setdefault("optional_args", {})
-    if options.port:
-        optional_args.setdefault("port", options.port)
-    if os.path.exists(config.ssh.config_file):  # noqa: PTH110  (for each device: Path costs five times as much)
-        optional_args.setdefault("ssh_config_file", config.ssh.config_file)
     is_lab = issubclass(driver_class, lab_driver.LabDriver)
-    parameters = {
+    login = {
         "hostname": host.name if is_lab else options.hostname or host.name,
         "username": options.username,
         "password": options.password,
-        **extras,
     }
-    return driver_class(**parameters)
+
+    def new_driver() -> NetworkDriver:
+        # A copy, because groups share their options and drivers change them.
+        extras: dict[str, Any] = copy.deepcopy(options.extras or {})
+        optional_args = extras.setdefault("optional_args", {})
+        if options.port:
+            optional_args.setdefault("port", options.port)
+        if ssh_config is not None:
+            optional_args.setdefault("ssh_config_file", ssh_config)
+        return driver_class(**{**login, **extras})
+
+    return new_driver
 
 
 def has_commit_confirm(driver: NetworkDriver) -> bool:

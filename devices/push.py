@@ -14,7 +14,9 @@ from nornir.core.state import GlobalState
 from nornir.core.task import Result, Task
 
 from devices.device import Device
+from devices.drivers import ssh_config_file
 from devices.masking import Secrets
+from devices.rendering import refresh
 from devices.report import DeviceReport
 from devices.runner import DeviceThreads, num_workers
 from devices.state import DeviceStates
@@ -30,13 +32,15 @@ class Push:
         self._ctx = ctx
         self._options = options
         secrets = Secrets.from_environment()
+        refresh()
+        ssh_config = ssh_config_file(nornir.config)
         self._stopped: JobStopped | None = None
         self._failed: list[str] = []  # in confirm_mode 2
         self._states = DeviceStates(ctx, [host.name for host in hosts])
         self._syncs = {
             host.name: DeviceSync(
                 host,
-                device=Device(host, nornir.config, secrets, ctx),
+                device=Device(host, ssh_config, secrets, ctx),
                 states=self._states,
                 options=options,
                 secrets=secrets,

@@ -1,6 +1,7 @@
 """Configurations from templates: ``CNAASJOBS_TEMPLATES/<platform>/mapping.yml`` and the Jinja2 files beside it.
 
-Compiled templates are kept in the process, and compiled again when their file changed.
+Compiled templates are kept in the process. Whether their files changed is looked at when a job starts, so that all
+devices of a job are rendered by the same ones.
 """
 
 import traceback
@@ -31,8 +32,17 @@ class _Platform:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            auto_reload=False,
         )
         self._mapping: tuple[int, int, Any] | None = None
+
+    def refresh(self) -> None:
+        """Forget what was read from files that are others by now."""
+        if self._mapping is not None and self._mapping[:2] != self._mapping_stamp():
+            self._mapping = None
+        compiled = self.environment.cache
+        if compiled and not all(template.is_up_to_date for template in compiled.values()):
+            compiled.clear()
 
     def entrypoint(self, type_of_device: str) -> str:
         """The template that a type of device starts from."""
@@ -44,20 +54,31 @@ class _Platform:
         return str(entry["entrypoint"])
 
     def _read_mapping(self) -> Any:
-        file = self.directory / "mapping.yml"
+        if self._mapping is None:
+            try:
+                stamp = self._mapping_stamp()
+                text = (self.directory / "mapping.yml").read_text(encoding="utf-8")
+                self._mapping = (*stamp, yaml.safe_load(text))
+            except (OSError, yaml.YAMLError, UnicodeDecodeError) as exc:
+                raise TemplateFailure(f"no templates for platform {self.directory.name}: {_one_line(exc)}") from exc
+        return self._mapping[2]
+
+    def _mapping_stamp(self) -> tuple[int, int]:
+        """Time of change (ns) and size (bytes); zero when there is no such file."""
         try:
-            found = file.stat()
-            kept = self._mapping
-            if kept is not None and kept[:2] == (found.st_mtime_ns, found.st_size):
-                return kept[2]
-            mapping = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as exc:
-            raise TemplateFailure(f"no templates for platform {self.directory.name}: {_one_line(exc)}") from exc
-        self._mapping = (found.st_mtime_ns, found.st_size, mapping)
-        return mapping
+            found = (self.directory / "mapping.yml").stat()
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_mtime_ns, found.st_size
 
 
 _platforms: dict[Path, _Platform] = {}
+
+
+def refresh() -> None:
+    """Call when a job starts: templates that changed since the last one are read again."""
+    for platform in list(_platforms.values()):
+        platform.refresh()
 
 
 def render(host: Host, secrets: Secrets) -> str:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from devices.models import DeviceState
+from jobs.insert import insert_many
 from jobs.task import JobContext
 from locks.models import Lock
 from locks.service import locked_row
@@ -67,8 +68,8 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True)
 class _Committed:
-    rendered: str
-    running: str | None
+    rendered_hash: str
+    running_hash: str
     at: datetime
 
 
@@ -97,8 +98,13 @@ class DeviceStates:
 
     def committed(self, host: str, *, rendered: str, running: str | None) -> None:
         """The device runs this now, for good."""
+        now = _Committed(
+            rendered_hash=digest(rendered),
+            running_hash="" if running is None else digest(essential(running)),
+            at=timezone.now(),
+        )
         with self._mutex:
-            self._unsaved[host] = _Committed(rendered=rendered, running=running, at=timezone.now())
+            self._unsaved[host] = now
             if len(self._unsaved) >= _BATCH:
                 self._save()
 
@@ -150,18 +156,15 @@ class DeviceStates:
         rows = [
             DeviceState(
                 host=host,
-                rendered_hash=digest(now.rendered),
-                running_hash="" if now.running is None else digest(essential(now.running)),
+                rendered_hash=now.rendered_hash,
+                running_hash=now.running_hash,
                 job_id=self._ctx.job_id,
                 committed_at=now.at,
                 uncertain_job_id=None,
             )
             for host, now in self._unsaved.items()
         ]
-        fields = ["rendered_hash", "running_hash", "job_id", "committed_at", "uncertain_job_id"]
-        DeviceState.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["host"], update_fields=fields, batch_size=_BATCH
-        )
+        insert_many(rows, replacing="host")
 
     def _guarded(self, write: Callable[[], None]) -> bool:
         """Write while the job holds its lock: one that lost it must not overwrite what its successor found out."""

@@ -29,20 +29,28 @@ def insert(row: Model) -> None:
         _set_keys([row], cursor.fetchall())
 
 
-def insert_many(rows: Sequence[Model]) -> None:
+def insert_many(rows: Sequence[Model], *, replacing: str | None = None) -> None:
     """Insert new rows of one model in their order, as ``insert`` does. In a transaction: all or none.
 
     What is the same in all rows is sent once, so that many like each other cost little more than one.
+
+    Args:
+        replacing: a unique column; a row that is there with the same value of it gets the new one's values.
     """
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
         if connection.vendor == "postgresql":
-            _insert_batch(batch)
-        else:
+            _insert_batch(batch, replacing)
+        elif replacing is None:
             type(batch[0])._default_manager.bulk_create(batch)
+        else:
+            others = [field.name for field in _fields(type(batch[0])) if field.name != replacing]
+            type(batch[0])._default_manager.bulk_create(
+                batch, update_conflicts=True, unique_fields=[replacing], update_fields=others
+            )
 
 
-def _insert_batch(rows: Sequence[Model]) -> None:
+def _insert_batch(rows: Sequence[Model], replacing: str | None) -> None:
     columns: list[str] = []
     places: list[str] = []
     values: list[Any] = []
@@ -51,7 +59,7 @@ def _insert_batch(rows: Sequence[Model]) -> None:
         name = str(field.column)
         first, *others = column = [getattr(row, field.attname) for row in rows]
         same = all(value is first or value == first for value in others)
-        if same and first is None:
+        if same and first is None and replacing is None:
             continue
         columns.append(name)
         if same:
@@ -62,11 +70,13 @@ def _insert_batch(rows: Sequence[Model]) -> None:
             places.append(f"given.{name}")
             given[name] = [field.get_db_prep_save(value, connection) for value in column]
     types = [f"unnest(%s::{rows[0]._meta.get_field(name).db_type(connection)}[])" for name in given]
+    updates = ", ".join(f"{column} = excluded.{column}" for column in columns if column != replacing)
+    otherwise = f" ON CONFLICT ({replacing}) DO UPDATE SET {updates}" if replacing else ""
     source = f"ROWS FROM ({', '.join([*types, f'generate_series(1, {len(rows)})'])})"
     with connection.cursor() as cursor:
         cursor.execute(
             f"{_into(rows[0], columns)} SELECT {', '.join(places)} FROM {source} AS given({', '.join([*given, 'row'])})"
-            " ORDER BY row RETURNING id",
+            f" ORDER BY row{otherwise} RETURNING id",
             [*values, *given.values()],
         )
         _set_keys(rows, cursor.fetchall())

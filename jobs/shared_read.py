@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar, cast
+from concurrent.futures import Future
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -10,39 +11,42 @@ T = TypeVar("T")
 class SharedRead(Generic[T]):
     """Calls ``read`` in one thread at a time. Each caller gets the answer of a reading that began after his call.
 
-    Fifty threads that ask while one is being answered cost one further reading, not fifty.
+    Fifty threads that ask while one is being answered cost one further reading, not fifty, and each is woken once.
     """
 
     def __init__(self, read: Callable[[], T]) -> None:
         """``read`` may raise: that reaches the caller in whose thread it ran, and the others read anew."""
         self._read = read
-        self._changed = threading.Condition()
-        self._begun = 0
-        self._answered = 0  # the last reading that had an answer
-        self._answer: T | None = None
-        self._is_reading = False
+        self._mutex = threading.Lock()
+        self._turn = threading.Lock()
+        self._next: Future[T] | None = None  # the reading that has not begun yet, if somebody waits for it
 
     def __call__(self) -> T:
-        we_read = False
-        try:
-            with self._changed:
-                wanted = self._begun + 1
-                self._changed.wait_for(lambda: self._answered >= wanted or not self._is_reading)
-                if self._answered >= wanted:
-                    return cast("T", self._answer)
-                we_read = self._is_reading = True
-                self._begun += 1
+        while True:
+            ours: Future[T] = Future()
+            try:
+                with self._mutex:
+                    reading = self._next = self._next or ours
+                if reading is ours:
+                    return self._lead(ours)
+                if reading.exception() is None:  # waits
+                    return reading.result()
+            except BaseException as exc:  # a time limit may strike anywhere here
+                self._leave(ours, exc)
+                raise
+
+    def _lead(self, reading: "Future[T]") -> T:
+        with self._turn:
+            with self._mutex:
+                self._next = None
             answer = self._read()
-            self._over(answer)
-        except BaseException:  # a time limit may strike anywhere here
-            if we_read:
-                self._over()
-            raise
+        reading.set_result(answer)
         return answer
 
-    def _over(self, *answers: T) -> None:
-        with self._changed:
-            self._is_reading = False
-            for answer in answers:
-                self._answer, self._answered = answer, self._begun
-            self._changed.notify_all()
+    def _leave(self, reading: "Future[T]", exc: BaseException) -> None:
+        """Whoever waits for this reading of ours begins again."""
+        with self._mutex:
+            if self._next is reading:
+                self._next = None
+        if not reading.done():
+            reading.set_exception(exc)

@@ -44,6 +44,11 @@ class Lab:
         self.hosts[name]["connection_options"]["napalm"]["extras"]["optional_args"] = args
         self.write()
 
+    def pending_file(self, name: str) -> Path:
+        """Of a commit that waits for its confirmation."""
+        (file,) = (self.state / "lab" / ".pending").glob(f"*/{name}")
+        return file
+
     def write(self) -> None:
         config = {
             "inventory": {

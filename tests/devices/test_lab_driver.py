@@ -1,6 +1,5 @@
 """The lab driver: a NAPALM driver over files."""
 
-import json
 import threading
 
 import pytest
@@ -94,8 +93,9 @@ def test_it_reverts_by_itself_when_the_time_is_over() -> None:
 
 def test_a_restart_of_the_machine_ends_a_pending_commit(lab: Lab) -> None:
     loaded("new\n").commit_config(revert_in=60)
-    file = lab.state / "lab" / ".pending" / "sw1"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"boot": "another"}))
+    assert running() == "new\n"
+    directory = lab.pending_file("sw1").parent
+    directory.rename(directory.with_name("the start before"))
     assert running() == ""
 
 

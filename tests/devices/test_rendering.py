@@ -5,7 +5,7 @@ from nornir.core.inventory import Host
 
 from devices import inventory
 from devices.masking import Secrets
-from devices.rendering import TemplateFailure, render
+from devices.rendering import TemplateFailure, refresh, render
 from tests.devices.lab import Lab
 
 
@@ -15,6 +15,7 @@ def host(name: str = "sw1") -> Host:
 
 def rendered(lab: Lab, text: str, **secrets: str) -> str:
     lab.template(text)
+    refresh()
     return render(host(), Secrets(secrets))
 
 
@@ -56,19 +57,30 @@ def test_a_fault_in_an_included_template_is_named_there(lab: Lab) -> None:
         rendered(lab, "{% include 'part.j2' %}")
 
 
-def test_a_changed_template_is_used_at_once(lab: Lab) -> None:
+def test_a_changed_template_is_used_by_the_next_job(lab: Lab) -> None:
     lab.template("one {% include 'part.j2' %}")
     lab.template("1", name="part.j2")
     assert render(host(), Secrets({})) == "one 1"
     lab.template("22", name="part.j2")
+    assert render(host(), Secrets({})) == "one 1"  # all devices of a job by the same templates
+    refresh()
     assert render(host(), Secrets({})) == "one 22"
     assert rendered(lab, "three") == "three"
 
 
-def test_a_changed_mapping_is_used_at_once(lab: Lab) -> None:
+def test_a_template_that_is_gone_is_missed_by_the_next_job(lab: Lab) -> None:
+    assert rendered(lab, "one") == "one"
+    (lab.templates / "lab" / "full.j2").unlink()
+    refresh()
+    with pytest.raises(TemplateFailure, match=r"full\.j2 not found"):
+        render(host(), Secrets({}))
+
+
+def test_a_changed_mapping_is_used_by_the_next_job(lab: Lab) -> None:
     assert rendered(lab, "one") == "one"
     lab.template("other", name="other.j2")
     (lab.templates / "lab" / "mapping.yml").write_text("ACCESS: {entrypoint: other.j2}\n")
+    refresh()
     assert render(host(), Secrets({})) == "other"
 
 

@@ -67,8 +67,7 @@ def clear() -> None:
 
 
 def pending(lab: Lab) -> list[str]:
-    directory = lab.state / "lab" / ".pending"
-    return sorted(file.name for file in directory.iterdir()) if directory.exists() else []
+    return sorted(file.name for file in (lab.state / "lab" / ".pending").glob("*/*"))
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import DatabaseError, transaction
 
+from devices.models import DeviceState
 from jobs.clock import DatabaseNow, database_now
 from jobs.insert import insert, insert_many
 from jobs.models import AuditEntry
@@ -85,3 +86,17 @@ def test_one_row_that_does_not_fit_takes_the_others_along() -> None:
     with pytest.raises(DatabaseError), transaction.atomic():
         insert_many([_entry(number, who=None if number == 1500 else "olga") for number in range(2000)])
     assert not AuditEntry.objects.exists()
+
+
+def test_rows_that_are_there_are_replaced() -> None:
+    def state(host: str, number: int, uncertain: int | None = None) -> DeviceState:
+        return DeviceState(
+            host=host, rendered_hash=f"r{number}", job_id=number, committed_at=TIME, uncertain_job_id=uncertain
+        )
+
+    insert_many([state(f"sw{number}", 1, uncertain=7) for number in range(1500)])
+    insert_many([state(f"sw{number}", 2) for number in range(1000, 2000)], replacing="host")
+    stored = DeviceState.objects.values_list("host", "rendered_hash", "job_id", "uncertain_job_id")
+    old = {(f"sw{number}", "r1", 1, 7) for number in range(1000)}
+    assert set(stored) == old | {(f"sw{number}", "r2", 2, None) for number in range(1000, 2000)}
+    assert len(stored) == 2000

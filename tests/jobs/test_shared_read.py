@@ -1,9 +1,9 @@
 """Threads that ask at the same time share one reading, and none gets an answer older than its question."""
 
+import ctypes
 import itertools
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -60,15 +60,14 @@ def test_those_who_wait_share_the_next_reading() -> None:
 
 def test_what_a_reading_raises_reaches_one_and_the_others_read_anew() -> None:
     go_on, began = threading.Semaphore(0), threading.Semaphore(0)
-    outcomes: Iterator[RuntimeError | str] = iter([RuntimeError("away"), RuntimeError("away"), "back"])
+    errors = iter([RuntimeError("away"), RuntimeError("away")])
 
     def fail_twice() -> str:
         began.release()
         assert go_on.acquire(timeout=10)
-        outcome = next(outcomes)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        for error in errors:
+            raise error
+        return "back"
 
     read = SharedRead(fail_twice)
     with ThreadPoolExecutor(5) as pool:
@@ -76,9 +75,41 @@ def test_what_a_reading_raises_reaches_one_and_the_others_read_anew() -> None:
         assert began.acquire(timeout=10)
         others = [pool.submit(read) for _ in range(4)]
         time.sleep(0.2)
-        go_on.release(3)
+        go_on.release(5)
         with pytest.raises(RuntimeError):
             first.result(10)
-        errors = [other for other in others if other.exception(10)]
-        assert len(errors) == 1
-        assert {other.result(10) for other in others if other not in errors} == {"back"}
+        failed = [other for other in others if other.exception(10)]
+        assert len(failed) == 1
+        assert {other.result(10) for other in others if other not in failed} == {"back"}
+
+
+def test_who_is_stopped_while_he_waits_holds_nobody_up() -> None:
+    go_on, began = threading.Semaphore(0), threading.Semaphore(0)
+
+    def read_when_told() -> str:
+        began.release()
+        assert go_on.acquire(timeout=10)
+        return "read"
+
+    read = SharedRead(read_when_told)
+
+    def stopped() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            read()
+
+    with ThreadPoolExecutor(7) as pool:
+        first = pool.submit(read)
+        assert began.acquire(timeout=10)
+        leads = threading.Thread(target=stopped)
+        leads.start()
+        time.sleep(0.1)  # it waits for its turn, and will read for those who come now
+        others = [pool.submit(read) for _ in range(5)]
+        time.sleep(0.1)
+        raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(leads.ident or 0), ctypes.py_object(KeyboardInterrupt)
+        )
+        assert raised == 1
+        go_on.release(10)
+        leads.join(10)
+        assert not leads.is_alive()
+        assert [each.result(10) for each in (first, *others)] == ["read"] * 6
