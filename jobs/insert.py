@@ -2,31 +2,49 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from itertools import count
+from typing import Any, Final
 
 from django.db import connection
 from django.db.models import Field, Model
 
 from jobs.clock import DatabaseNow, now_sql
+from jobs.prepared import Prepared
 
-_BATCH = 1000
+_BATCH: Final = 1000
+_numbers: Final = count(1)
 
 
 def insert(row: Model) -> None:
     """Insert a new row, whose key the database makes; sends no signals. ``DatabaseNow()`` may stand for a time."""
-    columns: list[str] = []
-    places: list[str] = []
-    values: list[Any] = []
+    values: dict[str, Any] = {}
+    times: list[str] = []  # columns that get the database's
     for field in _fields(type(row)):
         value = getattr(row, field.attname)
-        if value is not None:  # a column that is left out is null
-            columns.append(str(field.column))
-            place, params = _place(field, value)
-            places.append(place)
-            values += params
+        if isinstance(value, DatabaseNow):
+            times.append(str(field.column))
+        elif value is not None:  # a column that is left out is null
+            values[str(field.column)] = field.get_db_prep_save(value, connection)
     with connection.cursor() as cursor:
-        cursor.execute(f"{_into(row, columns)} VALUES ({', '.join(places)}) RETURNING id", values)
+        if connection.vendor == "postgresql":
+            _statement(type(row), (*values,), (*times,)).execute(cursor, values)
+        else:
+            now, now_params = now_sql()
+            places = [*["%s"] * len(values), *[now] * len(times)]
+            cursor.execute(
+                f"{_into(type(row), [*values, *times])} VALUES ({', '.join(places)}) RETURNING id",
+                [*values.values(), *now_params * len(times)],
+            )
         _set_keys([row], cursor.fetchall())
+
+
+@cache
+def _statement(model: type[Model], given: tuple[str, ...], times: tuple[str, ...]) -> Prepared:
+    """For rows with these columns: PostgreSQL reads it once for each connection."""
+    places = [*(f"%({column})s" for column in given), *("statement_timestamp()" for _ in times)]
+    types = {column: str(model._meta.get_field(column).db_type(connection)) for column in given}
+    sql = f"{_into(model, [*given, *times])} VALUES ({', '.join(places)}) RETURNING id"
+    return Prepared(f"insert_{next(_numbers)}", sql, types)
 
 
 def insert_many(rows: Sequence[Model], *, replacing: str | None = None) -> None:
@@ -75,7 +93,7 @@ def _insert_batch(rows: Sequence[Model], replacing: str | None) -> None:
     source = f"ROWS FROM ({', '.join([*types, f'generate_series(1, {len(rows)})'])})"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"{_into(rows[0], columns)} SELECT {', '.join(places)} FROM {source} AS given({', '.join([*given, 'row'])})"
+            f"{_into(type(rows[0]), columns)} SELECT {', '.join(places)} FROM {source} AS given({', '.join([*given, 'row'])})"
             f" ORDER BY row{otherwise} RETURNING id",
             [*values, *given.values()],
         )
@@ -95,8 +113,8 @@ def _set_keys(rows: Sequence[Model], keys: Sequence[tuple[int]]) -> None:
         row._state.adding, row._state.db = False, connection.alias
 
 
-def _into(row: Model, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {row._meta.db_table} ({', '.join(columns)})"
+def _into(model: type[Model], columns: Sequence[str]) -> str:
+    return f"INSERT INTO {model._meta.db_table} ({', '.join(columns)})"
 
 
 @cache

@@ -1,4 +1,7 @@
-"""Statements that PostgreSQL plans once for each connection: for those that take longer to plan than to execute."""
+"""Statements that PostgreSQL plans once for each connection: for those that take longer to plan than to execute.
+
+They outlive the transaction that prepared them, and none outlives its connection.
+"""
 
 from collections.abc import Mapping
 from typing import Any

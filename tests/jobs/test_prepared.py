@@ -1,7 +1,7 @@
 """From the thousandth job on PostgreSQL plans a claim and a finish once for each connection."""
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
@@ -27,7 +27,7 @@ def _many_jobs(postgresql: PostgreSQL, rabbitmq: RabbitMQ) -> None:
     Lock.objects.create(name="devices")
 
 
-@contextmanager
+@contextlib.contextmanager
 def statements(count: int) -> Iterator[None]:
     with CaptureQueriesContext(connection) as queries:
         yield
@@ -80,3 +80,24 @@ def test_a_prepared_statement_outlives_a_transaction_that_is_rolled_back() -> No
         assert isinstance(_claim(job), Run)
         transaction.set_rollback(True)
     assert isinstance(_claim(job), Run)
+
+
+def test_an_insert_is_prepared_once_for_each_connection() -> None:
+    for _ in range(2):
+        connection.close()
+        connection.ensure_connection()
+        with statements(2):
+            fake_jobs.nothing.schedule()
+        with statements(1):
+            fake_jobs.nothing.schedule()
+
+
+def test_an_insert_prepared_in_a_transaction_that_failed_is_kept() -> None:
+    connection.close()
+    with contextlib.suppress(RuntimeError), transaction.atomic():
+        fake_jobs.nothing.schedule()
+        raise RuntimeError("rolled back")
+    assert not Job.objects.exists()
+    with statements(1):
+        fake_jobs.nothing.schedule()
+    assert Job.objects.count() == 1
