@@ -90,10 +90,11 @@ def _insert_batch(rows: Sequence[Model], replacing: str | None) -> None:
     types = [f"unnest(%s::{rows[0]._meta.get_field(name).db_type(connection)}[])" for name in given]
     updates = ", ".join(f"{column} = excluded.{column}" for column in columns if column != replacing)
     otherwise = f" ON CONFLICT ({replacing}) DO UPDATE SET {updates}" if replacing else ""
-    source = f"ROWS FROM ({', '.join([*types, f'generate_series(1, {len(rows)})'])})"
+    functions = ", ".join([*types, f"generate_series(1, {len(rows)})"])
+    names = ", ".join([*given, "row"])
     with connection.cursor() as cursor:
         cursor.execute(
-            f"{_into(type(rows[0]), columns)} SELECT {', '.join(places)} FROM {source} AS given({', '.join([*given, 'row'])})"
+            f"{_into(type(rows[0]), columns)} SELECT {', '.join(places)} FROM ROWS FROM ({functions}) AS given({names})"
             f" ORDER BY row{otherwise} RETURNING id",
             [*values, *given.values()],
         )
