@@ -42,7 +42,7 @@ def insert(row: Model) -> None:
 def _statement(model: type[Model], given: tuple[str, ...], times: tuple[str, ...]) -> Prepared:
     """For rows with these columns: PostgreSQL reads it once for each connection."""
     places = [*(f"%({column})s" for column in given), *("statement_timestamp()" for _ in times)]
-    types = {column: str(model._meta.get_field(column).db_type(connection)) for column in given}
+    types = {column: _type(model, column) for column in given}
     sql = f"{_into(model, [*given, *times])} VALUES ({', '.join(places)}) RETURNING id"
     return Prepared(f"insert_{next(_numbers)}", sql, types)
 
@@ -87,7 +87,7 @@ def _insert_batch(rows: Sequence[Model], replacing: str | None) -> None:
         else:
             places.append(f"given.{name}")
             given[name] = [field.get_db_prep_save(value, connection) for value in column]
-    types = [f"unnest(%s::{rows[0]._meta.get_field(name).db_type(connection)}[])" for name in given]
+    types = [f"unnest(%s::{_type(type(rows[0]), name)}[])" for name in given]
     updates = ", ".join(f"{column} = excluded.{column}" for column in columns if column != replacing)
     otherwise = f" ON CONFLICT ({replacing}) DO UPDATE SET {updates}" if replacing else ""
     functions = ", ".join([*types, f"generate_series(1, {len(rows)})"])
@@ -106,6 +106,11 @@ def _place(field: "Field[Any, Any]", value: Any) -> tuple[str, list[Any]]:
     if isinstance(value, DatabaseNow):
         return now_sql()
     return "%s", [field.get_db_prep_save(value, connection)]
+
+
+def _type(model: type[Model], column: str) -> str:
+    """PostgreSQL's name of the column's type, less its length: a cast to that would cut what is too long."""
+    return str(model._meta.get_field(column).db_type(connection)).partition("(")[0]
 
 
 def _set_keys(rows: Sequence[Model], keys: Sequence[tuple[int]]) -> None:

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, DataError, transaction
 
 from devices.models import DeviceState
 from jobs.clock import DatabaseNow, database_now
 from jobs.insert import insert, insert_many
 from jobs.models import AuditEntry
+from tests.services import PostgreSQL
 
 pytestmark = pytest.mark.django_db
 
@@ -85,6 +86,15 @@ def test_an_inserted_row_is_the_stored_one() -> None:
 def test_one_row_that_does_not_fit_takes_the_others_along() -> None:
     with pytest.raises(DatabaseError), transaction.atomic():
         insert_many([_entry(number, who=None if number == 1500 else "olga") for number in range(2000)])
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.needs("postgresql")
+def test_what_is_too_long_is_an_error(postgresql: PostgreSQL) -> None:
+    with pytest.raises(DataError):
+        insert(_entry(1, who="x" * 256))
+    with pytest.raises(DataError):
+        insert_many([_entry(1), _entry(2, who="x" * 256)])
     assert not AuditEntry.objects.exists()
 
 
