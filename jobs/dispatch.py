@@ -5,8 +5,9 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Any, cast
 
 from django.conf import settings
@@ -113,16 +114,26 @@ def _insert(
             insert_many(rows)
         if at:
             announce()
-        else:
-            messages = [_message(row) for row in rows]
-            transaction.on_commit(lambda: _send(messages), robust=True)
+        messages = [] if at else [_message(row) for row in rows]
+        transaction.on_commit(lambda: _accepted(rows, messages), robust=True)
     for row in rows:
         for name in ("scheduled_time", "dispatched_at"):
             if not isinstance(getattr(row, name), datetime | None):
                 delattr(row, name)  # the database's clock filled it: read on first use
+    return rows
+
+
+def _accepted(rows: Sequence[Job], messages: Sequence[publisher.Message]) -> None:
+    """They are committed: send their messages, and say so in the log while the broker confirms."""
+    tell = cache(partial(_tell, rows))  # once
+    _send(messages, meanwhile=tell)
+    tell()
+
+
+def _tell(rows: Sequence[Job]) -> None:
+    for row in rows:
         fields = {"job_id": row.pk, "action": "schedule", "from": None, "to": row.status, "task": row.task_name}
         log.info("job %s: schedule", row.pk, extra=fields)
-    return rows
 
 
 def _stored(bound: Mapping[str, Any], task_name: str) -> str:
@@ -200,8 +211,8 @@ def redispatch(job_ids: Sequence[int]) -> int:
     return _send(rows)
 
 
-def _send(messages: Sequence[publisher.Message]) -> int:
-    unsent = publisher.publish(messages)
+def _send(messages: Sequence[publisher.Message], *, meanwhile: Callable[[], object] = lambda: None) -> int:
+    unsent = publisher.publish(messages, meanwhile=meanwhile)
     if unsent:
         still_waiting = Job.objects.filter(pk__in=unsent, status=Status.SCHEDULED.value)
         still_waiting.update(dispatched_at=None)

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -93,7 +93,7 @@ class _Line:
         self.producer = current_app.amqp.Producer(channel, auto_declare=False)
         self._declared: set[str] = set()
 
-    def send(self, messages: Sequence[Message]) -> list[int]:
+    def send(self, messages: Sequence[Message], meanwhile: Callable[[], object]) -> list[int]:
         """Send them all, then wait until the broker has them. Returns the ids of those it refused."""
         if self.confirms is None:
             with self.producer.batch():  # one pipeline; what fails, fails as a whole
@@ -103,6 +103,7 @@ class _Line:
         for message in messages:
             self.confirms.sent(message.job_id)
             self._send(message)
+        meanwhile()
         self.confirms.wait(settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS)
         return self.confirms.unconfirmed()
 
@@ -147,14 +148,18 @@ _broken_until = 0.0  # monotonic seconds
 _BATCH = 1000
 
 
-def publish(messages: Iterable[Message]) -> list[int]:
-    """Send the messages in order. Returns the ids of the jobs whose message the broker did not confirm."""
+def publish(messages: Iterable[Message], *, meanwhile: Callable[[], object] = lambda: None) -> list[int]:
+    """Send the messages in order. Returns the ids of the jobs whose message the broker did not confirm.
+
+    Args:
+        meanwhile: done while confirms are on their way, once for each batch of messages; not if there are none.
+    """
     pending = list(messages)
     unsent: list[int] = []
     while pending:
         batch, pending = pending[:_BATCH], pending[_BATCH:]
         try:
-            unsent += _publish(batch)
+            unsent += _publish(batch, meanwhile)
         except BrokerUnavailable as exc:
             later = [message.job_id for message in pending]
             unsent += [message.job_id for message in batch] + later
@@ -164,12 +169,12 @@ def publish(messages: Iterable[Message]) -> list[int]:
     return unsent
 
 
-def _publish(batch: Sequence[Message]) -> list[int]:
+def _publish(batch: Sequence[Message], meanwhile: Callable[[], object]) -> list[int]:
     global _broken_until
     if time.monotonic() < _broken_until:
         raise BrokerUnavailable("it failed a moment ago")
     try:
-        return _line().send(batch)
+        return _line().send(batch, meanwhile)
     except _broker_errors() as exc:
         _broken_until = time.monotonic() + settings.CNAASJOBS_PUBLISH_PAUSE_SECONDS
         drop()

@@ -95,11 +95,32 @@ def test_schedule_many_is_all_or_none_and_in_order() -> None:
     assert list(stored) == [f'{{"value": {number}, "dry_run": false}}' for number in range(30)]
 
 
-def test_a_rolled_back_schedule_leaves_nothing_and_sends_nothing() -> None:
+def _said(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """The jobs that the log calls scheduled."""
+    return [record.job_id for record in caplog.records if getattr(record, "action", None) == "schedule"]  # type: ignore[attr-defined]
+
+
+def test_a_rolled_back_schedule_leaves_nothing_and_sends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     with transaction.atomic():
         dispatch.schedule(fake_jobs.nothing, {})
         transaction.set_rollback(True)
     assert not Job.objects.exists()
+    assert _said(caplog) == []
+
+
+def test_the_log_tells_each_job_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    caplog.set_level("INFO")
+    jobs = dispatch.schedule_many(fake_jobs.nothing, [{}] * 1500)
+    jobs.append(dispatch.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1)))
+    monkeypatch.setattr("jobs.publisher._line", _no_broker)
+    jobs.append(dispatch.schedule(fake_jobs.nothing, {}))
+    assert jobs[-1].status == Status.SCHEDULED
+    assert _said(caplog) == [row.pk for row in jobs]
+
+
+def _no_broker() -> None:
+    raise ConnectionError("away")
 
 
 def test_beat_takes_a_due_job_once() -> None:
