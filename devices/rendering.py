@@ -64,10 +64,10 @@ class _Platform:
         return self._mapping[2]
 
     def _mapping_stamp(self) -> tuple[int, int]:
-        """Time of change (ns) and size (bytes); zero when there is no such file."""
+        """Time of change (ns) and size (bytes); zero when it can't be looked at: reading it then says why."""
         try:
             found = (self.directory / "mapping.yml").stat()
-        except FileNotFoundError:
+        except OSError:
             return 0, 0
         return found.st_mtime_ns, found.st_size
 

@@ -4,6 +4,7 @@ They outlive the transaction that prepared them, and none outlives its connectio
 """
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,15 +19,18 @@ class Prepared:
         numbered = {parameter: f"${number}" for number, parameter in enumerate(types, start=1)}
         self.sql = sql
         self._name = name
-        self._prepare = f"PREPARE {name} ({', '.join(types.values())}) AS {sql % numbered}"
-        self._execute = f"EXECUTE {name} ({', '.join(f'%({parameter})s' for parameter in types)})"
+        self._prepare = f"({', '.join(types.values())}) AS {sql % numbered}"
+        self._execute = f"({', '.join(f'%({parameter})s' for parameter in types)})"
 
     def execute(self, cursor: CursorWrapper, parameters: Mapping[str, Any]) -> None:
-        prepared = _prepared.setdefault(cursor.connection, set())
-        if self._name not in prepared:
-            cursor.execute(self._prepare)
-            prepared.add(self._name)
-        cursor.execute(self._execute, parameters)
+        names = _prepared.setdefault(cursor.connection, {})
+        if self._name not in names:
+            # A time limit may strike when PostgreSQL knows the name already and we don't: none is tried twice.
+            name = f"{self._name}_{next(_numbers)}"
+            cursor.execute(f"PREPARE {name} {self._prepare}")
+            names[self._name] = name
+        cursor.execute(f"EXECUTE {names[self._name]} {self._execute}", parameters)
 
 
-_prepared: "WeakKeyDictionary[Any, set[str]]" = WeakKeyDictionary()  # by the driver's connection
+_numbers = count(1)
+_prepared: "WeakKeyDictionary[Any, dict[str, str]]" = WeakKeyDictionary()  # by the driver's connection

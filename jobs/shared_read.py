@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -19,34 +18,40 @@ class SharedRead(Generic[T]):
         self._read = read
         self._mutex = threading.Lock()
         self._turn = threading.Lock()
-        self._next: Future[T] | None = None  # the reading that has not begun yet, if somebody waits for it
+        self._next: _Reading[T] | None = None  # the one that has not begun yet, if somebody waits for it
 
     def __call__(self) -> T:
         while True:
-            ours: Future[T] = Future()
+            ours: _Reading[T] = _Reading()
             try:
                 with self._mutex:
                     reading = self._next = self._next or ours
                 if reading is ours:
                     return self._lead(ours)
-                if reading.exception() is None:  # waits
-                    return reading.result()
-            except BaseException as exc:  # a time limit may strike anywhere here
-                self._leave(ours, exc)
+                reading.over.wait()
+            except BaseException:  # a time limit may strike anywhere here
+                self._end(ours)
                 raise
+            if reading.answers:
+                return reading.answers[0]
 
-    def _lead(self, reading: "Future[T]") -> T:
+    def _lead(self, reading: "_Reading[T]") -> T:
         with self._turn:
             with self._mutex:
                 self._next = None
-            answer = self._read()
-        reading.set_result(answer)
-        return answer
+            reading.answers.append(self._read())
+        reading.over.set()
+        return reading.answers[0]
 
-    def _leave(self, reading: "Future[T]", exc: BaseException) -> None:
-        """Whoever waits for this reading of ours begins again."""
+    def _end(self, reading: "_Reading[T]") -> None:
+        """Whoever waits for this reading of ours need not any longer: there is an answer, or he reads anew."""
         with self._mutex:
             if self._next is reading:
                 self._next = None
-        if not reading.done():
-            reading.set_exception(exc)
+        reading.over.set()
+
+
+class _Reading(Generic[T]):
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.answers: list[T] = []  # one, or none if it failed

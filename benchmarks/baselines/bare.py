@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 import psycopg2
@@ -108,17 +109,18 @@ def publish(count: int) -> float:
     with app.connection_for_write(transport_options={"confirm_publish": False}) as broker:
         channel = broker.channel()
         channel.confirm_select()
-        open_tags: set[int] = set()
+        open_tags: dict[int, None] = {}  # in order
 
         def acknowledged(tag: int, multiple: bool) -> None:
-            open_tags.difference_update({each for each in open_tags if each <= tag} if multiple else {tag})
+            for each in list(takewhile(lambda each: each <= tag, open_tags)) if multiple else [tag]:
+                del open_tags[each]
 
         channel.events["basic_ack"].add(acknowledged)
         producer = app.amqp.Producer(channel, auto_declare=False)
         app.amqp.queues[QUEUE](channel).declare()
         begun = time.perf_counter()
         for number in range(1, count + 1):
-            open_tags.add(number)
+            open_tags[number] = None
             noop.apply_async((number,), producer=producer, retry=False)
             if number % 1000 == 0 or number == count:
                 while open_tags:

@@ -122,8 +122,8 @@ class LabDriver(NetworkDriver):
             raise CommitError("A commit is pending confirmation already")
         if self._fail == "commit":
             raise CommitError("Commit refused by the device")
+        self._before = self._saved()
         if revert_in is None:
-            self._before = self._saved()
             _write(self._file, self._candidate)
         else:
             _write(self._pending_file, self._candidate, time_ns=time.monotonic_ns() + int(revert_in * 1e9))

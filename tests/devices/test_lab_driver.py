@@ -119,6 +119,16 @@ def test_rollback_undoes_a_pending_commit_or_else_the_last() -> None:
     assert running() == "old\n"
 
 
+def test_rollback_undoes_a_confirmed_commit() -> None:
+    device = loaded("old\n")
+    device.commit_config()
+    device.load_replace_candidate(config="new\n")
+    device.commit_config(revert_in=60)
+    device.confirm_commit()
+    device.rollback()
+    assert running() == "old\n"
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "../sw1", "a/b", "/etc/passwd", ".hidden", "a\x00b"])
 def test_a_name_stays_in_its_directory(lab: Lab, name: str) -> None:
     with pytest.raises(ValueError, match="can't be the name"):

@@ -1,5 +1,7 @@
 """Templates: what they may use, how their faults read, and that they are compiled once."""
 
+import shutil
+
 import pytest
 from nornir.core.inventory import Host
 
@@ -73,6 +75,15 @@ def test_a_template_that_is_gone_is_missed_by_the_next_job(lab: Lab) -> None:
     (lab.templates / "lab" / "full.j2").unlink()
     refresh()
     with pytest.raises(TemplateFailure, match=r"full\.j2 not found"):
+        render(host(), Secrets({}))
+
+
+def test_templates_that_cannot_be_looked_at_are_their_own_devices_failure(lab: Lab) -> None:
+    assert rendered(lab, "one") == "one"
+    shutil.rmtree(lab.templates / "lab")
+    (lab.templates / "lab").write_text("no directory")
+    refresh()
+    with pytest.raises(TemplateFailure, match="no templates for platform lab"):
         render(host(), Secrets({}))
 
 

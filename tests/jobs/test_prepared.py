@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from jobs import lifecycle
 from jobs.models import Job
 from jobs.outcome import Outcome
+from jobs.prepared import _prepared
 from jobs.runs import Refused, Run
 from jobs.task import JobTask
 from locks.models import Lock
@@ -90,6 +91,14 @@ def test_an_insert_is_prepared_once_for_each_connection() -> None:
             fake_jobs.nothing.schedule()
         with statements(1):
             fake_jobs.nothing.schedule()
+
+
+def test_a_statement_that_was_prepared_unnoticed_does_no_harm() -> None:
+    """A time limit struck between PostgreSQL's PREPARE and our note of it."""
+    fake_jobs.nothing.schedule()
+    _prepared[connection.connection].clear()
+    fake_jobs.nothing.schedule()
+    assert Job.objects.count() == 2
 
 
 def test_an_insert_prepared_in_a_transaction_that_failed_is_kept() -> None:

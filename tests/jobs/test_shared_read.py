@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jobs.shared_read import SharedRead
+from jobs.shared_read import SharedRead, _Reading
 
 
 def test_alone_each_call_reads() -> None:
@@ -113,3 +113,35 @@ def test_who_is_stopped_while_he_waits_holds_nobody_up() -> None:
         leads.join(10)
         assert not leads.is_alive()
         assert [each.result(10) for each in (first, *others)] == ["read"] * 6
+
+
+def test_who_is_stopped_while_he_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted = threading.Event()
+
+    class Over(threading.Event):
+        def set(self) -> None:
+            if not interrupted.is_set():
+                interrupted.set()
+                self._flag = True  # as far as it came, without a word to those who wait
+                raise KeyboardInterrupt
+            super().set()
+
+    def reading(self: _Reading[str]) -> None:
+        self.over, self.answers = Over(), []
+
+    monkeypatch.setattr(_Reading, "__init__", reading)
+    turn = threading.Lock()
+    turn.acquire()
+
+    def read_in_turn() -> str:
+        with turn:
+            return "read"
+
+    read = SharedRead(read_in_turn)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(read) for _ in range(4)]
+        time.sleep(0.2)
+        turn.release()
+        ended = [each.exception(10) for each in asked]
+    assert [type(each) for each in ended if each] == [KeyboardInterrupt]
+    assert [each.result() for each, error in zip(asked, ended, strict=True) if error is None] == ["read"] * 3
