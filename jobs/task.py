@@ -279,8 +279,8 @@ def job(
         lock_wait: seconds it waits for its lock at most; ``CNAASJOBS_LOCK_WAIT_SECONDS`` unless given.
         function_name: the name that the API shows; the function's own unless given.
         check: called with all arguments before a job is scheduled; its ValueError says what is wrong with them.
-        celery_options: Celery's own, such as ``autoretry_for``, ``retry_backoff``, ``max_retries``, ``name``. Those of its
-            messages (``serializer``, ``expires``, …) change nothing: a message is only a job's number.
+        celery_options: Celery's own, such as ``autoretry_for``, ``retry_backoff``, ``max_retries``, ``name``. Those of
+            its messages (``serializer``, ``expires``, …) change nothing: a message is only a job's number.
     """
     if lock is not None and not 0 < len(lock) <= 32:
         raise ValueError(f"lock name {lock!r} must have 1 to 32 characters")
