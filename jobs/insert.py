@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import count
 from typing import Any, Final
 
 from django.db import connection
@@ -12,7 +11,6 @@ from jobs.clock import DatabaseNow, now_sql
 from jobs.prepared import Prepared
 
 _BATCH: Final = 1000
-_numbers: Final = count(1)
 
 
 def insert(row: Model) -> None:
@@ -44,7 +42,7 @@ def _statement(model: type[Model], given: tuple[str, ...], times: tuple[str, ...
     places = [*(f"%({column})s" for column in given), *("statement_timestamp()" for _ in times)]
     types = {column: _type(model, column) for column in given}
     sql = f"{_into(model, [*given, *times])} VALUES ({', '.join(places)}) RETURNING id"
-    return Prepared(f"insert_{next(_numbers)}", sql, types)
+    return Prepared("insert", sql, types)
 
 
 def insert_many(rows: Sequence[Model], *, replacing: str | None = None) -> None:

@@ -15,7 +15,7 @@ class Prepared:
     """One statement with named parameters, such as ``%(job)s``."""
 
     def __init__(self, name: str, sql: str, types: Mapping[str, str]) -> None:
-        """``types`` names PostgreSQL's type of each parameter. ``name`` is unique among them all."""
+        """``types`` names PostgreSQL's type of each parameter; ``name`` is what the server's views show."""
         numbered = {parameter: f"${number}" for number, parameter in enumerate(types, start=1)}
         self.sql = sql
         self._name = name
@@ -24,13 +24,13 @@ class Prepared:
 
     def execute(self, cursor: CursorWrapper, parameters: Mapping[str, Any]) -> None:
         names = _prepared.setdefault(cursor.connection, {})
-        if self._name not in names:
+        if self not in names:
             # A time limit may strike when PostgreSQL knows the name already and we don't: none is tried twice.
             name = f"{self._name}_{next(_numbers)}"
             cursor.execute(f"PREPARE {name} {self._prepare}")
-            names[self._name] = name
-        cursor.execute(f"EXECUTE {names[self._name]} {self._execute}", parameters)
+            names[self] = name
+        cursor.execute(f"EXECUTE {names[self]} {self._execute}", parameters)
 
 
 _numbers = count(1)
-_prepared: "WeakKeyDictionary[Any, dict[str, str]]" = WeakKeyDictionary()  # by the driver's connection
+_prepared: "WeakKeyDictionary[Any, dict[Prepared, str]]" = WeakKeyDictionary()  # by the driver's connection

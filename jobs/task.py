@@ -8,20 +8,20 @@ def sync_devices(ctx: JobContext, *, hostnames: list[str], dry_run: bool = True)
 sync_devices.schedule(hostnames=["eosdist"])
 """
 
-import contextlib
 import inspect
 import json
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, get_type_hints, overload
+from typing import Any, overload
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
-from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from jobs import dispatch
+from jobs.annotations import adapters
 from jobs.clock import database_now
 from jobs.context import JobContext
 from jobs.errors import BodyExited, Failure, JobArgumentError, JobStopped
@@ -122,7 +122,7 @@ class JobTask(Task):
     def _check_types(self, found: inspect.BoundArguments) -> None:
         """The body's annotations are a promise to it: a string where it takes a bool is refused, not guessed."""
         if self._types is None:
-            self._types = _adapters(self.run, found.signature)
+            self._types = adapters(self.run, found.signature)
         for name, value in found.arguments.items():
             if name in self._types:
                 try:
@@ -170,20 +170,6 @@ class JobTask(Task):
     def signature_from_request(self, *args: Any, **kwargs: Any) -> Any:
         """Celery's ``retry`` sends this; a job's retry is its row, which Beat sends when it is due."""
         return _NoMessage()
-
-
-def _adapters(body: Callable[..., Any], signature: inspect.Signature) -> dict[str, TypeAdapter[Any]]:
-    """For each parameter whose annotation says what it takes; one that cannot be understood promises nothing."""
-    try:
-        hints = get_type_hints(inspect.unwrap(body))
-    except NameError:  # imported for the type checker only
-        return {}
-    adapters = {}
-    for name, parameter in signature.parameters.items():
-        if name in hints and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
-            with contextlib.suppress(PydanticSchemaGenerationError):
-                adapters[name] = TypeAdapter(hints[name])
-    return adapters
 
 
 class _NoMessage:

@@ -63,7 +63,7 @@ class EnvelopeRenderer(BaseRenderer):
         if data is None:
             return b""
         long: list[LongJSON] = []
-        mark = secrets.token_bytes(16).hex().encode()  # what no stored text can hold
+        mark = secrets.token_hex().encode()  # what no stored text can hold
 
         def marked(value: Any) -> orjson.Fragment:
             if not isinstance(value, LongJSON):
