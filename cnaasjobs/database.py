@@ -42,13 +42,24 @@ _WANTED = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.PO
 def bound_waits() -> None:
     """Bound every wait of this process for PostgreSQL. Call once, before the first connection."""
     if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
+        connections.settings[DEFAULT_DB_ALIAS]["CONN_HEALTH_CHECKS"] = False  # see new_request
         extensions.set_wait_callback(_wait)
         connection_created.connect(_end_idle_transactions, dispatch_uid="cnaasjobs.database")
 
 
 def new_request() -> None:
-    """This thread begins a new request: what the last one found out about the database is old."""
+    """This thread begins a new request: what the last one found out about the database is old.
+
+    A server that ended the connection has said so, and nothing else speaks on one that was asked nothing: where there
+    is something to read, and only there, the connection is tried, and left if it does not work.
+    """
     _verdict.away_until = float("-inf")
+    database = connections[DEFAULT_DB_ALIAS]
+    driver = database.connection
+    if not isinstance(driver, extensions.connection):
+        return
+    if (driver.closed or _ready(driver, extensions.POLL_READ, 0)) and not database.is_usable():
+        database.close()
 
 
 def answers(timeout: float) -> bool:
@@ -88,11 +99,9 @@ def _wait(connection: Any) -> None:
 
 
 def _ready(connection: Any, state: int, timeout: float) -> bool:
-    if timeout <= 0:
-        return False
     poll = select.poll()
     poll.register(connection.fileno(), _WANTED[state])
-    return bool(poll.poll(timeout * 1000))
+    return bool(poll.poll(max(0.0, timeout * 1000)))
 
 
 def _end_idle_transactions(connection: Any, **_: Any) -> None:

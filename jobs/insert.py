@@ -7,8 +7,8 @@ from typing import Any, Final
 from django.db import connection
 from django.db.models import Field, Model
 
+from cnaasjobs.prepared import Prepared
 from jobs.clock import DatabaseNow, now_sql
-from jobs.prepared import Prepared
 
 _BATCH: Final = 1000
 

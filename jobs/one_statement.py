@@ -13,10 +13,10 @@ from uuid import UUID
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
+from cnaasjobs.prepared import Prepared
 from jobs import clock
 from jobs.models import Job, JobOutcome
 from jobs.outcome import Outcome
-from jobs.prepared import Prepared
 from jobs.runs import Run
 from jobs.states import TRANSITIONS, Verb
 from locks.models import Lock

@@ -8,6 +8,7 @@ the same transaction. Both lock the watermark's row, so a job is never counted b
 from collections import Counter
 from collections.abc import Iterable
 
+from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db import connection, transaction
 from django.db.models import Count, F, QuerySet
 
@@ -30,12 +31,24 @@ _BLOCK_OF = """
 def total(queryset: QuerySet[Job]) -> int:
     """Rows that match; the unfiltered total is kept, any other is counted."""
     if queryset.query.where:
-        return queryset.count()
+        return _count_filtered(queryset)
     with connection.cursor() as cursor:
         cursor.execute(_KEPT)
         below, kept = cursor.fetchone() or (0, 0)
         cursor.execute(_ABOVE, [below])
         return int(kept or 0) + int(cursor.fetchone()[0])
+
+
+def _count_filtered(queryset: QuerySet[Job]) -> int:
+    """What ``queryset.count()`` does, which copies and builds the query for longer than a small count takes."""
+    compiler = queryset.query.get_compiler(connection=connection)
+    try:
+        where, parameters = compiler.compile(queryset.query.where)
+    except (EmptyResultSet, FullResultSet):  # Django knows without asking
+        return queryset.count()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM jobs_job WHERE {where}", parameters)
+        return int(cursor.fetchone()[0])
 
 
 def page(queryset: QuerySet[Job], start: int, size: int, total: int) -> QuerySet[Job]:

@@ -5,6 +5,7 @@ clients always send one: everybody is the operator "dev". ``cnaasjobs.api.middle
 """
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from cnaasjobs.api.permissions import granted_as_json, remember
+from cnaasjobs.prepared import Prepared
 
 if TYPE_CHECKING:  # DRF's views import what its settings name, which is this module
     from rest_framework.views import APIView
@@ -26,11 +28,18 @@ if TYPE_CHECKING:  # DRF's views import what its settings name, which is this mo
 DEV_USERNAME = "dev"
 
 _USER_FIELDS = ("id", "is_superuser", "username", "is_active")  # in the order of the model, as from_db takes them
-_USER_OF_TOKEN = f"""
-    SELECT token.expiry IS NULL OR token.expiry >= %s, {{permissions}}, {", ".join(f"person.{n}" for n in _USER_FIELDS)}
-    FROM {AuthToken._meta.db_table} AS token JOIN {User._meta.db_table} AS person ON person.id = token.user_id
-    WHERE token.digest = %s
-"""
+
+
+@cache
+def _user_of_token(vendor: str) -> Prepared:
+    """PostgreSQL plans it for longer than it executes it."""
+    person = ", ".join(f"person.{name}" for name in _USER_FIELDS)
+    sql = f"""
+        SELECT token.expiry IS NULL OR token.expiry >= %(now)s, {granted_as_json("person.id", vendor)}, {person}
+        FROM {AuthToken._meta.db_table} AS token JOIN {User._meta.db_table} AS person ON person.id = token.user_id
+        WHERE token.digest = %(digest)s
+    """
+    return Prepared("token", sql, {"now": "timestamptz", "digest": "text"})
 
 
 class DevUser(AnonymousUser):
@@ -71,7 +80,7 @@ class BearerAuthentication(TokenAuthentication):
             raise AuthenticationFailed("Invalid token") from exc
         now = connection.ops.adapt_datetimefield_value(timezone.now())
         with connection.cursor() as cursor:
-            cursor.execute(_USER_OF_TOKEN.format(permissions=granted_as_json("person.id")), [now, digest])
+            _user_of_token(connection.vendor).execute(cursor, {"now": now, "digest": digest})
             row = cursor.fetchone()
         if row is None:
             raise AuthenticationFailed("Invalid token")

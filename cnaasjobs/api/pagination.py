@@ -56,14 +56,11 @@ class Page:
         if self.number < self.last:
             pages["next"] = self.number + 1
         pages["last"] = self.last
-        base = self.request.build_absolute_uri(self.request.path)
-        query = self.request.query_params.copy()
-        query["per_page"] = str(self.per_page)
-        links = []
-        for relation, number in pages.items():
-            query["page"] = str(number)
-            links.append(f'<{base}?{query.urlencode()}>; rel="{relation}"')
-        return ", ".join(links)
+        others = self.request.query_params.copy()
+        others.pop("page", None)
+        others["per_page"] = str(self.per_page)
+        base = f"{self.request.build_absolute_uri(self.request.path)}?{others.urlencode()}"
+        return ", ".join(f'<{base}&page={number}>; rel="{relation}"' for relation, number in pages.items())
 
 
 def _per_page(request: Request, view: Any) -> int:

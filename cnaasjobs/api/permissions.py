@@ -24,9 +24,9 @@ _GRANTED = f"""
 _QUERY = f"SELECT kind.app_label || '.' || permission.codename {_GRANTED.format(user='%s')}"
 
 
-def granted_as_json(user_id: str) -> str:
+def granted_as_json(user_id: str, vendor: str) -> str:
     """SQL for the permissions of a user, as a JSON list; for a statement that reads the user too."""
-    collect = "json_agg" if connection.vendor == "postgresql" else "json_group_array"
+    collect = "json_agg" if vendor == "postgresql" else "json_group_array"
     return f"(SELECT {collect}(kind.app_label || '.' || permission.codename) {_GRANTED.format(user=user_id)})"
 
 

@@ -1,5 +1,6 @@
 """While the database is away every call answers 503 within 2 s, and a POST answered so has scheduled nothing."""
 
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core.signals import request_started
 from django.db import OperationalError, connection
 from django.db.backends.signals import connection_created
 from psycopg2 import extensions
@@ -142,9 +144,22 @@ def test_a_post_answered_503_has_scheduled_nothing(postgresql: PostgreSQL, platf
     assert len(refused) > 8
 
 
+def _begin_request() -> None:
+    """As ``cnaasjobs.wsgi`` and Django do."""
+    database.new_request()
+    request_started.send(sender=None)
+
+
+def _backend() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
 class TestBoundWaits:
     @pytest.fixture(autouse=True)
-    def _bounded(self, postgresql: PostgreSQL) -> Iterator[None]:
+    def _bounded(self, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        monkeypatch.setitem(connection.settings_dict, "CONN_HEALTH_CHECKS", True)
         database.bound_waits()
         database.new_request()
         connection.close()
@@ -187,6 +202,32 @@ class TestBoundWaits:
         postgresql.thaw()
         database.new_request()
         assert Job.objects.count() == 0
+
+    @pytest.mark.needs("postgresql")
+    def test_a_connection_that_the_server_ended_is_left_before_the_next_request(self, postgresql: PostgreSQL) -> None:
+        before = _backend()
+        postgresql.execute("SELECT pg_terminate_backend(%s, 5000)", before)
+        _begin_request()
+        assert _backend() != before
+
+    @pytest.mark.needs("postgresql")
+    def test_a_connection_on_which_the_server_merely_spoke_is_kept(self, postgresql: PostgreSQL) -> None:
+        before = _backend()
+        with connection.cursor() as cursor:
+            cursor.execute("LISTEN spoken")
+        postgresql.execute("NOTIFY spoken")
+        assert select.select([connection.connection], [], [], 5)[0]
+        _begin_request()
+        assert _backend() == before
+
+    @pytest.mark.needs("postgresql")
+    def test_a_connection_that_works_is_asked_nothing(self, postgresql: PostgreSQL) -> None:
+        before = _backend()
+        _begin_request()
+        last = "SELECT query FROM pg_stat_activity WHERE pid = %s"
+        assert "pg_backend_pid" in postgresql.execute(last, before)[0][0]
+        connection.cursor().close()
+        assert "pg_backend_pid" in postgresql.execute(last, before)[0][0]
 
     @pytest.mark.needs("postgresql")
     def test_a_commit_that_a_frozen_server_finds_when_it_goes_on_is_rolled_back(self, postgresql: PostgreSQL) -> None:

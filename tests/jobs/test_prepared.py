@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from cnaasjobs.prepared import _prepared
 from jobs import lifecycle
 from jobs.models import Job
 from jobs.outcome import Outcome
-from jobs.prepared import _prepared
 from jobs.runs import Refused, Run
 from jobs.task import JobTask
 from locks.models import Lock
@@ -110,3 +110,21 @@ def test_an_insert_prepared_in_a_transaction_that_failed_is_kept() -> None:
     with statements(1):
         fake_jobs.nothing.schedule()
     assert Job.objects.count() == 1
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_a_migration_that_changes_a_column_costs_no_claim(in_transaction: bool) -> None:
+    """PostgreSQL refuses a prepared statement whose result would have other types than when it was prepared."""
+    first, second, third = (fake_jobs.nothing.schedule() for _ in range(3))
+    assert isinstance(_claim(first), Run)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job ALTER COLUMN comment TYPE varchar(300)")
+    try:
+        if in_transaction:
+            with pytest.raises(OperationalError), transaction.atomic():
+                _claim(second)
+        assert isinstance(_claim(second), Run)
+        assert isinstance(_claim(third), Run)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE jobs_job ALTER COLUMN comment TYPE varchar(255)")

@@ -52,6 +52,9 @@ def test_a_filtered_total_is_counted() -> None:
     ids = _schedule(25)
     _settle()
     assert totals.total(Job.objects.filter(pk__lte=ids[9])) == 10
+    assert totals.total(Job.objects.filter(pk__lte=ids[9]).exclude(function_name__contains="%")) == 10
+    assert totals.total(Job.objects.filter(pk__in=[])) == 0
+    assert totals.total(Job.objects.exclude(pk__in=[])) == len(ids)
 
 
 def test_the_total_counts_few_rows_once_the_watermark_has_passed() -> None:

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django.db import NotSupportedError, OperationalError
 from django.db.backends.utils import CursorWrapper
 
 
@@ -23,13 +24,23 @@ class Prepared:
         self._execute = f"({', '.join(f'%({parameter})s' for parameter in types)})"
 
     def execute(self, cursor: CursorWrapper, parameters: Mapping[str, Any]) -> None:
+        """On another database it is executed as it is."""
+        if cursor.db.vendor != "postgresql":
+            cursor.execute(self.sql, parameters)
+            return
         names = _prepared.setdefault(cursor.connection, {})
         if self not in names:
             # A time limit may strike when PostgreSQL knows the name already and we don't: none is tried twice.
             name = f"{self._name}_{next(_numbers)}"
             cursor.execute(f"PREPARE {name} {self._prepare}")
             names[self] = name
-        cursor.execute(f"EXECUTE {names[self]} {self._execute}", parameters)
+        try:
+            cursor.execute(f"EXECUTE {names[self]} {self._execute}", parameters)
+        except NotSupportedError as exc:  # a migration changed a column's type: PostgreSQL does not plan it again
+            del names[self]
+            if cursor.db.in_atomic_block:
+                raise OperationalError("the transaction must be repeated after a migration") from exc
+            self.execute(cursor, parameters)
 
 
 _numbers = count(1)
