@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db import connection, transaction
-from django.db.models import Count, F, QuerySet
+from django.db.models import F, QuerySet
 
 from jobs.models import Job, JobBlock, Watermark
 
@@ -110,16 +110,13 @@ def _locked() -> Watermark:
 
 
 def _count(first: int, below: int) -> None:
-    found = (
-        Job.objects.filter(pk__gte=first, pk__lt=below)
-        .annotate(block=F("id") / JobBlock.BLOCK)
-        .order_by("block")
-        .values_list("block")
-        .annotate(jobs=Count("id"))
-    )
-    for block, jobs in found:
-        if not JobBlock.objects.filter(pk=block).update(jobs=F("jobs") + jobs):
-            JobBlock.objects.create(pk=block, jobs=jobs)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO jobs_jobblock (id, jobs) SELECT id / {JobBlock.BLOCK}, count(*) FROM jobs_job"
+            " WHERE id >= %s AND id < %s GROUP BY 1"
+            " ON CONFLICT (id) DO UPDATE SET jobs = jobs_jobblock.jobs + excluded.jobs",
+            [first, below],
+        )
 
 
 def _transaction_id() -> int | None:

@@ -1,22 +1,28 @@
 """Upkeep's steps at many jobs; and pruning, with what the list costs meanwhile."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
-from typing import Any
-
-from django.conf import settings
+from typing import Final
 
 from benchmarks.dataset import copy_of, many_jobs
 from benchmarks.environment import Bench
 from benchmarks.measure import Line, percentile, spread
-from benchmarks.web import product_client
+from benchmarks.web import Client, product_client
 from jobs.upkeep import lines
 from jobs.upkeep.prune import Prune
 from jobs.upkeep.republish import Republish
 from jobs.upkeep.rescue import Rescue
 from tests.switching import on_database
+
+_LIST: Final = "/api/v1.0/jobs"
+_SECONDS_BETWEEN_JOBS: Final = 10  # in the data set
+_SOME_TO_GO: Final = """
+    SELECT EXISTS (
+        SELECT 1 FROM unnest(ARRAY['FINISHED', 'EXCEPTION']) AS state
+        WHERE (SELECT min(finish_time) FROM jobs_job WHERE status = state) < now() - %s * interval '1 s'
+    )
+"""
 
 
 def steps(bench: Bench) -> Iterator[Line]:
@@ -58,28 +64,19 @@ def _p50(step: Callable[[], int], count: int) -> float:
 
 
 def prune(bench: Bench) -> Iterator[Line]:
-    """Half of the jobs are past their retention; the list is asked all the time."""
+    """Half of the jobs are past their retention when Beat starts; the list is asked all the time."""
     count = bench.size(1_000_000, 100_000)
     name = many_jobs(bench, count)
+    days = str(count * _SECONDS_BETWEEN_JOBS / 86400 / 2)
+    retention = {"CNAASJOBS_RETENTION_FINISHED_DAYS": days, "CNAASJOBS_RETENTION_EXCEPTION_DAYS": days}
     rates, quiet, meanwhile = [], [], []
     for _ in range(bench.rounds):
         database = copy_of(bench, name)
-        client = product_client(bench, database=database)
-        quiet.append(percentile(client.times("/api/v1.0/jobs", bench.size(300, 50)), 0.99))
-        times: list[float] = []
-        over = threading.Event()
-
-        def ask(times: list[float] = times, over: threading.Event = over, client: Any = client) -> None:
-            while not over.is_set():
-                times.append(1000 * client.get("/api/v1.0/jobs")[0])
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        try:
-            rates.append(_prune(bench, database, count))
-        finally:
-            over.set()
-            thread.join()
+        client = product_client(bench, database=database, env=retention)
+        quiet.append(percentile(client.times(_LIST, bench.size(1000, 50)), 0.99))
+        bench.platforms[-1].beat()
+        rate, times = _while_pruned(bench, client, database, count)
+        rates.append(rate)
         meanwhile.append(percentile(times, 0.99))
         bench.end_processes()
     yield Line(
@@ -99,18 +96,16 @@ def prune(bench: Bench) -> Iterator[Line]:
     )
 
 
-def _prune(bench: Bench, database: str, count: int) -> float:
-    """Rows per second of the step itself; between two calls it pauses in production."""
-    days = count * 10 / 86400 / 2  # the data set has a job every 10 s
-    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = settings.CNAASJOBS_RETENTION_EXCEPTION_DAYS = days
-    try:
-        with on_database(bench.postgresql.database_url(database)):
-            step, deleted, begun = Prune().step, 0, time.perf_counter()
-            while done := step():
-                deleted += done
-            seconds = time.perf_counter() - begun
-    finally:
-        settings.CNAASJOBS_RETENTION_FINISHED_DAYS = settings.CNAASJOBS_RETENTION_EXCEPTION_DAYS = None
-    if abs(deleted - count / 2) > count / 100:
-        raise AssertionError(f"{deleted} of {count / 2:.0f} rows were deleted")
-    return deleted / seconds
+def _while_pruned(bench: Bench, client: Client, database: str, count: int) -> tuple[float, list[float]]:
+    """Rows per second until all that is to go is gone; and what each request took meanwhile, in ms."""
+
+    def left() -> int:
+        return int(bench.postgresql.execute("SELECT count(*) FROM jobs_job", database=database)[0][0])
+
+    begun, before, times = time.perf_counter(), left(), []
+    while bench.postgresql.execute(_SOME_TO_GO, count * _SECONDS_BETWEEN_JOBS / 2, database=database)[0][0]:
+        times += [1000 * client.get(_LIST)[0] for _ in range(50)]
+    seconds = time.perf_counter() - begun
+    if abs(left() - count / 2) > count / 100:
+        raise AssertionError(f"{left()} of {before} rows are left")
+    return (before - left()) / seconds, times

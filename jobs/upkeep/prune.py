@@ -1,6 +1,7 @@
 """Deletes jobs past their retention, the longest finished first, and idempotency keys that no longer answer.
 
-In batches, each its own transaction, so that nobody waits for it. Audit entries are kept.
+In batches, each its own transaction, with a pause after each that is as long: nobody waits for it, and the database
+has half of the time for others. Audit entries are kept.
 """
 
 import time
@@ -17,15 +18,18 @@ from jobs.states import Status
 from jobs.upkeep.budget import Budget
 from jobs.upkeep.exclusive import exclusively
 
-_BATCH = 2000
+_BATCH = 100  # who reads the oldest jobs steps over those of the last batch
+_KEYS = 2000
 _SECONDS = 2.0
 _KEYS_KEPT = timedelta(hours=24)
 _START_OVER_SECONDS = 3600.0
 
 
 class Prune:
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._clock, self._sleep = clock, sleep
         # All of a status below this time is deleted: what stays there of the other is not walked each time.
         self._done: dict[Status, datetime] = {}
         self._started_over = clock()
@@ -54,10 +58,12 @@ class Prune:
     def _prune(self, status: Status, before: datetime, budget: Budget) -> int:
         deleted = 0
         while budget.left():
+            begun = self._clock()
             batch = self._batch(status, before)
             deleted += len(batch)
             if len(batch) < _BATCH:
                 break
+            self._sleep(self._clock() - begun)
         return deleted
 
     def _batch(self, status: Status, before: datetime) -> list[int]:
@@ -93,9 +99,9 @@ def _delete_keys(budget: Budget) -> None:
     """Ids grow with time, so the oldest row alone says whether there is anything to do."""
     before = database_now() - _KEYS_KEPT
     while budget.left():
-        oldest = IdempotencyKey.objects.order_by("id").values_list("pk", "created")[:_BATCH]
+        oldest = IdempotencyKey.objects.order_by("id").values_list("pk", "created")[:_KEYS]
         ids = [pk for pk, created in oldest if created < before]
         if ids:
             IdempotencyKey.objects.filter(pk__in=ids).delete()
-        if len(ids) < _BATCH:
+        if len(ids) < _KEYS:
             break

@@ -61,6 +61,17 @@ def test_a_step_ends_with_its_time(settings: Any, monkeypatch: pytest.MonkeyPatc
     assert len(left()) == 1
 
 
+def test_a_full_batch_is_followed_by_as_long_a_pause(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
+    monkeypatch.setattr(prune, "_BATCH", 2)
+    for _ in range(5):
+        finished(2)
+    seconds = iter(range(100))  # each look at the clock is a second later
+    pauses: list[float] = []
+    assert Prune(clock=lambda: float(next(seconds)), sleep=pauses.append).step() == 5
+    assert pauses == [1.0, 1.0]
+
+
 def test_the_kept_total_stays_exact(settings: Any) -> None:
     settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
     for days in (0, 0, 5, 5, 5):
