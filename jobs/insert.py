@@ -11,6 +11,7 @@ from cnaasjobs.prepared import Prepared
 from jobs.clock import DatabaseNow, now_sql
 
 _BATCH: Final = 1000
+_PLAIN: Final = frozenset({str, int, bool})
 
 
 def insert(row: Model) -> None:
@@ -20,9 +21,9 @@ def insert(row: Model) -> None:
     for field in _fields(type(row)):
         value = getattr(row, field.attname)
         if isinstance(value, DatabaseNow):
-            times.append(str(field.column))
+            times.append(field.column)
         elif value is not None:  # a column that is left out is null
-            values[str(field.column)] = field.get_db_prep_save(value, connection)
+            values[field.column] = _prepared(field, value)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             _statement(type(row), (*values,), (*times,)).execute(cursor, values)
@@ -84,7 +85,7 @@ def _insert_batch(rows: Sequence[Model], replacing: str | None) -> None:
             values += params
         else:
             places.append(f"given.{name}")
-            given[name] = [field.get_db_prep_save(value, connection) for value in column]
+            given[name] = [_prepared(field, value) for value in column]
     types = [f"unnest(%s::{_type(type(rows[0]), name)}[])" for name in given]
     updates = ", ".join(f"{column} = excluded.{column}" for column in columns if column != replacing)
     otherwise = f" ON CONFLICT ({replacing}) DO UPDATE SET {updates}" if replacing else ""
@@ -103,7 +104,12 @@ def _place(field: "Field[Any, Any]", value: Any) -> tuple[str, list[Any]]:
     """SQL for one value, and its parameters."""
     if isinstance(value, DatabaseNow):
         return now_sql()
-    return "%s", [field.get_db_prep_save(value, connection)]
+    return "%s", [_prepared(field, value)]
+
+
+def _prepared(field: "Field[Any, Any]", value: Any) -> Any:
+    """As the driver takes it. Of most values a field would only make sure that they are what they are."""
+    return value if type(value) in _PLAIN else field.get_db_prep_save(value, connection)
 
 
 def _type(model: type[Model], column: str) -> str:

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from jobs.errors import ResultNotStorable
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # json.dumps would make one each time
 
 
 class Schedulable(Protocol):
@@ -93,7 +95,7 @@ def storable_json(value: Any, *, what: str) -> str:
 
 def _json(value: Any, what: str = "result") -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return _ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError) as exc:
         raise ResultNotStorable(f"the {what} cannot be stored as JSON: {exc}") from exc
 

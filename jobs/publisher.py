@@ -90,7 +90,9 @@ class _Line:
         self.connection.ensure_connection(errback=_give_up, max_retries=1)
         channel = self.connection.channel()
         self.confirms = None if self.redis else _Confirms(channel)
-        self.producer = current_app.amqp.Producer(channel, auto_declare=False)
+        self._amqp = current_app.amqp
+        self._says_sent = current_app.conf.task_send_sent_event  # a look-up in Celery's settings is a long one
+        self.producer = self._amqp.Producer(channel, auto_declare=False)
         self._declared: set[str] = set()
 
     def send(self, messages: Sequence[Message], meanwhile: Callable[[], object]) -> list[int]:
@@ -109,18 +111,17 @@ class _Line:
 
     def _send(self, message: Message) -> None:
         """What ``send_task`` does, less its look at options and routes: the row says all that there is to say."""
-        amqp = current_app.amqp
         args = (message.job_id,)
-        composed = amqp.create_task_message(
+        composed = self._amqp.create_task_message(
             uuid(),
             message.task_name,
             args,
             argsrepr=repr(args),
             kwargsrepr="{}",
             ignore_result=True,
-            create_sent_event=current_app.conf.task_send_sent_event,
+            create_sent_event=self._says_sent,
         )
-        amqp.send_task_message(
+        self._amqp.send_task_message(
             self.producer,
             message.task_name,
             composed,

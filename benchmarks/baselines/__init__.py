@@ -18,6 +18,14 @@ def bare_env(bench: "Bench") -> dict[str, str]:
     return {**broker, "BENCH_DATABASE_URL": bench.database("bare", make_tables)}
 
 
+def guarded_env(bench: "Bench") -> dict[str, str]:
+    """The environment of ``guarded``, on the product's database."""
+    return {
+        "BENCH_BROKER_URL": bench.rabbitmq.url,
+        "BENCH_DATABASE_URL": bench.postgresql.database_url(bench.postgresql.database),
+    }
+
+
 def django_db_env(bench: "Bench") -> dict[str, str]:
     """The environment of ``django_db``, on its own migrated database."""
     broker = {"BENCH_BROKER_URL": bench.rabbitmq.url}

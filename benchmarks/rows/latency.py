@@ -2,14 +2,14 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 from benchmarks import bodies
-from benchmarks.baselines import bare_env
+from benchmarks.baselines import bare_env, guarded_env
 from benchmarks.environment import Bench
 from benchmarks.measure import Line, percentile, spread
 from benchmarks.rows.sides import celery_worker
@@ -28,28 +28,47 @@ def idle(bench: Bench) -> Iterator[Line]:
     host = _host()
     ours: list[list[float]] = []
     bare: list[list[float]] = []
+    guarded: list[list[float]] = []
     bench.reset_jobs()
     starts = bench.directory / "starts"
     client = product_client(bench)
     bench.platforms[-1].beat()
     bench.platforms[-1].worker(env={"BENCH_STARTS": str(starts)})
-    env = bare_env(bench)
-    worker = bench.start("bare", celery_worker("benchmarks.baselines.bare"), env=env, ready=" ready.")
+    env, guarded_by = bare_env(bench), guarded_env(bench)
+    workers = [
+        bench.start("bare", celery_worker("benchmarks.baselines.bare"), env=env, ready=" ready."),
+        bench.start("guarded", celery_worker("benchmarks.baselines.guarded"), env=guarded_by, ready=" ready."),
+    ]
     try:
-        with bare_server(bench, "benchmarks.baselines.web_post", env) as other:
+        with (
+            bare_server(bench, "benchmarks.baselines.web_post", env) as other,
+            bare_server(bench, "benchmarks.baselines.web_guarded", guarded_by) as third,
+        ):
             for _ in range(bench.rounds):
                 ours.append(_ours(client, samples, starts, host))
-                bare.append(_bare(bench, other, samples))
+                bare.append(_times(other, samples, lambda job_id: _bare_start(bench, job_id)))
+                guarded.append(_times(third, samples, lambda job_id: _guarded_start(bench, job_id)))
     finally:
-        worker.stop()
+        for worker in workers:
+            worker.stop()
+    baseline = {share: spread([percentile(values, share) for values in bare]) for share in (0.5, 0.99)}
     for share, target in ((0.5, 1.3), (0.99, 1.5)):
         yield Line(
             what=f"idle system: POST sent to body started, {samples} samples: p{share * 100:g}",
             unit="ms",
             ours=spread([percentile(values, share) for values in ours]),
-            baseline=spread([percentile(values, share) for values in bare]),
+            baseline=baseline[share],
             against="INSERT + publish in a bare Django view, a bare Celery task",
             target=target,
+        )
+    for share, values in baseline.items():
+        yield Line(
+            what=f"the promises alone: POST sent to body started, by the product's statements in a bare view and task:"
+            f" p{share * 100:g}",
+            unit="ms",
+            ours=spread([percentile(each, share) for each in guarded]),
+            baseline=values,
+            against="INSERT + publish in a bare Django view, a bare Celery task",
         )
 
 
@@ -90,12 +109,19 @@ def _start_of(starts: Path, job_id: int) -> float:
     raise AssertionError(f"job {job_id} left no start")
 
 
-def _bare(bench: Bench, client: Client, samples: int) -> list[float]:
+def _guarded_start(bench: Bench, job_id: int) -> float:
+    query = "SELECT result::json ->> 'started' FROM jobs_joboutcome WHERE job_id = %s"
+    rows = wait_until(lambda: bench.postgresql.execute(query, job_id), interval=0.01)
+    return float(rows[0][0])
+
+
+def _times(client: Client, samples: int, start_of: Callable[[int], float]) -> list[float]:
+    """Milliseconds from each POST to its task's start."""
     found = []
     for number in range(samples + 5):
         sent = time.time()
         _, answer = client.post("/schedule", {})
-        started = _bare_start(bench, answer["job_id"])
+        started = start_of(answer["job_id"])
         if number >= 5:
             found.append(1000 * (started - sent))
         time.sleep(_PAUSE_SECONDS)

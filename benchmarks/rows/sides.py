@@ -6,7 +6,8 @@ The rate is by the database's own times: from the first start to the last end, s
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks.baselines import bare_env, django_db, django_db_env
+from benchmarks import bodies
+from benchmarks.baselines import bare_env, django_db, django_db_env, guarded_env
 from benchmarks.environment import ROOT, Bench, python
 from benchmarks.peers import procrastinate_python
 from tests.services.processes import Platform
@@ -32,6 +33,24 @@ def ours(bench: Bench, count: int, schedule: Callable[[int], object]) -> float:
 def drain(bench: Bench, platform: Platform, count: int) -> float:
     """Jobs per second of the newest ``count`` jobs, which wait; a worker is started for them."""
     platform.worker(concurrency=int(CONCURRENCY), wait=False)
+    return _drained(bench, count)
+
+
+def guarded(bench: Bench, count: int) -> float:
+    """The same jobs and messages, by the product's two statements in a bare task."""
+    bench.reset_jobs()
+    bodies.noop.schedule_many([{}] * count)
+    bench.settle()
+    argv = celery_worker("benchmarks.baselines.guarded", queue=bodies.noop.app.conf.task_default_queue)
+    worker = bench.start("guarded", argv, env=guarded_env(bench))
+    try:
+        return _drained(bench, count)
+    finally:
+        worker.stop()
+
+
+def _drained(bench: Bench, count: int) -> float:
+    """Jobs per second of the newest ``count`` of the product's jobs, once all of them are finished."""
     newest = f"id > (SELECT max(id) FROM jobs_job) - {count}"
     unfinished = f"SELECT count(*) FROM jobs_job WHERE status IN ('SCHEDULED', 'RUNNING') AND {newest}"
     wait_until(lambda: bench.postgresql.execute(unfinished) == [(0,)], timeout=TIMEOUT, interval=0.5)
@@ -98,5 +117,8 @@ def wait_for(bench: Bench, database: str, count_sql: str, count: int) -> None:
     wait_until(lambda: bench.postgresql.execute(count_sql, database=database) == done, timeout=TIMEOUT, interval=0.5)
 
 
-def celery_worker(app: str) -> list[str]:
-    return python("celery", "-A", app, "worker", "--concurrency", CONCURRENCY, "--loglevel", "INFO")
+def celery_worker(app: str, *, queue: str | None = None) -> list[str]:
+    queues = ["--queues", queue] if queue else []
+    name = f"{app.split('.')[2]}@%h"  # two workers of one name can't listen for remote control
+    options = ["--concurrency", CONCURRENCY, "--loglevel", "INFO", "--hostname", name, *queues]
+    return python("celery", "-A", app, "worker", *options)
