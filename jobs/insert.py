@@ -21,9 +21,9 @@ def insert(row: Model) -> None:
     for field in _fields(type(row)):
         value = getattr(row, field.attname)
         if isinstance(value, DatabaseNow):
-            times.append(field.column)
+            times.append(str(field.column))
         elif value is not None:  # a column that is left out is null
-            values[field.column] = _prepared(field, value)
+            values[str(field.column)] = _prepared(field, value)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             _statement(type(row), (*values,), (*times,)).execute(cursor, values)
