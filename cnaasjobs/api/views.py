@@ -8,15 +8,14 @@ from rest_framework.viewsets import ViewSet
 
 from cnaasjobs.api.filters import ColumnFilter, ColumnSort
 
-
-# Without OPTIONS: a browser's preflight is answered before any view, and a plain one is a 405 that must not name itself.
-METHODS = ("get", "head", "post", "put", "patch", "delete")
+# Without OPTIONS: a browser's preflight is answered before any view, and a plain one is a 405, which must not name it.
+METHODS = ["get", "head", "post", "put", "patch", "delete"]
 
 
 class ApiViewSet(ViewSet):
     """A viewset that names the permission each method asks for; a handler without one is refused at start."""
 
-    http_method_names: ClassVar[Any] = METHODS
+    http_method_names = METHODS
     permissions_required: ClassVar[Mapping[str, str]] = {}
     filter_backends: ClassVar[Any] = (ColumnFilter, ColumnSort)
 
@@ -36,5 +35,5 @@ class ApiViewSet(ViewSet):
 class NoMethods(APIView):
     """A URL that is known to clients and has no method: 405, where an unknown one is a 404."""
 
-    http_method_names: ClassVar[Any] = METHODS
+    http_method_names = METHODS
     permissions_required: ClassVar[Mapping[str, str]] = {}
