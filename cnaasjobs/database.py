@@ -50,15 +50,13 @@ def bound_waits() -> None:
 def new_request() -> None:
     """This thread begins a new request: what the last one found out about the database is old.
 
-    A server that ended the connection has said so, and nothing else speaks on one that was asked nothing: where there
-    is something to read, and only there, the connection is tried, and left if it does not work.
+    A server that ended the connection has said so, and hardly ever speaks otherwise where it was asked nothing: where
+    there is something to read the connection is left, and a query on it need not find out.
     """
     _verdict.away_until = float("-inf")
     database = connections[DEFAULT_DB_ALIAS]
     driver = database.connection
-    if not isinstance(driver, extensions.connection):
-        return
-    if (driver.closed or _ready(driver, extensions.POLL_READ, 0)) and not database.is_usable():
+    if isinstance(driver, extensions.connection) and (driver.closed or _ready(driver, extensions.POLL_READ, 0)):
         database.close()
 
 

@@ -28,19 +28,26 @@ class Prepared:
         if cursor.db.vendor != "postgresql":
             cursor.execute(self.sql, parameters)
             return
+        try:
+            cursor.execute(f"EXECUTE {self._on(cursor)} {self._execute}", parameters)
+        except NotSupportedError as exc:
+            if "cached plan" not in str(exc):
+                raise
+            # A migration changed a column's type, and PostgreSQL does not plan it again.
+            del _prepared[cursor.connection][self]
+            if cursor.db.in_atomic_block:
+                raise OperationalError("the transaction must be repeated after a migration") from exc
+            cursor.execute(f"EXECUTE {self._on(cursor)} {self._execute}", parameters)
+
+    def _on(self, cursor: CursorWrapper) -> str:
+        """Its name on this connection; prepares it where it has none."""
         names = _prepared.setdefault(cursor.connection, {})
         if self not in names:
             # A time limit may strike when PostgreSQL knows the name already and we don't: none is tried twice.
             name = f"{self._name}_{next(_numbers)}"
             cursor.execute(f"PREPARE {name} {self._prepare}")
             names[self] = name
-        try:
-            cursor.execute(f"EXECUTE {names[self]} {self._execute}", parameters)
-        except NotSupportedError as exc:  # a migration changed a column's type: PostgreSQL does not plan it again
-            del names[self]
-            if cursor.db.in_atomic_block:
-                raise OperationalError("the transaction must be repeated after a migration") from exc
-            self.execute(cursor, parameters)
+        return names[self]
 
 
 _numbers = count(1)

@@ -34,9 +34,9 @@ bound_waits()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    new_request()
     if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-        _measure_body(environ)
+        _measure_body(environ)  # as slow as its client
+    new_request()
     return _django(environ, start_response)
 
 

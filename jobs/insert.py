@@ -4,14 +4,21 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
-from django.db import connection
+from django.db import connection, models
 from django.db.models import Field, Model
 
 from cnaasjobs.prepared import Prepared
 from jobs.clock import DatabaseNow, now_sql
 
 _BATCH: Final = 1000
-_PLAIN: Final = frozenset({str, int, bool})
+# Of these a field would only make sure that they are what they are.
+_PLAIN: Final[dict[type, type]] = {
+    models.CharField: str,
+    models.TextField: str,
+    models.BooleanField: bool,
+    models.SmallIntegerField: int,
+    models.BigIntegerField: int,
+}
 
 
 def insert(row: Model) -> None:
@@ -108,8 +115,8 @@ def _place(field: "Field[Any, Any]", value: Any) -> tuple[str, list[Any]]:
 
 
 def _prepared(field: "Field[Any, Any]", value: Any) -> Any:
-    """As the driver takes it. Of most values a field would only make sure that they are what they are."""
-    return value if type(value) in _PLAIN else field.get_db_prep_save(value, connection)
+    """As the driver takes it."""
+    return value if type(value) is _PLAIN.get(type(field)) else field.get_db_prep_save(value, connection)
 
 
 def _type(model: type[Model], column: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from benchmarks.dataset import copy_of, many_jobs
 from benchmarks.environment import Bench
 from benchmarks.measure import Line, percentile, spread
+from benchmarks.rows.sides import TIMEOUT
 from benchmarks.web import Client, product_client
 from jobs.upkeep import lines
 from jobs.upkeep.prune import Prune
@@ -102,8 +103,11 @@ def _while_pruned(bench: Bench, client: Client, database: str, count: int) -> tu
     def left() -> int:
         return int(bench.postgresql.execute("SELECT count(*) FROM jobs_job", database=database)[0][0])
 
-    begun, before, times = time.perf_counter(), left(), []
+    before, times = left(), []
+    begun = time.perf_counter()
     while bench.postgresql.execute(_SOME_TO_GO, count * _SECONDS_BETWEEN_JOBS / 2, database=database)[0][0]:
+        if time.perf_counter() - begun > TIMEOUT:
+            raise AssertionError(f"{left()} of {before} rows are left after {TIMEOUT:.0f} s")
         times += [1000 * client.get(_LIST)[0] for _ in range(50)]
     seconds = time.perf_counter() - begun
     if abs(left() - count / 2) > count / 100:

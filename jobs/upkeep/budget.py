@@ -8,4 +8,7 @@ class Budget:
         self._end = time.monotonic() + seconds
 
     def left(self) -> bool:
-        return time.monotonic() < self._end
+        return self.seconds_left() > 0
+
+    def seconds_left(self) -> float:
+        return max(0.0, self._end - time.monotonic())

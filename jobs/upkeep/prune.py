@@ -1,7 +1,7 @@
 """Deletes jobs past their retention, the longest finished first, and idempotency keys that no longer answer.
 
-In batches, each its own transaction, with a pause after each that is as long: nobody waits for it, and the database
-has half of the time for others. Audit entries are kept.
+In batches, each its own transaction. After a batch of jobs it pauses for as long as that took: nobody waits for it, and
+the database has half of the time for others. Audit entries are kept.
 """
 
 import time
@@ -63,7 +63,7 @@ class Prune:
             deleted += len(batch)
             if len(batch) < _BATCH:
                 break
-            self._sleep(self._clock() - begun)
+            self._sleep(min(self._clock() - begun, budget.seconds_left()))
         return deleted
 
     def _batch(self, status: Status, before: datetime) -> list[int]:

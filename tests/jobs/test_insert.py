@@ -1,6 +1,7 @@
 """Rows inserted by our own statements are the rows that Django's would be."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, DataError, transaction
@@ -8,7 +9,7 @@ from django.db import DatabaseError, DataError, transaction
 from devices.models import DeviceState
 from jobs.clock import DatabaseNow, database_now
 from jobs.insert import insert, insert_many
-from jobs.models import AuditEntry
+from jobs.models import AuditEntry, Job
 from tests.services import PostgreSQL
 
 pytestmark = pytest.mark.django_db
@@ -96,6 +97,17 @@ def test_what_is_too_long_is_an_error(postgresql: PostgreSQL) -> None:
     with pytest.raises(DataError):
         insert_many([_entry(1), _entry(2, who="x" * 256)])
     assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_value_of_another_type_is_the_fields_to_convert(count: int) -> None:
+    job = {"scheduled_time": TIME, "task_name": "x", "queue": "default"}
+    other: dict[str, Any] = {"rerun_if_lost": 1, "parked": 0, "priority": True, "comment": 7}
+    jobs = [Job(**job, **other) for _ in range(count)]
+    insert(jobs[0]) if count == 1 else insert_many(jobs)
+    for stored in Job.objects.all():
+        assert (stored.rerun_if_lost, stored.parked, stored.priority, stored.comment) == (True, False, 1, "7")
+    assert Job.objects.count() == count
 
 
 def test_rows_that_are_there_are_replaced() -> None:

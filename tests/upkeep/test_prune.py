@@ -72,6 +72,17 @@ def test_a_full_batch_is_followed_by_as_long_a_pause(settings: Any, monkeypatch:
     assert pauses == [1.0, 1.0]
 
 
+def test_a_pause_is_no_longer_than_the_step_may_go_on(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
+    monkeypatch.setattr(prune, "_BATCH", 1)
+    finished(2)
+    seconds = iter(range(0, 1000, 14))  # a batch takes 14 s
+    pauses: list[float] = []
+    assert Prune(clock=lambda: float(next(seconds)), sleep=pauses.append).step() == 1
+    assert len(pauses) == 1
+    assert 0 < pauses[0] <= prune._SECONDS
+
+
 def test_the_kept_total_stays_exact(settings: Any) -> None:
     settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
     for days in (0, 0, 5, 5, 5):
