@@ -94,12 +94,21 @@ class Bench:
     # --- the other sides ----------------------------------------------------------------------------------------------
 
     def run(self, argv: list[str], *, env: Mapping[str, str], timeout: float = 900) -> str:
-        """A script of a baseline to its end; what it printed."""
-        done = subprocess.run(
-            argv, env=_environment(env), cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        """A script of either side to its end; what it printed."""
+        log = self.directory / "script.log"  # as in production: through a pipe each line would wake this process
+        with log.open("w") as stderr:
+            done = subprocess.run(
+                argv,
+                env=_environment(env),
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
         if done.returncode:
-            raise RuntimeError(f"{argv} ended with {done.returncode}: {done.stderr[-4000:]}")
+            raise RuntimeError(f"{argv} ended with {done.returncode}: {log.read_text()[-4000:]}")
         return done.stdout
 
     def start(self, name: str, argv: list[str], *, env: Mapping[str, str], ready: str = "") -> Managed:

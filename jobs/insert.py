@@ -18,19 +18,23 @@ _PLAIN: Final[dict[type, type]] = {
     models.BooleanField: bool,
     models.SmallIntegerField: int,
     models.BigIntegerField: int,
+    models.PositiveIntegerField: int,
 }
 
 
 def insert(row: Model) -> None:
     """Insert a new row, whose key the database makes; sends no signals. ``DatabaseNow()`` may stand for a time."""
+    given = vars(row)
     values: dict[str, Any] = {}
     times: list[str] = []  # columns that get the database's
-    for field in _fields(type(row)):
-        value = getattr(row, field.attname)
+    for name, column, field in _columns(type(row)):
+        value = given[name]
+        if value is None:  # a column that is left out is null
+            continue
         if isinstance(value, DatabaseNow):
-            times.append(str(field.column))
-        elif value is not None:  # a column that is left out is null
-            values[str(field.column)] = _prepared(field, value)
+            times.append(column)
+        else:
+            values[column] = _prepared(field, value)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             _statement(type(row), (*values,), (*times,)).execute(cursor, values)
@@ -132,6 +136,12 @@ def _set_keys(rows: Sequence[Model], keys: Sequence[tuple[int]]) -> None:
 
 def _into(model: type[Model], columns: Sequence[str]) -> str:
     return f"INSERT INTO {model._meta.db_table} ({', '.join(columns)})"
+
+
+@cache
+def _columns(model: type[Model]) -> "list[tuple[str, str, Field[Any, Any]]]":
+    """Each field with its attribute's name and its column's."""
+    return [(field.attname, str(field.column), field) for field in _fields(model)]
 
 
 @cache

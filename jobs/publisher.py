@@ -46,6 +46,8 @@ class _Confirms:
         self._open: dict[int, int] = {}  # delivery tag -> job id
         self.refused: list[int] = []
         channel.confirm_select()
+        # py-amqp looks for news before each message if the broker tells of a block; the wait for confirms reads them.
+        channel.connection.client_properties.get("capabilities", {}).pop("connection.blocked", None)
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_nack)
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from kombu.connection import Connection
 
 from jobs import dispatch, publisher
@@ -37,6 +38,21 @@ def test_every_message_of_a_batch_arrives(broker: str) -> None:
 def test_every_message_of_a_batch_is_confirmed_by_rabbitmq(rabbitmq: RabbitMQ) -> None:
     dispatch.schedule_many(fake_jobs.nothing, [{}] * 2500)
     assert _depth() == 2500
+
+
+@pytest.mark.needs("rabbitmq")
+def test_the_broker_is_listened_to_for_confirms_only(rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = _publish_here().default_channel
+    timeouts = []
+
+    def drain_events(timeout: float | None = None) -> None:
+        timeouts.append(timeout)
+        type(channel.connection).drain_events(channel.connection, timeout)
+
+    monkeypatch.setattr(channel.connection, "drain_events", drain_events)
+    assert publisher.publish([_message()] * 10) == []
+    assert timeouts
+    assert set(timeouts) == {settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS}  # none before a message is sent
 
 
 @pytest.mark.needs("rabbitmq")
