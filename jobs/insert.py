@@ -24,17 +24,16 @@ _PLAIN: Final[dict[type, type]] = {
 
 def insert(row: Model) -> None:
     """Insert a new row, whose key the database makes; sends no signals. ``DatabaseNow()`` may stand for a time."""
-    given = vars(row)
     values: dict[str, Any] = {}
     times: list[str] = []  # columns that get the database's
-    for name, column, field in _columns(type(row)):
-        value = given[name]
+    for field in _fields(type(row)):
+        value = getattr(row, field.attname)
         if value is None:  # a column that is left out is null
             continue
         if isinstance(value, DatabaseNow):
-            times.append(column)
+            times.append(str(field.column))
         else:
-            values[column] = _prepared(field, value)
+            values[str(field.column)] = _prepared(field, value)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             _statement(type(row), (*values,), (*times,)).execute(cursor, values)
@@ -136,12 +135,6 @@ def _set_keys(rows: Sequence[Model], keys: Sequence[tuple[int]]) -> None:
 
 def _into(model: type[Model], columns: Sequence[str]) -> str:
     return f"INSERT INTO {model._meta.db_table} ({', '.join(columns)})"
-
-
-@cache
-def _columns(model: type[Model]) -> "list[tuple[str, str, Field[Any, Any]]]":
-    """Each field with its attribute's name and its column's."""
-    return [(field.attname, str(field.column), field) for field in _fields(model)]
 
 
 @cache

@@ -4,18 +4,15 @@
 """
 
 import json
-import os
 import sys
 import time
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import Any
 
-import psycopg2
-from celery import Celery
 from psycopg2.extras import execute_values
 
-DSN = os.environ["BENCH_DATABASE_URL"].replace("postgres:", "postgresql:")
+from benchmarks.baselines.bare_celery import application, connection
+
 QUEUE = "bare"
 TABLE = """
     CREATE TABLE IF NOT EXISTS bare_job (
@@ -24,24 +21,7 @@ TABLE = """
     )
 """
 
-app = Celery("bare", broker=os.environ["BENCH_BROKER_URL"])
-app.conf.update(
-    task_default_queue=QUEUE,
-    task_ignore_result=True,
-    worker_prefetch_multiplier=1,
-    broker_connection_retry_on_startup=True,
-    broker_transport_options={"confirm_publish": True},
-)
-_connection: Any = None
-
-
-def connection() -> Any:
-    """This process's one, kept open, in autocommit."""
-    global _connection
-    if _connection is None:
-        _connection = psycopg2.connect(DSN)
-        _connection.autocommit = True
-    return _connection
+app = application(QUEUE)
 
 
 @app.task

@@ -5,15 +5,11 @@ no limits, no heartbeat, no supervision. What lies between this and the bare loo
 """
 
 import json
-import os
 import time
-from typing import Any
 from uuid import uuid4
 
-import psycopg2
-from celery import Celery
+from benchmarks.baselines.bare_celery import application, connection
 
-DSN = os.environ["BENCH_DATABASE_URL"].replace("postgres:", "postgresql:")
 QUEUE = "guarded"
 START = """
     PREPARE start (bigint, text, uuid) AS
@@ -35,32 +31,12 @@ FINISH = """
     INSERT INTO jobs_joboutcome (job_id, result) SELECT id, $3 FROM done RETURNING 1
 """
 
-app = Celery("guarded", broker=os.environ["BENCH_BROKER_URL"])
-app.conf.update(
-    task_default_queue=QUEUE,
-    task_ignore_result=True,
-    worker_prefetch_multiplier=1,
-    broker_connection_retry_on_startup=True,
-    broker_transport_options={"confirm_publish": True},
-)
-_connection: Any = None
-
-
-def connection() -> Any:
-    """This process's one, kept open, in autocommit."""
-    global _connection
-    if _connection is None:
-        _connection = psycopg2.connect(DSN)
-        _connection.autocommit = True
-        with _connection.cursor() as cursor:
-            cursor.execute(START)
-            cursor.execute(FINISH)
-    return _connection
+app = application(QUEUE)
 
 
 def run(task_name: str, job_id: int) -> None:
     token = str(uuid4())
-    with connection().cursor() as cursor:
+    with connection(START, FINISH).cursor() as cursor:
         cursor.execute("EXECUTE start (%s, %s, %s)", [job_id, task_name, token])
         if cursor.fetchone():
             cursor.execute("EXECUTE finish (%s, %s, %s)", [job_id, token, json.dumps({"started": time.time()})])

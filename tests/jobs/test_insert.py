@@ -102,11 +102,12 @@ def test_what_is_too_long_is_an_error(postgresql: PostgreSQL) -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_value_of_another_type_is_the_fields_to_convert(count: int) -> None:
     job = {"scheduled_time": TIME, "task_name": "x", "queue": "default"}
-    other: dict[str, Any] = {"rerun_if_lost": 1, "parked": 0, "priority": True, "comment": 7}
+    other: dict[str, Any] = {"rerun_if_lost": 1, "parked": 0, "priority": True, "comment": 7, "retries": "3"}
     jobs = [Job(**job, **other) for _ in range(count)]
     insert(jobs[0]) if count == 1 else insert_many(jobs)
     for stored in Job.objects.all():
         assert (stored.rerun_if_lost, stored.parked, stored.priority, stored.comment) == (True, False, 1, "7")
+        assert stored.retries == 3
     assert Job.objects.count() == count
 
 
