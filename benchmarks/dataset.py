@@ -86,8 +86,8 @@ def many_jobs(bench: Bench, count: int) -> str:
 
 
 def _keep_totals() -> None:
-    from jobs import totals
     from jobs.models import Watermark
+    from jobs.sql import totals
 
     while totals.advance() or not Watermark.objects.filter(below__gt=0).exists():
         pass

@@ -4,4 +4,4 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class CnaasjobsAdminConfig(AdminConfig):
-    default_site = "jobs.admin_site.Site"
+    default_site = "jobs.admin_pages.site.Site"

@@ -48,7 +48,7 @@ if _database["ENGINE"].endswith("sqlite3"):
     }
 else:
     # A server that vanished without a word: TCP gives it up after 15 s. One that is frozen answers TCP all the same;
-    # cnaasjobs.database bounds that wait in the web server.
+    # cnaasjobs.db.bounded_waits bounds that wait in the web server.
     _database["OPTIONS"] = {
         "connect_timeout": 5,
         "tcp_user_timeout": 15_000,
@@ -79,7 +79,7 @@ INSTALLED_APPS = [
 
 # --- The web --------------------------------------------------------------------------------------------------------
 MIDDLEWARE = [
-    "jobs.health.HealthMiddleware",  # first: needs no Host, no credentials, nothing of the rest
+    "jobs.api.health.HealthMiddleware",  # first: needs no Host, no credentials, nothing of the rest
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",  # before all that may answer with an error: errors carry its headers too
     "cnaasjobs.api.middleware.ApiGuard",

@@ -1,4 +1,4 @@
-"""Every URL of the project. ``/healthz`` and ``/readyz`` are answered by ``jobs.health`` before these are looked at."""
+"""Every URL of the project. ``jobs.api.health`` answers ``/healthz`` and ``/readyz`` before these."""
 
 from django.apps import apps
 from django.contrib import admin
@@ -13,9 +13,9 @@ handler500 = "cnaasjobs.api.errors.server_error"
 API = "api/v1.0/"
 
 urlpatterns = [
-    path(API, include("jobs.urls")),
+    path(API, include("jobs.api.urls")),
     path(API, include("locks.urls")),
-    *([path(API, include("devices.urls"))] if apps.is_installed("devices") else []),
+    *([path(API, include("devices.api.urls"))] if apps.is_installed("devices") else []),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(url="/admin/")),

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
 
-from cnaasjobs.database import bound_waits, new_request
+from cnaasjobs.db.bounded_waits import bound_waits, new_request
 
 
 class Utf8Request(WSGIRequest):

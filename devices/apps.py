@@ -18,4 +18,4 @@ class DevicesConfig(AppConfig):
 
 def _import_drivers(**_: Any) -> None:
     """NAPALM is large and only workers need it: imported before the children fork, its memory is shared."""
-    from devices import push  # noqa: F401
+    from devices.sync import campaign  # noqa: F401

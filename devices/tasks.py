@@ -6,7 +6,7 @@ from django.conf import settings
 
 from devices import inventory
 from devices.selection import Selector
-from devices.state import LOCK
+from devices.sync.state import LOCK
 from jobs.task import JobContext, JobResult, NextJob, job
 
 AUTO_PUSH_SCORES = range(1, 10)
@@ -51,8 +51,8 @@ def sync_devices(
     Raises:
         InventoryError, SelectionError: there is nothing that could be synchronised.
     """
-    from devices.push import Push  # NAPALM is large, and web servers and Beat import this module
-    from devices.sync import Options
+    from devices.sync.campaign import Push  # NAPALM is large, and web servers and Beat import this module
+    from devices.sync.one_device import Options
 
     mode: int = settings.CNAASJOBS_CONFIRM_MODE if confirm_mode is None else confirm_mode
     selector = _selector(hostnames, device_type, group, all)

@@ -1,4 +1,4 @@
-"""The platform's tables. Only ``jobs.lifecycle`` writes a job's status."""
+"""The platform's tables. Only ``jobs.lifecycle.transitions`` writes a job's status."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -177,7 +177,7 @@ class IdempotencyKey(models.Model):
 
 
 class JobBlock(models.Model):
-    """How many jobs there are among ``BLOCK`` successive ids, for those below the watermark. See ``jobs.totals``."""
+    """How many jobs there are among ``BLOCK`` successive ids, for those below the watermark. See ``sql.totals``."""
 
     BLOCK = 5000
 

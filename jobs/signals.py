@@ -12,10 +12,11 @@ from uuid import UUID, uuid4
 from celery import signals
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 
-from jobs import lifecycle
+from jobs.body.execution import Execution
 from jobs.errors import Failure
-from jobs.runs import Refused, Run
-from jobs.task import Execution, JobTask
+from jobs.lifecycle import transitions
+from jobs.run import Refused, Run
+from jobs.task import JobTask
 from jobs.worker import slots
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
         return
     token = UUID(request.run_token) if getattr(request, "run_token", None) else uuid4()
     granted = _until_stored(
-        lambda: lifecycle.claim(
+        lambda: transitions.claim(
             job_id,
             task_name=task.name,
             run_token=token,
@@ -65,7 +66,7 @@ def finish(sender: Any, **_: Any) -> None:
     outcome = execution.outcome
     slots.storing(sender.request)
     try:
-        _until_stored(lambda: lifecycle.finish(execution.run, outcome), what=f"finish of job {execution.run.job_id}")
+        _until_stored(lambda: transitions.finish(execution.run, outcome), what=f"finish of job {execution.run.job_id}")
     except Exception as exc:  # whatever the database says to this result, the job must end and its lock be free
         log.exception("job %s: its result was not stored", execution.run.job_id, extra={"job_id": execution.run.job_id})
         _store_failure(execution, Failure.of(exc))
@@ -88,7 +89,7 @@ def retry(sender: Any, reason: Any = None, **_: Any) -> None:
     slots.storing(sender.request)
     due = 0 if reason is None or reason.when is None else reason.when
     _until_stored(
-        lambda: lifecycle.retry(execution.run, due=due, reason=str(reason)),
+        lambda: transitions.retry(execution.run, due=due, reason=str(reason)),
         what=f"retry of job {execution.run.job_id}",
     )
 
@@ -101,7 +102,7 @@ def _execution(task: Any) -> Execution | None:
 def _store_failure(execution: Execution, failure: Failure) -> None:
     devices = execution.ctx.progress.as_json()
     _until_stored(
-        lambda: lifecycle.fail(execution.run, failure, finished_devices=devices),
+        lambda: transitions.fail(execution.run, failure, finished_devices=devices),
         what=f"failure of job {execution.run.job_id}",
     )
 

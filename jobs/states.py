@@ -1,7 +1,7 @@
 """The vocabulary of a job's life, as data. This module imports nothing of the project.
 
 ``TRANSITIONS`` is the whole state machine: a verb, the states it may start from, and the state it leads to.
-``jobs.lifecycle`` has one function per verb; nothing else writes a status.
+``jobs.lifecycle.transitions`` has one function per verb; nothing else writes a status.
 """
 
 from enum import StrEnum

@@ -9,26 +9,23 @@ sync_devices.schedule(hostnames=["eosdist"])
 """
 
 import inspect
-import json
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, overload
 
 from celery import Task, shared_task
-from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
+from celery.exceptions import Ignore, Retry
 from pydantic import TypeAdapter, ValidationError
 
-from jobs import dispatch
-from jobs.annotations import adapters
-from jobs.clock import database_now
-from jobs.context import JobContext
-from jobs.errors import BodyExited, Failure, JobArgumentError, JobStopped
+from cnaasjobs.db.clock import database_now
+from jobs.body.annotations import adapters
+from jobs.body.context import JobContext
+from jobs.body.execution import Execution
+from jobs.dispatch import scheduling
+from jobs.errors import JobArgumentError, JobStopped
 from jobs.models import Job
-from jobs.outcome import JobResult, NextJob, Outcome, outcome_of
-from jobs.runs import Run
-from jobs.worker import body_signals, slots
+from jobs.outcome import JobResult, NextJob
 
 __all__ = ["JobContext", "JobResult", "JobTask", "NextJob", "job"]
 
@@ -59,11 +56,11 @@ class JobTask(Task):
     # --- scheduling ---------------------------------------------------------------------------------------------------
 
     def schedule(self, **kwargs: Any) -> Job:
-        """Schedule one job now with these arguments; ``dispatch.schedule`` takes more (a time, a comment, …)."""
-        return dispatch.schedule(self, kwargs)
+        """Schedule one job now with these arguments; ``scheduling.schedule`` takes more (a time, a comment, …)."""
+        return scheduling.schedule(self, kwargs)
 
     def schedule_many(self, many: Iterable[Mapping[str, Any]], **options: Any) -> list[Job]:
-        return dispatch.schedule_many(self, many, **options)
+        return scheduling.schedule_many(self, many, **options)
 
     def delay(self, *args: Any, **kwargs: Any) -> Job:
         return self.apply_async(args, kwargs)
@@ -90,7 +87,7 @@ class JobTask(Task):
         at = eta
         if countdown is not None:
             at = database_now() + timedelta(seconds=countdown)
-        return dispatch.schedule(self, self.named(args or (), kwargs or {}), at=at, queue=queue, priority=priority)
+        return scheduling.schedule(self, self.named(args or (), kwargs or {}), at=at, queue=queue, priority=priority)
 
     def named(self, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Positional arguments by their names."""
@@ -177,50 +174,6 @@ class _NoMessage:
 
     def apply_async(self) -> None:
         return None
-
-
-class Execution:
-    """One run in the process that runs its body: from the claim to a stored end."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.ctx = JobContext(run)
-        self.outcome: Outcome | None = None
-        self.failure: Failure | None = None  # what was raised, before Celery wraps what cannot be pickled
-
-    def run_body(self, task: JobTask) -> None:
-        """Run the body to its end, with all its threads.
-
-        Raises:
-            Exception: the body's own, JobStopped, ResultNotStorable, BodyExited. Never what would end the process.
-        """
-        self.ctx.task = task
-        try:
-            try:
-                returned = self._in_body(task)
-            finally:
-                self.ctx.wait_for_threads()
-                self.ctx.close()
-            if self.ctx.retry_asked is not None:
-                raise self.ctx.retry_asked
-            self.outcome = outcome_of(returned, finished_devices=self.ctx.progress.as_json())
-        except Exception as exc:
-            self.failure = Failure.of(exc, traceback=traceback.format_exc())
-            raise
-
-    def _in_body(self, task: JobTask) -> Any:
-        arguments = json.loads(self.run.start_arguments)
-        try:
-            slots.running(task.request)
-            return body_signals.call_body(task.run, self.ctx, **arguments)
-        except SoftTimeLimitExceeded as exc:
-            raise self.ctx.time_limit_reached(task.job_soft_time_limit) from exc
-        except (MemoryError, Ignore, Reject) as exc:
-            raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc
-        except Exception:
-            raise
-        except BaseException as exc:  # Celery's worker would end on some of these, and lose the job by the others
-            raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc
 
 
 @overload

@@ -7,7 +7,7 @@ from uuid import uuid4
 from celery import current_app
 from celery.app.trace import build_tracer
 
-from jobs import dispatch
+from jobs.dispatch import scheduling
 from jobs.models import Job
 from jobs.states import Status
 from jobs.task import JobTask
@@ -18,7 +18,7 @@ def perform_job(task: JobTask, **kwargs: Any) -> Job:
 
     Returns the row as it stands afterwards: FINISHED, EXCEPTION, or SCHEDULED if it asked for a retry or was parked.
     """
-    return perform(dispatch.schedule(task, kwargs))
+    return perform(scheduling.schedule(task, kwargs))
 
 
 def perform(job: Job) -> Job:

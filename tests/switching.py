@@ -12,7 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, connections
 from kombu import pools
 
-from jobs import publisher
+from jobs.broker import publisher
 
 
 def database_url() -> str:

@@ -12,7 +12,7 @@ from benchmarks.baselines import bare_env, django_db_env
 from benchmarks.environment import Bench, python
 from benchmarks.measure import Line, in_turn, percentile, spread
 from benchmarks.rows.sides import celery_worker, wait_for
-from jobs import dispatch
+from jobs.dispatch import scheduling
 from jobs.models import Job, JobOutcome
 from jobs.states import Status
 from tests.waiting import wait_until
@@ -93,7 +93,7 @@ def _ours(bench: Bench, due: list[float]) -> list[float]:
     stop = _product(bench)
     shift = time.time() + _AHEAD_SECONDS - due[0]  # the processes took their time to start
     due = [each + shift for each in due]
-    jobs = [dispatch.schedule(bodies.started_at, {}, at=datetime.fromtimestamp(each, UTC)) for each in due]
+    jobs = [scheduling.schedule(bodies.started_at, {}, at=datetime.fromtimestamp(each, UTC)) for each in due]
     wait_until(lambda: not Job.objects.exclude(status=Status.FINISHED.value).exists(), timeout=120, interval=0.5)
     stop()
     results = dict(JobOutcome.objects.filter(job__in=jobs).values_list("job_id", "result"))
@@ -103,7 +103,7 @@ def _ours(bench: Bench, due: list[float]) -> list[float]:
 
 def _lone(ahead: float) -> float:
     due = time.time() + ahead
-    job = dispatch.schedule(bodies.started_at, {}, at=datetime.fromtimestamp(due, UTC))
+    job = scheduling.schedule(bodies.started_at, {}, at=datetime.fromtimestamp(due, UTC))
     wait_until(lambda: Job.objects.filter(pk=job.pk, status=Status.FINISHED.value).exists(), timeout=30)
     started: float = json.loads(JobOutcome.objects.get(pk=job.pk).result or "")["started"]
     return 1000 * (started - due)

@@ -13,7 +13,7 @@ from benchmarks.environment import ROOT, Bench
 from benchmarks.measure import Line, spread
 from benchmarks.memory import own_memory
 from devices.tasks import sync_devices
-from jobs import dispatch
+from jobs.dispatch import scheduling
 from jobs.models import Job
 from tests.services.processes import Platform
 from tests.waiting import wait_until
@@ -104,7 +104,7 @@ def _start(bench: Bench, inventory: Path, lab: Path) -> tuple[Platform, Any]:
 
 def _run(*, dry_run: bool) -> float:
     """Seconds from the job's start to its end, by its row."""
-    job = dispatch.schedule(sync_devices, {"all": True, "dry_run": dry_run})
+    job = scheduling.schedule(sync_devices, {"all": True, "dry_run": dry_run})
     wait_until(lambda: Job.objects.filter(pk=job.pk, finish_time__isnull=False).exists(), timeout=300, interval=0.1)
     done = Job.objects.get(pk=job.pk)
     if done.status != "FINISHED" or done.start_time is None or done.finish_time is None:

@@ -20,7 +20,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from cnaasjobs.api.permissions import granted_as_json, remember
-from cnaasjobs.prepared import Prepared
+from cnaasjobs.db.prepared import Prepared
 
 if TYPE_CHECKING:  # DRF's views import what its settings name, which is this module
     from rest_framework.views import APIView

@@ -10,10 +10,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from cnaasjobs.api.caller import origin, who
-from jobs import audit, lifecycle
-from jobs.admin_pages.listing import as_id
-from jobs.admin_pages.show import job_url
+from jobs.admin_pages.toolkit.listing import as_id
+from jobs.admin_pages.toolkit.show import job_url
 from jobs.errors import JobNotAbortable, JobNotFound
+from jobs.lifecycle import audit_trail, transitions
 from jobs.models import Job
 from jobs.states import TERMINAL, Status
 
@@ -68,8 +68,10 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
     for job_id in ids:
         try:
             with transaction.atomic():
-                job = lifecycle.abort(job_id, reason=reason, by=who(request))
-                audit.record(action="aborted", who=who(request), origin=origin(request), job_id=job_id, detail=reason)
+                job = transitions.abort(job_id, reason=reason, by=who(request))
+                audit_trail.record(
+                    action="aborted", who=who(request), origin=origin(request), job_id=job_id, detail=reason
+                )
         except (JobNotFound, JobNotAbortable) as exc:
             messages.warning(request, f"Not aborted: {exc}.")
             continue

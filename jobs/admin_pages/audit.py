@@ -7,9 +7,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from jobs.admin_pages.filters import ParameterFilter, TimeFilter
-from jobs.admin_pages.listing import NewestFirstAdmin, as_id
-from jobs.admin_pages.show import job_link, moment, text
+from jobs.admin_pages.toolkit.filters import ParameterFilter, TimeFilter
+from jobs.admin_pages.toolkit.listing import NewestFirstAdmin, as_id
+from jobs.admin_pages.toolkit.show import job_link, moment, text
 from jobs.models import AuditEntry
 
 SEARCHED = ("who", "origin", "lock_name", "detail")

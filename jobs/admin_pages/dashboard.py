@@ -11,9 +11,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
+from cnaasjobs.db.clock import database_now
 from jobs.admin_pages.job_filters import IN_LINE
-from jobs.admin_pages.show import status_badge
-from jobs.clock import database_now
+from jobs.admin_pages.toolkit.show import status_badge
 from jobs.models import AuditEntry, Heartbeat, Job
 from jobs.states import Status
 from jobs.upkeep.unserved import unserved

@@ -6,9 +6,9 @@ from typing import Any, Final
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from jobs.admin_pages import registered
-from jobs.admin_pages.filters import ParameterFilter, TimeFilter, ValueFilter
-from jobs.admin_pages.show import ABORTED, LOST
+from jobs.admin_pages.toolkit import registered
+from jobs.admin_pages.toolkit.filters import ParameterFilter, TimeFilter, ValueFilter
+from jobs.admin_pages.toolkit.show import ABORTED, LOST
 from jobs.models import Heartbeat
 from jobs.states import Status
 

@@ -12,10 +12,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from cnaasjobs.db.clock import DatabaseNow
 from jobs.admin_pages import abort, job_filters, job_page
-from jobs.admin_pages.listing import NewestFirstAdmin, as_id
-from jobs.admin_pages.show import moment, span, status_badge, text
-from jobs.clock import DatabaseNow
+from jobs.admin_pages.toolkit.listing import NewestFirstAdmin, as_id
+from jobs.admin_pages.toolkit.show import moment, span, status_badge, text
 from jobs.models import Job
 
 SEARCHED = ("function_name", "comment", "ticket_ref", "scheduled_by")

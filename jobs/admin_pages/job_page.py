@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.admin_pages import results, waiting
-from jobs.admin_pages.show import NOTHING, job_link, moment, span, status_badge, text
+from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment, span, status_badge, text
 from jobs.models import Job, JobOutcome
 from jobs.states import TERMINAL, Status
 

@@ -14,13 +14,14 @@ from django_celery_beat.admin import PeriodicTaskAdmin
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from cnaasjobs.api.caller import origin, who
-from jobs import audit, dispatch
-from jobs.admin_pages import registered
 from jobs.admin_pages.recurring_form import RecurringForm
-from jobs.admin_pages.show import NOTHING, job_link, moment
+from jobs.admin_pages.toolkit import registered
+from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment
 from jobs.beat.fire import arguments_of
 from jobs.beat.recurrence import ScheduleBroken, due_time
+from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
+from jobs.lifecycle import audit_trail
 from jobs.models import Job
 from jobs.task import JobTask
 
@@ -126,7 +127,7 @@ def _run(request: HttpRequest, row: PeriodicTask) -> Job:
         raise JobArgumentError(f"{row.task} is no job of this installation, only jobs can be run from here")
     args, kwargs = arguments_of(row)
     with transaction.atomic():
-        job = dispatch.schedule(
+        job = scheduling.schedule(
             task,
             task.named(args, kwargs),
             scheduled_by=who(request),
@@ -134,7 +135,7 @@ def _run(request: HttpRequest, row: PeriodicTask) -> Job:
             queue=row.queue or None,
             priority=None if row.priority is None else min(row.priority, 9),
         )
-        audit.record(
+        audit_trail.record(
             action="scheduled", who=who(request), origin=origin(request), job_id=job.pk, detail=f"schedule {row.name}"
         )
     return job

@@ -7,7 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django_celery_beat.models import PeriodicTask
 
-from jobs.admin_pages import registered
+from jobs.admin_pages.toolkit import registered
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.outcome import storable_json
 from jobs.task import JobTask

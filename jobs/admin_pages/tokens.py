@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from knox.admin import AuthTokenAdmin
 from knox.models import AuthToken
 
-from jobs.admin_pages.show import moment
+from jobs.admin_pages.toolkit.show import moment
 
 
 class TokenAdmin(AuthTokenAdmin):

@@ -6,8 +6,8 @@ from django.db.models import QuerySet
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs import dispatch
-from jobs.admin_pages.show import job_link, moment, span
+from jobs.admin_pages.toolkit.show import job_link, moment, span
+from jobs.dispatch import line
 from jobs.models import Job
 from jobs.upkeep.unserved import served_queues
 from locks import service as locks
@@ -31,7 +31,7 @@ def reasons(job: Job) -> list[SafeString]:
 def _lock(job: Job) -> list[SafeString]:
     name = str(job.lock_name)
     holder_id = locks.held().filter(name=name).values_list("holder_id", flat=True).first()
-    ahead = dispatch.line(name).filter(dispatch.ahead_of(job))
+    ahead = line.line(name).filter(line.ahead_of(job))
     found = []
     if holder_id is not None:
         function_name = Job.objects.filter(pk=holder_id).values_list("function_name", flat=True).first()

@@ -11,10 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from jobs.admin_pages.filters import ParameterFilter
-from jobs.admin_pages.read_only import ReadOnlyAdmin
-from jobs.admin_pages.show import NOTHING, job_link, moment, span, text
-from jobs.clock import DatabaseNow
+from cnaasjobs.db.clock import DatabaseNow
+from jobs.admin_pages.toolkit.filters import ParameterFilter
+from jobs.admin_pages.toolkit.read_only import ReadOnlyAdmin
+from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment, span, text
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
 

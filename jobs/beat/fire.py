@@ -15,8 +15,8 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, QuerySet
 from django_celery_beat.models import PeriodicTask
 
-from jobs import dispatch
 from jobs.beat.plain import PlainSender
+from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
 from jobs.task import JobTask
 
@@ -96,7 +96,7 @@ def disable(row: PeriodicTask) -> bool:
 
 
 def _schedule_job(row: PeriodicTask, task: JobTask, args: list[Any], kwargs: dict[str, Any]) -> None:
-    dispatch.schedule(
+    scheduling.schedule(
         task,
         task.named(args, kwargs),
         scheduled_by=row.name,

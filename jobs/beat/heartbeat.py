@@ -6,7 +6,7 @@ import socket
 from django.conf import settings
 from django.db.models import F
 
-from jobs.clock import DatabaseNow
+from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import Heartbeat
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from django.db import connection
 
-from jobs.dispatch import DUE_CHANNEL
+from jobs.dispatch.sending import DUE_CHANNEL
 
 _WAIT_SECONDS = 1.0
 _PROBE_SECONDS = 5.0

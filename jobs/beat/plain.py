@@ -18,8 +18,8 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import F
 from django_celery_beat.models import PeriodicTask
 
-from jobs.upkeep.broker import Broker
-from jobs.upkeep.faults import bound_statements, forget_connection
+from jobs.background.faults import bound_statements, forget_connection
+from jobs.broker.connection import Broker
 
 log = logging.getLogger(__name__)
 

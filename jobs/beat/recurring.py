@@ -14,10 +14,10 @@ from typing import Any
 from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
+from cnaasjobs.db.clock import database_now
 from jobs.beat.fire import Fired, disable, fire, move_last_run
 from jobs.beat.plain import PlainSender
 from jobs.beat.recurrence import ScheduleBroken, due_time, ran_in_the_future, times_of_day
-from jobs.clock import database_now
 
 log = logging.getLogger(__name__)
 

@@ -15,13 +15,13 @@ from django.db import DatabaseError, InterfaceError, connection
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from jobs.background.faults import Complaint, bound_statements, forget_connection
+from jobs.background.loops import Loop
 from jobs.beat.heartbeat import BeatHeartbeat
 from jobs.beat.listener import Listener
-from jobs.beat.loops import Loop
 from jobs.beat.recurring import LOOK_SECONDS, Recurring
 from jobs.beat.sender import Sender
 from jobs.upkeep import runner
-from jobs.upkeep.faults import Complaint, bound_statements, forget_connection
 
 log = logging.getLogger(__name__)
 

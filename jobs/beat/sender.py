@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from jobs import dispatch
+from jobs.dispatch import sending
 
 _BATCH = 500
 _MAX_WAIT_SECONDS = 1.0  # while LISTEN works
@@ -26,7 +26,7 @@ class Sender:
         if self._due_at is not None and time.monotonic() >= self._due_at:
             self._due_at = None
             return self._send()
-        due_in = dispatch.seconds_to_next_due()
+        due_in = sending.seconds_to_next_due()
         if due_in is not None and due_in <= 0:
             return self._send()
         self._backoff = 0.0
@@ -36,7 +36,7 @@ class Sender:
 
     def _send(self) -> float:
         # To a broker that is away one message is tried: it should not cost a batch of writes each time.
-        if dispatch.dispatch_due(limit=1 if self._backoff > _BROKER_AWAY_SECONDS else _BATCH):
+        if sending.dispatch_due(limit=1 if self._backoff > _BROKER_AWAY_SECONDS else _BATCH):
             self._backoff = 0.0
             return 0.0
         self._backoff = min(2 * self._backoff or _FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS)

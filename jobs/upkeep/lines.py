@@ -7,9 +7,10 @@ from django.conf import settings
 from django.db.models import DurationField, Exists, ExpressionWrapper, IntegerField, OuterRef, QuerySet, Value
 from django.db.models.functions import Cast, Coalesce
 
-from jobs import dispatch, lifecycle
-from jobs.clock import DatabaseNow
+from cnaasjobs.db.clock import DatabaseNow
+from jobs.dispatch import line
 from jobs.errors import Failure
+from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
 from locks import service as locks
@@ -36,7 +37,7 @@ def free_abandoned() -> int:
             freed += 1
             fields = {"action": "release", "lock": lock.name, "job_id": lock.holder_id}
             log.warning("lock %s freed: job %s no longer runs", lock.name, lock.holder_id, extra=fields)
-            dispatch.wake(lock.name)
+            line.wake(lock.name)
     return freed
 
 
@@ -44,7 +45,7 @@ def wake_first() -> int:
     """Wake the first in line of each free lock. Returns how many."""
     parked = _in_line().filter(lock_name=OuterRef("name"))
     free = Lock.objects.filter(Exists(parked), holder_id__isnull=True).values_list("name", flat=True)
-    return sum(dispatch.wake(name) for name in free[:_BATCH])
+    return sum(line.wake(name) for name in free[:_BATCH])
 
 
 def end_overdue() -> int:
@@ -56,7 +57,7 @@ def end_overdue() -> int:
         waited_for = f"job {holder}, which holds it" if holder else "the jobs before it in line"
         seconds = settings.CNAASJOBS_LOCK_WAIT_SECONDS if job.lock_wait_seconds is None else job.lock_wait_seconds
         message = f"waited {seconds} s for lock {job.lock_name}: for {waited_for}"
-        ended += lifecycle.cancel(job.pk, Failure(type=LOCK_WAIT_TIMEOUT, message=message))
+        ended += transitions.cancel(job.pk, Failure(type=LOCK_WAIT_TIMEOUT, message=message))
     return ended
 
 

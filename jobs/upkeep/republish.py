@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Count, QuerySet
 
-from jobs import dispatch
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
+from jobs.background.budget import Budget
+from jobs.broker.connection import Broker
+from jobs.broker.publisher import BrokerUnavailable
+from jobs.dispatch import sending
 from jobs.models import Job
-from jobs.publisher import BrokerUnavailable
 from jobs.states import Status
-from jobs.upkeep.broker import Broker
-from jobs.upkeep.budget import Budget
 from jobs.upkeep.exclusive import exclusively
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ def _redispatch(ids: Iterable[int]) -> int:
     chosen = list(ids)
     if not chosen:
         return 0
-    sent = dispatch.redispatch(chosen)
+    sent = sending.redispatch(chosen)
     for job_id in chosen[:_BATCH]:
         log.info("job %s: its message was lost, sent again", job_id, extra={"action": "republish", "job_id": job_id})
     return sent

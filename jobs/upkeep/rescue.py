@@ -16,8 +16,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 
-from jobs import lifecycle
-from jobs.clock import DatabaseNow, database_now
+from cnaasjobs.db.clock import DatabaseNow, database_now
+from jobs.lifecycle import transitions
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
 
@@ -73,7 +73,7 @@ class Rescue:
         self._missing = {token: seen for token, seen in self._missing.items() if token in tokens}
         self._orphans = {token: silent for token, silent in self._orphans.items() if token in tokens}
         ended = sum(
-            lifecycle.lose(job.pk, job.run_token, type=WORKER_LOST, message=why)
+            transitions.lose(job.pk, job.run_token, type=WORKER_LOST, message=why)
             for job, why in lost[:_BATCH]
             if job.run_token is not None
         )

@@ -12,9 +12,9 @@ from celery import signals
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
-from jobs import lifecycle
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
 from jobs.errors import Failure
+from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
 
@@ -40,7 +40,7 @@ def end_if_unknown(job_id: int, *, task_name: str, worker: str) -> bool:
     if job is None or job.scheduled_time > database_now() - patience:
         return False
     failure = Failure(type=UNKNOWN_TASK, message=f"no worker knows the task {task_name}; {worker} refused it last")
-    return lifecycle.cancel(job_id, failure)
+    return transitions.cancel(job_id, failure)
 
 
 def _job_of(message: Any) -> int | None:

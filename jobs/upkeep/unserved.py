@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Count, Min, Q
 
-from jobs.clock import DatabaseNow
+from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
 

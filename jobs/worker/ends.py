@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
-from jobs import lifecycle
+from jobs.lifecycle import transitions
 from jobs.worker import connections, in_progress
 from jobs.worker.processes import Doomed
 
@@ -88,7 +88,7 @@ class Reporter(threading.Thread):
         request = end.request
         try:
             with connections.in_main_process():
-                lifecycle.lose(request.job_id, UUID(request.run_token), type=end.type, message=end.message)
+                transitions.lose(request.job_id, UUID(request.run_token), type=end.type, message=end.message)
         except (OperationalError, InterfaceError) as exc:
             self._wait_for_database(request.job_id, exc)
             return False

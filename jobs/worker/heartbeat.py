@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.db.models import F, QuerySet
 
-from jobs.clock import DatabaseNow
+from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import Heartbeat
 from jobs.worker import connections, in_progress
 

@@ -5,7 +5,7 @@ import re
 from jobs.models import AuditEntry, Job
 from jobs.states import Status
 from tests.admin.conftest import VIEWS, Admin, AdminOf
-from tests.jobs.factory import job_in
+from tests.factory import job_in
 
 ABORT = "/jobs/job/abort/"
 

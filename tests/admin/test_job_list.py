@@ -7,12 +7,13 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from jobs import dispatch, lifecycle
+from jobs.dispatch import scheduling
+from jobs.lifecycle import transitions
 from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin, AdminOf
 from tests.admin.rows import NOON, finished, heartbeat, many_jobs
-from tests.jobs.factory import claimed, job_in
+from tests.factory import claimed, job_in
 
 LIST = "/jobs/job/"
 
@@ -55,9 +56,9 @@ def test_states_have_a_word_and_a_sign_besides_the_colour(viewer: Admin) -> None
 
 def test_a_job_told_to_stop_and_one_in_line_say_so(viewer: Admin) -> None:
     running = job_in(Status.RUNNING, task=fake_jobs.with_lock)
-    lifecycle.abort(running.pk, reason="", by="anna")
-    waiting = dispatch.schedule(fake_jobs.with_lock, {})
-    lifecycle.claim(waiting.pk, task_name=waiting.task_name, run_token=uuid4())
+    transitions.abort(running.pk, reason="", by="anna")
+    waiting = scheduling.schedule(fake_jobs.with_lock, {})
+    transitions.claim(waiting.pk, task_name=waiting.task_name, run_token=uuid4())
     page = viewer.get(LIST)
     assert "RUNNING told to stop" in page
     assert "SCHEDULED in line" in page
@@ -102,9 +103,9 @@ def test_filters(viewer: Admin) -> None:
 
 def test_only_those_in_line(viewer: Admin) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
-    waiting = dispatch.schedule(fake_jobs.with_lock, {})
-    lifecycle.claim(waiting.pk, task_name=waiting.task_name, run_token=uuid4())
-    dispatch.schedule(fake_jobs.nothing, {})
+    waiting = scheduling.schedule(fake_jobs.with_lock, {})
+    transitions.claim(waiting.pk, task_name=waiting.task_name, run_token=uuid4())
+    scheduling.schedule(fake_jobs.nothing, {})
     assert shown(viewer, "?status=in+line") == [waiting.pk]
 
 
@@ -178,5 +179,5 @@ def test_a_forgotten_slash_is_added(viewer: Admin) -> None:
 
 
 def test_running_time_is_shown_while_it_runs(viewer: Admin) -> None:
-    run = claimed(dispatch.schedule(fake_jobs.nothing, {}))
+    run = claimed(scheduling.schedule(fake_jobs.nothing, {}))
     assert re.search(r"RUNNING nothing .* 0\.\d\d s", viewer.get(LIST)), run

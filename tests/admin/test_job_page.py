@@ -7,15 +7,16 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from jobs import dispatch, lifecycle
-from jobs.admin_pages.show import span
+from jobs.admin_pages.toolkit.show import span
+from jobs.dispatch import scheduling
 from jobs.errors import Failure
+from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin
 from tests.admin.rows import finished, heartbeat
-from tests.jobs.factory import claimed, job_in
+from tests.factory import claimed, job_in
 
 DIFF = "@@ -16,8 +16,6 @@\n hostname eosdist\n-ip routing\n+ip routing vrf mgmt"
 
@@ -62,8 +63,8 @@ def test_a_sync_shows_failed_devices_first_and_its_diffs_line_by_line(viewer: Ad
 
 
 def test_an_exception_shows_its_traceback(viewer: Admin) -> None:
-    run = claimed(dispatch.schedule(fake_jobs.raise_error, {}))
-    lifecycle.fail(run, Failure(type="ValueError", message="<b>it broke</b>", traceback="Traceback …\n  line 7"))
+    run = claimed(scheduling.schedule(fake_jobs.raise_error, {}))
+    transitions.fail(run, Failure(type="ValueError", message="<b>it broke</b>", traceback="Traceback …\n  line 7"))
     job = Job.objects.get(pk=run.job_id)
     assert "ValueError : <b>it broke</b>" in page_of(viewer, job)
     assert "&lt;b&gt;it broke" in viewer.raw(f"/jobs/job/{job.pk}/change/")
@@ -82,10 +83,10 @@ def test_progress_of_a_running_job(viewer: Admin) -> None:
 
 def test_a_waiting_job_names_its_lock_who_holds_it_and_who_is_before_it(viewer: Admin) -> None:
     holder = job_in(Status.RUNNING, task=fake_jobs.with_lock)
-    second = dispatch.schedule(fake_jobs.with_lock, {})
-    third = dispatch.schedule(fake_jobs.with_lock, {})
+    second = scheduling.schedule(fake_jobs.with_lock, {})
+    third = scheduling.schedule(fake_jobs.with_lock, {})
     for job in (second, third):
-        lifecycle.claim(job.pk, task_name=job.task_name, run_token=uuid4())
+        transitions.claim(job.pk, task_name=job.task_name, run_token=uuid4())
     assert f"It waits for lock devices, held by job {holder.pk} (with_lock)." in page_of(viewer, second)
     assert "It is next in line." in page_of(viewer, second)
     page = page_of(viewer, third)
@@ -94,13 +95,13 @@ def test_a_waiting_job_names_its_lock_who_holds_it_and_who_is_before_it(viewer: 
 
 
 def test_a_job_for_later_says_when(viewer: Admin) -> None:
-    job = dispatch.schedule(fake_jobs.nothing, {}, at=timezone.now() + timedelta(hours=3, seconds=30))
+    job = scheduling.schedule(fake_jobs.nothing, {}, at=timezone.now() + timedelta(hours=3, seconds=30))
     assert "in 3 h 00 min" in page_of(viewer, job)
 
 
 def test_a_due_job_says_what_it_waits_for(viewer: Admin) -> None:
     heartbeat(queues='["default"]')
-    job = dispatch.schedule(fake_jobs.nothing, {})
+    job = scheduling.schedule(fake_jobs.nothing, {})
     assert "Its message was sent to queue default" in page_of(viewer, job)
     Job.objects.filter(pk=job.pk).update(dispatched_at=None)
     assert "Beat is about to send its message to queue default" in page_of(viewer, job)
@@ -108,7 +109,7 @@ def test_a_due_job_says_what_it_waits_for(viewer: Admin) -> None:
 
 def test_a_job_on_a_queue_that_nobody_serves_says_so(viewer: Admin) -> None:
     heartbeat(queues='["default"]')
-    job = dispatch.schedule(fake_jobs.nothing, {}, queue="nobody")
+    job = scheduling.schedule(fake_jobs.nothing, {}, queue="nobody")
     assert "No live worker serves its queue nobody" in page_of(viewer, job)
 
 

@@ -1,6 +1,6 @@
 """Locks in the admin: who holds what, and clearing one after a warning."""
 
-from jobs import dispatch
+from jobs.dispatch import scheduling
 from jobs.models import AuditEntry, Job
 from jobs.states import Status
 from locks.models import Lock
@@ -8,7 +8,7 @@ from locks.service import held as held_locks
 from tests import fake_jobs
 from tests.admin.conftest import VIEWS, Admin, AdminOf
 from tests.admin.rows import finished, held
-from tests.jobs.factory import job_in
+from tests.factory import job_in
 
 LIST = "/locks/lock/"
 
@@ -28,7 +28,7 @@ def is_held() -> bool:
 
 def test_a_held_lock_shows_its_holder_with_a_link_its_state_and_who_waits(viewer: Admin) -> None:
     holder = job_in(Status.RUNNING, task=fake_jobs.with_lock)
-    dispatch.schedule(fake_jobs.with_lock, {})
+    scheduling.schedule(fake_jobs.with_lock, {})
     page = viewer.get(LIST)
     assert f"devices job {holder.pk}: with_lock RUNNING" in page
     assert "0 s 1 1" in page  # age, in line, fence

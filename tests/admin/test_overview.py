@@ -4,21 +4,22 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from jobs import audit, dispatch
+from jobs.dispatch import scheduling
+from jobs.lifecycle import audit_trail
 from jobs.models import Job
 from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin, AdminOf
 from tests.admin.rows import audit_entries, finished, heartbeat, many_jobs
-from tests.jobs.factory import job_in
+from tests.factory import job_in
 
 
 def test_the_numbers(viewer: Admin) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     for _ in range(2):
-        dispatch.schedule(fake_jobs.nothing, {})
+        scheduling.schedule(fake_jobs.nothing, {})
     for _ in range(3):
-        dispatch.schedule(fake_jobs.nothing, {}, at=timezone.now() + timedelta(hours=1))
+        scheduling.schedule(fake_jobs.nothing, {}, at=timezone.now() + timedelta(hours=1))
     now = timezone.now()
     for _ in range(4):
         finished(finish_time=now)
@@ -54,7 +55,7 @@ def test_counting_stops_where_it_no_longer_matters(viewer: Admin) -> None:
 
 def test_a_queue_that_nobody_serves_is_named(viewer: Admin) -> None:
     heartbeat(queues='["default"]')
-    job = dispatch.schedule(fake_jobs.nothing, {}, queue="nobody")
+    job = scheduling.schedule(fake_jobs.nothing, {}, queue="nobody")
     assert "nobody" not in viewer.get("/")
     Job.objects.filter(pk=job.pk).update(scheduled_time=timezone.now() - timedelta(seconds=61))
     page = viewer.get("/")
@@ -64,7 +65,7 @@ def test_a_queue_that_nobody_serves_is_named(viewer: Admin) -> None:
 
 def test_each_sees_only_what_he_may(admin_of: AdminOf) -> None:
     finished(exception_type="ValueError")
-    audit.record(action="scheduled", who="anna", origin="10.0.0.1", job_id=1)
+    audit_trail.record(action="scheduled", who="anna", origin="10.0.0.1", job_id=1)
     page = admin_of("jobs.view_heartbeat").get("/")
     assert "live workers" in page
     assert "Workers" in page
@@ -109,8 +110,8 @@ def test_nobody_edits_workers_or_the_audit_trail(boss: Admin) -> None:
 
 
 def test_the_audit_trail_is_found_by_job_person_lock_and_action(viewer: Admin) -> None:
-    audit.record(action="scheduled", who="anna", origin="10.0.0.1", job_id=41, detail="schedule probe")
-    audit.record(action="cleared", who="bob", origin="command line", lock_name="devices", job_id=42)
+    audit_trail.record(action="scheduled", who="anna", origin="10.0.0.1", job_id=41, detail="schedule probe")
+    audit_trail.record(action="cleared", who="bob", origin="command line", lock_name="devices", job_id=42)
     path = "/jobs/auditentry/"
     both = viewer.get(path)
     assert both.index("bob") < both.index("anna")

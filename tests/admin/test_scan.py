@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from jobs.admin_pages import scan
+from jobs.admin_pages.toolkit import scan
 from jobs.models import AuditEntry
 from tests.admin.rows import audit_entries
 

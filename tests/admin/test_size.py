@@ -13,7 +13,7 @@ from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin
 from tests.admin.rows import audit_entries, finished, heartbeat, many_jobs
-from tests.jobs.factory import job_in
+from tests.factory import job_in
 from tests.services import PostgreSQL
 
 PAGES = (

@@ -73,7 +73,7 @@ def test_headers_stand_on_a_401_a_403_and_a_400_for_the_host(settings: Any, toke
 
 
 def test_headers_stand_on_a_500(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.views.jobs_json", None)
+    monkeypatch.setattr("jobs.api.views.jobs_json", None)
     response = call("GET", "/jobs")
     assert response.status_code == 500
     expect_allowed(response)

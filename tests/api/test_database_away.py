@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 from django.db.backends.signals import connection_created
 from psycopg2 import extensions
 
-from cnaasjobs import database
+from cnaasjobs.db import bounded_waits
 from jobs.models import Job
 from tests.services import PostgreSQL
 from tests.services.processes import Platform
@@ -146,7 +146,7 @@ def test_a_post_answered_503_has_scheduled_nothing(postgresql: PostgreSQL, platf
 
 def _begin_request() -> None:
     """As ``cnaasjobs.wsgi`` and Django do."""
-    database.new_request()
+    bounded_waits.new_request()
     request_started.send(sender=None)
 
 
@@ -160,13 +160,13 @@ class TestBoundWaits:
     @pytest.fixture(autouse=True)
     def _bounded(self, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setitem(connection.settings_dict, "CONN_HEALTH_CHECKS", True)
-        database.bound_waits()
-        database.new_request()
+        bounded_waits.bound_waits()
+        bounded_waits.new_request()
         connection.close()
         yield
         connection.close()
         extensions.set_wait_callback(None)
-        connection_created.disconnect(dispatch_uid="cnaasjobs.database")
+        connection_created.disconnect(dispatch_uid="cnaasjobs.db.bounded_waits")
 
     @pytest.mark.needs("postgresql")
     def test_a_slow_query_is_not_a_database_that_is_away(self) -> None:
@@ -177,7 +177,7 @@ class TestBoundWaits:
 
     @pytest.mark.needs("postgresql")
     def test_even_a_slow_query_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(database, "LONGEST", 1.5)
+        monkeypatch.setattr(bounded_waits, "LONGEST", 1.5)
         started = time.monotonic()
         with connection.cursor() as cursor, pytest.raises(OperationalError):
             cursor.execute("SELECT pg_sleep(20)")
@@ -185,12 +185,12 @@ class TestBoundWaits:
 
     @pytest.mark.needs("postgresql")
     def test_a_frozen_server_is_given_up_and_found_again(self, postgresql: PostgreSQL) -> None:
-        assert database.answers(1.0)
+        assert bounded_waits.answers(1.0)
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         postgresql.freeze()
         started = time.monotonic()
-        assert not database.answers(0.3)
+        assert not bounded_waits.answers(0.3)
         with pytest.raises(OperationalError):
             Job.objects.count()
         assert time.monotonic() - started < 2
@@ -200,7 +200,7 @@ class TestBoundWaits:
             Job.objects.count()
         assert time.monotonic() - started < 0.5, "what was found out holds for the rest of the request"
         postgresql.thaw()
-        database.new_request()
+        bounded_waits.new_request()
         assert Job.objects.count() == 0
 
     @pytest.mark.needs("postgresql")
@@ -239,7 +239,7 @@ class TestBoundWaits:
             connection.commit()
         connection.close()
         postgresql.thaw()
-        database.new_request()
+        bounded_waits.new_request()
         wait_until(
             lambda: not postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE state LIKE 'idle in%'"), timeout=10
         )

@@ -260,7 +260,7 @@ def test_our_own_fault_is_a_500_in_the_envelope(monkeypatch: pytest.MonkeyPatch)
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("jobs.views.jobs_json", broken)
+    monkeypatch.setattr("jobs.api.views.jobs_json", broken)
     response = Client(raise_request_exception=False).get(f"{API}/jobs")
     assert response.status_code == 500
     assert response.json() == {"status": "error", "message": "Internal server error"}

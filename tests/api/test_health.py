@@ -11,8 +11,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from jobs import health
-from jobs.health import Check, Watch
+from jobs.api import health
+from jobs.api.health import Check, Watch
 from jobs.models import Heartbeat
 from tests.services import PostgreSQL, RabbitMQ, Redis
 from tests.services.processes import Platform

@@ -10,15 +10,15 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 
 from cnaasjobs.api.errors import BadRequest, Conflict
-from jobs import dispatch
-from jobs.idempotency import Answer, once
+from jobs.api.idempotency import Answer, once
+from jobs.dispatch import scheduling
 from jobs.models import IdempotencyKey, Job
 from tests.fake_jobs import nothing
 from tests.services import PostgreSQL
 
 
 def schedule_one() -> Answer:
-    job = dispatch.schedule(nothing, {})
+    job = scheduling.schedule(nothing, {})
     return Answer(body={"status": "success", "data": "Scheduled å", "job_id": job.pk}, headers={"X-Total-Count": "3"})
 
 

@@ -5,10 +5,10 @@ import threading
 import pytest
 from django.db import connections
 
-from jobs import audit
-from jobs.idempotency import Answer, once
+from jobs.api.idempotency import Answer, once
+from jobs.api.withdraw import withdraw, withdraw_later
+from jobs.lifecycle import audit_trail
 from jobs.models import AuditEntry, IdempotencyKey, Job
-from jobs.withdraw import withdraw, withdraw_later
 from tests.api.rows import make_job
 from tests.services import PostgreSQL
 from tests.waiting import wait_until
@@ -22,7 +22,7 @@ def scheduled() -> Job:
 
     def make() -> Answer:
         job = make_job("SCHEDULED")
-        audit.record(action="scheduled", who="eva", origin="127.0.0.1", job_id=job.pk)
+        audit_trail.record(action="scheduled", who="eva", origin="127.0.0.1", job_id=job.pk)
         return Answer(body={"job_id": job.pk})
 
     return Job.objects.get(pk=once(user=KEY[0], key=KEY[1], content={}, make=make).body["job_id"])

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
 from tests import fake_jobs
 
 NOTHING = fake_jobs.nothing.name

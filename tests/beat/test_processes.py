@@ -13,8 +13,8 @@ from django.db import connection
 from django_celery_beat.models import PeriodicTask
 from django_celery_results.models import TaskResult
 
-from jobs import dispatch
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
+from jobs.dispatch import scheduling
 from jobs.models import Heartbeat, Job
 from jobs.testing import exception_of
 from tests import fake_jobs
@@ -57,8 +57,8 @@ def test_a_job_due_later_starts_at_its_time_and_never_early(platform: Platform) 
     platform.worker()
     now = database_now()
     for number in range(20):
-        dispatch.schedule(fake_jobs.nothing, {}, at=now + timedelta(seconds=1 + number * 0.05))
-    past = dispatch.schedule(fake_jobs.nothing, {}, at=now - timedelta(days=1))
+        scheduling.schedule(fake_jobs.nothing, {}, at=now + timedelta(seconds=1 + number * 0.05))
+    past = scheduling.schedule(fake_jobs.nothing, {}, at=now - timedelta(days=1))
     wait_until(lambda: ended(21), timeout=SOON)
     started = [job.start_time for job in Job.objects.exclude(pk=past.pk) if job.start_time]
     assert all(job.start_time and job.start_time >= job.scheduled_time for job in Job.objects.all())
@@ -172,7 +172,7 @@ def test_beat_goes_on_after_the_database_was_restarted_twice(postgresql: Postgre
         postgresql.restart()
     _wait_for_fires(postgresql, 2)
     connection.close()
-    job = dispatch.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(seconds=0.5))
+    job = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(seconds=0.5))
     wait_until(lambda: Job.objects.filter(pk=job.pk, status="FINISHED").exists(), timeout=SOON)
     assert beat.running
 
@@ -222,8 +222,8 @@ def test_a_beat_whose_clock_is_an_hour_off_fires_nothing_twice_and_nothing_early
     platform.beat("wrong", env=skewed)
     platform.worker()
     wait_until(lambda: Heartbeat.objects.filter(kind="beat", counter__gte=1).count() == 2, timeout=SOON)
-    later = dispatch.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(minutes=30))
-    soon = dispatch.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(seconds=1))
+    later = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(minutes=30))
+    soon = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(seconds=1))
     wait_until(lambda: Job.objects.filter(pk=soon.pk, status="FINISHED").exists(), timeout=SOON)
     wait_until(lambda: Job.objects.filter(scheduled_by="often").count() >= 4, timeout=SOON)
     times = list(Job.objects.filter(scheduled_by="often").order_by("id").values_list("scheduled_time", flat=True))

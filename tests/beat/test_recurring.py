@@ -10,10 +10,10 @@ import pytest
 from django.db import OperationalError, connection
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 
-from jobs import publisher
+from cnaasjobs.db.clock import database_now
 from jobs.beat import fire, recurring
 from jobs.beat.recurring import Recurring
-from jobs.clock import database_now
+from jobs.broker import publisher
 from jobs.models import Job
 from tests.beat.schedules import ago, at, daily, every
 

@@ -7,11 +7,12 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 
-from jobs import dispatch, publisher
+from cnaasjobs.db.clock import database_now
+from jobs.background.loops import Loop
 from jobs.beat.listener import Listener
-from jobs.beat.loops import Loop
 from jobs.beat.sender import Sender
-from jobs.clock import database_now
+from jobs.broker import publisher
+from jobs.dispatch import scheduling
 from jobs.models import Job
 from tests import fake_jobs
 from tests.beat.schedules import ago
@@ -25,7 +26,7 @@ POLL = settings.CNAASJOBS_BEAT_MAX_SLEEP_SECONDS
 
 
 def due_in(seconds: float) -> Job:
-    return dispatch.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(seconds=seconds))
+    return scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(seconds=seconds))
 
 
 def make_due(job: Job) -> None:

@@ -6,14 +6,14 @@ import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from selenium.webdriver.common.by import By
 
-from jobs import dispatch
+from jobs.dispatch import scheduling
 from jobs.models import AuditEntry, Job
 from jobs.states import Status
 from locks.service import held
 from tests import fake_jobs
 from tests.admin.rows import finished, heartbeat
 from tests.browser.conftest import Browser
-from tests.jobs.factory import job_in
+from tests.factory import job_in
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -99,7 +99,7 @@ def test_abort_from_the_jobs_page_can_be_thought_over(logged_in: LogIn) -> None:
 
 def test_clearing_the_lock_of_a_running_job_asks_first(logged_in: LogIn) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
-    dispatch.schedule(fake_jobs.with_lock, {})
+    scheduling.schedule(fake_jobs.with_lock, {})
     browser = logged_in()
     browser.click('#shortcuts a[href="/admin/locks/lock/"]')
     browser.shoot("locks")

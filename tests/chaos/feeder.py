@@ -51,10 +51,10 @@ class Feeder:
 
     def feed(self, planned: PlannedJob) -> None:
         def insert() -> list[int]:
-            from jobs import dispatch
+            from jobs.dispatch import scheduling
 
             at = datetime.now(UTC) + timedelta(seconds=planned.delay) if planned.delay else None
-            return [dispatch.schedule(self._tasks[planned.kind], planned.arguments, at=at).pk]
+            return [scheduling.schedule(self._tasks[planned.kind], planned.arguments, at=at).pk]
 
         self._accept(planned.kind, insert, abort=planned.abort)
 
@@ -66,9 +66,9 @@ class Feeder:
             many = [{"seconds": LASTING_SECONDS}] if kind in LASTING else [{"seconds": 0.1}] * BURST
 
             def insert(kind: str = kind, many: list[dict[str, float]] = many) -> list[int]:
-                from jobs import dispatch
+                from jobs.dispatch import scheduling
 
-                return [job.pk for job in dispatch.schedule_many(self._tasks[kind], many)]
+                return [job.pk for job in scheduling.schedule_many(self._tasks[kind], many)]
 
             self._accept(kind, insert, abort=False)
 

@@ -30,7 +30,7 @@ MUTANTS = {
         promise=Promise.ONCE,
         edits=(
             Edit(
-                file="jobs/one_statement.py",
+                file="jobs/sql/one_statement.py",
                 old="WHERE id = %(job)s AND status = '{_CLAIM_FROM}' AND task_name = %(task)s AND scheduled_time",
                 new="WHERE id = %(job)s AND status IN ('{_CLAIM_FROM}', 'RUNNING') AND task_name = %(task)s"
                 " AND scheduled_time",
@@ -42,12 +42,12 @@ MUTANTS = {
         promise=Promise.HOLDERS,
         edits=(
             Edit(
-                file="jobs/context.py",
+                file="jobs/body/context.py",
                 old="if standing is None or standing.run_token != self._run.run_token:",
                 new="if standing is None:",
             ),
             Edit(
-                file="jobs/context.py",
+                file="jobs/body/context.py",
                 old="elif self._run.fence is not None and standing.fence != self._run.fence:",
                 new="elif False:",
             ),
@@ -68,19 +68,19 @@ MUTANTS = {
         promise=Promise.ONE_END,
         edits=(
             Edit(
-                file="jobs/one_statement.py",
+                file="jobs/sql/one_statement.py",
                 old="WHERE id = %(job)s AND status = '{source}' AND run_token = %(token)s{after_release}",
                 new="WHERE id = %(job)s{after_release}",
             ),
             # The constraints of the database would refuse a second end all by themselves.
             Edit(
-                file="jobs/one_statement.py",
+                file="jobs/sql/one_statement.py",
                 old="finish_time = statement_timestamp(), run_token = NULL, fence = NULL,",
                 new="finish_time = statement_timestamp(), run_token = NULL, fence = NULL,"
                 " exception_type = NULL, parked = FALSE,",
             ),
             Edit(
-                file="jobs/one_statement.py",
+                file="jobs/sql/one_statement.py",
                 old="SELECT id, %(result)s FROM done RETURNING 1",
                 new="SELECT id, %(result)s FROM done"
                 " ON CONFLICT (job_id) DO UPDATE SET result = excluded.result RETURNING 1",

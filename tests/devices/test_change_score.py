@@ -2,7 +2,7 @@
 
 import pytest
 
-from devices.change_score import change_score
+from devices.sync.change_score import change_score
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from napalm.base import get_network_driver
 
-from devices import device
 from devices.lab.driver import LabDriver
+from devices.sync import device
 from devices.tasks import sync_devices
 from jobs.models import Job
 from jobs.testing import perform_job

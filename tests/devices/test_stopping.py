@@ -10,7 +10,7 @@ from django.db import connections
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.tasks import sync_devices
-from jobs import lifecycle
+from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
 from jobs.testing import exception_of, perform
@@ -59,7 +59,7 @@ def job_of(lab: Lab, *, confirm_mode: int = 1, dry_run: bool = False) -> Job:
 
 
 def abort(job: Job) -> Callable[[], object]:
-    return lambda: lifecycle.abort(job.pk, reason="enough", by="alice")
+    return lambda: transitions.abort(job.pk, reason="enough", by="alice")
 
 
 def clear() -> None:
@@ -195,7 +195,7 @@ def test_a_soft_time_limit_waits_for_the_device_in_hand_and_begins_no_other(
         raise SoftTimeLimitExceeded
 
     monkeypatch.setattr(LabDriver, "open", slow_open)
-    monkeypatch.setattr("devices.runner.wait", limit)
+    monkeypatch.setattr("devices.sync.runner.wait", limit)
     perform(job)
     assert job.exception_type == "TimeLimitExceeded"
     assert go_on.is_set()

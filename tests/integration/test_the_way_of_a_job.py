@@ -9,8 +9,8 @@ import pytest
 from celery import current_app
 from django_celery_results.models import TaskResult
 
-from jobs import dispatch
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
+from jobs.dispatch import scheduling
 from jobs.models import Job
 from jobs.states import TERMINAL, Status
 from locks import service as locks
@@ -55,7 +55,7 @@ def test_jobs_due_later_start_at_their_time_and_never_early(platform: Platform) 
     platform.beat()
     platform.worker(concurrency=2)
     due = [
-        dispatch.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(seconds=1 + n / 5)) for n in range(10)
+        scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(seconds=1 + n / 5)) for n in range(10)
     ]
     assert all(job.dispatched_at is None for job in due)
     late = [(job.start_time - job.scheduled_time).total_seconds() for job in _ended(10) if job.start_time]

@@ -12,12 +12,13 @@ from uuid import UUID, uuid4
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
-from jobs import dispatch, lifecycle
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
+from jobs.dispatch import line, scheduling
 from jobs.errors import Failure, JobNotAbortable
+from jobs.lifecycle import transitions
 from jobs.models import Job, JobOutcome
 from jobs.outcome import Outcome
-from jobs.runs import Refused, Run, standing_of
+from jobs.run import Refused, Run, standing_of
 from jobs.states import TERMINAL, Status
 from locks import service as locks
 from locks.models import Lock
@@ -62,7 +63,7 @@ class LifecycleMachine(RuleBasedStateMachine):
     )
     def schedule(self, kind: str, later: int) -> int:
         at = database_now() + timedelta(hours=1) if later else None
-        job_id: int = dispatch.schedule(TASKS[kind], {}, at=at).pk
+        job_id: int = scheduling.schedule(TASKS[kind], {}, at=at).pk
         self.model[job_id] = Model(SCHEDULED, kind, due=not later)
         return job_id
 
@@ -79,7 +80,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             case "clear":
                 self._clear_lock()
             case "wake":  # upkeep's second look: never harmful
-                dispatch.wake(LOCK)
+                line.wake(LOCK)
 
     def _fall_due(self, job_id: int) -> None:
         model = self.model[job_id]
@@ -100,7 +101,7 @@ class LifecycleMachine(RuleBasedStateMachine):
     def _deliver(self, job_id: int) -> Any:
         model, token = self.model[job_id], uuid4()
         first = job_id == self._first_in_line()
-        answer = lifecycle.claim(job_id, task_name=TASKS[model.kind].name, run_token=token, worker="w")
+        answer = transitions.claim(job_id, task_name=TASKS[model.kind].name, run_token=token, worker="w")
         may = model.status is SCHEDULED and model.due
         if model.kind == "locked":
             may = may and first and self._holder() is None
@@ -118,33 +119,33 @@ class LifecycleMachine(RuleBasedStateMachine):
     def claim_again(self, run: Run) -> None:
         """The answer to a claim was lost with the connection, and the worker asks again."""
         model = self.model[run.job_id]
-        answer = lifecycle.claim(
+        answer = transitions.claim(
             run.job_id, task_name=TASKS[model.kind].name, run_token=run.run_token, worker=run.worker
         )
         if self._is_current(run):
             assert answer == run
         elif isinstance(answer, Run):  # a run that is over, and its job waits again: it becomes a new one
             assert model.status is SCHEDULED
-            assert lifecycle.fail(answer, Failure(type="ValueError", message="not asked for"))
+            assert transitions.fail(answer, Failure(type="ValueError", message="not asked for"))
             self._ended(run.job_id, EXCEPTION, "ValueError", attempt=True)
 
     @rule(run=runs)
     def finish(self, run: Run) -> None:
-        done = lifecycle.finish(run, Outcome(result='"done"'))
+        done = transitions.finish(run, Outcome(result='"done"'))
         assert done is self._is_current(run)
         if done:
             self._ended(run.job_id, FINISHED)
 
     @rule(run=runs)
     def fail(self, run: Run) -> None:
-        done = lifecycle.fail(run, Failure(type="ValueError", message="it broke"))
+        done = transitions.fail(run, Failure(type="ValueError", message="it broke"))
         assert done is self._is_current(run)
         if done:
             self._ended(run.job_id, EXCEPTION, "ValueError")
 
     @rule(run=runs, later=st.sampled_from([False, False, True]))
     def retry(self, run: Run, later: bool) -> None:
-        done = lifecycle.retry(run, due=3600 if later else 0, reason="again")
+        done = transitions.retry(run, due=3600 if later else 0, reason="again")
         assert done is self._is_current(run)
         if done and self.model[run.job_id].abort:
             self._ended(run.job_id, EXCEPTION, "JobAborted")
@@ -154,7 +155,7 @@ class LifecycleMachine(RuleBasedStateMachine):
     @rule(run=runs, why=st.sampled_from(["WorkerLost", "WorkerShutdown", "TimeLimitExceeded"]))
     def lose(self, run: Run, why: str) -> None:
         model = self.model[run.job_id]
-        done = lifecycle.lose(run.job_id, run.run_token, type=why, message="gone")
+        done = transitions.lose(run.job_id, run.run_token, type=why, message="gone")
         assert done is self._is_current(run)
         if done and model.kind == "rerun" and why != "TimeLimitExceeded" and not model.abort:
             self._waits_again(run.job_id, due=True)
@@ -162,7 +163,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             self._ended(run.job_id, EXCEPTION, why)
 
     def _cancel(self, job_id: int) -> None:
-        done = lifecycle.cancel(job_id, Failure(type="LockWaitTimeout", message="too long"))
+        done = transitions.cancel(job_id, Failure(type="LockWaitTimeout", message="too long"))
         assert done is (self.model[job_id].status is SCHEDULED)
         if done:
             self._ended(job_id, EXCEPTION, "LockWaitTimeout")
@@ -171,7 +172,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         model = self.model[job_id]
         before = model.status
         try:
-            lifecycle.abort(job_id, reason="enough", by="me")
+            transitions.abort(job_id, reason="enough", by="me")
         except JobNotAbortable:
             assert before in TERMINAL
             return
@@ -223,7 +224,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_sleeps_before_a_free_lock(self) -> None:
-        first = dispatch.line(LOCK).first()
+        first = line.line(LOCK).first()
         if first is not None and self._holder() is None:
             assert not first.parked
 

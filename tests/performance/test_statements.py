@@ -13,10 +13,10 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 
-from jobs import lifecycle
+from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.outcome import Outcome
-from jobs.runs import Refused, Run
+from jobs.run import Refused, Run
 from jobs.states import Status
 from locks.models import Lock
 from tests import fake_jobs
@@ -38,7 +38,7 @@ def statements(at_most: int) -> Iterator[None]:
 
 
 def _claim(job: Job, *, likely_lock: str | None = None) -> Run | Refused:
-    return lifecycle.claim(job.pk, task_name=job.task_name, run_token=uuid4(), likely_lock=likely_lock)
+    return transitions.claim(job.pk, task_name=job.task_name, run_token=uuid4(), likely_lock=likely_lock)
 
 
 def test_a_job_takes_one_statement_for_each_of_its_three_steps() -> None:
@@ -49,7 +49,7 @@ def test_a_job_takes_one_statement_for_each_of_its_three_steps() -> None:
         run = _claim(job)
     assert isinstance(run, Run)
     with statements(at_most=1):
-        assert lifecycle.finish(run, Outcome(result='{"done": true}'))
+        assert transitions.finish(run, Outcome(result='{"done": true}'))
 
 
 def test_a_lock_costs_one_statement_more_at_the_end() -> None:
@@ -61,7 +61,7 @@ def test_a_lock_costs_one_statement_more_at_the_end() -> None:
     assert Lock.objects.get().holder_id == job.pk
     assert run.fence == Lock.objects.get().fence == Job.objects.get(pk=job.pk).fence
     with statements(at_most=2):  # the second looks who is next in line
-        assert lifecycle.finish(run, Outcome(result=None))
+        assert transitions.finish(run, Outcome(result=None))
     assert Lock.objects.get().holder_id is None
 
 
@@ -76,7 +76,7 @@ def test_the_list_takes_as_many_statements_for_sixty_jobs_as_for_one(jobs: int) 
     for job in fake_jobs.nothing.schedule_many([{}] * jobs):
         run = _claim(job)
         assert isinstance(run, Run)
-        lifecycle.finish(run, Outcome(result='{"done": true}'))
+        transitions.finish(run, Outcome(result='{"done": true}'))
     user = User.objects.create(username="reader")
     user.user_permissions.set(Permission.objects.filter(codename="view_job"))
     _, token = AuthToken.objects.create(user)
@@ -125,9 +125,9 @@ def test_claims_at_the_same_moment_never_share_a_lock() -> None:
             holders = Lock.objects.filter(holder_id__isnull=False).values_list("holder_id", flat=True)
             assert list(running) == list(holders)
             for run in runs:
-                lifecycle.finish(run, Outcome(result=None))
+                transitions.finish(run, Outcome(result=None))
             for job in jobs:
                 late = _claim(job, likely_lock="devices")
                 if isinstance(late, Run):
-                    lifecycle.finish(late, Outcome(result=None))
+                    transitions.finish(late, Outcome(result=None))
     assert not Job.objects.exclude(status=Status.FINISHED.value).exists()

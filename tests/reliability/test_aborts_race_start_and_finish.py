@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import pytest
 from django.db import connection
 
-from jobs import lifecycle, publisher
-from jobs.dispatch import schedule
+from jobs.broker import publisher
+from jobs.dispatch.scheduling import schedule
 from jobs.errors import JobNotAbortable
+from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.testing import exception_of
 from tests.chaos import history
@@ -82,14 +83,14 @@ def _race(number: int, rng: random.Random) -> Race:
             wait_until(lambda: _status(job) != "SCHEDULED", interval=0.001, timeout=20)
             _pause(rng.uniform(0.0, 6 * OPERATION_SECONDS))
     try:
-        told = lifecycle.abort(job.pk, reason="enough", by="first")
+        told = transitions.abort(job.pk, reason="enough", by="first")
     except JobNotAbortable:
         return Race(job, REFUSED, time.time())
     answered = time.time()
     if told.abort_reason is None:
         return Race(job, WAITING, answered)
     with suppress(JobNotAbortable):  # it may have ended in the meantime
-        lifecycle.abort(job.pk, reason="enough", by="second")
+        transitions.abort(job.pk, reason="enough", by="second")
     return Race(job, RUNNING, answered)
 
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.clock import database_now
-from jobs.dispatch import schedule, schedule_many
+from cnaasjobs.db.clock import database_now
+from jobs.dispatch.scheduling import schedule, schedule_many
 from jobs.models import Job
 from jobs.testing import exception_of
 from tests.reliability.bodies import operate, until

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from jobs import publisher
-from jobs.clock import database_now
-from jobs.dispatch import schedule, schedule_many
+from cnaasjobs.db.clock import database_now
+from jobs.broker import publisher
+from jobs.broker.publisher import Message
+from jobs.dispatch.scheduling import schedule, schedule_many
 from jobs.models import Job
-from jobs.publisher import Message
 from tests.chaos.ledger import Event
 from tests.reliability.bodies import operate, operate_again_if_lost, operate_locked
 from tests.reliability.conftest import Fleet, ended, finished

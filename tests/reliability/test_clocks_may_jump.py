@@ -13,8 +13,8 @@ import pytest
 from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
-from jobs.clock import database_now
-from jobs.dispatch import schedule, schedule_many
+from cnaasjobs.db.clock import database_now
+from jobs.dispatch.scheduling import schedule, schedule_many
 from jobs.models import Job
 from tests.chaos.ledger import Event
 from tests.needs import libfaketime

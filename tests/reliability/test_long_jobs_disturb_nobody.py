@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.dispatch import schedule, schedule_many
+from jobs.dispatch.scheduling import schedule, schedule_many
 from tests.chaos.ledger import Event
 from tests.reliability.bodies import operate, until
 from tests.reliability.conftest import Fleet, finished, lives

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from jobs.dispatch import schedule
+from jobs.dispatch.scheduling import schedule
 from jobs.models import Job
 from jobs.testing import exception_of
 from tests.chaos.ledger import Event

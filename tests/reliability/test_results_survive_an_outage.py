@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.dispatch import schedule
+from jobs.dispatch.scheduling import schedule
 from jobs.testing import result_of
 from tests.chaos.ledger import Event
 from tests.reliability.bodies import until_with_limits

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 from django.db.models import F
 
-from jobs import dispatch, lifecycle
-from jobs.clock import DatabaseNow
+from cnaasjobs.db.clock import DatabaseNow
+from jobs.dispatch import scheduling
+from jobs.lifecycle import transitions
 from jobs.models import Heartbeat, Job
-from jobs.runs import Run
+from jobs.run import Run
 from jobs.task import JobTask
 from jobs.upkeep.rescue import Rescue
 from tests import fake_jobs
@@ -31,8 +32,8 @@ def beat(row: Heartbeat, *runs: Run) -> None:
 
 def run_on(worker: Heartbeat | None, task: JobTask = fake_jobs.nothing) -> tuple[Job, Run]:
     """A job that this worker claimed."""
-    job = dispatch.schedule(task, {})
-    run = lifecycle.claim(
+    job = scheduling.schedule(task, {})
+    run = transitions.claim(
         job.pk,
         task_name=job.task_name,
         run_token=uuid4(),

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs import dispatch
+from jobs.dispatch import line, sending
 from jobs.upkeep import lines
 from jobs.upkeep.prune import Prune
 from jobs.upkeep.republish import Republish
@@ -59,9 +59,9 @@ def steps() -> dict[str, Callable[[], Any]]:
         "republish": Republish().step,
         "unserved": unserved,
         "prune": Prune().step,
-        "next due": dispatch.seconds_to_next_due,
-        "due": dispatch.dispatch_due,
-        "line": lambda: dispatch.wake("devices"),
+        "next due": sending.seconds_to_next_due,
+        "due": sending.dispatch_due,
+        "line": lambda: line.wake("devices"),
     }
 
 

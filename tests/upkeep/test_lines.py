@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
 from jobs.models import Job
 from jobs.testing import exception_of
 from jobs.upkeep import lines
 from locks import service as locks
 from locks.models import Lock
 from tests import fake_jobs
-from tests.jobs.factory import claimed, refused
+from tests.factory import claimed, refused
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from jobs import totals
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
 from jobs.models import AuditEntry, IdempotencyKey, Job, JobOutcome
+from jobs.sql import totals
 from jobs.states import Status
 from jobs.upkeep import prune
 from jobs.upkeep.prune import Prune
-from tests.jobs.factory import job_in
+from tests.factory import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

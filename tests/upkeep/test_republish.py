@@ -11,16 +11,17 @@ from celery import current_app
 from django.conf import settings
 from django.db import connection
 
-from jobs import dispatch, lifecycle
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
+from jobs.broker.connection import Broker
+from jobs.dispatch import scheduling
 from jobs.errors import Failure
+from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.upkeep import republish
-from jobs.upkeep.broker import Broker
 from jobs.upkeep.exclusive import exclusively
 from jobs.upkeep.republish import Republish
 from tests import fake_jobs
-from tests.jobs.factory import claimed
+from tests.factory import claimed
 from tests.services import PostgreSQL, RabbitMQ
 from tests.switching import purge_broker
 
@@ -53,7 +54,7 @@ def upkeep(broker: str) -> Iterator[Upkeep]:
 
 
 def sent_long_ago(count: int, **options: Any) -> list[Job]:
-    jobs = [dispatch.schedule(fake_jobs.nothing, {}, **options) for _ in range(count)]
+    jobs = [scheduling.schedule(fake_jobs.nothing, {}, **options) for _ in range(count)]
     Job.objects.filter(pk__in=[job.pk for job in jobs]).update(dispatched_at=database_now() - timedelta(minutes=5))
     return jobs
 
@@ -77,7 +78,7 @@ def take(count: int) -> None:
 def test_the_depth_of_a_queue_is_known(broker: str) -> None:
     assert depth("never declared") == 0
     for priority in (0, 0, 5, 9):
-        dispatch.schedule(fake_jobs.nothing, {}, priority=priority)
+        scheduling.schedule(fake_jobs.nothing, {}, priority=priority)
     assert depth() == 4
 
 
@@ -133,7 +134,7 @@ def test_a_job_that_was_overtaken_is_sent_again_though_the_queue_is_long(upkeep:
     with current_app.connection_for_write() as link:
         for _ in range(10):
             fake_jobs.plain.apply_async((1,), connection=link)  # as many messages as hide the gap
-    later = dispatch.schedule(fake_jobs.nothing, {})
+    later = scheduling.schedule(fake_jobs.nothing, {})
     claimed(later)
     assert upkeep.look() == 1
     lost.refresh_from_db()
@@ -144,7 +145,7 @@ def test_a_job_that_was_overtaken_is_sent_again_though_the_queue_is_long(upkeep:
 
 def test_a_job_of_lower_priority_was_not_overtaken(upkeep: Upkeep) -> None:
     sent_long_ago(3)
-    claimed(dispatch.schedule(fake_jobs.nothing, {}, priority=5))
+    claimed(scheduling.schedule(fake_jobs.nothing, {}, priority=5))
     assert upkeep.look() == 0
 
 
@@ -153,7 +154,7 @@ def test_parked_unsent_and_ended_jobs_wait_for_no_message(upkeep: Upkeep) -> Non
     purge_broker(["default"])
     Job.objects.filter(pk=parked.pk).update(parked=True, lock_name="devices", dispatched_at=None)
     Job.objects.filter(pk=unsent.pk).update(dispatched_at=None)
-    lifecycle.cancel(ended.pk, Failure(type="JobAborted", message="no more"))
+    transitions.cancel(ended.pk, Failure(type="JobAborted", message="no more"))
     assert upkeep.watch(30) == 0
 
 

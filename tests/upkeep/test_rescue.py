@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError
 
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
 from jobs.models import Heartbeat, Job
 from jobs.testing import exception_of
 from locks import service as locks

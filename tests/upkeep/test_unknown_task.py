@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from celery import signals
 
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
 from jobs.models import Job
 from jobs.testing import exception_of
 from jobs.upkeep import unknown_task

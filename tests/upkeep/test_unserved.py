@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs import dispatch
-from jobs.clock import database_now
+from cnaasjobs.db.clock import database_now
+from jobs.dispatch import scheduling
 from jobs.models import Heartbeat, Job
 from jobs.upkeep.unserved import Warn, unserved
 from tests import fake_jobs
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def due_since(seconds: float, queue: str) -> Job:
-    job = dispatch.schedule(fake_jobs.nothing, {}, queue=queue)
+    job = scheduling.schedule(fake_jobs.nothing, {}, queue=queue)
     Job.objects.filter(pk=job.pk).update(scheduled_time=database_now() - timedelta(seconds=seconds))
     return job
 

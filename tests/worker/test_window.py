@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from celery import current_app
 
-from jobs import dispatch
+from jobs.dispatch import scheduling
 from jobs.models import Heartbeat, Job
 from tests.services import RabbitMQ, Redis
 from tests.services.processes import Platform
@@ -148,7 +148,7 @@ def test_several_queues_share_the_window(rabbitmq: RabbitMQ, start_worker: Start
     start_worker(queues=["one", "two"])
     end = scratch / "end"
     queues = ["one", "two", "one", "two", "one"]
-    jobs = [dispatch.schedule(wait_for_file, {"path": str(end)}, queue=queue) for queue in queues]
+    jobs = [scheduling.schedule(wait_for_file, {"path": str(end)}, queue=queue) for queue in queues]
     wait_until(lambda: running(jobs) == 2)
     stays(lambda: sum(waiting_at_rabbitmq(queue) for queue in ("one", "two")) == 3, seconds=1)
     end.touch()

@@ -1,0 +1,1 @@
+"""The way to the database: its clock, bounded waits, prepared statements. Knows no app."""

@@ -1,0 +1,107 @@
+"""A bounded wait for PostgreSQL, for the web: a frozen server (SIGSTOP, a dead disk) answers TCP and nothing else.
+
+psycopg2 waits in C without a limit. ``bound_waits`` gives it a wait of our own: as long as data moves it waits; after
+``SILENCE`` seconds without any it tries a fresh connection. If that is answered the query is merely slow and may go on,
+up to ``LONGEST``. If not, the database is away: OperationalError, and psycopg2 closes the connection. What the thread
+asks of it in the next second fails at once: Django tries the old connection, then a new one, and a request has 2 s.
+
+Only for processes whose connections belong to one thread each: psycopg2 then allows no sharing.
+"""
+
+import select
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg2
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.signals import connection_created
+from psycopg2 import extensions
+
+CONNECTED = 0  # libpq: CONNECTION_OK
+
+SILENCE = 0.6
+PROBE = 0.6
+LONGEST = 30.0
+# A transaction left open longer than this is the server's to roll back. Less than SILENCE + PROBE: when a frozen server
+# goes on, it must not find a COMMIT in its socket that we have given up and answered 503 for.
+IDLE_IN_TRANSACTION_MS = 1000
+
+REMEMBERED = 1.0
+
+
+class _Verdict(threading.local):
+    away_until = float("-inf")
+
+
+_verdict = _Verdict()
+_WANTED = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
+
+
+def bound_waits() -> None:
+    """Bound every wait of this process for PostgreSQL. Call once, before the first connection."""
+    if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
+        connections.settings[DEFAULT_DB_ALIAS]["CONN_HEALTH_CHECKS"] = False  # see new_request
+        extensions.set_wait_callback(_wait)
+        connection_created.connect(_end_idle_transactions, dispatch_uid="cnaasjobs.db.bounded_waits")
+
+
+def new_request() -> None:
+    """This thread begins a new request: what the last one found out about the database is old.
+
+    A server that ended the connection has said so, and hardly ever speaks otherwise where it was asked nothing: where
+    there is something to read the connection is left, and a query on it need not find out.
+    """
+    _verdict.away_until = float("-inf")
+    database = connections[DEFAULT_DB_ALIAS]
+    driver = database.connection
+    if isinstance(driver, extensions.connection) and (driver.closed or _ready(driver, extensions.POLL_READ, 0)):
+        database.close()
+
+
+def answers(timeout: float) -> bool:
+    """True if the server accepts a fresh connection within this many seconds."""
+    parameters: Mapping[str, Any] = connections[DEFAULT_DB_ALIAS].get_connection_params()
+    known = {key: value for key, value in parameters.items() if key not in ("cursor_factory", "connection_factory")}
+    deadline = time.monotonic() + timeout
+    try:
+        probe = psycopg2.connect(**known, async_=1)
+    except psycopg2.Error:
+        return False
+    try:
+        while (state := probe.poll()) != extensions.POLL_OK:
+            if not _ready(probe, state, deadline - time.monotonic()):
+                return False
+    except psycopg2.Error:
+        return False
+    finally:
+        probe.close()
+    return True
+
+
+def _wait(connection: Any) -> None:
+    """Called by psycopg2 whenever it would block."""
+    if time.monotonic() < _verdict.away_until:
+        raise psycopg2.OperationalError("the database did not answer a moment ago")
+    connecting = connection.info.status != CONNECTED
+    # A connection being made is its own probe.
+    longest = time.monotonic() + (SILENCE if connecting else LONGEST)
+    while (state := connection.poll()) != extensions.POLL_OK:
+        while not _ready(connection, state, SILENCE):
+            if not connecting and not answers(PROBE):
+                _verdict.away_until = time.monotonic() + REMEMBERED
+                raise psycopg2.OperationalError("the database does not answer")
+            if time.monotonic() > longest:
+                raise psycopg2.OperationalError("no answer from the database in time")
+
+
+def _ready(connection: Any, state: int, timeout: float) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), _WANTED[state])
+    return bool(poll.poll(max(0.0, timeout * 1000)))
+
+
+def _end_idle_transactions(connection: Any, **_: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET idle_in_transaction_session_timeout = %s", [IDLE_IN_TRANSACTION_MS])

@@ -1,0 +1,1 @@
+"""device_syncto over HTTP."""

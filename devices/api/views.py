@@ -1,0 +1,85 @@
+"""device_syncto: check the request, count the devices, schedule the job."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cnaasjobs.api.body import json_object
+from cnaasjobs.api.caller import origin, who
+from cnaasjobs.api.errors import ApiError, BadRequest, Unavailable
+from cnaasjobs.api.views import ApiViewSet
+from devices import inventory
+from devices.api import sync_request
+from devices.api.sync_request import SyncRequest
+from devices.selection import SelectionError
+from devices.tasks import sync_devices
+from jobs.api import idempotency
+from jobs.api.idempotency import Answer
+from jobs.dispatch import scheduling
+from jobs.lifecycle import audit_trail
+
+
+class DeviceSyncto(ApiViewSet):
+    """``POST /device_syncto`` and ``POST /device_syncto/hostname/<hostname>``."""
+
+    permissions_required: ClassVar[dict[str, str]] = {"POST": "jobs.add_job"}
+
+    def create(self, request: Request, hostname: str | None = None) -> Response:
+        body = json_object(request)
+        make = _prepared(request, body, hostname)
+        answer = idempotency.once(
+            user=who(request),
+            key=request.headers.get("Idempotency-Key"),
+            content={"path": request.path.rstrip("/"), "body": body},
+            make=make,
+        )
+        return answer.response()
+
+
+def _prepared(request: Request, body: Mapping[str, Any], hostname: str | None) -> Callable[[], Answer]:
+    """What is left to do in the transaction. The inventory, which may be slow, is asked before it.
+
+    A refusal waits too: a repeated request is answered as the first was, whatever the inventory says by now.
+    """
+    try:
+        wanted = sync_request.parse(body, hostname=hostname)
+        selected = _count(wanted)
+    except ApiError as exc:
+        return partial(_refuse, exc)
+    return partial(_schedule, request, wanted, selected=selected)
+
+
+def _refuse(refusal: ApiError) -> Answer:
+    raise refusal
+
+
+def _schedule(request: Request, wanted: SyncRequest, *, selected: int) -> Answer:
+    user = who(request)
+    job = scheduling.schedule(
+        sync_devices,
+        wanted.arguments(),
+        at=wanted.at,
+        scheduled_by=user,
+        comment=wanted.comment,
+        ticket_ref=wanted.ticket_ref,
+    )
+    detail = f"{job.function_name}: {wanted.selector}"
+    audit_trail.record(action="scheduled", who=user, origin=origin(request), job_id=job.pk, detail=detail)
+    answer: dict[str, Any] = {
+        "status": "success",
+        "data": f"Scheduled job to synchronize {wanted.selector}",
+        "job_id": job.pk,
+    }
+    return Answer(body=answer, headers={"X-Total-Count": str(selected)})
+
+
+def _count(wanted: SyncRequest) -> int:
+    try:
+        return len(wanted.selector.hosts(inventory.nornir().inventory))
+    except SelectionError as exc:
+        raise BadRequest(str(exc)) from exc
+    except inventory.InventoryError as exc:
+        raise Unavailable(str(exc)) from exc

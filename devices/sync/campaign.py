@@ -1,0 +1,196 @@
+"""The sync of one job's devices, each in a thread of its own at a time.
+
+A device that fails says why and does not stop the others. ``confirm_mode``: 0 commits; 1 commits with a timer by which
+the device reverts, looks whether it can still be reached, and confirms; 2 does each of these steps on all devices
+before the next, and takes everything back when one of them fails.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from nornir.core import Nornir
+from nornir.core.inventory import Host, Hosts, Inventory
+from nornir.core.state import GlobalState
+from nornir.core.task import Result, Task
+
+from devices.drivers import ssh_config_file
+from devices.masking import Secrets
+from devices.rendering import refresh
+from devices.sync.device import Device
+from devices.sync.one_device import DeviceSync, Options
+from devices.sync.report import DeviceReport
+from devices.sync.runner import DeviceThreads, num_workers
+from devices.sync.state import DeviceStates
+from jobs.errors import JobStopped, LockLost
+from jobs.task import JobContext
+
+
+class Push:
+    """All devices of one job."""
+
+    def __init__(self, ctx: JobContext, nornir: Nornir, hosts: Sequence[Host], options: Options) -> None:
+        self._ctx = ctx
+        self._options = options
+        secrets = Secrets.from_environment()
+        refresh()
+        ssh_config = ssh_config_file(nornir.config)
+        self._stopped: JobStopped | None = None
+        self._failed: list[str] = []  # in confirm_mode 2
+        self._states = DeviceStates(ctx, [host.name for host in hosts])
+        self._syncs = {
+            host.name: DeviceSync(
+                host,
+                device=Device(host, ssh_config, secrets, ctx),
+                states=self._states,
+                options=options,
+                secrets=secrets,
+            )
+            for host in hosts
+        }
+        # A Nornir of this job's own: the cached one would remember the failed hosts of the job before.
+        self._nornir = Nornir(
+            inventory=Inventory(
+                hosts=Hosts({host.name: host for host in hosts}),
+                groups=nornir.inventory.groups,
+                defaults=nornir.inventory.defaults,
+            ),
+            config=nornir.config,
+            data=GlobalState(dry_run=options.dry_run),
+            runner=DeviceThreads(num_workers=num_workers(nornir.config), ctx=ctx),
+        )
+
+    def run(self) -> dict[str, DeviceReport]:
+        """Returns a report for each device, in their order. When it returns or raises, no thread is left.
+
+        Raises:
+            JobStopped: the job may not go on; devices that were not begun were not touched.
+        """
+        try:
+            if self._options.confirm_mode == 2 and not self._options.dry_run:
+                self._all_or_none()
+            else:
+                self._each(self._one_after_the_other)
+        finally:
+            for sync in self._syncs.values():
+                sync.close()
+            self._states.close()
+        return {name: sync.report for name, sync in self._syncs.items()}
+
+    # --- confirm_mode 0 and 1, dry runs -------------------------------------------------------------------------------
+
+    def _one_after_the_other(self, sync: DeviceSync) -> None:
+        try:
+            self._ctx.checkpoint()
+            sync.attempt(sync.prepare)
+            if sync.to_commit:
+                self._ctx.checkpoint()
+                sync.attempt(sync.commit)
+            if sync.pending:
+                self._ctx.checkpoint()
+                if not sync.report.failed:
+                    sync.attempt(sync.confirm)
+                sync.take_back()
+        except LockLost:
+            raise  # somebody else may be at this device by now: its timer reverts what we left pending
+        except JobStopped:
+            sync.take_back()
+            raise
+        finally:
+            sync.close()
+        self._ctx.device_finished(sync.host.name)
+
+    # --- confirm_mode 2 -----------------------------------------------------------------------------------------------
+
+    def _all_or_none(self) -> None:
+        try:
+            self._each(self._prepare)
+            if not self._failed:
+                self._commit_all()
+            if self._failed:
+                self._take_all_back()
+            else:
+                self._ctx.checkpoint()
+                self._each(self._confirm, even_if_stopping=True)
+        except LockLost:
+            raise
+        except BaseException:  # a soft time limit too
+            self._take_all_back()
+            raise
+
+    def _commit_all(self) -> None:
+        started = time.monotonic()
+        self._each(self._commit)
+        if time.monotonic() - started > self._options.revert_in / 2:
+            self._failed.append("the time the commits took (the first may revert before the last is confirmed)")
+
+    def _prepare(self, sync: DeviceSync) -> None:
+        self._ctx.checkpoint()
+        self._note(sync, sync.attempt(sync.prepare))
+        if not sync.to_commit:
+            sync.close()
+            self._ctx.device_finished(sync.host.name)
+
+    def _commit(self, sync: DeviceSync) -> None:
+        if sync.to_commit and not self._failed:
+            self._ctx.checkpoint()
+            self._note(sync, sync.attempt(sync.commit))
+
+    def _confirm(self, sync: DeviceSync) -> None:
+        if not sync.pending:
+            return
+        try:
+            self._ctx.checkpoint()
+        except LockLost:
+            raise
+        except JobStopped as stopped:  # some are confirmed: "all" is the nearer way out, as long as the lock is ours
+            if not self._states.hold_lock():
+                raise
+            self._stopped = stopped
+        sync.attempt(sync.confirm)
+        sync.take_back()
+        sync.close()
+        self._ctx.device_finished(sync.host.name)
+
+    def _take_all_back(self) -> None:
+        reason = f"not committed because of {', '.join(self._failed[:3])}: confirm_mode 2 is all devices or none"
+
+        def take_back(sync: DeviceSync) -> None:
+            if not sync.to_commit:
+                return
+            sync.take_back()
+            sync.close()
+            sync.report.failure = sync.report.failure or reason
+            self._ctx.device_finished(sync.host.name)
+
+        self._in_threads(take_back)
+
+    def _note(self, sync: DeviceSync, succeeded: bool) -> None:
+        if not succeeded:
+            self._failed.append(sync.host.name)
+
+    # --- both ---------------------------------------------------------------------------------------------------------
+
+    def _each(self, step: Callable[[DeviceSync], None], *, even_if_stopping: bool = False) -> None:
+        """Do a step on every device; raises JobStopped if it was raised in any."""
+
+        def unless_stopping(sync: DeviceSync) -> None:
+            if even_if_stopping or not self._ctx.stopping:
+                try:
+                    step(sync)
+                except JobStopped as stopped:
+                    self._stopped = stopped
+
+        self._in_threads(unless_stopping)
+        if self._stopped is not None:
+            raise self._stopped
+        if self._ctx.stopping:
+            self._ctx.checkpoint()
+
+    def _in_threads(self, step: Callable[[DeviceSync], None]) -> None:
+        def sync_device(task: Task) -> Result:
+            step(self._syncs[task.host.name])
+            return Result(host=task.host)
+
+        for result in self._nornir.run(task=sync_device).values():
+            if result.exception is not None:  # none of a device's own comes here: it is a fault of ours
+                raise result.exception

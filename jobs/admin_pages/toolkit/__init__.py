@@ -1,0 +1,1 @@
+"""What the admin's pages are built of, whatever they show."""

@@ -1,0 +1,1 @@
+"""The jobs API: views, the job's JSON, idempotency, health."""

@@ -1,0 +1,193 @@
+"""``/healthz`` (the process), ``/readyz`` (database, broker, a live worker, a live Beat): states only, no credentials.
+
+Both answer before any other middleware looks at the request, and within 2 s whatever is frozen: each check runs in a
+thread of its own, at most one at a time, and an answer waits for it no longer than ``ANSWER_SECONDS``.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from celery import current_app
+from django.db import DatabaseError, InterfaceError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from kombu.connection import Connection
+from kombu.exceptions import KombuError
+
+from cnaasjobs.api.envelope import error_body, success_body
+from cnaasjobs.db.clock import database_now
+from jobs.models import Heartbeat
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS: Final = 1.5
+BROKER_SECONDS: Final = 1.0
+ALIVE_SECONDS: Final = 10.0
+NOWHERE: Final = "cnaasjobs.readyz"  # a queue that does not exist: the broker confirms the message and drops it
+
+OK, AWAY, MISSING, UNKNOWN = "ok", "away", "missing", "unknown"
+
+States = dict[str, str]
+
+
+class HealthMiddleware:
+    """Answers the two URLs, and passes on every other."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = request.path_info.rstrip("/")
+        if path == "/healthz":
+            return JsonResponse(success_body({"process": OK}))
+        if path == "/readyz":
+            return _readyz()
+        return self.get_response(request)
+
+
+def _readyz() -> HttpResponse:
+    deadline = time.monotonic() + ANSWER_SECONDS
+    running = [check.start() for check in (_database, _broker)]
+    states: States = {}
+    for check, result in zip((_database, _broker), running, strict=True):
+        states |= check.finish(result, deadline)
+    lacking = [f"{name} is {state}" for name, state in states.items() if state != OK]
+    if lacking:
+        return JsonResponse({**error_body(", ".join(lacking)), "data": states}, status=503)
+    return JsonResponse(success_body(states))
+
+
+class Check:
+    """A check that any number of requests share: whoever asks while it runs gets the result of that run."""
+
+    def __init__(self, name: str, run: Callable[[], States], otherwise: States) -> None:
+        self.name = name
+        self.run = run
+        self.otherwise = otherwise
+        self._lock = threading.Lock()
+        self._running: Future[States] | None = None
+
+    def start(self) -> "Future[States]":
+        with self._lock:
+            if self._running is None:
+                self._running = Future()
+                threading.Thread(
+                    target=self._work, args=(self._running,), name=f"readyz-{self.name}", daemon=True
+                ).start()
+            return self._running
+
+    def finish(self, running: "Future[States]", deadline: float) -> States:
+        try:
+            return running.result(timeout=max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            return self.otherwise
+
+    def _work(self, running: "Future[States]") -> None:
+        try:
+            states = self.run()
+        except Exception:  # whatever a driver raises, "not ready" is the answer, and the next request tries again
+            log.exception("readyz: %s", self.name, extra={"action": "readyz"})
+            states = self.otherwise
+        with self._lock:
+            self._running = None
+        running.set_result(states)
+
+
+class _Sight(NamedTuple):
+    counter: int
+    since: float  # when this counter was first seen here, monotonic
+    moved: bool  # it was seen to grow to this, not just found
+
+
+class Watch:
+    """Which processes are alive, by their heartbeats' counters as this process saw them grow.
+
+    The database's clock judges only a heartbeat that was not watched for the last ``ALIVE_SECONDS``.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[int, _Sight] = {}
+        self._asked = float("-inf")
+
+    def alive(self, beats: Iterable[tuple[int, int, datetime]], *, now: float, database_time: datetime) -> set[int]:
+        """Ids of those alive, of (id, counter, last_seen)."""
+        watched = now - self._asked <= ALIVE_SECONDS
+        self._asked = now
+        seen: dict[int, _Sight] = {}
+        alive = set()
+        for pk, counter, last_seen in beats:
+            before = self._seen.get(pk)
+            if before is None or before.counter != counter:
+                seen[pk] = _Sight(counter, now, moved=before is not None and watched)
+            else:
+                seen[pk] = before
+            recent = database_time - last_seen <= timedelta(seconds=ALIVE_SECONDS)
+            if now - seen[pk].since <= ALIVE_SECONDS and (seen[pk].moved or recent):
+                alive.add(pk)
+        self._seen = seen
+        return alive
+
+
+def _database_states() -> States:
+    """The database, and by their heartbeats in it the workers and Beats; on a new connection, as a new client would."""
+    try:
+        beats = list(Heartbeat.objects.filter(stopped_at=None).values_list("pk", "counter", "last_seen", "kind"))
+        database_time = database_now()
+    except (DatabaseError, InterfaceError):
+        return _database.otherwise
+    finally:
+        connection.close()
+    alive = _watch.alive((beat[:3] for beat in beats), now=time.monotonic(), database_time=database_time)
+    kinds = {kind for pk, _, _, kind in beats if pk in alive}
+    return {"database": OK, **{kind: OK if kind in kinds else MISSING for kind in ("worker", "beat")}}
+
+
+def _broker_states() -> States:
+    """One message that reaches no queue: a broker that is down, frozen or blocks its publishers does not confirm it."""
+    broker = current_app.connection_for_write(connect_timeout=BROKER_SECONDS, heartbeat=0)
+    try:
+        if broker.transport.driver_type == "redis":
+            _ask_redis(broker)
+        else:
+            _ask_amqp(broker)
+    except (OSError, KombuError, *broker.connection_errors, *broker.channel_errors):
+        return _broker.otherwise
+    finally:
+        broker.collect()  # without a farewell: a frozen broker would not answer it
+    return {"broker": OK}
+
+
+def _ask_redis(broker: Connection) -> None:
+    broker.transport_options = {
+        **(broker.transport_options or {}),
+        "socket_timeout": BROKER_SECONDS,
+        "socket_connect_timeout": BROKER_SECONDS,
+        "retry_on_timeout": False,
+    }
+    channel: Any = broker.default_channel
+    channel.client.ping()
+
+
+def _ask_amqp(broker: Any) -> None:
+    broker.transport_options = {
+        **(broker.transport_options or {}),
+        "confirm_publish": True,
+        "read_timeout": BROKER_SECONDS,
+        "write_timeout": BROKER_SECONDS,
+    }
+    broker.ensure_connection(errback=_give_up, max_retries=1)  # it would wait two seconds, and try again
+    with broker.channel() as channel, broker.Producer(channel, auto_declare=False) as producer:
+        producer.publish("", routing_key=NOWHERE, delivery_mode=1, confirm_timeout=BROKER_SECONDS)
+
+
+def _give_up(exc: Exception, interval: float) -> None:
+    raise exc
+
+
+_watch = Watch()
+_database = Check("database", _database_states, {"database": AWAY, "worker": UNKNOWN, "beat": UNKNOWN})
+_broker = Check("broker", _broker_states, {"broker": AWAY})

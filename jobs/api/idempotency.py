@@ -1,0 +1,115 @@
+"""One transaction around a request that schedules, and the ``Idempotency-Key`` that makes repeating it safe.
+
+The key's row is inserted first, in the transaction that schedules. A second request with the same key waits on the
+unique constraint until the first has committed, and answers with what is stored; if that rolled back it goes ahead.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+
+import orjson
+from django.db import InterfaceError, OperationalError, connection, transaction
+from rest_framework.response import Response
+
+from cnaasjobs.api.errors import BadRequest, Conflict
+from cnaasjobs.db.clock import DatabaseNow, database_now
+from jobs.api.withdraw import withdraw_later
+from jobs.models import IdempotencyKey
+
+log = logging.getLogger(__name__)
+
+KEPT = timedelta(hours=24)
+MAX_KEY_LENGTH = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """An answer that can be stored and given again: the whole envelope, and headers of its own."""
+
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        return Response(dict(self.body), headers=dict(self.headers))
+
+
+def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]) -> Answer:
+    """Run ``make`` in one transaction; with a key, at most once in 24 hours for this user.
+
+    Args:
+        key: the ``Idempotency-Key`` header; None or empty runs ``make`` each time.
+        content: what the request asked for, as parsed JSON, its target included; compared, not stored.
+        make: schedules and audits. What it raises undoes everything, the key included.
+
+    Raises:
+        Conflict: the key was used with another content.
+        BadRequest: the key is too long.
+        OperationalError, InterfaceError: the database is away, and nothing was scheduled.
+    """
+    if key and len(key) > MAX_KEY_LENGTH:
+        raise BadRequest(f"Idempotency-Key is longer than {MAX_KEY_LENGTH} characters")
+    committed = False
+
+    def note_commit() -> None:
+        nonlocal committed
+        committed = True
+
+    answer: Answer | None = None
+    backend = 0
+    try:
+        with transaction.atomic(durable=True):
+            transaction.on_commit(note_commit)  # the first to run after the commit
+            answer = _once(user, key, content, make) if key else make()
+            backend = _backend()
+    except (OperationalError, InterfaceError):
+        if answer is None:
+            raise
+        if not committed:
+            if backend and "job_id" in answer.body:
+                withdraw_later(answer.body["job_id"], backend=backend, key=(user, key) if key else None)
+            raise
+        # It is scheduled: what failed after the commit is made good by Beat and upkeep.
+        log.exception("database lost after the commit", extra={"action": "after_commit"})
+    return answer
+
+
+def _backend() -> int:
+    """The server's process at the other end, which may outlive the connection; 0 for a database in this process."""
+    if connection.vendor != "postgresql":
+        return 0
+    connection.ensure_connection()
+    return int(connection.connection.info.backend_pid)
+
+
+def _once(user: str, key: str, content: Any, make: Callable[[], Answer]) -> Answer:
+    digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    IdempotencyKey.objects.filter(user=user, key=key, created__lt=database_now() - KEPT).delete()
+    row, is_first = IdempotencyKey.objects.get_or_create(
+        user=user,
+        key=key,
+        defaults={"body_hash": digest, "created": cast("Any", DatabaseNow()), "response": ""},
+    )
+    if is_first:
+        answer = make()
+        stored = json.dumps({"body": dict(answer.body), "headers": dict(answer.headers)})
+        IdempotencyKey.objects.filter(pk=row.pk).update(response=stored)
+        return answer
+    if row.body_hash != digest:
+        raise Conflict("Idempotency-Key was already used with another request")
+    return _repeated(row.pk)
+
+
+def _repeated(pk: int) -> Answer:
+    """The stored answer, and a note that it was given again: from then on the job is not withdrawn any more."""
+    row = IdempotencyKey.objects.select_for_update().filter(pk=pk).first()
+    if row is None:
+        raise Conflict("Idempotency-Key was withdrawn this very moment, repeat the request")
+    stored = json.loads(row.response)
+    if not stored.get("repeated"):
+        IdempotencyKey.objects.filter(pk=pk).update(response=json.dumps({**stored, "repeated": True}))
+    return Answer(body=stored["body"], headers=stored["headers"])

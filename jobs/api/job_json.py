@@ -1,0 +1,98 @@
+"""Reading jobs for the API: columns of a page's rows, their results in one further query, and the job object.
+
+What is stored as JSON text is spliced into the answer as it is, key order and all, without being parsed.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from django.db.models import QuerySet
+
+from cnaasjobs.api.columns import SMALL, Choice, Column, Integer, Text, Time
+from cnaasjobs.api.envelope import stored_json
+from cnaasjobs.api.times import time_text
+from jobs.api import stored_outcomes
+from jobs.models import Job
+from jobs.states import TERMINAL, Status
+
+# What clients filter and sort by: the job object's plain columns.
+COLUMNS: Final[Mapping[str, Column]] = {
+    "id": Integer(),
+    "status": Choice(Status),
+    "scheduled_time": Time(),
+    "start_time": Time(),
+    "finish_time": Time(),
+    "function_name": Text(),
+    "scheduled_by": Text(),
+    "comment": Text(),
+    "ticket_ref": Text(),
+    "next_job_id": Integer(),
+    "change_score": Integer(bound=SMALL),
+}
+SHOWN: Final = (*COLUMNS, "finished_devices", "start_arguments")
+DROPPABLE_TASKS: Final = {"config": "Generate device config", "diff": "Sync device config"}
+
+
+def jobs_json(queryset: QuerySet[Job], *, without_tasks: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The job objects of the API, in the queryset's order.
+
+    Args:
+        without_tasks: names of the tasks to drop from the results of syncs.
+    """
+    rows = list(queryset.values_list(*SHOWN))
+    ended = [row[0] for row in rows if row[1] in TERMINAL]
+    outcomes = _outcomes(ended, without_tasks) if ended else {}
+    return [_job_object(row, *outcomes.get(row[0], (None, None))) for row in rows]
+
+
+def _outcomes(job_ids: list[int], without_tasks: Sequence[str]) -> dict[int, tuple[Any, Any]]:
+    if not without_tasks:
+        return stored_outcomes.shown(job_ids)
+    return {
+        job_id: (stored_json(result and without(result, without_tasks)), stored_json(exception))
+        for job_id, (result, exception) in stored_outcomes.texts(job_ids).items()
+    }
+
+
+def _job_object(row: tuple[Any, ...], result: Any, exception: Any) -> dict[str, Any]:
+    times: tuple[datetime | None, ...] = row[2:5]
+    return {
+        "id": row[0],
+        "status": row[1],
+        "scheduled_time": time_text(times[0]),
+        "start_time": time_text(times[1]),
+        "finish_time": time_text(times[2]),
+        "function_name": row[5],
+        "scheduled_by": row[6],
+        "comment": row[7],
+        "ticket_ref": row[8],
+        "next_job_id": row[9],
+        "result": result,
+        "exception": exception,
+        "finished_devices": stored_json(row[11]),
+        "change_score": row[10],
+        "start_arguments": stored_json(row[12]),
+    }
+
+
+def without(result: str, task_names: Sequence[str]) -> str:
+    """The result of a sync less its tasks of these names; any other result as it is stored."""
+    if '"job_tasks"' not in result:
+        return result
+    try:
+        parsed = json.loads(result)
+    except RecursionError:  # a sync's result is never that deep
+        return result
+    devices = parsed.get("devices") if isinstance(parsed, dict) else None
+    if not isinstance(devices, dict):
+        return result
+    for device in devices.values():
+        if isinstance(device, dict) and isinstance(device.get("job_tasks"), list):
+            device["job_tasks"] = [task for task in device["job_tasks"] if not _is_named(task, task_names)]
+    return json.dumps(parsed, ensure_ascii=False)
+
+
+def _is_named(task: Any, names: Sequence[str]) -> bool:
+    return isinstance(task, dict) and task.get("task_name") in names

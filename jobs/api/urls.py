@@ -1,0 +1,12 @@
+"""URLs of the jobs API, below ``/api/v1.0/``. A trailing slash is tolerated, never needed."""
+
+from django.urls import re_path
+
+from cnaasjobs.api.views import NoMethods
+from jobs.api.views import JobViewSet
+
+urlpatterns = [
+    re_path(r"^jobs/?$", JobViewSet.as_view({"get": "list"})),
+    re_path(r"^job/?$", NoMethods.as_view()),
+    re_path(r"^job/(?P<job_id>[^/]+)/?$", JobViewSet.as_view({"get": "retrieve", "put": "abort"})),
+]

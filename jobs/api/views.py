@@ -1,0 +1,88 @@
+"""The jobs API: list, read, abort. Jobs cannot be started by it."""
+
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cnaasjobs.api.body import json_object
+from cnaasjobs.api.caller import origin, who
+from cnaasjobs.api.envelope import success
+from cnaasjobs.api.errors import BadRequest, NotFound
+from cnaasjobs.api.filters import refusal, shown
+from cnaasjobs.api.pagination import Page
+from cnaasjobs.api.views import ApiViewSet
+from jobs.api.job_json import COLUMNS, DROPPABLE_TASKS, jobs_json
+from jobs.errors import JobNotAbortable, JobNotFound
+from jobs.lifecycle import audit_trail, transitions
+from jobs.models import Job
+from jobs.sql import totals
+
+MAX_REASON = 255
+
+
+class JobViewSet(ApiViewSet):
+    collection = "jobs"
+    columns = COLUMNS
+    permissions_required = {"GET": "jobs.view_job", "PUT": "jobs.abort_job"}
+
+    def list(self, request: Request) -> Response:
+        shown = partial(jobs_json, without_tasks=self._without_tasks(request))
+        jobs = self.filter_queryset(Job.objects.all())
+        page = Page(request, jobs, self, shown=shown, total=totals.total, window=totals.page)
+        return page.response({"jobs": page.rows})
+
+    def retrieve(self, request: Request, job_id: str) -> Response:
+        return success({"jobs": self._one(_job_id(job_id), without_tasks=self._without_tasks(request))})
+
+    def abort(self, request: Request, job_id: str) -> Response:
+        number = _job_id(job_id)
+        reason = _abort_reason(json_object(request))
+        try:
+            with transaction.atomic():
+                transitions.abort(number, reason=reason, by=who(request))
+                audit_trail.record(
+                    action="aborted", who=who(request), origin=origin(request), job_id=number, detail=reason
+                )
+        except JobNotFound as exc:
+            raise NotFound(str(exc)) from exc
+        except JobNotAbortable as exc:
+            raise BadRequest(str(exc)) from exc
+        return success({"jobs": self._one(number)})
+
+    def _one(self, job_id: int, *, without_tasks: tuple[str, ...] = ()) -> Any:
+        found = jobs_json(Job.objects.filter(pk=job_id), without_tasks=without_tasks)
+        if not found:
+            raise NotFound(str(JobNotFound(job_id)))
+        return found
+
+    def _without_tasks(self, request: Request) -> tuple[str, ...]:
+        asked = request.query_params.get("filter_jobresult")
+        if asked is None:
+            return ()
+        parts = [part.strip() for part in asked.split(",")]
+        for part in parts:
+            if part not in DROPPABLE_TASKS:
+                raise refusal(self, f"unknown part {shown(part)} in filter_jobresult, must be config or diff")
+        return tuple(DROPPABLE_TASKS[part] for part in parts)
+
+
+def _job_id(text: str) -> int:
+    """The id in a URL. What can be no id names no job."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63):
+        raise NotFound(f"No job with id {text[:40]} found")
+    return int(text)
+
+
+def _abort_reason(body: dict[str, Any]) -> str:
+    action = body.get("action")
+    if not isinstance(action, str) or action.upper() != "ABORT":
+        raise BadRequest("action must be ABORT")
+    reason = body.get("abort_reason")
+    if reason is None:
+        return "Aborted via API call"
+    if not isinstance(reason, str):
+        raise BadRequest("abort_reason must be a string")
+    return reason[:MAX_REASON]

@@ -1,0 +1,1 @@
+"""Threads that must go on: loops, how they meet faults, and bounds of time."""

@@ -1,0 +1,185 @@
+"""``ctx``: what a body may ask of the platform while it runs. Every method may be called from any of its threads."""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from celery.exceptions import Retry
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from jobs import run
+from jobs.body.progress import Progress
+from jobs.body.shared_read import SharedRead
+from jobs.errors import JobAborted, JobStopped, LockLost, TimeLimitExceeded
+from jobs.run import Run
+
+if TYPE_CHECKING:
+    from jobs.task import JobTask
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 0.5  # between two attempts to reach a database that is away
+
+
+class JobContext:
+    """One run of one job, as its body sees it."""
+
+    def __init__(self, run: Run) -> None:
+        self.job_id = run.job_id
+        self.attempt = run.attempt
+        self.worker = run.worker
+        self.scheduled_by = run.scheduled_by
+        self.comment = run.comment
+        self.ticket_ref = run.ticket_ref
+        self.task: JobTask | None = None
+        self.retry_asked: Retry | None = None
+        self.progress = Progress(self._write_progress)
+        self._run = run
+        self._stop = threading.Event()
+        self._stop_reason: JobStopped | None = None
+        self._own_thread = threading.get_ident()
+        self._threads_before = set(threading.enumerate())
+        self._shared: BaseDatabaseWrapper | None = None
+        self._shared_mutex = threading.RLock()
+        self._standing = SharedRead(self._read_standing)
+
+    def device_finished(self, device: str) -> None:
+        """Report a device as done; ``finished_devices`` shows it within two seconds."""
+        self.progress.device_finished(device)
+
+    def checkpoint(self) -> None:
+        """A safe point: ask the database, afresh, whether this run may go on. Waits while the database is away.
+
+        Call it before each device, and before each commit and confirm on one.
+
+        Raises:
+            JobAborted, LockLost, TimeLimitExceeded: stop now; let it pass out of the body.
+        """
+        while True:
+            self._raise_if_stopping()
+            try:
+                standing = self._standing()
+            except DatabaseError as exc:
+                log.warning("checkpoint waits for the database: %s", exc, extra={"job_id": self.job_id})
+                self._stop.wait(_RETRY_SECONDS)
+                continue
+            break
+        if standing is None or standing.run_token != self._run.run_token:
+            self._stop_with(LockLost(f"this run of job {self.job_id} was ended by somebody else"))
+        elif self._run.fence is not None and standing.fence != self._run.fence:
+            self._stop_with(LockLost(f"lock {self._run.lock_name} was cleared or taken over"))
+        elif standing.abort_reason is not None:
+            self._stop_with(JobAborted(standing.abort_reason))
+
+    @property
+    def stopping(self) -> bool:
+        """Some thread of this job was already told to stop. Cheap: asks no database."""
+        return self._stop.is_set()
+
+    def next_stop(self, timeout: float) -> bool:
+        """Sleep up to ``timeout`` seconds, or until the job is told to stop; True if it was."""
+        return self._stop.wait(timeout)
+
+    def stop(self, reason: JobStopped) -> None:
+        """Let every other thread's next checkpoint raise ``reason``. The first reason stays."""
+        if self._stop_reason is None:
+            self._stop_reason = reason
+        self._stop.set()
+
+    def retry(
+        self,
+        *,
+        exc: Exception | None = None,
+        countdown: float | None = None,
+        eta: datetime | None = None,
+        max_retries: int | None = None,
+    ) -> NoReturn:
+        """End this attempt and ask for another, by the rules of Celery's ``Task.retry``.
+
+        Raises:
+            celery.exceptions.Retry: let it pass. ``exc``, or MaxRetriesExceededError, when there were enough.
+        """
+        if self.task is None:
+            raise RuntimeError("ctx.retry belongs in a running body")
+        self.task.retry(exc=exc, countdown=countdown, eta=eta, max_retries=max_retries)
+        raise RuntimeError("Celery's retry returned")
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[None]:
+        """Django's ORM in a thread of the job, on the one connection that all of them share, one at a time.
+
+        In the body's own thread it is that thread's connection, as always.
+        """
+        if threading.get_ident() == self._own_thread:
+            with _usable(connections[DEFAULT_DB_ALIAS]):
+                yield
+            return
+        with self._shared_mutex:
+            if self._shared is None:
+                self._shared = connections.create_connection(DEFAULT_DB_ALIAS)
+                self._shared.inc_thread_sharing()
+            before = getattr(connections._connections, DEFAULT_DB_ALIAS, None)  # type: ignore[attr-defined]
+            connections[DEFAULT_DB_ALIAS] = self._shared
+            try:
+                with _usable(self._shared):
+                    yield
+            finally:
+                if before is None:
+                    del connections[DEFAULT_DB_ALIAS]
+                else:
+                    connections[DEFAULT_DB_ALIAS] = before
+
+    def wait_for_threads(self) -> None:
+        """The body is over: wait until no thread that it left behind can still change a device."""
+        current = threading.current_thread()
+        left = [t for t in threading.enumerate() if t not in self._threads_before and not t.daemon and t is not current]
+        if left:
+            self.stop(LockLost(f"the body of job {self.job_id} has ended"))
+        for thread in left:
+            thread.join()
+
+    def close(self) -> None:
+        """No thread of this run touches the database any more."""
+        self.progress.close()
+        with self._shared_mutex:
+            if self._shared is not None:
+                with contextlib.suppress(DatabaseError):
+                    self._shared.close()
+                self._shared = None
+
+    def _raise_if_stopping(self) -> None:
+        if self._stop.is_set() and self._stop_reason is not None:
+            raise type(self._stop_reason)(*self._stop_reason.args)
+
+    def _stop_with(self, reason: JobStopped) -> NoReturn:
+        self.stop(reason)
+        raise self._stop_reason or reason
+
+    def time_limit_reached(self, limit: float | None) -> TimeLimitExceeded:
+        """The soft limit struck in the body's own thread: its other threads stop before their next device."""
+        reason = TimeLimitExceeded(f"the job ran longer than its soft time limit of {limit} seconds")
+        self.stop(reason)
+        return reason
+
+    def _read_standing(self) -> run.Standing | None:
+        with self.database():
+            return run.standing_of(self.job_id)
+
+    def _write_progress(self, devices: str) -> None:
+        with self.database():
+            run.write_progress(self.job_id, self._run.run_token, devices)
+
+
+@contextlib.contextmanager
+def _usable(connection: Any) -> Iterator[None]:
+    """A connection that broke is closed, so that the next use opens a new one."""
+    try:
+        yield
+    except DatabaseError:
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+        raise

@@ -1,0 +1,60 @@
+"""One run in the process that runs its body: from the claim to an end that can be stored."""
+
+import json
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+
+from jobs.body.context import JobContext
+from jobs.errors import BodyExited, Failure
+from jobs.outcome import Outcome, outcome_of
+from jobs.run import Run
+from jobs.worker import body_signals, slots
+
+if TYPE_CHECKING:
+    from jobs.task import JobTask
+
+
+class Execution:
+    """One run in the process that runs its body: from the claim to a stored end."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.ctx = JobContext(run)
+        self.outcome: Outcome | None = None
+        self.failure: Failure | None = None  # what was raised, before Celery wraps what cannot be pickled
+
+    def run_body(self, task: "JobTask") -> None:
+        """Run the body to its end, with all its threads.
+
+        Raises:
+            Exception: the body's own, JobStopped, ResultNotStorable, BodyExited. Never what would end the process.
+        """
+        self.ctx.task = task
+        try:
+            try:
+                returned = self._in_body(task)
+            finally:
+                self.ctx.wait_for_threads()
+                self.ctx.close()
+            if self.ctx.retry_asked is not None:
+                raise self.ctx.retry_asked
+            self.outcome = outcome_of(returned, finished_devices=self.ctx.progress.as_json())
+        except Exception as exc:
+            self.failure = Failure.of(exc, traceback=traceback.format_exc())
+            raise
+
+    def _in_body(self, task: "JobTask") -> Any:
+        arguments = json.loads(self.run.start_arguments)
+        try:
+            slots.running(task.request)
+            return body_signals.call_body(task.run, self.ctx, **arguments)
+        except SoftTimeLimitExceeded as exc:
+            raise self.ctx.time_limit_reached(task.job_soft_time_limit) from exc
+        except (MemoryError, Ignore, Reject) as exc:
+            raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc
+        except Exception:
+            raise
+        except BaseException as exc:  # Celery's worker would end on some of these, and lose the job by the others
+            raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc

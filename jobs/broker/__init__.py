@@ -1,0 +1,1 @@
+"""The one way to the broker, bounded: messages (``publisher``), and a thread's own connection (``connection``)."""

@@ -1,0 +1,152 @@
+"""From a request to a row.
+
+``schedule`` writes the row; its message follows on commit. A job due later has no message until Beat finds it due.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Any, cast
+
+from django.conf import settings
+from django.db import transaction
+
+from cnaasjobs.db.clock import DatabaseNow, database_now
+from jobs.broker import publisher
+from jobs.dispatch import sending
+from jobs.errors import JobArgumentError, ResultNotStorable
+from jobs.models import Job
+from jobs.outcome import NextJob, Schedulable, storable_json
+from jobs.sql.insert import insert, insert_many
+from jobs.states import Status
+
+log = logging.getLogger(__name__)
+
+
+def schedule(
+    task: Schedulable,
+    kwargs: Mapping[str, Any],
+    *,
+    at: datetime | None = None,
+    scheduled_by: str | None = None,
+    comment: str | None = None,
+    ticket_ref: str | None = None,
+    queue: str | None = None,
+    priority: int | None = None,
+) -> Job:
+    """Schedule one job: now, or ``at`` a time (aware, or naive UTC; in the past = now).
+
+    It is accepted when the surrounding transaction commits, and then ends in FINISHED or EXCEPTION.
+
+    Raises:
+        JobArgumentError: the arguments do not fit the function, or cannot be stored.
+    """
+    return _insert(
+        task,
+        [kwargs],
+        at=at,
+        scheduled_by=scheduled_by,
+        comment=comment,
+        ticket_ref=ticket_ref,
+        queue=queue,
+        priority=priority,
+    )[0]
+
+
+def schedule_many(task: Schedulable, many: Iterable[Mapping[str, Any]], **options: Any) -> list[Job]:
+    """Schedule one job for each mapping of arguments, in their order: all or none. Options as of ``schedule``."""
+    return _insert(task, many, **options)
+
+
+def schedule_next(next_job: NextJob, *, after: int) -> Job:
+    """Schedule a finishing job's successor, in the transaction of the finish."""
+    return schedule(
+        next_job.task,
+        next_job.kwargs,
+        scheduled_by=next_job.scheduled_by,
+        comment=next_job.comment,
+        ticket_ref=next_job.ticket_ref,
+    )
+
+
+def _insert(
+    task: Schedulable,
+    many: Iterable[Mapping[str, Any]],
+    *,
+    at: datetime | None = None,
+    scheduled_by: str | None = None,
+    comment: str | None = None,
+    ticket_ref: str | None = None,
+    queue: str | None = None,
+    priority: int | None = None,
+) -> list[Job]:
+    if at is not None:
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        at = at if at > database_now() else None  # the database decides what is due, not this machine
+    now = cast("datetime", DatabaseNow())
+    same = {
+        "status": Status.SCHEDULED.value,
+        "scheduled_time": at or now,
+        "dispatched_at": None if at else now,
+        "task_name": task.name,
+        "scheduled_by": _text(scheduled_by, "scheduled_by"),
+        "comment": _text(comment, "comment"),
+        "ticket_ref": _text(ticket_ref, "ticket_ref"),
+        "queue": queue or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
+        "priority": task.job_priority if priority is None else priority,
+        "lock_name": task.lock,
+        "lock_wait_seconds": task.lock_wait if task.lock else None,
+        "rerun_if_lost": task.rerun_if_lost,
+    }
+    rows = []
+    for kwargs in many:
+        bound = task.bound(kwargs)
+        rows.append(Job(**same, function_name=task.shown_name(bound), start_arguments=_stored(bound, task.name)))
+    # A lone INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
+    with contextlib.nullcontext() if len(rows) == 1 and not at else transaction.atomic():
+        if len(rows) == 1:
+            insert(rows[0])
+        else:
+            insert_many(rows)
+        if at:
+            sending.announce()
+        messages = [] if at else [sending.message_of(row) for row in rows]
+        transaction.on_commit(lambda: _accepted(rows, messages), robust=True)
+    for row in rows:
+        for name in ("scheduled_time", "dispatched_at"):
+            if not isinstance(getattr(row, name), datetime | None):
+                delattr(row, name)  # the database's clock filled it: read on first use
+    return rows
+
+
+def _accepted(rows: Sequence[Job], messages: Sequence[publisher.Message]) -> None:
+    """They are committed: send their messages, and say so in the log while the broker confirms."""
+    tell = cache(partial(_tell, rows))  # once
+    sending.send(messages, meanwhile=tell)
+    tell()
+
+
+def _tell(rows: Sequence[Job]) -> None:
+    for row in rows:
+        fields = {"job_id": row.pk, "action": "schedule", "from": None, "to": row.status, "task": row.task_name}
+        log.info("job %s: schedule", row.pk, extra=fields)
+
+
+def _stored(bound: Mapping[str, Any], task_name: str) -> str:
+    try:
+        return storable_json(bound, what=f"arguments of {task_name}")
+    except ResultNotStorable as exc:
+        raise JobArgumentError(str(exc)) from exc
+
+
+def _text(value: str | None, field: str) -> str | None:
+    if value is None:
+        return None
+    limit = getattr(Job._meta.get_field(field), "max_length", None)
+    if limit is not None and len(value) > limit:
+        raise JobArgumentError(f"{field} is longer than {limit} characters")
+    if "\x00" in value:
+        raise JobArgumentError(f"{field} holds a NUL character")
+    return value

@@ -1,0 +1,86 @@
+"""From a row to a message: jobs that are due, jobs whose message was lost, and the word to Beat of one due later."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from cnaasjobs.db.clock import DatabaseNow, now_sql
+from jobs.broker import publisher
+from jobs.models import Job
+from jobs.states import Status
+
+log = logging.getLogger(__name__)
+
+DUE_CHANNEL = "cnaasjobs_due"  # NOTIFY: a job due later was committed
+
+
+def announce() -> None:
+    """Tell every Beat, on commit, that a job due later was written. Only for those: NOTIFY serialises commits."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {DUE_CHANNEL}")
+
+
+def due() -> QuerySet[Job]:
+    """Jobs that wait for Beat to send their message, the earliest first, due or not."""
+    return Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=True, parked=False).order_by(
+        "scheduled_time", "id"
+    )
+
+
+def seconds_to_next_due() -> float | None:
+    """By the database's clock; zero or less if one is due, None if none waits."""
+    found = due().annotate(now=DatabaseNow()).values_list("scheduled_time", "now").first()
+    return None if found is None else (found[0] - found[1]).total_seconds()
+
+
+def dispatch_due(limit: int = 500) -> int:
+    """Send the messages of at most ``limit`` due jobs, the earliest first. Returns how many the broker took.
+
+    One statement takes them, so that a job starts soon after its time; what another Beat has in hand is left to it.
+    """
+    now, now_params = now_sql()
+    skip_locked = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    found = (
+        f"SELECT id FROM jobs_job WHERE status = 'SCHEDULED' AND dispatched_at IS NULL AND NOT parked"
+        f" AND scheduled_time <= {now} ORDER BY scheduled_time, id LIMIT %s {skip_locked}"
+    )
+    # As an array PostgreSQL evaluates it once; as a subquery it may do so again for each row, and take more.
+    chosen = f"= ANY(ARRAY({found}))" if connection.vendor == "postgresql" else f"IN ({found})"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE jobs_job SET dispatched_at = {now} WHERE id {chosen}"
+            " RETURNING scheduled_time, id, task_name, queue, priority",
+            [*now_params, *now_params, limit],
+        )
+        rows = sorted(cursor.fetchall())
+    return send([publisher.Message(*row[1:]) for row in rows])
+
+
+def redispatch(job_ids: Sequence[int]) -> int:
+    """Send the messages of waiting jobs again: theirs were lost. A duplicate does no harm. Returns how many it took."""
+    with transaction.atomic():
+        waiting = Job.objects.filter(
+            pk__in=job_ids, status=Status.SCHEDULED.value, parked=False, dispatched_at__isnull=False
+        )
+        skip_locked = connection.features.has_select_for_update_skip_locked
+        rows = [
+            message_of(row)
+            for row in waiting.order_by("dispatched_at", "id").select_for_update(skip_locked=skip_locked)
+        ]
+        Job.objects.filter(pk__in=[row.job_id for row in rows]).update(dispatched_at=DatabaseNow())
+    return send(rows)
+
+
+def send(messages: Sequence[publisher.Message], *, meanwhile: Callable[[], object] = lambda: None) -> int:
+    unsent = publisher.publish(messages, meanwhile=meanwhile)
+    if unsent:
+        still_waiting = Job.objects.filter(pk__in=unsent, status=Status.SCHEDULED.value)
+        still_waiting.update(dispatched_at=None)
+    return len(messages) - len(unsent)
+
+
+def message_of(row: Job) -> publisher.Message:
+    return publisher.Message(job_id=row.pk, task_name=row.task_name, queue=row.queue, priority=row.priority)

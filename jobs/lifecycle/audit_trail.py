@@ -1,0 +1,30 @@
+"""The audit trail: what a person did over API, admin or command line. Written with the deed, or not at all."""
+
+from typing import Any, cast
+
+from cnaasjobs.db.clock import DatabaseNow
+from jobs.models import AuditEntry
+from jobs.sql.insert import insert
+
+
+def record(
+    *, action: str, who: str, origin: str, job_id: int | None = None, lock_name: str | None = None, detail: str = ""
+) -> None:
+    """Add an entry. Call it in the transaction of the deed.
+
+    Args:
+        action: "scheduled", "aborted" or "cleared".
+        who: the person's name as text.
+        origin: the peer's address (``cnaasjobs.api.origin``), or "command line".
+    """
+    insert(
+        AuditEntry(
+            time=cast("Any", DatabaseNow()),
+            who=who[:255],
+            origin=origin[:64],
+            action=action,
+            job_id=job_id,
+            lock_name=lock_name,
+            detail=detail,
+        )
+    )

@@ -1,0 +1,40 @@
+"""What the locks app may ask and tell of the jobs that hold locks."""
+
+from collections.abc import Collection, Mapping
+
+from django.urls import reverse
+
+from jobs.dispatch import line
+from jobs.lifecycle import audit_trail
+from jobs.models import Job
+from jobs.states import TERMINAL
+from locks.holders import HolderState, register
+
+
+class JobHolders:
+    """The provider that jobs registers with locks."""
+
+    def describe(self, holder_ids: Collection[int]) -> Mapping[int, HolderState]:
+        rows = Job.objects.filter(pk__in=holder_ids).values_list("id", "status", "abort_reason", "function_name")
+        return {
+            job_id: HolderState(
+                status=status,
+                running=status not in TERMINAL,
+                abort=reason is not None,
+                title=f"job {job_id}: {function_name}",
+                url=reverse("admin:jobs_job_change", args=[job_id]),
+            )
+            for job_id, status, reason, function_name in rows
+        }
+
+    def waiting(self, lock_names: Collection[str], *, at_most: int) -> Mapping[str, int]:
+        return {name: line.line(name)[:at_most].count() for name in lock_names}
+
+    def wake(self, lock_name: str) -> None:
+        line.wake(lock_name)
+
+    def audit(self, *, action: str, who: str, origin: str, lock_name: str, holder_id: int | None) -> None:
+        audit_trail.record(action=action, who=who, origin=origin, lock_name=lock_name, job_id=holder_id)
+
+
+register(JobHolders())

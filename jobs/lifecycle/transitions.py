@@ -1,0 +1,286 @@
+"""The one writer of a job's status: one function per verb of ``jobs.states``, each a guarded statement.
+
+Zero rows is an answer: somebody else was first, and what they decided stands. A job with a lock gives it back in the
+transaction that ends it; follow-ups (waking the next in line, publishing) come after the commit and cannot undo it.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F, QuerySet
+
+from cnaasjobs.db import clock
+from cnaasjobs.db.clock import DatabaseNow
+from jobs.dispatch import line, scheduling, sending
+from jobs.errors import Failure, JobAborted, JobNotAbortable, JobNotFound
+from jobs.models import Job, JobOutcome
+from jobs.outcome import Outcome
+from jobs.run import Refused, Run
+from jobs.sql import one_statement
+from jobs.sql.one_statement import Claimant
+from jobs.states import TRANSITIONS, Status, Verb
+from locks import service as locks
+
+log = logging.getLogger(__name__)
+
+RERUN_AFTER = frozenset({"WorkerLost", "WorkerShutdown"})
+
+
+class _Undo(Exception):
+    """Rolls back a transaction whose guarded statement found that somebody else was first."""
+
+
+def claim(
+    job_id: int,
+    *,
+    task_name: str,
+    run_token: UUID,
+    worker_id: int | None = None,
+    worker: str = "",
+    likely_lock: str | None = None,
+) -> Run | Refused:
+    """SCHEDULED → RUNNING, once. A job whose lock is taken, or not yet its turn, is parked instead and refused.
+
+    A repeated call with the same token (its first answer was lost with the connection) is granted again.
+    ``likely_lock`` saves time where it is right: the lock that the job's row probably names.
+    """
+    by = Claimant(run_token, worker_id, worker)
+    answer: Run | Refused | None = _start_at_once(job_id, task_name, by, likely_lock)
+    if answer is None:
+        try:
+            with transaction.atomic():
+                answer = _claim_with_lock(job_id, task_name, by)
+        except _Undo:
+            return Refused(job_id=job_id, reason="somebody else was first")
+    if isinstance(answer, Run):
+        _log(Verb.CLAIM, job_id, worker=worker, attempt=answer.attempt)
+    return answer
+
+
+def _start_at_once(job_id: int, task_name: str, by: Claimant, likely_lock: str | None) -> Run | None:
+    """The claim where nothing stands in its way; None decides nothing."""
+    if likely_lock is None or connection.vendor != "postgresql":
+        return one_statement.start(job_id, task_name, by)
+    return one_statement.claim_with_lock(job_id, task_name, by, lock_name=likely_lock)
+
+
+def _claim_with_lock(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:
+        return Refused(job_id=job_id, reason="no such job")
+    if job.run_token == by.run_token:
+        return Run.of(job)
+    if job.status != TRANSITIONS[Verb.CLAIM][0]:
+        return Refused(job_id=job_id, reason=f"it is {job.status}")
+    if job.task_name != task_name:
+        return Refused(job_id=job_id, reason=f"it belongs to task {job.task_name}, not {task_name}")
+    if job.lock_name is None:
+        return Refused(job_id=job_id, reason="it is not due yet")
+    row = locks.locked_row(job.lock_name)
+    if row.holder_id is None and not line.line(job.lock_name).filter(line.ahead_of(job)).exists():
+        fence = locks.acquire(row, holder_id=job_id, now=DatabaseNow())
+        run = one_statement.start(job_id, task_name, by, lock_name=job.lock_name, fence=fence)
+        if run is None:
+            raise _Undo
+        return run
+    return _park(job, holder_id=row.holder_id)
+
+
+def _park(job: Job, *, holder_id: int | None) -> Refused:
+    lock_name = cast("str", job.lock_name)
+    # Not before its time: Beat sends a job that falls due, but none that is parked.
+    parked = _guarded(Verb.PARK, job.pk, scheduled_time__lte=DatabaseNow()).update(
+        parked=True, dispatched_at=None, waiting_since=job.waiting_since or DatabaseNow()
+    )
+    if not parked:
+        raise _Undo
+    if holder_id is None:  # whoever is first may have been parked before the lock came free
+        _after_commit_wake(lock_name)
+    waits_for = f"job {holder_id}" if holder_id else "those before it"
+    _log(Verb.PARK, job.pk, lock=lock_name, holder=holder_id)
+    return Refused(job_id=job.pk, reason=f"lock {lock_name} is taken; it waits in line for {waits_for}")
+
+
+def finish(run: Run, outcome: Outcome) -> bool:
+    """RUNNING → FINISHED with its result, its lock released, its successor scheduled: one transaction."""
+    if outcome.next_job is None and connection.vendor == "postgresql":
+        if not one_statement.finish(run.job_id, run.run_token, outcome, lock_name=run.lock_name, fence=run.fence):
+            return False
+        _after_commit_wake(run.lock_name)
+        _log(Verb.FINISH, run.job_id)
+        return True
+    with transaction.atomic():
+        _release(run.lock_name, run.job_id, run.fence)
+        successor = outcome.next_job and scheduling.schedule_next(outcome.next_job, after=run.job_id)
+        done = _guarded(Verb.FINISH, run.job_id, run_token=run.run_token).update(
+            **_ended(Verb.FINISH, outcome.finished_devices),
+            change_score=outcome.change_score,
+            next_job_id=successor.pk if successor else None,
+        )
+        if not done:
+            transaction.set_rollback(True)
+            return False
+        if outcome.result is not None:
+            JobOutcome.objects.create(job_id=run.job_id, result=outcome.result)
+        _after_commit_wake(run.lock_name)
+    _log(Verb.FINISH, run.job_id)
+    return True
+
+
+def fail(run: Run, failure: Failure, *, finished_devices: str | None = None) -> bool:
+    """RUNNING → EXCEPTION, reported by the process that ran the body."""
+    return _fail(run.job_id, run.run_token, run.lock_name, run.fence, failure, finished_devices)
+
+
+def lose(job_id: int, run_token: UUID, *, type: str, message: str) -> bool:
+    """End a run that cannot report its own end: its worker is gone, or it was cut off.
+
+    RUNNING → EXCEPTION; a job declared ``rerun_if_lost`` goes back to SCHEDULED when its worker was lost or shut down.
+    """
+    job = Job.objects.filter(pk=job_id, run_token=run_token).first()
+    if job is None:
+        return False
+    if job.rerun_if_lost and type in RERUN_AFTER and job.abort_reason is None and _rerun(job):
+        return True
+    failure = Failure(type=type, message=message)
+    return _fail(job_id, run_token, job.lock_name, job.fence, failure, job.finished_devices)
+
+
+def _fail(
+    job_id: int,
+    run_token: UUID,
+    lock_name: str | None,
+    fence: int | None,
+    failure: Failure,
+    finished_devices: str | None,
+) -> bool:
+    with transaction.atomic():
+        _release(lock_name, job_id, fence)
+        done = _guarded(Verb.FAIL, job_id, run_token=run_token).update(
+            **_ended(Verb.FAIL, finished_devices), exception_type=failure.type
+        )
+        if not done:
+            transaction.set_rollback(True)
+            return False
+        JobOutcome.objects.create(job_id=job_id, exception=failure.as_json())
+        _after_commit_wake(lock_name)
+    _log(Verb.FAIL, job_id, type=failure.type, reason=failure.message)
+    return True
+
+
+def retry(run: Run, *, due: datetime | float, reason: str) -> bool:
+    """RUNNING → SCHEDULED for another attempt at ``due`` (a time, or seconds from now), on the body's own wish.
+
+    A job that was asked to stop ends as aborted instead: after an accepted abort there is no way back to SCHEDULED.
+    """
+    when = due if isinstance(due, datetime) else clock.database_now() + timedelta(seconds=due)
+    with transaction.atomic():
+        _release(run.lock_name, run.job_id, run.fence)
+        done = _guarded(Verb.RETRY, run.job_id, run_token=run.run_token, abort_reason__isnull=True).update(
+            **_back_in_line(Verb.RETRY), scheduled_time=when, retries=F("retries") + 1
+        )
+        if done:
+            sending.announce()
+            _after_commit_wake(run.lock_name)
+        else:
+            transaction.set_rollback(True)
+    if done:
+        _log(Verb.RETRY, run.job_id, due=when.isoformat(), reason=reason)
+        return True
+    abort_reason = Job.objects.filter(pk=run.job_id, run_token=run.run_token).values_list("abort_reason", flat=True)
+    if why := abort_reason.first():
+        return fail(run, Failure.of(JobAborted(why)))
+    return False
+
+
+def _rerun(job: Job) -> bool:
+    with transaction.atomic():
+        _release(job.lock_name, job.pk, job.fence)
+        done = _guarded(Verb.RERUN, job.pk, run_token=job.run_token, abort_reason__isnull=True).update(
+            **_back_in_line(Verb.RERUN), scheduled_time=DatabaseNow()
+        )
+        if not done:
+            transaction.set_rollback(True)
+            return False
+        sending.announce()
+        _after_commit_wake(job.lock_name)
+    _log(Verb.RERUN, job.pk, worker=job.worker)
+    return True
+
+
+def cancel(job_id: int, failure: Failure) -> bool:
+    """SCHEDULED → EXCEPTION: it ends before it started."""
+    with transaction.atomic():
+        lock_name = Job.objects.filter(pk=job_id).values_list("lock_name", flat=True).first()
+        done = _guarded(Verb.CANCEL, job_id).update(
+            **_ended(Verb.CANCEL, None), exception_type=failure.type, parked=False, waiting_since=None
+        )
+        if not done:
+            return False
+        JobOutcome.objects.create(job_id=job_id, exception=failure.as_json())
+        _after_commit_wake(lock_name)  # it may have been first in line, with others behind it
+    _log(Verb.CANCEL, job_id, type=failure.type, reason=failure.message)
+    return True
+
+
+def abort(job_id: int, *, reason: str, by: str) -> Job:
+    """A SCHEDULED job ends at once; a RUNNING one is told to stop at its next safe point. The first reason stays.
+
+    Raises:
+        JobNotFound, JobNotAbortable: nothing was changed.
+    """
+    text = f"{reason} (aborted by {by})" if reason else f"(aborted by {by})"
+    with transaction.atomic():
+        job = Job.objects.select_for_update().filter(pk=job_id).first()
+        if job is None:
+            raise JobNotFound(job_id)
+        if job.status == Status.SCHEDULED:
+            cancel(job_id, Failure.of(JobAborted(text)))
+        elif job.status == Status.RUNNING:
+            if _guarded(Verb.REQUEST_ABORT, job_id, abort_reason__isnull=True).update(abort_reason=text):
+                _log(Verb.REQUEST_ABORT, job_id, reason=text)
+        else:
+            raise JobNotAbortable(job_id, job.status)
+    job.refresh_from_db()
+    return job
+
+
+def _guarded(verb: Verb, job_id: int, **where: Any) -> QuerySet[Job]:
+    return Job.objects.filter(pk=job_id, status=TRANSITIONS[verb][0].value, **where)
+
+
+def _ended(verb: Verb, finished_devices: str | None) -> dict[str, Any]:
+    fields = {"status": TRANSITIONS[verb][1].value, "finish_time": DatabaseNow(), "run_token": None, "fence": None}
+    return fields if finished_devices is None else {**fields, "finished_devices": finished_devices}
+
+
+def _back_in_line(verb: Verb) -> dict[str, Any]:
+    return {
+        "status": TRANSITIONS[verb][1].value,
+        "dispatched_at": None,
+        "start_time": None,
+        "finished_devices": None,
+        "run_token": None,
+        "fence": None,
+        "worker_id": None,
+        "worker": None,
+    }
+
+
+def _release(lock_name: str | None, job_id: int, fence: int | None) -> None:
+    if lock_name is not None and fence is not None:
+        locks.release(lock_name, holder_id=job_id, fence=fence)
+
+
+def _after_commit_wake(lock_name: str | None) -> None:
+    if lock_name is not None:
+        transaction.on_commit(lambda: line.wake(lock_name), robust=True)
+
+
+def _log(verb: Verb, job_id: int, **more: Any) -> None:
+    source, target = TRANSITIONS[verb]
+    fields = {"job_id": job_id, "action": verb.value, "from": source.value, "to": target.value, **more}
+    log.info("job %s: %s", job_id, verb.value, extra=fields)

@@ -1,0 +1,160 @@
+"""How a body ends, run in-process the way a worker runs it."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from celery.exceptions import Ignore
+
+from cnaasjobs.db.clock import database_now
+from jobs.dispatch import scheduling
+from jobs.lifecycle import transitions
+from jobs.models import Job
+from jobs.states import Status
+from jobs.testing import assert_scheduled, exception_of, perform, perform_job, result_of
+from locks import service as locks
+from tests import fake_jobs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize(
+    ("returned", "stored"),
+    [
+        ({"b": 1, "a": 2}, '{"b": 1, "a": 2}'),
+        (["x"], '["x"]'),
+        ("é\n", '"é\\n"'),
+        (3, '{"message": "3"}'),
+        (2.5, '{"message": "2.5"}'),
+        (True, '{"message": "true"}'),
+    ],
+)
+def test_a_result_is_stored_as_json_text(returned: object, stored: str) -> None:
+    job = perform_job(fake_jobs.echo, value=returned)
+    assert (job.status, job.outcome.result) == (Status.FINISHED, stored)
+
+
+def test_nothing_returned_is_null() -> None:
+    job = perform_job(fake_jobs.nothing)
+    assert (job.status, result_of(job), job.finished_devices) == (Status.FINISHED, None, "[]")
+
+
+@pytest.mark.parametrize(
+    ("how", "type_"),
+    [
+        ("bytes", "ResultNotStorable"),
+        ("nan", "ResultNotStorable"),
+        ("nul", "ResultNotStorable"),
+        ("surrogate", "ResultNotStorable"),
+        ("object", "ResultNotStorable"),
+        ("recursion", "ResultNotStorable"),
+        ("bad_score", "ResultNotStorable"),
+        ("bool_score", "ResultNotStorable"),
+        ("unpicklable", "_UnpicklableError"),
+        ("unshowable", "_UnshowableError"),
+        ("system_exit", "BodyExited"),
+        ("keyboard_interrupt", "BodyExited"),
+        ("memory_error", "BodyExited"),
+    ],
+)
+def test_a_body_that_ends_badly_still_ends_its_job(how: str, type_: str) -> None:
+    job = perform_job(fake_jobs.end_badly, how=how)
+    assert (job.status, job.exception_type) == (Status.EXCEPTION, type_)
+    stored = exception_of(job)
+    assert stored is not None
+    assert stored["args"][0]
+
+
+def test_an_exception_is_kept_with_its_traceback() -> None:
+    stored = exception_of(perform_job(fake_jobs.raise_error, message="no such port"))
+    assert stored is not None
+    assert (stored["type"], stored["message"], stored["args"]) == ("ValueError", "no such port", ["no such port"])
+    assert "in raise_error" in stored["traceback"]
+
+
+def test_finished_devices_are_complete_at_the_end_in_their_order() -> None:
+    job = perform_job(fake_jobs.report_devices, devices=["b", "a", "c"])
+    assert json.loads(job.finished_devices or "") == ["b", "a", "c"]
+    assert job.change_score == 3
+
+
+def test_celerys_retry_stays_one_job() -> None:
+    job = scheduling.schedule(fake_jobs.retry_twice, {"succeed_on": 3})
+    for attempt in (1, 2):
+        perform(job)
+        assert (job.status, job.attempt, job.retries) == (Status.SCHEDULED, attempt, attempt)
+    perform(job)
+    assert (job.status, result_of(job), Job.objects.count()) == (Status.FINISHED, "attempt 3", 1)
+
+
+def test_a_retry_too_many_ends_with_the_bodys_own_exception() -> None:
+    job = scheduling.schedule(fake_jobs.retry_twice, {})
+    for _ in range(3):
+        perform(job)
+    assert (job.status, job.exception_type, job.attempt) == (Status.EXCEPTION, "ConnectionError", 3)
+
+
+def test_a_retry_by_hand_comes_back_when_it_said() -> None:
+    job = perform_job(fake_jobs.retry_by_hand, countdown=3600)
+    assert job.status == Status.SCHEDULED
+    assert job.scheduled_time - database_now() > timedelta(minutes=59)
+    assert perform(job).status == Status.SCHEDULED  # never early
+
+
+def test_an_unclaimed_body_does_not_run() -> None:
+    job = perform_job(fake_jobs.nothing)
+    assert perform(job).attempt == 1
+    with pytest.raises(Ignore):
+        fake_jobs.nothing()
+
+
+def test_a_thread_left_behind_is_waited_for_before_the_lock_is_free() -> None:
+    job = perform_job(fake_jobs.threads_left_behind, seconds=0.3)
+    assert job.finish_time is not None
+    assert job.start_time is not None
+    assert (job.finish_time - job.start_time).total_seconds() >= 0.3
+
+
+def test_the_successor_is_scheduled_with_the_finish() -> None:
+    job = perform_job(fake_jobs.successor)
+    successor = assert_scheduled(fake_jobs.echo, value=2)
+    assert (job.next_job_id, successor.comment, job.function_name) == (successor.pk, "follows", "named_otherwise")
+
+
+def test_a_successor_that_cannot_be_scheduled_ends_the_job_and_leaves_none() -> None:
+    job = perform_job(fake_jobs.bad_successor)
+    assert (job.status, job.exception_type) == (Status.EXCEPTION, "JobArgumentError")
+    assert Job.objects.count() == 1
+
+
+def test_a_body_told_to_stop_ends_at_its_safe_point() -> None:
+    job = scheduling.schedule(fake_jobs.with_lock, {})
+    original = fake_jobs.with_lock.run
+
+    def aborted_meanwhile(ctx: object, **kwargs: object) -> object:
+        transitions.abort(job.pk, reason="enough", by="ann")
+        return original(ctx, **kwargs)
+
+    fake_jobs.with_lock.run = aborted_meanwhile
+    try:
+        perform(job)
+    finally:
+        fake_jobs.with_lock.run = original
+    assert (job.status, job.exception_type) == (Status.EXCEPTION, "JobAborted")
+    assert not locks.held().exists()
+
+
+def test_a_cleared_lock_stops_its_old_holder_at_its_safe_point() -> None:
+    job = scheduling.schedule(fake_jobs.with_lock, {})
+    original = fake_jobs.with_lock.run
+
+    def cleared_meanwhile(ctx: object, **kwargs: object) -> object:
+        locks.clear("devices", who="ann", origin="here")
+        return original(ctx, **kwargs)
+
+    fake_jobs.with_lock.run = cleared_meanwhile
+    try:
+        perform(job)
+    finally:
+        fake_jobs.with_lock.run = original
+    assert (job.status, job.exception_type) == (Status.EXCEPTION, "LockLost")

@@ -1,0 +1,119 @@
+"""Progress is written at most once in a while, by one thread for all runs of a process."""
+
+import json
+import multiprocessing
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.db import InterfaceError
+
+from jobs.body.progress import Progress
+from tests.waiting import wait_until
+
+SECONDS = 0.2
+
+
+@pytest.fixture(autouse=True)
+def _often(settings: Any) -> None:
+    settings.CNAASJOBS_PROGRESS_SECONDS = SECONDS
+
+
+class Store:
+    """What was written, and when."""
+
+    def __init__(self) -> None:
+        self.writes: list[tuple[float, list[str]]] = []
+        self.fails = False
+        self.may_end = threading.Event()
+        self.may_end.set()
+
+    def __call__(self, devices: str) -> None:
+        if self.fails:
+            raise InterfaceError("connection already closed")
+        self.writes.append((time.monotonic(), json.loads(devices)))
+        assert self.may_end.wait(10)
+
+
+def test_many_devices_are_few_writes_and_none_is_missing() -> None:
+    store = Store()
+    progress = Progress(store)
+    begun = time.monotonic()
+    names = [f"sw{number}" for number in range(100)]
+    for name in names:
+        progress.device_finished(name)
+        time.sleep(0.01)
+    wait_until(lambda: store.writes and store.writes[-1][1] == names)
+    assert 1 < len(store.writes) <= (time.monotonic() - begun) / SECONDS + 1
+    progress.device_finished("sw0")  # again: still in its place
+    assert json.loads(progress.as_json()) == names
+    progress.close()
+
+
+def test_runs_share_one_thread() -> None:
+    stores = [Store() for _ in range(20)]
+    runs = [Progress(store) for store in stores]
+    for run in runs:
+        run.device_finished("a")
+    assert sum(1 for thread in threading.enumerate() if thread.name == "jobs-progress") == 1
+    wait_until(lambda: all(store.writes for store in stores))
+    for run in runs:
+        run.close()
+
+
+def test_nothing_is_written_after_the_end() -> None:
+    store = Store()
+    progress = Progress(store)
+    progress.device_finished("a")
+    progress.close()
+    progress.device_finished("b")
+    progress.flush()  # the thread had it in hand just before
+    time.sleep(2 * SECONDS)
+    assert store.writes == []
+
+
+def test_the_end_waits_for_a_write_under_way() -> None:
+    store = Store()
+    progress = Progress(store)
+    store.may_end.clear()
+    progress.device_finished("a")
+    wait_until(lambda: store.writes)
+    closing = threading.Thread(target=progress.close)
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive()
+    store.may_end.set()
+    closing.join(5)
+    assert not closing.is_alive()
+
+
+def test_a_write_that_fails_stops_no_later_one() -> None:
+    broken, store = Store(), Store()
+    broken.fails = True
+    first, second = Progress(broken), Progress(store)
+    first.device_finished("a")
+    second.device_finished("b")
+    wait_until(lambda: store.writes)
+    broken.fails = False
+    first.device_finished("c")
+    wait_until(lambda: broken.writes)
+    assert broken.writes[0][1] == ["a", "c"]
+    first.close()
+    second.close()
+
+
+def test_a_forked_process_has_a_thread_of_its_own() -> None:
+    warm = Progress(Store())
+    warm.device_finished("a")
+    warm.close()
+
+    def in_child() -> None:
+        store = Store()
+        Progress(store).device_finished("b")
+        wait_until(lambda: store.writes, timeout=5)
+
+    child = multiprocessing.get_context("fork").Process(target=in_child)
+    child.start()
+    child.join(20)
+    assert child.exitcode == 0

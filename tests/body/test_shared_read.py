@@ -1,0 +1,147 @@
+"""Threads that ask at the same time share one reading, and none gets an answer older than its question."""
+
+import ctypes
+import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from jobs.body.shared_read import SharedRead, _Reading
+
+
+def test_alone_each_call_reads() -> None:
+    numbers = itertools.count(1)
+    read = SharedRead(lambda: next(numbers))
+    assert [read(), read(), read()] == [1, 2, 3]
+
+
+def test_an_answer_is_never_older_than_the_question() -> None:
+    ticks = itertools.count()  # next() is atomic
+
+    def slow() -> int:
+        began = next(ticks)
+        time.sleep(0.0005)
+        return began
+
+    read = SharedRead(slow)
+
+    def ask(_: int) -> None:
+        for _ in range(50):
+            asked = next(ticks)
+            assert read() > asked
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(ask, range(20)))
+    assert next(ticks) < 2 * 20 * 50  # questions take a tick each, and the readings were shared
+
+
+def test_those_who_wait_share_the_next_reading() -> None:
+    go_on, readings = threading.Semaphore(0), itertools.count(1)
+    began = threading.Semaphore(0)
+
+    def read_when_told() -> int:
+        number = next(readings)
+        began.release()
+        assert go_on.acquire(timeout=10)
+        return number
+
+    read = SharedRead(read_when_told)
+    with ThreadPoolExecutor(11) as pool:
+        first = pool.submit(read)
+        assert began.acquire(timeout=10)
+        others = [pool.submit(read) for _ in range(10)]
+        time.sleep(0.2)  # all of them wait
+        go_on.release(2)
+        assert first.result(10) == 1
+        assert {other.result(10) for other in others} == {2}
+
+
+def test_what_a_reading_raises_reaches_one_and_the_others_read_anew() -> None:
+    go_on, began = threading.Semaphore(0), threading.Semaphore(0)
+    errors = iter([RuntimeError("away"), RuntimeError("away")])
+
+    def fail_twice() -> str:
+        began.release()
+        assert go_on.acquire(timeout=10)
+        for error in errors:
+            raise error
+        return "back"
+
+    read = SharedRead(fail_twice)
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(read)
+        assert began.acquire(timeout=10)
+        others = [pool.submit(read) for _ in range(4)]
+        time.sleep(0.2)
+        go_on.release(5)
+        with pytest.raises(RuntimeError):
+            first.result(10)
+        failed = [other for other in others if other.exception(10)]
+        assert len(failed) == 1
+        assert {other.result(10) for other in others if other not in failed} == {"back"}
+
+
+def test_who_is_stopped_while_he_waits_holds_nobody_up() -> None:
+    go_on, began = threading.Semaphore(0), threading.Semaphore(0)
+
+    def read_when_told() -> str:
+        began.release()
+        assert go_on.acquire(timeout=10)
+        return "read"
+
+    read = SharedRead(read_when_told)
+
+    def stopped() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            read()
+
+    with ThreadPoolExecutor(7) as pool:
+        first = pool.submit(read)
+        assert began.acquire(timeout=10)
+        leads = threading.Thread(target=stopped)
+        leads.start()
+        time.sleep(0.1)  # it waits for its turn, and will read for those who come now
+        others = [pool.submit(read) for _ in range(5)]
+        time.sleep(0.1)
+        raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(leads.ident or 0), ctypes.py_object(KeyboardInterrupt)
+        )
+        assert raised == 1
+        go_on.release(10)
+        leads.join(10)
+        assert not leads.is_alive()
+        assert [each.result(10) for each in (first, *others)] == ["read"] * 6
+
+
+def test_who_is_stopped_while_he_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted = threading.Event()
+
+    class Over(threading.Event):
+        def set(self) -> None:
+            if not interrupted.is_set():
+                interrupted.set()
+                self._flag = True  # as far as it came, without a word to those who wait
+                raise KeyboardInterrupt
+            super().set()
+
+    def reading(self: _Reading[str]) -> None:
+        self.over, self.answers = Over(), []
+
+    monkeypatch.setattr(_Reading, "__init__", reading)
+    turn = threading.Lock()
+    turn.acquire()
+
+    def read_in_turn() -> str:
+        with turn:
+            return "read"
+
+    read = SharedRead(read_in_turn)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(read) for _ in range(4)]
+        time.sleep(0.2)
+        turn.release()
+        ended = [each.exception(10) for each in asked]
+    assert [type(each) for each in ended if each] == [KeyboardInterrupt]
+    assert [each.result() for each, error in zip(asked, ended, strict=True) if error is None] == ["read"] * 3

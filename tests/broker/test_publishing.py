@@ -1,0 +1,118 @@
+"""Messages: confirmed when the broker is there, no loss and no hang when it is not."""
+
+import gc
+import multiprocessing
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from celery import current_app
+from django.conf import settings
+from kombu.connection import Connection
+
+from jobs.broker import publisher
+from jobs.dispatch import scheduling
+from jobs.models import Job
+from tests import fake_jobs
+from tests.services import RabbitMQ
+from tests.switching import forget_broker_connections
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _depth(queue: str = "default") -> int:
+    with current_app.connection_for_read() as connection, connection.channel() as channel:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+
+
+def _message() -> publisher.Message:
+    return publisher.Message(job_id=1, task_name="tests.fake_jobs.nothing", queue="default", priority=0)
+
+
+def test_every_message_of_a_batch_arrives(broker: str) -> None:
+    scheduling.schedule_many(fake_jobs.nothing, [{}] * 2500)
+    assert _depth() == 2500
+    assert Job.objects.filter(dispatched_at__isnull=True).count() == 0
+
+
+@pytest.mark.needs("rabbitmq")
+def test_every_message_of_a_batch_is_confirmed_by_rabbitmq(rabbitmq: RabbitMQ) -> None:
+    scheduling.schedule_many(fake_jobs.nothing, [{}] * 2500)
+    assert _depth() == 2500
+
+
+@pytest.mark.needs("rabbitmq")
+def test_the_broker_is_listened_to_for_confirms_only(rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = _publish_here().default_channel
+    timeouts = []
+
+    def drain_events(timeout: float | None = None) -> None:
+        timeouts.append(timeout)
+        type(channel.connection).drain_events(channel.connection, timeout)
+
+    monkeypatch.setattr(channel.connection, "drain_events", drain_events)
+    assert publisher.publish([_message()] * 10) == []
+    assert timeouts
+    assert set(timeouts) == {settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS}  # none before a message is sent
+
+
+@pytest.mark.needs("rabbitmq")
+@pytest.mark.parametrize("fault", ["kill", "freeze", "block"])
+def test_a_broker_that_does_not_answer_delays_nobody_and_loses_nothing(rabbitmq: RabbitMQ, fault: str) -> None:
+    scheduling.schedule(fake_jobs.nothing, {})
+    if fault == "block":
+        rabbitmq.block_publishers()
+    else:
+        getattr(rabbitmq, fault)()
+    try:
+        started = time.monotonic()
+        for _ in range(3):
+            scheduling.schedule(fake_jobs.nothing, {})
+        assert time.monotonic() - started < 2
+    finally:
+        if fault == "block":
+            rabbitmq.unblock_publishers()
+    assert Job.objects.filter(dispatched_at__isnull=True).count() == 3
+
+
+def test_after_a_failure_the_broker_is_left_alone_for_a_while(broker: str) -> None:
+    message = _message()
+    assert publisher.publish([message]) == []
+    current_app.conf.update(broker_url="amqp://127.0.0.1:1//", broker_write_url="amqp://127.0.0.1:1//")
+    try:
+        publisher.drop()
+        assert publisher.publish([message]) == [1]
+    finally:
+        current_app.conf.update(broker_url=broker, broker_write_url=broker)
+    assert publisher.publish([message]) == [1]  # still paused
+    forget_broker_connections()
+    assert publisher.publish([message]) == []
+
+
+def _publish_here() -> Connection:
+    assert publisher.publish([_message()]) == []
+    connection: Connection = publisher._line().connection
+    return connection
+
+
+@pytest.mark.needs("rabbitmq")
+def test_a_thread_that_ends_leaves_no_connection(rabbitmq: RabbitMQ) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        connection = pool.submit(_publish_here).result()
+        assert connection.connected
+    assert not connection.connected
+
+
+@pytest.mark.needs("rabbitmq")
+def test_a_forked_process_leaves_its_parents_connection_alone(rabbitmq: RabbitMQ) -> None:
+    connection = _publish_here()
+
+    def forget() -> None:
+        publisher._local.line = None
+        gc.collect()
+
+    child = multiprocessing.get_context("fork").Process(target=forget)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert _publish_here() is connection

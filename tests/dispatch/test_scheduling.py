@@ -1,0 +1,168 @@
+"""What is accepted, what is refused with which words, and what leads to a row."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from cnaasjobs.db.clock import database_now
+from jobs.dispatch import scheduling, sending
+from jobs.errors import JobArgumentError
+from jobs.models import Job
+from jobs.states import Status
+from jobs.task import job
+from tests import fake_jobs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_schedule_shows_all_arguments_and_the_time_of_the_request() -> None:
+    before = database_now()
+    row = scheduling.schedule(fake_jobs.echo, {"value": [1]}, scheduled_by="ann", comment="c", ticket_ref="T-1")
+    assert row.start_arguments == '{"value": [1], "dry_run": false}'
+    assert before <= row.scheduled_time <= database_now()
+    assert (row.scheduled_by, row.comment, row.ticket_ref) == ("ann", "c", "T-1")
+
+
+def test_a_dry_run_says_so_in_its_name() -> None:
+    names = [scheduling.schedule(fake_jobs.echo, {"value": 1, "dry_run": dry}).function_name for dry in (True, False)]
+    assert names == ["echo (dry_run)", "echo"]
+
+
+def test_delay_and_apply_async_make_a_row() -> None:
+    assert fake_jobs.echo.delay(value=7).start_arguments == '{"value": 7, "dry_run": false}'
+    assert fake_jobs.by_position.delay("a").start_arguments == '{"first": "a", "second": 2}'
+    with pytest.raises(JobArgumentError, match="too many positional arguments"):
+        fake_jobs.echo.delay(7)
+    later = fake_jobs.echo.apply_async(kwargs={"value": 7}, countdown=3600)
+    assert later.scheduled_time > database_now() + timedelta(minutes=59)
+    assert later.dispatched_at is None
+
+
+def test_an_option_of_celerys_that_a_job_cannot_honour_is_refused() -> None:
+    with pytest.raises(JobArgumentError, match="option link does not apply"):
+        fake_jobs.echo.apply_async(kwargs={"value": 7}, link=fake_jobs.plain.s())
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({}, "missing a required argument: 'value'"),
+        ({"value": 1, "colour": "red"}, "got an unexpected keyword argument 'colour'"),
+        ({"value": float("nan")}, "Out of range float values"),
+        ({"value": b"x"}, "not JSON serializable"),
+        ({"value": "a\x00b"}, "NUL character"),
+        ({"value": "\udc00"}, "not Unicode"),
+    ],
+)
+def test_arguments_that_cannot_be_are_named(kwargs: dict[str, Any], words: str) -> None:
+    with pytest.raises(JobArgumentError, match=words):
+        scheduling.schedule(fake_jobs.echo, kwargs)
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("comment", "x" * 256, "comment is longer than 255 characters"),
+        ("ticket_ref", "x" * 33, "ticket_ref is longer than 32 characters"),
+        ("comment", "a\x00", "comment holds a NUL character"),
+    ],
+)
+def test_texts_that_do_not_fit_are_named(field: str, value: str, words: str) -> None:
+    texts: dict[str, Any] = {field: value}
+    with pytest.raises(JobArgumentError, match=words):
+        scheduling.schedule(fake_jobs.nothing, {}, **texts)
+
+
+def test_a_time_in_the_past_is_now_and_a_naive_one_is_utc() -> None:
+    past = scheduling.schedule(fake_jobs.nothing, {}, at=datetime(2020, 1, 1, tzinfo=UTC))
+    assert past.scheduled_time > database_now() - timedelta(minutes=1)
+    assert past.dispatched_at is not None
+    naive = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)
+    assert scheduling.schedule(fake_jobs.nothing, {}, at=naive).scheduled_time == naive.replace(tzinfo=UTC)
+
+
+def test_schedule_many_is_all_or_none_and_in_order() -> None:
+    with pytest.raises(JobArgumentError):
+        scheduling.schedule_many(fake_jobs.echo, [{"value": 1}, {"nonsense": 2}])
+    assert not Job.objects.exists()
+    rows = scheduling.schedule_many(fake_jobs.echo, [{"value": number} for number in range(30)])
+    assert [row.pk for row in rows] == sorted(row.pk for row in rows)
+    stored = Job.objects.order_by("id").values_list("start_arguments", flat=True)
+    assert list(stored) == [f'{{"value": {number}, "dry_run": false}}' for number in range(30)]
+
+
+def _said(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """The jobs that the log calls scheduled."""
+    return [record.job_id for record in caplog.records if getattr(record, "action", None) == "schedule"]  # type: ignore[attr-defined]
+
+
+def test_a_rolled_back_schedule_leaves_nothing_and_sends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with transaction.atomic():
+        scheduling.schedule(fake_jobs.nothing, {})
+        transaction.set_rollback(True)
+    assert not Job.objects.exists()
+    assert _said(caplog) == []
+
+
+def test_the_log_tells_each_job_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    caplog.set_level("INFO")
+    jobs = scheduling.schedule_many(fake_jobs.nothing, [{}] * 1500)
+    jobs.append(scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1)))
+    monkeypatch.setattr("jobs.broker.publisher._broken_until", 0.0)  # as it is now, also after this test
+    monkeypatch.setattr("jobs.broker.publisher._line", _no_broker)
+    jobs.append(scheduling.schedule(fake_jobs.nothing, {}))
+    assert jobs[-1].status == Status.SCHEDULED
+    assert _said(caplog) == [row.pk for row in jobs]
+
+
+def _no_broker() -> None:
+    raise ConnectionError("away")
+
+
+def test_beat_takes_a_due_job_once() -> None:
+    due = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
+    Job.objects.filter(pk=due.pk).update(scheduled_time=database_now() - timedelta(seconds=1))
+    later = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
+    seconds = sending.seconds_to_next_due()
+    assert seconds is not None
+    assert seconds < 0
+    assert sending.dispatch_due() == 1
+    later.refresh_from_db()
+    assert (later.status, later.dispatched_at) == (Status.SCHEDULED, None)
+
+
+@pytest.mark.parametrize("options", [{"lock": ""}, {"lock": "x" * 33}, {"priority": 10}, {"priority": -1}])
+def test_a_decorator_that_makes_no_sense_is_refused_at_import(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        job(**options)
+
+
+def test_the_databases_clock_decides_what_lies_in_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.dispatch.scheduling.database_now", lambda: database_now() - timedelta(hours=1))
+    row = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() - timedelta(minutes=30))
+    assert row.dispatched_at is None  # half an hour ahead, by a database whose clock is an hour behind ours
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"value": 1, "dry_run": None}, "dry_run is None: Input should be a valid boolean"),
+        ({"value": 1, "dry_run": "no"}, "dry_run is 'no': Input should be a valid boolean"),
+        ({"value": 1, "dry_run": 0}, "dry_run is 0: Input should be a valid boolean"),
+    ],
+)
+def test_a_value_that_breaks_the_annotation_is_refused_not_guessed(kwargs: dict[str, Any], words: str) -> None:
+    with pytest.raises(JobArgumentError, match=words):
+        scheduling.schedule(fake_jobs.echo, kwargs)
+    assert not Job.objects.exists()
+
+
+def test_a_jobs_own_check_is_asked_before_it_is_scheduled() -> None:
+    with pytest.raises(JobArgumentError, match=r"fake_jobs\.checked: two is odd"):
+        fake_jobs.checked.schedule(first=1, second=2)
+    assert fake_jobs.checked.schedule(first=1, second=1).pk

@@ -1,0 +1,113 @@
+"""The transition table, every state × every verb, and that nobody else writes a status."""
+
+import ast
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import transaction
+
+from cnaasjobs.db.clock import DatabaseNow
+from jobs.errors import Failure, JobNotAbortable
+from jobs.lifecycle import transitions
+from jobs.models import Job
+from jobs.outcome import Outcome
+from jobs.run import Run
+from jobs.states import TERMINAL, TRANSITIONS, Status, Verb
+from locks import service as locks
+from tests import fake_jobs
+from tests.factory import job_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROOT = Path(__file__).resolve().parents[2]
+FAILURE = Failure(type="ValueError", message="it broke")
+
+
+def _try(verb: Verb, job: Job) -> None:
+    """Attempt a verb on a job, with the job's own tokens, whatever its state."""
+    token = job.run_token or UUID(int=1)
+    run = Run(
+        job_id=job.pk,
+        run_token=token,
+        worker="w",
+        attempt=1,
+        retries=0,
+        start_arguments="{}",
+        lock_name=job.lock_name,
+        fence=job.fence,
+        scheduled_by=None,
+        comment=None,
+        ticket_ref=None,
+    )
+    match verb:
+        case Verb.CLAIM:
+            transitions.claim(job.pk, task_name=job.task_name, run_token=uuid4(), worker="w")
+        case Verb.PARK:
+            with transaction.atomic():
+                locks.acquire(locks.locked_row("devices"), holder_id=999, now=DatabaseNow())
+            transitions.claim(job.pk, task_name=job.task_name, run_token=uuid4(), worker="w")
+        case Verb.FINISH:
+            transitions.finish(run, Outcome(result='"x"'))
+        case Verb.FAIL:
+            transitions.fail(run, FAILURE)
+        case Verb.RETRY:
+            transitions.retry(run, due=0, reason="again")
+        case Verb.RERUN:
+            transitions.lose(job.pk, token, type="WorkerLost", message="gone")
+        case Verb.CANCEL:
+            transitions.cancel(job.pk, FAILURE)
+        case Verb.REQUEST_ABORT:
+            try:
+                transitions.abort(job.pk, reason="enough", by="me")
+            except JobNotAbortable:
+                assert job.status in TERMINAL
+
+
+@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("status", Status)
+def test_every_state_and_verb(status: Status, verb: Verb) -> None:
+    task = {Verb.PARK: fake_jobs.with_lock, Verb.RERUN: fake_jobs.rerun_if_lost}.get(verb, fake_jobs.nothing)
+    job = job_in(status, task=task)
+    before = Job.objects.filter(pk=job.pk).values().get()
+
+    _try(verb, job)
+
+    job.refresh_from_db()
+    source, target = TRANSITIONS[verb]
+    if verb is Verb.REQUEST_ABORT and status is Status.SCHEDULED:
+        assert job.status == Status.EXCEPTION  # aborting a waiting job is the verb CANCEL
+    elif status is source:
+        assert job.status == target
+        assert job.parked is (verb is Verb.PARK)
+        assert (job.abort_reason is not None) is (verb is Verb.REQUEST_ABORT)
+    else:
+        assert Job.objects.filter(pk=job.pk).values().get() == before
+
+
+def test_no_verb_leaves_a_terminal_state() -> None:
+    assert all(source not in TERMINAL for source, _ in TRANSITIONS.values())
+
+
+def test_only_lifecycle_writes_a_status() -> None:
+    """Looks at every update(...), assignment and SQL text of the product for a write to the status column."""
+    writers = set()
+    for path in (path for room in ("cnaasjobs", "jobs", "locks", "devices") for path in ROOT.glob(f"{room}/**/*.py")):
+        if "migrations" in path.parts or "jobs.models" not in path.read_text():
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            updates = isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {"update", "bulk_update"}
+            if updates and isinstance(node, ast.Call) and any(keyword.arg == "status" for keyword in node.keywords):
+                writers.add(path.name)
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            if any(isinstance(t, ast.Attribute) and t.attr == "status" and _is_job(t.value) for t in targets):
+                writers.add(path.name)
+            text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+            if "SET status" in text or '"status": TRANSITIONS' in text:
+                writers.add(path.name)
+    assert writers <= {"lifecycle.py", "one_statement.py"}  # the second is the first's own: see its imports
+    assert "one_statement.py" in writers  # the search finds what it should
+
+
+def _is_job(value: ast.expr) -> bool:
+    return isinstance(value, ast.Name) and value.id in {"job", "row", "instance", "obj"}

@@ -1,0 +1,183 @@
+"""What each transition writes, and that the loser of a race changes nothing."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from cnaasjobs.db.clock import database_now
+from jobs.dispatch import scheduling
+from jobs.errors import Failure, JobNotAbortable, JobNotFound
+from jobs.lifecycle import transitions
+from jobs.models import Job
+from jobs.outcome import NextJob, Outcome
+from jobs.run import Run
+from jobs.states import Status
+from jobs.testing import exception_of, result_of
+from locks import service as locks
+from tests import fake_jobs
+from tests.factory import claimed, job_in, refused
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FAILURE = Failure(type="ValueError", message="it broke")
+
+
+def test_a_claim_is_exclusive() -> None:
+    job = scheduling.schedule(fake_jobs.nothing, {})
+    run = claimed(job)
+    assert run.attempt == 1
+    assert refused(job).reason == "it is RUNNING"
+    job.refresh_from_db()
+    assert (job.attempt, job.run_token, job.finished_devices) == (1, run.run_token, "[]")
+
+
+def test_a_claim_repeated_with_its_token_is_granted_again() -> None:
+    job = scheduling.schedule(fake_jobs.with_lock, {})
+    run = claimed(job)
+    again = transitions.claim(job.pk, task_name=job.task_name, run_token=run.run_token, worker=run.worker)
+    assert again == run
+
+
+def test_a_claim_is_never_early() -> None:
+    job = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
+    assert refused(job).reason == "it is not due yet"
+
+
+def test_a_claim_by_another_task_is_refused() -> None:
+    job = scheduling.schedule(fake_jobs.nothing, {})
+    answer = transitions.claim(job.pk, task_name="tests.fake_jobs.echo", run_token=uuid4())
+    assert not isinstance(answer, Run)
+    assert "belongs to task tests.fake_jobs.nothing" in answer.reason
+
+
+def test_finish_stores_result_lock_and_successor_together() -> None:
+    job = scheduling.schedule(fake_jobs.with_lock, {})
+    run = claimed(job)
+    outcome = Outcome(
+        result='{"a": 1}',
+        change_score=7,
+        finished_devices='["h"]',
+        next_job=NextJob(task=fake_jobs.echo, kwargs={"value": 1}),
+    )
+    assert transitions.finish(run, outcome)
+    job.refresh_from_db()
+    assert (job.status, job.change_score, job.finished_devices) == (Status.FINISHED, 7, '["h"]')
+    assert result_of(job) == {"a": 1}
+    assert Job.objects.get(pk=job.next_job_id or 0).function_name == "echo"
+    assert not locks.held().exists()
+    assert job.run_token is None
+
+
+def test_a_finish_that_comes_too_late_changes_nothing() -> None:
+    job = scheduling.schedule(fake_jobs.with_lock, {})
+    run = claimed(job)
+    assert transitions.lose(job.pk, run.run_token, type="WorkerLost", message="gone")
+    successor = NextJob(task=fake_jobs.nothing, kwargs={})
+    assert not transitions.finish(run, Outcome(result='"late"', next_job=successor))
+    job.refresh_from_db()
+    assert (job.status, job.exception_type, result_of(job)) == (Status.EXCEPTION, "WorkerLost", None)
+    assert Job.objects.count() == 1
+
+
+def test_a_late_finish_does_not_release_the_next_holders_lock() -> None:
+    first, second = (scheduling.schedule(fake_jobs.with_lock, {}) for _ in range(2))
+    lost = claimed(first)
+    transitions.lose(first.pk, lost.run_token, type="WorkerLost", message="gone")
+    holder = claimed(second)
+    assert not transitions.finish(lost, Outcome(result=None))
+    assert not transitions.fail(lost, FAILURE)
+    assert [(lock.holder_id, lock.fence) for lock in locks.held()] == [(second.pk, holder.fence)]
+    assert lost.fence is not None
+    assert holder.fence == lost.fence + 1
+
+
+def test_failure_is_stored_with_its_reason_first() -> None:
+    job = scheduling.schedule(fake_jobs.nothing, {})
+    transitions.fail(claimed(job), Failure(type="KeyError", message="'x'\x00", args=("'x'\x00", "2"), traceback="tb"))
+    job.refresh_from_db()
+    stored = exception_of(job)
+    assert stored is not None
+    assert list(stored) == ["message", "type", "args", "traceback"]
+    assert stored["args"][0] == stored["message"] == "'x'\ufffd"
+
+
+def test_retry_is_the_same_row_with_its_lock_released() -> None:
+    job = scheduling.schedule(fake_jobs.with_lock, {})
+    due = database_now() + timedelta(minutes=5)
+    assert transitions.retry(claimed(job), due=due, reason="later")
+    job.refresh_from_db()
+    assert (job.status, job.scheduled_time, job.retries, job.attempt) == (Status.SCHEDULED, due, 1, 1)
+    assert (job.start_time, job.finished_devices, job.dispatched_at, job.fence) == (None, None, None, None)
+    assert not locks.held().exists()
+    assert Job.objects.count() == 1
+
+
+def test_after_an_accepted_abort_there_is_no_way_back_to_scheduled() -> None:
+    job = job_in(Status.SCHEDULED, task=fake_jobs.rerun_if_lost)
+    run = claimed(job)
+    transitions.abort(job.pk, reason="enough", by="ann")
+    assert transitions.retry(run, due=0, reason="again")
+    job.refresh_from_db()
+    assert (job.status, job.exception_type) == (Status.EXCEPTION, "JobAborted")
+    other = job_in(Status.RUNNING, task=fake_jobs.rerun_if_lost)
+    transitions.abort(other.pk, reason="enough", by="ann")
+    assert other.run_token is not None
+    assert transitions.lose(other.pk, other.run_token, type="WorkerLost", message="gone")
+    other.refresh_from_db()
+    assert (other.status, other.exception_type) == (Status.EXCEPTION, "WorkerLost")
+
+
+def test_a_lost_job_is_run_again_only_if_it_says_so() -> None:
+    for task, status in ((fake_jobs.rerun_if_lost, Status.SCHEDULED), (fake_jobs.nothing, Status.EXCEPTION)):
+        job = job_in(Status.RUNNING, task=task)
+        assert job.run_token is not None
+        assert transitions.lose(job.pk, job.run_token, type="WorkerLost", message="celery@test was last seen …")
+        job.refresh_from_db()
+        assert job.status == status
+    limit = job_in(Status.RUNNING, task=fake_jobs.rerun_if_lost)
+    assert limit.run_token is not None
+    transitions.lose(limit.pk, limit.run_token, type="TimeLimitExceeded", message="too long")
+    limit.refresh_from_db()
+    assert limit.exception_type == "TimeLimitExceeded"
+
+
+def test_abort_of_a_waiting_job_ends_it_at_once() -> None:
+    job = transitions.abort(job_in(Status.SCHEDULED).pk, reason="not needed", by="ann")
+    assert (job.status, job.exception_type) == (Status.EXCEPTION, "JobAborted")
+    stored = exception_of(job)
+    assert stored is not None
+    assert stored["message"] == "not needed (aborted by ann)"
+    assert refused(job).reason == "it is EXCEPTION"
+
+
+def test_the_first_abort_reason_stays() -> None:
+    job = job_in(Status.RUNNING)
+    transitions.abort(job.pk, reason="first", by="ann")
+    assert transitions.abort(job.pk, reason="second", by="bob").abort_reason == "first (aborted by ann)"
+
+
+def test_an_ended_or_missing_job_cannot_be_aborted() -> None:
+    job = job_in(Status.FINISHED)
+    with pytest.raises(JobNotAbortable, match=f"Job id {job.pk} is in state FINISHED, must be SCHEDULED or RUNNING"):
+        transitions.abort(job.pk, reason="", by="ann")
+    with pytest.raises(JobNotFound, match="No job with id 999 found"):
+        transitions.abort(999, reason="", by="ann")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "FINISHED"},
+        {"finish_time": "2026-01-01T00:00:00Z"},
+        {"status": "RUNNING"},
+        {"exception_type": "X"},
+        {"parked": True},
+        {"change_score": 101},
+    ],
+)
+def test_the_database_itself_refuses_what_no_lifecycle_writes(change: dict[str, object]) -> None:
+    job = job_in(Status.SCHEDULED)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Job.objects.filter(pk=job.pk).update(**change)

@@ -1,0 +1,79 @@
+"""The kept total is exact: under inserts, pruning, open transactions, and wherever the watermark stands."""
+
+import random
+
+import pytest
+from django.db import transaction
+
+from jobs.dispatch import scheduling
+from jobs.models import Job, JobBlock, Watermark
+from jobs.sql import totals
+from tests import fake_jobs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(JobBlock, "BLOCK", 10)
+
+
+def _schedule(count: int) -> list[int]:
+    return [row.pk for row in scheduling.schedule_many(fake_jobs.nothing, [{}] * count)]
+
+
+def _prune(ids: list[int]) -> None:
+    with transaction.atomic():
+        totals.forget(ids)
+        Job.objects.filter(pk__in=ids).delete()
+
+
+def _settle() -> None:
+    while totals.advance():
+        pass
+    totals.advance()
+
+
+def test_the_total_is_exact_wherever_the_watermark_stands() -> None:
+    dice = random.Random(7)
+    alive: list[int] = []
+    for _ in range(40):
+        alive += _schedule(dice.randint(1, 15))
+        if dice.random() < 0.5:
+            totals.advance()
+        if dice.random() < 0.5:
+            gone = dice.sample(alive, dice.randint(0, len(alive) // 2))
+            _prune(gone)
+            alive = [pk for pk in alive if pk not in gone]
+        assert totals.total(Job.objects.all()) == len(alive) == Job.objects.count()
+    assert Watermark.objects.get().below > 0
+
+
+def test_a_filtered_total_is_counted() -> None:
+    ids = _schedule(25)
+    _settle()
+    assert totals.total(Job.objects.filter(pk__lte=ids[9])) == 10
+    assert totals.total(Job.objects.filter(pk__lte=ids[9]).exclude(function_name__contains="%")) == 10
+    assert totals.total(Job.objects.filter(pk__in=[])) == 0
+    assert totals.total(Job.objects.exclude(pk__in=[])) == len(ids)
+
+
+def test_the_total_counts_few_rows_once_the_watermark_has_passed() -> None:
+    _schedule(50)
+    _settle()
+    assert Job.objects.filter(pk__gte=Watermark.objects.get().below).count() == 0
+    assert sum(JobBlock.objects.values_list("jobs", flat=True)) == 50
+
+
+@pytest.mark.parametrize("order", ["id", "-id"])
+def test_a_deep_page_is_the_same_page(order: str) -> None:
+    ids = _schedule(95)
+    _settle()
+    _prune(random.Random(3).sample(ids, 30))
+    _schedule(7)  # above the watermark
+    everything = Job.objects.order_by(order)
+    count = totals.total(everything)
+    for start in range(0, count + 10, 5):
+        want = list(everything.values_list("id", flat=True)[start : start + 10])
+        got = totals.page(everything, start, 10, total=count)
+        assert list(got.values_list("id", flat=True)) == want
