@@ -13,10 +13,11 @@ from datetime import timedelta
 from typing import Any, cast
 
 import orjson
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from rest_framework.response import Response
 
 from cnaasjobs.api.errors import BadRequest, Conflict
+from cnaasjobs.db import session
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from jobs.api.withdraw import withdraw_later
 from jobs.models import IdempotencyKey
@@ -65,7 +66,7 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
         with transaction.atomic(durable=True):
             transaction.on_commit(note_commit)  # the first to run after the commit
             answer = _once(user, key, content, make) if key else make()
-            backend = _backend()
+            backend = session.server_process()
     except (OperationalError, InterfaceError):
         if answer is None:
             raise
@@ -76,14 +77,6 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
         # It is scheduled: what failed after the commit is made good by Beat and upkeep.
         log.exception("database lost after the commit", extra={"action": "after_commit"})
     return answer
-
-
-def _backend() -> int:
-    """The server's process at the other end, which may outlive the connection; 0 for a database in this process."""
-    if connection.vendor != "postgresql":
-        return 0
-    connection.ensure_connection()
-    return int(connection.connection.info.backend_pid)
 
 
 def _once(user: str, key: str, content: Any, make: Callable[[], Answer]) -> Answer:

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
+from cnaasjobs.db import session
 from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.lifecycle import transitions
 from jobs.models import AuditEntry, IdempotencyKey, Job
@@ -48,7 +49,7 @@ def _withdraw(job_id: int, backend: int, key: tuple[str, str] | None) -> None:
 def _try(job_id: int, backend: int, key: tuple[str, str] | None) -> bool:
     """True when the outcome is known and dealt with."""
     try:
-        ended = not _is_alive(backend)  # asked first: a commit that has ended by now is seen below
+        ended = not session.is_server_process(backend)  # asked first: a commit that has ended by now is seen below
         if not Job.objects.filter(pk=job_id).exists():
             return ended
         log.warning("withdrawn: its request was answered 503", extra={"job_id": job_id, "action": "withdraw"})
@@ -75,9 +76,3 @@ def withdraw(job_id: int, *, key: tuple[str, str] | None = None) -> bool:
     with suppress(JobNotFound, JobNotAbortable):
         transitions.abort(job_id, reason="its request was answered with an error", by="the platform")
     return True
-
-
-def _is_alive(backend: int) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = %s)", [backend])
-        return bool(cursor.fetchone()[0])

@@ -2,10 +2,11 @@
 
 import contextlib
 import logging
-import threading
 import time
 
 from django.db import DatabaseError, InterfaceError, connection
+
+from cnaasjobs.db import session
 
 log = logging.getLogger(__name__)
 
@@ -38,26 +39,12 @@ class Complaint:
             self._since = None
 
 
-class _Bounded(threading.local):
-    connection: object | None = None
-
-
-_bounded = _Bounded()
-
-
 def bound_statements() -> None:
-    """No statement of this thread's connection may hang: set the limit once for each new connection."""
-    if connection.vendor != "postgresql":
-        return
-    connection.ensure_connection()
-    if _bounded.connection is not connection.connection:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET statement_timeout = '{_STATEMENT_SECONDS}s'")
-        _bounded.connection = connection.connection
+    """No statement of this thread's connection may hang."""
+    session.limit_statements(_STATEMENT_SECONDS)
 
 
 def forget_connection() -> None:
     """Close this thread's connection, whatever state it is in; its next use opens a new one."""
-    _bounded.connection = None
     with contextlib.suppress(Exception):  # closing what is broken may raise anything; it is gone either way
         connection.close()

@@ -11,10 +11,11 @@ import time
 from typing import Any
 
 from celery.schedules import crontab
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from cnaasjobs.db import channel
 from jobs.background.faults import Complaint, bound_statements, forget_connection
 from jobs.background.loops import Loop
 from jobs.beat.heartbeat import BeatHeartbeat
@@ -85,7 +86,7 @@ class Scheduler(DatabaseScheduler):
             Loop("repairs", runner.repairs(own_heartbeat=lambda: heartbeat.row_id).step),
             Loop("chores", runner.chores().step),
         ]
-        if connection.vendor == "postgresql":
+        if channel.can_listen():
             self._loops.append(Loop("listener", listener.step))
         for loop in self._loops:
             loop.start()

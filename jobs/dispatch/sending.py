@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from cnaasjobs.db import channel
 from cnaasjobs.db.clock import DatabaseNow, now_sql
 from jobs.broker import publisher
 from jobs.models import Job
@@ -13,14 +14,12 @@ from jobs.states import Status
 
 log = logging.getLogger(__name__)
 
-DUE_CHANNEL = "cnaasjobs_due"  # NOTIFY: a job due later was committed
+DUE_CHANNEL = "cnaasjobs_due"  # a job due later was committed
 
 
 def announce() -> None:
     """Tell every Beat, on commit, that a job due later was written. Only for those: NOTIFY serialises commits."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"NOTIFY {DUE_CHANNEL}")
+    channel.announce(DUE_CHANNEL)
 
 
 def due() -> QuerySet[Job]:

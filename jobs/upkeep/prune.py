@@ -12,11 +12,11 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from cnaasjobs.db.clock import database_now
+from cnaasjobs.db.exclusive import exclusively
 from jobs.background.budget import Budget
 from jobs.models import IdempotencyKey, Job, JobOutcome
 from jobs.sql import totals
 from jobs.states import Status
-from jobs.upkeep.exclusive import exclusively
 
 _BATCH = 100  # who reads the oldest jobs steps over those of the last batch
 _KEYS = 2000

@@ -15,13 +15,13 @@ from django.conf import settings
 from django.db.models import Count, QuerySet
 
 from cnaasjobs.db.clock import database_now
+from cnaasjobs.db.exclusive import exclusively
 from jobs.background.budget import Budget
 from jobs.broker.connection import Broker
 from jobs.broker.publisher import BrokerUnavailable
 from jobs.dispatch import sending
 from jobs.models import Job
 from jobs.states import Status
-from jobs.upkeep.exclusive import exclusively
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
+from cnaasjobs.db.exclusive import exclusively
 from jobs.background.faults import Complaint, bound_statements, forget_connection
 from jobs.sql import totals
 from jobs.upkeep import lines
-from jobs.upkeep.exclusive import exclusively
 from jobs.upkeep.prune import Prune
 from jobs.upkeep.republish import Republish
 from jobs.upkeep.rescue import Rescue

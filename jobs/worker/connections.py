@@ -15,6 +15,8 @@ from celery import Celery, signals
 from celery.fixups.django import DjangoFixup
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
+from cnaasjobs.db import session
+
 _no_fork = threading.Lock()
 _is_guarded = False
 
@@ -27,7 +29,7 @@ def prepare(app: Celery) -> None:
             fixup.worker_fixup.close_database = close_what_broke
             # After each task is enough; before it a claim has just used the connection.
             signals.task_prerun.disconnect(fixup.worker_fixup.on_task_prerun)
-    if connections[DEFAULT_DB_ALIAS].vendor == "sqlite" and not _is_guarded:
+    if session.is_in_process() and not _is_guarded:
         _is_guarded = True
         os.register_at_fork(before=_before_fork, after_in_parent=_no_fork.release, after_in_child=_no_fork.release)
 

@@ -12,13 +12,13 @@ from django.conf import settings
 from django.db import connection
 
 from cnaasjobs.db.clock import database_now
+from cnaasjobs.db.exclusive import exclusively
 from jobs.broker.connection import Broker
 from jobs.dispatch import scheduling
 from jobs.errors import Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.upkeep import republish
-from jobs.upkeep.exclusive import exclusively
 from jobs.upkeep.republish import Republish
 from tests import fake_jobs
 from tests.factory import claimed

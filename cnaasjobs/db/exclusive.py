@@ -1,4 +1,4 @@
-"""Lets one Beat at a time do a step whose work would otherwise be done twice."""
+"""Lets one process at a time do a step whose work would otherwise be done twice."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

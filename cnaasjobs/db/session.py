@@ -1,0 +1,43 @@
+"""This thread's session with the database server, and the server's processes. SQLite has neither: it is in-process."""
+
+import threading
+
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+
+
+def is_in_process() -> bool:
+    """There is no server: the database is a library and a file of this process."""
+    return connections[DEFAULT_DB_ALIAS].vendor == "sqlite"
+
+
+def server_process() -> int:
+    """The server's process at the other end, which may outlive the connection; 0 where there is no server."""
+    if connection.vendor != "postgresql":
+        return 0
+    connection.ensure_connection()
+    return int(connection.connection.info.backend_pid)
+
+
+def is_server_process(pid: int) -> bool:
+    """Whether the server (PostgreSQL) still has this process."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = %s)", [pid])
+        return bool(cursor.fetchone()[0])
+
+
+class _Limited(threading.local):
+    connection: object | None = None
+
+
+_limited = _Limited()
+
+
+def limit_statements(seconds: int) -> None:
+    """No statement of this thread's connection may take longer. Costs a statement once for each new connection."""
+    if connection.vendor != "postgresql":
+        return
+    connection.ensure_connection()
+    if _limited.connection is not connection.connection:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = '{seconds}s'")
+        _limited.connection = connection.connection
