@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from django.db.models import Q
 
-from cnaasjobs.api import lookups  # noqa: F401  (registers contains_any_case)
 from cnaasjobs.api.times import parse_time, times_beginning
+from cnaasjobs.db import lookups  # noqa: F401  (registers contains_any_case)
 
 SMALL, BIG = 2**15, 2**63
 MAX_IN = 500

@@ -18,8 +18,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from cnaasjobs.db.insert import insert_many
 from devices.models import DeviceState
-from jobs.sql.insert import insert_many
 from jobs.task import JobContext
 from locks.models import Lock
 from locks.service import locked_row

@@ -14,12 +14,12 @@ from django.conf import settings
 from django.db import transaction
 
 from cnaasjobs.db.clock import DatabaseNow, database_now
+from cnaasjobs.db.insert import insert, insert_many
 from jobs.broker import publisher
 from jobs.dispatch import sending
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.models import Job
 from jobs.outcome import NextJob, Schedulable, storable_json
-from jobs.sql.insert import insert, insert_many
 from jobs.states import Status
 
 log = logging.getLogger(__name__)

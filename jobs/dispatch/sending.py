@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from cnaasjobs.db import channel
 from cnaasjobs.db.clock import DatabaseNow, now_sql
+from cnaasjobs.db.rows import free_rows
 from jobs.broker import publisher
 from jobs.models import Job
 from jobs.states import Status
@@ -64,11 +65,7 @@ def redispatch(job_ids: Sequence[int]) -> int:
         waiting = Job.objects.filter(
             pk__in=job_ids, status=Status.SCHEDULED.value, parked=False, dispatched_at__isnull=False
         )
-        skip_locked = connection.features.has_select_for_update_skip_locked
-        rows = [
-            message_of(row)
-            for row in waiting.order_by("dispatched_at", "id").select_for_update(skip_locked=skip_locked)
-        ]
+        rows = [message_of(row) for row in free_rows(waiting.order_by("dispatched_at", "id"))]
         Job.objects.filter(pk__in=[row.job_id for row in rows]).update(dispatched_at=DatabaseNow())
     return send(rows)
 

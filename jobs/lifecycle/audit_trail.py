@@ -3,8 +3,8 @@
 from typing import Any, cast
 
 from cnaasjobs.db.clock import DatabaseNow
+from cnaasjobs.db.insert import insert
 from jobs.models import AuditEntry
-from jobs.sql.insert import insert
 
 
 def record(

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
+from cnaasjobs.db.rows import free_rows
 from jobs.background.budget import Budget
 from jobs.models import IdempotencyKey, Job, JobOutcome
 from jobs.sql import totals
@@ -71,9 +72,7 @@ class Prune:
             rows = Job.objects.filter(status=status.value, finish_time__lt=before).order_by("finish_time")
             if status in self._done:
                 rows = rows.filter(finish_time__gte=self._done[status])
-            if connection.features.has_select_for_update_skip_locked:
-                rows = rows.select_for_update(skip_locked=True, of=("self",))
-            found = list(rows.only("pk", "finish_time")[:_BATCH])
+            found = list(free_rows(rows).only("pk", "finish_time")[:_BATCH])
             ids = [job.pk for job in found]
             if ids:
                 totals.forget(ids)

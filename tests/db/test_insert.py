@@ -7,9 +7,9 @@ import pytest
 from django.db import DatabaseError, DataError, transaction
 
 from cnaasjobs.db.clock import DatabaseNow, database_now
+from cnaasjobs.db.insert import insert, insert_many
 from devices.models import DeviceState
 from jobs.models import AuditEntry, Job
-from jobs.sql.insert import insert, insert_many
 from tests.services import PostgreSQL
 
 pytestmark = pytest.mark.django_db
