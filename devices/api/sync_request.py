@@ -1,20 +1,25 @@
-"""What a client may ask of device_syncto: the keys of the body, their types, and what they mean."""
+"""What a client may ask of device_syncto: the keys of the body, their types, and what they mean.
+
+Types are taken at their word: "false" is no boolean and 1 is no text, because a client that mixes them up must not
+start a live run. Two tolerances of existing clients stay: null counts as absent for every key, and false for the four
+that select devices.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from django.conf import settings
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cnaasjobs.api.errors import BadRequest
 from cnaasjobs.api.times import parse_time
 from devices.selection import SelectionError, Selector
 
 SELECTORS = ("hostname", "device_type", "group", "all")
-FLAGS = {"dry_run": True, "force": False, "resync": False, "auto_push": False}
-TEXTS = {"comment": 255, "ticket_ref": 32}
-KEYS = (*SELECTORS, *FLAGS, "confirm_mode", *TEXTS, "start_at")
+OPTIONS = ("dry_run", "force", "resync", "auto_push", "confirm_mode")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,36 +37,77 @@ class SyncRequest:
         return {**self.selector.arguments(), **self.options}
 
 
+def _time(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "")
+    return parse_time(value)
+
+
+class SyncBody(BaseModel):
+    """The body of device_syncto. Exactly one of ``hostname``, ``device_type``, ``group`` and ``all`` says which."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    hostname: str | None = Field(None, description="One device, by its name in the inventory.")
+    device_type: str | None = Field(None, description="All devices of a type: ACCESS, DIST or CORE, in any case.")
+    group: str | None = Field(None, description="All devices of a group of the inventory, its subgroups' included.")
+    all: bool | None = Field(None, description="All devices.")
+    dry_run: bool = Field(True, description="Only show what would change.")
+    force: bool = Field(False, description="Overwrite what was changed outside since our last commit.")
+    resync: bool = Field(False, description="Push also to devices that are in sync.")
+    auto_push: bool = Field(False, description="After a dry run of one device with a small change, push that.")
+    confirm_mode: int = Field(  # not a Literal: to pydantic true and 1.0 are the 1 in it
+        default_factory=lambda: settings.CNAASJOBS_CONFIRM_MODE,
+        ge=0,
+        le=2,
+        description="0 commits, 1 confirms each device by itself, 2 is all devices or none.",
+    )
+    start_at: Annotated[datetime, BeforeValidator(_time)] | None = Field(
+        None, description="When it is due, in UTC unless it has an offset; now unless given."
+    )
+    comment: str | None = Field(None, max_length=255)
+    ticket_ref: str | None = Field(None, max_length=32)
+
+
 def parse(body: Mapping[str, Any], *, hostname: str | None = None) -> SyncRequest:
     """Read a body; ``hostname`` comes from the URL.
 
     Raises:
         BadRequest: names the key that is unknown or has a wrong value.
     """
-    given = {key: value for key, value in body.items() if value is not None}
-    unknown = [key for key in given if key not in KEYS]
-    if unknown:
-        raise BadRequest(f"Unknown key in request: {', '.join(key[:100] for key in unknown[:10])}")
+    try:
+        given = SyncBody.model_validate({key: value for key, value in body.items() if not _absent(key, value)})
+    except ValidationError as exc:
+        raise BadRequest(_refusal(exc.errors(include_url=False))) from exc
     return SyncRequest(
-        selector=_selector(given, hostname),
-        options={
-            **{name: _flag(given, name, default) for name, default in FLAGS.items()},
-            "confirm_mode": _confirm_mode(given),
-        },
-        at=_time(given),
-        comment=_text(given, "comment"),
-        ticket_ref=_text(given, "ticket_ref"),
+        selector=_selector(given.model_dump(include=set(SELECTORS), exclude_unset=True), hostname),
+        options=given.model_dump(include=set(OPTIONS)),
+        at=given.start_at,
+        comment=given.comment,
+        ticket_ref=given.ticket_ref,
     )
 
 
-def _selector(given: Mapping[str, Any], hostname: str | None) -> Selector:
-    # Existing clients send "all": false beside a host name.
-    chosen = {key: given[key] for key in SELECTORS if given.get(key, False) is not False}
-    for key, value in chosen.items():
-        if key == "all" and value is not True:
-            raise BadRequest("all must be true or false")
-        if key != "all" and not isinstance(value, str):
-            raise BadRequest(f"{key} must be a string")
+def _absent(key: str, value: Any) -> bool:
+    return value is None or (value is False and key in SELECTORS)
+
+
+def _refusal(errors: list[ErrorDetails]) -> str:
+    if unknown := [str(error["loc"][0])[:100] for error in errors if error["type"] == "extra_forbidden"]:
+        return f"Unknown key in request: {', '.join(unknown[:10])}"
+    error = errors[0]
+    context = error.get("ctx", {})
+    words = {
+        "string_type": "must be a string",
+        "bool_type": "must be true or false",
+        **dict.fromkeys(("int_type", "greater_than_equal", "less_than_equal"), "must be 0, 1 or 2"),
+        "string_too_long": f"must not be longer than {context.get('max_length')} characters",
+        "value_error": str(context.get("error")),
+    }
+    return f"{error['loc'][0]} {words[error['type']]}"
+
+
+def _selector(chosen: dict[str, Any], hostname: str | None) -> Selector:
     if hostname is not None:
         if any(key != "hostname" or value != hostname for key, value in chosen.items()):
             raise BadRequest(f"The URL names the device: {', '.join(chosen)} must be absent from the body")
@@ -75,40 +121,3 @@ def _selector(given: Mapping[str, Any], hostname: str | None) -> Selector:
         return Selector(**chosen)
     except SelectionError as exc:
         raise BadRequest(str(exc)) from exc
-
-
-def _flag(given: Mapping[str, Any], name: str, default: bool) -> bool:
-    value = given.get(name, default)
-    if not isinstance(value, bool):
-        raise BadRequest(f"{name} must be true or false")
-    return value
-
-
-def _confirm_mode(given: Mapping[str, Any]) -> int:
-    value = given.get("confirm_mode", settings.CNAASJOBS_CONFIRM_MODE)
-    if isinstance(value, bool) or not isinstance(value, int) or value not in (0, 1, 2):
-        raise BadRequest("confirm_mode must be 0, 1 or 2")
-    return value
-
-
-def _text(given: Mapping[str, Any], name: str) -> str | None:
-    value = given.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise BadRequest(f"{name} must be a string")
-    if len(value) > TEXTS[name]:
-        raise BadRequest(f"{name} must not be longer than {TEXTS[name]} characters")
-    return value
-
-
-def _time(given: Mapping[str, Any]) -> datetime | None:
-    value = given.get("start_at")
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise BadRequest("start_at must be a string")
-    try:
-        return parse_time(value)
-    except ValueError as exc:
-        raise BadRequest(f"start_at {exc}") from exc
