@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from celery import signals
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 
+from cnaasjobs.db.not_now import not_now
 from jobs.body.execution import Execution
 from jobs.errors import Failure
 from jobs.lifecycle import transitions
@@ -117,8 +118,10 @@ def _until_stored(store: Callable[[], T], *, what: str, seconds: float | None = 
     while True:
         try:
             return store()
-        except (OperationalError, InterfaceError) as exc:
+        except Error as exc:
             database.close()
+            if not not_now(exc):
+                raise
             if was_open:
                 was_open = False
                 continue

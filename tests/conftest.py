@@ -88,6 +88,8 @@ def postgresql(_postgresql_server: PostgreSQL, django_db_blocker: DjangoDbBlocke
             yield server
     finally:
         _recovered(server)
+        if not server.takes_writes:
+            server.take_writes_again()
         server.drop_database(name)
         server.database = "cnaasjobs"
 

@@ -15,7 +15,7 @@ from django.core.exceptions import (
     SuspiciousOperation,
     TooManyFieldsSent,
 )
-from django.db import InterfaceError, OperationalError
+from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.views import defaults
 from rest_framework import status
@@ -23,10 +23,12 @@ from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 
 from cnaasjobs.api.envelope import error_body, error_response
+from cnaasjobs.db.not_now import not_now, part_with, takes_no_writes
 
 log = logging.getLogger(__name__)
 
 DATABASE_AWAY = "The database is away, try again later"
+NO_WRITES = "The database takes no writes now, try again later"
 
 
 class ApiError(APIException):
@@ -65,9 +67,11 @@ class Unavailable(ApiError):
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's hook. None lets what is our own fault go on to ``server_error``, with its traceback in the log."""
-    if isinstance(exc, OperationalError | InterfaceError):
+    if not_now(exc):
         log.warning("database away: %s", exc, extra={"action": "database_away"})
-        exc = Unavailable(DATABASE_AWAY, headers={"Retry-After": "2"})
+        for database in connections.all(initialized_only=True):
+            part_with(database)
+        exc = Unavailable(NO_WRITES if takes_no_writes(exc) else DATABASE_AWAY, headers={"Retry-After": "2"})
     if isinstance(exc, APIException):
         return _answer(exc)
     if isinstance(exc, Http404):

@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db import Error, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from cnaasjobs.db.insert import insert_many
+from cnaasjobs.db.not_now import not_now
 from devices.models import DeviceState
 from jobs.task import JobContext
 from locks.models import Lock
@@ -125,7 +126,7 @@ class DeviceStates:
         try:
             with self._ctx.database():
                 return Lock.objects.filter(name=LOCK, holder_id=self._ctx.job_id).exists()
-        except DatabaseError:
+        except Error:
             return False
 
     # --- the database -------------------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ class DeviceStates:
                 if locked_row(LOCK).holder_id == self._ctx.job_id:
                     write()
             return True
-        except DatabaseError as exc:
+        except Error as exc:
             log.warning("device states not stored: %s", exc, extra={"job_id": self._ctx.job_id})
             return False
 
@@ -184,7 +185,9 @@ class DeviceStates:
             try:
                 with self._ctx.database():
                     return work()
-            except (OperationalError, InterfaceError) as exc:
+            except Error as exc:
+                if not not_now(exc):
+                    raise
                 log.warning("waiting for the database: %s", exc, extra={"job_id": self._ctx.job_id})
                 self._ctx.next_stop(0.5)
 

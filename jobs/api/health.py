@@ -13,13 +13,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from celery import current_app
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
 from cnaasjobs.api.envelope import error_body, success_body
 from cnaasjobs.db.clock import database_now
+from cnaasjobs.db.not_now import not_now
+from cnaasjobs.db.writable import takes_writes
 from jobs.models import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ BROKER_SECONDS: Final = 1.0
 ALIVE_SECONDS: Final = 10.0
 NOWHERE: Final = "cnaasjobs.readyz"  # a queue that does not exist: the broker confirms the message and drops it
 
-OK, AWAY, MISSING, UNKNOWN = "ok", "away", "missing", "unknown"
+OK, AWAY, MISSING, UNKNOWN, NO_WRITES = "ok", "away", "missing", "unknown", "takes no writes"
 
 States = dict[str, str]
 
@@ -55,7 +57,7 @@ def _readyz() -> HttpResponse:
     states: States = {}
     for check, result in zip((_database, _broker), running, strict=True):
         states |= check.finish(result, deadline)
-    lacking = [f"{name} is {state}" for name, state in states.items() if state != OK]
+    lacking = [f"{name} {'' if state == NO_WRITES else 'is '}{state}" for name, state in states.items() if state != OK]
     if lacking:
         return JsonResponse({**error_body(", ".join(lacking)), "data": states}, status=503)
     return JsonResponse(success_body(states))
@@ -136,14 +138,20 @@ def _database_states() -> States:
     """The database, and by their heartbeats in it the workers and Beats; on a new connection, as a new client would."""
     try:
         beats = list(Heartbeat.objects.filter(stopped_at=None).values_list("pk", "counter", "last_seen", "kind"))
-        database_time = database_now()
-    except (DatabaseError, InterfaceError):
+        database_time, writable = database_now(), takes_writes()
+    except Error as exc:
+        if not not_now(exc):
+            raise
         return _database.otherwise
     finally:
         connection.close()
     alive = _watch.alive((beat[:3] for beat in beats), now=time.monotonic(), database_time=database_time)
     kinds = {kind for pk, _, _, kind in beats if pk in alive}
-    return {"database": OK, **{kind: OK if kind in kinds else MISSING for kind in ("worker", "beat")}}
+    silent = MISSING if writable else UNKNOWN  # a heartbeat is a write
+    return {
+        "database": OK if writable else NO_WRITES,
+        **{kind: OK if kind in kinds else silent for kind in ("worker", "beat")},
+    }
 
 
 def _broker_states() -> States:

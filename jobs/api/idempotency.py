@@ -13,12 +13,13 @@ from datetime import timedelta
 from typing import Any, cast
 
 import orjson
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import Error, transaction
 from rest_framework.response import Response
 
 from cnaasjobs.api.errors import BadRequest, Conflict
 from cnaasjobs.db import session
 from cnaasjobs.db.clock import DatabaseNow, database_now
+from cnaasjobs.db.not_now import outcome_is_unknown
 from jobs.api.withdraw import withdraw_later
 from jobs.models import IdempotencyKey
 
@@ -50,7 +51,7 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
     Raises:
         Conflict: the key was used with another content.
         BadRequest: the key is too long.
-        OperationalError, InterfaceError: the database is away, and nothing was scheduled.
+        Error: the database's; where it says "not now" nothing was scheduled, or nothing will be.
     """
     if key and len(key) > MAX_KEY_LENGTH:
         raise BadRequest(f"Idempotency-Key is longer than {MAX_KEY_LENGTH} characters")
@@ -67,11 +68,11 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
             transaction.on_commit(note_commit)  # the first to run after the commit
             answer = _once(user, key, content, make) if key else make()
             backend = session.server_process()
-    except (OperationalError, InterfaceError):
+    except Error as exc:
         if answer is None:
             raise
         if not committed:
-            if backend and "job_id" in answer.body:
+            if backend and "job_id" in answer.body and outcome_is_unknown(exc):
                 withdraw_later(answer.body["job_id"], backend=backend, key=(user, key) if key else None)
             raise
         # It is scheduled: what failed after the commit is made good by Beat and upkeep.

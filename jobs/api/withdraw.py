@@ -11,9 +11,10 @@ import threading
 import time
 from contextlib import suppress
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import Error, connection, transaction
 
 from cnaasjobs.db import session
+from cnaasjobs.db.not_now import not_now
 from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.lifecycle import transitions
 from jobs.models import AuditEntry, IdempotencyKey, Job
@@ -54,8 +55,10 @@ def _try(job_id: int, backend: int, key: tuple[str, str] | None) -> bool:
             return ended
         log.warning("withdrawn: its request was answered 503", extra={"job_id": job_id, "action": "withdraw"})
         return withdraw(job_id, key=key)
-    except (OperationalError, InterfaceError):
-        return False
+    except Error as exc:
+        if not_now(exc):
+            return False
+        raise
 
 
 def withdraw(job_id: int, *, key: tuple[str, str] | None = None) -> bool:

@@ -4,9 +4,10 @@ import contextlib
 import logging
 import time
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
 from cnaasjobs.db import session
+from cnaasjobs.db.not_now import not_now
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class Complaint:
             return
         self._logged = now
         fields = {"action": "beat", "failing_seconds": round(now - self._since)}
-        expected = isinstance(exc, DatabaseError | InterfaceError | OSError)
+        expected = not_now(exc) or isinstance(exc, OSError)
         log.error("%s fails: %s", self._who, exc, extra=fields, exc_info=None if expected else exc)
 
     def over(self) -> None:

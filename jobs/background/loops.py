@@ -4,7 +4,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import Error, connections
 
 from jobs.background.faults import Complaint, bound_statements, forget_connection
 
@@ -37,7 +37,7 @@ class Loop(threading.Thread):
             self._woken.wait(max(pause, 0.0))
             self._woken.clear()
         if self._at_end is not None:
-            with contextlib.suppress(DatabaseError, InterfaceError):  # a farewell; who misses it finds out anyway
+            with contextlib.suppress(Error):  # a farewell; who misses it finds out anyway
                 self._at_end()
         forget_connection()
         connections.close_all()

@@ -11,10 +11,11 @@ from enum import Enum
 from typing import Any
 
 from celery import current_app
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import F, QuerySet
 from django_celery_beat.models import PeriodicTask
 
+from cnaasjobs.db.not_now import not_now
 from jobs.beat.plain import PlainSender
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
@@ -44,12 +45,12 @@ def fire(row: PeriodicTask, now: datetime, plain: PlainSender) -> Fired:
                 if isinstance(task, JobTask):
                     _schedule_job(row, task, args, kwargs)
                 PeriodicTask.objects.filter(pk=row.pk).update(total_run_count=F("total_run_count") + 1)
-        except (OperationalError, InterfaceError):
-            raise  # the database went away: nothing was consumed
         except JobArgumentError as exc:
             log.error("schedule %s: its arguments do not fit: %s", row.name, exc, extra=_fields(row))
             return Fired.BROKEN
-        except Exception:  # whatever is wrong with one schedule, the others go on
+        except Exception as exc:  # whatever is wrong with one schedule, the others go on
+            if not_now(exc):
+                raise  # nothing was consumed
             log.exception("schedule %s cannot be fired", row.name, extra=_fields(row))
             return Fired.BROKEN
         if not isinstance(task, JobTask):

@@ -14,7 +14,7 @@ from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import Error
 from django.db.models import F
 from django_celery_beat.models import PeriodicTask
 
@@ -56,7 +56,7 @@ class PlainSender:
                 total_run_count=F("total_run_count") - 1,
                 **({"enabled": True} if last else {}),
             )
-        except (DatabaseError, InterfaceError):
+        except Error:
             log.exception("schedule %s: this fire is lost, broker and database are away", row.name)
             forget_connection()
         self._given_back(row.pk)

@@ -11,11 +11,11 @@ import time
 from typing import Any
 
 from celery.schedules import crontab
-from django.db import DatabaseError, InterfaceError
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from cnaasjobs.db import channel
+from cnaasjobs.db.not_now import not_now
 from jobs.background.faults import Complaint, bound_statements, forget_connection
 from jobs.background.loops import Loop
 from jobs.beat.heartbeat import BeatHeartbeat
@@ -98,9 +98,9 @@ class Scheduler(DatabaseScheduler):
         for name, entry in self.app.conf.beat_schedule.items():
             try:
                 self._install(name, dict(entry))
-            except (DatabaseError, InterfaceError):
-                raise
-            except Exception:  # a wrong entry in the settings must not keep the others from running
+            except Exception as exc:  # a wrong entry in the settings must not keep the others from running
+                if not_now(exc):
+                    raise
                 log.exception("CELERY_BEAT_SCHEDULE: %s cannot be used", name)
         if self.app.conf.result_expires and not PeriodicTask.objects.filter(task="celery.backend_cleanup").exists():
             self._install(

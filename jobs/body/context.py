@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.exceptions import Retry
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from cnaasjobs.db.not_now import not_now, part_with
 from jobs import run
 from jobs.body.progress import Progress
 from jobs.body.shared_read import SharedRead
@@ -63,7 +64,9 @@ class JobContext:
             self._raise_if_stopping()
             try:
                 standing = self._standing()
-            except DatabaseError as exc:
+            except Error as exc:
+                if not not_now(exc):
+                    raise
                 log.warning("checkpoint waits for the database: %s", exc, extra={"job_id": self.job_id})
                 self._stop.wait(_RETRY_SECONDS)
                 continue
@@ -147,7 +150,7 @@ class JobContext:
         self.progress.close()
         with self._shared_mutex:
             if self._shared is not None:
-                with contextlib.suppress(DatabaseError):
+                with contextlib.suppress(Error):
                     self._shared.close()
                 self._shared = None
 
@@ -179,7 +182,9 @@ def _usable(connection: Any) -> Iterator[None]:
     """A connection that broke is closed, so that the next use opens a new one."""
     try:
         yield
-    except DatabaseError:
+    except Error as exc:
+        if not_now(exc):
+            part_with(connection)
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
         raise

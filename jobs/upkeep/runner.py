@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import Error
 
 from cnaasjobs.db.exclusive import exclusively
 from jobs.background.faults import Complaint, bound_statements, forget_connection
@@ -42,7 +42,7 @@ class Step:
             done = self.run()
         except Exception as exc:  # noqa: BLE001  whatever one step meets, the others must run
             self.complaint.failed(exc)
-            if isinstance(exc, DatabaseError | InterfaceError):
+            if isinstance(exc, Error):
                 forget_connection()
         else:
             self.complaint.over()

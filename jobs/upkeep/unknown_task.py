@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import signals
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import Error
 
 from cnaasjobs.db.clock import database_now
 from jobs.errors import Failure
@@ -29,7 +29,7 @@ def refused(sender: Any, name: str, message: Any, **_: Any) -> None:
         job_id = _job_of(message)
         if job_id is not None:
             end_if_unknown(job_id, task_name=name, worker=getattr(sender, "hostname", "") or "")
-    except (DatabaseError, InterfaceError):
+    except Error:
         log.exception("task %s is unknown here; its job waits to be sent again", name)
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
-
+from cnaasjobs.db.not_now import not_now
 from jobs.lifecycle import transitions
 from jobs.worker import connections, in_progress
 from jobs.worker.processes import Doomed
@@ -89,10 +88,11 @@ class Reporter(threading.Thread):
         try:
             with connections.in_main_process():
                 transitions.lose(request.job_id, UUID(request.run_token), type=end.type, message=end.message)
-        except (OperationalError, InterfaceError) as exc:
-            self._wait_for_database(request.job_id, exc)
-            return False
-        except Exception:  # upkeep finds the run later; a worker that shuts down must not wait for this forever
+        except Exception as exc:
+            if not_now(exc):
+                self._wait_for_database(request.job_id, exc)
+                return False
+            # Upkeep finds the run later; a worker that shuts down must not wait for this forever.
             log.exception("job %s: its end was not stored", request.job_id, extra={"job_id": request.job_id})
         in_progress.discard(request)
         request.release()

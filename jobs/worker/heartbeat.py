@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import Error
 from django.db.models import F, QuerySet
 
 from cnaasjobs.db.clock import DatabaseNow
@@ -67,7 +67,7 @@ class WorkerHeartbeat(threading.Thread):
         try:
             with connections.in_main_process():
                 self._beat()
-        except (DatabaseError, InterfaceError) as exc:
+        except Error as exc:  # whatever it says: a database that is not migrated yet is waited for too
             if time.monotonic() - self._logged_at > _LOG_SECONDS:
                 self._logged_at = time.monotonic()
                 log.warning("the heartbeat waits for the database: %s", exc, extra={"action": "heartbeat"})
@@ -95,7 +95,7 @@ class WorkerHeartbeat(threading.Thread):
         try:
             with connections.in_main_process():
                 self._mine().update(stopped_at=DatabaseNow(), run_tokens="[]")
-        except (DatabaseError, InterfaceError) as exc:
+        except Error as exc:
             log.warning("end of the worker not written: %s", exc, extra={"action": "heartbeat"})
         connections.close()
 

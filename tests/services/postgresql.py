@@ -14,6 +14,7 @@ import psycopg2
 
 from tests.services.base import Service, find_binary, free_port
 from tests.services.managed import Managed
+from tests.waiting import wait_until
 
 
 def _places() -> list[str]:
@@ -56,6 +57,7 @@ class PostgreSQL(Service):
         self.port = port or free_port()
         self.data = directory / "data"
         self.database = "cnaasjobs"  # the one that url, connect and execute mean
+        self.takes_writes = True
 
     @classmethod
     def is_available(cls) -> bool:
@@ -102,6 +104,30 @@ class PostgreSQL(Service):
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
+
+    def take_no_writes(self) -> None:
+        """From now on every new transaction can only read: what a standby says, and a guard of a full disk."""
+        self.takes_writes = False
+        self._set("ALTER SYSTEM SET default_transaction_read_only = on", expected="on")
+
+    def take_writes_again(self) -> None:
+        self._set("ALTER SYSTEM RESET default_transaction_read_only", expected="off")
+        self.takes_writes = True
+
+    def _set(self, statement: str, *, expected: str) -> None:
+        connection = self.connect("postgres")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                cursor.execute("SELECT pg_reload_conf()")
+
+                def is_set() -> bool:
+                    cursor.execute("SHOW default_transaction_read_only")
+                    return bool(cursor.fetchone()[0] == expected)
+
+                wait_until(is_set)
+        finally:
+            connection.close()
 
     def is_ready(self) -> bool:
         try:
