@@ -4,13 +4,14 @@ import json
 import multiprocessing
 import threading
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from django.db import InterfaceError
 
 from jobs.body.progress import Progress
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 SECONDS = 0.2
 
@@ -39,13 +40,18 @@ class Store:
 def test_many_devices_are_few_writes_and_none_is_missing() -> None:
     store = Store()
     progress = Progress(store)
-    begun = time.monotonic()
-    names = [f"sw{number}" for number in range(100)]
-    for name in names:
-        progress.device_finished(name)
-        time.sleep(0.01)
-    wait_until(lambda: store.writes and store.writes[-1][1] == names)
-    assert 1 < len(store.writes) <= (time.monotonic() - begun) / SECONDS + 1
+    names: list[str] = []
+
+    def one_more_until_three_writes() -> bool:
+        names.append(f"sw{len(names)}")
+        progress.device_finished(names[-1])
+        return len(store.writes) == 3
+
+    wait_until(one_more_until_three_writes, interval=0.005)
+    wait_until(lambda: store.writes[-1][1] == names)
+    times = [when for when, _ in store.writes]
+    # A device that finishes just as a write begins is due after the same while as one that finishes just after it.
+    assert min(later - earlier for earlier, later in pairwise(times)) > SECONDS / 2
     progress.device_finished("sw0")  # again: still in its place
     assert json.loads(progress.as_json()) == names
     progress.close()
@@ -69,8 +75,12 @@ def test_nothing_is_written_after_the_end() -> None:
     progress.close()
     progress.device_finished("b")
     progress.flush()  # the thread had it in hand just before
-    time.sleep(2 * SECONDS)
+    later = Store()
+    following = Progress(later)
+    following.device_finished("c")
+    wait_until(lambda: later.writes)  # the thread writes in the order of time
     assert store.writes == []
+    following.close()
 
 
 def test_the_end_waits_for_a_write_under_way() -> None:
@@ -81,8 +91,7 @@ def test_the_end_waits_for_a_write_under_way() -> None:
     wait_until(lambda: store.writes)
     closing = threading.Thread(target=progress.close)
     closing.start()
-    closing.join(0.2)
-    assert closing.is_alive()
+    stays(closing.is_alive, seconds=0.2)
     store.may_end.set()
     closing.join(5)
     assert not closing.is_alive()

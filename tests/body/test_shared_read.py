@@ -5,10 +5,20 @@ import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 
 from jobs.body.shared_read import SharedRead, _Reading
+from tests.waiting import wait_until
+
+T = TypeVar("T")
+
+
+def waiting(read: SharedRead[T]) -> int:
+    """How many threads wait for the reading that has not begun: the one that will do it, and those that share it."""
+    reading = read._next
+    return 0 if reading is None else 1 + len(reading.over._cond._waiters)  # type: ignore[attr-defined]
 
 
 def test_alone_each_call_reads() -> None:
@@ -22,7 +32,7 @@ def test_an_answer_is_never_older_than_the_question() -> None:
 
     def slow() -> int:
         began = next(ticks)
-        time.sleep(0.0005)
+        time.sleep(0.0005)  # what a database takes
         return began
 
     read = SharedRead(slow)
@@ -52,7 +62,7 @@ def test_those_who_wait_share_the_next_reading() -> None:
         first = pool.submit(read)
         assert began.acquire(timeout=10)
         others = [pool.submit(read) for _ in range(10)]
-        time.sleep(0.2)  # all of them wait
+        wait_until(lambda: waiting(read) == 10)
         go_on.release(2)
         assert first.result(10) == 1
         assert {other.result(10) for other in others} == {2}
@@ -74,7 +84,7 @@ def test_what_a_reading_raises_reaches_one_and_the_others_read_anew() -> None:
         first = pool.submit(read)
         assert began.acquire(timeout=10)
         others = [pool.submit(read) for _ in range(4)]
-        time.sleep(0.2)
+        wait_until(lambda: waiting(read) == 4)
         go_on.release(5)
         with pytest.raises(RuntimeError):
             first.result(10)
@@ -83,7 +93,7 @@ def test_what_a_reading_raises_reaches_one_and_the_others_read_anew() -> None:
         assert {other.result(10) for other in others if other not in failed} == {"back"}
 
 
-def test_who_is_stopped_while_he_waits_holds_nobody_up() -> None:
+def test_one_stopped_while_it_waits_holds_nobody_up() -> None:
     go_on, began = threading.Semaphore(0), threading.Semaphore(0)
 
     def read_when_told() -> str:
@@ -102,9 +112,9 @@ def test_who_is_stopped_while_he_waits_holds_nobody_up() -> None:
         assert began.acquire(timeout=10)
         leads = threading.Thread(target=stopped)
         leads.start()
-        time.sleep(0.1)  # it waits for its turn, and will read for those who come now
+        wait_until(lambda: waiting(read) == 1)  # it waits for its turn, and will read for those who come now
         others = [pool.submit(read) for _ in range(5)]
-        time.sleep(0.1)
+        wait_until(lambda: waiting(read) == 6)
         raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(leads.ident or 0), ctypes.py_object(KeyboardInterrupt)
         )
@@ -115,12 +125,12 @@ def test_who_is_stopped_while_he_waits_holds_nobody_up() -> None:
         assert [each.result(10) for each in (first, *others)] == ["read"] * 6
 
 
-def test_who_is_stopped_while_he_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_stopped_while_it_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted = threading.Event()
 
     class Over(threading.Event):
         def set(self) -> None:
-            if not interrupted.is_set():
+            if self._cond._waiters and not interrupted.is_set():  # type: ignore[attr-defined]
                 interrupted.set()
                 self._flag = True  # as far as it came, without a word to those who wait
                 raise KeyboardInterrupt
@@ -130,18 +140,21 @@ def test_who_is_stopped_while_he_answers_holds_nobody_up(monkeypatch: pytest.Mon
         self.over, self.answers = Over(), []
 
     monkeypatch.setattr(_Reading, "__init__", reading)
-    turn = threading.Lock()
-    turn.acquire()
+    go_on, began = threading.Semaphore(0), threading.Semaphore(0)
 
-    def read_in_turn() -> str:
-        with turn:
-            return "read"
+    def read_when_told() -> str:
+        began.release()
+        assert go_on.acquire(timeout=10)
+        return "read"
 
-    read = SharedRead(read_in_turn)
+    read = SharedRead(read_when_told)
     with ThreadPoolExecutor(4) as pool:
-        asked = [pool.submit(read) for _ in range(4)]
-        time.sleep(0.2)
-        turn.release()
-        ended = [each.exception(10) for each in asked]
+        first = pool.submit(read)
+        assert began.acquire(timeout=10)
+        others = [pool.submit(read) for _ in range(3)]
+        wait_until(lambda: waiting(read) == 3)
+        go_on.release(2)
+        ended = [each.exception(10) for each in others]
+    assert first.result() == "read"
     assert [type(each) for each in ended if each] == [KeyboardInterrupt]
-    assert [each.result() for each, error in zip(asked, ended, strict=True) if error is None] == ["read"] * 3
+    assert [each.result() for each, error in zip(others, ended, strict=True) if error is None] == ["read"] * 2

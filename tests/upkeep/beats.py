@@ -1,19 +1,43 @@
-"""Heartbeats and a monotonic clock in a test's hand."""
+"""Heartbeats as workers and Beats write them, at the moment that a test says, and a monotonic clock in its hand."""
 
-import json
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
-from django.db.models import F
+from celery import current_app
 
 from cnaasjobs.db.clock import DatabaseNow
+from jobs.beat.heartbeat import BeatHeartbeat
 from jobs.dispatch import scheduling
 from jobs.lifecycle import transitions
 from jobs.models import Heartbeat, Job
 from jobs.run import Run
 from jobs.task import JobTask
 from jobs.upkeep.rescue import Rescue
+from jobs.worker import in_progress
+from jobs.worker.heartbeat import WorkerHeartbeat
 from tests import fake_jobs
+
+
+class Worker:
+    """A worker's own heartbeat, with the runs that the test says are in progress."""
+
+    def __init__(self, name: str = "w1@host") -> None:
+        self._heartbeat = WorkerHeartbeat()
+        self._heartbeat.enlist(SimpleNamespace(hostname=name, app=current_app, pool=None), give_up=lambda: None)
+
+    @property
+    def row(self) -> Heartbeat:
+        return Heartbeat.objects.get(pk=self._heartbeat.row_id)
+
+    def beat(self, *runs: Run) -> None:
+        """Write it, with these runs in progress."""
+        requests: list[Any] = [SimpleNamespace(run_token=str(run.run_token)) for run in runs]
+        for request in requests:
+            in_progress.add(request)
+        self._heartbeat._beat()
+        for request in requests:
+            in_progress.discard(request)
 
 
 def heartbeat(kind: str = "worker", name: str = "w1@host", **fields: Any) -> Heartbeat:
@@ -22,23 +46,15 @@ def heartbeat(kind: str = "worker", name: str = "w1@host", **fields: Any) -> Hea
     )
 
 
-def beat(row: Heartbeat, *runs: Run) -> None:
-    """The process writes its heartbeat, with these runs in progress."""
-    tokens = json.dumps([str(run.run_token) for run in runs])
-    Heartbeat.objects.filter(pk=row.pk).update(
-        counter=F("counter") + 1, last_seen=DatabaseNow(), run_tokens=tokens, stopped_at=None
-    )
-
-
-def run_on(worker: Heartbeat | None, task: JobTask = fake_jobs.nothing) -> tuple[Job, Run]:
+def run_on(worker: Worker | None, task: JobTask = fake_jobs.nothing) -> tuple[Job, Run]:
     """A job that this worker claimed."""
-    job = scheduling.schedule(task, {})
+    job, row = scheduling.schedule(task, {}), worker.row if worker else None
     run = transitions.claim(
         job.pk,
         task_name=job.task_name,
         run_token=uuid4(),
-        worker_id=worker.pk if worker else None,
-        worker=worker.name if worker else "",
+        worker_id=row.pk if row else None,
+        worker=row.name if row else "",
     )
     assert isinstance(run, Run)
     return job, run
@@ -49,12 +65,12 @@ class Watcher:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.own = heartbeat("beat", "beat@host")
-        self.rescue = Rescue(own_heartbeat=lambda: self.own.pk, clock=lambda: self.now)
+        self.own = BeatHeartbeat()
+        self.rescue = Rescue(own_heartbeat=lambda: self.own.row_id, clock=lambda: self.now)
 
     def look(self, seconds: float = 2.0, *, own_beats: bool = True) -> int:
         """Let ``seconds`` pass and look. Returns how many runs were ended."""
         self.now += seconds
         if own_beats:
-            beat(self.own)
+            self.own.step()
         return self.rescue.step()

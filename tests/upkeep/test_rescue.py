@@ -1,16 +1,18 @@
 """Runs of workers that are gone end; those of a living worker never do."""
 
+import os
 from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
 
 from cnaasjobs.db.clock import database_now
+from jobs.beat.heartbeat import BeatHeartbeat
 from jobs.models import Heartbeat, Job
 from jobs.testing import exception_of
 from locks import service as locks
 from tests import fake_jobs
-from tests.upkeep.beats import Watcher, beat, heartbeat, run_on
+from tests.upkeep.beats import Watcher, Worker, run_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,25 +23,24 @@ def watcher() -> Watcher:
 
 
 def test_a_silent_worker_s_run_ends_as_worker_lost_with_its_name_and_last_sight(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     job, run = run_on(worker)
-    beat(worker, run)
+    worker.beat(run)
     assert [watcher.look() for _ in range(15)] == [0] * 15  # 28 s
     assert watcher.look() == 1
     job.refresh_from_db()
-    worker.refresh_from_db()
     assert (job.status, job.exception_type) == ("EXCEPTION", "WorkerLost")
     failure = exception_of(job)
     assert failure is not None
-    assert "w1@host (pid 4711)" in failure["message"]
-    assert f"last seen at {worker.last_seen:%Y-%m-%d %H:%M:%S} UTC" in failure["message"]
-    assert worker.stopped_at is not None
+    assert f"w1@host (pid {os.getpid()})" in failure["message"]
+    assert f"last seen at {worker.row.last_seen:%Y-%m-%d %H:%M:%S} UTC" in failure["message"]
+    assert worker.row.stopped_at is not None
 
 
 def test_a_rescued_job_s_lock_is_free_and_the_next_in_line_is_on_its_way(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     _, run = run_on(worker, fake_jobs.with_lock)
-    beat(worker, run)
+    worker.beat(run)
     following = fake_jobs.with_lock.schedule()
     Job.objects.filter(pk=following.pk).update(parked=True, dispatched_at=None, waiting_since=database_now())
     while not watcher.look():
@@ -51,7 +52,7 @@ def test_a_rescued_job_s_lock_is_free_and_the_next_in_line_is_on_its_way(watcher
 
 
 def test_a_job_declared_rerun_if_lost_goes_back_in_line(watcher: Watcher) -> None:
-    job, _ = run_on(heartbeat(), fake_jobs.rerun_if_lost)
+    job, _ = run_on(Worker(), fake_jobs.rerun_if_lost)
     while not watcher.look():
         pass
     job.refresh_from_db()
@@ -59,37 +60,37 @@ def test_a_job_declared_rerun_if_lost_goes_back_in_line(watcher: Watcher) -> Non
 
 
 def test_a_living_worker_s_run_is_never_rescued(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     _, run = run_on(worker)
     for _ in range(200):
-        beat(worker, run)
+        worker.beat(run)
         assert watcher.look() == 0
 
 
 def test_a_worker_that_beats_just_in_time_is_not_lost(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     _, run = run_on(worker)
-    beat(worker, run)
+    worker.beat(run)
     for look in range(1, 100):
         if look % 15 == 0:
-            beat(worker, run)
+            worker.beat(run)
         assert watcher.look() == 0
 
 
 def test_a_database_that_takes_no_writes_makes_nobody_look_lost(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     _, run = run_on(worker)
-    beat(worker, run)
+    worker.beat(run)
     assert sum(watcher.look(own_beats=False) for _ in range(100)) == 0
     assert sum(watcher.look() for _ in range(10)) == 0  # it takes them again: everybody gets the time to catch up
-    beat(worker, run)
+    worker.beat(run)
     assert sum(watcher.look() for _ in range(10)) == 0
 
 
 def test_an_outage_of_the_database_does_not_count(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = heartbeat()
+    worker = Worker()
     _, run = run_on(worker)
-    beat(worker, run)
+    worker.beat(run)
     for _ in range(8):
         watcher.look()
 
@@ -102,36 +103,36 @@ def test_an_outage_of_the_database_does_not_count(watcher: Watcher, monkeypatch:
             with pytest.raises(OperationalError):
                 watcher.look(own_beats=False)
     assert sum(watcher.look() for _ in range(7)) == 0
-    beat(worker, run)
+    worker.beat(run)
     assert sum(watcher.look() for _ in range(15)) == 0
 
 
 def test_the_time_that_this_beat_was_frozen_does_not_count(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     _, run = run_on(worker)
-    beat(worker, run)
+    worker.beat(run)
     watcher.look()
     assert watcher.look(seconds=3600) == 0
     assert watcher.look() == 0
 
 
 def test_a_jump_of_the_database_s_clock_rescues_nobody(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     _, run = run_on(worker)
     for hours in (1, -1, 24):
-        beat(worker, run)
+        worker.beat(run)
         Heartbeat.objects.update(last_seen=database_now() - timedelta(hours=hours))
         assert watcher.look() == 0
 
 
 def test_a_run_that_its_living_worker_dropped_is_ended(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     job, run = run_on(worker)
-    beat(worker, run)
+    worker.beat(run)
     watcher.look()
     looks = 0
     while True:
-        beat(worker)  # the run is not among those in progress any more
+        worker.beat()  # the run is not among those in progress any more
         looks += 1
         if watcher.look():
             break
@@ -143,38 +144,38 @@ def test_a_run_that_its_living_worker_dropped_is_ended(watcher: Watcher) -> None
 
 
 def test_a_run_claimed_between_two_heartbeats_is_not_missed(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     for _ in range(20):
-        beat(worker)  # written just before the claim
+        worker.beat()  # written just before the claim
         job, run = run_on(worker)
         assert watcher.look() == 0
-        beat(worker)  # made before the claim, written after it
+        worker.beat()  # made before the claim, written after it
         assert watcher.look() == 0
-        beat(worker, run)
+        worker.beat(run)
         assert watcher.look() == 0
         Job.objects.filter(pk=job.pk).delete()
 
 
 def test_one_heartbeat_seen_again_and_again_is_one_heartbeat(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     run_on(worker)
-    beat(worker)
+    worker.beat()
     assert sum(watcher.look(seconds=1.0) for _ in range(20)) == 0
 
 
 def test_one_look_after_many_heartbeats_is_not_enough(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     run_on(worker)
-    beat(worker)
+    worker.beat()
     watcher.look()
     for _ in range(10):
-        beat(worker)
+        worker.beat()
     assert watcher.look() == 0
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["its row was deleted", "it never had one"])
 def test_a_run_of_a_worker_without_a_heartbeat_is_ended(watcher: Watcher, known: bool) -> None:
-    worker = heartbeat() if known else None
+    worker = Worker() if known else None
     job, _ = run_on(worker)
     Heartbeat.objects.filter(kind="worker").delete()
     assert sum(watcher.look() for _ in range(15)) == 0
@@ -183,32 +184,44 @@ def test_a_run_of_a_worker_without_a_heartbeat_is_ended(watcher: Watcher, known:
 
 
 def test_a_run_listed_by_a_worker_whose_row_was_made_anew_is_alive(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     _, run = run_on(worker)
-    worker.delete()
-    again = heartbeat()
+    worker.row.delete()
+    again = Worker()
     for _ in range(40):
-        beat(again, run)
+        again.beat(run)
         assert watcher.look() == 0
 
 
 def test_a_worker_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None:
-    worker = heartbeat()
+    worker = Worker()
     for _ in range(20):
         watcher.look()
-    worker.refresh_from_db()
-    assert worker.stopped_at is not None
-    beat(worker)
+    assert worker.row.stopped_at is not None
+    worker.beat()
     watcher.look()
-    worker.refresh_from_db()
-    assert worker.stopped_at is None
+    assert worker.row.stopped_at is None
+
+
+def test_a_beat_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None:
+    beat = BeatHeartbeat()
+    beat.step()
+    for _ in range(20):
+        watcher.look()
+    (row,) = Heartbeat.objects.filter(pk=beat.row_id)
+    assert row.stopped_at is not None
+    beat.step()
+    watcher.look()
+    row.refresh_from_db()
+    assert row.stopped_at is None
+    assert Heartbeat.objects.filter(kind="beat").count() == 2  # its row is the one that it had
 
 
 def test_old_rows_of_heartbeats_are_deleted_unless_a_running_job_names_them(watcher: Watcher) -> None:
     week_ago = database_now() - timedelta(days=8)
-    old, used, recent = heartbeat(name="old"), heartbeat(name="used"), heartbeat(name="recent")
+    old, used, recent = Worker("old"), Worker("used"), Worker("recent")
     run_on(used)
-    Heartbeat.objects.filter(pk__in=[old.pk, used.pk]).update(stopped_at=week_ago)
-    Heartbeat.objects.filter(pk=recent.pk).update(stopped_at=database_now())
+    Heartbeat.objects.filter(pk__in=[old.row.pk, used.row.pk]).update(stopped_at=week_ago)
+    Heartbeat.objects.filter(pk=recent.row.pk).update(stopped_at=database_now())
     watcher.look()
     assert set(Heartbeat.objects.filter(kind="worker").values_list("name", flat=True)) == {"used", "recent"}
