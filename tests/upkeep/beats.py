@@ -28,6 +28,7 @@ class Worker:
 
     @property
     def row(self) -> Heartbeat:
+        assert self._heartbeat.row_id is not None
         return Heartbeat.objects.get(pk=self._heartbeat.row_id)
 
     def beat(self, *runs: Run) -> None:
