@@ -1,39 +1,8 @@
-"""Why a job ended, and what can be wrong with a request to the platform.
+"""What stops a body, and what can be wrong with a request to the platform.
 
-A job's ``exception.type`` is the name of the class that ended it, so the names below are part of the API.
+A job's ``exception.type`` is the name of the class that ended it: those that end a job are named as in
+``jobs.end_reasons``.
 """
-
-import json
-from dataclasses import dataclass
-from typing import Self
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """The end of a job that did not finish, as stored: ``{"message", "type", "args", "traceback"}``."""
-
-    type: str
-    message: str
-    args: tuple[str, ...] = ()
-    traceback: str = ""
-
-    @classmethod
-    def of(cls, exc: BaseException, traceback: str = "") -> Self:
-        """Describe an exception. Its text may be anything, its ``str`` may itself fail."""
-        try:
-            message = str(exc)
-            args = tuple(str(arg) for arg in exc.args)
-        except Exception as broken:  # noqa: BLE001 - the author's __str__ can raise anything; the job must end all the same
-            message, args = f"{type(exc).__name__} that cannot be shown ({type(broken).__name__})", ()
-        return cls(type=type(exc).__name__[:64], message=message or type(exc).__name__, args=args, traceback=traceback)
-
-    def as_json(self) -> str:
-        """The JSON text of the API; ``args`` is never empty and begins with the reason in words."""
-        args = [*self.args] if self.args and self.args[0] else [self.message, *self.args[1:]]
-        fields = {"message": self.message, "type": self.type, "args": args, "traceback": self.traceback}
-        text = json.dumps(fields, ensure_ascii=False)
-        # A lone surrogate has no UTF-8 and a NUL has no place in PostgreSQL: show them, don't lose the failure.
-        return text.encode("utf-8", "backslashreplace").decode().replace("\\u0000", "\\ufffd")
 
 
 class JobStopped(Exception):

@@ -14,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from cnaasjobs.db.not_now import not_now
 from jobs.body.execution import Execution
-from jobs.errors import Failure
+from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
 from jobs.run import Refused, Run
 from jobs.task import JobTask

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from jobs.dispatch import scheduling
-from jobs.errors import Failure
+from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.outcome import Outcome

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from jobs.admin_pages.toolkit import registered
 from jobs.admin_pages.toolkit.filters import ParameterFilter, TimeFilter, ValueFilter
-from jobs.admin_pages.toolkit.show import ABORTED, LOST
+from jobs.end_reasons import EndReason
 from jobs.models import Heartbeat
 from jobs.states import Status
 
@@ -55,7 +55,7 @@ class ExceptionFilter(ValueFilter):
     field = "exception_type"
 
     def known(self) -> Sequence[str]:
-        return sorted(ABORTED) + sorted(LOST)
+        return [reason.value for reason in EndReason]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         # The status says nothing new, but there is an index of exceptions.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 
 from jobs.body.context import JobContext
-from jobs.errors import BodyExited, Failure
+from jobs.end_reasons import Failure
+from jobs.errors import BodyExited
 from jobs.outcome import Outcome, outcome_of
 from jobs.run import Run
 from jobs.worker import body_signals, slots

@@ -15,7 +15,8 @@ from django.db.models import F, QuerySet
 from cnaasjobs.db import clock
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.dispatch import line, scheduling, sending
-from jobs.errors import Failure, JobAborted, JobNotAbortable, JobNotFound
+from jobs.end_reasons import EndReason, Failure
+from jobs.errors import JobAborted, JobNotAbortable, JobNotFound
 from jobs.models import Job, JobOutcome
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
@@ -25,8 +26,6 @@ from jobs.states import TRANSITIONS, Status, Verb
 from locks import service as locks
 
 log = logging.getLogger(__name__)
-
-RERUN_AFTER = frozenset({"WorkerLost", "WorkerShutdown"})
 
 
 class _Undo(Exception):
@@ -138,12 +137,14 @@ def fail(run: Run, failure: Failure, *, finished_devices: str | None = None) -> 
 def lose(job_id: int, run_token: UUID, *, type: str, message: str) -> bool:
     """End a run that cannot report its own end: its worker is gone, or it was cut off.
 
-    RUNNING → EXCEPTION; a job declared ``rerun_if_lost`` goes back to SCHEDULED when its worker was lost or shut down.
+    RUNNING → EXCEPTION; a job declared ``rerun_if_lost`` goes back to SCHEDULED after a reason that ``reruns``.
     """
     job = Job.objects.filter(pk=job_id, run_token=run_token).first()
     if job is None:
         return False
-    if job.rerun_if_lost and type in RERUN_AFTER and job.abort_reason is None and _rerun(job):
+    reason = EndReason.of(type)
+    may_rerun = job.rerun_if_lost and reason is not None and reason.reruns and job.abort_reason is None
+    if may_rerun and _rerun(job):
         return True
     failure = Failure(type=type, message=message)
     return _fail(job_id, run_token, job.lock_name, job.fence, failure, job.finished_devices)

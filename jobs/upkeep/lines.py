@@ -9,7 +9,7 @@ from django.db.models.functions import Cast, Coalesce
 
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.dispatch import line
-from jobs.errors import Failure
+from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
@@ -18,7 +18,6 @@ from locks.models import Lock
 
 log = logging.getLogger(__name__)
 
-LOCK_WAIT_TIMEOUT = "LockWaitTimeout"
 _BATCH = 500
 
 
@@ -57,7 +56,7 @@ def end_overdue() -> int:
         waited_for = f"job {holder}, which holds it" if holder else "the jobs before it in line"
         seconds = settings.CNAASJOBS_LOCK_WAIT_SECONDS if job.lock_wait_seconds is None else job.lock_wait_seconds
         message = f"waited {seconds} s for lock {job.lock_name}: for {waited_for}"
-        ended += transitions.cancel(job.pk, Failure(type=LOCK_WAIT_TIMEOUT, message=message))
+        ended += transitions.cancel(job.pk, Failure(type=EndReason.LOCK_WAIT_TIMEOUT, message=message))
     return ended
 
 

@@ -17,13 +17,13 @@ from django.conf import settings
 from django.db.models import Q
 
 from cnaasjobs.db.clock import DatabaseNow, database_now
+from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
 
 log = logging.getLogger(__name__)
 
-WORKER_LOST = "WorkerLost"
 _BATCH = 200
 _MISSED_BEATS = 3  # the claim may fall into the first, and into the time before the second was written
 _KEEP_ROWS = timedelta(days=7)
@@ -73,7 +73,7 @@ class Rescue:
         self._missing = {token: seen for token, seen in self._missing.items() if token in tokens}
         self._orphans = {token: silent for token, silent in self._orphans.items() if token in tokens}
         ended = sum(
-            transitions.lose(job.pk, job.run_token, type=WORKER_LOST, message=why)
+            transitions.lose(job.pk, job.run_token, type=EndReason.WORKER_LOST, message=why)
             for job, why in lost[:_BATCH]
             if job.run_token is not None
         )

@@ -13,14 +13,12 @@ from django.conf import settings
 from django.db import Error
 
 from cnaasjobs.db.clock import database_now
-from jobs.errors import Failure
+from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
 
 log = logging.getLogger(__name__)
-
-UNKNOWN_TASK = "UnknownTask"
 
 
 @signals.task_unknown.connect(dispatch_uid="jobs.unknown_task")
@@ -39,7 +37,9 @@ def end_if_unknown(job_id: int, *, task_name: str, worker: str) -> bool:
     job = Job.objects.filter(pk=job_id, task_name=task_name, status=Status.SCHEDULED.value).first()
     if job is None or job.scheduled_time > database_now() - patience:
         return False
-    failure = Failure(type=UNKNOWN_TASK, message=f"no worker knows the task {task_name}; {worker} refused it last")
+    failure = Failure(
+        type=EndReason.UNKNOWN_TASK, message=f"no worker knows the task {task_name}; {worker} refused it last"
+    )
     return transitions.cancel(job_id, failure)
 
 

@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WORKER_LOST: Final = "WorkerLost"
-WORKER_SHUTDOWN: Final = "WorkerShutdown"
-TIME_LIMIT_EXCEEDED: Final = "TimeLimitExceeded"
-
 _KILL_AGAIN_SECONDS: Final = 0.05
 _DATABASE_SECONDS: Final = 0.5
 _LOG_SECONDS: Final = 10.0

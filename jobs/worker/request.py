@@ -11,8 +11,9 @@ from celery.exceptions import TimeLimitExceeded
 from celery.worker import state
 from celery.worker.request import Request
 
+from jobs.end_reasons import EndReason
 from jobs.worker import in_progress, slots
-from jobs.worker.ends import TIME_LIMIT_EXCEEDED, WORKER_LOST, WORKER_SHUTDOWN, reporter
+from jobs.worker.ends import reporter
 from jobs.worker.heartbeat import heartbeat
 
 
@@ -113,9 +114,9 @@ class JobRequest(Request):
         pid = self.pid
         if isinstance(exc, TimeLimitExceeded):
             message = f"the job ran longer than Celery's time limit of {exc} seconds"
-            reporter.report(self, type=TIME_LIMIT_EXCEEDED, message=message, pid=pid)
+            reporter.report(self, type=EndReason.TIME_LIMIT_EXCEEDED, message=message, pid=pid)
         elif isinstance(exc, WorkerLostError | Terminated | SystemExit | KeyboardInterrupt):
-            reporter.report(self, type=WORKER_LOST, message=self.lost_message(_how(exc)), pid=pid)
+            reporter.report(self, type=EndReason.WORKER_LOST, message=self.lost_message(_how(exc)), pid=pid)
         else:
             message = f"worker {self.hostname} could not run the job to its end: {exc}"
             reporter.report(self, type=type(exc).__name__[:64], message=message, pid=None)
@@ -125,11 +126,11 @@ class JobRequest(Request):
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """Celery's cold shutdown (SIGQUIT)."""
-        self.cut_off(WORKER_SHUTDOWN, f"worker {self.hostname} was told to stop at once")
+        self.cut_off(EndReason.WORKER_SHUTDOWN, f"worker {self.hostname} was told to stop at once")
         state.task_ready(self)
         self._already_cancelled = True
 
-    def cut_off(self, type: str, message: str) -> bool:
+    def cut_off(self, type: EndReason, message: str) -> bool:
         """Kill its process, with all that it started, and report."""
         pid = self.pid
         return pid is not None and reporter.report(self, type=type, message=message, pid=pid)

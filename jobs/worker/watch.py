@@ -15,8 +15,9 @@ from typing import Any, Final
 from celery.worker import state
 from django.conf import settings
 
+from jobs.end_reasons import EndReason
 from jobs.worker import in_progress
-from jobs.worker.ends import TIME_LIMIT_EXCEEDED, WORKER_LOST, WORKER_SHUTDOWN, reporter
+from jobs.worker.ends import reporter
 from jobs.worker.heartbeat import heartbeat
 from jobs.worker.processes import UNKNOWN, exit_status, kill_and_wait
 from jobs.worker.request import JobRequest
@@ -90,7 +91,7 @@ class Watch(threading.Thread):
             return False
         since = self._found_dead.setdefault(request.run_token, now)
         if how != UNKNOWN or now - since > _UNKNOWN_END_SECONDS:
-            reporter.report(request, type=WORKER_LOST, message=request.lost_message(how), pid=pid)
+            reporter.report(request, type=EndReason.WORKER_LOST, message=request.lost_message(how), pid=pid)
         if since == now and self._worker.hub is not None:  # Celery may have looked a moment too early, then in 5 s
             self._worker.hub.call_soon(self._worker.pool.maintain_pool)
         return True
@@ -106,7 +107,9 @@ class Watch(threading.Thread):
             return
         ran, soft, hard = now - told.began, request.task.job_soft_time_limit, request.task.job_time_limit
         if hard is not None and ran >= hard:
-            request.cut_off(TIME_LIMIT_EXCEEDED, f"the job ran longer than its time limit of {hard:g} seconds")
+            request.cut_off(
+                EndReason.TIME_LIMIT_EXCEEDED, f"the job ran longer than its time limit of {hard:g} seconds"
+            )
         elif soft is not None and ran >= soft and not told.soft_limit_struck:
             self._strike(request.run_token, told.pid, now)
 
@@ -146,7 +149,7 @@ class Watch(threading.Thread):
             # A finished body's result waits for the database as long as it takes.
             if request.stage is not Stage.STORING and not request.end_reported:
                 message = f"worker {request.hostname} was shut down; the job had {grace:g} seconds to finish"
-                request.cut_off(WORKER_SHUTDOWN, message)
+                request.cut_off(EndReason.WORKER_SHUTDOWN, message)
         for plain in _plain_tasks():
             if plain.worker_pid is not None:
                 kill_and_wait([plain.worker_pid], seconds=1)

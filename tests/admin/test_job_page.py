@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from jobs.admin_pages.toolkit.show import span
 from jobs.dispatch import scheduling
-from jobs.errors import Failure
+from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status

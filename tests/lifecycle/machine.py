@@ -14,7 +14,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from cnaasjobs.db.clock import database_now
 from jobs.dispatch import line, scheduling
-from jobs.errors import Failure, JobNotAbortable
+from jobs.end_reasons import Failure
+from jobs.errors import JobNotAbortable
 from jobs.lifecycle import transitions
 from jobs.models import Job, JobOutcome
 from jobs.outcome import Outcome

@@ -8,7 +8,8 @@ import pytest
 from django.db import transaction
 
 from cnaasjobs.db.clock import DatabaseNow
-from jobs.errors import Failure, JobNotAbortable
+from jobs.end_reasons import Failure
+from jobs.errors import JobNotAbortable
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.outcome import Outcome

@@ -8,7 +8,8 @@ from django.db import IntegrityError, transaction
 
 from cnaasjobs.db.clock import database_now
 from jobs.dispatch import scheduling
-from jobs.errors import Failure, JobNotAbortable, JobNotFound
+from jobs.end_reasons import Failure
+from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.outcome import NextJob, Outcome

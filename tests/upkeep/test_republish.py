@@ -15,7 +15,7 @@ from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
 from jobs.broker.connection import Broker
 from jobs.dispatch import scheduling
-from jobs.errors import Failure
+from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.upkeep import republish

@@ -9,7 +9,6 @@ from celery import signals
 from cnaasjobs.db.clock import database_now
 from jobs.models import Job
 from jobs.testing import exception_of
-from jobs.upkeep import unknown_task
 from tests import fake_jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,4 +52,3 @@ def test_other_messages_are_nobody_s_end(payload: Any) -> None:
     refuse(job, task_name="another.task")
     job.refresh_from_db()
     assert job.status == "SCHEDULED"
-    assert unknown_task.UNKNOWN_TASK == "UnknownTask"

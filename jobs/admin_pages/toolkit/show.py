@@ -9,14 +9,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.end_reasons import EndReason
 from jobs.models import Job
 from jobs.states import Status
 
 NOTHING: Final = "–"
-
-# Ends that are nobody's mistake in the job's code: the platform, or a person, took it away.
-ABORTED: Final = frozenset({"JobAborted"})
-LOST: Final = frozenset({"WorkerLost", "WorkerShutdown", "LockLost", "LockWaitTimeout", "TimeLimitExceeded"})
 
 _MARKS: Final[Mapping[str, str]] = {
     "scheduled": "◷",
@@ -32,9 +29,10 @@ def look_of(status: str, exception_type: str | None) -> str:
     """The class of a status in the style sheet. Aborted and lost jobs do not look like failed ones."""
     if status != Status.EXCEPTION:
         return status.lower()
-    if exception_type in ABORTED:
+    reason = EndReason.of(exception_type)
+    if reason is EndReason.JOB_ABORTED:
         return "aborted"
-    return "lost" if exception_type in LOST else "exception"
+    return "lost" if reason is not None and reason.is_lost else "exception"
 
 
 def status_badge(job: Job) -> SafeString:

@@ -1,0 +1,74 @@
+"""Why a job did not finish: its ``exception``. Like ``jobs.states``, this module imports nothing of the project.
+
+``exception.type`` is one of ``EndReason`` where the platform or a person ended the job, and otherwise the name of the
+class that its body raised. The classes of ``jobs.errors`` that end a job carry the names below.
+"""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+
+class EndReason(StrEnum):
+    """The ends that are not the body's own exception. Their texts are stored and are part of the API."""
+
+    JOB_ABORTED = "JobAborted"  # a person asked it to stop
+    WORKER_LOST = "WorkerLost"  # its worker, or its process there, is gone
+    WORKER_SHUTDOWN = "WorkerShutdown"  # its worker ended, and its time to finish was over
+    TIME_LIMIT_EXCEEDED = "TimeLimitExceeded"  # soft or hard
+    LOCK_LOST = "LockLost"  # cleared or taken over while it ran
+    LOCK_WAIT_TIMEOUT = "LockWaitTimeout"  # it waited in line longer than it may
+    RESULT_NOT_STORABLE = "ResultNotStorable"  # its body returned what JSON cannot hold
+    BODY_EXITED = "BodyExited"  # its body raised what would end the worker's process
+    UNKNOWN_TASK = "UnknownTask"  # no worker knows its function any more
+
+    @classmethod
+    def of(cls, exception_type: str | None) -> Self | None:
+        """The reason that a stored ``exception.type`` names; None for a body's own exception."""
+        try:
+            return cls(exception_type or "")
+        except ValueError:
+            return None
+
+    @property
+    def reruns(self) -> bool:
+        """A job that was declared ``rerun_if_lost`` starts again after it."""
+        return self in _RERUNS
+
+    @property
+    def is_lost(self) -> bool:
+        """The platform took the job away: nobody asked for it, and nothing is wrong with its code."""
+        return self in _LOST
+
+
+_RERUNS = frozenset({EndReason.WORKER_LOST, EndReason.WORKER_SHUTDOWN})
+_LOST = _RERUNS | {EndReason.LOCK_LOST, EndReason.LOCK_WAIT_TIMEOUT, EndReason.TIME_LIMIT_EXCEEDED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """The end of a job that did not finish, as stored: ``{"message", "type", "args", "traceback"}``."""
+
+    type: str  # an EndReason, or the name of the exception's class
+    message: str
+    args: tuple[str, ...] = ()
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, exc: BaseException, traceback: str = "") -> Self:
+        """Describe an exception. Its text may be anything, its ``str`` may itself fail."""
+        try:
+            message = str(exc)
+            args = tuple(str(arg) for arg in exc.args)
+        except Exception as broken:  # noqa: BLE001 - the author's __str__ can raise anything; the job must end all the same
+            message, args = f"{type(exc).__name__} that cannot be shown ({type(broken).__name__})", ()
+        return cls(type=type(exc).__name__[:64], message=message or type(exc).__name__, args=args, traceback=traceback)
+
+    def as_json(self) -> str:
+        """The JSON text of the API; ``args`` is never empty and begins with the reason in words."""
+        args = [*self.args] if self.args and self.args[0] else [self.message, *self.args[1:]]
+        fields = {"message": self.message, "type": self.type, "args": args, "traceback": self.traceback}
+        text = json.dumps(fields, ensure_ascii=False)
+        # A lone surrogate has no UTF-8 and a NUL has no place in PostgreSQL: show them, don't lose the failure.
+        return text.encode("utf-8", "backslashreplace").decode().replace("\\u0000", "\\ufffd")
