@@ -2,17 +2,24 @@
 
 import json
 import os
+import sys
 
 from gunicorn import util
 
+from cnaasjobs.conf import WrongSettings, from_environment
 from cnaasjobs.logs import logging_config
 
+try:
+    start, _ = from_environment(os.environ)
+except WrongSettings as exc:
+    sys.exit(str(exc))
+
 worker_class = "gthread"  # requests wait for the database, not for the processor
-workers = int(os.environ.get("CNAASJOBS_WEB_WORKERS", "2"))
-threads = int(os.environ.get("CNAASJOBS_WEB_THREADS", "8"))
+workers = start.web_workers
+threads = start.web_threads
 limit_request_line = 8190  # a filter with a long list
 control_socket_disable = True  # one path in the home directory, for any number of servers
-logconfig_dict = logging_config(os.environ.get("CNAASJOBS_LOG_LEVEL", "INFO"))
+logconfig_dict = logging_config(start.log_level)
 
 
 def _write_error(sock: object, status_int: int, reason: str, mesg: str) -> None:

@@ -12,4 +12,4 @@ if __name__ == "__main__":
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as exc:
-        sys.exit(f"manage.py: {exc}")
+        sys.exit(str(exc))

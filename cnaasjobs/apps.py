@@ -1,7 +1,11 @@
-"""Puts the project's own admin site in the place of Django's."""
+"""Puts the project's own admin site in the place of Django's, and registers the checks of its settings."""
 
 from django.contrib.admin.apps import AdminConfig
 
 
 class CnaasjobsAdminConfig(AdminConfig):
     default_site = "jobs.admin_pages.site.Site"
+
+    def ready(self) -> None:
+        super().ready()
+        from cnaasjobs import checks  # noqa: F401  (registration by import)

@@ -4,31 +4,28 @@ Without ``CNAASJOBS_DEV=1`` these are production's: no default secret, no defaul
 All variables are listed in ``docs/settings.md``.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
-import environ
-
 from cnaasjobs import embedded
+from cnaasjobs.conf import from_environment
+from cnaasjobs.conf.table import ROOT
 from cnaasjobs.logs import logging_config
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+_start, _values = from_environment(os.environ)
+globals().update(_values)  # CNAASJOBS_… and NORNIR_CONFIG: cnaasjobs.conf finds them here
+CNAASJOBS_STATE_DIR: Path = _values["CNAASJOBS_STATE_DIR"]
 
-DEV = env.bool("CNAASJOBS_DEV", default=False)
-STATE_DIR = Path(env.str("CNAASJOBS_STATE_DIR", default=str(BASE_DIR / "state"))).resolve()
-
-if DEV:
-    SECRET_KEY = env.str("SECRET_KEY", default="development-only-not-a-secret")
-    _embedded_database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(embedded.database_path(STATE_DIR))}
-    _database: dict[str, Any] = env.db("DATABASE_URL") if "DATABASE_URL" in env.ENVIRON else _embedded_database
-    CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=embedded.broker_url(STATE_DIR))
-    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"])
-else:
-    SECRET_KEY = env.str("SECRET_KEY")
-    _database = env.db("DATABASE_URL")
-    CELERY_BROKER_URL = env.str("CELERY_BROKER_URL")
-    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+SECRET_KEY = _start.secret_key
+# What is known of the devices is kept under it: it is still read after a change.
+SECRET_KEY_FALLBACKS = _start.secret_key_fallbacks
+ALLOWED_HOSTS = _start.allowed_hosts
+CELERY_BROKER_URL = _start.broker or embedded.broker_url(CNAASJOBS_STATE_DIR)
+_database: dict[str, Any] = _start.database or {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": str(embedded.database_path(CNAASJOBS_STATE_DIR)),
+}
 
 DEBUG = False
 USE_TZ = True
@@ -74,7 +71,7 @@ INSTALLED_APPS = [
     "locks",
     "jobs",
     "devices",
-    *env.list("CNAASJOBS_APPS", default=[]),  # a site's own jobs
+    *_start.apps,  # a site's own jobs
 ]
 
 # --- The web --------------------------------------------------------------------------------------------------------
@@ -94,7 +91,7 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "cnaasjobs" / "templates"],
+        "DIRS": [ROOT / "cnaasjobs" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -119,13 +116,10 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # served from the packages themselves: no collectstatic, gunicorn alone is enough
 
 # In development on a loopback address tokens are not looked at; everywhere else they are required.
-CNAASJOBS_REQUIRE_TOKEN = not DEV or env.bool("CNAASJOBS_REQUIRE_TOKEN", default=False)
-# Proxies whose X-Forwarded-For is believed: addresses or networks. Only for the audit trail.
-CNAASJOBS_TRUSTED_PROXIES = env.list("CNAASJOBS_TRUSTED_PROXIES", default=[])
-CNAASJOBS_CORS_ORIGINS = [origin.rstrip("/") for origin in env.list("CNAASJOBS_CORS_ORIGINS", default=[])]
+CNAASJOBS_REQUIRE_TOKEN = not _start.dev or _values["CNAASJOBS_REQUIRE_TOKEN"]
 
 CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOWED_ORIGINS = CNAASJOBS_CORS_ORIGINS
+CORS_ALLOWED_ORIGINS = _values["CNAASJOBS_CORS_ORIGINS"]
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key"]
 CORS_ALLOW_METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
@@ -143,11 +137,11 @@ REST_FRAMEWORK = {
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None}  # `manage.py token create --days` sets an end
 
 # A proxy in front ends TLS. It alone may say so, by the header named here; it must remove the client's own.
-if _proxy_header := env.str("CNAASJOBS_PROXY_SSL_HEADER", default=""):
-    SECURE_PROXY_SSL_HEADER = ("HTTP_" + _proxy_header.upper().replace("-", "_"), "https")
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEV
-CSRF_TRUSTED_ORIGINS = env.list("CNAASJOBS_CSRF_TRUSTED_ORIGINS", default=[])
-SECURE_HSTS_SECONDS = env.int("CNAASJOBS_HSTS_SECONDS", default=0)
+if _start.proxy_ssl_header:
+    SECURE_PROXY_SSL_HEADER = (_start.proxy_ssl_header, "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not _start.dev
+CSRF_TRUSTED_ORIGINS = _start.csrf_trusted_origins
+SECURE_HSTS_SECONDS = _start.hsts_seconds
 SILENCED_SYSTEM_CHECKS = [
     # HSTS and the redirect to HTTPS belong to the proxy that ends TLS. A redirect from here would turn the POST and PUT
     # of a plain-HTTP client inside a closed network into a GET.
@@ -157,7 +151,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",
 ]
 
-LOGGING = logging_config(env.str("CNAASJOBS_LOG_LEVEL", default="INFO"))
+LOGGING = logging_config(_start.log_level)
 
 # --- Celery -----------------------------------------------------------------------------------------------------------
 CELERY_RESULT_BACKEND = "django-db"  # for tasks that are not jobs; a job's row is its result
@@ -170,30 +164,3 @@ CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # without it one closed channel ends t
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False  # after a reconnect jobs.worker.window knows the free slots
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-
-# --- The platform -----------------------------------------------------------------------------------------------------
-CNAASJOBS_LOCK_WAIT_SECONDS = env.int("CNAASJOBS_LOCK_WAIT_SECONDS", default=86400)
-CNAASJOBS_BEAT_MAX_SLEEP_SECONDS = env.float("CNAASJOBS_BEAT_MAX_SLEEP_SECONDS", default=0.1)
-CNAASJOBS_HEARTBEAT_SECONDS = env.float("CNAASJOBS_HEARTBEAT_SECONDS", default=2.0)
-CNAASJOBS_WORKER_LOST_SECONDS = env.float("CNAASJOBS_WORKER_LOST_SECONDS", default=30.0)
-CNAASJOBS_SHUTDOWN_GRACE_SECONDS = env.float("CNAASJOBS_SHUTDOWN_GRACE_SECONDS", default=60.0)
-CNAASJOBS_PROGRESS_SECONDS = env.float("CNAASJOBS_PROGRESS_SECONDS", default=2.0)
-CNAASJOBS_PUBLISH_TIMEOUT_SECONDS = env.float("CNAASJOBS_PUBLISH_TIMEOUT_SECONDS", default=0.7)
-CNAASJOBS_PUBLISH_PAUSE_SECONDS = env.float("CNAASJOBS_PUBLISH_PAUSE_SECONDS", default=2.0)
-
-# --- Devices ----------------------------------------------------------------------------------------------------------
-NORNIR_CONFIG = Path(env.str("NORNIR_CONFIG", default=str(BASE_DIR / "devices/lab/config.yml"))).resolve()
-CNAASJOBS_TEMPLATES = Path(env.str("CNAASJOBS_TEMPLATES", default=str(BASE_DIR / "devices/lab/templates"))).resolve()
-CNAASJOBS_INVENTORY_CACHE_SECONDS = env.float("CNAASJOBS_INVENTORY_CACHE_SECONDS", default=60.0)  # not for files
-CNAASJOBS_CONFIRM_MODE = env.int("CNAASJOBS_CONFIRM_MODE", default=1)
-CNAASJOBS_CONFIRM_MINUTES = env.int("CNAASJOBS_CONFIRM_MINUTES", default=5)
-# Former values of SECRET_KEY: what is known of the devices is kept under it.
-SECRET_KEY_FALLBACKS = env.list("CNAASJOBS_SECRET_KEY_FALLBACKS", default=[])
-
-# --- Beat and upkeep --------------------------------------------------------------------------------------------------
-CNAASJOBS_UPKEEP_SECONDS = env.float("CNAASJOBS_UPKEEP_SECONDS", default=2.0)
-CNAASJOBS_REPUBLISH_AFTER_SECONDS = env.float("CNAASJOBS_REPUBLISH_AFTER_SECONDS", default=10.0)
-CNAASJOBS_UNSERVED_AFTER_SECONDS = env.float("CNAASJOBS_UNSERVED_AFTER_SECONDS", default=60.0)
-CNAASJOBS_UNKNOWN_TASK_SECONDS = env.float("CNAASJOBS_UNKNOWN_TASK_SECONDS", default=60.0)
-CNAASJOBS_RETENTION_FINISHED_DAYS = env.float("CNAASJOBS_RETENTION_FINISHED_DAYS", default=None)  # unset: kept
-CNAASJOBS_RETENTION_EXCEPTION_DAYS = env.float("CNAASJOBS_RETENTION_EXCEPTION_DAYS", default=None)

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.conf import settings
 from nornir.core import Nornir
 from nornir.core.configuration import Config
 from nornir.core.inventory import Inventory
 from nornir.init_nornir import load_inventory
 from ruamel.yaml.error import MarkedYAMLError
 
+from cnaasjobs.conf import conf
 from devices.masking import Secrets
 
 _SIMPLE = "SimpleInventory"
@@ -52,7 +52,7 @@ def nornir() -> Nornir:
     Raises:
         InventoryError: it can't be read.
     """
-    config_file = Path(settings.NORNIR_CONFIG)
+    config_file = conf.nornir_config
     with _mutex:
         loaded = _cache.get(config_file)
         if loaded is None or not loaded.current():
@@ -73,7 +73,7 @@ def _load(config_file: Path) -> _Loaded:
     except Exception as exc:  # a plugin of anybody's may raise anything
         raise InventoryError(f"The inventory of {config_file} can't be read: {_reason(exc)}") from exc
     from_files = config.inventory.plugin == _SIMPLE and not config.inventory.transform_function
-    expires = None if from_files else time.monotonic() + settings.CNAASJOBS_INVENTORY_CACHE_SECONDS
+    expires = None if from_files else time.monotonic() + conf.inventory_cache_seconds
     return _Loaded(
         nornir=Nornir(inventory=inventory, config=config), watched=watched, fingerprint=fingerprint, expires=expires
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from django.conf import settings
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
 from nornir.core.inventory import Host
 
+from cnaasjobs.conf import conf
 from devices.masking import Secrets
 from devices.selection import device_type
 
@@ -90,7 +90,7 @@ def render(host: Host, secrets: Secrets) -> str:
     name = host.platform
     if not name:
         raise TemplateFailure("the inventory names no platform for it")
-    directory = Path(settings.CNAASJOBS_TEMPLATES) / name
+    directory = conf.templates / name
     if directory.name != name:
         raise TemplateFailure(f"{name!r} can't be the name of a platform")
     platform = _platforms.get(directory)

@@ -2,8 +2,7 @@
 
 from typing import Any, Literal
 
-from django.conf import settings
-
+from cnaasjobs.conf import conf
 from devices import inventory
 from devices.selection import Selector
 from devices.sync.state import LOCK
@@ -54,7 +53,7 @@ def sync_devices(
     from devices.sync.campaign import Push  # NAPALM is large, and web servers and Beat import this module
     from devices.sync.one_device import Options
 
-    mode: int = settings.CNAASJOBS_CONFIRM_MODE if confirm_mode is None else confirm_mode
+    mode: int = conf.confirm_mode if confirm_mode is None else confirm_mode
     selector = _selector(hostnames, device_type, group, all)
     nornir = inventory.nornir()
     hosts = selector.hosts(nornir.inventory)
@@ -63,7 +62,7 @@ def sync_devices(
         force=force,
         resync=resync,
         confirm_mode=mode,
-        revert_in=settings.CNAASJOBS_CONFIRM_MINUTES * 60,
+        revert_in=conf.confirm_minutes * 60,
     )
     reports = Push(ctx, nornir, hosts, options).run()
     score = max((report.change_score for report in reports.values()), default=0)

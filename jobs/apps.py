@@ -8,6 +8,6 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from jobs import checks, signals  # noqa: F401  (registration by import, once models exist)
+        from jobs import signals  # noqa: F401  (registration by import, once models exist)
         from jobs.lifecycle import lock_holders  # noqa: F401  (registration by import, once models exist)
         from jobs.upkeep import unknown_task  # noqa: F401

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from celery import current_app
-from django.conf import settings
 from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
+from cnaasjobs.conf import conf
 from cnaasjobs.embedded import broker_socket
 from tests.needs import (
     pytest_runtest_logreport,
@@ -125,7 +125,7 @@ def _embedded_broker() -> Iterator[None]:
     if not EMBEDDED_BROKER or not Redis.is_available():
         yield
         return
-    server = Redis(settings.STATE_DIR / "broker", unix_socket=broker_socket(settings.STATE_DIR)).start()
+    server = Redis(conf.state_dir / "broker", unix_socket=broker_socket(conf.state_dir)).start()
     yield
     server.kill()
 

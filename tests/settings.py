@@ -8,7 +8,6 @@ import atexit
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
 STARTED_BY_TESTS = "CNAASJOBS_STARTED_BY_TESTS"  # set for the processes that tests start: they get all they need
 KEPT = {"CNAASJOBS_REQUIRE_ALL_TESTS", "CNAASJOBS_TEST_FULL_LENGTH", "CNAASJOBS_TEST_WITHOUT_DEVICES"}
@@ -25,12 +24,12 @@ if STARTED_BY_TESTS not in os.environ:
 
 from cnaasjobs.embedded import broker_url  # noqa: E402
 from cnaasjobs.settings import *  # noqa: E402, F403
-from cnaasjobs.settings import CELERY_BROKER_URL, DATABASES, INSTALLED_APPS, STATE_DIR  # noqa: E402
+from cnaasjobs.settings import CELERY_BROKER_URL, CNAASJOBS_STATE_DIR, DATABASES, INSTALLED_APPS  # noqa: E402
 
-EMBEDDED_BROKER = broker_url(STATE_DIR) == CELERY_BROKER_URL
+EMBEDDED_BROKER = broker_url(CNAASJOBS_STATE_DIR) == CELERY_BROKER_URL
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, not memory: the real processes that tests start share it.
-    DATABASES["default"]["TEST"] = {"NAME": str(Path(STATE_DIR) / "test.sqlite3")}
+    DATABASES["default"]["TEST"] = {"NAME": str(CNAASJOBS_STATE_DIR / "test.sqlite3")}
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
 CELERY_IMPORTS = [name for name in os.environ.get("CNAASJOBS_TEST_JOBS", "tests.fake_jobs").split(",") if name]

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
-import environ
 from celery import current_app
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, connections
 from kombu import pools
 
+from cnaasjobs.conf.parsing import database
 from jobs.broker import publisher
 
 
@@ -37,7 +37,9 @@ def on_database(url: str) -> Iterator[None]:
         for key in ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "TIME_ZONE", "TEST")
     }
     earlier_connection = connections["default"]
-    connections.settings["default"] = {**shared, "OPTIONS": {}, **environ.Env.db_url_config(url)}
+    connections.settings["default"] = connections.configure_settings({"default": {**shared, **database(url)}})[
+        "default"
+    ]
     del connections["default"]
     ContentType.objects.clear_cache()
     try:

@@ -5,19 +5,18 @@ A token is looked up; the job's row and its audit entry are written in one trans
 confirmed. See ``guarded``.
 """
 
-import os
 from typing import Any
 
-import environ  # type: ignore[import-untyped, unused-ignore]
 from django.conf import settings
 
-database = environ.Env.db_url_config(os.environ["BENCH_DATABASE_URL"])
+from benchmarks.baselines.django_database import database
+
 settings.configure(
     SECRET_KEY="benchmark",
     ALLOWED_HOSTS=["*"],
     USE_TZ=True,
     ROOT_URLCONF="benchmarks.baselines.web_guarded",
-    DATABASES={"default": {**database, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}},
+    DATABASES={"default": {**database(), "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}},
 )
 
 import django

@@ -1,18 +1,18 @@
 # ruff: noqa: E402  (Django is set up in this file, before what needs it is imported)
 """A bare Django view that inserts a row, publishes its message, confirmed, and answers: no middleware, no token."""
 
-import os
-
-import environ  # type: ignore[import-untyped, unused-ignore]
 from django.conf import settings
 
-database = environ.Env.db_url_config(os.environ["BENCH_DATABASE_URL"])
+from benchmarks.baselines.django_database import database
+
 settings.configure(
     SECRET_KEY="benchmark",
     ALLOWED_HOSTS=["*"],
     USE_TZ=True,
     ROOT_URLCONF="benchmarks.baselines.web_post",
-    DATABASES={"default": {**database, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}},  # the product asks nothing
+    DATABASES={
+        "default": {**database(), "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}
+    },  # the product asks nothing
 )
 
 import django

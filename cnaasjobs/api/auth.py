@@ -6,7 +6,6 @@ clients always send one: everybody is the operator "dev". ``cnaasjobs.api.middle
 
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
@@ -15,6 +14,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from cnaasjobs.api.permissions import remember
+from cnaasjobs.conf import conf
 from cnaasjobs.db.accounts import owner_of_token
 
 if TYPE_CHECKING:  # DRF's views import what its settings name, which is this module
@@ -47,7 +47,7 @@ class BearerAuthentication(TokenAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        if not settings.CNAASJOBS_REQUIRE_TOKEN:
+        if not conf.require_token:
             return DevUser(), None
         found: tuple[Any, Any] | None = super().authenticate(request)
         return found

@@ -3,9 +3,10 @@
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
+
+from cnaasjobs.conf import conf
 
 Network = IPv4Network | IPv6Network
 
@@ -21,7 +22,7 @@ def origin(request: Request | HttpRequest) -> str:
 
     A client can write anything into that header; only what a trusted proxy appended counts, read from the right.
     """
-    trusted = _networks(tuple(settings.CNAASJOBS_TRUSTED_PROXIES))
+    trusted = _networks(tuple(conf.trusted_proxies))
     address = _address(request.META.get("REMOTE_ADDR", "")) or "unix socket"
     hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     while hops and _is_trusted(address, trusted):

@@ -10,6 +10,7 @@ from django.http.request import split_domain_port
 
 from cnaasjobs.api.envelope import error_response
 from cnaasjobs.api.errors import is_api
+from cnaasjobs.conf import conf
 
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 
@@ -21,7 +22,7 @@ class ApiGuard:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if is_api(request) and not settings.CNAASJOBS_REQUIRE_TOKEN and (reason := foreign_page(request)):
+        if is_api(request) and not conf.require_token and (reason := foreign_page(request)):
             return error_response(reason, status=403)
         return self.get_response(request)
 
@@ -32,7 +33,7 @@ def foreign_page(request: HttpRequest) -> str | None:
     Without tokens a browser on this machine could be made to send requests here by any page it shows.
     """
     page = request.headers.get("Origin")
-    if page in settings.CNAASJOBS_CORS_ORIGINS:
+    if page in conf.cors_origins:
         return None
     if request.headers.get("Sec-Fetch-Site") == "cross-site":
         return "Requests from other web sites are not served in development (CNAASJOBS_CORS_ORIGINS lists exceptions)"

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import django
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import Error
 
+from cnaasjobs.conf import conf
 from cnaasjobs.run.state import secret, write_secret
 
 ADMIN = "admin"
@@ -59,8 +59,8 @@ def prepare(*, with_token: bool) -> dict[str, Any]:
 
     call_command("migrate", verbosity=0, interactive=False)
     return {
-        "admin": admin_user(settings.STATE_DIR),
-        "token": api_token(settings.STATE_DIR) if with_token else None,
+        "admin": admin_user(conf.state_dir),
+        "token": api_token(conf.state_dir) if with_token else None,
         "is_first_start": not Job.objects.exists(),
     }
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from django.conf import settings
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cnaasjobs.api.errors import BadRequest
 from cnaasjobs.api.times import parse_time
+from cnaasjobs.conf import conf
 from devices.selection import SelectionError, Selector
 
 SELECTORS = ("hostname", "device_type", "group", "all")
@@ -57,7 +57,7 @@ class SyncBody(BaseModel):
     resync: bool = Field(False, description="Push also to devices that are in sync.")
     auto_push: bool = Field(False, description="After a dry run of one device with a small change, push that.")
     confirm_mode: int = Field(  # not a Literal: to pydantic true and 1.0 are the 1 in it
-        default_factory=lambda: settings.CNAASJOBS_CONFIRM_MODE,
+        default_factory=lambda: conf.confirm_mode,
         ge=0,
         le=2,
         description="0 commits, 1 confirms each device by itself, 2 is all devices or none.",

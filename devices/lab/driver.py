@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from napalm.base import NetworkDriver
 from napalm.base.exceptions import (
     CommitError,
@@ -26,6 +25,8 @@ from napalm.base.exceptions import (
     ConnectionException,
     ReplaceConfigException,
 )
+
+from cnaasjobs.conf import conf
 
 _CHUNK = 1 << 20  # bytes
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -62,7 +63,7 @@ class LabDriver(NetworkDriver):
             raise ValueError(f"fail: {self._fail!r} must be one of {', '.join(FAILURES)}")
         if not hostname or hostname.startswith(".") or "/" in hostname or "\x00" in hostname:
             raise ValueError(f"{hostname!r} can't be the name of a lab device")
-        running, pending = _directories(settings.STATE_DIR)
+        running, pending = _directories(conf.state_dir)
         self._file = f"{running}/{hostname}"
         self._pending_file = f"{pending}/{hostname}"
         self._candidate: str | None = None
@@ -192,7 +193,7 @@ def _read(file: str) -> str | None:
 
 def _write(file: str, text: str, *, time_ns: int | None = None) -> None:
     """Atomically: a reader sees the old text or the new."""
-    _, pending = _directories(settings.STATE_DIR)
+    _, pending = _directories(conf.state_dir)
     temporary = f"{pending}/.{os.path.basename(file)}.{os.getpid()}.{threading.get_ident()}"
     try:
         created = os.open(temporary, _CREATE, 0o666)

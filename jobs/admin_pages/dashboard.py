@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from jobs.admin_pages.job_filters import IN_LINE
 from jobs.admin_pages.toolkit.show import status_badge
@@ -77,7 +77,7 @@ def _others(can: Any) -> Iterator[Number]:
 
 
 def _alive(kind: str) -> QuerySet[Heartbeat]:
-    lately = database_now() - timedelta(seconds=settings.CNAASJOBS_WORKER_LOST_SECONDS)
+    lately = database_now() - timedelta(seconds=conf.worker_lost_seconds)
     return Heartbeat.objects.filter(kind=kind, stopped_at__isnull=True, last_seen__gte=lately)
 
 

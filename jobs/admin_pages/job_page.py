@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from django.conf import settings
 from django.db.models.functions import Length, Substr
 from django.http import Http404, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from cnaasjobs.conf import conf
 from jobs.admin_pages import results, waiting
 from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment, span, status_badge, text
 from jobs.models import Job, JobOutcome
@@ -39,7 +39,7 @@ def context(job: Job) -> dict[str, Any]:
         "result": _result(outcome),
         "result_url": reverse("admin:jobs_job_result", args=[job.pk]),
         "api_url": f"/api/v1.0/job/{job.pk}",
-        "api_is_open": not settings.CNAASJOBS_REQUIRE_TOKEN,  # a browser sends no token
+        "api_is_open": not conf.require_token,  # a browser sends no token
         "audit_url": f"{reverse('admin:jobs_auditentry_changelist')}?q={job.pk}",
     }
 

@@ -4,13 +4,13 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.admin_pages.toolkit.filters import ParameterFilter
 from jobs.admin_pages.toolkit.read_only import ReadOnlyAdmin
@@ -85,7 +85,7 @@ class HeartbeatAdmin(ReadOnlyAdmin):
 
 def is_silent(beat: Heartbeat) -> bool:
     """No beat for so long that upkeep is about to call it lost. Upkeep decides; this only shows."""
-    return _age(beat) > timedelta(seconds=settings.CNAASJOBS_WORKER_LOST_SECONDS)
+    return _age(beat) > timedelta(seconds=conf.worker_lost_seconds)
 
 
 def _age(beat: Heartbeat) -> timedelta:

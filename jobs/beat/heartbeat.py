@@ -3,9 +3,9 @@
 import os
 import socket
 
-from django.conf import settings
 from django.db.models import F
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import Heartbeat
 
@@ -24,7 +24,7 @@ class BeatHeartbeat:
                 started_at=DatabaseNow(),
                 last_seen=DatabaseNow(),
             ).pk
-        return float(settings.CNAASJOBS_HEARTBEAT_SECONDS)
+        return conf.heartbeat_seconds
 
     def _beat(self) -> bool:
         # One that was frozen, and taken for dead meanwhile, is alive again.

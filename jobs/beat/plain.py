@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any
 
 from celery import current_app
-from django.conf import settings
 from django.db import Error
 from django.db.models import F
 from django_celery_beat.models import PeriodicTask
 
+from cnaasjobs.conf import conf
 from jobs.background.faults import bound_statements, forget_connection
 from jobs.broker.connection import Broker
 
@@ -68,9 +68,7 @@ def _publish(row: PeriodicTask, args: list[Any], kwargs: dict[str, Any], produce
     if row.expires_:
         options["expires"] = row.expires_
     headers = {**json.loads(row.headers or "{}"), "periodic_task_name": row.name, "celery_beat_task": True}
-    options.update(
-        headers=headers, producer=producer, retry=False, confirm_timeout=settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS
-    )
+    options.update(headers=headers, producer=producer, retry=False, confirm_timeout=conf.publish_timeout_seconds)
     task = current_app.tasks.get(row.task)
     if task is not None:
         task.apply_async(args, kwargs, **options)

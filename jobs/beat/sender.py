@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable
 
-from django.conf import settings
-
+from cnaasjobs.conf import conf
 from jobs.dispatch import sending
 
 _BATCH = 500
@@ -31,7 +30,7 @@ class Sender:
             return self._send()
         self._backoff = 0.0
         self._due_at = None if due_in is None else time.monotonic() + due_in
-        longest = _MAX_WAIT_SECONDS if self._listening() else float(settings.CNAASJOBS_BEAT_MAX_SLEEP_SECONDS)
+        longest = _MAX_WAIT_SECONDS if self._listening() else conf.beat_max_sleep_seconds
         return longest if due_in is None else min(longest, due_in)
 
     def _send(self) -> float:

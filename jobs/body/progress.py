@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from django.conf import settings
+from cnaasjobs.conf import conf
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class _Writer(threading.Thread):
 
     def add(self, progress: Progress) -> None:
         with self._changed:
-            self._due[progress] = time.monotonic() + settings.CNAASJOBS_PROGRESS_SECONDS
+            self._due[progress] = time.monotonic() + conf.progress_seconds
             if self._has_nothing:  # else it looks again in time: a stream of short jobs does not wake it for each
                 self._changed.notify()
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from amqp.exceptions import ChannelError
 from celery import current_app
-from django.conf import settings
 from kombu.exceptions import KombuError
 
+from cnaasjobs.conf import conf
 from jobs.broker.publisher import BrokerUnavailable
 
 
@@ -51,7 +51,7 @@ class Broker:
 
     def _connected(self) -> Any:
         if self._connection is None:
-            seconds = settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS
+            seconds = conf.publish_timeout_seconds
             self._connection = current_app.connection_for_write(connect_timeout=seconds, heartbeat=0)
             redis = self._connection.transport.driver_type == "redis"
             limits = ("socket_timeout", "socket_connect_timeout") if redis else ("read_timeout", "write_timeout")

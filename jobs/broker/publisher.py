@@ -16,9 +16,10 @@ from itertools import takewhile
 from typing import Any
 
 from celery import current_app
-from django.conf import settings
 from kombu.exceptions import KombuError
 from kombu.utils.uuid import uuid
+
+from cnaasjobs.conf import conf
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class _Line:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        seconds = settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS
+        seconds = conf.publish_timeout_seconds
         self.connection = current_app.connection_for_write(connect_timeout=seconds, heartbeat=0)
         self.drop = weakref.finalize(self, _leave, self.connection, self.pid)  # at the latest when the thread ends
         self.redis = self.connection.transport.driver_type == "redis"
@@ -108,7 +109,7 @@ class _Line:
             self.confirms.sent(message.job_id)
             self._send(message)
         meanwhile()
-        self.confirms.wait(settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS)
+        self.confirms.wait(conf.publish_timeout_seconds)
         return self.confirms.unconfirmed()
 
     def _send(self, message: Message) -> None:
@@ -179,7 +180,7 @@ def _publish(batch: Sequence[Message], meanwhile: Callable[[], object]) -> list[
     try:
         return _line().send(batch, meanwhile)
     except _broker_errors() as exc:
-        _broken_until = time.monotonic() + settings.CNAASJOBS_PUBLISH_PAUSE_SECONDS
+        _broken_until = time.monotonic() + conf.publish_pause_seconds
         drop()
         raise BrokerUnavailable(f"{type(exc).__name__}: {exc}") from exc
 

@@ -3,10 +3,10 @@
 import logging
 from datetime import timedelta
 
-from django.conf import settings
 from django.db.models import DurationField, Exists, ExpressionWrapper, IntegerField, OuterRef, QuerySet, Value
 from django.db.models.functions import Cast, Coalesce
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.dispatch import line
 from jobs.end_reasons import EndReason, Failure
@@ -54,14 +54,14 @@ def end_overdue() -> int:
     for job in _overdue()[:_BATCH]:
         holder = holders.get(job.lock_name or "")
         waited_for = f"job {holder}, which holds it" if holder else "the jobs before it in line"
-        seconds = settings.CNAASJOBS_LOCK_WAIT_SECONDS if job.lock_wait_seconds is None else job.lock_wait_seconds
+        seconds = conf.lock_wait_seconds if job.lock_wait_seconds is None else job.lock_wait_seconds
         message = f"waited {seconds} s for lock {job.lock_name}: for {waited_for}"
         ended += transitions.cancel(job.pk, Failure(type=EndReason.LOCK_WAIT_TIMEOUT, message=message))
     return ended
 
 
 def _overdue() -> QuerySet[Job]:
-    allowed = Cast(Coalesce("lock_wait_seconds", Value(settings.CNAASJOBS_LOCK_WAIT_SECONDS)), IntegerField())
+    allowed = Cast(Coalesce("lock_wait_seconds", Value(conf.lock_wait_seconds)), IntegerField())
     patience = ExpressionWrapper(allowed * Value(timedelta(seconds=1)), output_field=DurationField())
     waiting = _in_line().filter(lock_name__in=Lock.objects.values("name"), waiting_since__isnull=False)
     return waiting.filter(waiting_since__lt=DatabaseNow() - patience).order_by("scheduled_time", "id")

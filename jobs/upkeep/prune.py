@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import connection, transaction
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
 from cnaasjobs.db.rows import free_rows
@@ -38,8 +38,8 @@ class Prune:
     def step(self) -> int:
         """Delete for a moment. Returns how many jobs."""
         kept_days = {
-            Status.FINISHED: settings.CNAASJOBS_RETENTION_FINISHED_DAYS,
-            Status.EXCEPTION: settings.CNAASJOBS_RETENTION_EXCEPTION_DAYS,
+            Status.FINISHED: conf.retention_finished_days,
+            Status.EXCEPTION: conf.retention_exception_days,
         }
         with exclusively("prune") as mine:
             if not mine:

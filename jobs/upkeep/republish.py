@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db.models import Count, QuerySet
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
 from jobs.background.budget import Budget
@@ -77,7 +77,7 @@ class Republish:
             self._gaps.clear()
             return {}
         now, steady = self._clock(), {}
-        grace = settings.CNAASJOBS_REPUBLISH_AFTER_SECONDS
+        grace = conf.republish_after_seconds
         for queue, waiting in counts.items():
             gaps = self._gaps[queue]
             gaps.append((now, waiting - depths[queue]))
@@ -97,7 +97,7 @@ class Republish:
         for queue, priority, sent in lately:
             if sent is not None:
                 newest[queue, priority] = max(sent, newest.get((queue, priority), sent))
-        grace = timedelta(seconds=settings.CNAASJOBS_REPUBLISH_AFTER_SECONDS)
+        grace = timedelta(seconds=conf.republish_after_seconds)
         lost: list[int] = []
         for queue in {queue for queue, _ in newest}:
             rows = _waiting(queue).filter(dispatched_at__lt=_before_grace()).order_by("dispatched_at", "id")
@@ -115,7 +115,7 @@ def _waiting(queue: str | None = None) -> QuerySet[Job]:
 
 
 def _before_grace() -> datetime:
-    return database_now() - timedelta(seconds=settings.CNAASJOBS_REPUBLISH_AFTER_SECONDS)
+    return database_now() - timedelta(seconds=conf.republish_after_seconds)
 
 
 def _redispatch(ids: Iterable[int]) -> int:

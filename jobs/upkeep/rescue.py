@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import Q
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
@@ -104,11 +104,11 @@ class Rescue:
         before, self._counted_at = self._counted_at, self._clock()
         elapsed = 0.0 if before is None else self._counted_at - before
         # This process, or the database, may have been frozen in between; the workers then get the time to catch up.
-        longest = 3 * max(settings.CNAASJOBS_HEARTBEAT_SECONDS, settings.CNAASJOBS_UPKEEP_SECONDS)
-        return float(min(elapsed, longest, settings.CNAASJOBS_WORKER_LOST_SECONDS / 3))
+        longest = 3 * max(conf.heartbeat_seconds, conf.upkeep_seconds)
+        return float(min(elapsed, longest, conf.worker_lost_seconds / 3))
 
     def _still(self, sight: _Sight) -> bool:
-        return bool(sight.silent >= settings.CNAASJOBS_WORKER_LOST_SECONDS)
+        return bool(sight.silent >= conf.worker_lost_seconds)
 
     # --- judging ------------------------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class Rescue:
         sight = None if job.worker_id is None else self._sights.get(job.worker_id)
         if sight is None:
             self._orphans[token] = self._orphans.get(token, -seconds) + seconds
-            if self._orphans[token] < settings.CNAASJOBS_WORKER_LOST_SECONDS:
+            if self._orphans[token] < conf.worker_lost_seconds:
                 return None
             started = _utc(job.start_time)
             return f"worker {job.worker or 'unknown'} is gone, it has no heartbeat; it started this job at {started}"

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from django.conf import settings
 from django.db import Error
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.exclusive import exclusively
 from jobs.background.faults import Complaint, bound_statements, forget_connection
 from jobs.sql import totals
@@ -49,7 +49,7 @@ class Step:
             if done:
                 log.info("upkeep: %s %d", self.name, done, extra={"action": "upkeep", "step": self.name, "count": done})
         took = time.monotonic() - started
-        pause = max(settings.CNAASJOBS_UPKEEP_SECONDS * self.rounds, _SHARE * took if self.rare else 0.0)
+        pause = max(conf.upkeep_seconds * self.rounds, _SHARE * took if self.rare else 0.0)
         self.next_at = started + pause
 
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from celery import signals
-from django.conf import settings
 from django.db import Error
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
@@ -33,7 +33,7 @@ def refused(sender: Any, name: str, message: Any, **_: Any) -> None:
 
 def end_if_unknown(job_id: int, *, task_name: str, worker: str) -> bool:
     """SCHEDULED → EXCEPTION, if the job of this task has been due for long enough. Says whether it ended."""
-    patience = timedelta(seconds=settings.CNAASJOBS_UNKNOWN_TASK_SECONDS)
+    patience = timedelta(seconds=conf.unknown_task_seconds)
     job = Job.objects.filter(pk=job_id, task_name=task_name, status=Status.SCHEDULED.value).first()
     if job is None or job.scheduled_time > database_now() - patience:
         return False

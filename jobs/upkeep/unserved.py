@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db.models import Count, Min, Q
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
@@ -34,7 +34,7 @@ def unserved() -> list[Unserved]:
     """Queues with jobs due for ``CNAASJOBS_UNSERVED_AFTER_SECONDS`` that no live worker takes, by name."""
     waiting = Job.objects.filter(
         status=Status.SCHEDULED.value,
-        scheduled_time__lt=DatabaseNow() - timedelta(seconds=settings.CNAASJOBS_UNSERVED_AFTER_SECONDS),
+        scheduled_time__lt=DatabaseNow() - timedelta(seconds=conf.unserved_after_seconds),
     )
     served = served_queues()
     # One part for each partial index of waiting jobs. One parked waits for its lock, not for a worker.

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from django.conf import settings
 from django.db import Error
 from django.db.models import F, QuerySet
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import Heartbeat
 from jobs.worker import connections, in_progress
@@ -47,7 +47,7 @@ class WorkerHeartbeat(threading.Thread):
         connections.close()  # the thread has its own
 
     def run(self) -> None:
-        while not self._stop_asked.wait(settings.CNAASJOBS_HEARTBEAT_SECONDS):
+        while not self._stop_asked.wait(conf.heartbeat_seconds):
             try:
                 self._wrote()
             except Exception:  # whatever it is: without a heartbeat a live worker's jobs would be taken from it

@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from celery.worker import state
-from django.conf import settings
 
+from cnaasjobs.conf import conf
 from jobs.end_reasons import EndReason
 from jobs.worker import in_progress
 from jobs.worker.ends import reporter
@@ -128,7 +128,7 @@ class Watch(threading.Thread):
             return False
         if self._stopping_since is None:
             self._stopping_since = now
-        grace = 0.0 if main_ended or _stop_at_once() else float(settings.CNAASJOBS_SHUTDOWN_GRACE_SECONDS)
+        grace = 0.0 if main_ended or _stop_at_once() else conf.shutdown_grace_seconds
         grace_over = now - self._stopping_since >= grace
         busy = [request for request in in_progress.snapshot() if request.end_reported or request.stage in _BUSY]
         if grace_over:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.db import transaction
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from jobs.background.loops import Loop
 from jobs.beat.listener import Listener
@@ -22,7 +22,7 @@ from tests.waiting import stays, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-POLL = settings.CNAASJOBS_BEAT_MAX_SLEEP_SECONDS
+POLL = conf.beat_max_sleep_seconds
 
 
 def due_in(seconds: float) -> Job:

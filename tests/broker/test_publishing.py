@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from celery import current_app
-from django.conf import settings
 from kombu.connection import Connection
 
+from cnaasjobs.conf import conf
 from jobs.broker import publisher
 from jobs.dispatch import scheduling
 from jobs.models import Job
@@ -53,7 +53,7 @@ def test_the_broker_is_listened_to_for_confirms_only(rabbitmq: RabbitMQ, monkeyp
     monkeypatch.setattr(channel.connection, "drain_events", drain_events)
     assert publisher.publish([_message()] * 10) == []
     assert timeouts
-    assert set(timeouts) == {settings.CNAASJOBS_PUBLISH_TIMEOUT_SECONDS}  # none before a message is sent
+    assert set(timeouts) == {conf.publish_timeout_seconds}  # none before a message is sent
 
 
 @pytest.mark.needs("rabbitmq")

@@ -16,7 +16,7 @@ def lab(tmp_path: Path, settings: Settings) -> Lab:
     lab = Lab(tmp_path)
     settings.NORNIR_CONFIG = lab.config
     settings.CNAASJOBS_TEMPLATES = lab.templates
-    settings.STATE_DIR = lab.state
+    settings.CNAASJOBS_STATE_DIR = lab.state
     return lab
 
 

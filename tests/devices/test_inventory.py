@@ -10,6 +10,7 @@ from nornir.core.inventory import Host, Hosts, Inventory
 from nornir.core.plugins.inventory import InventoryPluginRegister
 from pytest_django import Settings
 
+from cnaasjobs.conf import conf
 from devices import inventory
 from devices.inventory import InventoryError
 from tests.devices.lab import Lab
@@ -154,5 +155,5 @@ def test_the_shipped_lab_is_complete() -> None:
     found = inventory.nornir().inventory
     types = {str(host["device_type"]) for host in found.hosts.values()}
     assert types == {"ACCESS", "DIST", "CORE"}
-    mapping = yaml.safe_load((django_settings.CNAASJOBS_TEMPLATES / "lab" / "mapping.yml").read_text())
+    mapping = yaml.safe_load((conf.templates / "lab" / "mapping.yml").read_text())
     assert set(mapping) == types

@@ -36,7 +36,7 @@ class Driver(lab.LabDriver):
 @pytest.fixture
 def site(lab: Lab, platform: Platform, settings: Settings) -> Platform:
     """Processes that serve the inventory of ``lab``."""
-    lab.state = settings.STATE_DIR = platform.directory
+    lab.state = settings.CNAASJOBS_STATE_DIR = platform.directory
     platform.env |= {"NORNIR_CONFIG": str(lab.config), "CNAASJOBS_TEMPLATES": str(lab.templates)}
     return platform
 

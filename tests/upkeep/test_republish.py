@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from celery import current_app
-from django.conf import settings
 from django.db import connection
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
 from jobs.broker.connection import Broker
@@ -47,7 +47,7 @@ class Upkeep:
 
 @pytest.fixture
 def upkeep(broker: str) -> Iterator[Upkeep]:
-    assert settings.CNAASJOBS_REPUBLISH_AFTER_SECONDS == GRACE
+    assert conf.republish_after_seconds == GRACE
     upkeep = Upkeep()
     yield upkeep
     upkeep.republish.close()

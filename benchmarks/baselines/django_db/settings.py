@@ -2,12 +2,12 @@
 
 import os
 
-import environ  # type: ignore[import-untyped, unused-ignore]
+from benchmarks.baselines.django_database import database
 
 SECRET_KEY = "benchmark"
 USE_TZ = True
 INSTALLED_APPS = ["django.contrib.contenttypes", "django_celery_results", "django_celery_beat"]
-DATABASES = {"default": environ.Env.db_url_config(os.environ["BENCH_DATABASE_URL"])}
+DATABASES = {"default": database()}
 DATABASES["default"].update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -1,13 +1,12 @@
 # ruff: noqa: E402  (Django is set up in this file, before what needs it is imported)
 """The list of jobs as DRF's documentation writes one: ModelViewSet, PageNumberPagination, ModelSerializer. No token."""
 
-import os
 from typing import Any, ClassVar
 
-import environ  # type: ignore[import-untyped, unused-ignore]
 from django.conf import settings
 
-database = environ.Env.db_url_config(os.environ["BENCH_DATABASE_URL"])
+from benchmarks.baselines.django_database import database
+
 settings.configure(
     SECRET_KEY="benchmark",
     ALLOWED_HOSTS=["*"],
@@ -19,7 +18,7 @@ settings.configure(
         "rest_framework",
         "benchmarks.baselines.drf_list",
     ],
-    DATABASES={"default": {**database, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}},
+    DATABASES={"default": {**database(), "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}},
     REST_FRAMEWORK={
         "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
         "DEFAULT_AUTHENTICATION_CLASSES": [],

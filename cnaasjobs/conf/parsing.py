@@ -1,0 +1,115 @@
+"""What the text of a variable must be, and what is made of it. Raises ValueError in words that follow its name."""
+
+import ipaddress
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]")
+_ORIGIN = re.compile(r"https?://(?P<host>[^/:\[\]]+|\[[^\]]+\])(:\d+)?", re.IGNORECASE)
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_BROKERS = {
+    "amqp": "amqp",
+    "amqps": "amqp",
+    "pyamqp": "amqp",
+    "redis": "redis",
+    "rediss": "redis",
+    "redis+socket": "redis",
+    "memory": "memory",  # of one process: for its tests
+}
+_POSTGRESQL = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+
+
+def app(text: str) -> str:
+    if not all(part.isidentifier() for part in text.split(".")) or find_spec(text.partition(".")[0]) is None:
+        raise ValueError(f"must be Django apps that can be imported, {text!r} can not")
+    return text
+
+
+def host(text: str) -> str:
+    """As Django's ALLOWED_HOSTS takes it: a leading dot means its subdomains too."""
+    if text != "*" and not _HOST.fullmatch(text.removeprefix(".")):
+        raise ValueError(f"must be host names without scheme, port and path, not {text!r}")
+    return text
+
+
+def network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(f"must be addresses or networks, such as 10.0.0.5 or 10.0.0.0/24, not {text!r}") from None
+    return text
+
+
+def origin(text: str) -> str:
+    """Scheme and host, without the slash at the end that no browser sends."""
+    text = text.rstrip("/")
+    match = _ORIGIN.fullmatch(text)
+    if match is None or not _HOST.fullmatch(match["host"].removeprefix("*.")):
+        raise ValueError(f"must be origins such as https://ui.example.org, not {text!r}")
+    return text
+
+
+def header(text: str) -> str:
+    """As HTTP spells it (X-Forwarded-Proto) or as Django does (HTTP_X_FORWARDED_PROTO), which is returned."""
+    if not _HEADER.fullmatch(text):
+        raise ValueError(f"must be a header such as X-Forwarded-Proto, not {text!r}")
+    return "HTTP_" + text.upper().replace("-", "_").removeprefix("HTTP_")
+
+
+def database(text: str) -> dict[str, Any]:
+    """Django's settings of a database. The text may hold a password, so no refusal quotes it."""
+    scheme, colon, rest = text.partition("://")
+    if colon and scheme == "sqlite":
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": _sqlite_name(rest)}
+    if colon and scheme in ("postgres", "postgresql"):
+        return _postgresql(text)
+    raise ValueError("must begin with postgres:// (or sqlite:// for a trial)")
+
+
+def _sqlite_name(rest: str) -> str:
+    name = rest.removeprefix("/")
+    if not name:
+        raise ValueError("must name a file: sqlite:////absolute/path, or sqlite://:memory:")
+    return name if name == ":memory:" else str(Path(name).resolve())
+
+
+def _postgresql(text: str) -> dict[str, Any]:
+    import psycopg2
+    from psycopg2.extensions import parse_dsn
+
+    try:
+        parts = parse_dsn(text)  # libpq's own reading: %2Fvar%2Frun for a socket, several hosts, options
+    except psycopg2.ProgrammingError:
+        parts = {}
+    if not re.fullmatch(r"[\d,]*", parts.get("port", "")) or not parts:
+        raise ValueError(
+            "must be postgres://user:password@host/name, with %25 for %, %2F for /, %3A for : and %40 for @ in user and"
+            " password"
+        )
+    if not parts.get("dbname"):
+        raise ValueError("must end with the database's name: postgres://user:password@host/name")
+    django = {key: parts.pop(ours) for ours, key in _POSTGRESQL.items() if ours in parts}
+    return {"ENGINE": "django.db.backends.postgresql", **django, "OPTIONS": parts}
+
+
+def brokers(text: str) -> str:
+    """Celery's list: the first that answers is used. The text may hold passwords, so no refusal quotes it."""
+    urls = [url.strip() for url in text.split(";") if url.strip()]
+    kinds = {_broker_kind(url) for url in urls}
+    if len(kinds) != 1:
+        raise ValueError("must name brokers of one kind, all of them amqp:// or all of them redis://")
+    return ";".join(urls)
+
+
+def _broker_kind(url: str) -> str:
+    kind = _BROKERS.get(url.partition("://")[0])
+    try:
+        urlsplit(url).port  # noqa: B018  (looked at for its ValueError)
+    except ValueError:
+        kind = None
+    if kind is None:
+        raise ValueError("must be amqp://user:password@host// or redis://host/0; several are separated by semicolons")
+    return kind

@@ -1,0 +1,138 @@
+"""Every variable of the environment: its name, type, default, bounds and meaning. docs/settings.md shows this table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from cnaasjobs.conf import parsing
+from cnaasjobs.conf.variables import (
+    Choice,
+    Flag,
+    Location,
+    Parsed,
+    Real,
+    RealOrNone,
+    Table,
+    Texts,
+    Whole,
+    WrongSettings,
+)
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+_HOUR, _DAY, _YEAR = 3600, 86_400, 31_536_000
+
+
+class Start(Table):
+    """Read once, when a process starts: for Django, Celery and gunicorn."""
+
+    dev = Flag(False, "`1`: development; `make run` sets it")
+    secret_key = Parsed(
+        "development-only-not-a-secret",
+        str,
+        "Django's secret; the same on all machines",
+        name="SECRET_KEY",
+        required=True,
+    )
+    secret_key_fallbacks = Texts("former values of it, comma-separated, after a change")
+    database: Parsed[dict[str, Any] | None] = Parsed(
+        None,
+        parsing.database,
+        "`postgres://user:password@host/name`",
+        name="DATABASE_URL",
+        shown="in development SQLite in the state directory",
+        required=True,
+    )
+    broker = Parsed(
+        "",
+        parsing.brokers,
+        "`amqp://user:password@host//` or `redis://host/0`",
+        name="CELERY_BROKER_URL",
+        shown="in development the embedded broker",
+        required=True,
+    )
+    allowed_hosts = Texts(
+        "host names of the web server, comma-separated",
+        item=parsing.host,
+        default=("*",),
+        name="ALLOWED_HOSTS",
+        required=True,
+    )
+    apps = Texts("Django apps with jobs of your own, comma-separated", item=parsing.app)
+    proxy_ssl_header = Parsed(
+        "", parsing.header, "header by which the proxy says that the client spoke TLS, such as `X-Forwarded-Proto`"
+    )
+    csrf_trusted_origins = Texts(
+        "origins of the admin behind a proxy, such as `https://jobs.example.org`", item=parsing.origin
+    )
+    hsts_seconds = Whole(0, 0, 10 * _YEAR, "Strict-Transport-Security, if the proxy does not send it")
+    web_workers = Whole(2, 1, 256, "gunicorn's processes")
+    web_threads = Whole(8, 1, 256, "threads in each of them")
+    log_level = Choice(
+        "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "level of the JSON logs of all processes"
+    )
+
+
+class Conf(Table):
+    """What the platform asks for while it runs."""
+
+    state_dir = Location(
+        ROOT / "state", "what `make run` keeps, and the lab devices' configurations", shown="`./state`"
+    )
+    nornir_config = Location(
+        ROOT / "devices/lab/config.yml",
+        "Nornir's configuration file, which names the inventory",
+        name="NORNIR_CONFIG",
+        shown="the shipped lab",
+    )
+    templates = Location(
+        ROOT / "devices/lab/templates",
+        "directory of `<platform>/mapping.yml` and Jinja2 templates",
+        shown="the shipped lab's",
+    )
+
+    # --- Web ---
+    require_token = Flag(False, "`1`: look at tokens in development too", shown="`0` in development")
+    cors_origins = Texts("origins of web front ends, comma-separated", item=parsing.origin)
+    trusted_proxies = Texts(
+        "proxies (addresses or networks) whose X-Forwarded-For the audit trail believes", item=parsing.network
+    )
+
+    # --- Jobs ---
+    lock_wait_seconds = Whole(_DAY, 1, 10 * _YEAR, "how long a job waits in line for its lock at most")
+    progress_seconds = Real(2.0, 0.01, 60, "finished devices are written at most so often for a job")
+    shutdown_grace_seconds = Real(60.0, 0, _DAY, "what running jobs get after SIGTERM before they are cut off")
+    retention_finished_days = RealOrNone(None, 0.001, 36_500, "FINISHED jobs older than this are pruned", shown="keep")
+    retention_exception_days = RealOrNone(
+        None, 0.001, 36_500, "EXCEPTION jobs older than this are pruned", shown="keep"
+    )
+
+    # --- Reliability ---
+    heartbeat_seconds = Real(2.0, 0.01, 60, "how often a worker and a Beat write their heartbeat")
+    worker_lost_seconds = Real(30.0, 0.1, _HOUR, "a heartbeat that stood still so long means that the worker is gone")
+    publish_timeout_seconds = Real(0.7, 0.05, 60, "how long a broker may take to confirm a message")
+    publish_pause_seconds = Real(2.0, 0, _HOUR, "how long a process leaves a broker alone that failed")
+    beat_max_sleep_seconds = Real(0.1, 0.01, 60, "how often Beat looks for due jobs where it cannot LISTEN (SQLite)")
+    upkeep_seconds = Real(2.0, 0.01, 600, "pause between two rounds of upkeep")
+    republish_after_seconds = Real(10.0, 0.1, _DAY, "a message missing so long is sent again")
+    unserved_after_seconds = Real(
+        60.0, 0, _DAY, "a job due so long on a queue that no worker serves is named in the log and the admin"
+    )
+    unknown_task_seconds = Real(60.0, 0, _DAY, "a job due so long whose function nobody knows ends as `UnknownTask`")
+
+    # --- Devices ---
+    confirm_mode = Whole(1, 0, 2, "0 commit, 1 confirm each device, 2 all devices or none")
+    confirm_minutes = Whole(5, 1, 120, "after so long an unconfirmed commit reverts")  # IOS can do 120 at most
+    inventory_cache_seconds = Real(60.0, 0, _DAY, "how long an inventory that is no files is cached")
+
+
+def from_environment(environ: Mapping[str, str]) -> tuple[Start, dict[str, Any]]:
+    """What to start with, and the values of ``Conf`` by name. Raises WrongSettings, with all that is wrong."""
+    try:
+        is_production = not Start.dev.read(environ.get(Start.dev.name, "").strip() or "0")
+    except ValueError:
+        is_production = True  # the table's own reading says what is wrong with it
+    start, wrong = Start.read(environ, production=is_production)
+    values, also_wrong = Conf.read(environ, production=is_production)
+    if wrong or also_wrong:
+        raise WrongSettings([*wrong, *also_wrong])
+    return Start(start.__getitem__), values

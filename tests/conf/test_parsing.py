@@ -1,0 +1,143 @@
+"""What the text of a variable must be: each as people write it, and what is refused, without quoting a secret."""
+
+import pytest
+
+from cnaasjobs.conf import from_environment
+from cnaasjobs.conf.parsing import brokers, database, header, host, network, origin
+from cnaasjobs.conf.variables import Texts
+
+HOSTS = Texts("", item=host)
+ORIGINS = Texts("", item=origin)
+
+
+def test_blanks_around_the_items_of_a_list_are_no_part_of_them() -> None:
+    assert HOSTS.read("a.example.org, b.example.org ,,10.0.0.9,") == ["a.example.org", "b.example.org", "10.0.0.9"]
+    environ = {"CNAASJOBS_DEV": "1", "ALLOWED_HOSTS": "a , b", "CNAASJOBS_TRUSTED_PROXIES": "10.0.0.5 , 10.0.0.6"}
+    start, values = from_environment(environ)
+    assert start.allowed_hosts == ["a", "b"]
+    assert values["CNAASJOBS_TRUSTED_PROXIES"] == ["10.0.0.5", "10.0.0.6"]
+
+
+@pytest.mark.parametrize("text", ["jobs.example.org", ".example.org", "*", "localhost", "10.0.0.9", "[::1]", "a_b.c"])
+def test_hosts(text: str) -> None:
+    assert host(text) == text
+
+
+@pytest.mark.parametrize("text", ["https://jobs.example.org", "jobs.example.org:443", "a/b", "a b", "*.example.org"])
+def test_what_is_no_host(text: str) -> None:
+    with pytest.raises(ValueError, match="must be host names without scheme, port and path"):
+        host(text)
+
+
+@pytest.mark.parametrize("text", ["10.0.0.5", "10.0.0.0/24", "2001:db8::/32", "::1"])
+def test_networks(text: str) -> None:
+    assert network(text) == text
+
+
+@pytest.mark.parametrize("text", ["nginx", "10.0.0.5/24", "10.0.0", "http://10.0.0.5", "10.0.0.5:80"])
+def test_what_is_no_network(text: str) -> None:
+    with pytest.raises(ValueError, match="must be addresses or networks"):
+        network(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://jobs.example.org", "http://10.0.0.9:8080", "https://[::1]:8443", "https://*.example.org", "http://ui"],
+)
+def test_origins_with_or_without_a_slash(text: str) -> None:
+    assert origin(text) == origin(text + "/") == text
+
+
+@pytest.mark.parametrize("text", ["jobs.example.org", "https://a/b", "ftp://a", "https://", "https://a:b", "null", "*"])
+def test_what_is_no_origin(text: str) -> None:
+    with pytest.raises(ValueError, match="must be origins such as"):
+        origin(text)
+
+
+@pytest.mark.parametrize("text", ["X-Forwarded-Proto", "x-forwarded-proto", "HTTP_X_FORWARDED_PROTO"])
+def test_a_header_as_http_or_as_django_spells_it(text: str) -> None:
+    assert header(text) == "HTTP_X_FORWARDED_PROTO"
+
+
+@pytest.mark.parametrize("text", ["X-Forwarded-Proto: https", "X Forwarded", "", "-x"])
+def test_what_is_no_header(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a header such as X-Forwarded-Proto"):
+        header(text)
+
+
+POSTGRESQL = "django.db.backends.postgresql"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            "postgres://ann:p%40%2F%25@db:5433/jobs",
+            {"NAME": "jobs", "USER": "ann", "PASSWORD": "p@/%", "HOST": "db", "PORT": "5433", "OPTIONS": {}},
+        ),
+        ("postgresql://db/jobs", {"NAME": "jobs", "HOST": "db", "OPTIONS": {}}),
+        ("postgres://%2Fvar%2Frun%2Fpostgresql/jobs", {"NAME": "jobs", "HOST": "/var/run/postgresql", "OPTIONS": {}}),
+        ("postgres:///jobs?host=/var/run/x", {"NAME": "jobs", "HOST": "/var/run/x", "OPTIONS": {}}),
+        ("postgres://u@[::1]/jobs", {"NAME": "jobs", "USER": "u", "HOST": "::1", "OPTIONS": {}}),
+        (
+            "postgres://u@a,b/jobs?sslmode=require&target_session_attrs=read-write",
+            {
+                "NAME": "jobs",
+                "USER": "u",
+                "HOST": "a,b",
+                "PORT": ",",
+                "OPTIONS": {"sslmode": "require", "target_session_attrs": "read-write"},
+            },
+        ),
+    ],
+)
+def test_a_database_as_libpq_reads_it(text: str, parts: dict[str, object]) -> None:
+    assert database(text) == {"ENGINE": POSTGRESQL, **parts}
+
+
+def test_sqlite() -> None:
+    assert database("sqlite:////tmp/db")["NAME"] == "/tmp/db"
+    assert database("sqlite://:memory:")["NAME"] == ":memory:"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgres//ann:hunter2@db/jobs",
+        "postgres://ann:hunter2%zz@db/jobs",
+        "postgres://ann:hunter2/x@db/jobs",  # a slash that is not quoted: libpq takes the password for a port
+        "postgres://ann:hunter2@db",
+        "postgres://ann:hunter2@db/jobs?hunter2=1",
+        "mysql://ann:hunter2@db/jobs",
+        "hunter2",
+        "sqlite://",
+    ],
+)
+def test_no_refusal_of_a_database_quotes_it(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^must ") as caught:
+        database(text)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("amqp://u:p@mq//", "amqp://u:p@mq//"),
+        ("amqp://u:p@a// ; amqps://u:p@b//;", "amqp://u:p@a//;amqps://u:p@b//"),
+        ("redis+socket:///run/broker.sock", "redis+socket:///run/broker.sock"),
+        ("rediss://:p@mq:6380/0", "rediss://:p@mq:6380/0"),
+    ],
+)
+def test_brokers(text: str, meant: str) -> None:
+    assert brokers(text) == meant
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mq.example.org", "http://u:hunter2@mq", "amqp://u:hunter2/x@mq//", "amqp://a;redis://u:hunter2@b", ";", "sqs://"],
+)
+def test_no_refusal_of_a_broker_quotes_it(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^must ") as caught:
+        brokers(text)
+    assert "hunter2" not in str(caught.value)
