@@ -16,7 +16,7 @@ import orjson
 from django.db import Error, transaction
 from rest_framework.response import Response
 
-from cnaasjobs.api.errors import BadRequest, Conflict
+from cnaasjobs.api.errors import BadRequest, Conflict, Unavailable
 from cnaasjobs.db import session
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from cnaasjobs.db.not_now import outcome_is_unknown
@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 KEPT = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
+
+OUTCOME_UNKNOWN = "The database was lost in the middle of the commit: whether a job was scheduled is not known"
+REPEAT_WITH_KEY = "Repeat the request with the same Idempotency-Key: it is answered with that job, or schedules one"
+LOOK_FIRST = "Look for the job before you repeat the request; with an Idempotency-Key a repetition is safe"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,8 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
     Raises:
         Conflict: the key was used with another content.
         BadRequest: the key is too long.
-        Error: the database's; where it says "not now" nothing was scheduled, or nothing will be.
+        Unavailable: the database went away in the middle of the commit, whose outcome is not known.
+        Error: the database's, and nothing was scheduled.
     """
     if key and len(key) > MAX_KEY_LENGTH:
         raise BadRequest(f"Idempotency-Key is longer than {MAX_KEY_LENGTH} characters")
@@ -72,9 +77,12 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
         if answer is None:
             raise
         if not committed:
-            if backend and "job_id" in answer.body and outcome_is_unknown(exc):
+            if not backend or not outcome_is_unknown(exc):
+                raise
+            if "job_id" in answer.body:
                 withdraw_later(answer.body["job_id"], backend=backend, key=(user, key) if key else None)
-            raise
+            advice = REPEAT_WITH_KEY if key else LOOK_FIRST
+            raise Unavailable(f"{OUTCOME_UNKNOWN}. {advice}", headers={"Retry-After": "2"}) from exc
         # It is scheduled: what failed after the commit is made good by Beat and upkeep.
         log.exception("database lost after the commit", extra={"action": "after_commit"})
     return answer

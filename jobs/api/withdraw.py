@@ -1,15 +1,16 @@
 """Takes back a job whose request was answered 503 because the commit's answer never came.
 
-A server that froze or lost its connection inside COMMIT may have committed or not, and the client must hear something
-within 2 s. It hears 503, which promises that nothing was scheduled; this makes it true as soon as the server is back.
-The job has no message yet, so nobody starts it in the meantime unless its own time comes first; then it is aborted.
+A server that froze or was cut off inside COMMIT may have committed or not, and the client must hear something within
+2 s. It hears 503 and that the outcome is not known. As soon as the server can be asked, a job that still waits is taken
+back, with its Idempotency-Key: nothing happened. One that has started by then stays and keeps its key, so that a
+repetition of the request is answered with it. Without a key nobody could be told of it, and it is asked to stop.
 """
 
 import json
 import logging
 import threading
 import time
-from contextlib import suppress
+from enum import StrEnum
 
 from django.db import Error, connection, transaction
 
@@ -27,12 +28,23 @@ PAUSE_SECONDS = 0.1
 GIVE_UP_SECONDS = 3600.0
 
 
+class Withdrawal(StrEnum):
+    """What became of the job."""
+
+    WITHDRAWN = "withdrawn, as if its request had never come"
+    TOLD = "stays: its request was repeated and answered with it"
+    STARTED = "stays: it had started, and a repetition of its request gets it"
+    STOPPED = "had started, and nobody can be told of it: asked to stop"
+    ENDED = "has ended, and nobody can be told of it"
+    NOTHING = "was never stored"
+
+
 def withdraw_later(job_id: int, *, backend: int, key: tuple[str, str] | None) -> None:
     """Return at once; withdraw the job in a thread of its own, as soon as the outcome of its commit is known.
 
     Args:
         backend: the process of the server that had the commit.
-        key: user and Idempotency-Key. If it was used again meanwhile, that answer stands, and the job too.
+        key: user and Idempotency-Key.
     """
     log.warning("the outcome of a commit is unknown", extra={"job_id": job_id, "action": "withdraw_later"})
     threading.Thread(target=_withdraw, args=(job_id, backend, key), name=f"withdraw-{job_id}", daemon=True).start()
@@ -41,41 +53,53 @@ def withdraw_later(job_id: int, *, backend: int, key: tuple[str, str] | None) ->
 def _withdraw(job_id: int, backend: int, key: tuple[str, str] | None) -> None:
     deadline = time.monotonic() + GIVE_UP_SECONDS
     try:
-        while not _try(job_id, backend, key) and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            if (done := _try(job_id, backend, key)) is not None:
+                message = "job %s, whose request was answered 503, %s"
+                log.warning(message, job_id, done, extra={"job_id": job_id, "action": "withdraw", "outcome": done.name})
+                return
             time.sleep(PAUSE_SECONDS)
+        log.error("job %s: whether it was stored could not be found out", job_id, extra={"job_id": job_id})
     finally:
         connection.close()
 
 
-def _try(job_id: int, backend: int, key: tuple[str, str] | None) -> bool:
-    """True when the outcome is known and dealt with."""
+def _try(job_id: int, backend: int, key: tuple[str, str] | None) -> Withdrawal | None:
+    """None while the outcome is not known."""
     try:
         ended = not session.is_server_process(backend)  # asked first: a commit that has ended by now is seen below
-        if not Job.objects.filter(pk=job_id).exists():
-            return ended
-        log.warning("withdrawn: its request was answered 503", extra={"job_id": job_id, "action": "withdraw"})
-        return withdraw(job_id, key=key)
+        done = withdraw(job_id, key=key)
     except Error as exc:
+        connection.close()
         if not_now(exc):
-            return False
+            return None
         raise
+    return done if ended or done is not Withdrawal.NOTHING else None
 
 
-def withdraw(job_id: int, *, key: tuple[str, str] | None = None) -> bool:
-    """Delete a job that has not started, with its traces; abort one that has."""
+def withdraw(job_id: int, *, key: tuple[str, str] | None = None) -> Withdrawal:
+    """Delete a job that has not started, with all that its request left."""
     with transaction.atomic():
+        # The key's row before the job's, as its request has them: who repeats it now waits for this.
+        row = None
         if key is not None:
             row = IdempotencyKey.objects.select_for_update().filter(user=key[0], key=key[1]).first()
-            if row is not None and json.loads(row.response).get("repeated"):
-                return True
-            if row is not None:
+        job = Job.objects.select_for_update().filter(pk=job_id).first()
+        if job is None:
+            return Withdrawal.NOTHING
+        if row and json.loads(row.response).get("repeated"):
+            return Withdrawal.TOLD
+        if job.status == Status.SCHEDULED:
+            if row:
                 row.delete()
-        waiting = Job.objects.select_for_update().filter(pk=job_id, status=Status.SCHEDULED.value).first()
-        if waiting is not None:
             totals.forget([job_id])
             AuditEntry.objects.filter(job_id=job_id).delete()
-            waiting.delete()
-            return True
-    with suppress(JobNotFound, JobNotAbortable):
+            job.delete()
+            return Withdrawal.WITHDRAWN
+        if row:
+            return Withdrawal.STARTED
+    try:
         transitions.abort(job_id, reason="its request was answered with an error", by="the platform")
-    return True
+    except (JobNotFound, JobNotAbortable):
+        return Withdrawal.ENDED
+    return Withdrawal.STOPPED

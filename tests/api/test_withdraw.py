@@ -6,10 +6,11 @@ import pytest
 from django.db import connections
 
 from jobs.api.idempotency import Answer, once
-from jobs.api.withdraw import withdraw, withdraw_later
+from jobs.api.withdraw import Withdrawal, withdraw, withdraw_later
 from jobs.lifecycle import audit_trail
 from jobs.models import AuditEntry, IdempotencyKey, Job
 from tests.api.rows import make_job
+from tests.factory import claimed
 from tests.services import PostgreSQL
 from tests.waiting import wait_until
 
@@ -31,7 +32,7 @@ def scheduled() -> Job:
 @pytest.mark.django_db
 def test_a_waiting_job_goes_with_its_key_and_its_audit_entry() -> None:
     other = make_job("SCHEDULED")
-    assert withdraw(scheduled().pk, key=KEY)
+    assert withdraw(scheduled().pk, key=KEY) is Withdrawal.WITHDRAWN
     assert Job.objects.get() == other
     assert not IdempotencyKey.objects.exists()
     assert not AuditEntry.objects.exists()
@@ -42,15 +43,15 @@ def test_a_job_stays_if_its_key_was_used_again_meanwhile() -> None:
     """The client was told of it by then."""
     job = scheduled()
     assert scheduled() == job
-    assert withdraw(job.pk, key=KEY)
+    assert withdraw(job.pk, key=KEY) is Withdrawal.TOLD
     assert Job.objects.get() == job
     assert scheduled() == job
 
 
 @pytest.mark.django_db
-def test_a_job_that_has_started_is_told_to_stop() -> None:
+def test_a_job_that_has_started_and_of_which_nobody_can_be_told_is_told_to_stop() -> None:
     job = make_job("RUNNING")
-    assert withdraw(job.pk)
+    assert withdraw(job.pk) is Withdrawal.STOPPED
     job.refresh_from_db()
     assert "answered with an error" in str(job.abort_reason)
 
@@ -59,8 +60,23 @@ def test_a_job_that_has_started_is_told_to_stop() -> None:
 @pytest.mark.parametrize("status", ["FINISHED", "EXCEPTION"])
 def test_an_ended_job_stays(status: str) -> None:
     job = make_job(status)
-    assert withdraw(job.pk)
+    assert withdraw(job.pk) is Withdrawal.ENDED
     assert Job.objects.get().status == status
+
+
+@pytest.mark.django_db
+def test_a_job_that_has_started_keeps_its_key_and_a_repetition_gets_it() -> None:
+    job = scheduled()
+    claimed(job)
+    assert withdraw(job.pk, key=KEY) is Withdrawal.STARTED
+    job.refresh_from_db()
+    assert (job.status, job.abort_reason) == ("RUNNING", None)
+    assert scheduled() == job
+
+
+@pytest.mark.django_db
+def test_a_job_that_was_never_stored() -> None:
+    assert withdraw(4711, key=KEY) is Withdrawal.NOTHING
 
 
 def threads() -> list[str]:
