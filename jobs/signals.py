@@ -13,12 +13,12 @@ from celery import signals
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from cnaasjobs.db.not_now import not_now
+from jobs.body import slots
 from jobs.body.execution import Execution
 from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
 from jobs.run import Refused, Run
 from jobs.task import JobTask
-from jobs.worker import slots
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

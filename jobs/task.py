@@ -36,7 +36,6 @@ class JobTask(Task):
     """Base class of every job's Celery task. Its body runs only in a run that was claimed in the database."""
 
     abstract = True
-    Request = "jobs.worker.request:JobRequest"
     ignore_result = True  # a job's row is its result
     acks_late = False  # the row, not the broker, remembers the job
     throws = (JobStopped,)  # no error of the body: its job's end says it in full

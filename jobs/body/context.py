@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from celery.exceptions import Retry
 from django.db import DEFAULT_DB_ALIAS, Error, connections
@@ -18,12 +18,17 @@ from jobs.body.shared_read import SharedRead
 from jobs.errors import JobAborted, JobStopped, LockLost, TimeLimitExceeded
 from jobs.run import Run
 
-if TYPE_CHECKING:
-    from jobs.task import JobTask
-
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.5  # between two attempts to reach a database that is away
+
+
+class RetryingTask(Protocol):
+    """What ``ctx`` needs of its task."""
+
+    def retry(
+        self, *, exc: Exception | None, countdown: float | None, eta: datetime | None, max_retries: int | None
+    ) -> Any: ...
 
 
 class JobContext:
@@ -36,7 +41,7 @@ class JobContext:
         self.scheduled_by = run.scheduled_by
         self.comment = run.comment
         self.ticket_ref = run.ticket_ref
-        self.task: JobTask | None = None
+        self.task: RetryingTask | None = None
         self.retry_asked: Retry | None = None
         self.progress = Progress(self._write_progress)
         self._run = run

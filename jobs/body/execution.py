@@ -2,19 +2,27 @@
 
 import json
 import traceback
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 
-from jobs.body.context import JobContext
+from jobs.body import posix_signals, slots
+from jobs.body.context import JobContext, RetryingTask
 from jobs.end_reasons import Failure
 from jobs.errors import BodyExited
 from jobs.outcome import Outcome, outcome_of
 from jobs.run import Run
-from jobs.worker import body_signals, slots
 
-if TYPE_CHECKING:
-    from jobs.task import JobTask
+
+class BodyTask(RetryingTask, Protocol):
+    """What a run needs of its task; ``jobs.task.JobTask`` is one."""
+
+    run: Callable[..., Any]
+    job_soft_time_limit: float | None
+
+    @property
+    def request(self) -> Any: ...
 
 
 class Execution:
@@ -26,7 +34,7 @@ class Execution:
         self.outcome: Outcome | None = None
         self.failure: Failure | None = None  # what was raised, before Celery wraps what cannot be pickled
 
-    def run_body(self, task: "JobTask") -> None:
+    def run_body(self, task: BodyTask) -> None:
         """Run the body to its end, with all its threads.
 
         Raises:
@@ -46,11 +54,11 @@ class Execution:
             self.failure = Failure.of(exc, traceback=traceback.format_exc())
             raise
 
-    def _in_body(self, task: "JobTask") -> Any:
+    def _in_body(self, task: BodyTask) -> Any:
         arguments = json.loads(self.run.start_arguments)
         try:
             slots.running(task.request)
-            return body_signals.call_body(task.run, self.ctx, **arguments)
+            return posix_signals.call_body(task.run, self.ctx, **arguments)
         except SoftTimeLimitExceeded as exc:
             raise self.ctx.time_limit_reached(task.job_soft_time_limit) from exc
         except (MemoryError, Ignore, Reject) as exc:

@@ -1,4 +1,4 @@
-"""The worker process: its requests, window, heartbeat, time body_signals, shutdown. ``install`` connects it to Celery.
+"""The worker process: its requests, window, heartbeat, time limits, shutdown. ``install`` connects it to Celery.
 
 Celery's worker is a main process, which talks to the broker, and a pool of children, which run bodies. A child reports
 its bodies' ends itself (``jobs.signals``); what it cannot report is reported from here (``ends``). This package is
@@ -15,7 +15,8 @@ from billiard.util import get_logger
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
-from jobs.worker import body_signals, processes, slots
+from jobs.body import posix_signals, slots
+from jobs.worker import processes
 
 
 def install(app: Celery) -> None:
@@ -67,7 +68,7 @@ def _task_begins(task: Any, **_: Any) -> None:
     if getattr(request, "slot", None) is None:
         return
     if processes.is_child():
-        body_signals.install()
+        posix_signals.install()
     if not slots.taken(request):
         request.run_token = str(uuid4())  # not the other's: its claim, if it came to one, must not be granted twice
         request.slot = None

@@ -8,16 +8,13 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from cnaasjobs.db.not_now import not_now
 from jobs.lifecycle import transitions
-from jobs.worker import connections, in_progress
+from jobs.worker import connections
 from jobs.worker.processes import Doomed
-
-if TYPE_CHECKING:
-    from jobs.worker.request import JobRequest
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +23,22 @@ _DATABASE_SECONDS: Final = 0.5
 _LOG_SECONDS: Final = 10.0
 
 
+class EndingRequest(Protocol):
+    """What a report needs of a run's request; ``jobs.worker.request.JobRequest`` is one."""
+
+    run_token: str
+    end_reported: bool
+
+    @property
+    def job_id(self) -> int: ...
+
+    def end_stored(self) -> None:
+        """It is in progress no longer."""
+
+
 @dataclass(frozen=True)
 class _End:
-    request: "JobRequest"
+    request: EndingRequest
     type: str
     message: str
     doomed: Doomed | None  # its process, if it does not live on
@@ -43,7 +53,7 @@ class Reporter(threading.Thread):
         self._changed = threading.Condition()
         self._logged_at = -_LOG_SECONDS
 
-    def report(self, request: "JobRequest", *, type: str, message: str, pid: int | None) -> bool:
+    def report(self, request: EndingRequest, *, type: str, message: str, pid: int | None) -> bool:
         """End this run. ``pid``: its process, to be killed with all that it started; None if it is well and goes on.
 
         Returns False if an end of it was reported before.
@@ -90,8 +100,7 @@ class Reporter(threading.Thread):
                 return False
             # Upkeep finds the run later; a worker that shuts down must not wait for this forever.
             log.exception("job %s: its end was not stored", request.job_id, extra={"job_id": request.job_id})
-        in_progress.discard(request)
-        request.release()
+        request.end_stored()
         return True
 
     def _wait_for_database(self, job_id: int, exc: Exception) -> None:

@@ -18,7 +18,7 @@ from django.db.models import F, QuerySet
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import Heartbeat
-from jobs.worker import connections, in_progress
+from jobs.worker import connections
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +33,21 @@ class WorkerHeartbeat(threading.Thread):
         self._node = ""
         self._queues: Callable[[], list[str]] = list
         self._concurrency: Callable[[], int] = int
+        self._run_tokens: Callable[[], list[str]] = list
         self._stop_asked = threading.Event()
         self._logged_at = -_LOG_SECONDS
 
-    def enlist(self, worker: Any, give_up: Callable[[], None]) -> None:
-        """Write the row, however long the database takes. ``give_up``, called in between, raises to end the wait."""
+    def enlist(self, worker: Any, run_tokens: Callable[[], list[str]], give_up: Callable[[], None]) -> None:
+        """Write the row, however long the database takes.
+
+        Args:
+            run_tokens: those of the runs in progress, asked at each beat.
+            give_up: called in between; raises to end the wait.
+        """
         self._node = worker.hostname
         self._queues = lambda: sorted(worker.app.amqp.queues.consume_from)
         self._concurrency = lambda: _size_of(worker.pool)
+        self._run_tokens = run_tokens
         while not self._wrote():
             give_up()
             self._stop_asked.wait(_RETRY_SECONDS)
@@ -81,7 +88,7 @@ class WorkerHeartbeat(threading.Thread):
             "stopped_at": None,
             "queues": json.dumps(self._queues()),
             "concurrency": self._concurrency(),
-            "run_tokens": json.dumps(in_progress.run_tokens()),
+            "run_tokens": json.dumps(self._run_tokens()),
         }
         if self.row_id is None or not self._mine().update(counter=F("counter") + 1, **state):
             new = Heartbeat(kind="worker", name=self._node, pid=os.getpid(), started_at=DatabaseNow(), **state)

@@ -4,33 +4,35 @@ Celery's own sets forget requests when the broker's connection is lost, while th
 """
 
 import threading
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from jobs.worker.request import JobRequest
-
-_requests: "dict[str, JobRequest]" = {}
-_lock = threading.Lock()
-
-forgotten_by_celery = 0  # of these: no longer in Celery's sets. Counted by jobs.worker.watch
+from typing import Generic, Protocol, TypeVar
 
 
-def add(request: "JobRequest") -> None:
-    with _lock:
-        _requests[request.run_token] = request
+class _HasToken(Protocol):
+    run_token: str
 
 
-def discard(request: "JobRequest") -> bool:
-    """True if it was in progress until now."""
-    with _lock:
-        return _requests.pop(request.run_token, None) is not None
+Request = TypeVar("Request", bound=_HasToken)
 
 
-def snapshot() -> "list[JobRequest]":
-    with _lock:
-        return list(_requests.values())
+class InProgress(Generic[Request]):
+    def __init__(self) -> None:
+        self._requests: dict[str, Request] = {}
+        self._lock = threading.Lock()
+        self.forgotten_by_celery = 0  # of these: no longer in Celery's sets. Counted by jobs.worker.watch
 
+    def add(self, request: Request) -> None:
+        with self._lock:
+            self._requests[request.run_token] = request
 
-def run_tokens() -> list[str]:
-    with _lock:
-        return list(_requests)
+    def discard(self, request: Request) -> bool:
+        """True if it was in progress until now."""
+        with self._lock:
+            return self._requests.pop(request.run_token, None) is not None
+
+    def snapshot(self) -> list[Request]:
+        with self._lock:
+            return list(self._requests.values())
+
+    def run_tokens(self) -> list[str]:
+        with self._lock:
+            return list(self._requests)

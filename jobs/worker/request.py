@@ -11,10 +11,11 @@ from celery.exceptions import TimeLimitExceeded
 from celery.worker import state
 from celery.worker.request import Request
 
+from jobs.body import slots
 from jobs.end_reasons import EndReason
-from jobs.worker import in_progress, slots
 from jobs.worker.ends import reporter
 from jobs.worker.heartbeat import heartbeat
+from jobs.worker.in_progress import InProgress
 
 
 class JobRequest(Request):
@@ -84,9 +85,14 @@ class JobRequest(Request):
     def over(self) -> None:
         """Nothing is left to report of it."""
         if not self.end_reported and in_progress.discard(self):
-            self.release()
+            self._release()
 
-    def release(self) -> None:
+    def end_stored(self) -> None:
+        """As it was reported (``ends``)."""
+        in_progress.discard(self)
+        self._release()
+
+    def _release(self) -> None:
         self.pool_result = None
         if self.slot is not None:
             slots.give_back(self.slot)
@@ -137,6 +143,9 @@ class JobRequest(Request):
 
     def lost_message(self, how: str) -> str:
         return f"worker {self.hostname} lost the process of the job (pid {self.pid}): {how}"
+
+
+in_progress: InProgress[JobRequest] = InProgress()
 
 
 def _raised(exc_info: Any) -> BaseException:

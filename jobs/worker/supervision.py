@@ -5,8 +5,10 @@ from typing import Any
 from celery import bootsteps
 from celery.worker import state
 
+from jobs.task import JobTask
 from jobs.worker.ends import reporter
 from jobs.worker.heartbeat import heartbeat
+from jobs.worker.request import JobRequest, in_progress
 from jobs.worker.watch import Watch
 
 
@@ -16,7 +18,8 @@ class Supervision(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
-        heartbeat.enlist(worker, give_up=state.maybe_shutdown)
+        JobTask.Request = JobRequest  # before the consumer makes a class of its own from it for each task
+        heartbeat.enlist(worker, in_progress.run_tokens, give_up=state.maybe_shutdown)
         heartbeat.start()
         reporter.start()
         Watch(worker).start()

@@ -15,13 +15,12 @@ from typing import Any, Final
 from celery.worker import state
 
 from cnaasjobs.conf import conf
+from jobs.body.slots import Stage, read
 from jobs.end_reasons import EndReason
-from jobs.worker import in_progress
 from jobs.worker.ends import reporter
 from jobs.worker.heartbeat import heartbeat
 from jobs.worker.processes import UNKNOWN, exit_status, kill_and_wait
-from jobs.worker.request import JobRequest
-from jobs.worker.slots import Stage, read
+from jobs.worker.request import JobRequest, in_progress
 
 log = logging.getLogger(__name__)
 

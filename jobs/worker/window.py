@@ -21,7 +21,7 @@ from amqp import spec
 from celery import bootsteps
 from celery.worker import state
 
-from jobs.worker import in_progress
+from jobs.worker.request import in_progress
 
 _ACK_SECONDS: Final = 0.1
 _AHEAD_SECONDS: Final = 0.03

@@ -14,7 +14,6 @@ from jobs.models import Heartbeat, Job
 from jobs.run import Run
 from jobs.task import JobTask
 from jobs.upkeep.rescue import Rescue
-from jobs.worker import in_progress
 from jobs.worker.heartbeat import WorkerHeartbeat
 from tests import fake_jobs
 
@@ -24,7 +23,9 @@ class Worker:
 
     def __init__(self, name: str = "w1@host") -> None:
         self._heartbeat = WorkerHeartbeat()
-        self._heartbeat.enlist(SimpleNamespace(hostname=name, app=current_app, pool=None), give_up=lambda: None)
+        self._run_tokens: list[str] = []
+        worker = SimpleNamespace(hostname=name, app=current_app, pool=None)
+        self._heartbeat.enlist(worker, lambda: self._run_tokens, give_up=lambda: None)
 
     @property
     def row(self) -> Heartbeat:
@@ -33,12 +34,8 @@ class Worker:
 
     def beat(self, *runs: Run) -> None:
         """Write it, with these runs in progress."""
-        requests: list[Any] = [SimpleNamespace(run_token=str(run.run_token)) for run in runs]
-        for request in requests:
-            in_progress.add(request)
+        self._run_tokens = [str(run.run_token) for run in runs]
         self._heartbeat._beat()
-        for request in requests:
-            in_progress.discard(request)
 
 
 def heartbeat(kind: str = "worker", name: str = "w1@host", **fields: Any) -> Heartbeat:

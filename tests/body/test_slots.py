@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs.worker import slots
-from jobs.worker.slots import Stage
+from jobs.body import slots
+from jobs.body.slots import Stage
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from celery import current_app
 from celery._state import _task_stack
 from celery.exceptions import SoftTimeLimitExceeded
 
-from jobs.worker import body_signals, slots
+from jobs.body import posix_signals, slots
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def request_of_job() -> Iterator[SimpleNamespace]:
     slots.taken(request)
     before = [(number, signal.getsignal(number)) for number in (signal.SIGUSR1, signal.SIGTERM)]
     _task_stack.push(SimpleNamespace(request=request))
-    body_signals.install()
+    posix_signals.install()
     yield request
     _task_stack.pop()
     for number, handler in before:
@@ -40,19 +40,19 @@ def has_struck(request: SimpleNamespace) -> bool:
 
 def test_it_strikes_in_a_body(request_of_job: SimpleNamespace) -> None:
     with pytest.raises(SoftTimeLimitExceeded):
-        body_signals.call_body(strike)
+        posix_signals.call_body(strike)
     assert has_struck(request_of_job)
 
 
 def test_it_does_not_strike_before_or_after(request_of_job: SimpleNamespace) -> None:
     strike()
-    body_signals.call_body(int)
+    posix_signals.call_body(int)
     strike()
     assert not has_struck(request_of_job)
 
 
 def test_sigterm_does_nothing_to_a_job(request_of_job: SimpleNamespace) -> None:
-    body_signals.call_body(os.kill, os.getpid(), signal.SIGTERM)
+    posix_signals.call_body(os.kill, os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

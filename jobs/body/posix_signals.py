@@ -1,4 +1,4 @@
-"""Signals in the process that runs a body.
+"""POSIX signals in the process that runs a body. (Celery's signals are in ``jobs.signals``.)
 
 SIGUSR1, the soft time limit, raises in the body's own thread and nowhere else: an exception in the middle of a claim,
 or of storing an end, would lose the run. (Billiard's handler raises wherever the process is.) The main process
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from celery import current_task
 from celery.exceptions import SoftTimeLimitExceeded
 
-from jobs.worker import slots
+from jobs.body import slots
 
 T = TypeVar("T")
 
