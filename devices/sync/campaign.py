@@ -21,6 +21,7 @@ from devices.sync.one_device import DeviceSync, Options
 from devices.sync.report import DeviceReport
 from devices.sync.runner import DeviceThreads, num_workers
 from devices.sync.state import DeviceStates
+from devices.sync.words import Words
 from jobs.errors import JobStopped, LockLost
 from jobs.task import JobContext
 
@@ -40,12 +41,14 @@ class Push:
         self._syncs = {
             host.name: DeviceSync(
                 host,
-                device=Device(host, ssh_config, secrets, ctx),
+                device=Device(host, ssh_config, words, ctx),
                 states=self._states,
                 options=options,
                 secrets=secrets,
+                words=words,
             )
             for host in hosts
+            for words in [Words(host, secrets, ctx.job_id)]
         }
         # A Nornir of this job's own: the cached one would remember the failed hosts of the job before.
         self._nornir = Nornir(
@@ -71,8 +74,6 @@ class Push:
             else:
                 self._each(self._one_after_the_other)
         finally:
-            for sync in self._syncs.values():
-                sync.close()
             self._states.close()
         return {name: sync.report for name, sync in self._syncs.items()}
 
@@ -116,6 +117,9 @@ class Push:
         except BaseException:  # a soft time limit too
             self._take_all_back()
             raise
+        finally:
+            if any(sync.is_open for sync in self._syncs.values()):
+                self._in_threads(DeviceSync.close)
 
     def _commit_all(self) -> None:
         started = time.monotonic()
@@ -125,7 +129,7 @@ class Push:
 
     def _prepare(self, sync: DeviceSync) -> None:
         self._ctx.checkpoint()
-        self._note(sync, sync.attempt(sync.prepare))
+        self._note(sync, succeeded=sync.attempt(sync.prepare))
         if not sync.to_commit:
             sync.close()
             self._ctx.device_finished(sync.host.name)
@@ -133,7 +137,7 @@ class Push:
     def _commit(self, sync: DeviceSync) -> None:
         if sync.to_commit and not self._failed:
             self._ctx.checkpoint()
-            self._note(sync, sync.attempt(sync.commit))
+            self._note(sync, succeeded=sync.attempt(sync.commit))
 
     def _confirm(self, sync: DeviceSync) -> None:
         if not sync.pending:
@@ -164,7 +168,7 @@ class Push:
 
         self._in_threads(take_back)
 
-    def _note(self, sync: DeviceSync, succeeded: bool) -> None:
+    def _note(self, sync: DeviceSync, *, succeeded: bool) -> None:
         if not succeeded:
             self._failed.append(sync.host.name)
 
@@ -175,10 +179,7 @@ class Push:
 
         def unless_stopping(sync: DeviceSync) -> None:
             if even_if_stopping or not self._ctx.stopping:
-                try:
-                    step(sync)
-                except JobStopped as stopped:
-                    self._stopped = stopped
+                step(sync)
 
         self._in_threads(unless_stopping)
         if self._stopped is not None:
@@ -187,10 +188,17 @@ class Push:
             self._ctx.checkpoint()
 
     def _in_threads(self, step: Callable[[DeviceSync], None]) -> None:
+        """Nothing of one device leaves its thread: what it raises is its own failure, or stops them all."""
+
         def sync_device(task: Task) -> Result:
-            step(self._syncs[task.host.name])
+            sync = self._syncs[task.host.name]
+            try:
+                step(sync)
+            except JobStopped as stopped:
+                self._stopped = stopped
+            except BaseException as exc:  # noqa: BLE001  (a fault of anybody's, outside of the steps that are attempted)
+                sync.failed(exc)
+                self._note(sync, succeeded=False)
             return Result(host=task.host)
 
-        for result in self._nornir.run(task=sync_device).values():
-            if result.exception is not None:  # none of a device's own comes here: it is a fault of ours
-                raise result.exception
+        self._nornir.run(task=sync_device)

@@ -4,38 +4,30 @@ import contextlib
 import functools
 import logging
 import time
-import traceback
 from collections.abc import Callable, Iterator
 
 from napalm.base import NetworkDriver
-from napalm.base.exceptions import ConnectAuthError, LockError
-from netmiko.exceptions import NetmikoAuthenticationException
+from napalm.base.exceptions import LockError
 from nornir.core.inventory import Host
 
 from devices.drivers import driver_of, has_commit_confirm
-from devices.masking import Secrets
+from devices.sync.words import DeviceFailure, Words
+from jobs.errors import JobStopped
 from jobs.task import JobContext
-
-log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 30.0  # how long a device may stay unreachable after a commit before that is taken back
 PROBE_PAUSE_SECONDS = 3.0
-MESSAGE_LENGTH = 300
-_PASSWORD_LENGTH = 4  # shorter ones stand in too much innocent text
-
-
-class DeviceFailure(Exception):
-    """What is wrong with one device, in words for its result."""
 
 
 class Device:
-    """The connection to one device. Used by one thread at a time."""
+    """The connection to one device. Used by one thread at a time, never the main one: whatever its driver raises there,
+    an exit or an interrupt too, is the device's own.
+    """
 
-    def __init__(self, host: Host, ssh_config: str | None, secrets: Secrets, ctx: JobContext) -> None:
-        self.name = host.name
+    def __init__(self, host: Host, ssh_config: str | None, words: Words, ctx: JobContext) -> None:
         self._host = host
         self._ssh_config = ssh_config
-        self._secrets = secrets
+        self._words = words
         self._ctx = ctx
         self._driver: NetworkDriver | None = None
         self._loaded = False
@@ -45,6 +37,11 @@ class Device:
         if self._driver is None:
             raise DeviceFailure("not connected")
         return self._driver
+
+    @property
+    def is_open(self) -> bool:
+        """It may have a connection: one was opened, or tried."""
+        return self._driver is not None
 
     @functools.cached_property
     def _new_driver(self) -> Callable[[], NetworkDriver]:
@@ -63,11 +60,11 @@ class Device:
             return
         try:
             if loaded:
-                with contextlib.suppress(Exception):  # the connection may be gone, and is to be closed all the same
+                with contextlib.suppress(BaseException):  # the connection may be gone, and is to be closed all the same
                     driver.discard_config()
             driver.close()
-        except (Exception, SystemExit) as exc:  # noqa: BLE001  (it was never complete, or the device has ended it)
-            self.log(logging.DEBUG, "connection not closed cleanly", exc)
+        except BaseException as exc:  # noqa: BLE001  (it was never complete, or the device has ended it)
+            self._words.log(logging.DEBUG, "connection not closed cleanly", exc)
 
     def require_commit_confirm(self) -> None:
         """Before any change: can its driver do what confirm_mode 1 and 2 need, and is the device free for it?"""
@@ -86,7 +83,7 @@ class Device:
         try:
             pending = self.pending_commit()
         except DeviceFailure as failure:
-            self.log(logging.DEBUG, str(failure), failure)
+            self._words.log(logging.DEBUG, str(failure), failure)
             return
         self._refuse(pending)
 
@@ -139,19 +136,21 @@ class Device:
         """Can the device still be reached by a new connection? The first one may outlive what locked us out."""
         started = time.monotonic()
         while True:
-            second = self._new_driver()
+            second: NetworkDriver | None = None
             try:
+                second = self._new_driver()
                 second.open()
                 return
             except LockError:  # it answered: our first connection holds its lock
                 return
-            except (Exception, SystemExit) as exc:  # drivers of anybody's raise anything
+            except BaseException as exc:
                 if time.monotonic() - started > PROBE_SECONDS or self._ctx.next_stop(PROBE_PAUSE_SECONDS):
                     what = f"not reachable after the commit: {self._in_words(exc)}"
                     raise DeviceFailure(what) from exc
             finally:
-                with contextlib.suppress(Exception, SystemExit):  # it has served its purpose
-                    second.close()
+                if second is not None:
+                    with contextlib.suppress(BaseException):  # it has served its purpose
+                        second.close()
 
     def confirm(self) -> None:
         if self.pending_commit() is False:
@@ -167,7 +166,7 @@ class Device:
             with self._step("rollback failed"):
                 self.driver.rollback()
         except DeviceFailure as failure:
-            self.log(logging.WARNING, str(failure), failure)
+            self._words.log(logging.WARNING, str(failure), failure)
             return False
         return True
 
@@ -176,37 +175,18 @@ class Device:
         if pending:
             raise DeviceFailure("an earlier commit waits for its confirmation on the device; it reverts by itself")
 
-    # --- failures -----------------------------------------------------------------------------------------------------
-
     @contextlib.contextmanager
     def _step(self, what: str) -> Iterator[None]:
         try:
             yield
-        except DeviceFailure:
+        except (DeviceFailure, JobStopped):
             raise
-        except (Exception, SystemExit) as exc:  # anybody's driver raises anything: its device failed
+        except BaseException as exc:  # anybody's driver raises anything: its device failed
             raise DeviceFailure(f"{what}: {self._in_words(exc)}") from exc
 
     def _in_words(self, exc: BaseException) -> str:
-        paragraph = self.mask(str(exc)).strip().partition("\n\n")[0]  # netmiko goes on with advice for programmers
-        text = " ".join(paragraph.split())[:MESSAGE_LENGTH]
-        if isinstance(exc, ConnectAuthError | NetmikoAuthenticationException):
-            return f"wrong credentials ({text})" if text else "wrong credentials"
-        if isinstance(exc, NotImplementedError):
-            kind = type(self._driver).__name__
-            return f"driver {kind} does not support it ({text})" if text else f"driver {kind} does not support it"
-        return text or type(exc).__name__
-
-    def mask(self, text: str) -> str:
-        """For messages and logs: the templates' secrets, and the password that the inventory gives for this device."""
-        text = self._secrets.mask(text)
-        password = self._host.get_connection_parameters("napalm").password
-        if password and len(password) >= _PASSWORD_LENGTH:
-            text = text.replace(password, "********")
-        return text
-
-    def log(self, level: int, message: str, exc: BaseException) -> None:
-        """With the traceback, under the job and the host. As text, because it is masked."""
-        trace = "".join(traceback.format_exception(exc)).rstrip()
-        text = self.mask(f"{self.name}: {message}\n{trace}")
-        log.log(level, "%s", text, extra={"job_id": self._ctx.job_id, "host": self.name})
+        said = self._words.of(exc)
+        if not isinstance(exc, NotImplementedError):
+            return said
+        unsupported = f"driver {type(self._driver).__name__} does not support it"
+        return unsupported if said == type(exc).__name__ else f"{unsupported} ({said})"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from nornir.core.inventory import Host
 
 from devices.masking import Secrets
-from devices.rendering import TemplateFailure, render
+from devices.rendering import render
 from devices.sync.change_score import change_score
-from devices.sync.device import MESSAGE_LENGTH, Device, DeviceFailure
+from devices.sync.device import Device
 from devices.sync.report import DeviceReport
 from devices.sync.state import DeviceStates
+from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
 
 CHANGED_OUTSIDE = "the configuration was changed outside since the last commit; use force to overwrite that"
@@ -35,7 +36,9 @@ class Options:
 class DeviceSync:
     """One device in one job. ``attempt`` its steps: a failure then stands in ``report``, and in the log."""
 
-    def __init__(self, host: Host, *, device: Device, states: DeviceStates, options: Options, secrets: Secrets) -> None:
+    def __init__(
+        self, host: Host, *, device: Device, states: DeviceStates, options: Options, secrets: Secrets, words: Words
+    ) -> None:
         self.host = host
         self.report = DeviceReport()
         self.to_commit = False
@@ -45,6 +48,7 @@ class DeviceSync:
         self._states = states
         self._options = options
         self._secrets = secrets
+        self._words = words
         self._rendered = ""
 
     def prepare(self) -> None:
@@ -82,20 +86,17 @@ class DeviceSync:
         self.report.change_score = change_score(diff)
 
     def attempt(self, step: Callable[[], None]) -> bool:
-        """Do a step of this object; False if the device failed. Only JobStopped passes."""
+        """Do a step of this object; False if the device failed, whatever was raised. Only JobStopped passes."""
         try:
             step()
         except JobStopped:
             raise
-        except (DeviceFailure, TemplateFailure) as failure:
-            self._failed(str(failure), failure)
-        except Exception as exc:  # noqa: BLE001  (a fault of ours or a library's ends this device, not the others)
-            self._failed(f"internal error: {type(exc).__name__}: {exc}"[:MESSAGE_LENGTH], exc)
+        except BaseException as exc:  # noqa: BLE001  (a fault of anybody's ends this device, not the others)
+            self.failed(exc)
         return not self.report.failed
 
-    def _failed(self, reason: str, exc: Exception) -> None:
-        self.report.failure = self._device.mask(reason)
-        self._device.log(logging.ERROR, reason, exc)
+    def failed(self, exc: BaseException) -> None:
+        self.report.failure = self._words.failure(exc)
 
     def commit(self) -> None:
         self._states.about_to_commit(self.host.name)
@@ -118,6 +119,10 @@ class DeviceSync:
             self.pending = False
             self._states.unchanged(self.host.name)
 
+    @property
+    def is_open(self) -> bool:
+        return self._device.is_open
+
     def close(self) -> None:
         self._device.close()
 
@@ -125,6 +130,6 @@ class DeviceSync:
         try:
             running = self._device.running_config()
         except DeviceFailure as failure:  # committed all the same; until the next commit nobody can tell what changed
-            self._device.log(logging.WARNING, str(failure), failure)
+            self._words.log(logging.WARNING, str(failure), failure)
             running = None
         self._states.committed(self.host.name, rendered=self._rendered, running=running)

@@ -35,7 +35,8 @@ _COMMENTS = re.compile(r"\n[ \t]*[!#][^\n]*")
 
 def digest(text: str, *, key: str | None = None) -> str:
     """A keyed hash: a plain one would let a reader of the database try out weak secrets."""
-    return salted_hmac("devices.state", text, secret=key, algorithm="sha256").hexdigest()
+    raw = text.encode("utf-8", "surrogatepass")  # a device may send anything
+    return salted_hmac("devices.state", raw, secret=key, algorithm="sha256").hexdigest()
 
 
 def matches(stored: str, text: str) -> bool:

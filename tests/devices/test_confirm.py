@@ -8,7 +8,9 @@ from pytest_django import Settings
 
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
+from devices.sync.one_device import DeviceSync
 from devices.tasks import sync_devices
+from jobs.errors import LockLost
 from jobs.models import Job
 from jobs.states import Status
 from jobs.testing import perform_job
@@ -24,16 +26,13 @@ def live(**kwargs: object) -> Job:
     return perform_job(sync_devices, **{"all": True, "dry_run": False, "confirm_mode": 1, **kwargs})
 
 
-class WorkerDied(BaseException):
-    """Nothing after this runs any more, as when the process is gone."""
+def stops_before_the_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the worker is gone: nothing of the job touches the device any more."""
 
+    def stop(self: DeviceSync) -> None:
+        raise LockLost("gone")
 
-def dies_before_the_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(self: LabDriver) -> None:
-        raise WorkerDied
-
-    monkeypatch.setattr(LabDriver, "confirm_commit", die)
-    monkeypatch.setattr(LabDriver, "rollback", die)
+    monkeypatch.setattr(DeviceSync, "confirm", stop)
 
 
 def expire(lab: Lab, host: str) -> None:
@@ -48,7 +47,7 @@ def test_without_a_confirm_the_device_reverts_by_itself_and_is_not_in_sync(
     live()
     lab.change("sw1", motd="new")
     with monkeypatch.context() as patched:
-        dies_before_the_confirm(patched)
+        stops_before_the_confirm(patched)
         dead = live()
     assert dead.status == Status.EXCEPTION
     device = LabDriver("sw1")

@@ -183,7 +183,7 @@ def test_a_template_error_ends_as_a_short_reason_before_the_device_is_touched(
         "push_sync_device",
         "Generate device config",
     ]
-    (record,) = [record for record in caplog.records if record.name == "devices.sync.device"]
+    (record,) = [record for record in caplog.records if record.name == "devices.sync.words"]
     assert "Traceback" in record.getMessage()
     assert (record.job_id, record.host) == (job.pk, "sw1")  # type: ignore[attr-defined]
 
