@@ -3,36 +3,21 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Unpack
 
 from jobs.errors import ResultNotStorable
+from jobs.schedulable import Schedulable, ScheduleOptions, known
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # json.dumps would make one each time
 
 
-class Schedulable(Protocol):
-    """What dispatch needs of a job's task; ``jobs.task.JobTask`` is one."""
-
-    name: str
-    lock: str | None
-    job_queue: str | None
-    job_priority: int
-    rerun_if_lost: bool
-    lock_wait: int | None
-
-    def bound(self, kwargs: Mapping[str, Any]) -> dict[str, Any]: ...
-    def shown_name(self, kwargs: Mapping[str, Any]) -> str: ...
-
-
-@dataclass(frozen=True, kw_only=True)
 class NextJob:
     """A job to schedule in the transaction of this one's finish; ``next_job_id`` will point at it."""
 
-    task: Schedulable
-    kwargs: Mapping[str, Any]
-    scheduled_by: str | None = None
-    comment: str | None = None
-    ticket_ref: str | None = None
+    def __init__(self, *, task: Schedulable, kwargs: Mapping[str, Any], **options: Unpack[ScheduleOptions]) -> None:
+        self.task = task
+        self.kwargs = kwargs
+        self.options = known(options)
 
 
 @dataclass(frozen=True)

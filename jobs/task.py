@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore, Retry
@@ -26,6 +26,7 @@ from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError, JobStopped
 from jobs.models import Job
 from jobs.outcome import JobResult, NextJob
+from jobs.schedulable import ScheduleOptions
 
 __all__ = ["JobContext", "JobResult", "JobTask", "NextJob", "job"]
 
@@ -58,7 +59,7 @@ class JobTask(Task):
         """Schedule one job now with these arguments; ``scheduling.schedule`` takes more (a time, a comment, …)."""
         return scheduling.schedule(self, kwargs)
 
-    def schedule_many(self, many: Iterable[Mapping[str, Any]], **options: Any) -> list[Job]:
+    def schedule_many(self, many: Iterable[Mapping[str, Any]], **options: Unpack[ScheduleOptions]) -> list[Job]:
         return scheduling.schedule_many(self, many, **options)
 
     def delay(self, *args: Any, **kwargs: Any) -> Job:
@@ -168,6 +169,16 @@ class JobTask(Task):
         return _NoMessage()
 
 
+# Options of ours that Celery would take for its own: how JobTask calls them.
+_OTHERWISE_CELERYS = {
+    "queue": "job_queue",
+    "priority": "job_priority",
+    "time_limit": "job_time_limit",
+    "soft_time_limit": "job_soft_time_limit",
+    "function_name": "job_name",
+}
+
+
 class _NoMessage:
     args = kwargs = None
 
@@ -192,19 +203,7 @@ def job(
     **celery_options: Any,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 def job(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    lock: str | None = None,
-    queue: str | None = None,
-    priority: int = 0,
-    time_limit: float | None = None,
-    soft_time_limit: float | None = None,
-    rerun_if_lost: bool = False,
-    lock_wait: int | None = None,
-    function_name: str | None = None,
-    check: Callable[..., None] | None = None,
-    **celery_options: Any,
+    function: Callable[..., Any] | None = None, /, **options: Any
 ) -> JobTask | Callable[[Callable[..., Any]], JobTask]:
     """Make a function a job. Its first parameter is the JobContext, the others are given by name.
 
@@ -220,22 +219,13 @@ def job(
         celery_options: Celery's own, such as ``autoretry_for``, ``retry_backoff``, ``max_retries``, ``name``. Those of
             its messages (``serializer``, ``expires``, …) change nothing: a message is only a job's number.
     """
+    lock, priority, check = options.get("lock"), options.get("priority", 0), options.get("check")
     if lock is not None and not 0 < len(lock) <= 32:
         raise ValueError(f"lock name {lock!r} must have 1 to 32 characters")
     if not 0 <= priority <= 9:
         raise ValueError(f"priority {priority} must be from 0 to 9")
-    options = {
-        "base": JobTask,
-        "lock": lock,
-        "job_queue": queue,
-        "job_priority": priority,
-        "job_time_limit": time_limit,
-        "job_soft_time_limit": soft_time_limit,
-        "rerun_if_lost": rerun_if_lost,
-        "lock_wait": lock_wait,
-        "job_name": function_name,
-        "check": None if check is None else staticmethod(check),
-        **celery_options,
-    }
-    decorate: Callable[[Callable[..., Any]], JobTask] = shared_task(**options)
+    if check is not None:
+        options["check"] = staticmethod(check)
+    attributes = {"base": JobTask} | {_OTHERWISE_CELERYS.get(name, name): value for name, value in options.items()}
+    decorate: Callable[[Callable[..., Any]], JobTask] = shared_task(**attributes)
     return decorate if function is None else decorate(function)

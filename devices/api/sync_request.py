@@ -17,6 +17,7 @@ from cnaasjobs.api.errors import BadRequest
 from cnaasjobs.api.times import parse_time
 from cnaasjobs.conf import conf
 from devices.selection import SelectionError, Selector
+from jobs.schedulable import ScheduleOptions
 
 SELECTORS = ("hostname", "device_type", "group", "all")
 OPTIONS = ("dry_run", "force", "resync", "auto_push", "confirm_mode")
@@ -28,9 +29,7 @@ class SyncRequest:
 
     selector: Selector
     options: Mapping[str, Any]
-    at: datetime | None
-    comment: str | None
-    ticket_ref: str | None
+    scheduling: ScheduleOptions
 
     def arguments(self) -> dict[str, Any]:
         """As arguments of the job."""
@@ -82,9 +81,7 @@ def parse(body: Mapping[str, Any], *, hostname: str | None = None) -> SyncReques
     return SyncRequest(
         selector=_selector(given.model_dump(include=set(SELECTORS), exclude_unset=True), hostname),
         options=given.model_dump(include=set(OPTIONS)),
-        at=given.start_at,
-        comment=given.comment,
-        ticket_ref=given.ticket_ref,
+        scheduling={"at": given.start_at, "comment": given.comment, "ticket_ref": given.ticket_ref},
     )
 
 

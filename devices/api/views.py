@@ -20,6 +20,7 @@ from jobs.api import idempotency
 from jobs.api.idempotency import Answer
 from jobs.dispatch import scheduling
 from jobs.lifecycle import audit_trail
+from jobs.schedulable import ScheduleOptions
 
 
 class DeviceSyncto(ApiViewSet):
@@ -58,14 +59,8 @@ def _refuse(refusal: ApiError) -> Answer:
 
 def _schedule(request: Request, wanted: SyncRequest, *, selected: int) -> Answer:
     user = who(request)
-    job = scheduling.schedule(
-        sync_devices,
-        wanted.arguments(),
-        at=wanted.at,
-        scheduled_by=user,
-        comment=wanted.comment,
-        ticket_ref=wanted.ticket_ref,
-    )
+    options: ScheduleOptions = {**wanted.scheduling, "scheduled_by": user}
+    job = scheduling.schedule(sync_devices, wanted.arguments(), **options)
     detail = f"{job.function_name}: {wanted.selector}"
     audit_trail.record(action="scheduled", who=user, origin=origin(request), job_id=job.pk, detail=detail)
     answer: dict[str, Any] = {

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from django.conf import settings
 from django.db import transaction
@@ -19,69 +19,38 @@ from jobs.broker import publisher
 from jobs.dispatch import sending
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.models import Job
-from jobs.outcome import NextJob, Schedulable, storable_json
+from jobs.outcome import NextJob, storable_json
+from jobs.schedulable import Schedulable, ScheduleOptions, known
 from jobs.states import Status
 
 log = logging.getLogger(__name__)
 
 
-def schedule(
-    task: Schedulable,
-    kwargs: Mapping[str, Any],
-    *,
-    at: datetime | None = None,
-    scheduled_by: str | None = None,
-    comment: str | None = None,
-    ticket_ref: str | None = None,
-    queue: str | None = None,
-    priority: int | None = None,
-) -> Job:
-    """Schedule one job: now, or ``at`` a time (aware, or naive UTC; in the past = now).
+def schedule(task: Schedulable, kwargs: Mapping[str, Any], **options: Unpack[ScheduleOptions]) -> Job:
+    """Schedule one job: now, or ``at`` a time.
 
     It is accepted when the surrounding transaction commits, and then ends in FINISHED or EXCEPTION.
 
     Raises:
         JobArgumentError: the arguments do not fit the function, or cannot be stored.
     """
-    return _insert(
-        task,
-        [kwargs],
-        at=at,
-        scheduled_by=scheduled_by,
-        comment=comment,
-        ticket_ref=ticket_ref,
-        queue=queue,
-        priority=priority,
-    )[0]
+    return _insert(task, [kwargs], known(options))[0]
 
 
-def schedule_many(task: Schedulable, many: Iterable[Mapping[str, Any]], **options: Any) -> list[Job]:
-    """Schedule one job for each mapping of arguments, in their order: all or none. Options as of ``schedule``."""
-    return _insert(task, many, **options)
-
-
-def schedule_next(next_job: NextJob, *, after: int) -> Job:
-    """Schedule a finishing job's successor, in the transaction of the finish."""
-    return schedule(
-        next_job.task,
-        next_job.kwargs,
-        scheduled_by=next_job.scheduled_by,
-        comment=next_job.comment,
-        ticket_ref=next_job.ticket_ref,
-    )
-
-
-def _insert(
-    task: Schedulable,
-    many: Iterable[Mapping[str, Any]],
-    *,
-    at: datetime | None = None,
-    scheduled_by: str | None = None,
-    comment: str | None = None,
-    ticket_ref: str | None = None,
-    queue: str | None = None,
-    priority: int | None = None,
+def schedule_many(
+    task: Schedulable, many: Iterable[Mapping[str, Any]], **options: Unpack[ScheduleOptions]
 ) -> list[Job]:
+    """Schedule one job for each mapping of arguments, in their order: all or none."""
+    return _insert(task, many, known(options))
+
+
+def schedule_next(next_job: NextJob) -> Job:
+    """Schedule a finishing job's successor, in the transaction of the finish."""
+    return schedule(next_job.task, next_job.kwargs, **next_job.options)
+
+
+def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: ScheduleOptions) -> list[Job]:
+    at, priority = options.get("at"), options.get("priority")
     if at is not None:
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         at = at if at > database_now() else None  # the database decides what is due, not this machine
@@ -91,10 +60,10 @@ def _insert(
         "scheduled_time": at or now,
         "dispatched_at": None if at else now,
         "task_name": task.name,
-        "scheduled_by": _text(scheduled_by, "scheduled_by"),
-        "comment": _text(comment, "comment"),
-        "ticket_ref": _text(ticket_ref, "ticket_ref"),
-        "queue": queue or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
+        "scheduled_by": _text(options.get("scheduled_by"), "scheduled_by"),
+        "comment": _text(options.get("comment"), "comment"),
+        "ticket_ref": _text(options.get("ticket_ref"), "ticket_ref"),
+        "queue": options.get("queue") or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
         "priority": task.job_priority if priority is None else priority,
         "lock_name": task.lock,
         "lock_wait_seconds": task.lock_wait if task.lock else None,

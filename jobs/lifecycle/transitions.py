@@ -113,7 +113,7 @@ def finish(run: Run, outcome: Outcome) -> bool:
         return True
     with transaction.atomic():
         _release(run.lock_name, run.job_id, run.fence)
-        successor = outcome.next_job and scheduling.schedule_next(outcome.next_job, after=run.job_id)
+        successor = outcome.next_job and scheduling.schedule_next(outcome.next_job)
         done = _guarded(Verb.FINISH, run.job_id, run_token=run.run_token).update(
             **_ended(Verb.FINISH, outcome.finished_devices),
             change_score=outcome.change_score,

@@ -10,8 +10,9 @@ from cnaasjobs.db.clock import database_now
 from jobs.dispatch import scheduling, sending
 from jobs.errors import JobArgumentError
 from jobs.models import Job
+from jobs.schedulable import ScheduleOptions
 from jobs.states import Status
-from jobs.task import job
+from jobs.task import NextJob, job
 from tests import fake_jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,6 +76,41 @@ def test_texts_that_do_not_fit_are_named(field: str, value: str, words: str) -> 
     texts: dict[str, Any] = {field: value}
     with pytest.raises(JobArgumentError, match=words):
         scheduling.schedule(fake_jobs.nothing, {}, **texts)
+
+
+def test_an_option_that_does_not_exist_is_refused() -> None:
+    """Whether or not a type checker looked at the call."""
+    misspelt: dict[str, Any] = {"coment": "new firmware"}
+    for call in (
+        lambda: scheduling.schedule(fake_jobs.nothing, {}, **misspelt),
+        lambda: fake_jobs.nothing.schedule_many([{}], **misspelt),
+        lambda: NextJob(task=fake_jobs.nothing, kwargs={}, **misspelt),
+    ):
+        with pytest.raises(TypeError, match="no such option of a job: coment"):
+            call()
+    assert not Job.objects.exists()
+
+
+def test_every_option_stands_in_the_row() -> None:
+    at = database_now() + timedelta(hours=1)
+    options: ScheduleOptions = {
+        "at": at,
+        "scheduled_by": "ann",
+        "comment": "c",
+        "ticket_ref": "T-1",
+        "queue": "slow",
+        "priority": 7,
+    }
+    assert options.keys() == ScheduleOptions.__annotations__.keys()
+    one = scheduling.schedule(fake_jobs.nothing, {}, **options)
+    (many,) = fake_jobs.nothing.schedule_many([{}], **options)
+    following = scheduling.schedule_next(NextJob(task=fake_jobs.nothing, kwargs={}, **options))
+    for row in (one, many, following):
+        stored = Job.objects.get(pk=row.pk)
+        assert {**options, "at": stored.scheduled_time} == {
+            name: getattr(stored, {"at": "scheduled_time"}.get(name, name)) for name in options
+        }
+        assert stored.scheduled_time == at
 
 
 def test_a_time_in_the_past_is_now_and_a_naive_one_is_utc() -> None:

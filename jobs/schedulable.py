@@ -1,0 +1,41 @@
+"""What dispatch must know to schedule a job: its task, and what may be said of it beside its arguments."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol, TypedDict
+
+
+class ScheduleOptions(TypedDict, total=False):
+    """What ``schedule`` takes by name, ``schedule_many``, ``NextJob``; what is left out is as if it were None."""
+
+    at: datetime | None  # when it is due: aware, or naive UTC; None, or a time in the past, is now
+    scheduled_by: str | None
+    comment: str | None
+    ticket_ref: str | None
+    queue: str | None  # None: the task's own
+    priority: int | None  # 0 to 9; None: the task's own
+
+
+def known(options: ScheduleOptions) -> ScheduleOptions:
+    """The options, all of which exist: at run time Python takes any.
+
+    Raises:
+        TypeError: names those that do not.
+    """
+    if unknown := options.keys() - ScheduleOptions.__annotations__.keys():
+        raise TypeError(f"no such option of a job: {', '.join(sorted(unknown))}")
+    return options
+
+
+class Schedulable(Protocol):
+    """What dispatch needs of a job's task; ``jobs.task.JobTask`` is one."""
+
+    name: str
+    lock: str | None
+    job_queue: str | None
+    job_priority: int
+    rerun_if_lost: bool
+    lock_wait: int | None
+
+    def bound(self, kwargs: Mapping[str, Any]) -> dict[str, Any]: ...
+    def shown_name(self, kwargs: Mapping[str, Any]) -> str: ...
