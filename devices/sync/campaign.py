@@ -14,12 +14,13 @@ from nornir.core.state import GlobalState
 from nornir.core.task import Result, Task
 
 from devices.drivers import ssh_config_file
+from devices.inventory.configuration import workers
 from devices.masking import Secrets
 from devices.rendering import refresh
 from devices.sync.device import Device
 from devices.sync.one_device import DeviceSync, Options
 from devices.sync.report import DeviceReport
-from devices.sync.runner import DeviceThreads, num_workers
+from devices.sync.runner import DeviceThreads
 from devices.sync.state import DeviceStates
 from devices.sync.words import Words
 from jobs.errors import JobStopped, LockLost
@@ -59,7 +60,7 @@ class Push:
             ),
             config=nornir.config,
             data=GlobalState(dry_run=options.dry_run),
-            runner=DeviceThreads(num_workers=num_workers(nornir.config), ctx=ctx),
+            runner=DeviceThreads(num_workers=workers(nornir.config), ctx=ctx),
         )
 
     def run(self) -> dict[str, DeviceReport]:

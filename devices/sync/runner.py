@@ -2,18 +2,11 @@
 
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
-from nornir.core.configuration import Config
 from nornir.core.inventory import Host
 from nornir.core.task import AggregatedResult, Task
-from nornir.init_nornir import load_runner
 
 from jobs.errors import JobStopped
 from jobs.task import JobContext
-
-
-def num_workers(config: Config) -> int:
-    """How many devices in parallel: what the runner of Nornir's configuration would use."""
-    return max(1, int(getattr(load_runner(config), "num_workers", 1)))
 
 
 class DeviceThreads:

@@ -121,7 +121,7 @@ def test_another_plugin_is_read_again_after_a_time(
         ("sw1: {password: hunter2\n", "hosts.yml, line"),
         ("sw1: {groups: [nosuch]}\n", "nosuch"),
         ("sw1: {data: {a: hunter2, a: hunter2}}\n", "duplicate key"),
-        ("hunter2\n", "AttributeError"),
+        ("hunter2\n", "hosts.yml must be a mapping of host names"),
         ("1001: {}\n", "host name 1001 must be text"),
     ],
 )

@@ -1,0 +1,81 @@
+"""The inventory is Nornir's own, by any of its plugins: ``NORNIR_CONFIG`` names its configuration file.
+
+It is cached in each process. Files are looked at before each use and read again when they changed; what comes from
+elsewhere (another plugin, a transform function) is read again after ``CNAASJOBS_INVENTORY_CACHE_SECONDS``. Its shape
+is checked once, when it is read: a wrong type is said by file and host, before anything uses it.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from nornir.core import Nornir
+
+from cnaasjobs.conf import conf
+from devices.inventory.errors import InventoryError
+from devices.inventory.loading import Source
+
+__all__ = ["InventoryError", "nornir"]
+
+Fingerprint = tuple[tuple[str, int, int, int] | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Loaded:
+    nornir: Nornir
+    watched: tuple[Path, ...]
+    fingerprint: Fingerprint
+    expires: float | None  # on the monotonic clock
+
+    def current(self) -> bool:
+        if self.expires is not None and time.monotonic() >= self.expires:
+            return False
+        return self.fingerprint == _fingerprint(self.watched)
+
+
+_mutex = threading.Lock()
+_cache: dict[Path, _Loaded] = {}
+
+
+def nornir() -> Nornir:
+    """The inventory and Nornir's configuration, shared by all threads of the process: never change it.
+
+    Raises:
+        InventoryError: it can't be read.
+    """
+    config_file = conf.nornir_config
+    with _mutex:
+        loaded = _cache.get(config_file)
+        if loaded is None or not loaded.current():
+            _cache.clear()
+            try:
+                loaded = _cache[config_file] = _load(config_file)
+            except InventoryError as exc:
+                raise InventoryError(f"The inventory of {config_file} can't be read: {exc}") from exc
+        return loaded.nornir
+
+
+def _load(config_file: Path) -> _Loaded:
+    source = Source(config_file)
+    fingerprint = _fingerprint(source.files)  # taken before reading: a change meanwhile is seen the next time
+    inventory = source.load()
+    expires = None if source.from_files else time.monotonic() + conf.inventory_cache_seconds
+    return _Loaded(
+        nornir=Nornir(inventory=inventory, config=source.config),
+        watched=source.files,
+        fingerprint=fingerprint,
+        expires=expires,
+    )
+
+
+def _fingerprint(paths: tuple[Path, ...]) -> Fingerprint:
+    return tuple(_stat(path) for path in paths)
+
+
+def _stat(path: Path) -> tuple[str, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return str(path), found.st_mtime_ns, found.st_size, found.st_ino
