@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from napalm.base import NetworkDriver, get_network_driver
+from napalm.base.exceptions import ModuleImportError
 from nornir.core.configuration import Config
 from nornir.core.inventory import Host
 
@@ -18,9 +19,19 @@ from devices.lab import driver as lab_driver
 sys.modules.setdefault("napalm_lab", lab_driver)
 
 
+class NoDriver(Exception):
+    """There is no driver that could be used, in words for the device's result."""
+
+
 @functools.cache  # NAPALM searches for it each time; one that is not installed is asked for again
-def driver_named(platform: str) -> type[NetworkDriver]:
-    driver_class: type[NetworkDriver] = get_network_driver(platform)
+def driver_named(platform: str | None) -> type[NetworkDriver]:
+    """Raises NoDriver."""
+    try:
+        driver_class: type[NetworkDriver] = get_network_driver(platform)
+    except ModuleImportError as exc:
+        raise NoDriver(f"no NAPALM driver for platform {platform} is installed where this worker runs") from exc
+    except Exception as exc:  # its own imports, or anything at all: it is anybody's code
+        raise NoDriver(f"the driver for platform {platform} can't be imported: {type(exc).__name__}: {exc}") from exc
     return driver_class
 
 
@@ -34,7 +45,7 @@ def driver_of(host: Host, ssh_config: str | None) -> Callable[[], NetworkDriver]
     """What makes a driver object for the host, not yet opened, with the inventory's connection options for NAPALM.
 
     Raises:
-        napalm.base.exceptions.ModuleImportError: no such driver is installed.
+        NoDriver: none is installed, or it can't be imported.
     """
     options = host.get_connection_parameters("napalm")
     driver_class = driver_named(options.platform)

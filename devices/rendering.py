@@ -27,7 +27,7 @@ class _Platform:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.environment = Environment(  # noqa: S701 (configurations, not HTML)
-            loader=FileSystemLoader(directory),
+            loader=FileSystemLoader(directory, encoding="utf-8-sig"),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -57,7 +57,7 @@ class _Platform:
         if self._mapping is None:
             try:
                 stamp = self._mapping_stamp()
-                text = (self.directory / "mapping.yml").read_text(encoding="utf-8")
+                text = (self.directory / "mapping.yml").read_text(encoding="utf-8-sig")
                 self._mapping = (*stamp, yaml.safe_load(text))
             except (OSError, yaml.YAMLError, UnicodeDecodeError) as exc:
                 raise TemplateFailure(f"no templates for platform {self.directory.name}: {_one_line(exc)}") from exc
@@ -99,7 +99,8 @@ def render(host: Host, secrets: Secrets) -> str:
     entrypoint = platform.entrypoint(device_type(host))
     try:
         template = platform.environment.get_template(entrypoint)
-        return template.render({**host.extended_data(), **secrets.variables, "host": host.name})
+        data = {key: value for key, value in host.extended_data().items() if isinstance(key, str)}
+        return template.render({**data, **secrets.variables, "host": host.name})
     except TemplateSyntaxError as exc:
         raise TemplateFailure(f"template {exc.name or entrypoint} line {exc.lineno}: {_one_line(exc)}") from exc
     except TemplateNotFound as exc:

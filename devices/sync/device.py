@@ -10,7 +10,7 @@ from napalm.base import NetworkDriver
 from napalm.base.exceptions import LockError
 from nornir.core.inventory import Host
 
-from devices.drivers import driver_of, has_commit_confirm
+from devices.drivers import NoDriver, driver_of, has_commit_confirm
 from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
 from jobs.task import JobContext
@@ -45,7 +45,10 @@ class Device:
 
     @functools.cached_property
     def _new_driver(self) -> Callable[[], NetworkDriver]:
-        return driver_of(self._host, self._ssh_config)
+        try:
+            return driver_of(self._host, self._ssh_config)
+        except NoDriver as exc:
+            raise DeviceFailure(str(exc)) from exc
 
     def open(self) -> None:
         with self._step("cannot connect"):

@@ -81,15 +81,15 @@ class Foreign:
     """Installs drivers, and looks at their devices."""
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._directory = directory
+        self.directory = directory
         self._monkeypatch = monkeypatch
         monkeypatch.syspath_prepend(str(directory))
 
     def install(self, module: str, more: str = "") -> Any:
         """A driver in ``module``; ``more`` are lines of Python that change its class. Returns the module."""
-        file = self._directory.joinpath(*module.split(".")).with_suffix(".py")
+        file = self.directory.joinpath(*module.split(".")).with_suffix(".py")
         file.parent.mkdir(parents=True, exist_ok=True)
-        if file.parent != self._directory:
+        if file.parent != self.directory:
             (file.parent / "__init__.py").touch()
         file.write_text(BODY + more)
         importlib.invalidate_caches()

@@ -1,11 +1,14 @@
 """Any NAPALM driver works by naming its platform in the inventory, whatever it can and cannot do."""
 
+import importlib
 import logging
+import sys
 from typing import Any
 
 import pytest
 from napalm.base import get_network_driver
 
+from devices.drivers import driver_named
 from devices.lab.driver import LabDriver
 from devices.sync import device
 from devices.tasks import sync_devices
@@ -190,7 +193,19 @@ def test_a_connection_that_failed_half_way_is_closed(lab: Lab, foreign: Foreign)
 
 def test_a_platform_without_a_driver_says_so(lab: Lab) -> None:
     add(lab, platform="nosuch")
-    assert reason(sync(lab), "r1") == 'cannot connect: Cannot import "nosuch". Is the library installed?'
+    assert reason(sync(lab), "r1") == "no NAPALM driver for platform nosuch is installed where this worker runs"
+
+
+def test_a_driver_that_cannot_be_imported_says_why(lab: Lab, foreign: Foreign) -> None:
+    foreign.install("napalm_foo")
+    file = foreign.directory / "napalm_foo.py"
+    del sys.modules["napalm_foo"]
+    for text, said in (("import nosuch", "ModuleNotFoundError: No module named 'nosuch'"), ("1 / 0", "ZeroDivision")):
+        file.write_text(text)
+        importlib.invalidate_caches()
+        driver_named.cache_clear()
+        add(lab)
+        assert reason(sync(lab), "r1").startswith(f"the driver for platform foo can't be imported: {said}")
 
 
 def test_netmikos_advice_for_programmers_is_left_out(lab: Lab, foreign: Foreign) -> None:

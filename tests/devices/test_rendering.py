@@ -32,6 +32,21 @@ def test_merged_data_the_name_and_secrets_are_its_variables(lab: Lab) -> None:
     assert rendered(lab, text, TEMPLATE_SECRET_A="hunter2") == "sw1 lund hello hunter2"
 
 
+def test_a_key_that_is_no_text_is_no_variable(lab: Lab) -> None:
+    lab.hosts["sw1"]["data"] = {100: "users", None: "x", True: "y", "vlans": {200: "voice"}}
+    lab.write()
+    assert rendered(lab, "{{ host }} {{ vlans[200] }}") == "sw1 voice"
+
+
+def test_a_byte_order_mark_is_no_part_of_a_template(lab: Lab) -> None:
+    lab.template("\ufeffpart", name="part.j2")
+    assert rendered(lab, "\ufeffhostname {{ host }} {% include 'part.j2' %}") == "hostname sw1 part"
+    mapping = lab.templates / "lab" / "mapping.yml"
+    mapping.write_text("\ufeff" + mapping.read_text())
+    refresh()
+    assert render(host(), Secrets({})) == "hostname sw1 part"
+
+
 def test_blocks_leave_no_lines_behind_and_the_last_newline_stays(lab: Lab) -> None:
     assert rendered(lab, "a\n  {% if true %}\nb\n  {% endif %}\n") == "a\nb\n"
 
