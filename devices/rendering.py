@@ -99,7 +99,8 @@ def render(host: Host, secrets: Secrets) -> str:
     entrypoint = platform.entrypoint(device_type(host))
     try:
         template = platform.environment.get_template(entrypoint)
-        data = {key: value for key, value in host.extended_data().items() if isinstance(key, str)}
+        merged: dict[Any, Any] = host.extended_data()
+        data = {key: value for key, value in merged.items() if isinstance(key, str)}
         return template.render({**data, **secrets.variables, "host": host.name})
     except TemplateSyntaxError as exc:
         raise TemplateFailure(f"template {exc.name or entrypoint} line {exc.lineno}: {_one_line(exc)}") from exc
