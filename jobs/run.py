@@ -4,18 +4,8 @@ from dataclasses import dataclass
 from typing import Self, cast
 from uuid import UUID
 
-from django.db import connection
-
 from jobs.models import Job
 from jobs.states import Status
-from locks.models import Lock
-
-_STANDING = (
-    "SELECT job.run_token, job.abort_reason, held.fence"
-    f" FROM {Job._meta.db_table} job"
-    f" LEFT JOIN {Lock._meta.db_table} held ON held.name = job.lock_name AND held.holder_id = job.id"
-    " WHERE job.id = %s"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,20 +57,6 @@ class Standing:
     run_token: UUID | None
     abort_reason: str | None
     fence: int | None  # the fencing token under which this job holds its lock now
-
-
-def standing_of(job_id: int) -> Standing | None:
-    """Read afresh, one query. None if the job is gone.
-
-    Written by hand: a sync asks before each device, commit and confirm, and building the query cost more than it.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(_STANDING, [job_id])
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    token, abort_reason, fence = row
-    return Standing(UUID(token) if isinstance(token, str) else token, abort_reason, fence)
 
 
 def write_progress(job_id: int, run_token: UUID, devices: str) -> None:

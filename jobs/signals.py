@@ -43,10 +43,10 @@ def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
         lambda: transitions.claim(
             job_id,
             task_name=task.name,
+            lock_name=task.lock,
             run_token=token,
             worker_id=getattr(request, "worker_id", None),
             worker=getattr(request, "worker", None) or request.hostname or "",
-            likely_lock=task.lock,
         ),
         what=f"claim of job {job_id}",
         seconds=_CLAIM_SECONDS,

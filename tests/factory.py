@@ -1,6 +1,6 @@
 """Jobs in any state, with the tokens and times that belong to it, made the way the product makes them."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from jobs.dispatch import scheduling
 from jobs.end_reasons import Failure
@@ -13,15 +13,28 @@ from jobs.task import JobTask
 from tests import fake_jobs
 
 
+def claim(
+    job: Job, *, run_token: UUID | None = None, worker: str = "celery@test", worker_id: int | None = None
+) -> Run | Refused:
+    """A message of the job reaches a worker's child."""
+    return transitions.claim(
+        job.pk,
+        task_name=job.task_name,
+        lock_name=job.lock_name,
+        run_token=run_token or uuid4(),
+        worker_id=worker_id,
+        worker=worker,
+    )
+
+
 def claimed(job: Job) -> Run:
-    """Claim a waiting job as a worker's child would."""
-    run = transitions.claim(job.pk, task_name=job.task_name, run_token=uuid4(), worker="celery@test")
+    run = claim(job)
     assert isinstance(run, Run), run
     return run
 
 
 def refused(job: Job) -> Refused:
-    answer = transitions.claim(job.pk, task_name=job.task_name, run_token=uuid4(), worker="celery@test")
+    answer = claim(job)
     assert isinstance(answer, Refused), answer
     return answer
 

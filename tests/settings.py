@@ -22,6 +22,7 @@ if STARTED_BY_TESTS not in os.environ:
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     os.environ["CNAASJOBS_STATE_DIR"] = directory
 
+from cnaasjobs.db import prepared  # noqa: E402
 from cnaasjobs.embedded import broker_url  # noqa: E402
 from cnaasjobs.settings import *  # noqa: E402, F403
 from cnaasjobs.settings import CELERY_BROKER_URL, CNAASJOBS_STATE_DIR, DATABASES, INSTALLED_APPS  # noqa: E402
@@ -33,6 +34,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
 CELERY_IMPORTS = [name for name in os.environ.get("CNAASJOBS_TEST_JOBS", "tests.fake_jobs").split(",") if name]
+
+prepared.MANY = 0  # the tests have few rows and run what production does, prepared statements included
 
 if os.environ.get("CNAASJOBS_TEST_WITHOUT_DEVICES") == "1":  # the platform stands without its first consumer
     INSTALLED_APPS.remove("devices")

@@ -11,6 +11,8 @@ from weakref import WeakKeyDictionary
 from django.db import NotSupportedError, OperationalError
 from django.db.backends.utils import CursorWrapper
 
+MANY = 1000  # from so many rows on a plan is worth keeping
+
 
 class Prepared:
     """One statement with named parameters, such as ``%(job)s``."""
@@ -23,9 +25,14 @@ class Prepared:
         self._prepare = f"({', '.join(types.values())}) AS {sql % numbered}"
         self._execute = f"({', '.join(f'%({parameter})s' for parameter in types)})"
 
-    def execute(self, cursor: CursorWrapper, parameters: Mapping[str, Any]) -> None:
-        """On another database it is executed as it is."""
-        if cursor.db.vendor != "postgresql":
+    def execute(self, cursor: CursorWrapper, parameters: Mapping[str, Any], *, rows: int | None = None) -> None:
+        """On another database it is executed as it is.
+
+        Args:
+            rows: how many the table may have, for a statement that looks for some of them. Of a table of a few pages
+                PostgreSQL would plan to read all, and keep to that for a while when it has grown: see ``MANY``.
+        """
+        if cursor.db.vendor != "postgresql" or (rows is not None and rows < MANY):
             cursor.execute(self.sql, parameters)
             return
         try:

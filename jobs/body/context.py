@@ -17,6 +17,7 @@ from jobs.body.progress import Progress
 from jobs.body.shared_read import SharedRead
 from jobs.errors import JobAborted, JobStopped, LockLost, TimeLimitExceeded
 from jobs.run import Run
+from jobs.sql import store
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ class JobContext:
 
     def _read_standing(self) -> run.Standing | None:
         with self.database():
-            return run.standing_of(self.job_id)
+            return store().standing_of(self.job_id)
 
     def _write_progress(self, devices: str) -> None:
         with self.database():

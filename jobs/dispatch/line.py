@@ -2,13 +2,13 @@
 
 import logging
 
-from django.db import connection
 from django.db.models import Q, QuerySet
 
-from cnaasjobs.db.clock import DatabaseNow, now_sql
+from cnaasjobs.db.clock import DatabaseNow
 from jobs.broker import publisher
 from jobs.dispatch import sending
 from jobs.models import Job
+from jobs.sql import store
 from jobs.states import Status
 
 log = logging.getLogger(__name__)
@@ -27,19 +27,11 @@ def ahead_of(job: Job) -> Q:
 
 def wake(lock_name: str) -> bool:
     """Send the first in line for a free lock on its way, if it was parked. The claim decides: a race does no harm."""
-    now, now_params = now_sql()
-    waiting = Status.SCHEDULED.value
-    with connection.cursor() as cursor:  # by hand: every end of a job with a lock comes here
-        cursor.execute(
-            f"UPDATE jobs_job SET parked = FALSE, dispatched_at = {now} WHERE parked AND status = %s AND id = ("
-            f"SELECT id FROM jobs_job WHERE status = %s AND lock_name = %s AND scheduled_time <= {now}"
-            " ORDER BY scheduled_time, id LIMIT 1) RETURNING id, task_name, queue, priority",
-            [*now_params, waiting, waiting, lock_name, *now_params],
-        )
-        woken = cursor.fetchone()
+    woken = store().wake_first(lock_name)
     if woken is None:
         return False
     message = publisher.Message(*woken)
+    waiting = Status.SCHEDULED.value
     fields = {"job_id": message.job_id, "action": "wake", "from": waiting, "to": waiting, "lock": lock_name}
     log.info("job %s: wake", message.job_id, extra=fields)
     sending.send([message])

@@ -3,14 +3,15 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from cnaasjobs.db import channel
-from cnaasjobs.db.clock import DatabaseNow, now_sql
+from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.db.rows import free_rows
 from jobs.broker import publisher
 from jobs.models import Job
+from jobs.sql import store
 from jobs.states import Status
 
 log = logging.getLogger(__name__)
@@ -41,22 +42,7 @@ def dispatch_due(limit: int = 500) -> int:
 
     One statement takes them, so that a job starts soon after its time; what another Beat has in hand is left to it.
     """
-    now, now_params = now_sql()
-    skip_locked = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
-    found = (
-        f"SELECT id FROM jobs_job WHERE status = 'SCHEDULED' AND dispatched_at IS NULL AND NOT parked"
-        f" AND scheduled_time <= {now} ORDER BY scheduled_time, id LIMIT %s {skip_locked}"
-    )
-    # As an array PostgreSQL evaluates it once; as a subquery it may do so again for each row, and take more.
-    chosen = f"= ANY(ARRAY({found}))" if connection.vendor == "postgresql" else f"IN ({found})"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE jobs_job SET dispatched_at = {now} WHERE id {chosen}"
-            " RETURNING scheduled_time, id, task_name, queue, priority",
-            [*now_params, *now_params, limit],
-        )
-        rows = sorted(cursor.fetchall())
-    return send([publisher.Message(*row[1:]) for row in rows])
+    return send([publisher.Message(*job) for job in store().take_due(limit)])
 
 
 def redispatch(job_ids: Sequence[int]) -> int:

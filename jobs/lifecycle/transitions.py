@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, QuerySet
 
 from cnaasjobs.db import clock
@@ -20,8 +20,8 @@ from jobs.errors import JobAborted, JobNotAbortable, JobNotFound
 from jobs.models import Job, JobOutcome
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
-from jobs.sql import one_statement
-from jobs.sql.one_statement import Claimant
+from jobs.sql import store
+from jobs.sql.signature import Claimant
 from jobs.states import TRANSITIONS, Status, Verb
 from locks import service as locks
 
@@ -36,22 +36,25 @@ def claim(
     job_id: int,
     *,
     task_name: str,
+    lock_name: str | None,
     run_token: UUID,
     worker_id: int | None = None,
     worker: str = "",
-    likely_lock: str | None = None,
 ) -> Run | Refused:
     """SCHEDULED → RUNNING, once. A job whose lock is taken, or not yet its turn, is parked instead and refused.
 
     A repeated call with the same token (its first answer was lost with the connection) is granted again.
-    ``likely_lock`` saves time where it is right: the lock that the job's row probably names.
+
+    Args:
+        task_name, lock_name: of the task that would run it. A job of another task is refused. One that was scheduled
+            when its task had another lock, or none, is claimed by its own.
     """
     by = Claimant(run_token, worker_id, worker)
-    answer: Run | Refused | None = _start_at_once(job_id, task_name, by, likely_lock)
+    answer: Run | Refused | None = store().claim(job_id, task_name, by, lock_name=lock_name)
     if answer is None:
         try:
             with transaction.atomic():
-                answer = _claim_with_lock(job_id, task_name, by)
+                answer = _claim_or_park(job_id, task_name, by)
         except _Undo:
             return Refused(job_id=job_id, reason="somebody else was first")
     if isinstance(answer, Run):
@@ -59,14 +62,8 @@ def claim(
     return answer
 
 
-def _start_at_once(job_id: int, task_name: str, by: Claimant, likely_lock: str | None) -> Run | None:
-    """The claim where nothing stands in its way; None decides nothing."""
-    if likely_lock is None or connection.vendor != "postgresql":
-        return one_statement.start(job_id, task_name, by)
-    return one_statement.claim_with_lock(job_id, task_name, by, lock_name=likely_lock)
-
-
-def _claim_with_lock(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
+def _claim_or_park(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
+    """Why the claim was not granted at once; or it is granted here, because the lock had no row or came free."""
     job = Job.objects.filter(pk=job_id).first()
     if job is None:
         return Refused(job_id=job_id, reason="no such job")
@@ -76,16 +73,13 @@ def _claim_with_lock(job_id: int, task_name: str, by: Claimant) -> Run | Refused
         return Refused(job_id=job_id, reason=f"it is {job.status}")
     if job.task_name != task_name:
         return Refused(job_id=job_id, reason=f"it belongs to task {job.task_name}, not {task_name}")
-    if job.lock_name is None:
-        return Refused(job_id=job_id, reason="it is not due yet")
-    row = locks.locked_row(job.lock_name)
-    if row.holder_id is None and not line.line(job.lock_name).filter(line.ahead_of(job)).exists():
-        fence = locks.acquire(row, holder_id=job_id, now=DatabaseNow())
-        run = one_statement.start(job_id, task_name, by, lock_name=job.lock_name, fence=fence)
-        if run is None:
-            raise _Undo
+    # Its row lock keeps everybody else from taking or freeing it until this is decided.
+    lock = locks.locked_row(job.lock_name) if job.lock_name else None
+    if run := store().claim(job_id, task_name, by, lock_name=job.lock_name):
         return run
-    return _park(job, holder_id=row.holder_id)
+    if lock is None:
+        return Refused(job_id=job_id, reason="it is not due yet")
+    return _park(job, holder_id=lock.holder_id)
 
 
 def _park(job: Job, *, holder_id: int | None) -> Refused:
@@ -105,26 +99,17 @@ def _park(job: Job, *, holder_id: int | None) -> Refused:
 
 def finish(run: Run, outcome: Outcome) -> bool:
     """RUNNING → FINISHED with its result, its lock released, its successor scheduled: one transaction."""
-    if outcome.next_job is None and connection.vendor == "postgresql":
-        if not one_statement.finish(run.job_id, run.run_token, outcome, lock_name=run.lock_name, fence=run.fence):
-            return False
-        _after_commit_wake(run.lock_name)
-        _log(Verb.FINISH, run.job_id)
-        return True
-    with transaction.atomic():
-        _release(run.lock_name, run.job_id, run.fence)
-        successor = outcome.next_job and scheduling.schedule_next(outcome.next_job)
-        done = _guarded(Verb.FINISH, run.job_id, run_token=run.run_token).update(
-            **_ended(Verb.FINISH, outcome.finished_devices),
-            change_score=outcome.change_score,
-            next_job_id=successor.pk if successor else None,
-        )
-        if not done:
-            transaction.set_rollback(True)
-            return False
-        if outcome.result is not None:
-            JobOutcome.objects.create(job_id=run.job_id, result=outcome.result)
-        _after_commit_wake(run.lock_name)
+    if outcome.next_job is None:
+        done = store().finish(run, outcome, next_job_id=None)
+    else:
+        with transaction.atomic():
+            successor = scheduling.schedule_next(outcome.next_job)
+            done = store().finish(run, outcome, next_job_id=successor.pk)
+            if not done:
+                transaction.set_rollback(True)
+    if not done:
+        return False
+    _after_commit_wake(run.lock_name)
     _log(Verb.FINISH, run.job_id)
     return True
 

@@ -1,1 +1,19 @@
-"""Every statement that is written by hand."""
+"""Every statement on jobs that is written by hand: one store per database, all of one signature, ``signature.Store``.
+
+``store()`` is the one of Django's connection. Whoever calls it decides what is to be done and knows no SQL; the store
+knows no policy. What both databases are told in the same words is in ``common``. See
+docs/decisions/0006-hand-written-sql.md.
+"""
+
+from typing import Final
+
+from django.db import connection
+
+from jobs.sql import postgresql, sqlite
+from jobs.sql.signature import Store
+
+_STORES: Final[dict[str, Store]] = {"postgresql": postgresql, "sqlite": sqlite}
+
+
+def store() -> Store:
+    return _STORES[connection.vendor]

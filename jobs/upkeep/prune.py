@@ -8,15 +8,15 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
 from cnaasjobs.db.rows import free_rows
 from jobs.background.budget import Budget
-from jobs.models import IdempotencyKey, Job, JobOutcome
-from jobs.sql import totals
+from jobs.models import IdempotencyKey, Job
+from jobs.sql import store, totals
 from jobs.states import Status
 
 _BATCH = 100  # who reads the oldest jobs steps over those of the last batch
@@ -76,22 +76,10 @@ class Prune:
             ids = [job.pk for job in found]
             if ids:
                 totals.forget(ids)
-                _delete(ids)
+                store().delete(ids)
         if found and found[-1].finish_time is not None:
             self._done[status] = found[-1].finish_time
         return ids
-
-
-def _delete(ids: list[int]) -> None:
-    """Two statements, where Django's cascade would load every row. In the caller's transaction."""
-    with connection.cursor() as cursor:
-        for model, column in ((JobOutcome, "job_id"), (Job, "id")):
-            table = model._meta.db_table
-            if connection.vendor == "postgresql":
-                cursor.execute(f"DELETE FROM {table} WHERE {column} = ANY(%s)", [ids])
-            else:
-                marks = ",".join(["%s"] * len(ids))
-                cursor.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", ids)
 
 
 def _delete_keys(budget: Budget) -> None:

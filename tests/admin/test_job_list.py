@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -13,7 +12,7 @@ from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin, AdminOf
 from tests.admin.rows import NOON, finished, heartbeat, many_jobs
-from tests.factory import claimed, job_in
+from tests.factory import claimed, job_in, refused
 
 LIST = "/jobs/job/"
 
@@ -58,7 +57,7 @@ def test_a_job_told_to_stop_and_one_in_line_say_so(viewer: Admin) -> None:
     running = job_in(Status.RUNNING, task=fake_jobs.with_lock)
     transitions.abort(running.pk, reason="", by="anna")
     waiting = scheduling.schedule(fake_jobs.with_lock, {})
-    transitions.claim(waiting.pk, task_name=waiting.task_name, run_token=uuid4())
+    refused(waiting)
     page = viewer.get(LIST)
     assert "RUNNING told to stop" in page
     assert "SCHEDULED in line" in page
@@ -104,7 +103,7 @@ def test_filters(viewer: Admin) -> None:
 def test_only_those_in_line(viewer: Admin) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     waiting = scheduling.schedule(fake_jobs.with_lock, {})
-    transitions.claim(waiting.pk, task_name=waiting.task_name, run_token=uuid4())
+    refused(waiting)
     scheduling.schedule(fake_jobs.nothing, {})
     assert shown(viewer, "?status=in+line") == [waiting.pk]
 

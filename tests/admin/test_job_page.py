@@ -2,7 +2,6 @@
 
 import json
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -16,7 +15,7 @@ from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin
 from tests.admin.rows import finished, heartbeat
-from tests.factory import claimed, job_in
+from tests.factory import claimed, job_in, refused
 
 DIFF = "@@ -16,8 +16,6 @@\n hostname eosdist\n-ip routing\n+ip routing vrf mgmt"
 
@@ -86,7 +85,7 @@ def test_a_waiting_job_names_its_lock_who_holds_it_and_who_is_before_it(viewer: 
     second = scheduling.schedule(fake_jobs.with_lock, {})
     third = scheduling.schedule(fake_jobs.with_lock, {})
     for job in (second, third):
-        transitions.claim(job.pk, task_name=job.task_name, run_token=uuid4())
+        refused(job)
     assert f"It waits for lock devices, held by job {holder.pk} (with_lock)." in page_of(viewer, second)
     assert "It is next in line." in page_of(viewer, second)
     page = page_of(viewer, third)

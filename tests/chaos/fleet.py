@@ -105,8 +105,6 @@ class Fleet:
             thread.join()
         self.platform.manage("migrate", "--verbosity", "0", "--no-input")
         history.install(self.postgresql)
-        # As after many jobs: from then on claims and finishes are prepared statements.
-        self.postgresql.execute("SELECT setval(pg_get_serial_sequence('jobs_job', 'id'), 1000)")
         self._enlist()
         self._supervisor = threading.Thread(target=self._supervise, daemon=True)
         self._supervisor.start()

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from tests.chaos.checks import Promise
 
+CLAIM = "jobs/sql/postgresql/claim.py"
+FINISH = "jobs/sql/postgresql/finish.py"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
@@ -30,10 +33,9 @@ MUTANTS = {
         promise=Promise.ONCE,
         edits=(
             Edit(
-                file="jobs/sql/one_statement.py",
-                old="WHERE id = %(job)s AND status = '{_CLAIM_FROM}' AND task_name = %(task)s AND scheduled_time",
-                new="WHERE id = %(job)s AND status IN ('{_CLAIM_FROM}', 'RUNNING') AND task_name = %(task)s"
-                " AND scheduled_time",
+                file=CLAIM,
+                old="id = %(job)s AND status = '{_FROM}' AND task_name",
+                new="id = %(job)s AND status IN ('{_FROM}', 'RUNNING') AND task_name",
             ),
         ),
     ),
@@ -68,19 +70,19 @@ MUTANTS = {
         promise=Promise.ONE_END,
         edits=(
             Edit(
-                file="jobs/sql/one_statement.py",
-                old="WHERE id = %(job)s AND status = '{source}' AND run_token = %(token)s{after_release}",
-                new="WHERE id = %(job)s{after_release}",
+                file=FINISH,
+                old="WHERE id = %(job)s AND status = '{_FROM}' AND run_token = %(token)s{{after_release}}",
+                new="WHERE id = %(job)s{{after_release}}",
             ),
             # The constraints of the database would refuse a second end all by themselves.
             Edit(
-                file="jobs/sql/one_statement.py",
+                file=FINISH,
                 old="finish_time = statement_timestamp(), run_token = NULL, fence = NULL,",
                 new="finish_time = statement_timestamp(), run_token = NULL, fence = NULL,"
                 " exception_type = NULL, parked = FALSE,",
             ),
             Edit(
-                file="jobs/sql/one_statement.py",
+                file=FINISH,
                 old="SELECT id, %(result)s FROM done RETURNING 1",
                 new="SELECT id, %(result)s FROM done"
                 " ON CONFLICT (job_id) DO UPDATE SET result = excluded.result RETURNING 1",

@@ -19,7 +19,8 @@ from jobs.errors import JobNotAbortable
 from jobs.lifecycle import transitions
 from jobs.models import Job, JobOutcome
 from jobs.outcome import Outcome
-from jobs.run import Refused, Run, standing_of
+from jobs.run import Refused, Run
+from jobs.sql import store
 from jobs.states import TERMINAL, Status
 from locks import service as locks
 from locks.models import Lock
@@ -102,7 +103,8 @@ class LifecycleMachine(RuleBasedStateMachine):
     def _deliver(self, job_id: int) -> Any:
         model, token = self.model[job_id], uuid4()
         first = job_id == self._first_in_line()
-        answer = transitions.claim(job_id, task_name=TASKS[model.kind].name, run_token=token, worker="w")
+        task = TASKS[model.kind]
+        answer = transitions.claim(job_id, task_name=task.name, lock_name=task.lock, run_token=token, worker="w")
         may = model.status is SCHEDULED and model.due
         if model.kind == "locked":
             may = may and first and self._holder() is None
@@ -120,8 +122,9 @@ class LifecycleMachine(RuleBasedStateMachine):
     def claim_again(self, run: Run) -> None:
         """The answer to a claim was lost with the connection, and the worker asks again."""
         model = self.model[run.job_id]
+        task = TASKS[model.kind]
         answer = transitions.claim(
-            run.job_id, task_name=TASKS[model.kind].name, run_token=run.run_token, worker=run.worker
+            run.job_id, task_name=task.name, lock_name=task.lock, run_token=run.run_token, worker=run.worker
         )
         if self._is_current(run):
             assert answer == run
@@ -218,7 +221,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         holders = [job_id for job_id, model in self.model.items() if model.holds]
         assert holders == [lock.holder_id for lock in locks.held()]
         for job_id in holders:
-            row, standing = Job.objects.get(pk=job_id), standing_of(job_id)
+            row, standing = Job.objects.get(pk=job_id), store().standing_of(job_id)
             assert row.status == RUNNING
             assert standing is not None
             assert row.fence == standing.fence is not None

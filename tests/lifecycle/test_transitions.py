@@ -18,7 +18,7 @@ from jobs.states import Status
 from jobs.testing import exception_of, result_of
 from locks import service as locks
 from tests import fake_jobs
-from tests.factory import claimed, job_in, refused
+from tests.factory import claim, claimed, job_in, refused
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,7 +37,7 @@ def test_a_claim_is_exclusive() -> None:
 def test_a_claim_repeated_with_its_token_is_granted_again() -> None:
     job = scheduling.schedule(fake_jobs.with_lock, {})
     run = claimed(job)
-    again = transitions.claim(job.pk, task_name=job.task_name, run_token=run.run_token, worker=run.worker)
+    again = claim(job, run_token=run.run_token)
     assert again == run
 
 
@@ -48,7 +48,7 @@ def test_a_claim_is_never_early() -> None:
 
 def test_a_claim_by_another_task_is_refused() -> None:
     job = scheduling.schedule(fake_jobs.nothing, {})
-    answer = transitions.claim(job.pk, task_name="tests.fake_jobs.echo", run_token=uuid4())
+    answer = transitions.claim(job.pk, task_name="tests.fake_jobs.echo", lock_name=None, run_token=uuid4())
     assert not isinstance(answer, Run)
     assert "belongs to task tests.fake_jobs.nothing" in answer.reason
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier
-from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -18,8 +17,10 @@ from jobs.models import Job
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
 from jobs.states import Status
+from jobs.task import JobTask
 from locks.models import Lock
 from tests import fake_jobs
+from tests.factory import claim
 
 pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
 
@@ -37,26 +38,30 @@ def statements(at_most: int) -> Iterator[None]:
     assert len(queries) <= at_most, f"{len(queries)} statements:\n{shown}"
 
 
-def _claim(job: Job, *, likely_lock: str | None = None) -> Run | Refused:
-    return transitions.claim(job.pk, task_name=job.task_name, run_token=uuid4(), likely_lock=likely_lock)
+def _one_before(task: JobTask) -> None:
+    """The connections are open, and what is prepared once for each connection is."""
+    run = claim(task.schedule())
+    assert isinstance(run, Run)
+    transitions.finish(run, Outcome(result='{"done": true}'))
+    transitions.finish(run, Outcome(result=None))
 
 
 def test_a_job_takes_one_statement_for_each_of_its_three_steps() -> None:
-    fake_jobs.nothing.schedule()  # the connections are open
+    _one_before(fake_jobs.nothing)
     with statements(at_most=1):
         job = fake_jobs.nothing.schedule()
     with statements(at_most=1):
-        run = _claim(job)
+        run = claim(job)
     assert isinstance(run, Run)
     with statements(at_most=1):
         assert transitions.finish(run, Outcome(result='{"done": true}'))
 
 
 def test_a_lock_costs_one_statement_more_at_the_end() -> None:
-    Lock.objects.create(name="devices")
+    _one_before(fake_jobs.with_lock)
     job = fake_jobs.with_lock.schedule()
     with statements(at_most=1):
-        run = _claim(job, likely_lock="devices")
+        run = claim(job)
     assert isinstance(run, Run)
     assert Lock.objects.get().holder_id == job.pk
     assert run.fence == Lock.objects.get().fence == Job.objects.get(pk=job.pk).fence
@@ -66,7 +71,7 @@ def test_a_lock_costs_one_statement_more_at_the_end() -> None:
 
 
 def test_many_jobs_take_a_statement_for_each_thousand() -> None:
-    fake_jobs.nothing.schedule()
+    _one_before(fake_jobs.nothing)
     with statements(at_most=2 + 3):  # BEGIN and COMMIT
         fake_jobs.nothing.schedule_many([{}] * 3000)
 
@@ -74,7 +79,7 @@ def test_many_jobs_take_a_statement_for_each_thousand() -> None:
 @pytest.mark.parametrize("jobs", [1, 60])
 def test_the_list_takes_as_many_statements_for_sixty_jobs_as_for_one(jobs: int) -> None:
     for job in fake_jobs.nothing.schedule_many([{}] * jobs):
-        run = _claim(job)
+        run = claim(job)
         assert isinstance(run, Run)
         transitions.finish(run, Outcome(result='{"done": true}'))
     user = User.objects.create(username="reader")
@@ -88,38 +93,29 @@ def test_the_list_takes_as_many_statements_for_sixty_jobs_as_for_one(jobs: int) 
     assert len(answer.json()["data"]["jobs"]) == min(jobs, 50)
 
 
-def test_a_wrong_guess_of_the_lock_changes_nothing() -> None:
-    Lock.objects.create(name="other")
-    job = fake_jobs.with_lock.schedule()
-    run = _claim(job, likely_lock="other")
-    assert isinstance(run, Run)
-    assert run.lock_name == "devices"
-    assert dict(Lock.objects.values_list("name", "holder_id")) == {"other": None, "devices": job.pk}
-
-
 def test_an_earlier_one_in_line_goes_first() -> None:
     Lock.objects.create(name="devices")
     first, second = (fake_jobs.with_lock.schedule() for _ in range(2))
-    assert isinstance(_claim(second, likely_lock="devices"), Refused)
+    assert isinstance(claim(second), Refused)
     assert Lock.objects.get().holder_id is None
-    assert isinstance(_claim(first, likely_lock="devices"), Run)
+    assert isinstance(claim(first), Run)
 
 
 def test_claims_at_the_same_moment_never_share_a_lock() -> None:
     Lock.objects.create(name="devices")
     both = Barrier(2)
 
-    def claim(job: Job) -> Run | Refused:
+    def claim_at_once(job: Job) -> Run | Refused:
         try:
             both.wait(timeout=10)
-            return _claim(job, likely_lock="devices")
+            return claim(job)
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(2) as threads:
         for _ in range(30):
             jobs = [fake_jobs.with_lock.schedule() for _ in range(2)]
-            runs = [answer for answer in threads.map(claim, jobs) if isinstance(answer, Run)]
+            runs = [answer for answer in threads.map(claim_at_once, jobs) if isinstance(answer, Run)]
             assert len(runs) <= 1
             running = Job.objects.filter(status=Status.RUNNING.value).values_list("pk", flat=True)
             holders = Lock.objects.filter(holder_id__isnull=False).values_list("holder_id", flat=True)
@@ -127,7 +123,7 @@ def test_claims_at_the_same_moment_never_share_a_lock() -> None:
             for run in runs:
                 transitions.finish(run, Outcome(result=None))
             for job in jobs:
-                late = _claim(job, likely_lock="devices")
+                late = claim(job)
                 if isinstance(late, Run):
                     transitions.finish(late, Outcome(result=None))
     assert not Job.objects.exclude(status=Status.FINISHED.value).exists()

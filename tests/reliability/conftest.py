@@ -67,8 +67,6 @@ class Fleet:
 
 @pytest.fixture
 def fleet(platform: Platform, scratch: Path) -> Fleet:
-    with connection.cursor() as cursor:  # as after many jobs: claims and finishes are prepared statements
-        cursor.execute("SELECT setval(pg_get_serial_sequence('jobs_job', 'id'), 1000)")
     return Fleet(platform, scratch)
 
 

@@ -2,20 +2,19 @@
 
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 from celery import current_app
 
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.beat.heartbeat import BeatHeartbeat
 from jobs.dispatch import scheduling
-from jobs.lifecycle import transitions
 from jobs.models import Heartbeat, Job
 from jobs.run import Run
 from jobs.task import JobTask
 from jobs.upkeep.rescue import Rescue
 from jobs.worker.heartbeat import WorkerHeartbeat
 from tests import fake_jobs
+from tests.factory import claim
 
 
 class Worker:
@@ -47,13 +46,7 @@ def heartbeat(kind: str = "worker", name: str = "w1@host", **fields: Any) -> Hea
 def run_on(worker: Worker | None, task: JobTask = fake_jobs.nothing) -> tuple[Job, Run]:
     """A job that this worker claimed."""
     job, row = scheduling.schedule(task, {}), worker.row if worker else None
-    run = transitions.claim(
-        job.pk,
-        task_name=job.task_name,
-        run_token=uuid4(),
-        worker_id=row.pk if row else None,
-        worker=row.name if row else "",
-    )
+    run = claim(job, worker_id=row.pk if row else None, worker=row.name if row else "")
     assert isinstance(run, Run)
     return job, run
 

@@ -1,0 +1,99 @@
+"""What PostgreSQL and SQLite are asked in the same words."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+
+from cnaasjobs.db.clock import now_sql
+from jobs.run import Standing
+from jobs.sql.signature import Addressed, StoredOutcome
+from jobs.sql.tables import BLOCK, JOB, LOCK, OUTCOME, WATERMARK
+from jobs.states import TRANSITIONS, Verb
+
+_WAITING: Final = TRANSITIONS[Verb.CLAIM][0].value
+
+_FIRST: Final = f"""
+    UPDATE {JOB} SET parked = FALSE, dispatched_at = {{now}} WHERE parked AND status = '{_WAITING}' AND id = (
+        SELECT id FROM {JOB} WHERE status = '{_WAITING}' AND lock_name = %s AND scheduled_time <= {{now}}
+        ORDER BY scheduled_time, id LIMIT 1
+    ) RETURNING id, task_name, queue, priority
+"""
+_STANDING: Final = f"""
+    SELECT job.run_token, job.abort_reason, held.fence FROM {JOB} AS job
+    LEFT JOIN {LOCK} AS held ON held.name = job.lock_name AND held.holder_id = job.id
+    WHERE job.id = %s
+"""
+_OUTCOMES: Final = f"SELECT job_id, result, exception, NULL FROM {OUTCOME} WHERE job_id IN ({{ids}})"
+
+_KEPT: Final = f"SELECT below, (SELECT sum(jobs) FROM {BLOCK}) FROM {WATERMARK}"
+# Not in one statement: of an id that it cannot see, PostgreSQL expects a third of all rows above, and starts workers.
+_ABOVE: Final = f"SELECT count(*) FROM {JOB} WHERE id >= %s"
+_BLOCK_OF: Final = f"""
+    SELECT id, before, jobs FROM (
+        SELECT id, jobs, sum(jobs) OVER (ORDER BY id) - jobs AS before FROM {BLOCK}
+    ) AS counted WHERE before <= %s ORDER BY id DESC LIMIT 1
+"""
+_COUNT: Final = f"""
+    INSERT INTO {BLOCK} (id, jobs)
+    SELECT id / {{block}}, count(*) FROM {JOB} WHERE id >= %s AND id < %s GROUP BY 1
+    ON CONFLICT (id) DO UPDATE SET jobs = {BLOCK}.jobs + excluded.jobs
+"""
+
+
+def rows(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
+
+
+def marks(values: Sequence[Any]) -> str:
+    """Placeholders for these, with commas between."""
+    return ",".join(["%s"] * len(values))
+
+
+def wake_first(lock_name: str) -> Addressed | None:
+    """By hand: every end of a job with a lock comes here."""
+    now, params = now_sql()
+    found = rows(_FIRST.format(now=now), [*params, lock_name, *params])
+    return Addressed(*found[0]) if found else None
+
+
+def standing_of(job_id: int) -> Standing | None:
+    """By hand: a sync asks before each device, commit and confirm, and building the query cost more than it."""
+    found = rows(_STANDING, [job_id])
+    if not found:
+        return None
+    token, abort_reason, fence = found[0]
+    return Standing(UUID(token) if isinstance(token, str) else token, abort_reason, fence)
+
+
+def whole_outcomes(job_ids: Sequence[int]) -> list[StoredOutcome]:
+    return [StoredOutcome(*row) for row in rows(_OUTCOMES.format(ids=marks(job_ids)), job_ids)]
+
+
+def kept_total() -> tuple[int, int]:
+    found = rows(_KEPT)
+    below, kept = found[0] if found else (0, 0)
+    return below, int(kept or 0)
+
+
+def count_from(job_id: int) -> int:
+    return int(rows(_ABOVE, [job_id])[0][0])
+
+
+def count_where(condition: str, parameters: Sequence[Any]) -> int:
+    return int(rows(f"SELECT count(*) FROM {JOB} WHERE {condition}", parameters)[0][0])
+
+
+def block_of(number: int) -> tuple[int, int, int]:
+    found = rows(_BLOCK_OF, [number])
+    block, before, jobs = found[0] if found else (0, 0, 0)
+    return block, int(before), jobs
+
+
+def count_into_blocks(first: int, below: int, *, block: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT.format(block=block), [first, below])

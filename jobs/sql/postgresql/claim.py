@@ -1,0 +1,68 @@
+"""A claim as one statement, for a job without a lock and for one with.
+
+PostgreSQL plans it once for each connection, and only when there have been many jobs; see ``Prepared.execute``.
+"""
+
+from typing import Final
+
+from django.db import connection
+
+from cnaasjobs.db.prepared import Prepared
+from jobs.run import Run
+from jobs.sql.signature import Claimant
+from jobs.sql.tables import JOB, LOCK, STARTED, run_of
+from jobs.states import TRANSITIONS, Verb
+
+_FROM, _TO = (state.value for state in TRANSITIONS[Verb.CLAIM])
+_TYPES: Final = {"job": "bigint", "task": "text", "token": "uuid", "worker_id": "bigint", "worker": "text"}
+
+_MINE: Final = f"""id = %(job)s AND status = '{_FROM}' AND task_name = %(task)s
+        AND scheduled_time <= statement_timestamp()"""
+_START: Final = f"""SET status = '{_TO}', start_time = statement_timestamp(), run_token = %(token)s,
+        worker_id = %(worker_id)s, worker = %(worker)s, attempt = attempt + 1, finished_devices = '[]', parked = FALSE,
+        waiting_since = NULL"""
+
+_WITHOUT_LOCK: Final = f"""
+    UPDATE {JOB} {_START}
+    WHERE {_MINE} AND lock_name IS NULL
+    RETURNING {", ".join(STARTED)}
+"""
+# "mine" locks the job's row as it is now, so that nothing can come between taking the lock and starting the job.
+_WITH_LOCK: Final = f"""
+    WITH free AS (
+        SELECT 1 FROM {LOCK} WHERE name = %(lock)s AND holder_id IS NULL FOR UPDATE
+    ), mine AS (
+        SELECT id, scheduled_time FROM {JOB}
+        WHERE {_MINE} AND lock_name = %(lock)s AND EXISTS (SELECT 1 FROM free)
+        FOR UPDATE
+    ), taken AS (
+        UPDATE {LOCK} SET holder_id = %(job)s, start_time = statement_timestamp(), fence = fence + 1
+        WHERE name = %(lock)s AND holder_id IS NULL AND EXISTS (SELECT 1 FROM mine) AND NOT EXISTS (
+            SELECT 1 FROM {JOB} AS ahead
+            WHERE ahead.status = '{_FROM}' AND ahead.lock_name = %(lock)s
+                AND (ahead.scheduled_time, ahead.id) < ((SELECT scheduled_time FROM mine), %(job)s)
+        )
+        RETURNING fence
+    )
+    UPDATE {JOB} AS job {_START}, fence = taken.fence
+    FROM taken WHERE job.id = %(job)s
+    RETURNING {", ".join(f"job.{column}" for column in STARTED)}
+"""
+_CLAIM: Final = Prepared("claim", _WITHOUT_LOCK, _TYPES)
+_CLAIM_WITH_LOCK: Final = Prepared("claim_with_lock", _WITH_LOCK, {**_TYPES, "lock": "text"})
+
+
+def claim(job_id: int, task_name: str, by: Claimant, *, lock_name: str | None) -> Run | None:
+    values: dict[str, str | int | None] = {
+        "job": job_id,
+        "task": task_name,
+        "token": str(by.run_token),
+        "worker_id": by.worker_id,
+        "worker": by.worker,
+    }
+    with connection.cursor() as cursor:
+        if lock_name is None:
+            _CLAIM.execute(cursor, values, rows=job_id)
+        else:
+            _CLAIM_WITH_LOCK.execute(cursor, {**values, "lock": lock_name}, rows=job_id)
+        return run_of(job_id, by, cursor.fetchone())

@@ -1,0 +1,114 @@
+"""What a store of jobs can do. Each database has a package of functions with this signature: mypy compares them."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+from jobs.outcome import Outcome
+from jobs.run import Run, Standing
+
+
+class Claimant(NamedTuple):
+    """Who claims, and the token of the run that it begins."""
+
+    run_token: UUID
+    worker_id: int | None
+    worker: str
+
+
+class Addressed(NamedTuple):
+    """What a message needs of a job's row."""
+
+    job_id: int
+    task_name: str
+    queue: str
+    priority: int
+
+
+class StoredOutcome(NamedTuple):
+    """What an ended job left behind, as JSON text."""
+
+    job_id: int
+    result: str | None
+    exception: str | None
+    long: int | None  # bytes of a result that is there, but was too long to be fetched with the others
+
+
+class Store(Protocol):
+    # --- the two transitions of every job: only ``jobs.lifecycle`` calls these ----------------------------------------
+
+    def claim(self, job_id: int, task_name: str, by: Claimant, *, lock_name: str | None) -> Run | None:
+        """SCHEDULED → RUNNING, its lock taken, at once or not at all.
+
+        Granted to a job of this task and this lock (or without one) that is due, if the lock is free and nobody is
+        ahead in its line. None changes nothing, and does not say why. The lock's row is written before the job's.
+        """
+        ...
+
+    def finish(self, run: Run, outcome: Outcome, *, next_job_id: int | None) -> bool:
+        """RUNNING → FINISHED with its result, its lock released, at once. False if the run was over: no trace of it."""
+        ...
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+
+    def take_due(self, limit: int) -> list[Addressed]:
+        """Mark at most so many due jobs as sent, the earliest first; they are the caller's to send.
+
+        What another process takes at the same moment is left to it.
+        """
+        ...
+
+    def wake_first(self, lock_name: str) -> Addressed | None:
+        """Unpark the first in a lock's line and mark it as sent; None if nobody waits, or the first is not parked."""
+        ...
+
+    # --- runs and their outcomes --------------------------------------------------------------------------------------
+
+    def standing_of(self, job_id: int) -> Standing | None:
+        """What a safe point asks, read afresh. None if the job is gone."""
+        ...
+
+    def outcomes(self, job_ids: Sequence[int], *, shorter_than: int | None = None) -> list[StoredOutcome]:
+        """Those of jobs that have one. A result of ``shorter_than`` bytes or more may be left unread, see ``long``."""
+        ...
+
+    def result_in_parts(self, job_id: int, size: int) -> list[bytes]:
+        """One result as UTF-8, fetched a part of about this many bytes at a time. Empty if there is none."""
+        ...
+
+    def delete(self, job_ids: Collection[int]) -> None:
+        """Delete jobs and their outcomes. In the caller's transaction."""
+        ...
+
+    # --- totals: see ``jobs.sql.totals`` ------------------------------------------------------------------------------
+
+    def kept_total(self) -> tuple[int, int]:
+        """The watermark, and the sum of all blocks below it."""
+        ...
+
+    def count_from(self, job_id: int) -> int:
+        """How many jobs there are with this id or a higher one."""
+        ...
+
+    def count_where(self, condition: str, parameters: Sequence[Any]) -> int:
+        """How many jobs meet a condition that Django's compiler made."""
+        ...
+
+    def block_of(self, number: int) -> tuple[int, int, int]:
+        """The block in which row ``number`` lies, how many rows lie before it, and how many in it."""
+        ...
+
+    def count_into_blocks(self, first: int, below: int, *, block: int) -> None:
+        """Add the jobs with ids from ``first`` and below ``below`` to their blocks."""
+        ...
+
+    def transaction_number(self) -> int | None:
+        """A number of this transaction: whoever took a job's id before now has a smaller one, or an older snapshot.
+
+        None where there is one writer at a time, who is the caller.
+        """
+        ...
+
+    def all_before_have_ended(self, number: int | None) -> bool:
+        """Every transaction that was open when ``number`` was given out has ended, also one without a number yet."""
+        ...

@@ -1,0 +1,32 @@
+"""The tables, and what a claim reads of a job's row."""
+
+from typing import Any, Final
+
+from jobs.models import Job, JobBlock, JobOutcome, Watermark
+from jobs.run import Run
+from jobs.sql.signature import Claimant
+from locks.models import Lock
+
+JOB: Final = Job._meta.db_table
+OUTCOME: Final = JobOutcome._meta.db_table
+LOCK: Final = Lock._meta.db_table
+BLOCK: Final = JobBlock._meta.db_table
+WATERMARK: Final = Watermark._meta.db_table
+
+STARTED: Final = (
+    "attempt",
+    "retries",
+    "start_arguments",
+    "lock_name",
+    "fence",
+    "scheduled_by",
+    "comment",
+    "ticket_ref",
+)
+
+
+def run_of(job_id: int, by: Claimant, row: tuple[Any, ...] | None) -> Run | None:
+    """The run that a claim began, of the columns ``STARTED``; None if it returned no row."""
+    if row is None:
+        return None
+    return Run(job_id=job_id, run_token=by.run_token, worker=by.worker, **dict(zip(STARTED, row, strict=True)))
