@@ -5,7 +5,6 @@ from typing import Any, Literal
 from cnaasjobs.conf import conf
 from devices import inventory
 from devices.selection import Selector
-from devices.sync.state import LOCK
 from jobs.task import JobContext, JobResult, NextJob, job
 
 AUTO_PUSH_SCORES = range(1, 10)
@@ -23,7 +22,7 @@ def _selector(hostnames: list[str] | None, device_type: str | None, group: str |
     )
 
 
-@job(lock=LOCK, check=_one_selection)
+@job(lock="devices", check=_one_selection)
 def sync_devices(
     ctx: JobContext,
     *,

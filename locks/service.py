@@ -62,6 +62,12 @@ def release(name: str, *, holder_id: int, fence: int) -> bool:
     return freed == 1
 
 
+def keep(name: str, *, holder_id: int, fence: int) -> bool:
+    """Whether this holder still has it by this token. If so nobody takes it away before the transaction ends."""
+    mine = Lock.objects.select_for_update().filter(name=name, holder_id=holder_id, fence=fence)
+    return mine.values_list("pk").first() is not None
+
+
 def clear(name: str, *, who: str, origin: str, fence: int | None = None) -> ClearedLock:
     """Free the lock whoever holds it. The old holder finds its token gone at its next safe point.
 

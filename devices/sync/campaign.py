@@ -148,7 +148,7 @@ class Push:
         except LockLost:
             raise
         except JobStopped as stopped:  # some are confirmed: "all" is the nearer way out, as long as the lock is ours
-            if not self._states.hold_lock():
+            if not self._ctx.holds_lock():
                 raise
             self._stopped = stopped
         sync.attempt(sync.confirm)

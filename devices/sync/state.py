@@ -14,21 +14,19 @@ from datetime import datetime
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import Error, transaction
+from django.db import Error
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from cnaasjobs.db.insert import insert_many
 from cnaasjobs.db.not_now import not_now
 from devices.models import DeviceState
+from jobs.errors import LockLost
 from jobs.task import JobContext
-from locks.models import Lock
-from locks.service import locked_row
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-LOCK = "devices"
 _BATCH = 500
 _COMMENTS = re.compile(r"\n[ \t]*[!#][^\n]*")
 
@@ -122,14 +120,6 @@ class DeviceStates:
             if self._marked:
                 self._guarded(self._unmark)
 
-    def hold_lock(self) -> bool:
-        """Whether the lock is still this job's; False too when the database can't say."""
-        try:
-            with self._ctx.database():
-                return Lock.objects.filter(name=LOCK, holder_id=self._ctx.job_id).exists()
-        except Error:
-            return False
-
     # --- the database -------------------------------------------------------------------------------------------------
 
     def _read(self) -> dict[str, Known]:
@@ -171,13 +161,14 @@ class DeviceStates:
     def _guarded(self, write: Callable[[], None]) -> bool:
         """Write while the job holds its lock: one that lost it must not overwrite what its successor found out."""
         try:
-            with self._ctx.database(), transaction.atomic():
-                if locked_row(LOCK).holder_id == self._ctx.job_id:
-                    write()
-            return True
+            with self._ctx.guarded_by_lock():
+                write()
+        except LockLost as exc:
+            log.warning("device states left to the next holder: %s", exc, extra={"job_id": self._ctx.job_id})
         except Error as exc:
             log.warning("device states not stored: %s", exc, extra={"job_id": self._ctx.job_id})
             return False
+        return True
 
     def _with_database(self, work: Callable[[], T]) -> T:
         """Do it, also if the database must be waited for; raises JobStopped when the job may not go on."""

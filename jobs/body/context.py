@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NoReturn, Protocol
 
 from celery.exceptions import Retry
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cnaasjobs.db.not_now import not_now, part_with
@@ -18,6 +18,7 @@ from jobs.body.shared_read import SharedRead
 from jobs.errors import JobAborted, JobStopped, LockLost, TimeLimitExceeded
 from jobs.run import Run
 from jobs.sql import store
+from locks import service as locks
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +81,30 @@ class JobContext:
         if standing is None or standing.run_token != self._run.run_token:
             self._stop_with(LockLost(f"this run of job {self.job_id} was ended by somebody else"))
         elif self._run.fence is not None and standing.fence != self._run.fence:
-            self._stop_with(LockLost(f"lock {self._run.lock_name} was cleared or taken over"))
+            self._stop_with(self._lock_lost())
         elif standing.abort_reason is not None:
             self._stop_with(JobAborted(standing.abort_reason))
+
+    def holds_lock(self) -> bool:
+        """Whether its lock is still held under this run's fencing token; False too when the database can't say."""
+        try:
+            standing = self._standing()
+        except Error:
+            return False
+        return standing is not None and standing.fence is not None and standing.fence == self._run.fence
+
+    @contextlib.contextmanager
+    def guarded_by_lock(self) -> Iterator[None]:
+        """A transaction that nobody can come to hold the lock before the end of: it overwrites no successor's writes.
+
+        Raises:
+            LockLost: it is not held under this run's fencing token any more; nothing was written.
+        """
+        lock, fence = self._run.lock_name, self._run.fence
+        with self.database(), transaction.atomic():
+            if lock is None or fence is None or not locks.keep(lock, holder_id=self.job_id, fence=fence):
+                raise self._lock_lost()
+            yield
 
     @property
     def stopping(self) -> bool:
@@ -159,6 +181,9 @@ class JobContext:
                 with contextlib.suppress(Error):
                     self._shared.close()
                 self._shared = None
+
+    def _lock_lost(self) -> LockLost:
+        return LockLost(f"lock {self._run.lock_name} was cleared or taken over")
 
     def _raise_if_stopping(self) -> None:
         if self._stop.is_set() and self._stop_reason is not None:

@@ -1,0 +1,99 @@
+"""What a body may ask of its lock: by the fencing token of its own run, not by who stands in the lock's row."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from django.db import connections
+
+from jobs.body.context import JobContext
+from jobs.end_reasons import EndReason
+from jobs.errors import LockLost
+from jobs.lifecycle import transitions
+from jobs.models import AuditEntry, Job
+from jobs.run import Run
+from jobs.task import job
+from locks import service as locks
+from locks.models import Lock
+from tests import fake_jobs
+from tests.factory import claimed
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@job(lock="devices", rerun_if_lost=True)
+def runs_again(ctx: JobContext) -> None:
+    """The same job, twice: the lock's row names it both times."""
+
+
+def cleared(run: Run) -> None:
+    locks.clear("devices", who="alice", origin="test")
+
+
+def taken_over(run: Run) -> None:
+    cleared(run)
+    claimed(fake_jobs.with_lock.schedule())
+
+
+def lost_and_run_again(run: Run) -> None:
+    transitions.lose(run.job_id, run.run_token, type=EndReason.WORKER_LOST, message="gone")
+    again = claimed(Job.objects.get(pk=run.job_id))
+    assert (again.job_id, again.fence != run.fence) == (run.job_id, True)
+    assert JobContext(again).holds_lock()
+
+
+def test_a_run_holds_its_lock() -> None:
+    ctx = JobContext(claimed(runs_again.schedule()))
+    assert ctx.holds_lock()
+    with ctx.guarded_by_lock():
+        AuditEntry.objects.all().delete()
+
+
+@pytest.mark.parametrize("happens", [cleared, taken_over, lost_and_run_again])
+def test_a_run_that_lost_its_lock_writes_nothing(happens: Callable[[Run], None]) -> None:
+    run = claimed(runs_again.schedule())
+    ctx = JobContext(run)
+    happens(run)
+    assert not ctx.holds_lock()
+    with pytest.raises(LockLost, match="lock devices was cleared or taken over"), ctx.guarded_by_lock():
+        pytest.fail("it may write")
+
+
+def test_a_job_without_a_lock_holds_none() -> None:
+    ctx = JobContext(claimed(fake_jobs.nothing.schedule()))
+    assert not ctx.holds_lock()
+    with pytest.raises(LockLost), ctx.guarded_by_lock():
+        pytest.fail("it may write")
+
+
+def test_what_fails_in_it_is_not_written() -> None:
+    ctx = JobContext(claimed(runs_again.schedule()))
+
+    def write() -> None:
+        with ctx.guarded_by_lock():
+            Lock.objects.create(name="other")
+            raise ValueError("on second thoughts")
+
+    with pytest.raises(ValueError, match="on second thoughts"):
+        write()
+    assert not Lock.objects.filter(name="other").exists()
+
+
+def test_nobody_takes_the_lock_before_it_is_over() -> None:
+    run = claimed(runs_again.schedule())
+    ctx = JobContext(run)
+
+    def clear() -> None:
+        try:
+            cleared(run)
+        finally:
+            connections.close_all()
+
+    clearing = threading.Thread(target=clear)
+    with ctx.guarded_by_lock():
+        clearing.start()
+        clearing.join(timeout=0.5)
+        assert clearing.is_alive()
+        assert ctx.holds_lock()
+    clearing.join()
+    assert not ctx.holds_lock()
