@@ -1,4 +1,4 @@
-"""Puts the project's own admin site in the place of Django's, and registers the checks of its settings."""
+"""Puts the project's own admin site in the place of Django's; registers checks of settings, limits of connections."""
 
 from django.contrib.admin.apps import AdminConfig
 
@@ -9,3 +9,4 @@ class CnaasjobsAdminConfig(AdminConfig):
     def ready(self) -> None:
         super().ready()
         from cnaasjobs import checks  # noqa: F401  (registration by import)
+        from cnaasjobs.db import limits  # noqa: F401  (registration by import)

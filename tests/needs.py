@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import SERVICES
+from tests.services import SERVICES, namespace
 
 REASON = "not installed here: "
 _missing: dict[str, set[str]] = defaultdict(set)  # what is missing -> the tests that were not run for it
@@ -27,6 +27,8 @@ def _is_available(what: str) -> bool:
         return SERVICES[what].is_available()
     if what == "faketime":
         return libfaketime() is not None
+    if what == "netns":
+        return namespace.is_available()
     if what == "chromium":
         return bool(shutil.which("chromium") and shutil.which("chromedriver"))
     raise pytest.UsageError(f"needs({what!r}): unknown")

@@ -16,8 +16,9 @@ from typing import Any
 
 import psycopg2
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.backends.signals import connection_created
 from psycopg2 import extensions
+
+from cnaasjobs.db.limits import ask_in_this_process
 
 CONNECTED = 0  # libpq: CONNECTION_OK
 
@@ -26,7 +27,7 @@ PROBE = 0.6
 LONGEST = 30.0
 # A transaction left open longer than this is the server's to roll back. Less than SILENCE + PROBE: when a frozen server
 # goes on, it must not find a COMMIT in its socket that we have given up and answered 503 for.
-IDLE_IN_TRANSACTION_MS = 1000
+IDLE_IN_TRANSACTION = "1s"
 
 REMEMBERED = 1.0
 
@@ -44,7 +45,7 @@ def bound_waits() -> None:
     if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
         connections.settings[DEFAULT_DB_ALIAS]["CONN_HEALTH_CHECKS"] = False  # see new_request
         extensions.set_wait_callback(_wait)
-        connection_created.connect(_end_idle_transactions, dispatch_uid="cnaasjobs.db.bounded_waits")
+        ask_in_this_process(idle_in_transaction_session_timeout=IDLE_IN_TRANSACTION)
 
 
 def new_request() -> None:
@@ -100,8 +101,3 @@ def _ready(connection: Any, state: int, timeout: float) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), _WANTED[state])
     return bool(poll.poll(max(0.0, timeout * 1000)))
-
-
-def _end_idle_transactions(connection: Any, **_: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SET idle_in_transaction_session_timeout = %s", [IDLE_IN_TRANSACTION_MS])

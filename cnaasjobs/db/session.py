@@ -1,7 +1,5 @@
 """This thread's session with the database server, and the server's processes. SQLite has neither: it is in-process."""
 
-import threading
-
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 
@@ -23,21 +21,3 @@ def is_server_process(pid: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = %s)", [pid])
         return bool(cursor.fetchone()[0])
-
-
-class _Limited(threading.local):
-    connection: object | None = None
-
-
-_limited = _Limited()
-
-
-def limit_statements(seconds: int) -> None:
-    """No statement of this thread's connection may take longer. Costs a statement once for each new connection."""
-    if connection.vendor != "postgresql":
-        return
-    connection.ensure_connection()
-    if _limited.connection is not connection.connection:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET statement_timeout = '{seconds}s'")
-        _limited.connection = connection.connection

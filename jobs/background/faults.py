@@ -6,13 +6,16 @@ import time
 
 from django.db import connection
 
-from cnaasjobs.db import session
+from cnaasjobs.conf import conf
+from cnaasjobs.db.limits import limit_this_thread
 from cnaasjobs.db.not_now import not_now
 
 log = logging.getLogger(__name__)
 
 _REPEAT_COMPLAINT_SECONDS = 60.0
 _STATEMENT_SECONDS = 15
+_LOCK_SECONDS = 2  # then the row is somebody's who may be gone, and the next round is soon
+_IDLE_SECONDS = 30
 
 
 class Complaint:
@@ -41,8 +44,17 @@ class Complaint:
 
 
 def bound_statements() -> None:
-    """No statement of this thread's connection may hang."""
-    session.limit_statements(_STATEMENT_SECONDS)
+    """No statement of this thread's connection may hang, and no advisory lock outlive a process that is frozen."""
+    limit_this_thread(
+        statement_timeout=f"{_STATEMENT_SECONDS}s",
+        lock_timeout=f"{_LOCK_SECONDS}s",
+        idle_session_timeout=f"{_idle_seconds()}s",
+    )
+
+
+def _idle_seconds() -> int:
+    """Longer than any pause between two rounds: settings are checked to be well below ``worker_lost_seconds``."""
+    return max(_IDLE_SECONDS, round(conf.worker_lost_seconds))
 
 
 def forget_connection() -> None:

@@ -58,7 +58,8 @@ class PlainSender:
             )
         except Error:
             log.exception("schedule %s: this fire is lost, broker and database are away", row.name)
-            forget_connection()
+        finally:
+            forget_connection()  # the next use may be long from now
         self._given_back(row.pk)
 
 

@@ -13,6 +13,7 @@ from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
+from jobs.upkeep.one_by_one import OneByOne
 from locks import service as locks
 from locks.models import Lock
 
@@ -27,37 +28,47 @@ def free_abandoned() -> int:
     holders = [lock.holder_id for lock in held if lock.holder_id is not None]
     running = Job.objects.filter(pk__in=holders, status=Status.RUNNING.value)
     rightful = set(running.values_list("pk", "fence"))
-    freed = 0
-    for lock in held:
-        if lock.holder_id is None or (lock.holder_id, lock.fence) in rightful:
-            continue
-        # By name, holder and token: one that was taken anew since it was read stays.
-        if locks.release(lock.name, holder_id=lock.holder_id, fence=lock.fence):
-            freed += 1
-            fields = {"action": "release", "lock": lock.name, "job_id": lock.holder_id}
-            log.warning("lock %s freed: job %s no longer runs", lock.name, lock.holder_id, extra=fields)
-            line.wake(lock.name)
-    return freed
+    return _free(lock for lock in held if (lock.holder_id, lock.fence) not in rightful)
+
+
+def _release(lock: Lock) -> int:
+    # By name, holder and token: one that was taken anew since it was read stays.
+    if lock.holder_id is None or not locks.release(lock.name, holder_id=lock.holder_id, fence=lock.fence):
+        return 0
+    fields = {"action": "release", "lock": lock.name, "job_id": lock.holder_id}
+    log.warning("lock %s freed: job %s no longer runs", lock.name, lock.holder_id, extra=fields)
+    line.wake(lock.name)
+    return 1
+
+
+_free = OneByOne("freeing an abandoned lock", _release, key=lambda lock: lock.pk)
 
 
 def wake_first() -> int:
     """Wake the first in line of each free lock. Returns how many."""
     parked = _in_line().filter(lock_name=OuterRef("name"))
     free = Lock.objects.filter(Exists(parked), holder_id__isnull=True).values_list("name", flat=True)
-    return sum(line.wake(name) for name in free[:_BATCH])
+    return _wake(free[:_BATCH])
+
+
+_wake = OneByOne("waking the first in a lock's line", line.wake, key=str)
 
 
 def end_overdue() -> int:
     """End jobs that waited for their lock longer than they may. Returns how many."""
     holders = {lock.name: lock.holder_id for lock in locks.held()}
-    ended = 0
-    for job in _overdue()[:_BATCH]:
-        holder = holders.get(job.lock_name or "")
-        waited_for = f"job {holder}, which holds it" if holder else "the jobs before it in line"
-        seconds = conf.lock_wait_seconds if job.lock_wait_seconds is None else job.lock_wait_seconds
-        message = f"waited {seconds} s for lock {job.lock_name}: for {waited_for}"
-        ended += transitions.cancel(job.pk, Failure(type=EndReason.LOCK_WAIT_TIMEOUT, message=message))
-    return ended
+    return _cancel((job, holders.get(job.lock_name or "")) for job in _overdue()[:_BATCH])
+
+
+def _end(overdue: tuple[Job, int | None]) -> int:
+    job, holder = overdue
+    waited_for = f"job {holder}, which holds it" if holder else "the jobs before it in line"
+    seconds = conf.lock_wait_seconds if job.lock_wait_seconds is None else job.lock_wait_seconds
+    message = f"waited {seconds} s for lock {job.lock_name}: for {waited_for}"
+    return transitions.cancel(job.pk, Failure(type=EndReason.LOCK_WAIT_TIMEOUT, message=message))
+
+
+_cancel = OneByOne("ending a job that waited too long", _end, key=lambda overdue: overdue[0].pk)
 
 
 def _overdue() -> QuerySet[Job]:

@@ -21,6 +21,7 @@ from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
+from jobs.upkeep.one_by_one import OneByOne
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class Rescue:
         self._orphans: dict[UUID, float] = {}  # runs of no known worker: seconds that count
         self._counted_at: float | None = None
         self._own_counter: int | None = None
+        # A worker that vanished may have left a transaction that holds its job's rows.
+        self._end = OneByOne("rescue of a job", _lose, key=lambda lost: lost[0].pk)
 
     def step(self) -> int:
         """Look once, and end the runs that are lost by now. Returns how many."""
@@ -72,11 +75,7 @@ class Rescue:
         tokens = {job.run_token for job in running}
         self._missing = {token: seen for token, seen in self._missing.items() if token in tokens}
         self._orphans = {token: silent for token, silent in self._orphans.items() if token in tokens}
-        ended = sum(
-            transitions.lose(job.pk, job.run_token, type=EndReason.WORKER_LOST, message=why)
-            for job, why in lost[:_BATCH]
-            if job.run_token is not None
-        )
+        ended = self._end(lost)
         self._bury()
         return ended
 
@@ -152,6 +151,12 @@ class Rescue:
         old = Heartbeat.objects.filter(stopped_at__lt=database_now() - _KEEP_ROWS).exclude(pk__in=in_use)
         if ids := list(old.values_list("pk", flat=True)[:_BATCH]):
             Heartbeat.objects.filter(pk__in=ids, stopped_at__isnull=False).delete()
+
+
+def _lose(lost: tuple[Job, str]) -> int:
+    job, why = lost
+    token = job.run_token
+    return token is not None and transitions.lose(job.pk, token, type=EndReason.WORKER_LOST, message=why)
 
 
 def _utc(when: datetime | None) -> str:

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from django.core.signals import request_started
 from django.db import OperationalError, connection
-from django.db.backends.signals import connection_created
 from psycopg2 import extensions
 
-from cnaasjobs.db import bounded_waits
+from cnaasjobs.db import bounded_waits, limits
 from jobs.models import Job
 from tests.services import PostgreSQL
 from tests.services.processes import Platform
@@ -160,13 +159,13 @@ class TestBoundWaits:
     @pytest.fixture(autouse=True)
     def _bounded(self, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setitem(connection.settings_dict, "CONN_HEALTH_CHECKS", True)
+        monkeypatch.setattr(limits, "_of_this_process", {})
         bounded_waits.bound_waits()
         bounded_waits.new_request()
         connection.close()
         yield
         connection.close()
         extensions.set_wait_callback(None)
-        connection_created.disconnect(dispatch_uid="cnaasjobs.db.bounded_waits")
 
     @pytest.mark.needs("postgresql")
     def test_a_slow_query_is_not_a_database_that_is_away(self) -> None:

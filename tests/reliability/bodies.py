@@ -3,7 +3,10 @@
 import time
 from pathlib import Path
 
+from django.db import transaction
+
 from jobs.task import JobContext, job
+from locks import service as locks
 from tests.chaos.entry import Entry, ledgered
 from tests.reliability.scale import scaled
 
@@ -36,6 +39,28 @@ def until(ctx: JobContext, *, path: str) -> str:
     """Goes on until the file is there, and asks nobody."""
     while not Path(path).exists():
         time.sleep(0.02)
+    return "done"
+
+
+@job(lock="other")
+@ledgered
+def until_other_lock(ctx: JobContext, *, path: str) -> str:
+    while not Path(path).exists():
+        time.sleep(0.02)
+    return "done"
+
+
+@job(lock="devices")
+@ledgered
+def hold_row(ctx: JobContext, *, lock: str, path: str) -> str:
+    """Holds a lock's row in a transaction until the file is there."""
+    entry = Entry.current
+    assert entry is not None
+    with transaction.atomic():
+        locks.locked_row(lock)
+        entry.operation("row", "hold", 0)
+        while not Path(path).exists():
+            time.sleep(0.02)
     return "done"
 
 

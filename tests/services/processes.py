@@ -66,12 +66,14 @@ class Platform:
         queues: Iterable[str] = (),
         env: Mapping[str, str] | None = None,
         options: Iterable[str] = (),
+        prefix: Iterable[str] = (),
         wait: bool = True,
     ) -> Managed:
+        """``prefix``: a command that runs it, such as one of ``tests.services.namespace``."""
         argv = ["worker", "--concurrency", str(concurrency), "--hostname", f"{name}@%h", "--loglevel", "INFO"]
         if queues:
             argv += ["--queues", ",".join(queues)]
-        process = self._start(name, self._celery(*argv, *options), env=env)
+        process = self._start(name, [*prefix, *self._celery(*argv, *options)], env=env)
         if wait:
             process.wait_for_output(" ready.")
         return process

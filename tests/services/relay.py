@@ -20,9 +20,10 @@ _CHUNK = 1 << 16
 class Relay:
     """Started where it is made; ``close`` ends it, its connections with it."""
 
-    def __init__(self, port: int) -> None:
-        """``port``: of the service, on loopback."""
+    def __init__(self, port: int, *, address: str = "127.0.0.1") -> None:
+        """``port``: of the service, on loopback. ``address``: where the relay listens."""
         self.target = port
+        self.address = address
         self.port = free_port()
         self._loop = asyncio.new_event_loop()
         self._to_server, self._to_client = asyncio.Event(), asyncio.Event()
@@ -35,7 +36,9 @@ class Relay:
     def url(self, of_service: str) -> str:
         """The service's URL, by way of this relay."""
         parts = urlsplit(of_service)
-        return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{self.target}", f":{self.port}")))
+        return urlunsplit(
+            parts._replace(netloc=parts.netloc.replace(f"127.0.0.1:{self.target}", f"{self.address}:{self.port}"))
+        )
 
     def cut(self, *, to_server: bool = True, to_client: bool = True) -> None:
         """Nothing passes any more: in both directions, or in one."""
@@ -71,7 +74,7 @@ class Relay:
 
     async def _listen(self) -> asyncio.Server:
         await self._set(to_server=True, to_client=True)
-        return await asyncio.start_server(self._relay, "127.0.0.1", self.port)
+        return await asyncio.start_server(self._relay, self.address, self.port)
 
     async def _set(self, *, to_server: bool, to_client: bool) -> None:
         for gate, is_open in ((self._to_server, to_server), (self._to_client, to_client)):

@@ -1,0 +1,67 @@
+"""How long PostgreSQL waits for us: what each connection of ours asks of the server when it is made.
+
+A host that vanishes (power, network) tells nobody. Without limits its transaction keeps its row locks, and its session
+its advisory locks and its place among ``max_connections``, for as long as the server's system waits for it: hours. They
+are set by a statement, not as options of the connection, which poolers refuse.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+_IDLE_SESSION_SINCE: Final = 140_000  # the version of PostgreSQL that knows idle_session_timeout
+
+# The far end is gone when it has been silent for 10 s and leaves three questions unanswered, or has not taken for 15 s
+# what was sent to it. One that answers, and says nothing in the middle of a transaction, is frozen, or behind something
+# that keeps its connections open: 20 s of that is no work of ours, which pauses in no transaction.
+_EVERY_CONNECTION: Final = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "15000",  # milliseconds, as the server shows it
+    "idle_in_transaction_session_timeout": "20s",
+}
+_of_this_process: dict[str, str] = {}
+
+
+def ask_in_this_process(**settings: str) -> None:
+    """Every connection that this process makes from now on asks for these, too or instead."""
+    _of_this_process.update(settings)
+
+
+class _Limited(threading.local):
+    connection: object | None = None
+
+
+_limited = _Limited()
+
+
+def limit_this_thread(**settings: str) -> None:
+    """This thread's connection asks for these. Costs a statement once for each new connection."""
+    if connection.vendor != "postgresql":
+        return
+    connection.ensure_connection()
+    if _limited.connection is not connection.connection:
+        _ask(connection, settings)
+        _limited.connection = connection.connection
+
+
+def _ask(database: BaseDatabaseWrapper, settings: Mapping[str, str]) -> None:
+    known = dict(settings)
+    if database.pg_version < _IDLE_SESSION_SINCE:  # type: ignore[attr-defined]
+        known.pop("idle_session_timeout", None)
+    calls = ", ".join(["set_config(%s, %s, false)"] * len(known))
+    with database.cursor() as cursor:
+        cursor.execute(f"SELECT {calls}", [part for pair in known.items() for part in pair])
+
+
+def _connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    if connection.vendor == "postgresql":
+        _ask(connection, {**_EVERY_CONNECTION, **_of_this_process})
+
+
+connection_created.connect(_connected, dispatch_uid="cnaasjobs.db.limits")

@@ -1,0 +1,41 @@
+"""Work on many things, of which one may be held up: a row that a dead host's transaction still holds, say."""
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Generic, TypeVar
+
+from cnaasjobs.db.not_now import outcome_is_unknown
+from jobs.background.budget import Budget
+from jobs.background.faults import Complaint
+
+T = TypeVar("T")
+
+_SECONDS = 10.0
+
+
+class OneByOne(Generic[T]):
+    """Does the same for each. What fails is left for the next round, and comes last there; the others go on."""
+
+    def __init__(self, what: str, do: Callable[[T], int], *, key: Callable[[T], Hashable]) -> None:
+        """``do`` says how many it did, 0 or 1; ``key`` tells the things apart from round to round."""
+        self._do = do
+        self._key = key
+        self._complaint = Complaint(what)
+        self._failed: set[Hashable] = set()
+
+    def __call__(self, things: Iterable[T]) -> int:
+        """Returns how many were done."""
+        budget, done, failed = Budget(_SECONDS), 0, set[Hashable]()
+        for thing in sorted(things, key=lambda thing: self._key(thing) in self._failed):
+            if not budget.left():
+                break
+            try:
+                done += self._do(thing)
+            except Exception as exc:
+                if outcome_is_unknown(exc):
+                    raise  # the connection is lost: for all of them
+                failed.add(self._key(thing))
+                self._complaint.failed(exc)
+        if not failed:
+            self._complaint.over()
+        self._failed = failed
+        return done
