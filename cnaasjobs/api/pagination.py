@@ -1,11 +1,12 @@
 """Pages by number: ``per_page``, ``page``; ``X-Total-Count`` and ``Link`` in the answer's headers."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
+from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from cnaasjobs.api.envelope import success
 from cnaasjobs.api.filters import refusal
@@ -14,48 +15,47 @@ DEFAULT_PER_PAGE = 50
 MAX_PER_PAGE = 1000
 
 
-def _sliced(queryset: QuerySet[Any], start: int, size: int, total: int) -> QuerySet[Any]:
-    return queryset[start : start + size]
+class NumberedPages(BasePagination):
+    """DRF's paginator for ``pagination_class``. An app with a faster way overrides ``count`` and ``window``.
 
-
-class Page:
-    """One page of a query: its rows, as ``shown(sliced queryset)`` gives them, and headers that say where it stands.
-
-    An app with a faster way gives its own ``total(queryset)`` and ``window(queryset, start, size, total)``. Where the
-    first page holds all rows, nothing is counted.
+    Where the first page holds all rows, nothing is counted.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        queryset: QuerySet[Any],
-        view: Any,
-        *,
-        shown: Callable[[QuerySet[Any]], list[Any]],
-        total: Callable[[QuerySet[Any]], int] = QuerySet.count,
-        window: Callable[[QuerySet[Any], int, int, int], QuerySet[Any]] = _sliced,
-    ) -> None:
+    request: Request
+    per_page: int
+    number: int
+    total: int
+
+    def count(self, queryset: QuerySet[Any, Any]) -> int:
+        return queryset.count()
+
+    def window(self, queryset: QuerySet[Any, Any], start: int, size: int, total: int) -> QuerySet[Any, Any]:
+        """Rows ``start`` to ``start + size``, of ``total``."""
+        return queryset[start : start + size]
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         self.request = request
         self.per_page = _per_page(request, view)
         self.number = _page_number(request)
         start = (self.number - 1) * self.per_page
-        self.rows = shown(queryset[: self.per_page]) if start == 0 else []
-        self.total = len(self.rows) if 0 < len(self.rows) < self.per_page else total(queryset)
+        rows = list(queryset[: self.per_page]) if start == 0 else []
+        self.total = len(rows) if 0 < len(rows) < self.per_page else self.count(queryset)
         # Past the end there is nothing to ask, and an offset may be beyond what the database counts to.
         if 0 < start < self.total:
-            self.rows = shown(window(queryset, start, self.per_page, self.total))
-        self.last = max(1, -(-self.total // self.per_page))
+            rows = list(self.window(queryset, start, self.per_page, self.total))
+        return rows
 
-    def response(self, data: Any) -> Response:
+    def get_paginated_response(self, data: Any) -> Response:
         return success(data, headers={"X-Total-Count": str(self.total), "Link": self._links()})
 
     def _links(self) -> str:
+        last = max(1, -(-self.total // self.per_page))
         pages = {"first": 1}
         if self.number > 1:
-            pages["prev"] = min(self.number - 1, self.last)
-        if self.number < self.last:
+            pages["prev"] = min(self.number - 1, last)
+        if self.number < last:
             pages["next"] = self.number + 1
-        pages["last"] = self.last
+        pages["last"] = last
         others = self.request.query_params.copy()
         others.pop("page", None)
         others["per_page"] = str(self.per_page)

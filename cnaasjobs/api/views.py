@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rest_framework.views import APIView
-from rest_framework.viewsets import ViewSet
+from rest_framework.viewsets import GenericViewSet
 
 from cnaasjobs.api.filters import ColumnFilter, ColumnSort
 
@@ -12,12 +12,12 @@ from cnaasjobs.api.filters import ColumnFilter, ColumnSort
 METHODS = ["get", "head", "post", "put", "patch", "delete"]
 
 
-class ApiViewSet(ViewSet):
+class ApiViewSet(GenericViewSet[Any]):
     """A viewset that names the permission each method asks for; a handler without one is refused at start."""
 
     http_method_names = METHODS
     permissions_required: ClassVar[Mapping[str, str]] = {}
-    filter_backends: ClassVar[Any] = (ColumnFilter, ColumnSort)
+    filter_backends = (ColumnFilter, ColumnSort)
 
     @classmethod
     def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
@@ -25,11 +25,6 @@ class ApiViewSet(ViewSet):
         if unguarded:
             raise TypeError(f"{cls.__name__} names no permission for {', '.join(unguarded)}")
         return super().as_view(dict(actions or {}), **initkwargs)
-
-    def filter_queryset(self, queryset: Any) -> Any:
-        for backend in self.filter_backends:
-            queryset = backend().filter_queryset(self.request, queryset, self)
-        return queryset
 
 
 class NoMethods(APIView):

@@ -8,13 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import QuerySet
-
 from cnaasjobs.api.columns import SMALL, Choice, Column, Integer, Text, Time
 from cnaasjobs.api.envelope import stored_json
 from cnaasjobs.api.times import time_text
 from jobs.api import stored_outcomes
-from jobs.models import Job
 from jobs.states import TERMINAL, Status
 
 # What clients filter and sort by: the job object's plain columns.
@@ -35,13 +32,12 @@ SHOWN: Final = (*COLUMNS, "finished_devices", "start_arguments")
 DROPPABLE_TASKS: Final = {"config": "Generate device config", "diff": "Sync device config"}
 
 
-def jobs_json(queryset: QuerySet[Job], *, without_tasks: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The job objects of the API, in the queryset's order.
+def jobs_json(rows: Sequence[tuple[Any, ...]], *, without_tasks: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The job objects of the API, of rows of the columns ``SHOWN``.
 
     Args:
         without_tasks: names of the tasks to drop from the results of syncs.
     """
-    rows = list(queryset.values_list(*SHOWN))
     ended = [row[0] for row in rows if row[1] in TERMINAL]
     outcomes = _outcomes(ended, without_tasks) if ended else {}
     return [_job_object(row, *outcomes.get(row[0], (None, None))) for row in rows]

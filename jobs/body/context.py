@@ -95,7 +95,7 @@ class JobContext:
 
     @contextlib.contextmanager
     def guarded_by_lock(self) -> Iterator[None]:
-        """A transaction that nobody can come to hold the lock before the end of: it overwrites no successor's writes.
+        """A transaction during which the lock stays ours: what it writes is there before the next holder begins.
 
         Raises:
             LockLost: it is not held under this run's fencing token any more; nothing was written.

@@ -7,6 +7,7 @@ the same transaction. Both lock the watermark's row, so a job is never counted b
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db import connection, transaction
@@ -15,10 +16,12 @@ from django.db.models import F, QuerySet
 from jobs.models import Job, JobBlock, Watermark
 from jobs.sql import store
 
+Row = TypeVar("Row")
+
 _STEP = 200_000  # ids counted in one move at most
 
 
-def total(queryset: QuerySet[Job]) -> int:
+def total(queryset: QuerySet[Job, Any]) -> int:
     """Rows that match; the unfiltered total is kept, any other is counted."""
     if queryset.query.where:
         return _count_filtered(queryset)
@@ -26,7 +29,7 @@ def total(queryset: QuerySet[Job]) -> int:
     return kept + store().count_from(below)
 
 
-def _count_filtered(queryset: QuerySet[Job]) -> int:
+def _count_filtered(queryset: QuerySet[Job, Any]) -> int:
     """What ``queryset.count()`` does, which copies and builds the query for longer than a small count takes."""
     compiler = queryset.query.get_compiler(connection=connection)
     try:
@@ -36,7 +39,7 @@ def _count_filtered(queryset: QuerySet[Job]) -> int:
     return store().count_where(where, parameters)
 
 
-def page(queryset: QuerySet[Job], start: int, size: int, total: int) -> QuerySet[Job]:
+def page(queryset: QuerySet[Job, Row], start: int, size: int, total: int) -> QuerySet[Job, Row]:
     """Rows ``start`` to ``start + size`` of a query; of all jobs by id, up or down, without walking there."""
     order = tuple(queryset.query.order_by) or ("id",)
     if queryset.query.where or start < JobBlock.BLOCK or order not in {("id",), ("-id",)}:
@@ -44,18 +47,18 @@ def page(queryset: QuerySet[Job], start: int, size: int, total: int) -> QuerySet
     if order == ("-id",):
         first = max(0, total - start - size)
         size = min(size, total - start)
-        ids = _from(first).values("id")[: max(0, size)]
-        return Job.objects.filter(pk__in=list(ids.values_list("id", flat=True))).order_by("-id")
-    return _from(start)[:size]
+        ids = _from(first, Job.objects.values_list("id", flat=True))[: max(0, size)]
+        return queryset.filter(pk__in=list(ids))
+    return _from(start, queryset)[:size]
 
 
-def _from(start: int) -> QuerySet[Job]:
+def _from(start: int, everything: QuerySet[Job, Row]) -> QuerySet[Job, Row]:
     """All jobs by id from row number ``start`` on, beginning at that row's block."""
     block, before, jobs = store().block_of(start)
     first, further = block * JobBlock.BLOCK, start - before
     if jobs == JobBlock.BLOCK and further < jobs:  # no gap: the row's number is its id
-        return Job.objects.filter(pk__gte=first + further).order_by("id")
-    return Job.objects.filter(pk__gte=first).order_by("id")[further:]
+        return everything.filter(pk__gte=first + further).order_by("id")
+    return everything.filter(pk__gte=first).order_by("id")[further:]
 
 
 def forget(job_ids: Iterable[int]) -> None:
