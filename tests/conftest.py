@@ -94,6 +94,13 @@ def postgresql(_postgresql_server: PostgreSQL, django_db_blocker: DjangoDbBlocke
         server.database = "cnaasjobs"
 
 
+@pytest.fixture(params=["own", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
+def each_database(request: pytest.FixtureRequest) -> None:
+    """The suite's own database, and a private PostgreSQL. For tests that are marked ``django_db`` too."""
+    if request.param == "postgresql":
+        request.getfixturevalue("postgresql")
+
+
 @pytest.fixture
 def rabbitmq(_rabbitmq_server: RabbitMQ) -> Iterator[RabbitMQ]:
     """A private RabbitMQ to break, with a new virtual host that this process's Celery uses during this test."""

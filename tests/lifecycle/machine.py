@@ -29,6 +29,7 @@ from tests import fake_jobs
 SCHEDULED, RUNNING, FINISHED, EXCEPTION = Status
 TASKS = {"plain": fake_jobs.nothing, "locked": fake_jobs.with_lock, "rerun": fake_jobs.rerun_if_lost}
 LOCK = "devices"
+SAME = "the same as the job's"
 MOST_JOBS = 3  # unfinished at once: few, so that much happens to each of them
 
 
@@ -90,21 +91,30 @@ class LifecycleMachine(RuleBasedStateMachine):
             Job.objects.filter(pk=job_id).update(scheduled_time=database_now())
             model.due = True
 
-    @rule(target=runs, job_id=jobs)
-    def deliver(self, job_id: int) -> Any:
-        """A message of the job reaches a worker: its first, a second copy, or one from long ago."""
-        return self._deliver(job_id)
+    @rule(target=runs, job_id=jobs, lock_name=st.sampled_from([SAME, SAME, None, LOCK, "another"]))
+    def deliver(self, job_id: int, lock_name: str | None) -> Any:
+        """A message of the job reaches a worker: its first, a second copy, or one from long ago.
+
+        Where the worker is of another release, its task may have another lock than the job, which has its own.
+        """
+        return self._deliver(job_id, lock_name)
+
+    @rule(job_id=jobs)
+    def deliver_to_another_task(self, job_id: int) -> None:
+        answer = transitions.claim(job_id, task_name="another", lock_name=LOCK, run_token=uuid4(), worker="w")
+        assert isinstance(answer, Refused)
 
     @precondition(lambda self: self._waiting())
     @rule(target=runs, data=st.data())
     def deliver_to_one_that_waits(self, data: st.DataObject) -> Any:
         return self._deliver(data.draw(st.sampled_from(self._waiting())))
 
-    def _deliver(self, job_id: int) -> Any:
+    def _deliver(self, job_id: int, lock_name: str | None = SAME) -> Any:
         model, token = self.model[job_id], uuid4()
         first = job_id == self._first_in_line()
         task = TASKS[model.kind]
-        answer = transitions.claim(job_id, task_name=task.name, lock_name=task.lock, run_token=token, worker="w")
+        lock_name = task.lock if lock_name is SAME else lock_name
+        answer = transitions.claim(job_id, task_name=task.name, lock_name=lock_name, run_token=token, worker="w")
         may = model.status is SCHEDULED and model.due
         if model.kind == "locked":
             may = may and first and self._holder() is None

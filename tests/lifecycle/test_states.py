@@ -19,8 +19,6 @@ from locks import service as locks
 from tests import fake_jobs
 from tests.factory import claim, job_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 ROOT = Path(__file__).resolve().parents[2]
 FAILURE = Failure(type="ValueError", message="it broke")
 
@@ -65,6 +63,8 @@ def _try(verb: Verb, job: Job) -> None:
                 assert job.status in TERMINAL
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("each_database")
 @pytest.mark.parametrize("verb", Verb)
 @pytest.mark.parametrize("status", Status)
 def test_every_state_and_verb(status: Status, verb: Verb) -> None:

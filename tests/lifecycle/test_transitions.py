@@ -15,12 +15,13 @@ from jobs.models import Job
 from jobs.outcome import NextJob, Outcome
 from jobs.run import Run
 from jobs.states import Status
+from jobs.task import JobTask
 from jobs.testing import exception_of, result_of
 from locks import service as locks
 from tests import fake_jobs
 from tests.factory import claim, claimed, job_in, refused
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
 FAILURE = Failure(type="ValueError", message="it broke")
 
@@ -44,6 +45,19 @@ def test_a_claim_repeated_with_its_token_is_granted_again() -> None:
 def test_a_claim_is_never_early() -> None:
     job = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
     assert refused(job).reason == "it is not due yet"
+
+
+@pytest.mark.parametrize(
+    ("task", "lock_now"), [(fake_jobs.nothing, "devices"), (fake_jobs.with_lock, None), (fake_jobs.with_lock, "other")]
+)
+def test_a_job_keeps_its_lock_when_a_release_gives_its_task_another(task: JobTask, lock_now: str | None) -> None:
+    job = scheduling.schedule(task, {})
+    run = transitions.claim(job.pk, task_name=task.name, lock_name=lock_now, run_token=uuid4())
+    assert isinstance(run, Run)
+    assert run.lock_name == task.lock
+    assert [lock.name for lock in locks.held()] == ([task.lock] if task.lock else [])
+    assert transitions.finish(run, Outcome(result=None))
+    assert not locks.held().exists()
 
 
 def test_a_claim_by_another_task_is_refused() -> None:

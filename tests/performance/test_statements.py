@@ -1,13 +1,11 @@
 """How many statements the way of a job takes: where work must not grow, it is counted. Nothing here is timed."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Barrier
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection, connections
+from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
@@ -15,8 +13,7 @@ from knox.models import AuthToken
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.outcome import Outcome
-from jobs.run import Refused, Run
-from jobs.states import Status
+from jobs.run import Run
 from jobs.task import JobTask
 from locks.models import Lock
 from tests import fake_jobs
@@ -91,39 +88,3 @@ def test_the_list_takes_as_many_statements_for_sixty_jobs_as_for_one(jobs: int) 
         with statements(at_most=6):
             answer = client.get("/api/v1.0/jobs")
     assert len(answer.json()["data"]["jobs"]) == min(jobs, 50)
-
-
-def test_an_earlier_one_in_line_goes_first() -> None:
-    Lock.objects.create(name="devices")
-    first, second = (fake_jobs.with_lock.schedule() for _ in range(2))
-    assert isinstance(claim(second), Refused)
-    assert Lock.objects.get().holder_id is None
-    assert isinstance(claim(first), Run)
-
-
-def test_claims_at_the_same_moment_never_share_a_lock() -> None:
-    Lock.objects.create(name="devices")
-    both = Barrier(2)
-
-    def claim_at_once(job: Job) -> Run | Refused:
-        try:
-            both.wait(timeout=10)
-            return claim(job)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(2) as threads:
-        for _ in range(30):
-            jobs = [fake_jobs.with_lock.schedule() for _ in range(2)]
-            runs = [answer for answer in threads.map(claim_at_once, jobs) if isinstance(answer, Run)]
-            assert len(runs) <= 1
-            running = Job.objects.filter(status=Status.RUNNING.value).values_list("pk", flat=True)
-            holders = Lock.objects.filter(holder_id__isnull=False).values_list("holder_id", flat=True)
-            assert list(running) == list(holders)
-            for run in runs:
-                transitions.finish(run, Outcome(result=None))
-            for job in jobs:
-                late = claim(job)
-                if isinstance(late, Run):
-                    transitions.finish(late, Outcome(result=None))
-    assert not Job.objects.exclude(status=Status.FINISHED.value).exists()
