@@ -3,7 +3,6 @@
 Only what is seen in the process that runs the body counts; the worker's main process reports by ``jobs.worker``.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,6 +12,8 @@ from celery import signals
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from cnaasjobs.db.not_now import not_now
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.body import slots
 from jobs.body.execution import Execution
 from jobs.end_reasons import Failure
@@ -20,7 +21,6 @@ from jobs.lifecycle import transitions
 from jobs.run import Refused, Run
 from jobs.task import JobTask
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _CLAIM_SECONDS = 30.0  # then the row waits for its message to be sent again
@@ -36,7 +36,7 @@ def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
     request.job = None
     job_id = args[0] if args and isinstance(args[0], int) else None
     if job_id is None:
-        log.error("message without a job id refused", extra={"action": "refuse", "task": task.name})
+        record(JobAction.REFUSE_MESSAGE, task=task.name)
         return
     token = UUID(request.run_token) if getattr(request, "run_token", None) else uuid4()
     granted = _until_stored(
@@ -48,15 +48,15 @@ def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
             worker_id=getattr(request, "worker_id", None),
             worker=getattr(request, "worker", None) or request.hostname or "",
         ),
-        what=f"claim of job {job_id}",
+        what="claim",
+        job_id=job_id,
         seconds=_CLAIM_SECONDS,
     )
     if isinstance(granted, Run):
         request.retries = granted.retries
         request.job = Execution(granted)
     elif isinstance(granted, Refused):
-        fields = {"job_id": job_id, "action": "refuse", "reason": granted.reason}
-        log.info("job %s: not claimed: %s", job_id, granted.reason, extra=fields)
+        record(JobAction.REFUSE, job_id=job_id, reason=granted.reason)
 
 
 @signals.task_success.connect(dispatch_uid="jobs.finish")
@@ -67,9 +67,9 @@ def finish(sender: Any, **_: Any) -> None:
     outcome = execution.outcome
     slots.storing(sender.request)
     try:
-        _until_stored(lambda: transitions.finish(execution.run, outcome), what=f"finish of job {execution.run.job_id}")
-    except Exception as exc:  # whatever the database says to this result, the job must end and its lock be free
-        log.exception("job %s: its result was not stored", execution.run.job_id, extra={"job_id": execution.run.job_id})
+        _until_stored(lambda: transitions.finish(execution.run, outcome), what="finish", job_id=execution.run.job_id)
+    except Exception as exc:  # noqa: BLE001  whatever the database says, the job must end and its lock be free
+        record(JobAction.RESULT_REFUSED, exc=exc, job_id=execution.run.job_id)
         _store_failure(execution, Failure.of(exc))
 
 
@@ -91,7 +91,8 @@ def retry(sender: Any, reason: Any = None, **_: Any) -> None:
     due = 0 if reason is None or reason.when is None else reason.when
     _until_stored(
         lambda: transitions.retry(execution.run, due=due, reason=str(reason)),
-        what=f"retry of job {execution.run.job_id}",
+        what="retry",
+        job_id=execution.run.job_id,
     )
 
 
@@ -104,11 +105,12 @@ def _store_failure(execution: Execution, failure: Failure) -> None:
     devices = execution.ctx.progress.as_json()
     _until_stored(
         lambda: transitions.fail(execution.run, failure, finished_devices=devices),
-        what=f"failure of job {execution.run.job_id}",
+        what="failure",
+        job_id=execution.run.job_id,
     )
 
 
-def _until_stored(store: Callable[[], T], *, what: str, seconds: float | None = None) -> T | None:
+def _until_stored(store: Callable[[], T], *, what: str, job_id: int, seconds: float | None = None) -> T | None:
     """Repeat until the database has taken it; a body's end must not be lost to an outage. None when time ran out."""
     started = time.monotonic()
     database = connections[DEFAULT_DB_ALIAS]
@@ -126,7 +128,7 @@ def _until_stored(store: Callable[[], T], *, what: str, seconds: float | None = 
                 was_open = False
                 continue
             waited = time.monotonic() - started
-            log.warning("%s waits for the database since %.0f s: %s", what, waited, exc, extra={"action": "wait"})
+            record(JobAction.STORE_WAITS, what=what, job_id=job_id, seconds=waited, error=str(exc))
             if seconds is not None and waited > seconds:
                 return None
             time.sleep(_RETRY_SECONDS)

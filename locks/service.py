@@ -4,7 +4,6 @@
 state. In every transaction the lock's row is written before the holder's, so that two of them cannot deadlock.
 """
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,10 +11,10 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.expressions import Combinable
 
+from cnaasjobs.events import record
 from locks import holders
+from locks.actions import LockAction
 from locks.models import Lock
-
-log = logging.getLogger(__name__)
 
 
 class LockNotFound(LookupError):
@@ -83,8 +82,7 @@ def clear(name: str, *, who: str, origin: str, fence: int | None = None) -> Clea
             raise LockNotFound(name)
         release(name, holder_id=row.holder_id, fence=row.fence)
         holders.provider().audit(action="cleared", who=who, origin=origin, lock_name=name, holder_id=row.holder_id)
+        cleared = {"lock": name, "job_id": row.holder_id, "who": who, "origin": origin}
+        transaction.on_commit(lambda: record(LockAction.CLEAR, cleared))
         transaction.on_commit(lambda: holders.provider().wake(name))
-    log.warning(
-        "lock cleared", extra={"action": "clear", "lock": name, "job_id": row.holder_id, "who": who, "origin": origin}
-    )
     return ClearedLock(name=name, holder_id=row.holder_id)

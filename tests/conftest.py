@@ -12,6 +12,7 @@ from pytest_django import DjangoDbBlocker
 
 from cnaasjobs.conf import conf
 from cnaasjobs.embedded import broker_socket
+from cnaasjobs.events import Event, subscribe, unsubscribe
 from tests.needs import (
     pytest_runtest_logreport,
     pytest_runtest_setup,
@@ -135,6 +136,21 @@ def _embedded_broker() -> Iterator[None]:
     server = Redis(conf.state_dir / "broker", unix_socket=broker_socket(conf.state_dir)).start()
     yield
     server.kill()
+
+
+@pytest.fixture(autouse=True)
+def _events_as_declared() -> Iterator[None]:
+    """Whatever a test makes happen in this process is recorded with the fields that its action declares."""
+    undeclared: list[Event] = []
+
+    def check(event: Event) -> None:
+        if set(event.fields) != set(event.action.fields):
+            undeclared.append(event)
+
+    subscribe(check)
+    yield
+    unsubscribe(check)
+    assert undeclared == []
 
 
 @pytest.fixture(autouse=True)

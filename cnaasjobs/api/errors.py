@@ -4,7 +4,6 @@ Views raise the classes below. ``exception_handler`` is DRF's; ``bad_request`` â
 ``handler400`` â€¦ ``handler500``, for what fails before or outside a view.
 """
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,10 +21,10 @@ from rest_framework import status
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 
+from cnaasjobs.api.actions import ApiAction
 from cnaasjobs.api.envelope import error_body, error_response
 from cnaasjobs.db.not_now import not_now, part_with, takes_no_writes
-
-log = logging.getLogger(__name__)
+from cnaasjobs.events import record
 
 DATABASE_AWAY = "The database is away, try again later"
 NO_WRITES = "The database takes no writes now, try again later"
@@ -68,7 +67,7 @@ class Unavailable(ApiError):
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's hook. None lets what is our own fault go on to ``server_error``, with its traceback in the log."""
     if not_now(exc):
-        log.warning("database away: %s", exc, extra={"action": "database_away"})
+        record(ApiAction.DATABASE_AWAY, error=str(exc))
         for database in connections.all(initialized_only=True):
             part_with(database)
         exc = Unavailable(NO_WRITES if takes_no_writes(exc) else DATABASE_AWAY, headers={"Retry-After": "2"})

@@ -4,7 +4,6 @@ Both answer before any other middleware looks at the request, and within 2 s wha
 thread of its own, at most one at a time, and an answer waits for it no longer than ``ANSWER_SECONDS``.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -22,9 +21,9 @@ from cnaasjobs.api.envelope import error_body, success_body
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.not_now import not_now
 from cnaasjobs.db.writable import takes_writes
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.models import Heartbeat
-
-log = logging.getLogger(__name__)
 
 ANSWER_SECONDS: Final = 1.5
 BROKER_SECONDS: Final = 1.0
@@ -91,8 +90,8 @@ class Check:
     def _work(self, running: "Future[States]") -> None:
         try:
             states = self.run()
-        except Exception:  # whatever a driver raises, "not ready" is the answer, and the next request tries again
-            log.exception("readyz: %s", self.name, extra={"action": "readyz"})
+        except Exception as exc:  # noqa: BLE001  whatever a driver raises, "not ready" is the answer
+            record(JobAction.READYZ_FAILED, exc=exc, check=self.name)
             states = self.otherwise
         with self._lock:
             self._running = None

@@ -6,7 +6,6 @@ unique constraint until the first has committed, and answers with what is stored
 
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,10 +19,10 @@ from cnaasjobs.api.errors import BadRequest, Conflict, Unavailable
 from cnaasjobs.db import session
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from cnaasjobs.db.not_now import outcome_is_unknown
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.api.withdraw import withdraw_later
 from jobs.models import IdempotencyKey
-
-log = logging.getLogger(__name__)
 
 KEPT = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
@@ -84,7 +83,7 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
             advice = REPEAT_WITH_KEY if key else LOOK_FIRST
             raise Unavailable(f"{OUTCOME_UNKNOWN}. {advice}", headers={"Retry-After": "2"}) from exc
         # It is scheduled: what failed after the commit is made good by Beat and upkeep.
-        log.exception("database lost after the commit", extra={"action": "after_commit"})
+        record(JobAction.AFTER_COMMIT_FAILED, exc=exc, job_id=answer.body.get("job_id"))
     return answer
 
 

@@ -7,7 +7,6 @@ repetition of the request is answered with it. Without a key nobody could be tol
 """
 
 import json
-import logging
 import threading
 import time
 from enum import StrEnum
@@ -16,13 +15,13 @@ from django.db import Error, connection, transaction
 
 from cnaasjobs.db import session
 from cnaasjobs.db.not_now import not_now
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.lifecycle import transitions
 from jobs.models import AuditEntry, IdempotencyKey, Job
 from jobs.sql import totals
 from jobs.states import Status
-
-log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.1
 GIVE_UP_SECONDS = 3600.0
@@ -46,7 +45,7 @@ def withdraw_later(job_id: int, *, backend: int, key: tuple[str, str] | None) ->
         backend: the process of the server that had the commit.
         key: user and Idempotency-Key.
     """
-    log.warning("the outcome of a commit is unknown", extra={"job_id": job_id, "action": "withdraw_later"})
+    record(JobAction.COMMIT_LOST, job_id=job_id)
     threading.Thread(target=_withdraw, args=(job_id, backend, key), name=f"withdraw-{job_id}", daemon=True).start()
 
 
@@ -55,11 +54,10 @@ def _withdraw(job_id: int, backend: int, key: tuple[str, str] | None) -> None:
     try:
         while time.monotonic() < deadline:
             if (done := _try(job_id, backend, key)) is not None:
-                message = "job %s, whose request was answered 503, %s"
-                log.warning(message, job_id, done, extra={"job_id": job_id, "action": "withdraw", "outcome": done.name})
+                record(JobAction.WITHDRAW, job_id=job_id, outcome=done.name, reason=done.value)
                 return
             time.sleep(PAUSE_SECONDS)
-        log.error("job %s: whether it was stored could not be found out", job_id, extra={"job_id": job_id})
+        record(JobAction.WITHDRAW_FAILED, job_id=job_id)
     finally:
         connection.close()
 

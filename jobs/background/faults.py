@@ -1,7 +1,6 @@
 """How a thread that must go on meets a fault: it says so once, and gets a new database connection."""
 
 import contextlib
-import logging
 import time
 
 from django.db import connection
@@ -9,8 +8,8 @@ from django.db import connection
 from cnaasjobs.conf import conf
 from cnaasjobs.db.limits import limit_this_thread
 from cnaasjobs.db.not_now import not_now
-
-log = logging.getLogger(__name__)
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 
 _REPEAT_COMPLAINT_SECONDS = 60.0
 _STATEMENT_SECONDS = 15
@@ -33,13 +32,18 @@ class Complaint:
         elif now - self._logged < _REPEAT_COMPLAINT_SECONDS:
             return
         self._logged = now
-        fields = {"action": "beat", "failing_seconds": round(now - self._since)}
         expected = not_now(exc) or isinstance(exc, OSError)
-        log.error("%s fails: %s", self._who, exc, extra=fields, exc_info=None if expected else exc)
+        record(
+            JobAction.THREAD_FAILS,
+            exc=None if expected else exc,
+            who=self._who,
+            error=str(exc),
+            failing_seconds=round(now - self._since),
+        )
 
     def over(self) -> None:
         if self._since is not None:
-            log.info("%s works again after %.0f s", self._who, time.monotonic() - self._since, extra={"action": "beat"})
+            record(JobAction.THREAD_WORKS, who=self._who, failing_seconds=round(time.monotonic() - self._since))
             self._since = None
 
 

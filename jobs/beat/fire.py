@@ -5,7 +5,6 @@ schedule meanwhile.
 """
 
 import json
-import logging
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -16,12 +15,12 @@ from django.db.models import F, QuerySet
 from django_celery_beat.models import PeriodicTask
 
 from cnaasjobs.db.not_now import not_now
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.beat.plain import PlainSender
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
 from jobs.task import JobTask
-
-log = logging.getLogger(__name__)
 
 
 class Fired(Enum):
@@ -46,16 +45,16 @@ def fire(row: PeriodicTask, now: datetime, plain: PlainSender) -> Fired:
                     _schedule_job(row, task, args, kwargs)
                 PeriodicTask.objects.filter(pk=row.pk).update(total_run_count=F("total_run_count") + 1)
         except JobArgumentError as exc:
-            log.error("schedule %s: its arguments do not fit: %s", row.name, exc, extra=_fields(row))
+            record(JobAction.FIRE_REFUSED, schedule=row.name, task=row.task, error=str(exc))
             return Fired.BROKEN
-        except Exception as exc:  # whatever is wrong with one schedule, the others go on
+        except Exception as exc:
             if not_now(exc):
                 raise  # nothing was consumed
-            log.exception("schedule %s cannot be fired", row.name, extra=_fields(row))
+            record(JobAction.FIRE_FAILED, exc=exc, schedule=row.name, task=row.task)
             return Fired.BROKEN
         if not isinstance(task, JobTask):
             transaction.on_commit(lambda: plain.send(row, args, kwargs, fired_at=now, last=last), robust=True)
-    log.info("schedule %s: fired", row.name, extra=_fields(row))
+    record(JobAction.FIRE, schedule=row.name, task=row.task)
     return Fired.HERE
 
 
@@ -104,7 +103,3 @@ def _schedule_job(row: PeriodicTask, task: JobTask, args: list[Any], kwargs: dic
         queue=row.queue or None,
         priority=None if row.priority is None else min(row.priority, 9),
     )
-
-
-def _fields(row: PeriodicTask) -> dict[str, Any]:
-    return {"action": "fire", "schedule": row.name, "task": row.task}

@@ -6,7 +6,6 @@ that it is tried again, and still comes once.
 """
 
 import json
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -18,10 +17,10 @@ from django.db.models import F
 from django_celery_beat.models import PeriodicTask
 
 from cnaasjobs.conf import conf
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.background.faults import bound_statements, forget_connection
 from jobs.broker.connection import Broker
-
-log = logging.getLogger(__name__)
 
 
 class PlainSender:
@@ -45,7 +44,7 @@ class PlainSender:
             with self._broker.channel() as channel:
                 _publish(row, args, kwargs, current_app.amqp.Producer(channel, auto_declare=False))
         except Exception as exc:  # noqa: BLE001  the fire must be given back, whatever failed
-            log.warning("schedule %s: not sent, will be tried again: %s", row.name, exc, extra={"schedule": row.name})
+            record(JobAction.FIRE_RETURNED, schedule=row.name, task=row.task, error=str(exc))
             self._give_back(row, fired_at, last)
 
     def _give_back(self, row: PeriodicTask, fired_at: datetime, last: bool) -> None:
@@ -56,8 +55,8 @@ class PlainSender:
                 total_run_count=F("total_run_count") - 1,
                 **({"enabled": True} if last else {}),
             )
-        except Error:
-            log.exception("schedule %s: this fire is lost, broker and database are away", row.name)
+        except Error as exc:
+            record(JobAction.FIRE_LOST, exc=exc, schedule=row.name, task=row.task)
         finally:
             forget_connection()  # the next use may be long from now
         self._given_back(row.pk)

@@ -3,7 +3,6 @@
 What is in memory is never written back; the row decides. A change of any schedule is seen at the next look.
 """
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,11 +14,11 @@ from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from cnaasjobs.db.clock import database_now
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.beat.fire import Fired, disable, fire, move_last_run
 from jobs.beat.plain import PlainSender
 from jobs.beat.recurrence import ScheduleBroken, due_time, ran_in_the_future, times_of_day
-
-log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0  # a change in the admin takes effect within this time
 _REREAD_SECONDS = 60.0  # for who writes the tables past the models
@@ -51,7 +50,7 @@ class Recurring:
         for entry in list(self._entries.values()):
             if entry.row.expires is not None and entry.row.expires <= now:
                 if disable(entry.row):
-                    log.info("schedule %s: expired", entry.row.name, extra={"action": "expire"})
+                    record(JobAction.EXPIRE, schedule=entry.row.name, task=entry.row.task)
             elif ran_in_the_future(entry.row, now):
                 move_last_run(entry.row, last_run_at=now, date_changed=entry.row.date_changed)
             elif entry.due is not None and entry.due <= now:
@@ -68,7 +67,7 @@ class Recurring:
 
     def _fire(self, entry: Entry, now: datetime) -> None:
         if fire(entry.row, now, self._plain) is Fired.ELSEWHERE:
-            log.debug("schedule %s: another Beat fired it, or it was edited", entry.row.name)
+            record(JobAction.FIRED_ELSEWHERE, schedule=entry.row.name, task=entry.row.task)
 
     def _seconds_to_next(self, now: datetime) -> float:
         due = min((entry.due for entry in self._entries.values() if entry.due is not None), default=None)
@@ -133,5 +132,5 @@ def _due(row: PeriodicTask, since: datetime | None) -> datetime | None:
     try:
         return due_time(row, since=since)
     except ScheduleBroken as exc:
-        log.error("schedule %s is never due: %s", row.name, exc, extra={"action": "fire", "schedule": row.name})
+        record(JobAction.NEVER_DUE, schedule=row.name, task=row.task, error=str(exc))
         return None

@@ -6,7 +6,6 @@ that the process is alive; ``repairs`` and ``chores`` are upkeep, the second tal
 may run: the database decides.
 """
 
-import logging
 import time
 from typing import Any
 
@@ -16,6 +15,8 @@ from django_celery_beat.schedulers import DatabaseScheduler
 
 from cnaasjobs.db import channel
 from cnaasjobs.db.not_now import not_now
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.background.faults import Complaint, bound_statements, forget_connection
 from jobs.background.loops import Loop
 from jobs.beat.heartbeat import BeatHeartbeat
@@ -23,8 +24,6 @@ from jobs.beat.listener import Listener
 from jobs.beat.recurring import LOOK_SECONDS, Recurring
 from jobs.beat.sender import Sender
 from jobs.upkeep import runner
-
-log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
 _FAREWELL_SECONDS = 3.0
@@ -98,10 +97,10 @@ class Scheduler(DatabaseScheduler):
         for name, entry in self.app.conf.beat_schedule.items():
             try:
                 self._install(name, dict(entry))
-            except Exception as exc:  # a wrong entry in the settings must not keep the others from running
+            except Exception as exc:
                 if not_now(exc):
                     raise
-                log.exception("CELERY_BEAT_SCHEDULE: %s cannot be used", name)
+                record(JobAction.SETTING_REFUSED, exc=exc, schedule=name)
         if self.app.conf.result_expires and not PeriodicTask.objects.filter(task="celery.backend_cleanup").exists():
             self._install(
                 "celery.backend_cleanup",

@@ -1,7 +1,6 @@
 """``ctx``: what a body may ask of the platform while it runs. Every method may be called from any of its threads."""
 
 import contextlib
-import logging
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,15 +11,15 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cnaasjobs.db.not_now import not_now, part_with
+from cnaasjobs.events import record
 from jobs import run
+from jobs.actions import JobAction
 from jobs.body.progress import Progress
 from jobs.body.shared_read import SharedRead
 from jobs.errors import JobAborted, JobStopped, LockLost, TimeLimitExceeded
 from jobs.run import Run
 from jobs.sql import store
 from locks import service as locks
-
-log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.5  # between two attempts to reach a database that is away
 
@@ -74,7 +73,7 @@ class JobContext:
             except Error as exc:
                 if not not_now(exc):
                     raise
-                log.warning("checkpoint waits for the database: %s", exc, extra={"job_id": self.job_id})
+                record(JobAction.CHECKPOINT_WAITS, job_id=self.job_id, error=str(exc))
                 self._stop.wait(_RETRY_SECONDS)
                 continue
             break

@@ -1,15 +1,14 @@
 """Finished devices: collected in the process, written at most every ``CNAASJOBS_PROGRESS_SECONDS`` for a job."""
 
 import json
-import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 
 from cnaasjobs.conf import conf
-
-log = logging.getLogger(__name__)
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 
 
 class Progress:
@@ -55,7 +54,7 @@ class Progress:
             try:
                 self._write(self.as_json())
             except Exception as exc:  # noqa: BLE001  it is for the eye; the end of the job writes it in full
-                log.warning("progress not written: %s", exc, extra={"action": "progress"})
+                record(JobAction.PROGRESS_FAILED, error=str(exc))
 
 
 class _Writer(threading.Thread):

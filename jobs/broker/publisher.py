@@ -5,7 +5,6 @@ later. A broker that is down, frozen or blocking must not hang whoever schedules
 leaves the broker alone for a while.
 """
 
-import logging
 import os
 import threading
 import time
@@ -20,8 +19,8 @@ from kombu.exceptions import KombuError
 from kombu.utils.uuid import uuid
 
 from cnaasjobs.conf import conf
-
-log = logging.getLogger(__name__)
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +166,7 @@ def publish(messages: Iterable[Message], *, meanwhile: Callable[[], object] = la
         except BrokerUnavailable as exc:
             later = [message.job_id for message in pending]
             unsent += [message.job_id for message in batch] + later
-            fields = {"action": "publish", "messages": len(unsent)}
-            log.warning("broker unavailable, Beat will send %d messages: %s", len(unsent), exc, extra=fields)
+            record(JobAction.PUBLISH_FAILED, messages=len(unsent), error=str(exc))
             break
     return unsent
 

@@ -1,17 +1,15 @@
 """The line for a lock: who is next, who is ahead of whom, and waking the first."""
 
-import logging
-
 from django.db.models import Q, QuerySet
 
 from cnaasjobs.db.clock import DatabaseNow
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.broker import publisher
 from jobs.dispatch import sending
 from jobs.models import Job
 from jobs.sql import store
 from jobs.states import Status
-
-log = logging.getLogger(__name__)
 
 
 def line(lock_name: str) -> QuerySet[Job]:
@@ -32,7 +30,6 @@ def wake(lock_name: str) -> bool:
         return False
     message = publisher.Message(*woken)
     waiting = Status.SCHEDULED.value
-    fields = {"job_id": message.job_id, "action": "wake", "from": waiting, "to": waiting, "lock": lock_name}
-    log.info("job %s: wake", message.job_id, extra=fields)
+    record(JobAction.WAKE, {"from": waiting, "to": waiting}, job_id=message.job_id, lock=lock_name)
     sending.send([message])
     return True

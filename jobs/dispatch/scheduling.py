@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -15,6 +14,8 @@ from django.db import transaction
 
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from cnaasjobs.db.insert import insert, insert_many
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.broker import publisher
 from jobs.dispatch import sending
 from jobs.errors import JobArgumentError, ResultNotStorable
@@ -22,8 +23,6 @@ from jobs.models import Job
 from jobs.outcome import NextJob, storable_json
 from jobs.schedulable import Schedulable, ScheduleOptions, known
 from jobs.states import Status
-
-log = logging.getLogger(__name__)
 
 
 def schedule(task: Schedulable, kwargs: Mapping[str, Any], **options: Unpack[ScheduleOptions]) -> Job:
@@ -99,8 +98,7 @@ def _accepted(rows: Sequence[Job], messages: Sequence[publisher.Message]) -> Non
 
 def _tell(rows: Sequence[Job]) -> None:
     for row in rows:
-        fields = {"job_id": row.pk, "action": "schedule", "from": None, "to": row.status, "task": row.task_name}
-        log.info("job %s: schedule", row.pk, extra=fields)
+        record(JobAction.SCHEDULE, {"from": None, "to": row.status}, job_id=row.pk, task=row.task_name)
 
 
 def _stored(bound: Mapping[str, Any], task_name: str) -> str:

@@ -1,6 +1,5 @@
 """From a row to a message: jobs that are due, jobs whose message was lost, and the word to Beat of one due later."""
 
-import logging
 from collections.abc import Callable, Sequence
 
 from django.db import transaction
@@ -13,8 +12,6 @@ from jobs.broker import publisher
 from jobs.models import Job
 from jobs.sql import store
 from jobs.states import Status
-
-log = logging.getLogger(__name__)
 
 DUE_CHANNEL = "cnaasjobs_due"  # a job due later was committed
 

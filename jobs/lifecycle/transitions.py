@@ -4,7 +4,6 @@ Zero rows is an answer: somebody else was first, and what they decided stands. A
 transaction that ends it; follow-ups (waking the next in line, publishing) come after the commit and cannot undo it.
 """
 
-import logging
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -14,6 +13,7 @@ from django.db.models import F, QuerySet
 
 from cnaasjobs.db import clock
 from cnaasjobs.db.clock import DatabaseNow
+from jobs.actions import record_transition
 from jobs.dispatch import line, scheduling, sending
 from jobs.end_reasons import EndReason, Failure
 from jobs.errors import JobAborted, JobNotAbortable, JobNotFound
@@ -24,8 +24,6 @@ from jobs.sql import store
 from jobs.sql.signature import Claimant
 from jobs.states import TRANSITIONS, Status, Verb
 from locks import service as locks
-
-log = logging.getLogger(__name__)
 
 
 class _Undo(Exception):
@@ -58,7 +56,7 @@ def claim(
         except _Undo:
             return Refused(job_id=job_id, reason="somebody else was first")
     if isinstance(answer, Run):
-        _log(Verb.CLAIM, job_id, worker=worker, attempt=answer.attempt)
+        _record(Verb.CLAIM, job_id, worker=worker, attempt=answer.attempt)
     return answer
 
 
@@ -93,7 +91,7 @@ def _park(job: Job, *, holder_id: int | None) -> Refused:
     if holder_id is None:  # whoever is first may have been parked before the lock came free
         _after_commit_wake(lock_name)
     waits_for = f"job {holder_id}" if holder_id else "those before it"
-    _log(Verb.PARK, job.pk, lock=lock_name, holder=holder_id)
+    _record(Verb.PARK, job.pk, lock=lock_name, holder=holder_id)
     return Refused(job_id=job.pk, reason=f"lock {lock_name} is taken; it waits in line for {waits_for}")
 
 
@@ -110,7 +108,7 @@ def finish(run: Run, outcome: Outcome) -> bool:
     if not done:
         return False
     _after_commit_wake(run.lock_name)
-    _log(Verb.FINISH, run.job_id)
+    _record(Verb.FINISH, run.job_id)
     return True
 
 
@@ -153,7 +151,7 @@ def _fail(
             return False
         JobOutcome.objects.create(job_id=job_id, exception=failure.as_json())
         _after_commit_wake(lock_name)
-    _log(Verb.FAIL, job_id, type=failure.type, reason=failure.message)
+    _record(Verb.FAIL, job_id, type=failure.type, reason=failure.message)
     return True
 
 
@@ -174,7 +172,7 @@ def retry(run: Run, *, due: datetime | float, reason: str) -> bool:
         else:
             transaction.set_rollback(True)
     if done:
-        _log(Verb.RETRY, run.job_id, due=when.isoformat(), reason=reason)
+        _record(Verb.RETRY, run.job_id, due=when.isoformat(), reason=reason)
         return True
     abort_reason = Job.objects.filter(pk=run.job_id, run_token=run.run_token).values_list("abort_reason", flat=True)
     if why := abort_reason.first():
@@ -193,7 +191,7 @@ def _rerun(job: Job) -> bool:
             return False
         sending.announce()
         _after_commit_wake(job.lock_name)
-    _log(Verb.RERUN, job.pk, worker=job.worker)
+    _record(Verb.RERUN, job.pk, worker=job.worker)
     return True
 
 
@@ -208,7 +206,7 @@ def cancel(job_id: int, failure: Failure) -> bool:
             return False
         JobOutcome.objects.create(job_id=job_id, exception=failure.as_json())
         _after_commit_wake(lock_name)  # it may have been first in line, with others behind it
-    _log(Verb.CANCEL, job_id, type=failure.type, reason=failure.message)
+    _record(Verb.CANCEL, job_id, type=failure.type, reason=failure.message)
     return True
 
 
@@ -227,7 +225,7 @@ def abort(job_id: int, *, reason: str, by: str) -> Job:
             cancel(job_id, Failure.of(JobAborted(text)))
         elif job.status == Status.RUNNING:
             if _guarded(Verb.REQUEST_ABORT, job_id, abort_reason__isnull=True).update(abort_reason=text):
-                _log(Verb.REQUEST_ABORT, job_id, reason=text)
+                _record(Verb.REQUEST_ABORT, job_id, reason=text)
         else:
             raise JobNotAbortable(job_id, job.status)
     job.refresh_from_db()
@@ -266,7 +264,5 @@ def _after_commit_wake(lock_name: str | None) -> None:
         transaction.on_commit(lambda: line.wake(lock_name), robust=True)
 
 
-def _log(verb: Verb, job_id: int, **more: Any) -> None:
-    source, target = TRANSITIONS[verb]
-    fields = {"job_id": job_id, "action": verb.value, "from": source.value, "to": target.value, **more}
-    log.info("job %s: %s", job_id, verb.value, extra=fields)
+def _record(verb: Verb, job_id: int, **more: Any) -> None:
+    transaction.on_commit(lambda: record_transition(verb, job_id, **more), robust=True)

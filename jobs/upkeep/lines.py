@@ -1,6 +1,5 @@
 """Keeps the lines for locks moving: frees locks of jobs that ended, wakes a first in line, ends who waited too long."""
 
-import logging
 from datetime import timedelta
 
 from django.db.models import DurationField, Exists, ExpressionWrapper, IntegerField, OuterRef, QuerySet, Value
@@ -8,6 +7,8 @@ from django.db.models.functions import Cast, Coalesce
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.dispatch import line
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
@@ -16,8 +17,6 @@ from jobs.states import Status
 from jobs.upkeep.one_by_one import OneByOne
 from locks import service as locks
 from locks.models import Lock
-
-log = logging.getLogger(__name__)
 
 _BATCH = 500
 
@@ -35,8 +34,7 @@ def _release(lock: Lock) -> int:
     # By name, holder and token: one that was taken anew since it was read stays.
     if lock.holder_id is None or not locks.release(lock.name, holder_id=lock.holder_id, fence=lock.fence):
         return 0
-    fields = {"action": "release", "lock": lock.name, "job_id": lock.holder_id}
-    log.warning("lock %s freed: job %s no longer runs", lock.name, lock.holder_id, extra=fields)
+    record(JobAction.RELEASE, lock=lock.name, job_id=lock.holder_id)
     line.wake(lock.name)
     return 1
 

@@ -5,7 +5,6 @@ doing so; or jobs sent later, of no higher priority, were started before. A long
 counts as just sent, so a backlog is never sent twice; and a duplicate does no harm, its claim is refused.
 """
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -16,14 +15,14 @@ from django.db.models import Count, QuerySet
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.background.budget import Budget
 from jobs.broker.connection import Broker
 from jobs.broker.publisher import BrokerUnavailable
 from jobs.dispatch import sending
 from jobs.models import Job
 from jobs.states import Status
-
-log = logging.getLogger(__name__)
 
 _BATCH = 500
 _SECONDS = 5.0
@@ -73,7 +72,7 @@ class Republish:
         try:
             depths = {queue: self._broker.depth(queue) for queue in counts}
         except BrokerUnavailable as exc:
-            log.debug("depth of the queues unknown: %s", exc)
+            record(JobAction.DEPTH_UNKNOWN, error=str(exc))
             self._gaps.clear()
             return {}
         now, steady = self._clock(), {}
@@ -124,5 +123,5 @@ def _redispatch(ids: Iterable[int]) -> int:
         return 0
     sent = sending.redispatch(chosen)
     for job_id in chosen[:_BATCH]:
-        log.info("job %s: its message was lost, sent again", job_id, extra={"action": "republish", "job_id": job_id})
+        record(JobAction.REPUBLISH, job_id=job_id)
     return sent

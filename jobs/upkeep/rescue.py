@@ -6,7 +6,6 @@ took this Beat's own heartbeat: when it takes no writes, every worker looks stil
 """
 
 import json
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,13 +16,13 @@ from django.db.models import Q
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow, database_now
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
 from jobs.upkeep.one_by_one import OneByOne
-
-log = logging.getLogger(__name__)
 
 _BATCH = 200
 _MISSED_BEATS = 3  # the claim may fall into the first, and into the time before the second was written
@@ -145,8 +144,7 @@ class Rescue:
             if row.stopped_at is None and self._still(sight):
                 unmoved = Heartbeat.objects.filter(pk=row.pk, counter=row.counter, stopped_at__isnull=True)
                 if unmoved.update(stopped_at=DatabaseNow()):
-                    fields = {"action": "lost", "worker": row.name, "pid": row.pid}
-                    log.warning("%s %s (pid %s) is gone", row.kind, row.name, row.pid, extra=fields)
+                    record(JobAction.LOST, kind=row.kind, worker=row.name, pid=row.pid)
         in_use = [pk for pk in self._sights if self._sights[pk].row.stopped_at is not None]
         old = Heartbeat.objects.filter(stopped_at__lt=database_now() - _KEEP_ROWS).exclude(pk__in=in_use)
         if ids := list(old.values_list("pk", flat=True)[:_BATCH]):

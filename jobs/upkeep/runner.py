@@ -1,6 +1,5 @@
 """Calls the steps of upkeep in turn. A step that fails is logged and does not stop the others."""
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from django.db import Error
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.exclusive import exclusively
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.background.faults import Complaint, bound_statements, forget_connection
 from jobs.sql import totals
 from jobs.upkeep import lines
@@ -16,8 +17,6 @@ from jobs.upkeep.prune import Prune
 from jobs.upkeep.republish import Republish
 from jobs.upkeep.rescue import Rescue
 from jobs.upkeep.unserved import Warn
-
-log = logging.getLogger(__name__)
 
 _SHARE = 20  # a rare step takes at most this part of the time
 
@@ -47,7 +46,7 @@ class Step:
         else:
             self.complaint.over()
             if done:
-                log.info("upkeep: %s %d", self.name, done, extra={"action": "upkeep", "step": self.name, "count": done})
+                record(JobAction.UPKEEP, step=self.name, count=done)
         took = time.monotonic() - started
         pause = max(conf.upkeep_seconds * self.rounds, _SHARE * took if self.rare else 0.0)
         self.next_at = started + pause

@@ -4,7 +4,6 @@ While old and new workers run side by side an old one may refuse what a new one 
 message is gone, is found missing, and sent again; only a refusal after that ends it.
 """
 
-import logging
 from datetime import timedelta
 from typing import Any
 
@@ -13,12 +12,12 @@ from django.db import Error
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
-
-log = logging.getLogger(__name__)
 
 
 @signals.task_unknown.connect(dispatch_uid="jobs.unknown_task")
@@ -27,8 +26,8 @@ def refused(sender: Any, name: str, message: Any, **_: Any) -> None:
         job_id = _job_of(message)
         if job_id is not None:
             end_if_unknown(job_id, task_name=name, worker=getattr(sender, "hostname", "") or "")
-    except Error:
-        log.exception("task %s is unknown here; its job waits to be sent again", name)
+    except Error as exc:
+        record(JobAction.UNKNOWN_TASK, exc=exc, task=name)
 
 
 def end_if_unknown(job_id: int, *, task_name: str, worker: str) -> bool:

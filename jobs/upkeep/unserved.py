@@ -1,7 +1,6 @@
 """Names jobs that are due on a queue which no live worker serves: in the log, and for the admin."""
 
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from django.db.models import Count, Min, Q
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
-
-log = logging.getLogger(__name__)
 
 _REPEAT_SECONDS = 300.0
 
@@ -106,13 +105,12 @@ class Warn:
                 continue
             self._said[each.queue] = self._clock()
             named += 1
-            log.warning(
-                "no live worker serves queue %s: %d jobs wait, job %s (%s) since %s UTC",
-                each.queue,
-                each.jobs,
-                each.oldest_job_id,
-                each.oldest_function_name,
-                f"{each.due_since:%Y-%m-%d %H:%M:%S}",
-                extra={"action": "unserved", "queue": each.queue, "job_id": each.oldest_job_id, "jobs": each.jobs},
+            record(
+                JobAction.UNSERVED,
+                queue=each.queue,
+                jobs=each.jobs,
+                job_id=each.oldest_job_id,
+                function=each.oldest_function_name,
+                since=f"{each.due_since:%Y-%m-%d %H:%M:%S}",
             )
         return named

@@ -4,7 +4,6 @@ A report waits until nothing of the run can still change a device, then until th
 only a run that is still RUNNING under its token is ended, so that whoever reports first decides.
 """
 
-import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -12,11 +11,11 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from cnaasjobs.db.not_now import not_now
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.lifecycle import transitions
 from jobs.worker import connections
 from jobs.worker.processes import Doomed
-
-log = logging.getLogger(__name__)
 
 _KILL_AGAIN_SECONDS: Final = 0.05
 _DATABASE_SECONDS: Final = 0.5
@@ -94,19 +93,19 @@ class Reporter(threading.Thread):
         try:
             with connections.in_main_process():
                 transitions.lose(request.job_id, UUID(request.run_token), type=end.type, message=end.message)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  what it was says what to do
             if not_now(exc):
                 self._wait_for_database(request.job_id, exc)
                 return False
             # Upkeep finds the run later; a worker that shuts down must not wait for this forever.
-            log.exception("job %s: its end was not stored", request.job_id, extra={"job_id": request.job_id})
+            record(JobAction.END_FAILED, exc=exc, job_id=request.job_id)
         request.end_stored()
         return True
 
     def _wait_for_database(self, job_id: int, exc: Exception) -> None:
         if time.monotonic() - self._logged_at > _LOG_SECONDS:
             self._logged_at = time.monotonic()
-            log.warning("end of job %s waits for the database: %s", job_id, exc, extra={"job_id": job_id})
+            record(JobAction.END_WAITS, job_id=job_id, error=str(exc))
         connections.close()
         time.sleep(_DATABASE_SECONDS)
 

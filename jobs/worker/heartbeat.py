@@ -5,7 +5,6 @@ worker look dead. One that was frozen, and taken for dead meanwhile, is alive ag
 """
 
 import json
-import logging
 import os
 import threading
 import time
@@ -17,10 +16,10 @@ from django.db.models import F, QuerySet
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.models import Heartbeat
 from jobs.worker import connections
-
-log = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 0.5
 _LOG_SECONDS: Final = 10.0
@@ -57,8 +56,8 @@ class WorkerHeartbeat(threading.Thread):
         while not self._stop_asked.wait(conf.heartbeat_seconds):
             try:
                 self._wrote()
-            except Exception:  # whatever it is: without a heartbeat a live worker's jobs would be taken from it
-                log.exception("heartbeat not written", extra={"action": "heartbeat"})
+            except Exception as exc:  # noqa: BLE001  without a heartbeat a live worker's jobs would be taken from it
+                record(JobAction.HEARTBEAT_FAILED, exc=exc)
 
     def farewell(self, *, seconds: float) -> None:
         """The last run was reported: no beat comes after this. Bounded: a row left unmarked is found gone later."""
@@ -77,7 +76,7 @@ class WorkerHeartbeat(threading.Thread):
         except Error as exc:  # whatever it says: a database that is not migrated yet is waited for too
             if time.monotonic() - self._logged_at > _LOG_SECONDS:
                 self._logged_at = time.monotonic()
-                log.warning("the heartbeat waits for the database: %s", exc, extra={"action": "heartbeat"})
+                record(JobAction.HEARTBEAT_WAITS, error=str(exc))
             connections.close()
             return False
         return True
@@ -103,7 +102,7 @@ class WorkerHeartbeat(threading.Thread):
             with connections.in_main_process():
                 self._mine().update(stopped_at=DatabaseNow(), run_tokens="[]")
         except Error as exc:
-            log.warning("end of the worker not written: %s", exc, extra={"action": "heartbeat"})
+            record(JobAction.FAREWELL_FAILED, error=str(exc))
         connections.close()
 
 

@@ -15,14 +15,14 @@ from typing import Any, Final
 from celery.worker import state
 
 from cnaasjobs.conf import conf
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.body.slots import Stage, read
 from jobs.end_reasons import EndReason
 from jobs.worker.ends import reporter
 from jobs.worker.heartbeat import heartbeat
 from jobs.worker.processes import UNKNOWN, exit_status, kill_and_wait
 from jobs.worker.request import JobRequest, in_progress
-
-log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.1
 _STRIKE_AGAIN_SECONDS: Final = 1.0
@@ -49,8 +49,8 @@ class Watch(threading.Thread):
             try:
                 if self._look():
                     break
-            except Exception:  # a bug in here must not leave the worker without its watch
-                log.exception("the watch failed")
+            except Exception as exc:  # noqa: BLE001  a bug in here must not leave the worker without its watch
+                record(JobAction.SUPERVISION_FAILED, exc=exc)
             time.sleep(_LOOK_SECONDS)
         heartbeat.farewell(seconds=_FAREWELL_SECONDS)
 
@@ -155,7 +155,7 @@ class Watch(threading.Thread):
 
     def _leave(self) -> None:
         """Celery hangs in its own shutdown, most likely on a broker that does not answer."""
-        log.warning("the broker does not let go; exiting without it", extra={"action": "exit"})
+        record(JobAction.BROKER_LEFT)
         heartbeat.farewell(seconds=_FAREWELL_SECONDS)
         kill_and_wait([child.pid for child in self._children()], seconds=2)
         logging.shutdown()

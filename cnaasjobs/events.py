@@ -1,0 +1,74 @@
+"""What happened, said once: ``record`` tells every subscriber, and the log is one of them.
+
+Each app lists in its ``actions`` module what may happen in it, and docs/log-events.md says what each action means. An
+event is an action with its fields. A subscriber is called in the thread where it happened, on the way of every job: it
+is quick, asks no database, and what it raises stops nobody.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple, Self
+
+
+class Action(StrEnum):
+    """Base of the apps' lists. A member is its name, its level, its words, and the fields that the words leave out."""
+
+    level: int
+    words: str
+    fields: tuple[str, ...]
+    logger: logging.Logger
+
+    def __new__(cls, name: str, level: int, words: str, more_fields: str = "") -> Self:
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.level = level
+        member.words = words
+        member.fields = (*re.findall(r"%\((\w+)\)", words), *more_fields.split())
+        member.logger = logging.getLogger(cls.__module__.partition(".")[0])
+        return member
+
+
+class Event(NamedTuple):
+    action: Action
+    fields: Mapping[str, Any]
+    exc: BaseException | None = None  # with its traceback, where that says more than the fields
+
+
+Subscriber = Callable[[Event], None]
+
+
+def record(
+    action: Action, fields: Mapping[str, Any] | None = None, /, *, exc: BaseException | None = None, **more_fields: Any
+) -> None:
+    """It happened. Record what is stored after its commit: nothing here can be taken back.
+
+    Fields whose names are Python's own words ("from") come as a mapping.
+    """
+    event = Event(action, {**fields, **more_fields} if fields else more_fields, exc)
+    for tell in _subscribers:
+        try:
+            tell(event)
+        except Exception:  # whoever listens must not undo, nor end, what happened
+            action.logger.exception("a subscriber failed at %s", action, extra={"action": action})
+
+
+def subscribe(subscriber: Subscriber) -> None:
+    """Call it with every event of this process from now on."""
+    _subscribers.append(subscriber)
+
+
+def unsubscribe(subscriber: Subscriber) -> None:
+    _subscribers.remove(subscriber)
+
+
+def write_to_log(event: Event) -> None:
+    """One line of the log, with ``action`` and the fields at its top level."""
+    action = event.action
+    if action.logger.isEnabledFor(action.level):
+        fields = {"action": action, **event.fields}
+        action.logger.log(action.level, action.words, fields, extra=fields, exc_info=event.exc)
+
+
+_subscribers: list[Subscriber] = [write_to_log]

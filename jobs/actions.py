@@ -1,0 +1,85 @@
+"""What may happen in the platform, beside the states. Each is explained in docs/log-events.md.
+
+A transition is recorded by ``record_transition``: its verb is the action, and the states it leads from and to are its
+fields.
+"""
+
+from logging import DEBUG, ERROR, INFO, WARNING
+from typing import Any
+
+from cnaasjobs.events import Action, record
+from jobs.states import TRANSITIONS, Verb
+
+
+class JobAction(Action):
+    # --- a job's life: the verbs of ``jobs.states``, its beginning, and its turn in line
+    SCHEDULE = "schedule", INFO, "job %(job_id)s: schedule", "from to task"
+    CLAIM = "claim", INFO, "job %(job_id)s: claim", "from to worker attempt"
+    PARK = "park", INFO, "job %(job_id)s: park", "from to lock holder"
+    WAKE = "wake", INFO, "job %(job_id)s: wake", "from to lock"
+    FINISH = "finish", INFO, "job %(job_id)s: finish", "from to"
+    FAIL = "fail", INFO, "job %(job_id)s: fail", "from to type reason"
+    RETRY = "retry", INFO, "job %(job_id)s: retry", "from to due reason"
+    RERUN = "rerun", INFO, "job %(job_id)s: rerun", "from to worker"
+    CANCEL = "cancel", INFO, "job %(job_id)s: cancel", "from to type reason"
+    REQUEST_ABORT = "request_abort", INFO, "job %(job_id)s: request_abort", "from to reason"
+    REFUSE = "refuse", INFO, "job %(job_id)s: not claimed: %(reason)s"
+
+    # --- scheduling
+    PUBLISH_FAILED = "publish_failed", WARNING, "broker unavailable, Beat sends %(messages)d messages: %(error)s"
+    COMMIT_LOST = "commit_lost", WARNING, "the outcome of the commit of job %(job_id)s is unknown"
+    WITHDRAW = "withdraw", WARNING, "job %(job_id)s, whose request was answered 503, %(reason)s", "outcome"
+    WITHDRAW_FAILED = "withdraw_failed", ERROR, "whether job %(job_id)s was stored could not be found out"
+    AFTER_COMMIT_FAILED = "after_commit_failed", ERROR, "the database was lost after a commit", "job_id"
+    READYZ_FAILED = "readyz_failed", ERROR, "readyz: the check of the %(check)s failed"
+
+    # --- workers
+    REFUSE_MESSAGE = "refuse_message", ERROR, "message of task %(task)s names no job, refused"
+    STORE_WAITS = "store_waits", WARNING, "%(what)s of job %(job_id)s waits %(seconds).0f s for the database: %(error)s"
+    RESULT_REFUSED = "result_refused", ERROR, "job %(job_id)s: its result could not be stored"
+    PROGRESS_FAILED = "progress_failed", WARNING, "progress not written: %(error)s"
+    CHECKPOINT_WAITS = "checkpoint_waits", WARNING, "checkpoint of job %(job_id)s waits for the database: %(error)s"
+    END_WAITS = "end_waits", WARNING, "end of job %(job_id)s waits for the database: %(error)s"
+    END_FAILED = "end_failed", ERROR, "end of job %(job_id)s could not be stored, upkeep will find it"
+    UNKNOWN_TASK = "unknown_task", ERROR, "task %(task)s is unknown here; its job waits to be sent again"
+    HEARTBEAT_WAITS = "heartbeat_waits", WARNING, "the heartbeat waits for the database: %(error)s"
+    HEARTBEAT_FAILED = "heartbeat_failed", ERROR, "heartbeat not written"
+    FAREWELL_FAILED = "farewell_failed", WARNING, "end of the worker not written: %(error)s"
+    SUPERVISION_FAILED = "supervision_failed", ERROR, "one look at the runs in progress failed"
+    BROKER_LEFT = "broker_left", WARNING, "the broker does not let go; the worker exits without it"
+
+    # --- Beat: recurring schedules
+    FIRE = "fire", INFO, "schedule %(schedule)s: fired", "task"
+    FIRED_ELSEWHERE = "fired_elsewhere", DEBUG, "schedule %(schedule)s: another Beat fired it, or it was edited", "task"
+    FIRE_REFUSED = "fire_refused", ERROR, "schedule %(schedule)s: its arguments do not fit: %(error)s", "task"
+    FIRE_FAILED = "fire_failed", ERROR, "schedule %(schedule)s cannot be fired", "task"
+    FIRE_RETURNED = "fire_returned", WARNING, "schedule %(schedule)s: not sent, will be tried again: %(error)s", "task"
+    FIRE_LOST = "fire_lost", ERROR, "schedule %(schedule)s: this fire is lost, broker and database are away", "task"
+    NEVER_DUE = "never_due", ERROR, "schedule %(schedule)s is never due: %(error)s", "task"
+    EXPIRE = "expire", INFO, "schedule %(schedule)s: expired", "task"
+    SETTING_REFUSED = "setting_refused", ERROR, "CELERY_BEAT_SCHEDULE: %(schedule)s cannot be used"
+
+    # --- Beat: upkeep and its threads
+    LOST = "lost", WARNING, "%(kind)s %(worker)s (pid %(pid)s) is gone"
+    RELEASE = "release", WARNING, "lock %(lock)s freed: job %(job_id)s no longer runs"
+    REPUBLISH = "republish", INFO, "job %(job_id)s: its message was lost, sent again"
+    DEPTH_UNKNOWN = "depth_unknown", DEBUG, "depth of the queues unknown: %(error)s"
+    UNSERVED = (
+        "unserved",
+        WARNING,
+        "no live worker serves queue %(queue)s: %(jobs)d jobs wait, job %(job_id)s (%(function)s) since %(since)s UTC",
+    )
+    UPKEEP = "upkeep", INFO, "upkeep: %(step)s %(count)d"
+    THREAD_FAILS = "thread_fails", ERROR, "%(who)s fails: %(error)s", "failing_seconds"
+    THREAD_WORKS = "thread_works", INFO, "%(who)s works again after %(failing_seconds).0f s"
+
+
+_TRANSITIONS = {
+    verb: (JobAction[verb.name], {"from": source.value, "to": target.value})
+    for verb, (source, target) in TRANSITIONS.items()
+}
+
+
+def record_transition(verb: Verb, job_id: int, **more: Any) -> None:
+    action, states = _TRANSITIONS[verb]
+    record(action, states, job_id=job_id, **more)

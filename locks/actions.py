@@ -1,0 +1,9 @@
+"""What may happen to a lock at the hands of a person. Each is explained in docs/log-events.md."""
+
+from logging import WARNING
+
+from cnaasjobs.events import Action
+
+
+class LockAction(Action):
+    CLEAR = "clear", WARNING, "lock %(lock)s cleared", "job_id who origin"
