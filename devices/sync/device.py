@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import logging
 import time
 from collections.abc import Callable, Iterator
 
@@ -10,6 +9,7 @@ from napalm.base import NetworkDriver
 from napalm.base.exceptions import LockError
 from nornir.core.inventory import Host
 
+from devices.actions import DeviceAction
 from devices.drivers import NoDriver, driver_of, has_commit_confirm
 from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
@@ -67,7 +67,7 @@ class Device:
                     driver.discard_config()
             driver.close()
         except BaseException as exc:  # noqa: BLE001  (it was never complete, or the device has ended it)
-            self._words.log(logging.DEBUG, "connection not closed cleanly", exc)
+            self._words.record(DeviceAction.CLOSE_FAILED, "connection not closed cleanly", exc)
 
     def require_commit_confirm(self) -> None:
         """Before any change: can its driver do what confirm_mode 1 and 2 need, and is the device free for it?"""
@@ -86,7 +86,7 @@ class Device:
         try:
             pending = self.pending_commit()
         except DeviceFailure as failure:
-            self._words.log(logging.DEBUG, str(failure), failure)
+            self._words.record(DeviceAction.PENDING_UNKNOWN, str(failure), failure)
             return
         self._refuse(pending)
 
@@ -169,7 +169,7 @@ class Device:
             with self._step("rollback failed"):
                 self.driver.rollback()
         except DeviceFailure as failure:
-            self._words.log(logging.WARNING, str(failure), failure)
+            self._words.record(DeviceAction.ROLLBACK_FAILED, str(failure), failure)
             return False
         return True
 

@@ -1,11 +1,11 @@
 """One device in one job, step by step: render, open, load, compare, then discard or commit, and confirm."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from nornir.core.inventory import Host
 
+from devices.actions import DeviceAction
 from devices.masking import Secrets
 from devices.rendering import render
 from devices.sync.change_score import change_score
@@ -130,6 +130,6 @@ class DeviceSync:
         try:
             running = self._device.running_config()
         except DeviceFailure as failure:  # committed all the same; until the next commit nobody can tell what changed
-            self._words.log(logging.WARNING, str(failure), failure)
+            self._words.record(DeviceAction.CONFIG_UNREAD, str(failure), failure)
             running = None
         self._states.committed(self.host.name, rendered=self._rendered, running=running)

@@ -5,7 +5,6 @@ its devices are marked uncertain in one statement; what it confirmed is stored i
 lose their mark. A worker that dies in between leaves devices that are not in sync, never one that wrongly is.
 """
 
-import logging
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -20,11 +19,12 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from cnaasjobs.db.insert import insert_many
 from cnaasjobs.db.not_now import not_now
+from cnaasjobs.events import record
+from devices.actions import DeviceAction
 from devices.models import DeviceState
 from jobs.errors import LockLost
 from jobs.task import JobContext
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BATCH = 500
@@ -164,9 +164,9 @@ class DeviceStates:
             with self._ctx.guarded_by_lock():
                 write()
         except LockLost as exc:
-            log.warning("device states left to the next holder: %s", exc, extra={"job_id": self._ctx.job_id})
+            record(DeviceAction.STATES_LEFT, job_id=self._ctx.job_id, error=str(exc))
         except Error as exc:
-            log.warning("device states not stored: %s", exc, extra={"job_id": self._ctx.job_id})
+            record(DeviceAction.STATES_FAILED, job_id=self._ctx.job_id, error=str(exc))
             return False
         return True
 
@@ -180,7 +180,7 @@ class DeviceStates:
             except Error as exc:
                 if not not_now(exc):
                     raise
-                log.warning("waiting for the database: %s", exc, extra={"job_id": self._ctx.job_id})
+                record(DeviceAction.STATES_WAIT, job_id=self._ctx.job_id, error=str(exc))
                 self._ctx.next_stop(0.5)
 
     def _batches(self) -> list[list[str]]:

@@ -1,18 +1,16 @@
 """What went wrong on one device, in words. Saying it may not fail: an exception may be anything, its text too."""
 
-import contextlib
 import functools
-import logging
 import traceback
 
 from napalm.base.exceptions import ConnectAuthError
 from netmiko.exceptions import NetmikoAuthenticationException
 from nornir.core.inventory import Host
 
+from cnaasjobs.events import record
+from devices.actions import DeviceAction
 from devices.masking import Secrets
 from devices.rendering import TemplateFailure
-
-log = logging.getLogger(__name__)
 
 LENGTH = 300  # characters of an exception's text that are shown
 UNSPEAKABLE = "an exception that can't be shown"
@@ -65,20 +63,16 @@ class Words:
         else:  # a fault of ours or a library's
             said = self.of(exc)
             reason = said if said == UNSPEAKABLE else f"internal error: {type(exc).__name__}: {said}"
-        self.log(logging.ERROR, reason, exc)
+        self.record(DeviceAction.DEVICE_FAILED, reason, exc)
         return reason
 
-    def log(self, level: int, message: str, exc: BaseException) -> None:
-        """With the traceback, under the job and the host. As text, because it is masked."""
-        if not log.isEnabledFor(level):
-            return
-        fields = {"job_id": self._job_id, "host": self._host.name}
+    def record(self, action: DeviceAction, reason: str, exc: BaseException) -> None:
+        """Under the job and the host. The traceback as text, because it is masked."""
         try:
-            trace = "".join(traceback.format_exception(exc)).rstrip()
-            log.log(level, "%s", self.mask(f"{self._host.name}: {message}\n{trace}"), extra=fields)
+            said, trace = self.mask(reason), self.mask("".join(traceback.format_exception(exc)).rstrip())
         except BaseException as broken:  # noqa: BLE001  (as above)
-            with contextlib.suppress(Exception):
-                log.log(level, "%s: a failure can't be shown: %s", self._host.name, type(broken).__name__, extra=fields)
+            said, trace = f"a failure can't be shown: {type(broken).__name__}", ""
+        record(action, job_id=self._job_id, host=self._host.name, reason=said, trace=trace)
 
 
 def _text(exc: BaseException) -> str:

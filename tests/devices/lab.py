@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from jobs.models import Job
@@ -102,3 +103,8 @@ def reason(job: Job, host: str) -> str:
     assert first["result"] == last["result"]
     text: str = first["result"]
     return text
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    """All that was logged, every field of it."""
+    return "\n".join(str(value) for record in caplog.records for value in (record.getMessage(), *vars(record).values()))

@@ -15,7 +15,7 @@ from devices.tasks import sync_devices
 from jobs.models import Job
 from jobs.testing import perform_job
 from tests.devices.foreign import Foreign
-from tests.devices.lab import Lab, devices_of, reason
+from tests.devices.lab import Lab, devices_of, logged, reason
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -234,7 +234,7 @@ ForeignDriver.open = open
     add(lab)
     with caplog.at_level(logging.DEBUG):
         assert reason(sync(lab), "r1") == "cannot connect: bad URL https://admin:********@r1"
-    assert "device-password" not in caplog.text
+    assert "device-password" not in logged(caplog)
 
 
 def test_connection_options_of_a_group_are_not_shared_between_its_hosts(lab: Lab, foreign: Foreign) -> None:

@@ -12,7 +12,7 @@ from jobs.models import Job
 from jobs.states import Status
 from jobs.testing import perform_job
 from tests.devices.foreign import Foreign
-from tests.devices.lab import Lab, devices_of, reason
+from tests.devices.lab import Lab, devices_of, logged, reason
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -135,7 +135,7 @@ def test_a_password_of_any_type_stands_in_no_message(
     with caplog.at_level(logging.DEBUG):
         said = only_r1_failed(sync(lab))
     secret = str(password or "device-password")
-    assert (secret in said or secret in caplog.text) is (len(secret) < 4)
+    assert (secret in said or secret in logged(caplog)) is (len(secret) < 4)
 
 
 def test_a_failure_outside_of_a_step_is_the_devices_own(
