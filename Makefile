@@ -28,7 +28,7 @@ BIN = .venv/bin
 # Settings for the tools that load Django: as in development, and as in production.
 DEV = CNAASJOBS_DEV=1 DATABASE_URL=sqlite://:memory:
 PRODUCTION = CNAASJOBS_DEV=0 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
-	DATABASE_URL=postgres://cnaasjobs@db/cnaasjobs CELERY_BROKER_URL=amqp://cnaasjobs@mq// ALLOWED_HOSTS=jobs.example.org
+	DATABASE_URL=postgres://cnaasjobs@db/cnaasjobs CELERY_BROKER_URL=amqps://cnaasjobs@mq// ALLOWED_HOSTS=jobs.example.org
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 
 from gunicorn import util
@@ -20,6 +21,12 @@ threads = start.web_threads
 limit_request_line = 8190  # a filter with a long list
 control_socket_disable = True  # one path in the home directory, for any number of servers
 logconfig_dict = logging_config(start.log_level)
+
+
+def on_starting(server: object) -> None:
+    """Gunicorn would start one worker after the other that refuses what it finds."""
+    if subprocess.run([sys.executable, "-m", "cnaasjobs.startup"]).returncode != 0:
+        sys.exit(1)
 
 
 def _write_error(sock: object, status_int: int, reason: str, mesg: str) -> None:

@@ -1,14 +1,22 @@
-"""System checks of our settings as Django has them now: a settings module of one's own may have set them."""
+"""System checks of our settings as Django has them now (a settings module of one's own may have set them), of what is
+allowed and unwise in production, and of the database."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
-from django.core.checks import CheckMessage, Error, register
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections
+from kombu.utils.url import url_to_parts
 
 from cnaasjobs.conf import Conf, conf
+from cnaasjobs.db.suitable import unsuitable
+
+SETTINGS: Final = "settings"
+_LOOPBACK: Final = ("localhost", "127.", "::1")
 
 
-@register()
+@register(SETTINGS)
 def settings_make_sense(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     wrong: list[CheckMessage] = [
         Error(f"{variable.name} {problem}", id="cnaasjobs.E001")
@@ -24,4 +32,43 @@ def _together() -> list[CheckMessage]:
         Error(f"{name} must be at least three times {other.name}, or a live worker looks lost", id="cnaasjobs.E002")
         for other in (Conf.heartbeat_seconds, Conf.upkeep_seconds)
         if 3 * conf.value_of(other.name) > conf.worker_lost_seconds
+    ]
+
+
+@register(SETTINGS, deploy=True)
+def production_is_careful(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    return [*_unwise()]
+
+
+def _unwise() -> Iterator[CheckMessage]:
+    if "*" in settings.ALLOWED_HOSTS:
+        yield Warning(
+            "ALLOWED_HOSTS has *: whoever sends a request chooses the host name that its links carry",
+            id="cnaasjobs.W001",
+        )
+    for number, url in enumerate(settings.CELERY_BROKER_URL.split(";"), start=1):
+        broker, which = url_to_parts(url), f"CELERY_BROKER_URL (broker {number})"
+        amqp = broker.scheme in ("amqp", "amqps", "pyamqp")
+        # Without a user kombu takes guest, whose password is guest: RabbitMQ's own, which everybody knows.
+        if amqp and (broker.username or "guest") == "guest" and (broker.password or "guest") == "guest":
+            yield Warning(f"{which} logs in as guest with the password guest", id="cnaasjobs.W002")
+        over_network = broker.scheme in ("amqp", "pyamqp", "redis") and not _is_loopback(broker.hostname)
+        if over_network and not getattr(settings, "CELERY_BROKER_USE_SSL", False):
+            yield Warning(
+                f"{which} is reached without TLS: everybody on the way reads its password and writes its messages",
+                hint="amqps:// or rediss://",
+                id="cnaasjobs.W003",
+            )
+
+
+def _is_loopback(host: str | None) -> bool:
+    return (host or "localhost").startswith(_LOOPBACK)
+
+
+@register(Tags.database)
+def databases_are_suitable(
+    app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    return [
+        Error(problem, id="cnaasjobs.E003") for alias in databases or () for problem in unsuitable(connections[alias])
     ]

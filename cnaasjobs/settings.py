@@ -15,6 +15,7 @@ from cnaasjobs.logs import logging_config
 
 _start, _values = from_environment(os.environ)
 globals().update(_values)  # CNAASJOBS_… and NORNIR_CONFIG: cnaasjobs.conf finds them here
+CNAASJOBS_DEV: bool = _values["CNAASJOBS_DEV"]
 CNAASJOBS_STATE_DIR: Path = _values["CNAASJOBS_STATE_DIR"]
 
 SECRET_KEY = _start.secret_key
@@ -22,6 +23,8 @@ SECRET_KEY = _start.secret_key
 SECRET_KEY_FALLBACKS = _start.secret_key_fallbacks
 ALLOWED_HOSTS = _start.allowed_hosts
 CELERY_BROKER_URL = _start.broker or embedded.broker_url(CNAASJOBS_STATE_DIR)
+if "CELERY_BROKER_URL" in os.environ:  # Celery looks there first, and would take it as it is written there
+    os.environ["CELERY_BROKER_URL"] = CELERY_BROKER_URL
 _database: dict[str, Any] = _start.database or {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": str(embedded.database_path(CNAASJOBS_STATE_DIR)),
@@ -116,7 +119,7 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # served from the packages themselves: no collectstatic, gunicorn alone is enough
 
 # In development on a loopback address tokens are not looked at; everywhere else they are required.
-CNAASJOBS_REQUIRE_TOKEN = not _start.dev or _values["CNAASJOBS_REQUIRE_TOKEN"]
+CNAASJOBS_REQUIRE_TOKEN = not CNAASJOBS_DEV or _values["CNAASJOBS_REQUIRE_TOKEN"]
 
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOWED_ORIGINS = _values["CNAASJOBS_CORS_ORIGINS"]
@@ -139,7 +142,7 @@ REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None}  # `manage.py to
 # A proxy in front ends TLS. It alone may say so, by the header named here; it must remove the client's own.
 if _start.proxy_ssl_header:
     SECURE_PROXY_SSL_HEADER = (_start.proxy_ssl_header, "https")
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not _start.dev
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not CNAASJOBS_DEV
 CSRF_TRUSTED_ORIGINS = _start.csrf_trusted_origins
 SECURE_HSTS_SECONDS = _start.hsts_seconds
 SILENCED_SYSTEM_CHECKS = [

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import SERVICES, namespace
+from tests.services import SERVICES, PgBouncer, namespace
 
 REASON = "not installed here: "
 _missing: dict[str, set[str]] = defaultdict(set)  # what is missing -> the tests that were not run for it
@@ -25,6 +25,8 @@ def libfaketime() -> Path | None:
 def _is_available(what: str) -> bool:
     if what in SERVICES:
         return SERVICES[what].is_available()
+    if what == "pgbouncer":
+        return PgBouncer.is_available()
     if what == "faketime":
         return libfaketime() is not None
     if what == "netns":

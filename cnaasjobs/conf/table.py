@@ -25,7 +25,6 @@ _HOUR, _DAY, _YEAR = 3600, 86_400, 31_536_000
 class Start(Table):
     """Read once, when a process starts: for Django, Celery and gunicorn."""
 
-    dev = Flag(False, "`1`: development; `make run` sets it")
     secret_key = Parsed(
         "development-only-not-a-secret",
         str,
@@ -75,6 +74,7 @@ class Start(Table):
 class Conf(Table):
     """What the platform asks for while it runs."""
 
+    dev = Flag(False, "`1`: development; `make run` sets it")
     state_dir = Location(
         ROOT / "state", "what `make run` keeps, and the lab devices' configurations", shown="`./state`"
     )
@@ -128,7 +128,7 @@ class Conf(Table):
 def from_environment(environ: Mapping[str, str]) -> tuple[Start, dict[str, Any]]:
     """What to start with, and the values of ``Conf`` by name. Raises WrongSettings, with all that is wrong."""
     try:
-        is_production = not Start.dev.read(environ.get(Start.dev.name, "").strip() or "0")
+        is_production = not Conf.dev.read(environ.get(Conf.dev.name, "").strip() or "0")
     except ValueError:
         is_production = True  # the table's own reading says what is wrong with it
     start, wrong = Start.read(environ, production=is_production)

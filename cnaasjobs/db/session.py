@@ -1,5 +1,8 @@
 """This thread's session with the database server, and the server's processes. SQLite has neither: it is in-process."""
 
+from typing import Any
+from weakref import WeakKeyDictionary
+
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 
@@ -13,7 +16,15 @@ def server_process() -> int:
     if connection.vendor != "postgresql":
         return 0
     connection.ensure_connection()
-    return int(connection.connection.info.backend_pid)
+    driver = connection.connection
+    if driver not in _processes:  # the driver's own answer is a pooler's, which makes one up
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            _processes[driver] = cursor.fetchone()[0]
+    return _processes[driver]
+
+
+_processes: "WeakKeyDictionary[Any, int]" = WeakKeyDictionary()  # by the driver's connection
 
 
 def is_server_process(pid: int) -> bool:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from cnaasjobs.conf import Conf, WrongSettings, from_environment
 from cnaasjobs.embedded import broker_socket
 from cnaasjobs.run import first_job, programs
 from cnaasjobs.run.broker import answers
@@ -47,6 +48,8 @@ def prepare(state: StateDirectory, env: Mapping[str, str], *, with_token: bool) 
         last = (log.read_text(errors="replace").strip().splitlines() or ["no reason given"])[-1]
         raise StartError(f"Cannot prepare the database: {last} (all of it: {log})")
     report: dict[str, Any] = json.loads(done.stdout)
+    if "wrong" in report:
+        raise StartError(report["wrong"])
     if "error" in report:
         raise StartError(f"Cannot prepare the database: {report['error']}")
     return report
@@ -74,9 +77,9 @@ def start(config: Config, supervisor: Supervisor) -> None:
     state = StateDirectory(config.state_dir)
     listener = config.listen()
     url = shown_url(listener)
-    require_token = not is_loopback(listener.getsockname()[0]) or os.environ.get("CNAASJOBS_REQUIRE_TOKEN") == "1"
     secret_key = secret(state.path / "secret-key", lambda: secrets.token_urlsafe(50))
-    env = child_environment(config, secret_key=secret_key, require_token=require_token)
+    env = child_environment(config, secret_key=secret_key, is_exposed=not is_loopback(listener.getsockname()[0]))
+    require_token = required_token(env)
     if not config.broker_url:
         broker = programs.broker(state, env)
         supervisor.add(broker)
@@ -98,6 +101,14 @@ def start(config: Config, supervisor: Supervisor) -> None:
         options = {"say": say, "stopping": supervisor.stopping}
         threading.Thread(target=first_job.run, args=(api,), kwargs=options, daemon=True).start()
     supervisor.run()
+
+
+def required_token(env: Mapping[str, str]) -> bool:
+    """Whether the API asks for a token. Raises StartError with all that is wrong in the environment."""
+    try:
+        return bool(from_environment(env)[1][Conf.require_token.name])
+    except WrongSettings as wrong:
+        raise StartError(str(wrong)) from None
 
 
 def is_ready(api: first_job.Api) -> bool:

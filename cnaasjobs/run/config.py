@@ -69,7 +69,7 @@ def shown_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def child_environment(config: Config, *, secret_key: str, require_token: bool) -> dict[str, str]:
+def child_environment(config: Config, *, secret_key: str, is_exposed: bool) -> dict[str, str]:
     """The environment of every process of the platform: ours, in development mode."""
     env = dict(os.environ)
     for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
@@ -83,6 +83,6 @@ def child_environment(config: Config, *, secret_key: str, require_token: bool) -
     )
     if not env.get("SECRET_KEY"):
         env["SECRET_KEY"] = secret_key
-    if require_token:
+    if is_exposed:
         env["CNAASJOBS_REQUIRE_TOKEN"] = "1"
     return env

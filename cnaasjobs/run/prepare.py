@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import django
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import Error
+from django.db import Error, connection
 
-from cnaasjobs.conf import conf
+from cnaasjobs.conf import WrongSettings, conf
+from cnaasjobs.db.suitable import unsuitable
 from cnaasjobs.run.state import secret, write_secret
 
 ADMIN = "admin"
@@ -57,6 +57,8 @@ def prepare(*, with_token: bool) -> dict[str, Any]:
     django.setup()
     from jobs.models import Job
 
+    if wrong := [*unsuitable(connection)]:
+        raise WrongSettings(wrong)
     call_command("migrate", verbosity=0, interactive=False)
     return {
         "admin": admin_user(conf.state_dir),
@@ -68,7 +70,9 @@ def prepare(*, with_token: bool) -> dict[str, Any]:
 def main() -> None:
     try:
         report = prepare(with_token="--token" in sys.argv)
-    except (Error, ImproperlyConfigured) as error:
+    except WrongSettings as wrong:
+        report = {"wrong": str(wrong)}
+    except Error as error:
         report = {"error": " ".join(str(error).split())}
     print(json.dumps(report))
 

@@ -28,7 +28,7 @@ def _version(place: Path) -> int:
 
 
 @functools.cache
-def _user() -> str | None:
+def server_user() -> str | None:
     """Whom the server runs as: None for ourselves."""
     if os.geteuid() != 0:
         return None
@@ -158,7 +158,7 @@ class PostgreSQL(Service):
             log=self.directory / "postgresql.log",
             env=os.environ,
             cwd=self.directory,
-            user=_user(),
+            user=server_user(),
         )
 
     def start(self) -> "PostgreSQL":
@@ -178,7 +178,7 @@ class PostgreSQL(Service):
         shutil.rmtree(self.data, ignore_errors=True)
 
     def _initdb(self) -> None:
-        user = _user()
+        user = server_user()
         if user:
             shutil.chown(self.directory, user)
         command = [

@@ -1,0 +1,48 @@
+"""What a web server, a worker and a Beat look at before they do anything: their settings and their database.
+
+``python -m cnaasjobs.startup`` does it for gunicorn, whose main process must not load Django: it forks what it has.
+"""
+
+import logging
+import os
+import sys
+
+import django
+from django.core.checks import ERROR, Tags, run_checks
+from django.db import Error, connection
+
+from cnaasjobs.checks import SETTINGS
+from cnaasjobs.conf import conf
+from cnaasjobs.db.suitable import unsuitable
+
+log = logging.getLogger(__name__)
+
+
+def problems() -> list[str]:
+    """Why this process must not start, a line for each reason. What is merely unwise in production goes to the log.
+
+    A database that is away is no reason: the process waits for it. It is looked at by ``migrate`` too.
+    """
+    messages = run_checks(tags=[SETTINGS, Tags.security], include_deployment_checks=not conf.dev)
+    shown = [message for message in messages if not message.is_silenced()]
+    for message in shown:
+        if message.level < ERROR:
+            log.warning(_line(message.msg), extra={"action": "check", "check": message.id})
+    wrong = [_line(message.msg) for message in shown if message.level >= ERROR]
+    try:
+        wrong += unsuitable(connection)
+    except Error as exc:
+        log.warning("the database cannot be looked at: %s", _line(str(exc)), extra={"action": "check"})
+    finally:
+        connection.close()  # before a worker forks
+    return wrong
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
+    django.setup(set_prefix=False)
+    sys.exit("\n".join(problems()) or None)

@@ -1,0 +1,115 @@
+"""Worker, Beat, web and ``make run`` start with good settings alone; what is wrong is said in lines, not tracebacks."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from cnaasjobs.startup import problems
+from tests.conf.test_table import PRODUCTION
+from tests.services.processes import ROOT
+
+CELERY = (sys.executable, "-m", "celery", "-A", "cnaasjobs")
+STARTED = {
+    "worker": (*CELERY, "worker"),
+    "beat": (*CELERY, "beat", "--pidfile="),
+    "web": (sys.executable, "-m", "gunicorn", "cnaasjobs.wsgi", "--bind", "127.0.0.1:0"),
+}
+MISSING = "is missing: production has no default for it"
+
+
+def started(command: tuple[str, ...], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environ}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("who", STARTED)
+def test_all_that_is_missing_or_wrong_is_named_at_once(who: str) -> None:
+    done = started(STARTED[who], {"SECRET_KEY": "x", "CNAASJOBS_HEARTBEAT_SECONDS": "inf"})
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"DATABASE_URL {MISSING}",
+        f"CELERY_BROKER_URL {MISSING}",
+        f"ALLOWED_HOSTS {MISSING}",
+        "CNAASJOBS_HEARTBEAT_SECONDS must be a number from 0.01 to 60, not inf",
+    ]
+
+
+@pytest.mark.parametrize("who", STARTED)
+def test_settings_that_contradict_each_other_are_named(who: str, tmp_path: Path) -> None:
+    development = {"CNAASJOBS_DEV": "1", "CNAASJOBS_STATE_DIR": str(tmp_path), "CNAASJOBS_LOG_LEVEL": "CRITICAL"}
+    done = started(STARTED[who], {**development, "CNAASJOBS_HEARTBEAT_SECONDS": "11"})
+    assert done.returncode == 1
+    words = "must be at least three times CNAASJOBS_HEARTBEAT_SECONDS, or a live worker looks lost"
+    assert done.stderr.splitlines() == [f"CNAASJOBS_WORKER_LOST_SECONDS {words}"]
+
+
+def test_make_run_names_them_before_it_starts_anything(tmp_path: Path) -> None:
+    wrong = {"CNAASJOBS_UPKEEP_SECONDS": "soon", "ALLOWED_HOSTS": "http://a", "CNAASJOBS_REQUIRE_TOKEN": "maybe"}
+    done = started(
+        (sys.executable, "-m", "cnaasjobs.run"), {"PORT": "0", "CNAASJOBS_STATE_DIR": str(tmp_path / "state"), **wrong}
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "ALLOWED_HOSTS must be host names without scheme, port and path, not 'http://a'",
+        "CNAASJOBS_REQUIRE_TOKEN must be 0 or 1, not 'maybe'",
+        "CNAASJOBS_UPKEEP_SECONDS must be a number from 0.01 to 600, not 'soon'",
+    ]
+
+
+GOOD = PRODUCTION | {"CELERY_BROKER_URL": "amqps://u:p@mq//"}
+
+
+@pytest.mark.django_db
+def test_what_is_unwise_is_a_line_in_the_log_of_production(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    assert problems() == []
+    assert caplog.messages == []
+    settings.CNAASJOBS_DEV = False
+    settings.CELERY_BROKER_URL = "amqp://u:hunter2@mq//"
+    assert problems() == []
+    named = {message.partition(":")[0] for message in caplog.messages}
+    assert {"ALLOWED_HOSTS has *", "CELERY_BROKER_URL (broker 1) is reached without TLS"} <= named
+    assert any("SECRET_KEY has less than 50 characters" in message for message in caplog.messages)
+    assert [message for message in caplog.messages if "\n" in message or "hunter2" in message] == []
+
+
+def deploy_check(environ: Mapping[str, str]) -> str:
+    command = (sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING")
+    done = started(command, environ)
+    assert done.returncode == ("identified some issues" in done.stderr)
+    return done.stderr
+
+
+def test_check_deploy_is_content_with_good_settings() -> None:
+    assert "identified some issues" not in deploy_check(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SECRET_KEY", "secret", "Your SECRET_KEY has less than 50 characters"),
+        ("ALLOWED_HOSTS", "jobs.example.org,*", "ALLOWED_HOSTS has *"),
+        ("CELERY_BROKER_URL", "amqps://guest:guest@mq//", "logs in as guest with the password guest"),
+        ("CELERY_BROKER_URL", "amqps://mq//", "logs in as guest with the password guest"),
+        ("CELERY_BROKER_URL", "amqps://u:p@a//;amqps://mq//", "(broker 2) logs in as guest with the password guest"),
+        ("CELERY_BROKER_URL", "amqp://u:hunter2@mq//", "is reached without TLS"),
+        ("CELERY_BROKER_URL", "redis://:hunter2@10.0.0.9/0", "is reached without TLS"),
+    ],
+)
+def test_check_deploy_names_what_is_unwise(name: str, value: str, words: str) -> None:
+    said = deploy_check({**GOOD, name: value})
+    assert "System check identified 1 issue" in said
+    assert words in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("url", ["amqp://u:p@localhost//", "amqp://u:p@127.0.0.1:5673//", "redis://[::1]/0"])
+def test_on_this_machine_nobody_is_on_the_way(url: str) -> None:
+    assert "identified some issues" not in deploy_check({**GOOD, "CELERY_BROKER_URL": url})
