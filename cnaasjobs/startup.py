@@ -3,7 +3,6 @@
 ``python -m cnaasjobs.startup`` does it for gunicorn, whose main process must not load Django: it forks what it has.
 """
 
-import logging
 import os
 import sys
 
@@ -11,11 +10,11 @@ import django
 from django.core.checks import ERROR, Tags, run_checks
 from django.db import Error, connection
 
+from cnaasjobs.actions import StartAction
 from cnaasjobs.checks import SETTINGS
 from cnaasjobs.conf import conf
 from cnaasjobs.db.suitable import unsuitable
-
-log = logging.getLogger(__name__)
+from cnaasjobs.events import record
 
 
 def problems() -> list[str]:
@@ -27,12 +26,12 @@ def problems() -> list[str]:
     shown = [message for message in messages if not message.is_silenced()]
     for message in shown:
         if message.level < ERROR:
-            log.warning(_line(message.msg), extra={"action": "check", "check": message.id})
+            record(StartAction.UNWISE_SETTING, problem=_line(message.msg), check=message.id)
     wrong = [_line(message.msg) for message in shown if message.level >= ERROR]
     try:
         wrong += unsuitable(connection)
     except Error as exc:
-        log.warning("the database cannot be looked at: %s", _line(str(exc)), extra={"action": "check"})
+        record(StartAction.DATABASE_UNSEEN, error=_line(str(exc)))
     finally:
         connection.close()  # before a worker forks
     return wrong
