@@ -34,7 +34,7 @@ class JobAction(Action):
     READYZ_FAILED = "readyz_failed", ERROR, "readyz: the check of the %(check)s failed"
 
     # --- workers
-    REFUSE_MESSAGE = "refuse_message", ERROR, "message of task %(task)s names no job, refused"
+    REFUSE_MESSAGE = "refuse_message", ERROR, "a message was refused: %(reason)s", "messages"
     STORE_WAITS = "store_waits", WARNING, "%(what)s of job %(job_id)s waits %(seconds).0f s for the database: %(error)s"
     RESULT_REFUSED = "result_refused", ERROR, "job %(job_id)s: its result could not be stored"
     PROGRESS_FAILED = "progress_failed", WARNING, "progress not written: %(error)s"

@@ -10,4 +10,3 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         from jobs import signals  # noqa: F401  (registration by import, once models exist)
         from jobs.lifecycle import lock_holders  # noqa: F401  (registration by import, once models exist)
-        from jobs.upkeep import unknown_task  # noqa: F401

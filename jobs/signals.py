@@ -36,7 +36,7 @@ def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
     request.job = None
     job_id = args[0] if args and isinstance(args[0], int) else None
     if job_id is None:
-        record(JobAction.REFUSE_MESSAGE, task=task.name)
+        record(JobAction.REFUSE_MESSAGE, reason="it names no job", messages=1)
         return
     token = UUID(request.run_token) if getattr(request, "run_token", None) else uuid4()
     granted = _until_stored(

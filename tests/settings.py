@@ -10,6 +10,10 @@ import shutil
 import tempfile
 
 STARTED_BY_TESTS = "CNAASJOBS_STARTED_BY_TESTS"  # set for the processes that tests start: they get all they need
+# Those of our own that are no jobs, also for the processes that tests start.
+PLAIN_TASKS = ",".join(
+    ["tests.fake_jobs.plain", *(f"tests.worker.bodies.plain_{name}" for name in ("wait", "stamp", "nothing"))]
+)
 KEPT = {"CNAASJOBS_REQUIRE_ALL_TESTS", "CNAASJOBS_TEST_FULL_LENGTH", "CNAASJOBS_TEST_WITHOUT_DEVICES"}
 
 if STARTED_BY_TESTS not in os.environ:
@@ -18,6 +22,7 @@ if STARTED_BY_TESTS not in os.environ:
     for name in ("NORNIR_CONFIG", "SECRET_KEY", "ALLOWED_HOSTS"):
         os.environ.pop(name, None)
     os.environ["CNAASJOBS_DEV"] = "1"
+    os.environ["CNAASJOBS_PLAIN_TASKS"] = PLAIN_TASKS
     directory = tempfile.mkdtemp(prefix="cnaasjobs-test-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     os.environ["CNAASJOBS_STATE_DIR"] = directory

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django_celery_beat.models import PeriodicTask
 
 from jobs.admin_pages.toolkit import registered
+from jobs.broker import plain_tasks
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.outcome import storable_json
 from jobs.task import JobTask
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 else:
     ModelForm = forms.ModelForm
 
-ONLY_FOR_MESSAGES = ("expire_seconds", "exchange", "routing_key", "headers")
+NOT_FOR_JOBS = ("expire_seconds",)
 HIGHEST_PRIORITY = 9
 
 
@@ -52,10 +53,7 @@ class RecurringForm(ModelForm):
     def _choices(self) -> list[Any]:
         tasks = registered.tasks()
         jobs = [(name, name) for name, task in tasks.items() if isinstance(task, JobTask)]
-        others = [(name, name) for name, task in tasks.items() if not isinstance(task, JobTask)]
-        known = str(self.instance.task or "")
-        if known.startswith("celery."):  # installed by Celery itself; keep what is there
-            others.append((known, known))
+        others = [(name, name) for name in tasks if plain_tasks.is_allowed(name)]
         return [("", "---------"), ("Jobs", jobs), *([("Celery tasks that are no jobs", others)] if others else [])]
 
     def clean_args(self) -> str:
@@ -80,12 +78,15 @@ class RecurringForm(ModelForm):
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
         task = registered.tasks().get(data.get("task") or "")
+        for name in plain_tasks.REFUSED_OPTIONS:
+            if data.get(name) not in (None, "", "{}"):
+                self.add_error(name, "A schedule may not steer the broker: leave it empty")
         if isinstance(task, JobTask):
             self._check_job(task, data)
         return data
 
     def _check_job(self, task: JobTask, data: dict[str, Any]) -> None:
-        for name in ONLY_FOR_MESSAGES:
+        for name in NOT_FOR_JOBS:
             if data.get(name) not in (None, "", "{}"):
                 self.add_error(name, "This does not apply to a job: leave it empty")
         if (data.get("priority") or 0) > HIGHEST_PRIORITY:

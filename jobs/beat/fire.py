@@ -18,6 +18,7 @@ from cnaasjobs.db.not_now import not_now
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.beat.plain import PlainSender
+from jobs.broker import plain_tasks
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
 from jobs.task import JobTask
@@ -43,6 +44,8 @@ def fire(row: PeriodicTask, now: datetime, plain: PlainSender) -> Fired:
                 task = current_app.tasks.get(row.task)
                 if isinstance(task, JobTask):
                     _schedule_job(row, task, args, kwargs)
+                else:
+                    _require_plain(row)
                 PeriodicTask.objects.filter(pk=row.pk).update(total_run_count=F("total_run_count") + 1)
         except JobArgumentError as exc:
             record(JobAction.FIRE_REFUSED, schedule=row.name, task=row.task, error=str(exc))
@@ -75,6 +78,19 @@ def arguments_of(row: PeriodicTask) -> tuple[list[Any], dict[str, Any]]:
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         raise JobArgumentError("they must be a JSON list and a JSON object")
     return args, kwargs
+
+
+def _require_plain(row: PeriodicTask) -> None:
+    """It is no job: it must be a task that workers call, with nothing that would steer its message.
+
+    Raises:
+        JobArgumentError: it is not.
+    """
+    if not plain_tasks.is_allowed(row.task):
+        raise JobArgumentError(f"{row.task} is no job, and CNAASJOBS_PLAIN_TASKS does not name it")
+    for name in plain_tasks.REFUSED_OPTIONS:
+        if getattr(row, name) not in (None, "", "{}"):
+            raise JobArgumentError(f"a schedule may not give {name}")
 
 
 def _unmoved(row: PeriodicTask) -> QuerySet[Any]:

@@ -5,7 +5,6 @@ A task that is no job has no row that would wait for the broker. One whose messa
 that it is tried again, and still comes once.
 """
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -63,11 +62,11 @@ class PlainSender:
 
 
 def _publish(row: PeriodicTask, args: list[Any], kwargs: dict[str, Any], producer: Any) -> None:
-    names = ("queue", "exchange", "routing_key", "priority")
-    options = {name: getattr(row, name) for name in names if getattr(row, name) is not None}
+    options = {name: getattr(row, name) for name in ("queue", "priority") if getattr(row, name) is not None}
     if row.expires_:
         options["expires"] = row.expires_
-    headers = {**json.loads(row.headers or "{}"), "periodic_task_name": row.name, "celery_beat_task": True}
+    # No headers of the row's: they would be Celery's own, and say anything to a worker.
+    headers = {"periodic_task_name": row.name, "celery_beat_task": True}
     options.update(headers=headers, producer=producer, retry=False, confirm_timeout=conf.publish_timeout_seconds)
     task = current_app.tasks.get(row.task)
     if task is not None:

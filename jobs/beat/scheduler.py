@@ -9,7 +9,6 @@ may run: the database decides.
 import time
 from typing import Any
 
-from celery.schedules import crontab
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
@@ -93,7 +92,7 @@ class Scheduler(DatabaseScheduler):
     # --- schedules from the settings ----------------------------------------------------------------------------------
 
     def _configure(self) -> None:
-        """Bring CELERY_BEAT_SCHEDULE into the tables, and the clean-up of results that expire."""
+        """Bring CELERY_BEAT_SCHEDULE into the tables."""
         for name, entry in self.app.conf.beat_schedule.items():
             try:
                 self._install(name, dict(entry))
@@ -101,15 +100,8 @@ class Scheduler(DatabaseScheduler):
                 if not_now(exc):
                     raise
                 record(JobAction.SETTING_REFUSED, exc=exc, schedule=name)
-        if self.app.conf.result_expires and not PeriodicTask.objects.filter(task="celery.backend_cleanup").exists():
-            self._install(
-                "celery.backend_cleanup",
-                {
-                    "task": "celery.backend_cleanup",
-                    "schedule": crontab("0", "4", "*"),
-                    "options": {"expire_seconds": 12 * 3600},
-                },
-            )
+        # Upkeep does it: no message may name a task of Celery's own.
+        PeriodicTask.objects.filter(task="celery.backend_cleanup").delete()
 
     def _install(self, name: str, entry: dict[str, Any]) -> None:
         """Write an entry only if it differs: a restart of Beat is no edit, and must not move a schedule's next time."""

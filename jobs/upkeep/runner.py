@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from celery import current_app
 from django.db import Error
+from django_celery_results.models import TaskResult
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.exclusive import exclusively
@@ -83,9 +85,21 @@ def chores() -> Upkeep:
             Step("republish", Republish().step),
             Step("prune", Prune().step),
             Step("totals", _advance_totals),
+            Step("results", _forget_results, rounds=1800),
             Step("unserved", Warn().step, rounds=5, rare=True),
         ]
     )
+
+
+def _forget_results() -> int:
+    """Results of tasks that are no jobs, past Celery's ``result_expires`` (a day)."""
+    expires = current_app.conf.result_expires
+    if not expires:
+        return 0
+    with exclusively("results") as mine:
+        if mine:
+            TaskResult.objects.delete_expired(expires)
+    return 0
 
 
 def _advance_totals() -> int:

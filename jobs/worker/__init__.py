@@ -22,7 +22,7 @@ from jobs.worker import processes
 def install(app: Celery) -> None:
     """Call once, where the Celery application is made. Does nothing until a worker starts."""
     app.steps["worker"].add("jobs.worker.supervision:Supervision")
-    app.steps["consumer"].add("jobs.worker.window:WindowStep")
+    app.steps["consumer"].update(["jobs.worker.gate:GateStep", "jobs.worker.window:WindowStep"])
     signals.setup_logging.connect(_logging_is_set_up, dispatch_uid="jobs.worker.logging")
     signals.celeryd_init.connect(_before_start, dispatch_uid="jobs.worker.before_start")
     signals.worker_init.connect(_before_fork, dispatch_uid="jobs.worker.before_fork")

@@ -36,7 +36,7 @@ class WindowStep(bootsteps.StartStopStep):
     """Of the consumer: starts again with each connection to the broker."""
 
     label = "Window"
-    requires = ("celery.worker.consumer.tasks:Tasks",)
+    requires = ("jobs.worker.gate:GateStep",)  # what it does not let pass takes no slot
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)

@@ -102,8 +102,9 @@ def test_what_does_not_apply_to_a_job_is_refused(boss: Admin, form: dict[str, An
 
 
 def test_a_task_that_is_no_job_may_have_them(boss: Admin, form: dict[str, Any]) -> None:
-    plain = {**form, "task": "tests.fake_jobs.plain", "kwargs": '{"value": 1}', "routing_key": "x", "priority": "200"}
-    assert saved(boss, plain).routing_key == "x"
+    plain = {**form, "task": "tests.fake_jobs.plain", "kwargs": '{"value": 1}', "expire_seconds": "5", "priority": "200"}
+    row = saved(boss, plain)
+    assert (row.expire_seconds, row.priority) == (5, 200)
 
 
 def test_one_schedule_is_needed_and_one_only(boss: Admin, form: dict[str, Any]) -> None:
@@ -189,8 +190,15 @@ def test_enable_and_disable(boss: Admin, form: dict[str, Any]) -> None:
         assert row.enabled is enabled
 
 
-def test_a_schedule_of_celerys_own_can_be_kept(boss: Admin, form: dict[str, Any]) -> None:
-    row = saved(boss, {**form, "task": "tests.fake_jobs.plain", "kwargs": '{"value": 1}'})
-    PeriodicTask.objects.filter(pk=row.pk).update(task="celery.backend_cleanup", kwargs="{}")
-    kept = {**form, "task": "celery.backend_cleanup", "kwargs": "{}", "description": "edited"}
-    assert saved(boss, kept, f"{LIST}{row.pk}/change/").description == "edited"
+@pytest.mark.parametrize("task", ["celery.backend_cleanup", "celery.group"])
+def test_a_task_of_celerys_own_is_refused(boss: Admin, form: dict[str, Any], task: str) -> None:
+    found = errors(boss, {**form, "task": task, "kwargs": "{}"})
+    assert "No code of this name is registered here" in found["task"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("headers", '{"callbacks": []}'), ("exchange", "x"), ("routing_key", "celery.pidbox")]
+)
+def test_a_schedule_may_not_steer_the_broker(boss: Admin, form: dict[str, Any], field: str, value: str) -> None:
+    plain = {**form, "task": "tests.fake_jobs.plain", "kwargs": '{"value": 1}', field: value}
+    assert "may not steer the broker" in errors(boss, plain)[field]

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.services.base import free_port
 from tests.services.managed import Managed
-from tests.settings import KEPT, STARTED_BY_TESTS
+from tests.settings import KEPT, PLAIN_TASKS, STARTED_BY_TESTS
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +42,7 @@ class Platform:
             STARTED_BY_TESTS: "1",
             "DJANGO_SETTINGS_MODULE": settings_module,
             "CNAASJOBS_DEV": "1",
+            "CNAASJOBS_PLAIN_TASKS": PLAIN_TASKS,
             "CNAASJOBS_STATE_DIR": str(directory),
             "DATABASE_URL": database_url,
             "CELERY_BROKER_URL": broker_url,

@@ -1,0 +1,201 @@
+"""Messages that somebody else puts into a worker's queue: good ones with one part, or several, made bad."""
+
+# ruff: noqa: E501  tables of values
+
+import base64
+import gzip
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import uuid4
+
+import amqp
+import redis
+
+JOB = "tests.worker.bodies.quick"
+STRANGER = 10**9  # the number of a job that is not there
+
+ODD: list[Any] = [
+    None, True, 0, -1, 5, 2**62, 1.5, "", "x", "x" * 300, "\x00", "é" * 10, [], [1], ["a", {"b": []}], {}, {"a": 1}, [[1]], b"\xff".decode("latin1"),
+]  # fmt: skip
+BOMB = gzip.compress(b" " * 200_000_000, compresslevel=1)
+BUILT_IN = [
+    "celery.group", "celery.chain", "celery.chord", "celery.chunks", "celery.map", "celery.starmap", "celery.accumulate",
+    "celery.chord_unlock", "celery.backend_cleanup", "celery.ping",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """One message, before it is written for a broker."""
+
+    headers: Any
+    body: bytes
+    content_type: Any = "application/json"
+    content_encoding: Any = "utf-8"
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+def signature(task: str = JOB) -> dict[str, Any]:
+    return {
+        "task": task, "args": [], "kwargs": {"value": 1}, "options": {"queue": "default"}, "subtask_type": None, "immutable": True,
+    }  # fmt: skip
+
+
+def well_formed(task: Any = JOB, args: Any = None, kwargs: Any = None, embeds: Any = None) -> Hostile:
+    """As the platform writes it; but of a job that does not exist."""
+    number = str(uuid4())
+    nothing = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    body = [
+        [STRANGER] if args is None else args,
+        {} if kwargs is None else kwargs,
+        nothing if embeds is None else embeds,
+    ]
+    headers = {
+        "lang": "py", "task": task, "id": number, "shadow": None, "eta": None, "expires": None, "group": None, "group_index": None,
+        "retries": 0, "timelimit": [None, None], "root_id": number, "parent_id": None, "argsrepr": "(1,)", "kwargsrepr": "{}",
+        "origin": "gen1@stranger", "ignore_result": True, "replaced_task_nesting": 0, "stamped_headers": None, "stamps": {},
+    }  # fmt: skip
+    return Hostile(headers, json.dumps(body).encode(), properties={"correlation_id": number, "reply_to": ""})
+
+
+def _odd_header(dice: random.Random) -> Hostile:
+    good = well_formed()
+    name = dice.choice(
+        [*good.headers, "compression", "callbacks", "chain", "x", "periodic_task_name", "utc", "delivery_info"]
+    )
+    return replace(good, headers={**good.headers, name: dice.choice(ODD)})
+
+
+def _headers_gone(dice: random.Random) -> Hostile:
+    good = well_formed()
+    kept = {name: value for name, value in good.headers.items() if dice.random() < 0.6}
+    return replace(good, headers=dice.choice([kept, {}]))
+
+
+def _built_in(dice: random.Random) -> Hostile:
+    task = dice.choice(BUILT_IN)
+    arguments: list[Any] = dice.choice(
+        [
+            [signature(), [signature()], "group", []],
+            [["g", [[signature(), signature()]], [], None]],
+            ["group", signature(), None, 0, [signature()]],
+            [signature(), [[1]]],
+        ]
+    )
+    many = {
+        "tasks": [signature()],
+        "result": ["x", None],
+        "group_id": "g",
+        "header": [signature()],
+        "body": signature(),
+    }
+    return well_formed(task, arguments, dice.choice([{}, many]))
+
+
+def _embeds(dice: random.Random) -> Hostile:
+    name = dice.choice(["callbacks", "errbacks", "chain", "chord"])
+    value = dice.choice([[signature()], signature(), [signature("celery.group")], "x", 1, [[1]]])
+    return well_formed(embeds={name: value})
+
+
+def _arguments(dice: random.Random) -> Hostile:
+    args = dice.choice([[], [1, 2], ["1"], [True], [-1], [0], [2**63], [None], [[1]], [{}], [1.0], "1", 5, {"a": 1}])
+    return well_formed(args=args, kwargs=dice.choice([{}, {"value": 1}, [], 5]))
+
+
+def _body(dice: random.Random) -> Hostile:
+    raw = dice.choice(
+        [
+            b"", b"5", b"[[1]]", b"null", b"{}", b"[", b"[" * 4000, b"\xff\xfe", b"[[1], {}, {}", b'"x"', b"x" * 5000, dice.randbytes(200),
+            json.dumps([[STRANGER], {"x": "y" * 5000}, {}]).encode(),
+        ]
+    )  # fmt: skip
+    return replace(well_formed(), body=raw)
+
+
+def _packed(dice: random.Random) -> Hostile:
+    good = well_formed()
+    name = dice.choice(["application/x-gzip", "gzip", "application/x-bz2", "zlib", "x", 5])
+    bomb = BOMB if dice.random() < 0.2 else gzip.compress(good.body)
+    return replace(good, headers={**good.headers, "compression": name}, body=bomb)
+
+
+def _kind(dice: random.Random) -> Hostile:
+    kinds = ["application/x-python-serialize", "application/x-yaml", "text/plain", "", "x" * 200, "application/data"]
+    return replace(
+        well_formed(),
+        content_type=dice.choice(kinds),
+        content_encoding=dice.choice(["utf-8", "binary", "rot13", "x", ""]),
+    )
+
+
+def _first_protocol(dice: random.Random) -> Hostile:
+    task = dice.choice([JOB, *BUILT_IN])
+    body = {
+        "task": task,
+        "id": str(uuid4()),
+        "args": [signature()],
+        "kwargs": {},
+        "retries": dice.choice(ODD),
+        "eta": dice.choice(ODD),
+    }
+    return Hostile({}, json.dumps(body).encode())
+
+
+def _unknown(dice: random.Random) -> Hostile:
+    return well_formed(dice.choice(["no.such.task", "devices.tasks", "os.system", "", "x" * 300, *ODD]))
+
+
+KINDS: list[Callable[[random.Random], Hostile]] = [
+    _odd_header, _headers_gone, _built_in, _embeds, _arguments, _body, _packed, _kind, _first_protocol, _unknown,
+]  # fmt: skip
+
+
+def messages(seed: int, count: int) -> Iterator[Hostile]:
+    """All kinds in turn."""
+    dice = random.Random(seed)
+    for number in range(count):
+        yield KINDS[number % len(KINDS)](dice)
+
+
+def to_rabbitmq(channel: amqp.Channel, message: Hostile, queue: str) -> None:
+    """What AMQP itself cannot carry is left as it was."""
+    headers = message.headers if isinstance(message.headers, dict) else {}
+    text = {
+        name: value
+        for name, value in (("content_type", message.content_type), ("content_encoding", message.content_encoding))
+        if isinstance(value, str)
+    }
+    channel.basic_publish(
+        amqp.Message(message.body, application_headers=headers, **text, **message.properties), routing_key=queue
+    )
+
+
+def to_redis(client: redis.Redis, message: Hostile, queue: str, dice: random.Random) -> None:
+    """Also what is no message at all."""
+    if dice.random() < 0.1:
+        client.lpush(
+            queue, dice.choice([b"", b"x", b"5", b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 5000, b'{"properties": 5}'])
+        )
+        return
+    whole: dict[str, Any] = {
+        "body": base64.b64encode(message.body).decode(),
+        "content-encoding": message.content_encoding,
+        "content-type": message.content_type,
+        "headers": message.headers,
+        "properties": {
+            **message.properties,
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": str(uuid4()),
+        },
+    }
+    if dice.random() < 0.2:
+        where = whole if dice.random() < 0.5 else whole["properties"]
+        where[dice.choice(list(where))] = dice.choice(ODD)
+    client.lpush(queue, json.dumps(whole))

@@ -1,0 +1,80 @@
+"""A stranger writes to the workers' queue: nothing of it runs, ends a process or stays, and jobs go on meanwhile.
+
+``CNAASJOBS_TEST_FULL_LENGTH=1`` sends 5,000 messages to each broker.
+"""
+
+import os
+import random
+from collections.abc import Callable
+
+import psutil
+import pytest
+from celery import current_app
+from django_celery_results.models import TaskResult
+
+from jobs.models import AuditEntry, Job
+from tests.reliability.scale import FULL_LENGTH
+from tests.services import RabbitMQ, Redis
+from tests.services.managed import Managed
+from tests.waiting import wait_until
+from tests.worker import hostile
+from tests.worker.bodies import quick
+from tests.worker.conftest import StartWorker, pool_children, wait_for_status
+
+SEED = 14
+COUNT = 5000 if os.environ.get(FULL_LENGTH) == "1" else 400
+EVERY = 100  # one of our own jobs after so many
+MAX_GROWTH = 50_000_000  # bytes
+
+
+def _nothing_of_it_is_taken(
+    worker: Managed, send: Callable[[hostile.Hostile], None], waiting: Callable[[], int]
+) -> None:
+    ours = [wait_for_status(quick.schedule(), "FINISHED")]
+    children = pool_children(worker)
+    main = psutil.Process(worker.pid)
+    before = main.memory_info().rss
+    for number, message in enumerate(hostile.messages(SEED, COUNT), start=1):
+        send(message)
+        if number % EVERY == 0:
+            ours.append(wait_for_status(quick.schedule(), "FINISHED"))
+    wait_until(lambda: waiting() == 0, timeout=60)
+    ours.append(wait_for_status(quick.schedule(), "FINISHED"))
+    assert worker.running
+    assert pool_children(worker) == children
+    assert main.memory_info().rss - before < MAX_GROWTH
+    assert set(Job.objects.values_list("pk", flat=True)) == {job.pk for job in ours}
+    assert not TaskResult.objects.exists()
+    assert not AuditEntry.objects.exists()
+    log = worker.output()
+    assert '"action": "refuse_message"' in log
+    assert log.count('"action": "refuse_message"') < COUNT / 4, "each reason once a minute"
+    assert "Traceback" not in log
+
+
+@pytest.fixture
+def worker(start_worker: StartWorker) -> Managed:
+    return start_worker("w1")
+
+
+@pytest.mark.needs("rabbitmq")
+def test_rabbitmq(rabbitmq: RabbitMQ, worker: Managed) -> None:
+    with current_app.connection_for_write() as connection:
+        channel = connection.channel()
+        _nothing_of_it_is_taken(
+            worker,
+            lambda message: hostile.to_rabbitmq(channel, message, "default"),
+            lambda: sum(
+                map(int, rabbitmq.ctl("list_queues", "-p", rabbitmq.vhost, "--no-table-headers", "messages").split())
+            ),
+        )
+
+
+@pytest.mark.needs("redis")
+def test_redis(redis: Redis, worker: Managed) -> None:
+    client, dice = redis.connect(), random.Random(SEED)
+    _nothing_of_it_is_taken(
+        worker,
+        lambda message: hostile.to_redis(client, message, "default", dice),
+        lambda: client.llen("default") + client.hlen("unacked"),
+    )
