@@ -45,9 +45,28 @@ def plain(value: int) -> int:
     return value * 2
 
 
+@shared_task
+def plain_starter() -> None:
+    """A Celery task that is no job, and starts one."""
+    nothing.delay()
+
+
 @job
 def nothing(ctx: JobContext) -> None:
     """Returns at once."""
+
+
+@job
+def starter(ctx: JobContext) -> None:
+    """Starts two jobs, each in a way of its own."""
+    nothing.delay()
+    nothing.schedule()
+
+
+@job
+def chained(ctx: JobContext) -> JobResult:
+    """Starts a successor for the person who started this one."""
+    return JobResult(None, next_job=NextJob(task=nothing, kwargs={}, scheduled_by=ctx.scheduled_by))
 
 
 @job

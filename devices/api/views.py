@@ -18,8 +18,8 @@ from devices.selection import SelectionError
 from devices.tasks import sync_devices
 from jobs.api import idempotency
 from jobs.api.idempotency import Answer
+from jobs.audit import trail
 from jobs.dispatch import scheduling
-from jobs.lifecycle import audit_trail
 from jobs.schedulable import ScheduleOptions
 
 
@@ -62,7 +62,7 @@ def _schedule(request: Request, wanted: SyncRequest, *, selected: int) -> Answer
     options: ScheduleOptions = {**wanted.scheduling, "scheduled_by": user}
     job = scheduling.schedule(sync_devices, wanted.arguments(), **options)
     detail = f"{job.function_name}: {wanted.selector}"
-    audit_trail.record(action="scheduled", who=user, origin=origin(request), job_id=job.pk, detail=detail)
+    trail.record(action="scheduled", who=user, origin=origin(request), job_id=job.pk, detail=detail)
     answer: dict[str, Any] = {
         "status": "success",
         "data": f"Scheduled job to synchronize {wanted.selector}",

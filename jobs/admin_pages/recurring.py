@@ -17,11 +17,11 @@ from cnaasjobs.api.caller import origin, who
 from jobs.admin_pages.recurring_form import RecurringForm
 from jobs.admin_pages.toolkit import registered
 from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment
+from jobs.audit import trail
 from jobs.beat.fire import arguments_of
 from jobs.beat.recurrence import ScheduleBroken, due_time
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
-from jobs.lifecycle import audit_trail
 from jobs.models import Job
 from jobs.task import JobTask
 
@@ -135,7 +135,7 @@ def _run(request: HttpRequest, row: PeriodicTask) -> Job:
             queue=row.queue or None,
             priority=None if row.priority is None else min(row.priority, 9),
         )
-        audit_trail.record(
+        trail.record(
             action="scheduled", who=who(request), origin=origin(request), job_id=job.pk, detail=f"schedule {row.name}"
         )
     return job

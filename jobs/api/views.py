@@ -15,8 +15,9 @@ from cnaasjobs.api.filters import refusal, shown
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
 from jobs.api.job_json import COLUMNS, DROPPABLE_TASKS, SHOWN, jobs_json
+from jobs.audit import trail
 from jobs.errors import JobNotAbortable, JobNotFound
-from jobs.lifecycle import audit_trail, transitions
+from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.sql import totals
 
@@ -53,9 +54,7 @@ class JobViewSet(ApiViewSet):
         try:
             with transaction.atomic():
                 transitions.abort(number, reason=reason, by=who(request))
-                audit_trail.record(
-                    action="aborted", who=who(request), origin=origin(request), job_id=number, detail=reason
-                )
+                trail.record(action="aborted", who=who(request), origin=origin(request), job_id=number, detail=reason)
         except JobNotFound as exc:
             raise NotFound(str(exc)) from exc
         except JobNotAbortable as exc:

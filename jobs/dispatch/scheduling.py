@@ -18,6 +18,7 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.broker import publisher
 from jobs.dispatch import sending
+from jobs.dispatch.starter import audit, started_here
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.models import Job
 from jobs.outcome import NextJob, storable_json
@@ -54,12 +55,13 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         at = at if at > database_now() else None  # the database decides what is due, not this machine
     now = cast("datetime", DatabaseNow())
+    starter = started_here()
     same = {
         "status": Status.SCHEDULED.value,
         "scheduled_time": at or now,
         "dispatched_at": None if at else now,
         "task_name": task.name,
-        "scheduled_by": _text(options.get("scheduled_by"), "scheduled_by"),
+        "scheduled_by": _text(options.get("scheduled_by") or starter, "scheduled_by"),
         "comment": _text(options.get("comment"), "comment"),
         "ticket_ref": _text(options.get("ticket_ref"), "ticket_ref"),
         "queue": options.get("queue") or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
@@ -73,11 +75,14 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
         bound = task.bound(kwargs)
         rows.append(Job(**same, function_name=task.shown_name(bound), start_arguments=_stored(bound, task.name)))
     # A lone INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
-    with contextlib.nullcontext() if len(rows) == 1 and not at else transaction.atomic():
+    is_lone = len(rows) == 1 and not at and starter is None
+    with contextlib.nullcontext() if is_lone else transaction.atomic():
         if len(rows) == 1:
             insert(rows[0])
         else:
             insert_many(rows)
+        if starter is not None:
+            audit(rows, starter)
         if at:
             sending.announce()
         messages = [] if at else [sending.message_of(row) for row in rows]

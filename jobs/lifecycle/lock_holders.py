@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 
 from django.urls import reverse
 
+from jobs.audit import trail
 from jobs.dispatch import line
-from jobs.lifecycle import audit_trail
 from jobs.models import Job
 from jobs.states import TERMINAL
 from locks.holders import HolderState, register
@@ -34,7 +34,7 @@ class JobHolders:
         line.wake(lock_name)
 
     def audit(self, *, action: str, who: str, origin: str, lock_name: str, holder_id: int | None) -> None:
-        audit_trail.record(action=action, who=who, origin=origin, lock_name=lock_name, job_id=holder_id)
+        trail.record(action=action, who=who, origin=origin, lock_name=lock_name, job_id=holder_id)
 
 
 register(JobHolders())

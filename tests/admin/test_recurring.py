@@ -102,7 +102,13 @@ def test_what_does_not_apply_to_a_job_is_refused(boss: Admin, form: dict[str, An
 
 
 def test_a_task_that_is_no_job_may_have_them(boss: Admin, form: dict[str, Any]) -> None:
-    plain = {**form, "task": "tests.fake_jobs.plain", "kwargs": '{"value": 1}', "expire_seconds": "5", "priority": "200"}
+    plain = {
+        **form,
+        "task": "tests.fake_jobs.plain",
+        "kwargs": '{"value": 1}',
+        "expire_seconds": "5",
+        "priority": "200",
+    }
     row = saved(boss, plain)
     assert (row.expire_seconds, row.priority) == (5, 200)
 

@@ -1,4 +1,7 @@
-"""The audit trail: what a person did over API, admin or command line. Written with the deed, or not at all."""
+"""The audit trail: what a person did over API, admin or command line, and what a worker's code started.
+
+An entry is written in the transaction of its deed, or not at all.
+"""
 
 from typing import Any, cast
 
@@ -14,8 +17,8 @@ def record(
 
     Args:
         action: "scheduled", "aborted" or "cleared".
-        who: the person's name as text.
-        origin: the peer's address (``cnaasjobs.api.origin``), or "command line".
+        who: the person's name as text; what started it, where that is no person.
+        origin: the peer's address (``cnaasjobs.api.origin``), "command line", or "worker".
     """
     insert(
         AuditEntry(

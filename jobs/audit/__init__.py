@@ -1,0 +1,1 @@
+"""Who did what: the trail, written with the deed."""

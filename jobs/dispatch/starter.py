@@ -1,0 +1,33 @@
+"""What starts a job where no person asks for it: code in a worker.
+
+A body may start another job, and so may any Celery task. Such a job has no user of its own; its row and the audit trail
+say which job or task it was, so that nothing runs that nobody answers for.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from celery import current_task
+
+from jobs.audit import trail
+from jobs.models import Job
+
+ORIGIN: Final = "worker"
+
+
+def started_here() -> str | None:
+    """``job 41``, or a task's name, while this process runs one; None elsewhere."""
+    request = current_task.request if current_task else None
+    if request is None or request.called_directly:
+        return None
+    execution = getattr(request, "job", None)
+    return str(request.task) if execution is None else f"job {execution.run.job_id}"
+
+
+def audit(rows: Iterable[Job], starter: str) -> None:
+    """In the transaction that inserts them."""
+    for row in rows:
+        asked_for = "" if row.scheduled_by in (None, starter) else f", for {row.scheduled_by}"
+        trail.record(
+            action="scheduled", who=starter, origin=ORIGIN, job_id=row.pk, detail=f"{row.function_name}{asked_for}"
+        )

@@ -1,0 +1,43 @@
+"""A job that code in a worker starts says by what, and stands in the audit trail."""
+
+from uuid import uuid4
+
+import pytest
+from celery import current_app
+from celery.app.trace import build_tracer
+
+from jobs.dispatch import schedule
+from jobs.models import AuditEntry, Job
+from jobs.testing import perform, perform_job
+from tests import fake_jobs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_body_that_starts_jobs() -> None:
+    first = perform_job(fake_jobs.starter)
+    started = Job.objects.exclude(pk=first.pk)
+    assert [job.scheduled_by for job in started] == [f"job {first.pk}"] * 2
+    entries = AuditEntry.objects.values_list("action", "who", "origin", "job_id", "detail")
+    assert sorted(entries) == [("scheduled", f"job {first.pk}", "worker", job.pk, "nothing") for job in started]
+
+
+def test_a_successor_stays_its_persons_and_says_by_which_job() -> None:
+    first = perform(schedule(fake_jobs.chained, {}, scheduled_by="ann"))
+    successor = Job.objects.exclude(pk=first.pk).get()
+    assert first.next_job_id == successor.pk
+    assert successor.scheduled_by == "ann"
+    entry = AuditEntry.objects.get()
+    assert (entry.who, entry.job_id, entry.detail) == (f"job {first.pk}", successor.pk, "nothing, for ann")
+
+
+def test_a_task_that_is_no_job_starts_one() -> None:
+    task, message_id = fake_jobs.plain_starter, str(uuid4())
+    request = {"id": message_id, "hostname": "testing", "task": task.name}
+    build_tracer(task.name, task, app=current_app)(message_id, (), {}, request)
+    assert Job.objects.get().scheduled_by == AuditEntry.objects.get().who == "tests.fake_jobs.plain_starter"
+
+
+def test_elsewhere_nothing_is_added() -> None:
+    assert fake_jobs.nothing.delay().scheduled_by is None
+    assert not AuditEntry.objects.exists()
