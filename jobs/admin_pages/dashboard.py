@@ -10,11 +10,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from jobs.admin_pages.job_filters import IN_LINE
 from jobs.admin_pages.toolkit.show import status_badge
-from jobs.models import AuditEntry, Heartbeat, Job
+from jobs.liveness.heartbeat import Kind
+from jobs.liveness.life import Life, alive
+from jobs.models import AuditEntry, Job
 from jobs.states import Status
 from jobs.upkeep.unserved import unserved
 from locks import service as locks
@@ -70,15 +71,11 @@ def _others(can: Any) -> Iterator[Number]:
         held = _counted(locks.held())
         yield Number(words="locks held", count=held, url=reverse("admin:locks_lock_changelist"))
     if can("jobs.view_heartbeat"):
-        for kind, words in (("worker", "live workers"), ("beat", "live Beats")):
-            count = _counted(_alive(kind))
-            url = f"{reverse('admin:jobs_heartbeat_changelist')}?{urlencode({'kind__exact': kind, 'life': 'alive'})}"
+        kinds: tuple[tuple[Kind, str], ...] = (("worker", "live workers"), ("beat", "live Beats"))
+        for kind, words in kinds:
+            count = _counted(alive(kind))
+            url = f"{reverse('admin:jobs_heartbeat_changelist')}?{urlencode({'kind__exact': kind, 'life': Life.ALIVE})}"
             yield Number(words=words, count=count, url=url, is_wrong=not count)
-
-
-def _alive(kind: str) -> QuerySet[Heartbeat]:
-    lately = database_now() - timedelta(seconds=conf.worker_lost_seconds)
-    return Heartbeat.objects.filter(kind=kind, stopped_at__isnull=True, last_seen__gte=lately)
 
 
 def _latest_failures() -> QuerySet[Job]:

@@ -8,8 +8,8 @@ from django.utils.safestring import SafeString
 
 from jobs.admin_pages.toolkit.show import job_link, moment, span
 from jobs.dispatch import line
+from jobs.liveness.life import served_queues
 from jobs.models import Job
-from jobs.upkeep.unserved import served_queues
 from locks import service as locks
 
 COUNTED: Final = 1000

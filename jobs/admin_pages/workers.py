@@ -10,11 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.admin_pages.toolkit.filters import ParameterFilter
 from jobs.admin_pages.toolkit.read_only import ReadOnlyAdmin
 from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment, span, text
+from jobs.liveness.life import Life, life_of, with_life
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
 
@@ -28,12 +28,12 @@ class LifeFilter(ParameterFilter):
         return ["life"]
 
     def offers(self) -> Any:
-        yield "Alive", {"life": "alive"}
-        yield "Stopped", {"life": "stopped"}
+        for life in Life:
+            yield life.capitalize(), {"life": life.value}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        life = self.used_parameters.get("life")
-        return queryset.filter(stopped_at__isnull=life == "alive") if life else queryset
+        asked = [life for life in Life if life == self.used_parameters.get("life")]
+        return queryset.filter(with_life(asked[0])) if asked else queryset
 
 
 class HeartbeatAdmin(ReadOnlyAdmin):
@@ -55,10 +55,11 @@ class HeartbeatAdmin(ReadOnlyAdmin):
 
     @admin.display
     def life(self, beat: Heartbeat) -> SafeString:
-        if beat.stopped_at is not None:
-            return format_html('<span class="badge is-dead">stopped</span> {}', moment(beat.stopped_at))
-        if is_silent(beat):
-            return format_html('<span class="badge is-lost"><i>!</i>{}</span>', "silent")
+        match life_of(beat, now=beat.asked_at):  # type: ignore[attr-defined]  # annotated
+            case Life.STOPPED:
+                return format_html('<span class="badge is-dead">stopped</span> {}', moment(beat.stopped_at))
+            case Life.SILENT:
+                return format_html('<span class="badge is-lost"><i>!</i>{}</span>', "silent")
         return format_html('<span class="badge is-finished"><i>✓</i>{}</span>', "alive")
 
     @admin.display(description="last beat")
@@ -81,11 +82,6 @@ class HeartbeatAdmin(ReadOnlyAdmin):
     @admin.display(description="started (UTC)")
     def started(self, beat: Heartbeat) -> SafeString | str:
         return moment(beat.started_at)
-
-
-def is_silent(beat: Heartbeat) -> bool:
-    """No beat for so long that upkeep is about to call it lost. Upkeep decides; this only shows."""
-    return _age(beat) > timedelta(seconds=conf.worker_lost_seconds)
 
 
 def _age(beat: Heartbeat) -> timedelta:

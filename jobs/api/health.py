@@ -6,10 +6,9 @@ thread of its own, at most one at a time, and an answer waits for it no longer t
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from celery import current_app
 from django.db import Error, connection
@@ -23,11 +22,11 @@ from cnaasjobs.db.not_now import not_now
 from cnaasjobs.db.writable import takes_writes
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.liveness.watched import Watched
 from jobs.models import Heartbeat
 
 ANSWER_SECONDS: Final = 1.5
 BROKER_SECONDS: Final = 1.0
-ALIVE_SECONDS: Final = 10.0
 NOWHERE: Final = "cnaasjobs.readyz"  # a queue that does not exist: the broker confirms the message and drops it
 
 OK, AWAY, MISSING, UNKNOWN, NO_WRITES = "ok", "away", "missing", "unknown", "takes no writes"
@@ -98,41 +97,6 @@ class Check:
         running.set_result(states)
 
 
-class _Sight(NamedTuple):
-    counter: int
-    since: float  # when this counter was first seen here, monotonic
-    moved: bool  # it was seen to grow to this, not just found
-
-
-class Watch:
-    """Which processes are alive, by their heartbeats' counters as this process saw them grow.
-
-    The database's clock judges only a heartbeat that was not watched for the last ``ALIVE_SECONDS``.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[int, _Sight] = {}
-        self._asked = float("-inf")
-
-    def alive(self, beats: Iterable[tuple[int, int, datetime]], *, now: float, database_time: datetime) -> set[int]:
-        """Ids of those alive, of (id, counter, last_seen)."""
-        watched = now - self._asked <= ALIVE_SECONDS
-        self._asked = now
-        seen: dict[int, _Sight] = {}
-        alive = set()
-        for pk, counter, last_seen in beats:
-            before = self._seen.get(pk)
-            if before is None or before.counter != counter:
-                seen[pk] = _Sight(counter, now, moved=before is not None and watched)
-            else:
-                seen[pk] = before
-            recent = database_time - last_seen <= timedelta(seconds=ALIVE_SECONDS)
-            if now - seen[pk].since <= ALIVE_SECONDS and (seen[pk].moved or recent):
-                alive.add(pk)
-        self._seen = seen
-        return alive
-
-
 def _database_states() -> States:
     """The database, and by their heartbeats in it the workers and Beats; on a new connection, as a new client would."""
     try:
@@ -144,7 +108,7 @@ def _database_states() -> States:
         return _database.otherwise
     finally:
         connection.close()
-    alive = _watch.alive((beat[:3] for beat in beats), now=time.monotonic(), database_time=database_time)
+    alive = _watched.alive((beat[:3] for beat in beats), now=time.monotonic(), database_time=database_time)
     kinds = {kind for pk, _, _, kind in beats if pk in alive}
     silent = MISSING if writable else UNKNOWN  # a heartbeat is a write
     return {
@@ -195,6 +159,6 @@ def _give_up(exc: Exception, interval: float) -> None:
     raise exc
 
 
-_watch = Watch()
+_watched = Watched()
 _database = Check("database", _database_states, {"database": AWAY, "worker": UNKNOWN, "beat": UNKNOWN})
 _broker = Check("broker", _broker_states, {"broker": AWAY})

@@ -1,6 +1,5 @@
 """Names jobs that are due on a queue which no live worker serves: in the log, and for the admin."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.events import record
 from jobs.actions import JobAction
-from jobs.models import Heartbeat, Job
+from jobs.liveness.life import served_queues
+from jobs.models import Job
 from jobs.states import Status
 
 _REPEAT_SECONDS = 300.0
@@ -67,12 +67,6 @@ def _queues_with_messages() -> Iterator[str]:
         queue = waiting.filter(queue__gt=queue).order_by("queue").values_list("queue", flat=True).first()
         if queue is not None:
             yield queue
-
-
-def served_queues() -> set[str]:
-    """The queues of the workers that said no goodbye and were not found gone."""
-    workers = Heartbeat.objects.filter(kind="worker", stopped_at__isnull=True)
-    return {queue for queues in workers.values_list("queues", flat=True) for queue in json.loads(queues)}
 
 
 def _merged(one: Unserved | None, other: Unserved) -> Unserved:

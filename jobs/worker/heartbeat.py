@@ -1,24 +1,21 @@
-"""The worker's row among the heartbeats: alive while its counter grows, with the runs it has in progress.
+"""The worker's heartbeat: that it lives, the queues it serves, and the runs it has in progress.
 
 Written by its own thread on its own database connection: neither a broker that is away nor a busy event loop makes a
-worker look dead. One that was frozen, and taken for dead meanwhile, is alive again with its next beat.
+worker look dead.
 """
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from django.db import Error
-from django.db.models import F, QuerySet
 
 from cnaasjobs.conf import conf
-from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.events import record
 from jobs.actions import JobAction
-from jobs.models import Heartbeat
+from jobs.liveness.heartbeat import OwnHeartbeat
 from jobs.worker import connections
 
 _RETRY_SECONDS: Final = 0.5
@@ -28,13 +25,16 @@ _LOG_SECONDS: Final = 10.0
 class WorkerHeartbeat(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="jobs-heartbeat", daemon=True)
-        self.row_id: int | None = None
-        self._node = ""
+        self._row = OwnHeartbeat("worker", "")
         self._queues: Callable[[], list[str]] = list
         self._concurrency: Callable[[], int] = int
         self._run_tokens: Callable[[], list[str]] = list
         self._stop_asked = threading.Event()
         self._logged_at = -_LOG_SECONDS
+
+    @property
+    def row_id(self) -> int | None:
+        return self._row.row_id
 
     def enlist(self, worker: Any, run_tokens: Callable[[], list[str]], give_up: Callable[[], None]) -> None:
         """Write the row, however long the database takes.
@@ -43,7 +43,7 @@ class WorkerHeartbeat(threading.Thread):
             run_tokens: those of the runs in progress, asked at each beat.
             give_up: called in between; raises to end the wait.
         """
-        self._node = worker.hostname
+        self._row.name = worker.hostname
         self._queues = lambda: sorted(worker.app.amqp.queues.consume_from)
         self._concurrency = lambda: _size_of(worker.pool)
         self._run_tokens = run_tokens
@@ -82,25 +82,16 @@ class WorkerHeartbeat(threading.Thread):
         return True
 
     def _beat(self) -> None:
-        state = {
-            "last_seen": DatabaseNow(),
-            "stopped_at": None,
-            "queues": json.dumps(self._queues()),
-            "concurrency": self._concurrency(),
-            "run_tokens": json.dumps(self._run_tokens()),
-        }
-        if self.row_id is None or not self._mine().update(counter=F("counter") + 1, **state):
-            new = Heartbeat(kind="worker", name=self._node, pid=os.getpid(), started_at=DatabaseNow(), **state)
-            new.save(force_insert=True)
-            self.row_id = new.pk
-
-    def _mine(self) -> QuerySet[Heartbeat]:
-        return Heartbeat.objects.filter(pk=self.row_id or 0)
+        self._row.beat(
+            queues=json.dumps(self._queues()),
+            concurrency=self._concurrency(),
+            run_tokens=json.dumps(self._run_tokens()),
+        )
 
     def _mark_stopped(self) -> None:
         try:
             with connections.in_main_process():
-                self._mine().update(stopped_at=DatabaseNow(), run_tokens="[]")
+                self._row.farewell()
         except Error as exc:
             record(JobAction.FAREWELL_FAILED, error=str(exc))
         connections.close()

@@ -95,7 +95,10 @@ def test_workers_alive_first_with_what_they_do_and_the_dead_greyed(viewer: Admin
     assert page.index("celery@alive") < page.index("celery@dead")
     body = viewer.raw("/jobs/heartbeat/")
     assert body.count("is-dead") == 1
-    assert "celery@dead" not in viewer.get("/jobs/heartbeat/?life=alive")
+    living, silent = viewer.get("/jobs/heartbeat/?life=alive"), viewer.get("/jobs/heartbeat/?life=silent")
+    assert "celery@dead" not in living
+    assert "celery@silent" not in living
+    assert "celery@silent" in silent
     assert "celery@alive" not in viewer.get("/jobs/heartbeat/?life=stopped&kind__exact=worker")
 
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import psycopg2
@@ -12,18 +12,17 @@ from django.test import Client
 from django.utils import timezone
 
 from jobs.api import health
-from jobs.api.health import Check, Watch
+from jobs.api.health import Check
+from jobs.liveness.watched import Watched
 from jobs.models import Heartbeat
 from tests.services import PostgreSQL, RabbitMQ, Redis
 from tests.services.processes import Platform
 from tests.waiting import wait_until
 
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-
 
 @pytest.fixture(autouse=True)
 def _fresh_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_watch", Watch())
+    monkeypatch.setattr(health, "_watched", Watched())
 
 
 def heartbeat(kind: str, **fields: Any) -> Heartbeat:
@@ -75,34 +74,6 @@ def test_a_counter_that_moves_is_alive_whatever_the_clock_says(broker: str) -> N
     Heartbeat.objects.filter(pk=worker.pk).update(counter=2)
     assert readyz()[1]["worker"] == "ok"
     assert readyz()[1]["beat"] == "ok", beat
-
-
-class TestWatch:
-    def alive(self, watch: Watch, now: float, counter: int, *, age: float) -> bool:
-        return bool(watch.alive([(1, counter, NOON - timedelta(seconds=age))], now=now, database_time=NOON))
-
-    def test_unwatched_is_judged_by_the_databases_clock(self) -> None:
-        assert self.alive(Watch(), 0, 1, age=9)
-        assert not self.alive(Watch(), 0, 1, age=11)
-
-    def test_a_counter_that_stands_still_for_10_seconds_is_dead_whatever_the_clock_says(self) -> None:
-        watch = Watch()
-        assert self.alive(watch, 0, 1, age=0)
-        assert self.alive(watch, 9, 1, age=0)
-        assert not self.alive(watch, 11, 1, age=0)
-        assert not self.alive(watch, 12, 1, age=-3600)
-        assert self.alive(watch, 13, 2, age=3600)
-
-    def test_a_clock_that_jumps_an_hour_while_watched_changes_nothing(self) -> None:
-        watch = Watch()
-        for second in range(0, 60, 5):
-            assert self.alive(watch, second, second, age=0 if second < 30 else 3600)
-
-    def test_after_a_long_pause_growth_alone_says_nothing(self) -> None:
-        watch = Watch()
-        assert self.alive(watch, 0, 1, age=0)
-        assert not self.alive(watch, 100, 9, age=50)
-        assert self.alive(watch, 105, 10, age=50)
 
 
 def test_however_many_ask_one_thread_checks_and_nobody_waits_longer_than_said() -> None:

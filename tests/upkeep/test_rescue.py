@@ -98,7 +98,7 @@ def test_an_outage_of_the_database_does_not_count(watcher: Watcher, monkeypatch:
         raise OperationalError("server closed the connection")
 
     with monkeypatch.context() as patch:
-        patch.setattr(watcher.rescue, "_look", away)
+        patch.setattr(watcher.rescue._lost, "_look", away)
         for _ in range(300):
             with pytest.raises(OperationalError):
                 watcher.look(own_beats=False)

@@ -1,0 +1,47 @@
+"""Who seems alive, in one query by the database's clock: for pages and warnings. No job is ended by it."""
+
+import json
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.db.models import Q, QuerySet
+
+from cnaasjobs.conf import conf
+from cnaasjobs.db.clock import DatabaseNow
+from jobs.liveness.heartbeat import Kind
+from jobs.models import Heartbeat
+
+
+class Life(StrEnum):
+    ALIVE = "alive"
+    SILENT = "silent"  # no beat for so long that ``lost`` is about to call it gone
+    STOPPED = "stopped"  # it said goodbye, or was found gone
+
+
+def life_of(beat: Heartbeat, *, now: datetime) -> Life:
+    """``now`` is the database's time."""
+    if beat.stopped_at is not None:
+        return Life.STOPPED
+    return Life.SILENT if beat.last_seen < now - _patience() else Life.ALIVE
+
+
+def with_life(life: Life) -> Q:
+    """The heartbeats of which ``life_of`` says this."""
+    if life is Life.STOPPED:
+        return Q(stopped_at__isnull=False)
+    silent = Q(last_seen__lt=DatabaseNow() - _patience())
+    return Q(stopped_at__isnull=True) & (silent if life is Life.SILENT else ~silent)
+
+
+def alive(kind: Kind) -> QuerySet[Heartbeat]:
+    return Heartbeat.objects.filter(with_life(Life.ALIVE), kind=kind)
+
+
+def served_queues() -> set[str]:
+    """The queues of the workers that have not stopped. A silent one counts: it may be back in a moment."""
+    workers = Heartbeat.objects.filter(kind="worker", stopped_at__isnull=True)
+    return {queue for queues in workers.values_list("queues", flat=True) for queue in json.loads(queues)}
+
+
+def _patience() -> timedelta:
+    return timedelta(seconds=conf.worker_lost_seconds)
