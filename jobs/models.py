@@ -1,8 +1,9 @@
-"""The platform's tables. Only ``jobs.lifecycle.transitions`` writes a job's status."""
+"""The platform's tables. Only ``jobs.lifecycle.transitions`` writes a job's status: see ``jobs.guarded_status``."""
 
 from django.db import models
 from django.db.models import F, Q
 
+from jobs.guarded_status import GuardedStatus
 from jobs.states import Status
 
 
@@ -10,7 +11,7 @@ def _status(*states: Status) -> Q:
     return Q(status__in=[state.value for state in states])
 
 
-class Job(models.Model):
+class Job(GuardedStatus):
     """One job. The columns from ``status`` to ``start_arguments`` are what the API shows; the rest is how it is run."""
 
     status = models.CharField(

@@ -23,7 +23,6 @@ from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.models import Job
 from jobs.outcome import NextJob, storable_json
 from jobs.schedulable import Schedulable, ScheduleOptions, known
-from jobs.states import Status
 
 
 def schedule(task: Schedulable, kwargs: Mapping[str, Any], **options: Unpack[ScheduleOptions]) -> Job:
@@ -57,7 +56,6 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
     now = cast("datetime", DatabaseNow())
     starter = started_here()
     same = {
-        "status": Status.SCHEDULED.value,
         "scheduled_time": at or now,
         "dispatched_at": None if at else now,
         "task_name": task.name,

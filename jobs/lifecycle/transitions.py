@@ -5,11 +5,11 @@ transaction that ends it; follow-ups (waking the next in line, publishing) come 
 """
 
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from cnaasjobs.db import clock
 from cnaasjobs.db.clock import DatabaseNow
@@ -24,6 +24,10 @@ from jobs.sql import store
 from jobs.sql.signature import Claimant
 from jobs.states import TRANSITIONS, Status, Verb
 from locks import service as locks
+
+_BACK_IN_LINE: Final = dict.fromkeys(
+    ("dispatched_at", "start_time", "finished_devices", "run_token", "fence", "worker_id", "worker")
+)
 
 
 class _Undo(Exception):
@@ -83,8 +87,8 @@ def _claim_or_park(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
 def _park(job: Job, *, holder_id: int | None) -> Refused:
     lock_name = cast("str", job.lock_name)
     # Not before its time: Beat sends a job that falls due, but none that is parked.
-    parked = _guarded(Verb.PARK, job.pk, scheduled_time__lte=DatabaseNow()).update(
-        parked=True, dispatched_at=None, waiting_since=job.waiting_since or DatabaseNow()
+    parked = Job.objects.filter(pk=job.pk, scheduled_time__lte=DatabaseNow()).transit(
+        Verb.PARK, parked=True, dispatched_at=None, waiting_since=job.waiting_since or DatabaseNow()
     )
     if not parked:
         raise _Undo
@@ -143,8 +147,8 @@ def _fail(
 ) -> bool:
     with transaction.atomic():
         _release(lock_name, job_id, fence)
-        done = _guarded(Verb.FAIL, job_id, run_token=run_token).update(
-            **_ended(Verb.FAIL, finished_devices), exception_type=failure.type
+        done = Job.objects.filter(pk=job_id, run_token=run_token).transit(
+            Verb.FAIL, **_ended(finished_devices), exception_type=failure.type
         )
         if not done:
             transaction.set_rollback(True)
@@ -163,8 +167,8 @@ def retry(run: Run, *, due: datetime | float, reason: str) -> bool:
     when = due if isinstance(due, datetime) else clock.database_now() + timedelta(seconds=due)
     with transaction.atomic():
         _release(run.lock_name, run.job_id, run.fence)
-        done = _guarded(Verb.RETRY, run.job_id, run_token=run.run_token, abort_reason__isnull=True).update(
-            **_back_in_line(Verb.RETRY), scheduled_time=when, retries=F("retries") + 1
+        done = Job.objects.filter(pk=run.job_id, run_token=run.run_token, abort_reason__isnull=True).transit(
+            Verb.RETRY, **_BACK_IN_LINE, scheduled_time=when, retries=F("retries") + 1
         )
         if done:
             sending.announce()
@@ -183,8 +187,8 @@ def retry(run: Run, *, due: datetime | float, reason: str) -> bool:
 def _rerun(job: Job) -> bool:
     with transaction.atomic():
         _release(job.lock_name, job.pk, job.fence)
-        done = _guarded(Verb.RERUN, job.pk, run_token=job.run_token, abort_reason__isnull=True).update(
-            **_back_in_line(Verb.RERUN), scheduled_time=DatabaseNow()
+        done = Job.objects.filter(pk=job.pk, run_token=job.run_token, abort_reason__isnull=True).transit(
+            Verb.RERUN, **_BACK_IN_LINE, scheduled_time=DatabaseNow()
         )
         if not done:
             transaction.set_rollback(True)
@@ -199,8 +203,8 @@ def cancel(job_id: int, failure: Failure) -> bool:
     """SCHEDULED → EXCEPTION: it ends before it started."""
     with transaction.atomic():
         lock_name = Job.objects.filter(pk=job_id).values_list("lock_name", flat=True).first()
-        done = _guarded(Verb.CANCEL, job_id).update(
-            **_ended(Verb.CANCEL, None), exception_type=failure.type, parked=False, waiting_since=None
+        done = Job.objects.filter(pk=job_id).transit(
+            Verb.CANCEL, **_ended(None), exception_type=failure.type, parked=False, waiting_since=None
         )
         if not done:
             return False
@@ -224,7 +228,7 @@ def abort(job_id: int, *, reason: str, by: str) -> Job:
         if job.status == Status.SCHEDULED:
             cancel(job_id, Failure.of(JobAborted(text)))
         elif job.status == Status.RUNNING:
-            if _guarded(Verb.REQUEST_ABORT, job_id, abort_reason__isnull=True).update(abort_reason=text):
+            if Job.objects.filter(pk=job_id, abort_reason__isnull=True).transit(Verb.REQUEST_ABORT, abort_reason=text):
                 _record(Verb.REQUEST_ABORT, job_id, reason=text)
         else:
             raise JobNotAbortable(job_id, job.status)
@@ -232,26 +236,9 @@ def abort(job_id: int, *, reason: str, by: str) -> Job:
     return job
 
 
-def _guarded(verb: Verb, job_id: int, **where: Any) -> QuerySet[Job]:
-    return Job.objects.filter(pk=job_id, status=TRANSITIONS[verb][0].value, **where)
-
-
-def _ended(verb: Verb, finished_devices: str | None) -> dict[str, Any]:
-    fields = {"status": TRANSITIONS[verb][1].value, "finish_time": DatabaseNow(), "run_token": None, "fence": None}
+def _ended(finished_devices: str | None) -> dict[str, Any]:
+    fields = {"finish_time": DatabaseNow(), "run_token": None, "fence": None}
     return fields if finished_devices is None else {**fields, "finished_devices": finished_devices}
-
-
-def _back_in_line(verb: Verb) -> dict[str, Any]:
-    return {
-        "status": TRANSITIONS[verb][1].value,
-        "dispatched_at": None,
-        "start_time": None,
-        "finished_devices": None,
-        "run_token": None,
-        "fence": None,
-        "worker_id": None,
-        "worker": None,
-    }
 
 
 def _release(lock_name: str | None, job_id: int, fence: int | None) -> None:
