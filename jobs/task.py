@@ -143,7 +143,7 @@ class JobTask(Task):
         except TypeError as exc:
             raise JobArgumentError(f"{self.name}: {exc}") from exc
 
-    def shown_name(self, kwargs: Mapping[str, Any]) -> str:
+    def function_name_of(self, kwargs: Mapping[str, Any]) -> str:
         name = self.job_name or self.name.rpartition(".")[2]
         return f"{name} (dry_run)" if kwargs.get("dry_run") is True else name
 

@@ -29,7 +29,7 @@ def refusal(view: Any, reason: str) -> BadRequest:
     return BadRequest(f"Unable to filter {view.collection}: {reason}")
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     """A client's own words inside a message: no NUL, no novel."""
     text = text.replace("\x00", "\N{SYMBOL FOR NULL}")
     return repr(text if len(text) <= 100 else f"{text[:100]}…")
@@ -45,16 +45,16 @@ class ColumnFilter(BaseFilterBackend):
         for name, text in asked:
             match = NAME.fullmatch(name)
             if match is None:
-                raise refusal(view, f"{shown(name)} is not of the form filter[field] or filter[field][operator]")
+                raise refusal(view, f"{quoted(name)} is not of the form filter[field] or filter[field][operator]")
             field, operator = match.group(1).replace(".", "_"), match.group(2)
             column = _column(view, field)
             if operator == "" or (operator or "") not in column.operators:
                 allowed = ", ".join(filter(None, column.operators))
-                raise refusal(view, f"operator {shown(operator or '')} cannot be used on {field}, only {allowed}")
+                raise refusal(view, f"operator {quoted(operator or '')} cannot be used on {field}, only {allowed}")
             try:
                 queryset = queryset.filter(column.condition(field, operator or "", text))
             except ValueError as exc:
-                raise refusal(view, f"value {shown(text)} for {field}: {exc}") from exc
+                raise refusal(view, f"value {quoted(text)} for {field}: {exc}") from exc
         return queryset
 
 
@@ -78,12 +78,12 @@ def _parameters(request: Request, view: Any) -> Iterator[tuple[str, str]]:
     for name, texts in request.query_params.lists():
         for text in texts:
             if "\x00" in name or "\x00" in text:
-                raise refusal(view, f"{shown(name)} holds a NUL character")
+                raise refusal(view, f"{quoted(name)} holds a NUL character")
             yield name, text
 
 
 def _column(view: Any, field: str) -> Column:
     column: Column | None = view.columns.get(field)
     if column is None:
-        raise refusal(view, f"unknown field {shown(field)}, must be one of {', '.join(view.columns)}")
+        raise refusal(view, f"unknown field {quoted(field)}, must be one of {', '.join(view.columns)}")
     return column

@@ -33,7 +33,7 @@ def insert(row: Model) -> None:
         if isinstance(value, DatabaseNow):
             times.append(str(field.column))
         else:
-            values[str(field.column)] = _prepared(field, value)
+            values[str(field.column)] = _for_driver(field, value)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             _statement(type(row), (*values,), (*times,)).execute(cursor, values)
@@ -95,7 +95,7 @@ def _insert_batch(rows: Sequence[Model], replacing: str | None) -> None:
             values += params
         else:
             places.append(f"given.{name}")
-            given[name] = [_prepared(field, value) for value in column]
+            given[name] = [_for_driver(field, value) for value in column]
     types = [f"unnest(%s::{_type(type(rows[0]), name)}[])" for name in given]
     updates = ", ".join(f"{column} = excluded.{column}" for column in columns if column != replacing)
     otherwise = f" ON CONFLICT ({replacing}) DO UPDATE SET {updates}" if replacing else ""
@@ -114,10 +114,10 @@ def _place(field: "Field[Any, Any]", value: Any) -> tuple[str, list[Any]]:
     """SQL for one value, and its parameters."""
     if isinstance(value, DatabaseNow):
         return now_sql()
-    return "%s", [_prepared(field, value)]
+    return "%s", [_for_driver(field, value)]
 
 
-def _prepared(field: "Field[Any, Any]", value: Any) -> Any:
+def _for_driver(field: "Field[Any, Any]", value: Any) -> Any:
     """As the driver takes it."""
     return value if type(value) is _PLAIN.get(type(field)) else field.get_db_prep_save(value, connection)
 

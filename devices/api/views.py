@@ -30,7 +30,7 @@ class DeviceSyncto(ApiViewSet):
 
     def create(self, request: Request, hostname: str | None = None) -> Response:
         body = json_object(request)
-        make = _prepared(request, body, hostname)
+        make = _decided(request, body, hostname)
         answer = idempotency.once(
             user=who(request),
             key=request.headers.get("Idempotency-Key"),
@@ -40,7 +40,7 @@ class DeviceSyncto(ApiViewSet):
         return answer.response()
 
 
-def _prepared(request: Request, body: Mapping[str, Any], hostname: str | None) -> Callable[[], Answer]:
+def _decided(request: Request, body: Mapping[str, Any], hostname: str | None) -> Callable[[], Answer]:
     """What is left to do in the transaction. The inventory, which may be slow, is asked before it.
 
     A refusal waits too: a repeated request is answered as the first was, whatever the inventory says by now.

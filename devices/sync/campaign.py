@@ -83,7 +83,7 @@ class Push:
     def _one_after_the_other(self, sync: DeviceSync) -> None:
         try:
             self._ctx.checkpoint()
-            sync.attempt(sync.prepare)
+            sync.attempt(sync.find_changes)
             if sync.to_commit:
                 self._ctx.checkpoint()
                 sync.attempt(sync.commit)
@@ -105,7 +105,7 @@ class Push:
 
     def _all_or_none(self) -> None:
         try:
-            self._each(self._prepare)
+            self._each(self._find_changes)
             if not self._failed:
                 self._commit_all()
             if self._failed:
@@ -128,9 +128,9 @@ class Push:
         if time.monotonic() - started > self._options.revert_in / 2:
             self._failed.append("the time the commits took (the first may revert before the last is confirmed)")
 
-    def _prepare(self, sync: DeviceSync) -> None:
+    def _find_changes(self, sync: DeviceSync) -> None:
         self._ctx.checkpoint()
-        self._note(sync, succeeded=sync.attempt(sync.prepare))
+        self._note(sync, succeeded=sync.attempt(sync.find_changes))
         if not sync.to_commit:
             sync.close()
             self._ctx.device_finished(sync.host.name)

@@ -51,7 +51,7 @@ class DeviceSync:
         self._words = words
         self._rendered = ""
 
-    def prepare(self) -> None:
+    def find_changes(self) -> None:
         """Find out what would change. Afterwards the device is open if there is something to commit."""
         self._rendered = render(self.host, self._secrets)
         self.report.config = self._secrets.mask(self._rendered)

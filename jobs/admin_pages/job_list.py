@@ -24,14 +24,14 @@ SEARCHED = ("function_name", "comment", "ticket_ref", "scheduled_by")
 class JobAdmin(NewestFirstAdmin):
     list_display = (
         "id",
-        "shown_status",
+        "status_column",
         "function",
         "scheduled",
         "started",
         "finished",
         "duration",
         "by",
-        "shown_worker",
+        "worker_column",
         "lock",
     )
     list_display_links = ("id", "function")
@@ -73,7 +73,7 @@ class JobAdmin(NewestFirstAdmin):
         return [] if job_id is None else list(queryset.filter(pk=job_id).order_by())
 
     @admin.display(description="status")
-    def shown_status(self, job: Job) -> SafeString:
+    def status_column(self, job: Job) -> SafeString:
         return status_badge(job)
 
     @admin.display
@@ -103,7 +103,7 @@ class JobAdmin(NewestFirstAdmin):
         return text(job.scheduled_by)
 
     @admin.display(description="worker")
-    def shown_worker(self, job: Job) -> str:
+    def worker_column(self, job: Job) -> str:
         return text((job.worker or "").removeprefix("celery@"))
 
     @admin.display

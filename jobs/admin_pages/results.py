@@ -19,7 +19,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Line:
+class DiffLine:
     text: str
     kind: str  # added, removed, place, context: classes of the style sheet
 
@@ -29,7 +29,7 @@ class Task:
     name: str
     failed: bool
     result: Cut | None
-    diff: list[Line]
+    diff: list[DiffLine]
     diff_left_out: int
 
     @property
@@ -154,14 +154,14 @@ def _task(task: dict[str, Any]) -> Task:
         name=str(task.get("task_name")),
         failed=bool(task.get("failed")),
         result=None if result is None else cut(result, SHOWN_OF_ONE),
-        diff=[_line(line) for line in diff[:SHOWN_OF_ONE].splitlines()],
+        diff=[_diff_line(line) for line in diff[:SHOWN_OF_ONE].splitlines()],
         diff_left_out=max(0, len(diff) - SHOWN_OF_ONE),
     )
 
 
-def _line(line: str) -> Line:
+def _diff_line(line: str) -> DiffLine:
     """A line of a unified diff, or of a driver's own kind; leading blanks are common there."""
     start = line.lstrip()[:1]
     if line.startswith(("@@", "---", "+++")):
-        return Line(line, "place")
-    return Line(line, {"+": "added", "-": "removed"}.get(start, "context"))
+        return DiffLine(line, "place")
+    return DiffLine(line, {"+": "added", "-": "removed"}.get(start, "context"))

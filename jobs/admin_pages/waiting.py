@@ -31,7 +31,7 @@ def reasons(job: Job) -> list[SafeString]:
 def _lock(job: Job) -> list[SafeString]:
     name = str(job.lock_name)
     holder_id = locks.held().filter(name=name).values_list("holder_id", flat=True).first()
-    ahead = line.line(name).filter(line.ahead_of(job))
+    ahead = line.of(name).filter(line.ahead_of(job))
     found = []
     if holder_id is not None:
         function_name = Job.objects.filter(pk=holder_id).values_list("function_name", flat=True).first()

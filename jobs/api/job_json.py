@@ -28,12 +28,12 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "next_job_id": Integer(),
     "change_score": Integer(bound=SMALL),
 }
-SHOWN: Final = (*COLUMNS, "finished_devices", "start_arguments")
+FIELDS: Final = (*COLUMNS, "finished_devices", "start_arguments")
 DROPPABLE_TASKS: Final = {"config": "Generate device config", "diff": "Sync device config"}
 
 
 def jobs_json(rows: Sequence[tuple[Any, ...]], *, without_tasks: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The job objects of the API, of rows of the columns ``SHOWN``.
+    """The job objects of the API, of rows of the columns ``FIELDS``.
 
     Args:
         without_tasks: names of the tasks to drop from the results of syncs.
@@ -45,7 +45,7 @@ def jobs_json(rows: Sequence[tuple[Any, ...]], *, without_tasks: Sequence[str] =
 
 def _outcomes(job_ids: list[int], without_tasks: Sequence[str]) -> dict[int, tuple[Any, Any]]:
     if not without_tasks:
-        return stored_outcomes.shown(job_ids)
+        return stored_outcomes.spliced(job_ids)
     return {
         job_id: (stored_json(result and without(result, without_tasks)), stored_json(exception))
         for job_id, (result, exception) in stored_outcomes.texts(job_ids).items()

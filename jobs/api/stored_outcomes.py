@@ -19,7 +19,7 @@ def texts(job_ids: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:
     return {found.job_id: (found.result, found.exception) for found in store().outcomes(job_ids)}
 
 
-def shown(job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
+def spliced(job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
     """The same, to be spliced into an answer."""
     rows = store().outcomes(job_ids, shorter_than=_LONG)
     long = dict(_long({row.job_id: row.long for row in rows if row.long is not None}))

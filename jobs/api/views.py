@@ -11,10 +11,10 @@ from cnaasjobs.api.body import json_object
 from cnaasjobs.api.caller import origin, who
 from cnaasjobs.api.envelope import success
 from cnaasjobs.api.errors import BadRequest, NotFound
-from cnaasjobs.api.filters import refusal, shown
+from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
-from jobs.api.job_json import COLUMNS, DROPPABLE_TASKS, SHOWN, jobs_json
+from jobs.api.job_json import COLUMNS, DROPPABLE_TASKS, FIELDS, jobs_json
 from jobs.audit import trail
 from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.lifecycle import transitions
@@ -42,7 +42,7 @@ class JobViewSet(ApiViewSet):
 
     def list(self, request: Request) -> Response:
         without_tasks = self._without_tasks(request)
-        rows = self.paginate_queryset(self.filter_queryset(Job.objects.values_list(*SHOWN)))
+        rows = self.paginate_queryset(self.filter_queryset(Job.objects.values_list(*FIELDS)))
         return self.get_paginated_response({"jobs": jobs_json(rows or [], without_tasks=without_tasks)})
 
     def retrieve(self, request: Request, job_id: str) -> Response:
@@ -62,7 +62,7 @@ class JobViewSet(ApiViewSet):
         return success({"jobs": self._one(number)})
 
     def _one(self, job_id: int, *, without_tasks: tuple[str, ...] = ()) -> Any:
-        found = jobs_json(list(Job.objects.filter(pk=job_id).values_list(*SHOWN)), without_tasks=without_tasks)
+        found = jobs_json(list(Job.objects.filter(pk=job_id).values_list(*FIELDS)), without_tasks=without_tasks)
         if not found:
             raise NotFound(str(JobNotFound(job_id)))
         return found
@@ -74,7 +74,7 @@ class JobViewSet(ApiViewSet):
         parts = [part.strip() for part in asked.split(",")]
         for part in parts:
             if part not in DROPPABLE_TASKS:
-                raise refusal(self, f"unknown part {shown(part)} in filter_jobresult, must be config or diff")
+                raise refusal(self, f"unknown part {quoted(part)} in filter_jobresult, must be config or diff")
         return tuple(DROPPABLE_TASKS[part] for part in parts)
 
 

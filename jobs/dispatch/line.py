@@ -12,7 +12,7 @@ from jobs.sql import store
 from jobs.states import Status
 
 
-def line(lock_name: str) -> QuerySet[Job]:
+def of(lock_name: str) -> QuerySet[Job]:
     """The jobs in line for a lock, first come first served: by the time they fell due, then id."""
     waiting = Job.objects.filter(status=Status.SCHEDULED.value, lock_name=lock_name, scheduled_time__lte=DatabaseNow())
     return waiting.order_by("scheduled_time", "id")

@@ -71,7 +71,7 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
     rows = []
     for kwargs in many:
         bound = task.bound(kwargs)
-        rows.append(Job(**same, function_name=task.shown_name(bound), start_arguments=_stored(bound, task.name)))
+        rows.append(Job(**same, function_name=task.function_name_of(bound), start_arguments=_stored(bound, task.name)))
     # A lone INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
     is_lone = len(rows) == 1 and not at and starter is None
     with contextlib.nullcontext() if is_lone else transaction.atomic():

@@ -28,7 +28,7 @@ class JobHolders:
         }
 
     def waiting(self, lock_names: Collection[str], *, at_most: int) -> Mapping[str, int]:
-        return {name: line.line(name)[:at_most].count() for name in lock_names}
+        return {name: line.of(name)[:at_most].count() for name in lock_names}
 
     def wake(self, lock_name: str) -> None:
         line.wake(lock_name)

@@ -53,7 +53,7 @@ def _before_fork(sender: Any, **_: Any) -> None:
 
     slots.allocate()
     processes.remember_main()
-    connections.prepare(sender.app)
+    connections.install(sender.app)
     # What is here now stays: children need not search it for garbage, which takes a tenth of a second each time.
     gc.collect()
     gc.freeze()

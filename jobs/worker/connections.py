@@ -21,7 +21,7 @@ _no_fork = threading.Lock()
 _is_guarded = False
 
 
-def prepare(app: Celery) -> None:
+def install(app: Celery) -> None:
     """Once, in the main process, before the pool forks."""
     global _is_guarded
     for fixup in app._fixups:

@@ -238,7 +238,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_sleeps_before_a_free_lock(self) -> None:
-        first = line.line(LOCK).first()
+        first = line.of(LOCK).first()
         if first is not None and self._holder() is None:
             assert not first.parked
 

@@ -23,9 +23,9 @@ def function_names() -> list[str]:
     """The names that jobs of these tasks are shown by."""
     names = []
     for task in job_tasks().values():
-        names.append(task.shown_name({}))
+        names.append(task.function_name_of({}))
         if "dry_run" in inspect.signature(task.run).parameters:
-            names.append(task.shown_name({"dry_run": True}))
+            names.append(task.function_name_of({"dry_run": True}))
     return names
 
 
@@ -44,4 +44,4 @@ def call_of(task: JobTask) -> str:
     signature = inspect.signature(task.run)
     _ctx, *parameters = signature.parameters.values()
     shown = signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
-    return f"{task.shown_name({})}{shown}"
+    return f"{task.function_name_of({})}{shown}"
