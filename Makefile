@@ -42,8 +42,8 @@ setup-dev:
 run: setup ## Start the platform: web, worker, Beat (PORT=8000 HOST=127.0.0.1 CNAASJOBS_STATE_DIR=state)
 	exec $(BIN)/python -m cnaasjobs.run
 
-test: setup-dev ## Run the tests (ARGS="-k name"; DATABASE_URL and CELERY_BROKER_URL are used when set)
-	exec $(BIN)/python -m pytest $(ARGS)
+test: setup-dev ## Run the tests in parallel (ARGS="-k name", "-n 0": one by one; DATABASE_URL, CELERY_BROKER_URL when set)
+	exec $(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: setup-dev ## Style, types, import directions, missing migrations, production settings
 	$(BIN)/ruff check .

@@ -27,6 +27,8 @@ from tests.switching import broker_url, database_url, forget_broker_connections,
 
 __all__ = ["pytest_runtest_logreport", "pytest_runtest_setup", "pytest_sessionfinish", "pytest_unconfigure"]
 
+pytest_plugins = ["tests.parallel"]
+
 _numbers = count(1)
 
 
@@ -106,13 +108,12 @@ def each_database(request: pytest.FixtureRequest) -> None:
 def rabbitmq(_rabbitmq_server: RabbitMQ) -> Iterator[RabbitMQ]:
     """A private RabbitMQ to break, with a new virtual host that this process's Celery uses during this test."""
     server = _rabbitmq_server
-    server.use_vhost(f"test{next(_numbers)}")
+    server.use_new_vhost()
     try:
         with on_broker(server.url):
             yield server
     finally:
         _recovered(server)
-        server.drop_vhost()
 
 
 @pytest.fixture

@@ -9,12 +9,19 @@ import os
 import shutil
 import tempfile
 
+from tests import own_broker
+
 STARTED_BY_TESTS = "CNAASJOBS_STARTED_BY_TESTS"  # set for the processes that tests start: they get all they need
 # Those of our own that are no jobs, also for the processes that tests start.
 PLAIN_TASKS = ",".join(
     ["tests.fake_jobs.plain", *(f"tests.worker.bodies.plain_{name}" for name in ("wait", "stamp", "nothing"))]
 )
-KEPT = {"CNAASJOBS_REQUIRE_ALL_TESTS", "CNAASJOBS_TEST_FULL_LENGTH", "CNAASJOBS_TEST_WITHOUT_DEVICES"}
+KEPT = {
+    "CNAASJOBS_REQUIRE_ALL_TESTS",
+    "CNAASJOBS_TEST_FULL_LENGTH",
+    "CNAASJOBS_TEST_WITHOUT_DEVICES",
+    own_broker.BROKERS,
+}
 
 if STARTED_BY_TESTS not in os.environ:
     for name in [name for name in os.environ if name.startswith("CNAASJOBS_") and name not in KEPT]:
@@ -26,6 +33,8 @@ if STARTED_BY_TESTS not in os.environ:
     directory = tempfile.mkdtemp(prefix="cnaasjobs-test-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     os.environ["CNAASJOBS_STATE_DIR"] = directory
+    if address := own_broker.address():
+        os.environ["CELERY_BROKER_URL"] = address
 
 from cnaasjobs.db import prepared  # noqa: E402
 from cnaasjobs.embedded import broker_url  # noqa: E402

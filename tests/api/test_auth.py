@@ -28,6 +28,7 @@ CALLS = [
     ("POST", "/device_syncto/hostname/a", "jobs.add_job"),
 ]
 EVERY = sorted({permission for _, _, permission in CALLS})
+EACH = [pytest.param(*call, marks=pytest.mark.devices if "device" in call[1] else ()) for call in CALLS]
 
 
 def status(api: Api, method: str, path: str) -> int:
@@ -36,7 +37,7 @@ def status(api: Api, method: str, path: str) -> int:
     return api.request(method, path, {"action": "ABORT", "name": "devices"}).status
 
 
-@pytest.mark.parametrize(("method", "path", "_permission"), CALLS)
+@pytest.mark.parametrize(("method", "path", "_permission"), EACH)
 def test_missing_token_is_a_401_with_a_challenge(
     tokens_required: None, method: str, path: str, _permission: str
 ) -> None:
@@ -67,7 +68,7 @@ def test_bad_token_is_a_401(tokens_required: None, header: str) -> None:
     assert reply.headers["WWW-Authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize(("method", "path", "permission"), CALLS)
+@pytest.mark.parametrize(("method", "path", "permission"), EACH)
 def test_each_call_asks_for_its_permission_and_no_other(
     user_with: Callable[..., User], api_of: Callable[[User], Api], method: str, path: str, permission: str
 ) -> None:

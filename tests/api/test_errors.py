@@ -47,11 +47,11 @@ def test_unknown_url_above_the_version_is_a_404(client: Client, path: str) -> No
         ("PUT", "/job"),
         ("POST", "/joblocks"),
         ("PUT", "/joblocks"),
-        ("GET", "/device_syncto"),
-        ("PUT", "/device_syncto"),
-        ("DELETE", "/device_syncto"),
-        ("GET", "/device_syncto/hostname/a"),
-        ("get", "/device_syncto"),
+        pytest.param("GET", "/device_syncto", marks=pytest.mark.devices),
+        pytest.param("PUT", "/device_syncto", marks=pytest.mark.devices),
+        pytest.param("DELETE", "/device_syncto", marks=pytest.mark.devices),
+        pytest.param("GET", "/device_syncto/hostname/a", marks=pytest.mark.devices),
+        pytest.param("get", "/device_syncto", marks=pytest.mark.devices),
     ],
 )
 def test_wrong_method_is_a_405_that_names_the_right_ones(api: Api, method: str, path: str) -> None:
@@ -77,7 +77,7 @@ def test_head_is_answered_as_get_without_a_body(client: Client) -> None:
     assert response["X-Total-Count"] == "0"
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", pytest.param("POST", marks=pytest.mark.devices)])
 @pytest.mark.parametrize(
     "raw",
     [
@@ -139,9 +139,11 @@ def test_a_nul_is_named(api: Api) -> None:
         "é" * 300,
     ],
 )
-def test_wrong_content_type_is_a_415(api: Api, content_type: str) -> None:
-    for method, path in (("DELETE", "/joblocks"), ("POST", "/device_syncto")):
-        assert api.request(method, path, {"name": "devices"}, content_type=content_type).status == 415
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", "/joblocks"), pytest.param("POST", "/device_syncto", marks=pytest.mark.devices)]
+)
+def test_wrong_content_type_is_a_415(api: Api, method: str, path: str, content_type: str) -> None:
+    assert api.request(method, path, {"name": "devices"}, content_type=content_type).status == 415
 
 
 @pytest.mark.parametrize(
@@ -189,6 +191,7 @@ def test_malformed_content_length(api: Api, length: str) -> None:
     ).status in (400, 413)
 
 
+@pytest.mark.devices
 def test_oversized_body_is_a_413(api: Api) -> None:
     assert api.put("/job/1", {"action": "ABORT", "abort_reason": "x" * 3_000_000}).status == 413
     assert api.post("/device_syncto", {"comment": "x" * 3_000_000}).status == 413

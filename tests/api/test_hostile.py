@@ -49,6 +49,7 @@ def test_path(api: Api, text: str) -> None:
         assert api.get(path + encoded(text)).status in (200, 404, 405)
 
 
+@pytest.mark.devices
 @FEWER
 @given(st.binary())
 def test_raw_body(api: Api, raw: bytes) -> None:
@@ -70,6 +71,7 @@ def test_json_body(api: Api, first: Any, second: Any) -> None:
         api.post("/device_syncto", value)
 
 
+@pytest.mark.devices
 @FEWER
 @given(st.text(alphabet=st.characters(min_codepoint=1, max_codepoint=255, exclude_characters="\r\n")))
 def test_header(api: Api, text: str) -> None:

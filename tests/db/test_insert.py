@@ -8,7 +8,6 @@ from django.db import DatabaseError, DataError, transaction
 
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from cnaasjobs.db.insert import insert, insert_many
-from devices.models import DeviceState
 from jobs.models import AuditEntry, Job
 from tests.services import PostgreSQL
 
@@ -109,17 +108,3 @@ def test_a_value_of_another_type_is_the_fields_to_convert(count: int) -> None:
         assert (stored.rerun_if_lost, stored.parked, stored.priority, stored.comment) == (True, False, 1, "7")
         assert stored.retries == 3
     assert Job.objects.count() == count
-
-
-def test_rows_that_are_there_are_replaced() -> None:
-    def state(host: str, number: int, uncertain: int | None = None) -> DeviceState:
-        return DeviceState(
-            host=host, rendered_hash=f"r{number}", job_id=number, committed_at=TIME, uncertain_job_id=uncertain
-        )
-
-    insert_many([state(f"sw{number}", 1, uncertain=7) for number in range(1500)])
-    insert_many([state(f"sw{number}", 2) for number in range(1000, 2000)], replacing="host")
-    stored = DeviceState.objects.values_list("host", "rendered_hash", "job_id", "uncertain_job_id")
-    old = {(f"sw{number}", "r1", 1, 7) for number in range(1000)}
-    assert set(stored) == old | {(f"sw{number}", "r2", 2, None) for number in range(1000, 2000)}
-    assert len(stored) == 2000

@@ -36,6 +36,7 @@ class Race:
     answered: float
 
 
+@pytest.mark.long
 @pytest.mark.needs("postgresql", "rabbitmq")
 def test_a_thousand_aborts_race_start_and_finish(postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet) -> None:
     history.install(postgresql)

@@ -81,7 +81,6 @@ def _purged(broker: RabbitMQ) -> None:
 
 def _wiped(broker: RabbitMQ) -> None:
     broker.wipe()
-    broker.use_vhost(broker.vhost)
 
 
 @pytest.mark.parametrize("how", [_restarted, _purged, _wiped])

@@ -23,6 +23,7 @@ def _send_again(jobs: list[Job]) -> None:
     assert publisher.publish(messages) == []
 
 
+@pytest.mark.long
 def test_every_message_delivered_twice_with_three_beats_and_old_and_new_workers(
     postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet
 ) -> None:

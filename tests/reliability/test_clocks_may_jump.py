@@ -27,7 +27,7 @@ from tests.services.processes import Platform
 from tests.switching import on_database
 from tests.waiting import stays, wait_until
 
-pytestmark = pytest.mark.needs("postgresql", "rabbitmq", "faketime")
+pytestmark = [pytest.mark.needs("postgresql", "rabbitmq", "faketime"), pytest.mark.long]
 
 HOUR = 3600
 JUMPS = [HOUR, 0, -HOUR, 0]

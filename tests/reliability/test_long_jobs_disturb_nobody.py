@@ -33,6 +33,7 @@ def impatient() -> Iterator[RabbitMQ]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.mark.long
 @pytest.mark.needs("postgresql", "rabbitmq")
 def test_a_job_longer_than_the_consumer_timeout_runs_once_and_delays_nobody(
     postgresql: PostgreSQL, impatient: RabbitMQ, fleet: Fleet

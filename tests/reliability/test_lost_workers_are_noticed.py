@@ -61,6 +61,7 @@ def test_a_dead_workers_job_is_rescued_its_lock_free_and_the_next_started(
     assert "w1@" in told["message"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("away", ["broker", "database"])
 def test_a_live_workers_job_is_not_rescued_while_something_is_away(
     away: str, postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet

@@ -14,6 +14,7 @@ from tests.waiting import stays
 OUTAGE_SECONDS = 300.0  # longer than the job's time limits, and than the grace period of a shutdown
 
 
+@pytest.mark.long
 @pytest.mark.needs("postgresql", "rabbitmq")
 @pytest.mark.parametrize("sigterm", [False, True], ids=["worker goes on", "worker told to end"])
 def test_a_result_survives_an_outage_longer_than_limits_and_grace(

@@ -10,7 +10,7 @@ import pytest
 from tests.run.copy import Copy
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.needs("redis")
+pytestmark = [pytest.mark.needs("redis"), pytest.mark.long]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Runs a command on private services: ``python -m tests.services postgresql rabbitmq -- make test``.
 
-The command gets their addresses as ``DATABASE_URL`` and ``CELERY_BROKER_URL``; its exit code is ours.
+The command gets their addresses as ``DATABASE_URL`` and ``CELERY_BROKER_URL``, and those of several brokers in one, for
+tests in parallel; its exit code is ours.
 """
 
 import os
@@ -9,7 +10,9 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
+from tests.own_broker import BROKERS
 from tests.services import SERVICES, scratch_directory
+from tests.services.base import Broker
 
 VARIABLES = {"postgresql": "DATABASE_URL", "rabbitmq": "CELERY_BROKER_URL", "redis": "CELERY_BROKER_URL"}
 
@@ -26,7 +29,10 @@ def main(arguments: list[str]) -> int:
         for name in names:
             directory = scratch_directory(name)
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
-            env[VARIABLES[name]] = stack.enter_context(SERVICES[name](directory)).url
+            service = stack.enter_context(SERVICES[name](directory))
+            env[VARIABLES[name]] = service.url
+            if isinstance(service, Broker):
+                env[BROKERS] = " ".join(service.separate_urls())
         return subprocess.run(command, env=env, check=False).returncode
 
 

@@ -126,6 +126,10 @@ class Broker(Service):
     """A message broker."""
 
     @abstractmethod
+    def separate_urls(self) -> list[str]:
+        """Addresses with queues of their own behind each."""
+
+    @abstractmethod
     def purge(self) -> None:
         """Loses every waiting message; queues and connections stay."""
 

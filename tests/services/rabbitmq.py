@@ -1,5 +1,6 @@
 """A private RabbitMQ node: its own epmd, cookie, ports and directories. Several run side by side, as root or not."""
 
+import json
 import os
 import shutil
 import socket
@@ -15,6 +16,7 @@ from tests.waiting import wait_until
 
 # Debian's /usr/sbin/rabbitmq-server insists on its own user and directories; these are the scripts behind it.
 _PLACES = ["/usr/lib/rabbitmq/bin"]
+_VHOSTS = 8  # made at a time: a call of rabbitmqctl for each test would take longer than most of them
 
 
 def _script(name: str) -> str | None:
@@ -43,6 +45,7 @@ class RabbitMQ(Broker):
         self.epmd_port = free_port()
         self.epmd: Managed | None = None
         self.vhost = "/"
+        self._made = 0  # virtual hosts
 
     @classmethod
     def is_available(cls) -> bool:
@@ -50,11 +53,23 @@ class RabbitMQ(Broker):
 
     @property
     def url(self) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{self.port}/{self.vhost}"
+        return self._url(self.vhost)
+
+    def separate_urls(self) -> list[str]:
+        """Its first virtual hosts."""
+        return [self._url(f"test{number}") for number in range(1, _VHOSTS + 1)]
+
+    def _url(self, vhost: str) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/{vhost}"
 
     def connect(self) -> amqp.Connection:
         connection = amqp.Connection(
-            f"127.0.0.1:{self.port}", userid="guest", password="guest", connect_timeout=3, read_timeout=5
+            f"127.0.0.1:{self.port}",
+            virtual_host=self.vhost,
+            userid="guest",
+            password="guest",
+            connect_timeout=3,
+            read_timeout=5,
         )
         connection.connect()
         return connection
@@ -77,15 +92,15 @@ class RabbitMQ(Broker):
     def node(self) -> str:
         return f"cnaasjobs{self.port}@localhost"
 
-    def use_vhost(self, name: str) -> None:
-        """A new virtual host: queues of its own. ``url``, ``queues`` and ``purge`` mean it from now on."""
-        self.ctl("add_vhost", name)
-        self.ctl("set_permissions", "--vhost", name, "guest", ".*", ".*", ".*")
-        self.vhost = name
+    def use_new_vhost(self) -> None:
+        """A virtual host that nobody used yet, with queues of its own; it is there again after ``wipe``, empty.
 
-    def drop_vhost(self) -> None:
-        self.ctl("delete_vhost", self.vhost)
-        self.vhost = "/"
+        ``url``, ``queues`` and ``purge`` mean it from now on.
+        """
+        if self._made % _VHOSTS == 0 and self._made:
+            self.ctl("import_definitions", str(self._write_definitions()))
+        self._made += 1
+        self.vhost = f"test{self._made}"
 
     def queues(self) -> dict[str, int]:
         """Each queue with the number of its messages, unacknowledged ones included."""
@@ -93,8 +108,10 @@ class RabbitMQ(Broker):
         return {name: int(count) for name, count in (row.split("\t") for row in rows if row)}
 
     def purge(self) -> None:
-        for queue in self.queues():
-            self.ctl("purge_queue", "--vhost", self.vhost, queue)
+        names = self.queues()
+        with self.connect() as connection, connection.channel() as channel:
+            for name in names:
+                channel.queue_purge(name)
 
     def cut_connections(self) -> None:
         self.ctl("close_all_connections", "--vhost", self.vhost, "cut by a test")
@@ -112,6 +129,7 @@ class RabbitMQ(Broker):
             "listeners.tcp.1": f"127.0.0.1:{self.port}",
             "log.console": "true",
             "log.file": "false",
+            "load_definitions": str(self._write_definitions()),
             **self.settings,
         }
         (self.directory / "rabbitmq.conf").write_text("".join(f"{key} = {value}\n" for key, value in lines.items()))
@@ -134,6 +152,20 @@ class RabbitMQ(Broker):
 
     def erase(self) -> None:
         shutil.rmtree(self.directory / "mnesia", ignore_errors=True)
+
+    def _write_definitions(self) -> Path:
+        """The user, and virtual hosts up to the next that is asked for and some more."""
+        last = (self._made // _VHOSTS + 1) * _VHOSTS
+        vhosts = ["/", *(f"test{number}" for number in range(1, last + 1))]
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        definitions = {
+            "users": [{"name": "guest", "password": "guest", "tags": ["administrator"]}],
+            "vhosts": [{"name": name} for name in vhosts],
+            "permissions": [{"user": "guest", "vhost": name, **everything} for name in vhosts],
+        }
+        path = self.directory / "definitions.json"
+        path.write_text(json.dumps(definitions))
+        return path
 
     def _stop_epmd(self) -> None:
         if self.epmd is not None:

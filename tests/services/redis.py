@@ -39,6 +39,11 @@ class Redis(Broker):
     def url(self) -> str:
         return f"redis+socket://{self.unix_socket}" if self.unix_socket else f"redis://127.0.0.1:{self.port}/0"
 
+    def separate_urls(self) -> list[str]:
+        """Its databases."""
+        assert not self.unix_socket
+        return [f"redis://127.0.0.1:{self.port}/{number}" for number in range(1, 9)]
+
     def connect(self) -> redis.Redis:
         once = Retry(NoBackoff(), 0)
         if self.unix_socket:

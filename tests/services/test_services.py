@@ -38,7 +38,7 @@ def test_postgresql_comes_back_after_a_crash_with_its_data(postgresql: PostgreSQ
 @pytest.mark.needs("rabbitmq")
 def test_two_rabbitmq_run_side_by_side(rabbitmq: RabbitMQ, scratch: Path) -> None:
     with RabbitMQ(scratch) as second:
-        second.use_vhost("of_its_own")
+        second.use_new_vhost()
 
         assert rabbitmq.is_ready()
         assert second.queues() == {}

@@ -104,6 +104,7 @@ def test_what_came_ahead_of_a_free_slot_goes_back(rabbitmq: RabbitMQ, start_work
             wait_for_status(job, "FINISHED")
 
 
+@pytest.mark.long
 @pytest.mark.needs("rabbitmq")
 @pytest.mark.parametrize("how", ["restart", "cut"])
 def test_the_window_is_exact_again_after_the_broker_was_away(

@@ -1,0 +1,18 @@
+"""For tests in parallel on a broker from outside: an address for each process, with queues of its own behind it.
+
+Imported by every process that the tests start: nothing but the standard library.
+"""
+
+import os
+
+BROKERS = "CNAASJOBS_TEST_BROKERS"  # their addresses, with blanks between
+
+
+def addresses() -> list[str]:
+    return os.environ.get(BROKERS, "").split()
+
+
+def address() -> str | None:
+    """This process's; None where there are none, or where it is the only one."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    return addresses()[int(worker.removeprefix("gw"))] if worker and addresses() else None
