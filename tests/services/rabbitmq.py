@@ -108,10 +108,8 @@ class RabbitMQ(Broker):
         return {name: int(count) for name, count in (row.split("\t") for row in rows if row)}
 
     def purge(self) -> None:
-        names = self.queues()
-        with self.connect() as connection, connection.channel() as channel:
-            for name in names:
-                channel.queue_purge(name)
+        for queue in self.queues():
+            self.ctl("purge_queue", "--vhost", self.vhost, queue)
 
     def cut_connections(self) -> None:
         self.ctl("close_all_connections", "--vhost", self.vhost, "cut by a test")
