@@ -82,6 +82,7 @@ MIDDLEWARE = [
     "jobs.api.health.HealthMiddleware",  # first: needs no Host, no credentials, nothing of the rest
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",  # before all that may answer with an error: errors carry its headers too
+    "cnaasjobs.api.middleware.RememberRequest",
     "cnaasjobs.api.middleware.ApiGuard",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -59,6 +59,8 @@ class JobAction(Action):
     EXPIRE = "expire", INFO, "schedule %(schedule)s: expired", "task"
     SETTING_REFUSED = "setting_refused", ERROR, "CELERY_BEAT_SCHEDULE: %(schedule)s cannot be used"
 
+    AUDIT_SEALED = "audit_sealed", INFO, "audit entries %(first)d to %(last)d sealed", "entries digest"
+
     # --- Beat: upkeep and its threads
     LOST = "lost", WARNING, "%(kind)s %(worker)s (pid %(pid)s) is gone"
     RELEASE = "release", WARNING, "lock %(lock)s freed: job %(job_id)s no longer runs"

@@ -1,8 +1,10 @@
 """The platform's tables. Only ``jobs.lifecycle.transitions`` writes a job's status: see ``jobs.guarded_status``."""
 
+from django.conf import settings as django_settings
 from django.db import models
 from django.db.models import F, Q
 
+from jobs.deeds import Deed
 from jobs.guarded_status import GuardedStatus
 from jobs.states import Status
 
@@ -141,14 +143,12 @@ class Heartbeat(models.Model):
 
 
 class AuditEntry(models.Model):
-    """What a person did over the API, the admin or the command line. Names are kept as text: a user may be deleted."""
+    """Who did what. Names are kept as text: a user may be deleted. Entries are added, never changed, never deleted."""
 
     time = models.DateTimeField()
     who = models.CharField(max_length=255)
-    origin = models.CharField(max_length=64, help_text='The peer\'s address, or "command line".')
-    action = models.CharField(
-        max_length=16, choices=[("scheduled", "scheduled"), ("aborted", "aborted"), ("cleared", "cleared")]
-    )
+    origin = models.CharField(max_length=64, help_text='The peer\'s address, "command line", "worker" or "Beat".')
+    action = models.CharField(max_length=16, choices=[(deed.value, deed.value) for deed in Deed])
     job_id = models.BigIntegerField(null=True, blank=True)
     lock_name = models.CharField(max_length=32, null=True, blank=True)
     detail = models.TextField(blank=True)
@@ -159,6 +159,38 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.who} {self.action} {self.job_id or self.lock_name}"
+
+
+class AuditSeal(models.Model):
+    """A link of the chain over the audit trail: entries ``first`` to ``last``, all that had these ids then.
+
+    ``digest`` is a keyed hash of them and of the link before. See ``jobs.audit.seal``.
+    """
+
+    first = models.BigIntegerField()
+    last = models.BigIntegerField(unique=True)
+    entries = models.IntegerField()
+    digest = models.CharField(max_length=64)
+    time = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"entries {self.first} to {self.last}"
+
+
+class ScheduleOwner(models.Model):
+    """For whom a recurring schedule starts its jobs: who saved it last. His rights are looked at again at each fire."""
+
+    schedule = models.OneToOneField(
+        "django_celery_beat.PeriodicTask", primary_key=True, on_delete=models.CASCADE, related_name="ownership"
+    )
+    user = models.ForeignKey(django_settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    name = models.CharField(max_length=150, help_text="As text: the user may be deleted.")
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class IdempotencyKey(models.Model):

@@ -45,6 +45,7 @@ class JobTask(Task):
     lock: str | None = None
     job_queue: str | None = None
     job_priority: int = 0
+    permission: str = "jobs.add_job"  # who may start it, where that is asked
     job_time_limit: float | None = None  # seconds; enforced by jobs.worker, which knows when a body has ended
     job_soft_time_limit: float | None = None
     rerun_if_lost: bool = False

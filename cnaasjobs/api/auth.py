@@ -7,10 +7,11 @@ clients always send one: everybody is the operator "dev". ``cnaasjobs.api.middle
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AnonymousUser, User
+from django.dispatch import Signal
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
 from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from cnaasjobs.api.permissions import remember
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # DRF's views import what its settings name, which is this mo
     from rest_framework.views import APIView
 
 DEV_USERNAME = "dev"
+refused = Signal()  # request, permission: somebody known asked to change what he may not
 
 
 class DevUser(AnonymousUser):
@@ -81,4 +83,8 @@ class HasPermission(BasePermission):
         method = "GET" if request.method == "HEAD" else request.method  # a HEAD is answered by the GET's handler
         wanted: str | None = view.permissions_required.get(method)  # type: ignore[attr-defined]
         self.message = f"Missing permission {wanted}"
-        return wanted is None or request.user.has_perm(wanted)
+        if wanted is None or request.user.has_perm(wanted):
+            return True
+        if method not in SAFE_METHODS:
+            refused.send(sender=type(view), request=request, permission=wanted)
+        return False

@@ -1,5 +1,8 @@
 """Who asks, and from where: texts for ``scheduled_by``, abort reasons and the audit trail."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
@@ -9,6 +12,23 @@ from rest_framework.request import Request
 from cnaasjobs.conf import conf
 
 Network = IPv4Network | IPv6Network
+
+_current: ContextVar[HttpRequest | None] = ContextVar("current_request", default=None)
+
+
+@contextmanager
+def serving(request: HttpRequest) -> Iterator[None]:
+    """In here ``current_request`` is this one, for code that is told of a deed and not of its request."""
+    token = _current.set(request)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_request() -> HttpRequest | None:
+    """The request that this thread answers; None outside of one."""
+    return _current.get()
 
 
 def who(request: Request | HttpRequest) -> str:

@@ -1,4 +1,4 @@
-"""Keeps foreign web pages out of the API in development, where no token does."""
+"""Who asks is remembered for the audit trail, and foreign web pages are kept out of an API without tokens."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -8,11 +8,23 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 
+from cnaasjobs.api.caller import serving
 from cnaasjobs.api.envelope import error_response
 from cnaasjobs.api.errors import is_api
 from cnaasjobs.conf import conf
 
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
+
+
+class RememberRequest:
+    """Lets code that is told of a deed by Django's signals say whose it is."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with serving(request):
+            return self.get_response(request)
 
 
 class ApiGuard:

@@ -97,6 +97,8 @@ class Conf(Table):
         "proxies (addresses or networks) whose X-Forwarded-For the audit trail believes", item=parsing.network
     )
 
+    token_days = Whole(365, 1, 36_500, "how long an API token lasts that is made without another end")
+
     # --- Jobs ---
     lock_wait_seconds = Whole(_DAY, 1, 10 * _YEAR, "how long a job waits in line for its lock at most")
     progress_seconds = Real(2.0, 0.01, 60, "finished devices are written at most so often for a job")

@@ -2,9 +2,10 @@
 
 import inspect
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -22,7 +23,7 @@ from jobs.beat.fire import arguments_of
 from jobs.beat.recurrence import ScheduleBroken, due_time
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
-from jobs.models import Job
+from jobs.models import Job, ScheduleOwner
 from jobs.task import JobTask
 
 
@@ -31,12 +32,12 @@ class RecurringAdmin(PeriodicTaskAdmin):
     change_form_template = "admin/jobs/recurring_form.html"
     date_hierarchy = None
     show_facets = admin.ShowFacets.NEVER
-    list_display = ("name", "enabled", "task", "rule", "next_run", "last_run", "total_run_count")
+    list_display = ("name", "enabled", "task", "rule", "owner", "next_run", "last_run", "total_run_count")
     list_filter = ("enabled", "task")
     search_fields = ("name", "task", "description", "kwargs")
     search_help_text = "Part of a schedule's name, task, description or arguments."
     actions = ("run_now", "enable_tasks", "disable_tasks")
-    readonly_fields = ("last_run_at", "total_run_count", "next_run")
+    readonly_fields = ("last_run_at", "total_run_count", "next_run", "owner")
     fieldsets = (
         (None, {"fields": ("name", "enabled", "task", "kwargs", "description")}),
         (
@@ -47,7 +48,7 @@ class RecurringAdmin(PeriodicTaskAdmin):
                 "A time that was missed while no Beat ran is made up for once.",
             },
         ),
-        ("Runs", {"fields": ("next_run", "last_run_at", "total_run_count")}),
+        ("Runs", {"fields": ("owner", "next_run", "last_run_at", "total_run_count")}),
         ("More for jobs", {"fields": ("args", "queue", "priority"), "classes": ("collapse",)}),
         ("Other kinds of schedule", {"fields": ("clocked", "solar"), "classes": ("collapse",)}),
         (
@@ -67,6 +68,16 @@ class RecurringAdmin(PeriodicTaskAdmin):
         if not request.user.has_perm("jobs.add_job"):
             allowed.pop("run_now", None)
         return allowed
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **options)
+        return type("RecurringForm", (form,), {"owner": request.user})
+
+    def save_model(self, request: HttpRequest, obj: PeriodicTask, form: Any, change: bool) -> None:
+        """Whoever saves it answers for what it starts from now on."""
+        super().save_model(request, obj, form, change)
+        user = cast("User", request.user)  # nobody else gets here
+        ScheduleOwner.objects.update_or_create(schedule=obj, defaults={"user": user, "name": who(request)[:150]})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         page: HttpResponse = super().changelist_view(request, {"title": "Recurring schedules", **(extra_context or {})})
@@ -89,6 +100,11 @@ class RecurringAdmin(PeriodicTaskAdmin):
             self, request, object_id, form_url, {"calls": calls, "crontabs": _crontabs(), **(extra_context or {})}
         )
         return page
+
+    @admin.display(description="owner")
+    def owner(self, row: PeriodicTask) -> str:
+        owned = ScheduleOwner.objects.filter(schedule_id=row.pk).first()
+        return owned.name if owned is not None else NOTHING
 
     @admin.display(description="schedule")
     def rule(self, row: PeriodicTask) -> str:

@@ -1,6 +1,7 @@
 """The form of a recurring schedule: what is saved here must be a job that can start."""
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -8,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django_celery_beat.models import PeriodicTask
 
 from jobs.admin_pages.toolkit import registered
+from jobs.beat.recurrence import SHORTEST_INTERVAL
 from jobs.broker import plain_tasks
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.outcome import storable_json
@@ -24,6 +26,8 @@ HIGHEST_PRIORITY = 9
 
 class RecurringForm(ModelForm):
     """Errors stand beside the field that they are about."""
+
+    owner: Any = None  # who saves it, set for each request
 
     task = forms.ChoiceField(help_text="What to start. Jobs first, then Celery tasks that are no jobs.")
 
@@ -78,6 +82,12 @@ class RecurringForm(ModelForm):
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
         task = registered.tasks().get(data.get("task") or "")
+        interval = data.get("interval")
+        if interval is not None and timedelta(**{interval.period: interval.every}) < SHORTEST_INTERVAL:
+            self.add_error("interval", "No schedule fires more often than once a second")
+        permission = task.permission if isinstance(task, JobTask) else "jobs.add_job"
+        if self.owner is not None and not self.owner.has_perm(permission):
+            self.add_error("task", f"You may not start it yourself: that asks for the permission {permission}")
         for name in plain_tasks.REFUSED_OPTIONS:
             if data.get(name) not in (None, "", "{}"):
                 self.add_error(name, "A schedule may not steer the broker: leave it empty")

@@ -3,19 +3,38 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from knox.admin import AuthTokenAdmin
+from knox.admin import AuthTokenAdmin, AuthTokenCreateForm
 from knox.models import AuthToken
 
+from cnaasjobs.api.tokens import lifetime, refusal
 from jobs.admin_pages.toolkit.show import moment
+
+
+class TokenForm(AuthTokenCreateForm):
+    """knox's form, which makes the token; refuses one that would give more than its maker has."""
+
+    maker: Any = None  # set for each request
+
+    def clean_user(self) -> Any:
+        user = self.cleaned_data["user"]
+        if why := refusal(self.maker, user):
+            raise ValidationError(why)
+        return user
+
+    def clean_expiry(self) -> Any:
+        return self.cleaned_data.get("expiry") or timezone.now() + lifetime()
 
 
 class TokenAdmin(AuthTokenAdmin):
     """knox's own page, without the digests. A token is never changed: it is made, and it is revoked."""
+
+    add_form = TokenForm
 
     list_display = ("begins", "user", "made", "ends")
     list_select_related = ("user",)
@@ -32,6 +51,10 @@ class TokenAdmin(AuthTokenAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: AuthToken | None = None) -> Any:
         return () if obj is None else ("begins", "user", "made", "ends")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, **options: Any) -> Any:
+        form: Any = super().get_form(request, obj, **options)
+        return type("TokenForm", (form,), {"maker": request.user})
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -17,9 +17,11 @@ from cnaasjobs.db import session
 from cnaasjobs.db.not_now import not_now
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.audit import trail
+from jobs.deeds import Deed
 from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.lifecycle import transitions
-from jobs.models import AuditEntry, IdempotencyKey, Job
+from jobs.models import IdempotencyKey, Job
 from jobs.sql import totals
 from jobs.states import Status
 
@@ -76,7 +78,7 @@ def _try(job_id: int, backend: int, key: tuple[str, str] | None) -> Withdrawal |
 
 
 def withdraw(job_id: int, *, key: tuple[str, str] | None = None) -> Withdrawal:
-    """Delete a job that has not started, with all that its request left."""
+    """Delete a job that has not started, with its key. The audit trail keeps what it has, and says this too."""
     with transaction.atomic():
         # The key's row before the job's, as its request has them: who repeats it now waits for this.
         row = None
@@ -91,7 +93,7 @@ def withdraw(job_id: int, *, key: tuple[str, str] | None = None) -> Withdrawal:
             if row:
                 row.delete()
             totals.forget([job_id])
-            AuditEntry.objects.filter(job_id=job_id).delete()
+            trail.record(action=Deed.WITHDRAWN, who="the platform", origin="web", job_id=job_id)
             job.delete()
             return Withdrawal.WITHDRAWN
         if row:

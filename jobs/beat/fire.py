@@ -17,8 +17,11 @@ from django_celery_beat.models import PeriodicTask
 from cnaasjobs.db.not_now import not_now
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.audit import trail
+from jobs.beat.ownership import owner_of
 from jobs.beat.plain import PlainSender
 from jobs.broker import plain_tasks
+from jobs.deeds import Deed
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
 from jobs.task import JobTask
@@ -112,10 +115,13 @@ def disable(row: PeriodicTask) -> bool:
 
 
 def _schedule_job(row: PeriodicTask, task: JobTask, args: list[Any], kwargs: dict[str, Any]) -> None:
-    scheduling.schedule(
+    # A schedule's name is anything that somebody typed: alone it could pass for a person's.
+    by = f"schedule {row.name[:150]} ({owner_of(row, task)})"
+    job = scheduling.schedule(
         task,
         task.named(args, kwargs),
-        scheduled_by=row.name,
+        scheduled_by=by[:255],
         queue=row.queue or None,
         priority=None if row.priority is None else min(row.priority, 9),
     )
+    trail.record(action=Deed.SCHEDULED, who=by, origin="Beat", job_id=job.pk, detail=job.function_name)

@@ -10,6 +10,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.beat import crontime
 
+SHORTEST_INTERVAL = timedelta(seconds=1)
 _TICK = timedelta(microseconds=1)
 # So far back may the clock be set without a fixed time of day coming twice; cron has the same rule.
 _SAME_NIGHT = timedelta(hours=3)
@@ -55,8 +56,8 @@ def _due_time(row: PeriodicTask, since: datetime | None) -> datetime | None:
 
 def _interval_due(row: PeriodicTask) -> datetime:
     every = timedelta(**{row.interval.period: row.interval.every})
-    if every <= timedelta():
-        raise ScheduleBroken(f"an interval of {every}")
+    if every < SHORTEST_INTERVAL:
+        raise ScheduleBroken(f"an interval of {every}, less than {SHORTEST_INTERVAL.seconds} s")
     start: datetime | None = row.start_time
     if row.last_run_at is not None:
         due: datetime = row.last_run_at + every

@@ -12,6 +12,7 @@ from cnaasjobs.conf import conf
 from cnaasjobs.db.exclusive import exclusively
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.audit.seal import Seal
 from jobs.background.faults import Complaint, bound_statements, forget_connection
 from jobs.sql import totals
 from jobs.upkeep import lines
@@ -86,6 +87,7 @@ def chores() -> Upkeep:
             Step("prune", Prune().step),
             Step("totals", _advance_totals),
             Step("results", _forget_results, rounds=1800),
+            Step("audit_seal", Seal().step, rounds=5),
             Step("unserved", Warn().step, rounds=5, rare=True),
         ]
     )

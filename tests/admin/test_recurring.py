@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from jobs.models import AuditEntry, Job
+from jobs.models import AuditEntry, Job, ScheduleOwner
 from tests.admin.conftest import VIEWS, Admin, AdminOf
 
 LIST = "/django_celery_beat/periodictask/"
@@ -148,7 +148,7 @@ def test_run_now_makes_a_job_with_name_and_audit_entry(boss: Admin, form: dict[s
     assert f"Schedule probe: scheduled job {job.pk}" in page
     assert (job.task_name, job.scheduled_by, job.queue, job.priority) == ("tests.fake_jobs.echo", "boss", "bulk", 3)
     assert job.start_arguments == '{"value": 7, "dry_run": false}'
-    entry = AuditEntry.objects.get()
+    entry = AuditEntry.objects.get(action="scheduled")
     assert (entry.who, entry.action, entry.job_id, entry.detail) == ("boss", "scheduled", job.pk, "schedule probe")
     row.refresh_from_db()
     assert row.last_run_at is None
@@ -164,7 +164,7 @@ def test_run_now_of_what_is_no_job_or_no_longer_fits_says_so(boss: Admin, form: 
 
 
 def test_actions_need_their_permissions(admin_of: AdminOf, viewer: Admin, form: dict[str, Any]) -> None:
-    row = saved(admin_of("django_celery_beat.add_periodictask", *_VIEW, name="author"), form)
+    row = saved(admin_of("django_celery_beat.add_periodictask", "jobs.add_job", *_VIEW, name="author"), form)
     for action in ("run_now", "disable_tasks"):
         viewer.post(LIST, {"action": action, "index": "0", "_selected_action": str(row.pk)})
     row.refresh_from_db()
@@ -208,3 +208,20 @@ def test_a_task_of_celerys_own_is_refused(boss: Admin, form: dict[str, Any], tas
 def test_a_schedule_may_not_steer_the_broker(boss: Admin, form: dict[str, Any], field: str, value: str) -> None:
     plain = {**form, "task": "tests.fake_jobs.plain", "kwargs": '{"value": 1}', field: value}
     assert "may not steer the broker" in errors(boss, plain)[field]
+
+
+def test_whoever_saves_it_owns_it_and_must_be_able_to_start_it(
+    admin_of: AdminOf, boss: Admin, form: dict[str, Any]
+) -> None:
+    rights = tuple(f"django_celery_beat.{verb}_periodictask" for verb in ("add", "change", "view"))
+    weak, strong = admin_of(*rights, name="weak"), admin_of(*rights, "jobs.add_job", name="strong")
+    assert "You may not start it yourself" in errors(weak, form)["task"]
+    row = saved(strong, form)
+    assert ScheduleOwner.objects.get(schedule_id=row.pk).user == strong.user
+    saved(boss, {**form, "description": "mine now"}, f"{LIST}{row.pk}/change/")
+    assert ScheduleOwner.objects.get(schedule_id=row.pk).name == boss.user.username
+
+
+def test_none_fires_more_often_than_once_a_second(boss: Admin, form: dict[str, Any]) -> None:
+    quick = IntervalSchedule.objects.create(every=999_999, period="microseconds")
+    assert "more often than once a second" in errors(boss, {**form, "interval": str(quick.pk)})["interval"]

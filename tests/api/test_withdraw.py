@@ -30,12 +30,12 @@ def scheduled() -> Job:
 
 
 @pytest.mark.django_db
-def test_a_waiting_job_goes_with_its_key_and_its_audit_entry() -> None:
+def test_a_waiting_job_goes_with_its_key_and_the_audit_trail_says_so() -> None:
     other = make_job("SCHEDULED")
     assert withdraw(scheduled().pk, key=KEY) is Withdrawal.WITHDRAWN
     assert Job.objects.get() == other
     assert not IdempotencyKey.objects.exists()
-    assert not AuditEntry.objects.exists()
+    assert list(AuditEntry.objects.order_by("id").values_list("action", flat=True)) == ["scheduled", "withdrawn"]
 
 
 @pytest.mark.django_db

@@ -31,3 +31,8 @@ def at(when: datetime, *, name: str = "once", **fields: Any) -> PeriodicTask:
 
 def ago(**delta: float) -> datetime:
     return database_now() - timedelta(**delta)
+
+
+def by(name: str) -> str:
+    """``scheduled_by`` of a job of this schedule, which nobody owns."""
+    return f"schedule {name} (nobody)"

@@ -18,7 +18,7 @@ from jobs.dispatch import scheduling
 from jobs.models import Heartbeat, Job
 from jobs.testing import exception_of
 from tests import fake_jobs
-from tests.beat.schedules import ago, daily, every
+from tests.beat.schedules import ago, by, daily, every
 from tests.needs import libfaketime
 from tests.services import PostgreSQL, RabbitMQ
 from tests.services.processes import Platform
@@ -70,13 +70,13 @@ def test_three_beats_fire_each_time_once(platform: Platform) -> None:
     daily((database_now() - timedelta(hours=7)).hour, name="missed", last_run_at=ago(days=3))
     for number in range(3):
         platform.beat(f"beat{number}")
-    wait_until(lambda: Job.objects.filter(scheduled_by="often").count() >= 5, timeout=SOON)
+    wait_until(lambda: Job.objects.filter(scheduled_by=by("often")).count() >= 5, timeout=SOON)
     for process in list(platform.processes):
         process.stop()
-    times = list(Job.objects.filter(scheduled_by="often").order_by("id").values_list("scheduled_time", flat=True))
+    times = list(Job.objects.filter(scheduled_by=by("often")).order_by("id").values_list("scheduled_time", flat=True))
     assert all(later - earlier > timedelta(seconds=0.5) for earlier, later in pairwise(times))
     assert PeriodicTask.objects.get(name="often").total_run_count == len(times)
-    assert Job.objects.filter(scheduled_by="missed").count() == 1
+    assert Job.objects.filter(scheduled_by=by("missed")).count() == 1
 
 
 def test_an_edit_takes_effect_within_seconds(platform: Platform) -> None:
@@ -194,7 +194,7 @@ def test_a_broker_that_hangs_stops_neither_rescue_nor_heartbeat_nor_schedules(
     doomed = platform.worker("doomed", env=lost_in(6))
     wait_until(lambda: Job.objects.filter(pk=lost.pk, status="RUNNING").exists(), timeout=SOON)
     every(1)
-    wait_until(lambda: Job.objects.filter(scheduled_by="often").exists(), timeout=SOON)
+    wait_until(lambda: Job.objects.filter(scheduled_by=by("often")).exists(), timeout=SOON)
     with frozen(rabbitmq):
         doomed.kill_tree()
         fired, beats = Job.objects.count(), Heartbeat.objects.get(kind="beat").counter
@@ -202,7 +202,7 @@ def test_a_broker_that_hangs_stops_neither_rescue_nor_heartbeat_nor_schedules(
         wait_until(lambda: Job.objects.count() >= fired + 2, timeout=SOON)
         assert Heartbeat.objects.get(kind="beat").counter > beats
     platform.worker("heir", env=lost_in(6))
-    wait_until(lambda: Job.objects.filter(scheduled_by="often", status="FINISHED").count() >= 3, timeout=SOON)
+    wait_until(lambda: Job.objects.filter(scheduled_by=by("often"), status="FINISHED").count() >= 3, timeout=SOON)
 
 
 @pytest.mark.needs("faketime", "postgresql")
@@ -225,10 +225,10 @@ def test_a_beat_whose_clock_is_an_hour_off_fires_nothing_twice_and_nothing_early
     later = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(minutes=30))
     soon = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(seconds=1))
     wait_until(lambda: Job.objects.filter(pk=soon.pk, status="FINISHED").exists(), timeout=SOON)
-    wait_until(lambda: Job.objects.filter(scheduled_by="often").count() >= 4, timeout=SOON)
-    times = list(Job.objects.filter(scheduled_by="often").order_by("id").values_list("scheduled_time", flat=True))
+    wait_until(lambda: Job.objects.filter(scheduled_by=by("often")).count() >= 4, timeout=SOON)
+    times = list(Job.objects.filter(scheduled_by=by("often")).order_by("id").values_list("scheduled_time", flat=True))
     assert all(late - early > timedelta(seconds=1) for early, late in pairwise(times))
     later.refresh_from_db()
     assert later.dispatched_at is None
-    assert not Job.objects.filter(scheduled_by="not now").exists()
+    assert not Job.objects.filter(scheduled_by=by("not now")).exists()
     stays(lambda: Heartbeat.objects.filter(kind="beat", stopped_at__isnull=True).count() == 2, seconds=0.5)

@@ -15,7 +15,7 @@ from jobs.beat import fire, recurring
 from jobs.beat.recurring import Recurring
 from jobs.broker import publisher
 from jobs.models import Job
-from tests.beat.schedules import ago, at, daily, every
+from tests.beat.schedules import ago, at, by, daily, every
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,7 +31,7 @@ def test_a_due_schedule_of_a_job_makes_its_row(beat: Recurring) -> None:
     every(60, task="tests.fake_jobs.echo", kwargs='{"value": [1]}', last_run_at=ago(minutes=2), name="echo hourly")
     beat.step()
     job = Job.objects.get()
-    assert (job.scheduled_by, job.function_name) == ("echo hourly", "echo")
+    assert (job.scheduled_by, job.function_name) == (by("echo hourly"), "echo")
     assert json.loads(job.start_arguments) == {"value": [1], "dry_run": False}
     row = PeriodicTask.objects.get()
     assert row.total_run_count == 1
@@ -57,7 +57,10 @@ def test_a_schedule_missed_while_no_beat_ran_fires_once(beat: Recurring) -> None
     every(10, last_run_at=ago(hours=1))
     for _ in range(3):
         beat.step()
-    assert list(Job.objects.order_by("scheduled_by").values_list("scheduled_by", flat=True)) == ["night", "often"]
+    assert list(Job.objects.order_by("scheduled_by").values_list("scheduled_by", flat=True)) == [
+        by("night"),
+        by("often"),
+    ]
 
 
 def test_three_beats_at_once_fire_once() -> None:
@@ -115,7 +118,7 @@ def test_a_clocked_schedule_runs_once_at_its_time(beat: Recurring) -> None:
     at(ago(seconds=1), name="now")
     assert beat.step() == recurring.LOOK_SECONDS
     beat.step()
-    assert [job.scheduled_by for job in Job.objects.all()] == ["now"]
+    assert [job.scheduled_by for job in Job.objects.all()] == [by("now")]
     assert set(PeriodicTask.objects.values_list("name", "enabled")) == {("later", True), ("now", False)}
 
 
@@ -159,7 +162,7 @@ def test_a_broken_schedule_is_named_in_the_log_and_the_others_go_on(
     every(60, name="good one", last_run_at=ago(minutes=2))
     beat.step()
     beat.step()
-    assert [job.scheduled_by for job in Job.objects.all()] == ["good one"]
+    assert [job.scheduled_by for job in Job.objects.all()] == [by("good one")]
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert len(errors) == 1
     assert "schedule broken one" in errors[0]
@@ -173,7 +176,7 @@ def test_a_schedule_without_sense_is_named_and_the_others_go_on(
     PeriodicTask.objects.filter(pk=row.pk).update(interval=None)
     every(60, name="good one", last_run_at=ago(minutes=2))
     beat.step()
-    assert [job.scheduled_by for job in Job.objects.all()] == ["good one"]
+    assert [job.scheduled_by for job in Job.objects.all()] == [by("good one")]
     assert "schedule nonsense is never due" in caplog.text
 
 

@@ -78,7 +78,7 @@ def test_abort_from_the_list_asks_first(logged_in: LogIn) -> None:
     browser.shoot("aborted")
     job.refresh_from_db()
     assert (job.status, job.exception_type) == ("EXCEPTION", "JobAborted")
-    assert AuditEntry.objects.get().who == "boss"
+    assert AuditEntry.objects.get(action="aborted").who == "boss"
 
 
 def test_abort_from_the_jobs_page_can_be_thought_over(logged_in: LogIn) -> None:

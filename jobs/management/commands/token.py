@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from knox.models import AuthToken
 
+from cnaasjobs.api.tokens import lifetime
+
 
 class Command(BaseCommand):
     help = "Make, list and revoke API tokens. Only its hash is stored: a token's text is shown once, when it is made."
@@ -17,7 +19,7 @@ class Command(BaseCommand):
         verbs = parser.add_subparsers(dest="verb", required=True)
         create = verbs.add_parser("create", help="make a token for a user and print it")
         create.add_argument("user", help="the user's name")
-        create.add_argument("--days", type=int, help="the token ends after so many days (default: it does not end)")
+        create.add_argument("--days", type=int, help="it ends after so many days (default: CNAASJOBS_TOKEN_DAYS)")
         listing = verbs.add_parser("list", help="list tokens, without their text")
         listing.add_argument("user", nargs="?", help="only this user's")
         revoke = verbs.add_parser("revoke", help="end a token now")
@@ -33,7 +35,7 @@ class Command(BaseCommand):
         user = get_user_model().objects.filter(username=options["user"]).first()
         if user is None:
             raise CommandError(f"No user named {options['user']} (manage.py createsuperuser, or the admin, makes one)")
-        _, token = AuthToken.objects.create(user, expiry=None if days is None else timedelta(days=days))
+        _, token = AuthToken.objects.create(user, expiry=lifetime() if days is None else timedelta(days=days))
         self.stdout.write(token)
 
     def _list(self, options: dict[str, Any]) -> None:

@@ -1,0 +1,119 @@
+"""Deeds told of by signals: logins, refusals, and changes of users, groups, tokens and recurring schedules.
+
+The entry is written in the transaction of the deed. Whose it is comes from the request that is being answered; outside
+of one it is somebody at the command line.
+"""
+
+import getpass
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.db.models import Model
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
+from django_celery_beat.models import PeriodicTask
+from knox.models import AuthToken
+
+from cnaasjobs.api.auth import refused
+from cnaasjobs.api.caller import current_request, origin, who
+from jobs.audit import trail
+from jobs.deeds import Deed
+
+COMMAND_LINE: Final = "command line"
+# Of these nobody's rights change, and nobody but the platform writes them.
+_UNWATCHED: Final = frozenset({"last_login", "last_run_at", "total_run_count", "date_changed"})
+
+
+def connect() -> None:
+    """Once, when Django is ready."""
+    for model in (get_user_model(), Group, AuthToken, PeriodicTask):
+        name = model._meta.label_lower
+        post_save.connect(_saved, sender=model, dispatch_uid=f"jobs.audit.saved.{name}")
+        post_delete.connect(_deleted, sender=model, dispatch_uid=f"jobs.audit.deleted.{name}")
+    for through in (
+        get_user_model().groups.through,
+        get_user_model().user_permissions.through,
+        Group.permissions.through,
+    ):
+        m2m_changed.connect(_granted, sender=through, dispatch_uid=f"jobs.audit.granted.{through._meta.label_lower}")
+    pre_save.connect(_end_tokens, sender=get_user_model(), dispatch_uid="jobs.audit.end_tokens")
+    user_logged_in.connect(_logged_in, dispatch_uid="jobs.audit.logged_in")
+    user_login_failed.connect(_login_failed, dispatch_uid="jobs.audit.login_failed")
+    refused.connect(_refused, dispatch_uid="jobs.audit.refused")
+
+
+def _record(deed: Deed, detail: str) -> None:
+    request = current_request()
+    if request is None:
+        trail.record(action=deed, who=_operator(), origin=COMMAND_LINE, detail=detail)
+    else:
+        trail.record(action=deed, who=who(request), origin=origin(request), detail=detail)
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
+
+
+def _named(row: Model) -> str:
+    """What it is and whose, nothing that is secret."""
+    if isinstance(row, AuthToken):
+        return f"token {row.token_key} of {row.user.get_username()}"
+    if isinstance(row, PeriodicTask):
+        return f"schedule {row.name} of {row.task}"
+    return f"{row._meta.verbose_name} {row}"
+
+
+def _saved(instance: Model, created: bool, raw: bool, update_fields: Any = None, **_: Any) -> None:
+    if raw or (update_fields and set(update_fields) <= _UNWATCHED):
+        return
+    _record(Deed.MADE if created else Deed.CHANGED, _named(instance))
+
+
+def _deleted(instance: Model, **_: Any) -> None:
+    _record(Deed.DELETED, _named(instance))
+
+
+def _granted(instance: Model, action: str, model: type[Model], pk_set: set[int] | None, **_: Any) -> None:
+    words = {"post_add": "given", "post_remove": "taken", "post_clear": "all taken"}
+    if action in words:
+        what = model._meta.verbose_name_plural
+        named = ", ".join(sorted(str(row) for row in model._default_manager.filter(pk__in=pk_set or ())))
+        _record(Deed.CHANGED, f"{_named(instance)}: {what} {words[action]}: {named or 'all'}")
+
+
+def _end_tokens(instance: Any, raw: bool, update_fields: Any = None, **_: Any) -> None:
+    """A changed password and a deactivated account end the user's tokens: whoever had one may not go on with it."""
+    is_rehash = update_fields is not None and set(update_fields) == {"password"} and instance._password is None
+    if raw or instance.pk is None or is_rehash:  # at a login Django may store the same password under a newer hash
+        return
+    before = type(instance)._default_manager.filter(pk=instance.pk).values_list("password", "is_active").first()
+    if before is None:
+        return
+    password, was_active = before
+    if instance.password != password or (was_active and not instance.is_active):
+        for token in AuthToken.objects.filter(user=instance):
+            token.delete()
+
+
+def _refused(request: Any, permission: str, **_: Any) -> None:
+    detail = f"{request.method} {request.path[:200]}: permission {permission}"
+    trail.record(action=Deed.REFUSED, who=who(request), origin=origin(request), detail=detail)
+
+
+def _logged_in(user: Any, **_: Any) -> None:
+    request = current_request()
+    where = COMMAND_LINE if request is None else origin(request)
+    trail.record(action=Deed.LOGGED_IN, who=user.get_username(), origin=where)
+
+
+def _login_failed(credentials: dict[str, Any], **_: Any) -> None:
+    """The name is kept as it was typed; it may be a password typed into the wrong field, so only its beginning."""
+    request = current_request()
+    where = COMMAND_LINE if request is None else origin(request)
+    name = str(credentials.get("username") or "").replace("\x00", "")
+    known = get_user_model()._default_manager.filter(username=name).exists()
+    trail.record(action=Deed.LOGIN_FAILED, who=name if known else f"unknown user {name[:2]}…", origin=where)
