@@ -15,12 +15,12 @@ from itertools import takewhile
 from typing import Any
 
 from celery import current_app
-from kombu.exceptions import KombuError
 from kombu.utils.uuid import uuid
 
 from cnaasjobs.conf import conf
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.broker.opening import BrokerUnavailable, broker_errors, is_redis, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,6 @@ class Message:
     task_name: str
     queue: str
     priority: int  # 9 first
-
-
-class BrokerUnavailable(Exception):
-    """The broker did not take a message in time."""
 
 
 class _Confirms:
@@ -82,14 +78,9 @@ class _Line:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        seconds = conf.publish_timeout_seconds
-        self.connection = current_app.connection_for_write(connect_timeout=seconds, heartbeat=0)
+        self.connection = opened(conf.publish_timeout_seconds)
         self.drop = weakref.finalize(self, _leave, self.connection, self.pid)  # at the latest when the thread ends
-        self.redis = self.connection.transport.driver_type == "redis"
-        limits = ("socket_timeout", "socket_connect_timeout") if self.redis else ("read_timeout", "write_timeout")
-        self.connection.transport_options = {**self.connection.transport_options, **dict.fromkeys(limits, seconds)}
-        # kombu's connect() tries twice, with two seconds in between: whoever schedules a job must not wait for that.
-        self.connection.ensure_connection(errback=_give_up, max_retries=1)
+        self.redis = is_redis(self.connection)
         channel = self.connection.channel()
         self.confirms = None if self.redis else _Confirms(channel)
         self._amqp = current_app.amqp
@@ -142,10 +133,6 @@ def _leave(connection: Any, pid: int) -> None:
         connection.collect()
 
 
-def _give_up(exc: Exception, interval: float) -> None:
-    raise exc
-
-
 _local = threading.local()
 _broken_until = 0.0  # monotonic seconds
 _BATCH = 1000
@@ -177,16 +164,10 @@ def _publish(batch: Sequence[Message], meanwhile: Callable[[], object]) -> list[
         raise BrokerUnavailable("it failed a moment ago")
     try:
         return _line().send(batch, meanwhile)
-    except _broker_errors() as exc:
+    except broker_errors() as exc:
         _broken_until = time.monotonic() + conf.publish_pause_seconds
         drop()
         raise BrokerUnavailable(f"{type(exc).__name__}: {exc}") from exc
-
-
-def _broker_errors() -> tuple[type[Exception], ...]:
-    transport = current_app.connection_for_write().transport
-    errors: tuple[type[Exception], ...] = (*transport.connection_errors, *transport.channel_errors)
-    return (OSError, KombuError, *errors)
 
 
 def _line() -> _Line:

@@ -19,7 +19,7 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.background.budget import Budget
 from jobs.broker.connection import Broker
-from jobs.broker.publisher import BrokerUnavailable
+from jobs.broker.opening import BrokerUnavailable
 from jobs.dispatch import sending
 from jobs.models import Job
 from jobs.states import Status

@@ -14,15 +14,20 @@ from django.utils import timezone
 from jobs.api import health
 from jobs.api.health import Check
 from jobs.liveness.watched import Watched
-from jobs.models import Heartbeat
+from jobs.models import Heartbeat, Job
 from tests.services import PostgreSQL, RabbitMQ, Redis
+from tests.services.distance import Distance
 from tests.services.processes import Platform
 from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
-def _fresh_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fresh_checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(health, "_watched", Watched())
+    yield
+    health._database.end()
+    health._broker.end()
+    health._way.drop()
 
 
 def heartbeat(kind: str, **fields: Any) -> Heartbeat:
@@ -92,8 +97,11 @@ def test_however_many_ask_one_thread_checks_and_nobody_waits_longer_than_said() 
     assert time.monotonic() - started < 2
     assert len(runs) == 1
     release.set()
-    runs[0].join(5)
+    assert asked[0].result(5) == {"x": "ok"}
     assert check.finish(check.start(), time.monotonic() + 5) == {"x": "ok"}
+    assert len(set(runs)) == 1
+    check.end()
+    assert not runs[0].is_alive()
 
 
 def test_a_check_that_fails_is_tried_again() -> None:
@@ -189,3 +197,42 @@ def test_truth_in_time_while_redis_is_frozen_or_down(redis: Redis, platform: Pla
     expect(platform, "broker", "away")
     redis.start()
     expect(platform, "broker", "ok")
+
+
+@pytest.mark.needs("postgresql", "rabbitmq")
+def test_ready_and_at_work_where_each_round_trip_takes_200_ms(
+    postgresql: PostgreSQL, rabbitmq: RabbitMQ, platform: Platform
+) -> None:
+    with Distance(postgresql.url, round_trip=0.2) as database, Distance(rabbitmq.url, round_trip=0.2) as broker:
+        platform.env |= {"DATABASE_URL": database.url, "CELERY_BROKER_URL": broker.url}
+        platform.web()
+        platform.worker()
+        platform.beat()
+        wait_until(lambda: platform.get("/readyz")[0] == 200, timeout=60, message=lambda: str(platform.get("/readyz")))
+        assert {platform.get("/readyz")[0] for _ in range(20)} == {200}
+        status, answer, _ = platform.post("/api/v1.0/device_syncto", {"all": True})
+        assert status == 200, answer
+        wait_until(lambda: Job.objects.filter(status="FINISHED").exists(), timeout=60)
+        platform.stop()
+
+
+@pytest.mark.needs("postgresql", "rabbitmq")
+@pytest.mark.usefixtures("beats")
+def test_a_check_goes_on_with_its_connections_and_makes_new_ones_only_when_they_were_cut(
+    postgresql: PostgreSQL, rabbitmq: RabbitMQ, platform: Platform
+) -> None:
+    platform.web(env={"CNAASJOBS_WEB_WORKERS": "1"})
+    wait_until(lambda: platform.get("/readyz")[0] == 200, timeout=30)
+
+    def backends() -> set[int]:
+        last = "SELECT pid FROM pg_stat_activity WHERE query = 'SHOW transaction_read_only'"
+        return {pid for (pid,) in postgresql.execute(last)}
+
+    before = backends()
+    assert before
+    assert {platform.get("/readyz")[0] for _ in range(10)} == {200}
+    assert backends() == before
+    postgresql.cut_connections()
+    rabbitmq.cut_connections()
+    assert platform.get("/readyz")[0] == 200
+    assert backends().isdisjoint(before)
