@@ -44,7 +44,7 @@ class Start(Table):
     broker = Parsed(
         "",
         parsing.brokers,
-        "`amqp://user:password@host//` or `redis://host/0`",
+        "`amqp://user:password@host//` or `redis://host/0`; several with `;` between them, tried in turn",
         name="CELERY_BROKER_URL",
         shown="in development the embedded broker",
         required=True,
