@@ -127,6 +127,9 @@ class Conf(Table):
     confirm_mode = Whole(1, 0, 2, "0 commit, 1 confirm each device, 2 all devices or none")
     confirm_minutes = Whole(5, 1, 120, "after so long an unconfirmed commit reverts")  # IOS can do 120 at most
     inventory_cache_seconds = Real(60.0, 0, _DAY, "how long an inventory that is no files is cached")
+    render_seconds = Real(20.0, 0.1, _HOUR, "how long rendering one device's configuration may take")
+    render_memory_mb = Whole(512, 128, 65_536, "how much memory a process that renders may use")
+    render_output_mb = Whole(16, 1, 1024, "how large one device's configuration may be")
 
 
 def from_environment(environ: Mapping[str, str]) -> tuple[Start, dict[str, Any]]:

@@ -15,8 +15,8 @@ from nornir.core.configuration import (
 from nornir.core.exceptions import PluginNotRegistered
 from nornir.init_nornir import load_runner
 
-from devices.inventory.errors import InventoryError, in_words, named
-from devices.inventory.yaml_files import read
+from devices.inventory.errors import InventoryError, in_words
+from devices.yaml_files import Unreadable, named, read
 
 _SECTIONS: Final[dict[str, Any]] = {
     "core": CoreConfig,
@@ -39,6 +39,8 @@ def configuration(file: Path) -> Config:
         raw = read(file)
     except FileNotFoundError as exc:
         raise InventoryError(str(exc.strerror)) from exc
+    except Unreadable as exc:
+        raise InventoryError(str(exc)) from exc
     if raw is not None and not isinstance(raw, dict):
         raise InventoryError(f"{file} must be a mapping of sections (inventory, runner, …)")
     content = raw or {}

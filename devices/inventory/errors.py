@@ -17,12 +17,6 @@ class InventoryError(Exception):
     """The inventory can't be read; the text says why, without showing what stands in it."""
 
 
-def named(name: object) -> str:
-    """A host's or group's name as it may stand in a message."""
-    plain = isinstance(name, str) and name.isprintable() and name.strip()
-    return str(name)[:100] if plain else f"{name!r:.100}"
-
-
 def in_words(exc: BaseException, options: Mapping[str, Any]) -> str:
     """What a plugin of anybody's raised. Its text may hold what the plugin was given, or read from the environment."""
     try:

@@ -10,8 +10,8 @@ from typing import Any, Final
 from nornir.core.inventory import Group, Groups, Hosts, Inventory, ParentGroups
 
 from devices.inventory import shape
-from devices.inventory.errors import InventoryError, named
-from devices.inventory.yaml_files import read
+from devices.inventory.errors import InventoryError
+from devices.yaml_files import Unreadable, named, read
 
 PLUGIN: Final = "SimpleInventory"
 FILES: Final = {"host_file": "hosts.yaml", "group_file": "groups.yaml", "defaults_file": "defaults.yaml"}
@@ -26,16 +26,16 @@ def load(options: Mapping[str, Any]) -> Inventory:
     _check_options(options)
     encoding = options.get("encoding", "utf-8")
     host_file, group_file, defaults_file = (Path(options[name]).expanduser() for name in FILES)
-    defaults = shape.defaults_of(_optional(defaults_file, encoding), where=str(defaults_file))
+    defaults = shape.defaults_of(_read(defaults_file, encoding), where=str(defaults_file))
     groups, hosts = Groups(), Hosts()
     above: list[tuple[Group, list[str]]] = []
-    for name, raw in _entries(_optional(group_file, encoding), group_file, "group"):
+    for name, raw in _entries(_read(group_file, encoding), group_file, "group"):
         group, names = shape.group_of(name, raw, defaults, where=str(group_file))
         groups[name] = group
         above.append((group, names))
     for group, names in above:
         group.groups = _parents(names, groups, group_file, of=f"{group_file}: group {named(group.name)}")
-    for name, raw in _entries(_required(host_file, encoding), host_file, "host"):
+    for name, raw in _entries(_read(host_file, encoding, required=True), host_file, "host"):
         host, names = shape.host_of(name, raw, defaults, where=str(host_file))
         host.groups = _parents(names, groups, group_file, of=f"{host_file}: host {named(name)}")
         hosts[name] = host
@@ -56,18 +56,15 @@ def _check_options(options: Mapping[str, Any]) -> None:
             raise InventoryError(f"inventory.options: {name} must be text")
 
 
-def _required(file: Path, encoding: str) -> Any:
+def _read(file: Path, encoding: str, *, required: bool = False) -> Any:
     try:
         return read(file, encoding=encoding)
     except FileNotFoundError as exc:
+        if not required:
+            return None
         raise InventoryError(f"{file} can't be read: {exc.strerror}") from exc
-
-
-def _optional(file: Path, encoding: str) -> Any:
-    try:
-        return read(file, encoding=encoding)
-    except FileNotFoundError:
-        return None
+    except Unreadable as exc:
+        raise InventoryError(str(exc)) from exc
 
 
 def _entries(content: Any, file: Path, kind: str) -> list[tuple[str, Any]]:

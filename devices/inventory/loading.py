@@ -10,7 +10,8 @@ from nornir.core.plugins.inventory import InventoryPluginRegister, TransformFunc
 
 from devices.inventory import files, shape
 from devices.inventory.configuration import configuration, workers
-from devices.inventory.errors import InventoryError, in_words, named
+from devices.inventory.errors import InventoryError, in_words
+from devices.yaml_files import named
 
 T = TypeVar("T")
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, TypeVar
 from nornir.core.inventory import ConnectionOptions, Defaults, Group, Host, Inventory
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from devices.inventory.errors import InventoryError, named
+from devices.inventory.errors import InventoryError
+from devices.yaml_files import named
 
 MAX_NAME: Final = 255  # characters: devices.models.DeviceState.host
 _MAX_WAYS: Final = 500  # from a group to those above it, counted once for each way that leads there

@@ -47,6 +47,7 @@ class Push:
                 options=options,
                 secrets=secrets,
                 words=words,
+                wanted=ctx.checkpoint,
             )
             for host in hosts
             for words in [Words(host, secrets, ctx.job_id)]

@@ -37,7 +37,15 @@ class DeviceSync:
     """One device in one job. ``attempt`` its steps: a failure then stands in ``report``, and in the log."""
 
     def __init__(
-        self, host: Host, *, device: Device, states: DeviceStates, options: Options, secrets: Secrets, words: Words
+        self,
+        host: Host,
+        *,
+        device: Device,
+        states: DeviceStates,
+        options: Options,
+        secrets: Secrets,
+        words: Words,
+        wanted: Callable[[], None],
     ) -> None:
         self.host = host
         self.report = DeviceReport()
@@ -49,11 +57,12 @@ class DeviceSync:
         self._options = options
         self._secrets = secrets
         self._words = words
+        self._wanted = wanted  # raises JobStopped when the job may not go on
         self._rendered = ""
 
     def find_changes(self) -> None:
         """Find out what would change. Afterwards the device is open if there is something to commit."""
-        self._rendered = render(self.host, self._secrets)
+        self._rendered = render(self.host, self._secrets, self._wanted)
         self.report.config = self._secrets.mask(self._rendered)
         options = self._options
         in_sync = not options.dry_run and not options.resync and self._known.in_sync(self._rendered)

@@ -3,22 +3,11 @@
 import shutil
 
 import pytest
-from nornir.core.inventory import Host
 
-from devices import inventory
 from devices.masking import Secrets
 from devices.rendering import TemplateFailure, refresh, render
 from tests.devices.lab import Lab
-
-
-def host(name: str = "sw1") -> Host:
-    return inventory.nornir().inventory.hosts[name]
-
-
-def rendered(lab: Lab, text: str, **secrets: str) -> str:
-    lab.template(text)
-    refresh()
-    return render(host(), Secrets(secrets))
+from tests.devices.rendered import host, rendered
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,6 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from devices.inventory.errors import InventoryError, named
-
 CREDENTIALS: Final = frozenset({"username", "password", "secret"})
 _NOT_TEXT: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp"))
 _TEXT: Final = "tag:yaml.org,2002:str"
@@ -22,36 +20,49 @@ _HARMLESS: Final = re.compile(r"'(?:[][,:?{}-]|<[a-z ]+>)'")
 _QUOTE: Final = re.compile(r"[\"'`]")
 
 
+class Unreadable(Exception):
+    """A file that can't be read, in words that quote nothing of it."""
+
+
+def named(name: object) -> str:
+    """A name out of a file as it may stand in a message."""
+    plain = isinstance(name, str) and name.isprintable() and name.strip()
+    return str(name)[:100] if plain else f"{name!r:.100}"
+
+
 def read(path: Path, *, encoding: str = "utf-8") -> Any:
     """What stands in a file; None if it is empty.
 
     Raises:
         FileNotFoundError: it may be allowed to be missing.
-        InventoryError: it can't be read.
+        Unreadable: why, in words that begin with its path.
     """
-    text = _text(path, encoding)
+    return parsed(_text(path, encoding), path)
+
+
+def parsed(text: str, path: Path) -> Any:
+    """What a file's text says. Raises Unreadable."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:
-        return yaml.load(text)
+        return yaml.load(text.removeprefix("\ufeff"))
     except _BadEntry as bad:
-        raise InventoryError(f"{path}: the entry {named(bad.name)}{_fault(bad.fault)}") from bad
+        raise Unreadable(f"{path}: the entry {named(bad.name)}{_fault(bad.fault)}") from bad
     except (YAMLError, RecursionError) as exc:
-        raise InventoryError(f"{path}{_fault(exc)}") from exc
+        raise Unreadable(f"{path}{_fault(exc)}") from exc
 
 
 def _text(path: Path, encoding: str) -> str:
     try:
-        text = path.read_text(encoding=encoding)
+        return path.read_text(encoding=encoding)
     except FileNotFoundError:
         raise
     except OSError as exc:
-        raise InventoryError(f"{path} can't be read: {exc.strerror}") from exc
+        raise Unreadable(f"{path} can't be read: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
-        raise InventoryError(f"{path} is not {encoding} (at byte {exc.start})") from exc
+        raise Unreadable(f"{path} is not {encoding} (at byte {exc.start})") from exc
     except LookupError as exc:
-        raise InventoryError(f"{path}: {encoding} is no encoding that Python knows") from exc
-    return text.removeprefix("\ufeff")
+        raise Unreadable(f"{path}: {encoding} is no encoding that Python knows") from exc
 
 
 class _BadEntry(Exception):

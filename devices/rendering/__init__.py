@@ -1,0 +1,65 @@
+"""Configurations from templates: Jinja2 files below ``CNAASJOBS_TEMPLATES``, rendered in processes of their own.
+
+A template may be wrong, or hostile: it runs in Jinja2's sandbox, in a process without the platform's environment, and
+the kernel bounds that process's time and memory (``child``). Files are read here, never there (``templates``).
+"""
+
+import itertools
+
+from nornir.core.inventory import Host
+
+from cnaasjobs.conf import conf
+from devices.masking import Secrets
+from devices.rendering import templates
+from devices.rendering.child import Request
+from devices.rendering.failures import TemplateFailure
+from devices.rendering.renderer import MB, Wanted
+from devices.rendering.renderers import pool
+from devices.selection import device_type
+
+__all__ = ["TemplateFailure", "refresh", "render"]
+
+_jobs = itertools.count(1)
+_job = 0
+
+
+def refresh() -> None:
+    """Call when a job starts: templates that changed since the last one are read again."""
+    global _job
+    _job = next(_jobs)
+    templates.refresh()
+    pool().warm(memory_mb=conf.render_memory_mb)
+
+
+def render(host: Host, secrets: Secrets, wanted: Wanted = lambda: None) -> str:
+    """The configuration of one device, with its secrets in clear text.
+
+    Args:
+        wanted: asked now and then while it takes long; what it raises ends the rendering, and passes.
+
+    Raises:
+        TemplateFailure: a template is missing, broken, or asks for something the inventory does not say; or it takes
+            more time, memory or output than it may.
+    """
+    platform = templates.platform_named(host.platform)
+    entrypoint = platform.entrypoint(device_type(host))
+    below = [*(group.data for group in host.extended_groups()), host.defaults.data]
+    request = Request(
+        platform=str(platform.directory),
+        entrypoint=entrypoint,
+        host=host.name,
+        secrets=id(secrets.variables),
+        data=host.data,
+        below=[id(data) for data in below],
+        shared={},
+        job=_job,
+        generation=templates.generation(),
+        seconds=conf.render_seconds,
+        max_bytes=conf.render_output_mb * MB,
+    )
+    shared = {id(data): data for data in (*below, secrets.variables)}
+    try:
+        with pool().renderer(memory_mb=conf.render_memory_mb, wanted=wanted) as renderer:
+            return renderer.render(request, shared, platform.source, wanted)
+    except OSError as exc:
+        raise TemplateFailure(f"no process to render it could be started: {exc.strerror}") from exc

@@ -1,0 +1,232 @@
+"""The program of a process that renders templates: Jinja2's sandbox, limits of the kernel, nothing of the platform.
+
+``python -I -S child.py PARENT MEMORY_BYTES SITE_PACKAGES``, with an empty environment: started by path, so it imports
+the standard library and Jinja2 only. It opens no template itself: it asks for each, and its parent decides. What is
+read here comes from the parent; the parent trusts nothing of what is written.
+"""
+
+import ctypes
+import os
+import pickle
+import resource
+import signal
+import struct
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment as Environment
+
+# A frame is its kind, the length of its content, and that.
+HEADER: Final = struct.Struct("!cQ")
+RENDER, SOURCE, MISSING, REFUSED = b"R", b"S", b"M", b"X"  # to the child
+NEED, TEXT, FAILED, TOO_LARGE, NO_MEMORY, NO_DATA = b"N", b"T", b"F", b"L", b"O", b"D"  # from it
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_OPEN_FILES: Final = 32
+_MARK: Final = "<template> "  # of a template's file name in tracebacks
+_LENGTH: Final = 1000  # characters of a reason
+
+
+class Request(NamedTuple):
+    """One device to render. Data that devices have in common are sent once, and named by a number then."""
+
+    platform: str
+    entrypoint: str
+    host: str
+    secrets: int  # these win over the device's own data,
+    data: dict[str, Any]
+    below: list[int]  # and those over these, of which the first wins
+    shared: dict[int, dict[str, Any]]  # what was not sent before
+    job: int  # shared data of the job before are forgotten
+    generation: int  # of the templates: another than before means that files changed
+    seconds: float
+    max_bytes: int
+
+
+class Refused(Exception):
+    """A template that may not be read, whatever the template that names it would do about it."""
+
+
+class Room:
+    """What one process keeps between two devices: compiled templates, and data that devices share."""
+
+    def __init__(self, source_of: Callable[[str], tuple[bytes, str]]) -> None:
+        self._source_of = source_of
+        self._shared: dict[int, dict[str, Any]] = {}
+        self._environments: dict[str, Environment] = {}
+        self._generation = 0
+        self._job = 0
+
+    def answer(self, request: Request) -> tuple[bytes, bytes]:
+        """The kind of frame and its content. Never raises what a template did."""
+        if request.generation != self._generation:
+            self._environments.clear()
+            self._generation = request.generation
+        if request.job != self._job:
+            self._shared.clear()
+            self._job = request.job
+        self._shared.update(request.shared)
+        try:
+            return self._render(request)
+        except MemoryError:
+            return NO_MEMORY, b""
+        except Exception as exc:  # noqa: BLE001  (an expression in a template may raise anything)
+            return FAILED, _reason(exc, request.entrypoint).encode("utf-8", "backslashreplace")
+
+    def _render(self, request: Request) -> tuple[bytes, bytes]:
+        template = self._environment(request.platform).get_template(request.entrypoint)
+        parts: list[str] = []
+        length = 0
+        for part in template.generate(self._variables(request)):
+            length += len(part)
+            if length > request.max_bytes:
+                return TOO_LARGE, b""
+            parts.append(part)
+        text = "".join(parts).encode("utf-8", "surrogatepass")
+        return (TEXT, text) if len(text) <= request.max_bytes else (TOO_LARGE, b"")
+
+    def _variables(self, request: Request) -> dict[str, Any]:
+        variables: dict[Any, Any] = {}
+        for number in reversed(request.below):
+            variables.update(self._shared[number])
+        variables.update(request.data)
+        variables.update(self._shared[request.secrets])
+        variables["host"] = request.host
+        # A number as a key, which YAML may make, can't be a variable's name.
+        return {name: value for name, value in variables.items() if isinstance(name, str)}
+
+    def _environment(self, platform: str) -> "Environment":
+        environment = self._environments.get(platform)
+        if environment is None:
+            environment = self._environments[platform] = self._new_environment()
+        return environment
+
+    def _new_environment(self) -> "Environment":
+        from jinja2 import FunctionLoader, StrictUndefined, TemplateNotFound
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        def load(name: str) -> tuple[str, str, Callable[[], bool]]:
+            kind, content = self._source_of(name)
+            if kind == SOURCE:
+                return content, _MARK + name, lambda: True
+            raise TemplateNotFound(name, content) if kind == MISSING else Refused(content)
+
+        return ImmutableSandboxedEnvironment(
+            loader=FunctionLoader(load),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            auto_reload=False,
+        )
+
+
+def _reason(exc: Exception, entrypoint: str) -> str:
+    from jinja2 import TemplateNotFound, TemplateSyntaxError
+
+    if isinstance(exc, TemplateSyntaxError):
+        text = f"template {exc.name or entrypoint} line {exc.lineno}: {exc.message}"
+    elif isinstance(exc, TemplateNotFound | Refused):
+        text = str(exc)
+    else:
+        text = f"template {_place(exc, entrypoint)}: {str(exc) or type(exc).__name__}"
+    return " ".join(text[: _LENGTH * 2].split())[:_LENGTH]
+
+
+def _place(exc: Exception, entrypoint: str) -> str:
+    """The innermost template line of the traceback; Jinja puts the templates' own files and lines there."""
+    for frame, line in reversed(list(traceback.walk_tb(exc.__traceback__))):
+        name = frame.f_code.co_filename
+        if name.startswith(_MARK):
+            return f"{name.removeprefix(_MARK)} line {line}"
+    return entrypoint
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+def confine(parent: int, memory: int) -> None:
+    """Limits that hold whatever a template does. Time is measured for each device, see ``_serve``."""
+    limits = {
+        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        resource.RLIMIT_NPROC: 0,
+    }
+    for what, most in limits.items():
+        _, hard = resource.getrlimit(what)
+        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        try:
+            resource.setrlimit(what, (bound, bound))
+        except ValueError:
+            if sys.platform == "linux":  # macOS takes not all of them
+                raise
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit("its parent ended before it began")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's is for the parent
+
+
+def _serve() -> None:
+    room = Room(_ask)
+    while (frame := _read()) is not None:
+        try:
+            request = Request(*pickle.loads(frame[1]))  # noqa: S301  (of our parent)
+        except Exception as exc:  # noqa: BLE001  (objects of anybody's classes, which may not exist here)
+            _write(NO_DATA, f"{type(exc).__name__}: {exc}"[:_LENGTH].encode("utf-8", "backslashreplace"))
+            continue
+        # The kernel ends the process then: in the middle of a computation in C too, and without the parent's help.
+        signal.setitimer(signal.ITIMER_REAL, request.seconds)
+        answer = room.answer(request)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _write(*answer)
+
+
+def _ask(name: str) -> tuple[bytes, str]:
+    _write(NEED, name.encode("utf-8", "surrogatepass"))
+    frame = _read()
+    if frame is None:
+        sys.exit()
+    return frame[0], frame[1].decode("utf-8", "surrogatepass")
+
+
+def _read() -> tuple[bytes, bytes] | None:
+    header = _exactly(HEADER.size)
+    if header is None:
+        return None
+    kind, length = HEADER.unpack(header)
+    return kind, _exactly(length) or b""
+
+
+def _exactly(length: int) -> bytes | None:
+    """None when the parent is gone."""
+    parts = []
+    while length:
+        part = os.read(0, min(length, 1 << 20))
+        if not part:
+            return None
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def _write(kind: bytes, content: bytes) -> None:
+    left = memoryview(HEADER.pack(kind, len(content)) + content)
+    while left:
+        left = left[os.write(1, left) :]
+
+
+if __name__ == "__main__":
+    confine(parent=int(sys.argv[1]), memory=int(sys.argv[2]))
+    sys.path.append(sys.argv[3])
+    import jinja2.sandbox  # noqa: F401  (before the first device, not with it)
+
+    _serve()

@@ -1,0 +1,200 @@
+"""One process that renders, seen from its parent: it may do anything but outlive its limits."""
+
+import contextlib
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+
+from devices.rendering import child
+from devices.rendering.child import HEADER, Request
+from devices.rendering.failures import TemplateFailure
+
+Sources = Callable[[str], tuple[bytes, str]]  # a template by its name, as the child's Room wants it
+Wanted = Callable[[], None]  # raises when nobody waits for the configuration any more
+
+PAUSE_SECONDS: Final = 2.0  # between two questions whether it is still wanted
+MB: Final = 1 << 20
+_BACKSTOP_SECONDS: Final = 10.0  # to start, and after the kernel should have ended it
+_SHORT: Final = 64 * 1024  # bytes of a name or a reason at most
+_CHUNK: Final = 256 * 1024
+_PACKAGES: Final = str(Path(jinja2.__file__).parents[1])
+
+
+class _Broken(Exception):
+    """The process is gone, or says what it may not."""
+
+
+class Renderer:
+    """Used by one thread at a time."""
+
+    def __init__(self, *, memory_mb: int) -> None:
+        """Call it in a thread that lives as long as the process may: the kernel ends the child with that thread."""
+        self.memory_mb = memory_mb
+        self._shared: dict[int, dict[str, Any]] = {}  # what it was sent; held, so that no number becomes another's
+        self._job = 0
+        self._buffer = bytearray()
+        self._until = self._ask_at = 0.0
+        self._wanted: Wanted = lambda: None
+        self._socket, theirs = socket.socketpair()
+        self._socket.setblocking(False)
+        self._readable, self._writable = select.poll(), select.poll()
+        self._readable.register(self._socket, select.POLLIN)
+        self._writable.register(self._socket, select.POLLOUT)
+        arguments = [str(os.getpid()), str(memory_mb * MB), _PACKAGES]
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", child.__file__, *arguments],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={},
+                process_group=0,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        if self._process.returncode is not None:
+            return False
+        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return ended is None
+
+    def close(self) -> None:
+        """End it now, with all that it may have started."""
+        if self._process.returncode is None:  # its number is its own until it is collected
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._socket.close()
+
+    def disown(self) -> None:
+        """In a child that was forked: it is its parent's."""
+        self._socket.close()
+        self._process.returncode = 0  # for Python, which would look for it at the object's end
+
+    def render(self, request: Request, shared: dict[int, dict[str, Any]], source: Sources, wanted: Wanted) -> str:
+        """The configuration of one device. The process is closed when it can't be used for another.
+
+        Args:
+            shared: the data that devices have in common, by number; what the process has by now is not sent again.
+
+        Raises:
+            TemplateFailure: why there is none. What ``wanted`` raises passes.
+        """
+        began = time.monotonic()
+        self._until = began + request.seconds + _BACKSTOP_SECONDS
+        self._ask_at = began + PAUSE_SECONDS
+        self._wanted = wanted
+        try:
+            kind, content = self._exchange(request, shared, source)
+        except _Broken as exc:
+            self.close()
+            raise TemplateFailure(f"template {request.entrypoint}: {self._end(request)}") from exc
+        except BaseException:
+            self.close()
+            raise
+        if kind == child.TEXT:
+            return content.decode("utf-8", "surrogatepass")
+        if kind == child.NO_MEMORY:
+            self.close()
+        raise TemplateFailure(self._reason(kind, content.decode("utf-8", "replace"), request))
+
+    # --- words --------------------------------------------------------------------------------------------------------
+
+    def _reason(self, kind: bytes, text: str, request: Request) -> str:
+        if kind == child.FAILED:
+            return text
+        if kind == child.NO_DATA:
+            return f"its data can't be given to the templates: {text}"
+        if kind == child.NO_MEMORY:
+            what = f"rendering needs more than {self.memory_mb} MB of memory (CNAASJOBS_RENDER_MEMORY_MB)"
+        else:
+            what = f"the configuration is larger than {request.max_bytes // MB} MB (CNAASJOBS_RENDER_OUTPUT_MB)"
+        return f"template {request.entrypoint}: {what}"
+
+    def _end(self, request: Request) -> str:
+        """How a process ended that gave no answer."""
+        code = self._process.returncode
+        if code == -signal.SIGALRM or time.monotonic() > self._until:
+            return f"rendering takes longer than {request.seconds:g} seconds (CNAASJOBS_RENDER_SECONDS)"
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return f"the process that rendered it ended ({how})"
+
+    # --- frames -------------------------------------------------------------------------------------------------------
+
+    def _exchange(self, request: Request, shared: dict[int, dict[str, Any]], source: Sources) -> tuple[bytes, bytes]:
+        if request.job != self._job:
+            self._shared, self._job = {}, request.job
+        new = {number: data for number, data in shared.items() if number not in self._shared}
+        try:
+            content = pickle.dumps(tuple(request._replace(shared=new)), pickle.HIGHEST_PROTOCOL)
+        except Exception as exc:  # noqa: BLE001  (objects of anybody's classes)
+            return child.NO_DATA, f"{type(exc).__name__}: {exc}".encode("utf-8", "replace")
+        self._send(child.RENDER, content)
+        while True:
+            kind, content = self._receive(request.max_bytes)
+            if kind != child.NEED:
+                break
+            answer, text = source(content.decode("utf-8", "surrogatepass"))
+            self._send(answer, text.encode("utf-8", "surrogatepass"))
+        if kind != child.NO_DATA:
+            self._shared.update(new)
+        return kind, content
+
+    def _send(self, kind: bytes, content: bytes) -> None:
+        left = memoryview(HEADER.pack(kind, len(content)) + content)
+        try:
+            while left:
+                try:
+                    left = left[self._socket.send(left) :]
+                except BlockingIOError:
+                    self._wait(self._writable)
+        except ConnectionError as exc:
+            raise _Broken from exc
+
+    def _receive(self, max_bytes: int) -> tuple[bytes, bytes]:
+        self._fill(HEADER.size)
+        kind, length = HEADER.unpack_from(self._buffer)
+        if length > (max_bytes if kind == child.TEXT else _SHORT):
+            raise _Broken
+        self._fill(HEADER.size + length)
+        content = bytes(self._buffer[HEADER.size : HEADER.size + length])
+        del self._buffer[: HEADER.size + length]
+        return kind, content
+
+    def _fill(self, length: int) -> None:
+        """Until the buffer has so many bytes."""
+        while len(self._buffer) < length:
+            self._wait(self._readable)
+            try:
+                part = self._socket.recv(_CHUNK)
+            except ConnectionError as exc:
+                raise _Broken from exc
+            if not part:
+                raise _Broken
+            self._buffer += part
+
+    def _wait(self, ready: select.poll) -> None:
+        while True:
+            now = time.monotonic()
+            if now > self._until:  # looked at each time: one that says much is as late as one that says nothing
+                raise _Broken
+            if now >= self._ask_at:
+                self._wanted()
+                self._ask_at = time.monotonic() + PAUSE_SECONDS
+            if ready.poll(PAUSE_SECONDS * 1000):
+                return

@@ -1,0 +1,25 @@
+"""Renders for the host sw1 of a lab, by the product's own way."""
+
+import pytest
+from nornir.core.inventory import Host
+
+from devices import inventory
+from devices.masking import Secrets
+from devices.rendering import TemplateFailure, refresh, render
+from tests.devices.lab import Lab
+
+
+def host(name: str = "sw1") -> Host:
+    return inventory.nornir().inventory.hosts[name]
+
+
+def rendered(lab: Lab, text: str, **secrets: str) -> str:
+    lab.template(text)
+    refresh()
+    return render(host(), Secrets(secrets))
+
+
+def failure(lab: Lab, text: str) -> str:
+    with pytest.raises(TemplateFailure) as caught:
+        rendered(lab, text)
+    return str(caught.value)

@@ -1,0 +1,144 @@
+"""A process that renders and does anything but that: its parent loses no more than its time with it."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devices.rendering import child, renderer
+from devices.rendering.child import MISSING, Request
+from devices.rendering.failures import TemplateFailure
+from devices.rendering.renderer import Renderer
+from jobs.errors import JobAborted
+from tests.waiting import wait_until
+
+READ = "import os, struct, signal, time\nos.read(0, 65536)\n"
+
+
+def write(kind: str, length: int, content: str) -> str:
+    return f"os.write(1, struct.pack('!cQ', b'{kind}', {length}) + {content})\n"
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What runs in place of ``child``."""
+    file = tmp_path / "program.py"
+    monkeypatch.setattr(child, "__file__", str(file))
+    monkeypatch.setattr(renderer, "_BACKSTOP_SECONDS", 0.5)
+    monkeypatch.setattr(renderer, "PAUSE_SECONDS", 0.1)
+    yield file
+    assert [child for child in psutil.Process().children(recursive=True) if str(file) in child.cmdline()] == []
+
+
+def request(**data: object) -> Request:
+    return Request(
+        platform="lab",
+        entrypoint="full.j2",
+        host="sw1",
+        secrets=1,
+        data=dict(data),
+        below=[],
+        shared={},
+        job=1,
+        generation=1,
+        seconds=0.5,
+        max_bytes=1 << 20,
+    )
+
+
+def failure(**data: object) -> str:
+    one = Renderer(memory_mb=512)
+    with pytest.raises(TemplateFailure) as caught:
+        one.render(request(**data), {1: {}}, lambda name: (MISSING, "no"), lambda: None)
+    assert not one.alive
+    one.close()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("os._exit(3)", "ended (exit code 3)"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "ended (SIGSEGV)"),
+        ("os.kill(os.getpid(), signal.SIGALRM)", "takes longer than 0.5 seconds"),
+        ("time.sleep(3600)", "takes longer than 0.5 seconds"),
+        (write("T", 1 << 40, "b''") + "time.sleep(3600)", "ended (SIGKILL)"),
+        (write("F", 1 << 17, "b'x' * (1 << 17)") + "time.sleep(3600)", "ended (SIGKILL)"),
+        (write("T", 100, "b'too short'") + "time.sleep(3600)", "takes longer than"),
+        (write("T", 100, "b'too short'"), "ended (exit code 0)"),
+        ("while True:\n    " + write("N", 1, "b'x'") + "    os.read(0, 65536)", "takes longer than 0.5 seconds"),
+        ("os.setsid()", "ended (exit code 1)"),  # it leads a group, and can't leave it
+        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.fork()\ntime.sleep(3600)", "takes longer than"),
+        ("raise SystemExit(1)", "ended (exit code 1)"),
+        ("syntax error", "ended (exit code 1)"),
+    ],
+)
+def test_a_process_that_misbehaves_fails_its_device_and_is_gone(program: Path, does: str, said: str) -> None:
+    program.write_text(READ + does)
+    assert said in failure()
+
+
+def test_one_that_does_not_read_is_given_up_too(program: Path) -> None:
+    program.write_text("import time\ntime.sleep(3600)")
+    assert "takes longer than 0.5 seconds" in failure(large="x" * 5_000_000)
+
+
+def test_what_nobody_waits_for_any_more_is_ended(program: Path) -> None:
+    program.write_text("import time\ntime.sleep(3600)")
+    one = Renderer(memory_mb=512)
+
+    def wanted() -> None:
+        raise JobAborted("enough")
+
+    with pytest.raises(JobAborted):
+        one.render(request(), {1: {}}, lambda name: (MISSING, "no"), wanted)
+    assert not one.alive
+
+
+# --- the real program -----------------------------------------------------------------------------------------------
+
+
+class Own:
+    """A class that a renderer can't import."""
+
+
+def test_data_that_cannot_be_passed_on_are_said_and_the_process_is_used_on() -> None:
+    one = Renderer(memory_mb=512)
+    try:
+        for data, said in ((lambda: 1, "pickle"), (Own(), "ModuleNotFoundError: No module named 'tests'")):
+            with pytest.raises(TemplateFailure, match="its data can't be given to the templates") as caught:
+                one.render(request(x=data), {1: {}}, lambda name: (MISSING, "no"), lambda: None)
+            assert said in str(caught.value)
+        with pytest.raises(TemplateFailure, match=r"^full\.j2 is not there$"):
+            one.render(request(), {1: {}}, lambda name: (MISSING, f"{name} is not there"), lambda: None)
+        assert one.alive
+    finally:
+        one.close()
+
+
+def test_the_kernel_ends_it_in_time_though_its_parent_does_nothing() -> None:
+    """A parent that waits for the database, say."""
+    one = Renderer(memory_mb=512)
+    process = psutil.Process(one.pid)
+
+    def source(name: str) -> tuple[bytes, str]:
+        wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        return MISSING, "no"
+
+    started = time.monotonic()
+    with pytest.raises(TemplateFailure, match=r"takes longer than 0\.5 seconds"):
+        one.render(request(), {1: {}}, source, lambda: None)
+    assert time.monotonic() - started >= 0.5
+    assert process.pid == one.pid
+    assert not one.alive
+
+
+def test_it_ends_when_its_socket_does() -> None:
+    one = Renderer(memory_mb=512)
+    process = psutil.Process(one.pid)
+    one.disown()
+    wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+    assert process.wait(5) in (0, -signal.SIGKILL)
