@@ -6,6 +6,8 @@ read here comes from the parent; the parent trusts nothing of what is written.
 """
 
 import ctypes
+import importlib
+import io
 import os
 import pickle
 import resource
@@ -26,7 +28,21 @@ NEED, TEXT, FAILED, TOO_LARGE, NO_MEMORY, NO_DATA = b"N", b"T", b"F", b"L", b"O"
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
-_OPEN_FILES: Final = 32
+# What Jinja2, Python's codecs and strptime import when they need it first, and what inventories' data are made of.
+_NEEDED: Final = (
+    *(
+        "jinja2.sandbox",
+        "jinja2.debug",
+        "jinja2.constants",
+        "textwrap",
+        "pprint",
+        "_strptime",
+        "decimal",
+        "ipaddress",
+        "uuid",
+    ),
+    *(f"encodings.{codec}" for codec in ("unicode_escape", "ascii", "latin_1", "utf_16", "idna", "punycode")),
+)
 _MARK: Final = "<template> "  # of a template's file name in tracebacks
 _LENGTH: Final = 1000  # characters of a reason
 
@@ -146,26 +162,24 @@ def _place(exc: Exception, entrypoint: str) -> str:
     return entrypoint
 
 
+class _Plain(pickle.Unpickler):
+    """Of what the standard library and Jinja2 have; nothing can be imported here any more."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module not in sys.modules:
+            raise pickle.UnpicklingError(f"{module}.{name} is no plain data")
+        return super().find_class(module, name)
+
+
 # --- the process ------------------------------------------------------------------------------------------------------
 
 
 def confine(parent: int, memory: int) -> None:
     """Limits that hold whatever a template does. Time is measured for each device, see ``_serve``."""
-    limits = {
-        resource.RLIMIT_AS: memory,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_NOFILE: _OPEN_FILES,
-        resource.RLIMIT_NPROC: 0,
-    }
-    for what, most in limits.items():
-        _, hard = resource.getrlimit(what)
-        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        try:
-            resource.setrlimit(what, (bound, bound))
-        except ValueError:
-            if sys.platform == "linux":  # macOS takes not all of them
-                raise
+    _limit(resource.RLIMIT_AS, memory)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NPROC, 0)
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -175,12 +189,30 @@ def confine(parent: int, memory: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's is for the parent
 
 
+def shut() -> None:
+    """From now on it has the descriptors that it has: no file, no connection, no module can be opened."""
+    sys.path.append(sys.argv[3])
+    for module in _NEEDED:
+        importlib.import_module(module)
+    _limit(resource.RLIMIT_NOFILE, 0)
+
+
+def _limit(what: int, most: int) -> None:
+    _, hard = resource.getrlimit(what)
+    bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    try:
+        resource.setrlimit(what, (bound, bound))
+    except ValueError:
+        if sys.platform == "linux":  # macOS takes not all of them
+            raise
+
+
 def _serve() -> None:
     room = Room(_ask)
     while (frame := _read()) is not None:
         try:
-            request = Request(*pickle.loads(frame[1]))  # noqa: S301  (of our parent)
-        except Exception as exc:  # noqa: BLE001  (objects of anybody's classes, which may not exist here)
+            request = Request(*_Plain(io.BytesIO(frame[1])).load())
+        except Exception as exc:  # noqa: BLE001  (objects of anybody's classes, and what these do)
             _write(NO_DATA, f"{type(exc).__name__}: {exc}"[:_LENGTH].encode("utf-8", "backslashreplace"))
             continue
         # The kernel ends the process then: in the middle of a computation in C too, and without the parent's help.
@@ -226,7 +258,5 @@ def _write(kind: bytes, content: bytes) -> None:
 
 if __name__ == "__main__":
     confine(parent=int(sys.argv[1]), memory=int(sys.argv[2]))
-    sys.path.append(sys.argv[3])
-    import jinja2.sandbox  # noqa: F401  (before the first device, not with it)
-
+    shut()
     _serve()

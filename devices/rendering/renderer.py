@@ -3,15 +3,16 @@
 import contextlib
 import os
 import pickle
-import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import jinja2
 
@@ -19,6 +20,7 @@ from devices.rendering import child
 from devices.rendering.child import HEADER, Request
 from devices.rendering.failures import TemplateFailure
 
+T = TypeVar("T")
 Sources = Callable[[str], tuple[bytes, str]]  # a template by its name, as the child's Room wants it
 Wanted = Callable[[], None]  # raises when nobody waits for the configuration any more
 
@@ -26,7 +28,7 @@ PAUSE_SECONDS: Final = 2.0  # between two questions whether it is still wanted
 MB: Final = 1 << 20
 _BACKSTOP_SECONDS: Final = 10.0  # to start, and after the kernel should have ended it
 _SHORT: Final = 64 * 1024  # bytes of a name or a reason at most
-_CHUNK: Final = 256 * 1024
+_CHUNK: Final = 64 * 1024
 _PACKAGES: Final = str(Path(jinja2.__file__).parents[1])
 
 
@@ -46,10 +48,10 @@ class Renderer:
         self._until = self._ask_at = 0.0
         self._wanted: Wanted = lambda: None
         self._socket, theirs = socket.socketpair()
-        self._socket.setblocking(False)
-        self._readable, self._writable = select.poll(), select.poll()
-        self._readable.register(self._socket, select.POLLIN)
-        self._writable.register(self._socket, select.POLLOUT)
+        # Waits of the kernel's: one system call for each part of an answer. Each may hand Python's lock to another
+        # thread, and a job has fifty.
+        for waits in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self._socket.setsockopt(socket.SOL_SOCKET, waits, _timeval(PAUSE_SECONDS))
         arguments = [str(os.getpid()), str(memory_mb * MB), _PACKAGES]
         with theirs:
             self._process = subprocess.Popen(
@@ -67,11 +69,13 @@ class Renderer:
         return self._process.pid
 
     @property
+    def is_closed(self) -> bool:
+        return self._process.returncode is not None
+
+    @property
     def alive(self) -> bool:
-        if self._process.returncode is not None:
-            return False
-        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return ended is None
+        """It runs, as the kernel says."""
+        return self._process.poll() is None
 
     def close(self) -> None:
         """End it now, with all that it may have started."""
@@ -157,14 +161,9 @@ class Renderer:
 
     def _send(self, kind: bytes, content: bytes) -> None:
         left = memoryview(HEADER.pack(kind, len(content)) + content)
-        try:
-            while left:
-                try:
-                    left = left[self._socket.send(left) :]
-                except BlockingIOError:
-                    self._wait(self._writable)
-        except ConnectionError as exc:
-            raise _Broken from exc
+        while left:
+            sent = self._tried(partial(self._socket.send, left))
+            left = left[sent or 0 :]
 
     def _receive(self, max_bytes: int) -> tuple[bytes, bytes]:
         self._fill(HEADER.size)
@@ -179,22 +178,27 @@ class Renderer:
     def _fill(self, length: int) -> None:
         """Until the buffer has so many bytes."""
         while len(self._buffer) < length:
-            self._wait(self._readable)
-            try:
-                part = self._socket.recv(_CHUNK)
-            except ConnectionError as exc:
-                raise _Broken from exc
-            if not part:
+            part = self._tried(partial(self._socket.recv, _CHUNK))
+            if part == b"":
                 raise _Broken
-            self._buffer += part
+            self._buffer += part or b""
 
-    def _wait(self, ready: select.poll) -> None:
-        while True:
-            now = time.monotonic()
-            if now > self._until:  # looked at each time: one that says much is as late as one that says nothing
-                raise _Broken
-            if now >= self._ask_at:
-                self._wanted()
-                self._ask_at = time.monotonic() + PAUSE_SECONDS
-            if ready.poll(PAUSE_SECONDS * 1000):
-                return
+    def _tried(self, call: Callable[[], T]) -> T | None:
+        """None: it waited as long as a pause."""
+        now = time.monotonic()
+        if now > self._until:  # looked at each time: one that says much is as late as one that says nothing
+            raise _Broken
+        if now >= self._ask_at:
+            self._wanted()
+            self._ask_at = time.monotonic() + PAUSE_SECONDS
+        try:
+            return call()
+        except BlockingIOError:
+            return None
+        except ConnectionError as exc:
+            raise _Broken from exc
+
+
+def _timeval(seconds: float) -> bytes:
+    whole = int(seconds)
+    return struct.pack("ll", whole, int((seconds - whole) * 1e6))

@@ -14,6 +14,7 @@ from devices.rendering.renderer import PAUSE_SECONDS, Renderer, Wanted
 
 PROCESSES: Final = min(4, max(2, os.cpu_count() or 1))  # two at least: one that hangs does not stop the others
 _IDLE_SECONDS: Final = 300.0
+_FRESH_SECONDS: Final = 1.0  # so long nobody asks the kernel whether one still runs: a system call for each device
 
 
 class Pool:
@@ -66,17 +67,16 @@ class Pool:
             with self._mutex:
                 if not self._idle:
                     return None
-                _, renderer = self._idle.pop()
-            if renderer.alive and renderer.memory_mb == memory_mb:
+                since, renderer = self._idle.pop()
+            is_fresh = time.monotonic() - since < _FRESH_SECONDS
+            if renderer.memory_mb == memory_mb and (is_fresh or renderer.alive):
                 return renderer
             renderer.close()
 
     def _keep(self, renderer: Renderer) -> None:
-        if not renderer.alive:
-            renderer.close()
-            return
-        with self._mutex:
-            self._idle.append((time.monotonic(), renderer))
+        if not renderer.is_closed:
+            with self._mutex:
+                self._idle.append((time.monotonic(), renderer))
 
     def _keep_started(self, started: Future[Renderer]) -> None:
         if started.exception() is None:  # else the first device that needs one says why

@@ -8,6 +8,7 @@ from pytest_django import Settings
 from devices.drivers import driver_named
 from tests.devices.foreign import Foreign
 from tests.devices.lab import Lab
+from tests.services.processes import Platform
 
 
 @pytest.fixture
@@ -25,3 +26,11 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Foreign:
     """NAPALM drivers that the project has never seen."""
     driver_named.cache_clear()
     return Foreign(tmp_path / "site-packages", monkeypatch)
+
+
+@pytest.fixture
+def site(lab: Lab, platform: Platform, settings: Settings) -> Platform:
+    """Processes that serve the inventory of ``lab``."""
+    lab.state = settings.CNAASJOBS_STATE_DIR = platform.directory
+    platform.env |= {"NORNIR_CONFIG": str(lab.config), "CNAASJOBS_TEMPLATES": str(lab.templates)}
+    return platform

@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from jobs.models import Job
+from jobs.states import Status
 from jobs.testing import result_of
+from tests.waiting import wait_until
 
 TEMPLATE = "hostname {{ host }}\nmotd {{ motd }}\n"
 
@@ -83,6 +85,13 @@ class Lab:
 
 def _dump(file: Path, content: Any) -> None:
     file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def ended(job_id: int) -> Job:
+    """A job of real processes, once it has ended."""
+    done = Job.objects.filter(pk=job_id, status__in=[Status.FINISHED, Status.EXCEPTION])
+    wait_until(done.exists, timeout=60)
+    return done.get()
 
 
 def devices_of(job: Job) -> dict[str, Any]:

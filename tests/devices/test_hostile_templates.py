@@ -176,7 +176,7 @@ def test_a_process_has_nothing_of_ours_and_the_kernels_limits(lab: Lab) -> None:
         assert {name.partition(":")[0] for name in files} == {"socket", "null"}
         assert len(list(Path(f"/proc/{process.pid}/fd").iterdir())) == 3
         assert process.rlimit(psutil.RLIMIT_AS) == (512 << 20, 512 << 20)
-        for limit in (psutil.RLIMIT_FSIZE, psutil.RLIMIT_CORE, psutil.RLIMIT_NPROC):
+        for limit in (psutil.RLIMIT_NOFILE, psutil.RLIMIT_FSIZE, psutil.RLIMIT_CORE, psutil.RLIMIT_NPROC):
             assert process.rlimit(limit) == (0, 0)
 
 

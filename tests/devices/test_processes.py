@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-from pytest_django import Settings
-
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.tasks import sync_devices
 from jobs.models import Job
 from jobs.states import Status
-from tests.devices.lab import Lab, devices_of
+from tests.devices.lab import Lab, devices_of, ended
 from tests.services.processes import Platform
 from tests.waiting import wait_until
 
@@ -31,20 +28,6 @@ class Driver(lab.LabDriver):
             time.sleep(0.05)
         super().confirm_commit()
 """
-
-
-@pytest.fixture
-def site(lab: Lab, platform: Platform, settings: Settings) -> Platform:
-    """Processes that serve the inventory of ``lab``."""
-    lab.state = settings.CNAASJOBS_STATE_DIR = platform.directory
-    platform.env |= {"NORNIR_CONFIG": str(lab.config), "CNAASJOBS_TEMPLATES": str(lab.templates)}
-    return platform
-
-
-def ended(job_id: int) -> Job:
-    done = Job.objects.filter(pk=job_id, status__in=[Status.FINISHED, Status.EXCEPTION])
-    wait_until(done.exists, timeout=60)
-    return done.get()
 
 
 def logged(output: str) -> list[Mapping[str, Any]]:
@@ -77,7 +60,7 @@ def test_a_sync_over_http(site: Platform, lab: Lab) -> None:
     assert secret not in worker.output() + web.output()
     (failure,) = [line for line in logged(worker.output()) if line.get("host") == "bad"]
     assert failure["job_id"] == body["job_id"]
-    assert "Traceback" in failure["message"]
+    assert "Traceback" in failure["trace"]
 
 
 def test_an_abort_over_http_stops_between_devices(site: Platform, lab: Lab) -> None:

@@ -1,20 +1,24 @@
 """A process that renders and does anything but that: its parent loses no more than its time with it."""
 
+import ipaddress
 import signal
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import psutil
 import pytest
 
 from devices.rendering import child, renderer
-from devices.rendering.child import MISSING, Request
+from devices.rendering.child import MISSING, SOURCE, Request
 from devices.rendering.failures import TemplateFailure
 from devices.rendering.renderer import Renderer
 from jobs.errors import JobAborted
 from tests.waiting import wait_until
 
+CHILD = Path(child.__file__)
 READ = "import os, struct, signal, time\nos.read(0, 65536)\n"
 
 
@@ -108,13 +112,77 @@ class Own:
 def test_data_that_cannot_be_passed_on_are_said_and_the_process_is_used_on() -> None:
     one = Renderer(memory_mb=512)
     try:
-        for data, said in ((lambda: 1, "pickle"), (Own(), "ModuleNotFoundError: No module named 'tests'")):
+        for data, said in ((lambda: 1, "pickle"), (Own(), "tests.devices.test_renderer.Own is no plain data")):
             with pytest.raises(TemplateFailure, match="its data can't be given to the templates") as caught:
                 one.render(request(x=data), {1: {}}, lambda name: (MISSING, "no"), lambda: None)
             assert said in str(caught.value)
         with pytest.raises(TemplateFailure, match=r"^full\.j2 is not there$"):
             one.render(request(), {1: {}}, lambda name: (MISSING, f"{name} is not there"), lambda: None)
         assert one.alive
+    finally:
+        one.close()
+
+
+BROKEN_OUT = """
+import os, socket, sys
+sys.path.insert(0, {directory!r})
+import child
+child.confine(int(sys.argv[1]), int(sys.argv[2]))
+child.shut()
+
+def tried(attempt):
+    try:
+        return str(attempt())
+    except Exception as exc:
+        return type(exc).__name__ + ": " + str(exc)
+
+os.read(0, 65536)
+said = [
+    tried(lambda: open("/etc/passwd").read()),
+    tried(lambda: open(f"/proc/{{os.getppid()}}/environ").read()),
+    tried(lambda: os.close(2) or open("/etc/passwd").read()),
+    tried(lambda: socket.socket()),
+    tried(lambda: os.pipe()),
+    tried(lambda: os.listdir("/")),
+    " ".join(os.environ),
+]
+child._write(b"T", "\\n".join(said).encode())
+os.read(0, 65536)
+"""
+
+
+def test_code_that_broke_out_of_the_sandbox_can_open_nothing(program: Path) -> None:
+    program.write_text(BROKEN_OUT.format(directory=str(CHILD.parent)))
+    one = Renderer(memory_mb=512)
+    said = one.render(request(), {1: {}}, lambda name: (MISSING, "no"), lambda: None).splitlines()
+    one.close()
+    assert [line for line in said[:6] if "Too many open files" not in line] == []
+    assert said[-1] in ("", "LC_CTYPE")  # which Python sets itself
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("{{ x|pprint }} {{ x|tojson }}", "1 1"),
+        ("{{ 'a b c'|wordwrap(2) }}", "a\nb\nc"),
+        ("{{ day.strftime('%d.%m.') }} {{ day.strptime('2024', '%Y').year }}", "03.02. 2024"),
+        ("{{ net.network_address }} {{ d + 1 }}", "10.0.0.0 2.5"),
+        ("{{ 'ä'.encode('latin-1')|length }} {{ [3, 1]|random > 0 }}", "1 True"),
+        ("{{ 'see http://x.org'|urlize }} {{ lipsum(1)|length > 1 }}", None),
+        ("{% filter upper %}a{% endfilter %}{{ '%05.1f'|format(d) }} {{ [1, 2]|batch(1)|list }}", "A001.5 [[1], [2]]"),
+    ],
+)
+def test_what_templates_do_needs_no_file(text: str, made: str | None) -> None:
+    data = {
+        "x": 1,
+        "day": datetime(2024, 2, 3),  # noqa: DTZ001  (as YAML gives it)
+        "net": ipaddress.ip_network("10.0.0.0/8"),
+        "d": Decimal("1.5"),
+    }
+    one = Renderer(memory_mb=512)
+    try:
+        found = one.render(request(**data), {1: {}}, lambda name: (SOURCE, text), lambda: None)
+        assert found == made or made is None
     finally:
         one.close()
 
