@@ -12,6 +12,10 @@ class DevicesConfig(AppConfig):
 
     def ready(self) -> None:
         from devices import checks  # noqa: F401  (registration by import)
+        from devices.results.view import SyncResult
+        from jobs import result_views
+
+        result_views.register("devices.tasks.sync_devices", SyncResult())
 
         worker_init.connect(_import_drivers, dispatch_uid="devices.import_drivers")
 

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from cnaasjobs.conf import conf
 from jobs.admin_pages import results, waiting
+from jobs.admin_pages.toolkit.long_text import cut, pretty
 from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment, span, status_badge, text
 from jobs.models import Job, JobOutcome
 from jobs.states import TERMINAL, Status
@@ -27,7 +28,7 @@ Fact = tuple[str, SafeString | str]
 def context(job: Job) -> dict[str, Any]:
     """For ``admin/jobs/job_page.html``. The job carries ``asked_at``, the database's time."""
     outcome = _outcome(job) if job.status in TERMINAL else None
-    arguments = results.pretty(job.start_arguments, limit=ARGUMENTS_SHOWN)
+    arguments = pretty(job.start_arguments, limit=ARGUMENTS_SHOWN)
     return {
         "job": job,
         "badge": status_badge(job),
@@ -36,7 +37,7 @@ def context(job: Job) -> dict[str, Any]:
         "arguments": arguments,
         "progress": _progress(job),
         "exception": _exception(outcome),
-        "result": _result(outcome),
+        "result": _result(outcome, job.task_name),
         "result_url": reverse("admin:jobs_job_result", args=[job.pk]),
         "api_url": f"/api/v1.0/job/{job.pk}",
         "api_is_open": not conf.require_token,  # a browser sends no token
@@ -93,13 +94,13 @@ def _exception(outcome: Any) -> dict[str, Any] | None:
     if outcome is None or outcome.exception_text is None:
         return None
     stored: dict[str, Any] = json.loads(outcome.exception_text)
-    return {**stored, "traceback": results.cut(str(stored.get("traceback") or ""), TRACEBACK_SHOWN)}
+    return {**stored, "traceback": cut(str(stored.get("traceback") or ""), TRACEBACK_SHOWN)}
 
 
-def _result(outcome: Any) -> results.Shown | None:
+def _result(outcome: Any, task_name: str) -> results.Shown | None:
     if outcome is None or outcome.result_start is None:
         return None
-    return results.shown(outcome.result_start, size=outcome.size)
+    return results.shown(outcome.result_start, size=outcome.size, task_name=task_name)
 
 
 def _progress(job: Job) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 What is stored as JSON text is spliced into the answer as it is, key order and all, without being parsed.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -12,6 +11,8 @@ from cnaasjobs.api.columns import SMALL, Choice, Column, Integer, Text, Time
 from cnaasjobs.api.envelope import stored_json
 from cnaasjobs.api.times import time_text
 from jobs.api import stored_outcomes
+from jobs.models import Job
+from jobs.result_views import view_of
 from jobs.states import TERMINAL, Status
 
 # What clients filter and sort by: the job object's plain columns.
@@ -29,25 +30,29 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "change_score": Integer(bound=SMALL),
 }
 FIELDS: Final = (*COLUMNS, "finished_devices", "start_arguments")
-DROPPABLE_TASKS: Final = {"config": "Generate device config", "diff": "Sync device config"}
 
 
-def jobs_json(rows: Sequence[tuple[Any, ...]], *, without_tasks: Sequence[str] = ()) -> list[dict[str, Any]]:
+def jobs_json(rows: Sequence[tuple[Any, ...]], *, without: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The job objects of the API, of rows of the columns ``FIELDS``.
 
     Args:
-        without_tasks: names of the tasks to drop from the results of syncs.
+        without: parts to leave out of their results, where the view of their task knows them.
     """
     ended = [row[0] for row in rows if row[1] in TERMINAL]
-    outcomes = _outcomes(ended, without_tasks) if ended else {}
+    outcomes = _outcomes(ended, without) if ended else {}
     return [_job_object(row, *outcomes.get(row[0], (None, None))) for row in rows]
 
 
-def _outcomes(job_ids: list[int], without_tasks: Sequence[str]) -> dict[int, tuple[Any, Any]]:
-    if not without_tasks:
+def _outcomes(job_ids: list[int], without: Sequence[str]) -> dict[int, tuple[Any, Any]]:
+    if not without:
         return stored_outcomes.spliced(job_ids)
+    task_names = dict(Job.objects.filter(pk__in=job_ids).values_list("id", "task_name"))
+
+    def shortened(job_id: int, result: str) -> str:
+        return view_of(task_names.get(job_id, "")).without(result, without)
+
     return {
-        job_id: (stored_json(result and without(result, without_tasks)), stored_json(exception))
+        job_id: (stored_json(result and shortened(job_id, result)), stored_json(exception))
         for job_id, (result, exception) in stored_outcomes.texts(job_ids).items()
     }
 
@@ -71,24 +76,3 @@ def _job_object(row: tuple[Any, ...], result: Any, exception: Any) -> dict[str, 
         "change_score": row[10],
         "start_arguments": stored_json(row[12]),
     }
-
-
-def without(result: str, task_names: Sequence[str]) -> str:
-    """The result of a sync less its tasks of these names; any other result as it is stored."""
-    if '"job_tasks"' not in result:
-        return result
-    try:
-        parsed = json.loads(result)
-    except RecursionError:  # a sync's result is never that deep
-        return result
-    devices = parsed.get("devices") if isinstance(parsed, dict) else None
-    if not isinstance(devices, dict):
-        return result
-    for device in devices.values():
-        if isinstance(device, dict) and isinstance(device.get("job_tasks"), list):
-            device["job_tasks"] = [task for task in device["job_tasks"] if not _is_named(task, task_names)]
-    return json.dumps(parsed, ensure_ascii=False)
-
-
-def _is_named(task: Any, names: Sequence[str]) -> bool:
-    return isinstance(task, dict) and task.get("task_name") in names

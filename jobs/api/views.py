@@ -14,11 +14,12 @@ from cnaasjobs.api.errors import BadRequest, NotFound
 from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
-from jobs.api.job_json import COLUMNS, DROPPABLE_TASKS, FIELDS, jobs_json
+from jobs.api.job_json import COLUMNS, FIELDS, jobs_json
 from jobs.audit import trail
 from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.lifecycle import transitions
 from jobs.models import Job
+from jobs.result_views import all_parts
 from jobs.sql import totals
 
 MAX_REASON = 255
@@ -41,12 +42,12 @@ class JobViewSet(ApiViewSet):
     permissions_required = {"GET": "jobs.view_job", "PUT": "jobs.abort_job"}
 
     def list(self, request: Request) -> Response:
-        without_tasks = self._without_tasks(request)
+        without = self._without(request)
         rows = self.paginate_queryset(self.filter_queryset(Job.objects.values_list(*FIELDS)))
-        return self.get_paginated_response({"jobs": jobs_json(rows or [], without_tasks=without_tasks)})
+        return self.get_paginated_response({"jobs": jobs_json(rows or [], without=without)})
 
     def retrieve(self, request: Request, job_id: str) -> Response:
-        return success({"jobs": self._one(_job_id(job_id), without_tasks=self._without_tasks(request))})
+        return success({"jobs": self._one(_job_id(job_id), without=self._without(request))})
 
     def abort(self, request: Request, job_id: str) -> Response:
         number = _job_id(job_id)
@@ -61,21 +62,24 @@ class JobViewSet(ApiViewSet):
             raise BadRequest(str(exc)) from exc
         return success({"jobs": self._one(number)})
 
-    def _one(self, job_id: int, *, without_tasks: tuple[str, ...] = ()) -> Any:
-        found = jobs_json(list(Job.objects.filter(pk=job_id).values_list(*FIELDS)), without_tasks=without_tasks)
+    def _one(self, job_id: int, *, without: tuple[str, ...] = ()) -> Any:
+        found = jobs_json(list(Job.objects.filter(pk=job_id).values_list(*FIELDS)), without=without)
         if not found:
             raise NotFound(str(JobNotFound(job_id)))
         return found
 
-    def _without_tasks(self, request: Request) -> tuple[str, ...]:
+    def _without(self, request: Request) -> tuple[str, ...]:
+        """The parts of results that the client has no use for."""
         asked = request.query_params.get("filter_jobresult")
         if asked is None:
             return ()
-        parts = [part.strip() for part in asked.split(",")]
+        parts = tuple(part.strip() for part in asked.split(","))
+        known = all_parts()
         for part in parts:
-            if part not in DROPPABLE_TASKS:
-                raise refusal(self, f"unknown part {quoted(part)} in filter_jobresult, must be config or diff")
-        return tuple(DROPPABLE_TASKS[part] for part in parts)
+            if part not in known:
+                allowed = f"must be {' or '.join(known)}" if known else "results here have none"
+                raise refusal(self, f"unknown part {quoted(part)} in filter_jobresult, {allowed}")
+        return parts
 
 
 def _job_id(text: str) -> int:

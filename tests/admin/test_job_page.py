@@ -2,35 +2,28 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
+from jobs import result_views
 from jobs.admin_pages.toolkit.show import span
 from jobs.dispatch import scheduling
 from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
+from jobs.result_views import OnPage, ResultView
 from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin
 from tests.admin.rows import finished, heartbeat
 from tests.factory import claimed, job_in, refused
 
-DIFF = "@@ -16,8 +16,6 @@\n hostname eosdist\n-ip routing\n+ip routing vrf mgmt"
-
 
 def page_of(admin: Admin, job: Job) -> str:
     return admin.get(f"/jobs/job/{job.pk}/change/")
-
-
-def device(*, failed: bool = False, diff: str = "", config: str = "hostname x") -> dict[str, object]:
-    tasks = [
-        {"diff": "", "failed": failed, "result": "cannot connect" if failed else None, "task_name": "push_sync_device"},
-        {"diff": "", "failed": False, "result": config, "task_name": "Generate device config"},
-        {"diff": diff, "failed": False, "result": None, "task_name": "Sync device config"},
-    ]
-    return {"failed": failed, "job_tasks": tasks}
 
 
 def test_facts(viewer: Admin) -> None:
@@ -49,16 +42,6 @@ def test_facts(viewer: Admin) -> None:
     for words in ("anna", "change window", "CHG7", "Change score 21", "celery@w1", "3 (2 by its own retry)", '"åäö"'):
         assert words in page
     assert '<a href="/admin/jobs/job/99/change/">99</a>' in viewer.raw(f"/jobs/job/{job.pk}/change/")
-
-
-def test_a_sync_shows_failed_devices_first_and_its_diffs_line_by_line(viewer: Admin) -> None:
-    result = {"devices": {"same": device(), "changed": device(diff=DIFF), "broken": device(failed=True)}}
-    job = finished(result=json.dumps(result))
-    page = page_of(viewer, job)
-    assert "3 devices: 1 failed, 1 with changes" in page
-    assert page.index("broken") < page.index("changed") < page.index("same")
-    body = viewer.raw(f"/jobs/job/{job.pk}/change/")
-    assert '<span class="removed">-ip routing</span><span class="added">+ip routing vrf mgmt</span>' in body
 
 
 def test_an_exception_shows_its_traceback(viewer: Admin) -> None:
@@ -124,14 +107,22 @@ def test_a_result_of_5_mb_is_cut_with_a_way_to_the_whole(viewer: Admin) -> None:
     assert json.loads(whole.content) == {"text": text}
 
 
-def test_a_sync_of_1000_devices_shows_the_interesting_ones_within_bounds(viewer: Admin) -> None:
-    config = "interface Ethernet1\n" * 250
-    everyone = {f"d{i}": device(failed=i == 990, diff=DIFF if i == 995 else "", config=config) for i in range(1000)}
-    job = finished(result=json.dumps({"devices": everyone}))
-    body = viewer.raw(f"/jobs/job/{job.pk}/change/")
-    assert len(body) < 900_000
-    assert body.index("<strong>d990</strong>") < body.index("<strong>d995</strong>") < body.index("<strong>d0</strong>")
-    assert "more devices in" in body
+def test_a_result_is_shown_by_the_template_of_its_tasks_view(
+    viewer: Admin, monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
+) -> None:
+    class Doubled(ResultView):
+        """Of a task that returns a number; what is none is shown as any other result."""
+
+        def on_page(self, stored: str) -> OnPage | None:
+            value = json.loads(stored)
+            return OnPage(template="doubled.html", context={"value": 2 * value}) if isinstance(value, int) else None
+
+    (tmp_path / "doubled.html").write_text("<p>twice: {{ page.value }}, of {{ job.function_name }}</p>")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    monkeypatch.setattr(result_views, "_views", {"tests.fake_jobs.echo": Doubled()})
+    assert "(2 characters) twice: 84, of sync_devices" in page_of(viewer, finished(result="42"))
+    assert "(5 characters) odd" in page_of(viewer, finished(result='"odd"'))
+    assert "(2 characters) 42" in page_of(viewer, finished(result="42", task_name="tests.fake_jobs.nothing"))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +145,7 @@ def test_any_result_that_can_be_stored_is_shown(viewer: Admin, result: str) -> N
 
 def test_a_result_too_large_to_parse_is_shown_as_its_beginning(viewer: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.admin_pages.job_page.RESULT_PARSED", 100)
-    job = finished(result=json.dumps({"devices": {"d1": device()}}))
+    job = finished(result=json.dumps({"devices": {"d1": "x" * 100}}))
     page = page_of(viewer, job)
     assert '{"devices": {"d1"' in page
     assert "more characters in the whole result" in page

@@ -2,13 +2,16 @@
 
 import json
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jobs import result_views
 from jobs.models import AuditEntry, Job
+from jobs.result_views import ResultView
 from tests.api.conftest import Api
 from tests.api.rows import make_job
 
@@ -16,10 +19,9 @@ pytestmark = pytest.mark.django_db
 
 # The example of the document that this project implements, as it stands there.
 SEED = (Path(__file__).parent / "seed_example.json").read_text()
-TASKS = ("push_sync_device", "Generate device config", "Sync device config")
 
 
-def seed_job() -> Job:
+def seed_job(**fields: Any) -> Job:
     """The example's row, its result as the text between its keys."""
     example = json.loads(SEED)["data"]["jobs"][0]
     result = re.search(r'"result": (\{.*\}),\s*"exception"', SEED, re.DOTALL)
@@ -35,6 +37,7 @@ def seed_job() -> Job:
         change_score=21,
         function_name="sync_devices",
         **times,
+        **fields,
         id=101,
     )
 
@@ -58,40 +61,60 @@ def test_one_job(api: Api) -> None:
     assert api.get(f"/job/{job.pk}/").data["jobs"] == [shown]
 
 
-@pytest.mark.parametrize(
-    ("asked", "left"),
-    [
-        ("config", ["push_sync_device", "Sync device config"]),
-        ("diff", ["push_sync_device", "Generate device config"]),
-        ("config,diff", ["push_sync_device"]),
-        ("diff,config,diff", ["push_sync_device"]),
-    ],
-)
-def test_filter_jobresult_drops_tasks(api: Api, asked: str, left: list[str]) -> None:
-    seed_job()
-    for path in ("/jobs", "/job/101"):
-        (job,) = api.get(f"{path}?filter_jobresult={asked}").data["jobs"]
-        device = job["result"]["devices"]["eosdist"]
-        assert list(device) == ["failed", "job_tasks"]
-        assert [task["task_name"] for task in device["job_tasks"]] == left
+class _Sums(ResultView):
+    """Of a task whose results are numbers by name: a client may leave out the odd ones, or the sum."""
+
+    parts = ("odd", "sum")
+
+    def without(self, stored: str, parts: Collection[str]) -> str:
+        numbers = json.loads(stored)
+        is_odd = {name: number % 2 for name, number in numbers.items()}
+        left = {name: number for name, number in numbers.items() if not (is_odd[name] and "odd" in parts)}
+        return json.dumps({name: number for name, number in left.items() if not (name == "sum" and "sum" in parts)})
 
 
-@pytest.mark.parametrize(
-    "result",
-    [
-        '{"devices": 1, "job_tasks": 1}',
-        '["job_tasks"]',
-        '"\\"job_tasks\\""',
-        '{"devices": {"a": {"job_tasks": "Sync device config"}}}',
-        '{"devices": {"a": null, "b": {"job_tasks": ["Sync device config", null]}}}',
-        '{"message": "1"}',
-        '{"devices": {"a": {"job_tasks": [{"task_name": "other", "n": 123456789012345678901234567890}]}}}',
-    ],
-)
-def test_filter_jobresult_leaves_other_results(api: Api, result: str) -> None:
-    job = make_job("FINISHED", result=result)
-    (shown,) = api.get(f"/job/{job.pk}?filter_jobresult=config,diff").data["jobs"]
-    assert shown["result"] == json.loads(result)
+@pytest.fixture
+def sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_views, "_views", {"tests.fake_jobs.add": _Sums()})
+
+
+@pytest.mark.usefixtures("sums")
+def test_a_result_is_given_as_the_view_of_its_task_gives_it(api: Api) -> None:
+    stored = '{"a":  1, "b": 3, "sum": 4}'
+    make_job("FINISHED", result=stored, task_name="tests.fake_jobs.add")
+    other = make_job("FINISHED", result=stored, task_name="tests.fake_jobs.echo")
+    failed = make_job("EXCEPTION", task_name="tests.fake_jobs.add")
+
+    def results(query: str) -> list[Any]:
+        return [job["result"] for job in api.get(f"/jobs?{query}").data["jobs"]]
+
+    whole = json.loads(stored)
+    assert results("") == [whole, whole, None]
+    assert results("filter_jobresult=odd") == [{"sum": 4}, whole, None]
+    assert results("filter_jobresult=odd,sum") == [{}, whole, None]
+    assert stored.encode() in api.get(f"/job/{other.pk}?filter_jobresult=sum").raw
+    (shown,) = api.get(f"/job/{failed.pk}?filter_jobresult=sum").data["jobs"]
+    assert shown["exception"]["type"] == "ValueError"
+
+
+@pytest.mark.usefixtures("sums")
+@pytest.mark.parametrize("asked", ["config", "", "odd,", "odd,even", "ODD"])
+def test_a_part_that_no_view_knows_is_a_400_that_says_which_do(api: Api, asked: str) -> None:
+    make_job()
+    for path in ("/jobs", "/job/1"):
+        reply = api.get(f"{path}?filter_jobresult={asked}")
+        assert reply.status == 400
+        assert reply.message.startswith("Unable to filter jobs: unknown part '")
+        assert reply.message.endswith(" in filter_jobresult, must be odd or sum")
+
+
+def test_where_no_task_has_a_view_there_are_no_parts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_views, "_views", {})
+    reply = api.get("/jobs?filter_jobresult=config")
+    assert (reply.status, reply.message.partition(": ")[2]) == (
+        400,
+        "unknown part 'config' in filter_jobresult, results here have none",
+    )
 
 
 def test_abort_of_a_scheduled_job_ends_it(api: Api) -> None:

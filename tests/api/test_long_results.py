@@ -51,14 +51,6 @@ def test_results_of_all_lengths_stand_in_one_list(api: Api) -> None:
     assert reply.headers["X-Total-Count"] == str(len(stored) + 2)
 
 
-@on_any_database
-def test_filter_jobresult_reads_a_long_result(api: Api) -> None:
-    tasks = [{"task_name": name, "result": "x" * 300 * KIB} for name in ("Sync device config", "push_sync_device")]
-    job = make_job("FINISHED", result=json.dumps({"devices": {"a": {"failed": False, "job_tasks": tasks}}}))
-    (shown,) = api.get(f"/job/{job.pk}?filter_jobresult=diff").data["jobs"]
-    assert shown["result"]["devices"]["a"]["job_tasks"] == tasks[1:]
-
-
 @pytest.mark.needs("postgresql")
 def test_an_answer_is_sent_in_pieces(postgresql: PostgreSQL) -> None:
     for size in (3_000_000, *[40 * KIB] * 50):

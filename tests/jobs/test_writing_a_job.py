@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jobs import result_views
 from jobs.models import Job
 from jobs.testing import assert_scheduled, perform
 
@@ -13,8 +14,10 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "writing-a-job.md"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_example_of_the_page_runs() -> None:
-    job_code, schedule_code, test_code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    job_code, schedule_code, view_code, test_code = re.findall(
+        r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL
+    )
     names: dict[str, Any] = {"__name__": "docs.writing_a_job"}
 
     exec(job_code, names)
@@ -23,5 +26,12 @@ def test_the_example_of_the_page_runs() -> None:
     assert assert_scheduled(names["reload_devices"], dry_run=False).ticket_ref == "NOC-4711"
     for job in Job.objects.filter(function_name="reload_devices (dry_run)").order_by("id"):
         assert perform(job).status == "FINISHED"
+    monkeypatch.setattr(result_views, "_views", {})
+    exec(view_code, names)
+    view = result_views.view_of("switches.tasks.reload_devices")
+    assert view.without('{"devices": {}, "seconds": 7}', result_views.all_parts()) == '{"seconds": 7}'
+    shown = view.on_page('{"devices": {}}')
+    assert shown is not None
+    assert shown.context == {"devices": {}}
     exec(test_code, names)
     names["test_reload_devices"]()

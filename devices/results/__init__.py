@@ -1,0 +1,1 @@
+"""How the results of sync_devices are read: what a client may leave out of them, and their page in the admin."""

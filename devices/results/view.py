@@ -1,0 +1,52 @@
+"""The view of a sync's results that jobs asks."""
+
+import json
+from collections.abc import Collection
+from typing import Any, Final
+
+from devices.results.page import SyncPage
+from devices.sync.report import GENERATE, SYNC
+from jobs.result_views import OnPage, ResultView
+
+_TASKS: Final = {"config": GENERATE, "diff": SYNC}
+
+
+class SyncResult(ResultView):
+    parts = tuple(_TASKS)
+
+    def without(self, stored: str, parts: Collection[str]) -> str:
+        """Whole entries of ``job_tasks`` are left out."""
+        result = _with_devices(stored)
+        if result is None:
+            return stored
+        names = {_TASKS[part] for part in parts if part in _TASKS}
+        for device in result["devices"].values():
+            if isinstance(device, dict) and isinstance(device.get("job_tasks"), list):
+                device["job_tasks"] = [task for task in device["job_tasks"] if not _is_named(task, names)]
+        return json.dumps(result, ensure_ascii=False)
+
+    def on_page(self, stored: str) -> OnPage | None:
+        result = _with_devices(stored)
+        if result is None or not all(map(_has_tasks, result["devices"].values())):
+            return None
+        return OnPage(template="admin/devices/sync_result.html", context={"sync": SyncPage.of(result["devices"])})
+
+
+def _with_devices(stored: str) -> dict[str, Any] | None:
+    """The result, parsed; None if it is none of a sync, whatever it looks like."""
+    if '"job_tasks"' not in stored:
+        return None
+    try:
+        result = json.loads(stored)
+    except RecursionError:  # a sync's result is never that deep
+        return None
+    return result if isinstance(result, dict) and isinstance(result.get("devices"), dict) else None
+
+
+def _has_tasks(device: Any) -> bool:
+    tasks = device.get("job_tasks") if isinstance(device, dict) else None
+    return isinstance(tasks, list) and all(isinstance(task, dict) for task in tasks)
+
+
+def _is_named(task: Any, names: Collection[str]) -> bool:
+    return isinstance(task, dict) and task.get("task_name") in names

@@ -1,0 +1,38 @@
+"""Texts of any length on a page: cut where they get too long, with a word of how much was left out."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+SHOWN: Final = 300_000  # characters of a result on a page
+SHOWN_OF_ONE: Final = 40_000  # and of one text in it
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A text, or its beginning."""
+
+    text: str
+    left_out: int = 0  # characters
+
+
+def cut(text: str, limit: int) -> Cut:
+    return Cut(text[:limit], max(0, len(text) - limit))
+
+
+def pretty(stored: str, *, limit: int) -> Cut:
+    """JSON text indented; as it is if it is too long for that."""
+    if len(stored) > 4 * limit:
+        return cut(stored, limit)
+    try:
+        value = json.loads(stored)
+    except RecursionError:  # what could just be stored may be too deep to read back from here
+        return cut(stored, limit)
+    return cut(value if isinstance(value, str) else indented(value, otherwise=stored), limit)
+
+
+def indented(value: Any, *, otherwise: str) -> str:
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    except RecursionError:  # or to indent
+        return otherwise

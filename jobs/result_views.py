@@ -1,0 +1,49 @@
+"""How a job's result is read by who knows more of it than that it is JSON: the app that the job's task belongs to.
+
+The app registers a view for its task when Django is ready. Without one the API gives a result as it is stored, and the
+admin shows it as indented JSON.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPage:
+    """A result on its job's page in the admin: a template, in which ``page`` is the context given here."""
+
+    template: str
+    context: Mapping[str, Any]
+
+
+class ResultView:
+    """The view of a task's results. A subclass says more of them than this one, which knows nothing."""
+
+    parts: ClassVar[tuple[str, ...]] = ()
+    """What a client of the API may leave out of them: ``filter_jobresult=config,diff``."""
+
+    def without(self, stored: str, parts: Collection[str]) -> str:
+        """The JSON text less those of these ``parts`` that it has. A task's old results may have any form."""
+        return stored
+
+    def on_page(self, stored: str) -> OnPage | None:
+        """None for one that is of another form than expected: it is shown as any other."""
+        return None
+
+
+_KNOWS_NOTHING = ResultView()
+_views: dict[str, ResultView] = {}
+
+
+def register(task_name: str, view: ResultView) -> None:
+    _views[task_name] = view
+
+
+def view_of(task_name: str) -> ResultView:
+    return _views.get(task_name, _KNOWS_NOTHING)
+
+
+def all_parts() -> list[str]:
+    """Of the results of any task, in the order of their registration."""
+    return list(dict.fromkeys(part for view in _views.values() for part in view.parts))
