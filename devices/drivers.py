@@ -82,3 +82,20 @@ def _implements_commit_confirm(driver_class: Any) -> bool:
             return False
     parameters = inspect.signature(driver_class.commit_config).parameters.values()
     return any(p.name == "revert_in" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+
+def pending_name(driver: NetworkDriver) -> str | None:
+    """What tells one unconfirmed commit from another; empty if none waits, None if the driver can't tell.
+
+    NAPALM has no call for that, but its own drivers know more than they say: eos the session, junos the revision, ios
+    who began it and when.
+    """
+    ask = getattr(driver, "_get_pending_commits", None)
+    if ask is None:
+        return None
+    found = ask()
+    if not isinstance(found, dict):
+        return None
+    if "user" in found or "configured" in found:  # ios: one commit's properties, not commits by name
+        return f"{found.get('configured')} {found.get('user')}"
+    return " ".join(sorted(map(str, found)))

@@ -9,7 +9,13 @@ class DeviceState(models.Model):
     host = models.CharField(max_length=255, unique=True)
     rendered_hash = models.CharField(max_length=64, help_text="Of the rendered configuration that was committed.")
     running_hash = models.CharField(
-        max_length=64, blank=True, help_text="Of the running configuration after it; empty if the driver shows none."
+        max_length=64, blank=True, help_text="Of the running configuration after it; empty if that can't be recognised."
+    )
+    unstable_lines = models.TextField(
+        blank=True,
+        default="",
+        db_default="",  # a worker of the version before does not give it
+        help_text="Numbers of lines that are not in the hash: the device shows them anew each time. Comma-separated.",
     )
     job_id = models.BigIntegerField(help_text="The job that committed it.")
     committed_at = models.DateTimeField()

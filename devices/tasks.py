@@ -1,10 +1,12 @@
 """The job of this app. Celery finds it here."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from cnaasjobs.conf import conf
 from devices import inventory
 from devices.selection import Selector
+from devices.sync.report import DeviceReport
 from jobs.task import JobContext, JobResult, NextJob, job
 
 AUTO_PUSH_SCORES = range(1, 10)
@@ -63,15 +65,22 @@ def sync_devices(
         confirm_mode=mode,
         revert_in=conf.confirm_minutes * 60,
     )
-    reports = Push(ctx, nornir, hosts, options).run()
+    push = Push(ctx, nornir, hosts, options)
+    ctx.keep(lambda end: _result(push.reports_until(end)))
+    push.run()
+    reports = push.reports
     score = max((report.change_score for report in reports.values()), default=0)
     failed = any(report.failed for report in reports.values())
     pushes = auto_push and dry_run and len(reports) == 1 and not failed and score in AUTO_PUSH_SCORES
     return JobResult(
-        {"devices": {name: report.as_result() for name, report in reports.items()}},
+        _result(reports),
         change_score=score,
         next_job=_live(ctx, hosts[0].name, force=force, resync=resync, confirm_mode=mode) if pushes else None,
     )
+
+
+def _result(reports: Mapping[str, DeviceReport]) -> dict[str, Any]:
+    return {"devices": {name: report.as_result() for name, report in reports.items()}}
 
 
 def _live(ctx: JobContext, hostname: str, **options: Any) -> NextJob:

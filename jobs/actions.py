@@ -37,6 +37,7 @@ class JobAction(Action):
     REFUSE_MESSAGE = "refuse_message", ERROR, "a message was refused: %(reason)s", "messages"
     STORE_WAITS = "store_waits", WARNING, "%(what)s of job %(job_id)s waits %(seconds).0f s for the database: %(error)s"
     RESULT_REFUSED = "result_refused", ERROR, "job %(job_id)s: its result could not be stored"
+    KEPT_LOST = "kept_lost", ERROR, "job %(job_id)s: what its body kept for a bad end could not be stored"
     PROGRESS_FAILED = "progress_failed", WARNING, "progress not written: %(error)s"
     CHECKPOINT_WAITS = "checkpoint_waits", WARNING, "checkpoint of job %(job_id)s waits for the database: %(error)s"
     END_WAITS = "end_waits", WARNING, "end of job %(job_id)s waits for the database: %(error)s"

@@ -103,11 +103,21 @@ def _execution(task: Any) -> Execution | None:
 
 def _store_failure(execution: Execution, failure: Failure) -> None:
     devices = execution.ctx.progress.as_json()
-    _until_stored(
-        lambda: transitions.fail(execution.run, failure, finished_devices=devices),
-        what="failure",
-        job_id=execution.run.job_id,
-    )
+
+    def store(kept: str | None) -> None:
+        _until_stored(
+            lambda: transitions.fail(execution.run, failure, finished_devices=devices, kept=kept),
+            what="failure",
+            job_id=execution.run.job_id,
+        )
+
+    try:
+        store(execution.kept)
+    except Exception as exc:
+        if execution.kept is None:
+            raise
+        record(JobAction.KEPT_LOST, exc=exc, job_id=execution.run.job_id)
+        store(None)
 
 
 def _until_stored(store: Callable[[], T], *, what: str, job_id: int, seconds: float | None = None) -> T | None:

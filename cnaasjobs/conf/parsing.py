@@ -1,6 +1,7 @@
 """What the text of a variable must be, and what is made of it. Raises ValueError in words that follow its name."""
 
 import ipaddress
+import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,6 +58,15 @@ def header(text: str) -> str:
     if not _HEADER.fullmatch(text):
         raise ValueError(f"must be a header such as X-Forwarded-Proto, not {text!r}")
     return "HTTP_" + text.upper().replace("-", "_").removeprefix("HTTP_")
+
+
+def patterns(text: str) -> dict[str, re.Pattern[str]]:
+    """A regular expression for each name, from JSON."""
+    try:
+        found = json.loads(text)
+        return {name: re.compile(pattern) for name, pattern in found.items()}
+    except (ValueError, AttributeError, TypeError, re.error):
+        raise ValueError(f'must be JSON such as {{"ios": "^ntp clock-period "}}, not {text!r}') from None
 
 
 def database(text: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Every variable of the environment: its name, type, default, bounds and meaning. docs/settings.md shows this table."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -126,6 +127,12 @@ class Conf(Table):
     # --- Devices ---
     confirm_mode = Whole(1, 0, 2, "0 commit, 1 confirm each device, 2 all devices or none")
     confirm_minutes = Whole(5, 1, 120, "after so long an unconfirmed commit reverts")  # IOS can do 120 at most
+    lines_left_out: Parsed[dict[str, re.Pattern[str]]] = Parsed(
+        {},
+        parsing.patterns,
+        "lines of a running configuration that are no change from outside, whatever they say: JSON, a regular "
+        'expression for each platform, such as `{"ios": "^ntp clock-period "}`',
+    )
     inventory_cache_seconds = Real(60.0, 0, _DAY, "how long an inventory that is no files is cached")
     render_seconds = Real(20.0, 0.1, _HOUR, "how long rendering one device's configuration may take")
     render_memory_mb = Whole(512, 128, 65_536, "how much memory a process that renders may use")

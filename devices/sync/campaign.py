@@ -38,6 +38,7 @@ class Push:
         ssh_config = ssh_config_file(nornir.config)
         self._stopped: JobStopped | None = None
         self._failed: list[str] = []  # in confirm_mode 2
+        self._over: set[str] = set()
         self._states = DeviceStates(ctx, [host.name for host in hosts])
         self._syncs = {
             host.name: DeviceSync(
@@ -64,8 +65,8 @@ class Push:
             runner=DeviceThreads(num_workers=workers(nornir.config), ctx=ctx),
         )
 
-    def run(self) -> dict[str, DeviceReport]:
-        """Returns a report for each device, in their order. When it returns or raises, no thread is left.
+    def run(self) -> None:
+        """Afterwards ``reports`` has one for each device. When it returns or raises, no thread is left.
 
         Raises:
             JobStopped: the job may not go on; devices that were not begun were not touched.
@@ -77,7 +78,18 @@ class Push:
                 self._each(self._one_after_the_other)
         finally:
             self._states.close()
+
+    @property
+    def reports(self) -> dict[str, DeviceReport]:
+        """By device, in their order."""
         return {name: sync.report for name, sync in self._syncs.items()}
+
+    def reports_until(self, end: BaseException) -> dict[str, DeviceReport]:
+        """What is known of each device that was begun, where the job ended before all were over."""
+        for name, sync in self._syncs.items():
+            if not sync.report.is_empty and not sync.report.failed and name not in self._over:
+                sync.report.failure = f"{sync.became}: {sync.words.of(end)}"
+        return {name: report for name, report in self.reports.items() if not report.is_empty}
 
     # --- confirm_mode 0 and 1, dry runs -------------------------------------------------------------------------------
 
@@ -86,8 +98,7 @@ class Push:
             self._ctx.checkpoint()
             sync.attempt(sync.find_changes)
             if sync.to_commit:
-                self._ctx.checkpoint()
-                sync.attempt(sync.commit)
+                self._attempt_commit(sync)
             if sync.pending:
                 self._ctx.checkpoint()
                 if not sync.report.failed:
@@ -100,7 +111,7 @@ class Push:
             raise
         finally:
             sync.close()
-        self._ctx.device_finished(sync.host.name)
+        self._is_over(sync)
 
     # --- confirm_mode 2 -----------------------------------------------------------------------------------------------
 
@@ -111,6 +122,7 @@ class Push:
                 self._commit_all()
             if self._failed:
                 self._take_all_back()
+                self._in_threads(self._not_committed)
             else:
                 self._ctx.checkpoint()
                 self._each(self._confirm, even_if_stopping=True)
@@ -134,12 +146,11 @@ class Push:
         self._note(sync, succeeded=sync.attempt(sync.find_changes))
         if not sync.to_commit:
             sync.close()
-            self._ctx.device_finished(sync.host.name)
+            self._is_over(sync)
 
     def _commit(self, sync: DeviceSync) -> None:
         if sync.to_commit and not self._failed:
-            self._ctx.checkpoint()
-            self._note(sync, succeeded=sync.attempt(sync.commit))
+            self._note(sync, succeeded=self._attempt_commit(sync))
 
     def _confirm(self, sync: DeviceSync) -> None:
         if not sync.pending:
@@ -155,26 +166,31 @@ class Push:
         sync.attempt(sync.confirm)
         sync.take_back()
         sync.close()
-        self._ctx.device_finished(sync.host.name)
+        self._is_over(sync)
 
     def _take_all_back(self) -> None:
-        reason = f"not committed because of {', '.join(self._failed[:3])}: confirm_mode 2 is all devices or none"
+        self._in_threads(DeviceSync.take_back)
 
-        def take_back(sync: DeviceSync) -> None:
-            if not sync.to_commit:
-                return
-            sync.take_back()
-            sync.close()
+    def _not_committed(self, sync: DeviceSync) -> None:
+        if sync.to_commit:
+            reason = f"{sync.became} because of {', '.join(self._failed[:3])}: confirm_mode 2 is all devices or none"
             sync.report.failure = sync.report.failure or reason
-            self._ctx.device_finished(sync.host.name)
-
-        self._in_threads(take_back)
+            sync.close()
+            self._is_over(sync)
 
     def _note(self, sync: DeviceSync, *, succeeded: bool) -> None:
         if not succeeded:
             self._failed.append(sync.host.name)
 
     # --- both ---------------------------------------------------------------------------------------------------------
+
+    def _attempt_commit(self, sync: DeviceSync) -> bool:
+        self._states.about_to_commit(sync.host.name)
+        return sync.attempt(sync.commit)
+
+    def _is_over(self, sync: DeviceSync) -> None:
+        self._over.add(sync.host.name)
+        self._ctx.device_finished(sync.host.name)
 
     def _each(self, step: Callable[[DeviceSync], None], *, even_if_stopping: bool = False) -> None:
         """Do a step on every device; raises JobStopped if it was raised in any."""
@@ -200,7 +216,10 @@ class Push:
                 self._stopped = stopped
             except BaseException as exc:  # noqa: BLE001  (a fault of anybody's, outside of the steps that are attempted)
                 sync.failed(exc)
+                if sync.pending:
+                    sync.report.failure = f"{sync.report.failure}; {sync.became}"
                 self._note(sync, succeeded=False)
+                self._is_over(sync)
             return Result(host=task.host)
 
         self._nornir.run(task=sync_device)

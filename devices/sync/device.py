@@ -10,7 +10,7 @@ from napalm.base.exceptions import LockError
 from nornir.core.inventory import Host
 
 from devices.actions import DeviceAction
-from devices.drivers import NoDriver, driver_of, has_commit_confirm
+from devices.drivers import NoDriver, driver_of, has_commit_confirm, pending_name
 from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
 from jobs.task import JobContext
@@ -73,7 +73,7 @@ class Device:
         """Before any change: can its driver do what confirm_mode 1 and 2 need, and is the device free for it?"""
         pending = None
         if has_commit_confirm(self.driver):
-            pending = self.pending_commit()
+            pending = self.has_pending_commit()
         if pending is None:
             kind = type(self.driver).__name__
             raise DeviceFailure(f"driver {kind} has no commit-confirm; sync this device with confirm_mode 0")
@@ -81,22 +81,32 @@ class Device:
 
     def require_no_pending_commit(self) -> None:
         """As far as its driver can tell: without a timer this is no condition for a commit."""
-        if not has_commit_confirm(self.driver):
-            return
+        self._refuse(self.waits_for_confirmation())
+
+    def waits_for_confirmation(self) -> bool:
+        """Whether somebody's commit does, as far as its driver can tell."""
         try:
-            pending = self.pending_commit()
+            return has_commit_confirm(self.driver) and bool(self.has_pending_commit())
         except DeviceFailure as failure:
             self._words.record(DeviceAction.PENDING_UNKNOWN, str(failure), failure)
-            return
-        self._refuse(pending)
+            return False
 
-    def pending_commit(self) -> bool | None:
+    def has_pending_commit(self) -> bool | None:
         """Whether an unconfirmed commit waits on the device; None if the driver can't tell."""
         with self._step("cannot ask for pending commits"):
             try:
                 return bool(self.driver.has_pending_commit())
             except NotImplementedError:
                 return None
+
+    def pending_name(self) -> str | None:
+        """What tells the unconfirmed commit on the device from another; empty if none waits, None if unknown."""
+        try:
+            with self._step("cannot ask which commit is pending"):
+                return pending_name(self.driver)
+        except DeviceFailure as failure:
+            self._words.record(DeviceAction.PENDING_UNKNOWN, str(failure), failure)
+            return None
 
     def running_config(self) -> str | None:
         """The running configuration; None if the driver can't show it."""
@@ -155,23 +165,14 @@ class Device:
                     with contextlib.suppress(BaseException):  # it has served its purpose
                         second.close()
 
-    def confirm(self) -> None:
-        if self.pending_commit() is False:
-            raise DeviceFailure("no commit is pending on the device: it reverted, or its driver does not do timers")
+    def confirm_commit(self) -> None:
         with self._step("confirm failed"):
             self.driver.confirm_commit()
 
-    def take_back(self) -> bool:
-        """Roll an unconfirmed commit back now. False if there is none, or it failed: the device's timer does it."""
-        try:
-            if not self.pending_commit():
-                return False
-            with self._step("rollback failed"):
-                self.driver.rollback()
-        except DeviceFailure as failure:
-            self._words.record(DeviceAction.ROLLBACK_FAILED, str(failure), failure)
-            return False
-        return True
+    def rollback(self) -> None:
+        """Of what is pending, whoever committed it: ``TimedCommit`` knows whether it may be done."""
+        with self._step("rollback failed"):
+            self.driver.rollback()
 
     @staticmethod
     def _refuse(pending: bool | None) -> None:

@@ -10,12 +10,14 @@ from devices.masking import Secrets
 from devices.rendering import render
 from devices.sync.change_score import change_score
 from devices.sync.device import Device
+from devices.sync.known import Fingerprint, essential, same
 from devices.sync.report import DeviceReport
 from devices.sync.state import DeviceStates
+from devices.sync.timed_commit import ROLLED_BACK, TimedCommit
 from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
 
-CHANGED_OUTSIDE = "the configuration was changed outside since the last commit; use force to overwrite that"
+UNRECOGNISABLE = "it shows another configuration each time it is asked: changes made outside can't be noticed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,49 +52,83 @@ class DeviceSync:
         self.host = host
         self.report = DeviceReport()
         self.to_commit = False
-        self.pending = False
         self._device = device
         self._known = states[host.name]
         self._states = states
         self._options = options
         self._secrets = secrets
-        self._words = words
+        self.words = words
         self._wanted = wanted  # raises JobStopped when the job may not go on
         self._rendered = ""
+        self._before: str | None = None  # the running configuration, where there is one to compare it with
+        self._pending: TimedCommit | None = None
+        self._fate = ""  # what became of a commit that was not confirmed
+
+    # --- steps --------------------------------------------------------------------------------------------------------
 
     def find_changes(self) -> None:
         """Find out what would change. Afterwards the device is open if there is something to commit."""
         self._rendered = render(self.host, self._secrets, self._wanted)
         self.report.config = self._secrets.mask(self._rendered)
-        options = self._options
-        in_sync = not options.dry_run and not options.resync and self._known.in_sync(self._rendered)
+        options, known = self._options, self._known
+        in_sync = not options.dry_run and not options.resync and known.in_sync(self._rendered)
         if in_sync and not options.force:
             return
         self._device.open()
-        running = self._device.running_config() if self._known.running_hash else None
-        outside = self._known.changed_outside(running)
-        if in_sync and not outside:
+        self._before = self._running_config() if known.fingerprint else None
+        differs = known.differs(self._before)
+        if in_sync and not differs:
             return
-        self._compare()
-        if outside and not options.force:
-            raise DeviceFailure(CHANGED_OUTSIDE)
-        if options.dry_run:
-            self._device.discard()
-        elif self.report.diff:
-            self.to_commit = True
-        else:
-            self._device.discard()
-            self._record()
-
-    def _compare(self) -> None:
-        if self._options.confirms:
-            self._device.require_commit_confirm()
-        elif not self._options.dry_run:
-            self._device.require_no_pending_commit()
+        self._require_free()
         self._device.load(self._rendered)
         diff = self._device.compare()
         self.report.diff = self._secrets.mask(diff)
         self.report.change_score = change_score(diff)
+        if differs:
+            self._differs()
+        if diff and not options.dry_run:
+            self.to_commit = True
+            return
+        self._device.discard()
+        if not options.dry_run:
+            self._record()
+
+    def commit(self) -> None:
+        """Call ``DeviceStates.about_to_commit`` just before it."""
+        try:
+            self._require_free()  # it was when the device was prepared, and that may be a while ago
+        except DeviceFailure:
+            self._states.unchanged(self.host.name)
+            raise
+        try:
+            if not self._options.confirms:
+                self._device.commit(revert_in=None)
+            else:
+                self._pending = TimedCommit(self._device, self.words, revert_in=self._options.revert_in)
+        except DeviceFailure as failure:
+            raise DeviceFailure("; ".join([str(failure), *self._after_failed_commit()])) from failure
+        if self._pending is None:
+            self._record()
+        else:
+            self._device.probe()
+
+    def confirm(self) -> None:
+        if self._pending is not None:
+            self._pending.confirm()
+            self._pending = None
+            self._record()
+
+    def take_back(self) -> None:
+        """Undo the commit that waits for its confirmation, if there is one; the report says what became of it."""
+        pending = self._pending
+        if pending is None:
+            return
+        self._fate = pending.take_back()
+        self._pending = None
+        if self._fate == ROLLED_BACK and self._is_as_before() is None:
+            self._states.unchanged(self.host.name)  # nobody can look: the device's word is enough
+        if self.report.failure and self._fate:
+            self.report.failure += f"; {self._fate}"
 
     def attempt(self, step: Callable[[], None]) -> bool:
         """Do a step of this object; False if the device failed, whatever was raised. Only JobStopped passes."""
@@ -105,28 +141,18 @@ class DeviceSync:
         return not self.report.failed
 
     def failed(self, exc: BaseException) -> None:
-        self.report.failure = self._words.failure(exc)
+        self.report.failure = self.words.failure(exc)
 
-    def commit(self) -> None:
-        self._states.about_to_commit(self.host.name)
-        if self._options.confirm_mode == 0:
-            self._device.commit(revert_in=None)
-            self._record()
-            return
-        self.pending = True
-        self._device.commit(revert_in=self._options.revert_in)
-        self._device.probe()
+    @property
+    def pending(self) -> bool:
+        """A commit of ours waits for its confirmation, for all that we know."""
+        return self._pending is not None
 
-    def confirm(self) -> None:
-        self._device.confirm()
-        self.pending = False
-        self._record()
-
-    def take_back(self) -> None:
-        """Roll back what is pending; if that can't be, the device's own timer does it."""
-        if self.pending and self._device.take_back():
-            self.pending = False
-            self._states.unchanged(self.host.name)
+    @property
+    def became(self) -> str:
+        """What became of what was prepared, where that is neither confirmed nor a failure of its own."""
+        fate = self._fate if self._pending is None else self._pending.reverts
+        return f"committed, and {fate}" if fate else "not committed"
 
     @property
     def is_open(self) -> bool:
@@ -135,10 +161,69 @@ class DeviceSync:
     def close(self) -> None:
         self._device.close()
 
+    # --- what they are made of ----------------------------------------------------------------------------------------
+
+    def _require_free(self) -> None:
+        if self._options.dry_run:
+            if self._device.waits_for_confirmation():
+                self.report.notes.append("a commit waits for its confirmation on the device, which may revert it")
+        elif self._options.confirms:
+            self._device.require_commit_confirm()
+        else:
+            self._device.require_no_pending_commit()
+
+    def _differs(self) -> None:
+        """It does not run what our last commit left: that must not be overwritten unasked."""
+        since = self._known.uncertain_job_id
+        if since is None:
+            what = "the configuration was changed outside since the last commit"
+        else:
+            what = f"unknown since job {since}: the device does not run what was known before"
+        if not self.report.diff:
+            self.report.notes.append(f"{what}, and is exactly what it should be: taken as in sync")
+        elif not self._options.force:
+            raise DeviceFailure(f"{what}; use force to overwrite that")
+
     def _record(self) -> None:
+        """Committed, for good; whether that can be recognised later is another matter."""
+        fingerprint = Fingerprint()
         try:
-            running = self._device.running_config()
-        except DeviceFailure as failure:  # committed all the same; until the next commit nobody can tell what changed
-            self._words.record(DeviceAction.CONFIG_UNREAD, str(failure), failure)
-            running = None
-        self._states.committed(self.host.name, rendered=self._rendered, running=running)
+            first, second = self._running_config(), self._running_config()
+            fingerprint = Fingerprint.of(first, second)
+            if first is not None and not fingerprint:
+                self.report.notes.append(UNRECOGNISABLE)
+        except Exception as exc:  # noqa: BLE001  (it is committed all the same)
+            self.words.record(DeviceAction.CONFIG_UNREAD, self.words.of(exc), exc)
+        self._states.committed(self.host.name, rendered=self._rendered, fingerprint=fingerprint)
+
+    def _after_failed_commit(self) -> list[str]:
+        """What a commit that failed left behind, as far as that is more than nothing. Nothing of it is touched."""
+        said = []
+        if self._device.waits_for_confirmation():
+            said.append("a commit that may not be ours waits for its confirmation on the device, and is left alone")
+        if self._is_as_before() is False:
+            said.append("the device does not run what it ran before")
+        return said
+
+    def _is_as_before(self) -> bool | None:
+        """After a commit that failed or was taken back: does the device run what it ran before? None: who knows.
+
+        Then what was known of it holds.
+        """
+        if self._before is None:
+            return None
+        try:
+            running = self._running_config()
+        except DeviceFailure as failure:
+            self.words.record(DeviceAction.CONFIG_UNREAD, str(failure), failure)
+            return None
+        if running is None:
+            return None
+        unchanged = same(self._before, running, unstable=self._known.fingerprint.unstable)
+        if unchanged:
+            self._states.unchanged(self.host.name)
+        return unchanged
+
+    def _running_config(self) -> str | None:
+        running = self._device.running_config()
+        return None if running is None else essential(running, self.host.platform)

@@ -1,6 +1,6 @@
 """What a job says of each device: three tasks, in the order and with the keys that clients of this API know."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 PUSH, GENERATE, SYNC = "push_sync_device", "Generate device config", "Sync device config"
@@ -14,6 +14,12 @@ class DeviceReport:
     diff: str = ""
     failure: str | None = None
     change_score: int = 0
+    notes: list[str] = field(default_factory=list)  # what a reader should know though nothing failed
+
+    @property
+    def is_empty(self) -> bool:
+        """The device was not begun."""
+        return self.config is None and self.failure is None
 
     @property
     def failed(self) -> bool:
@@ -21,12 +27,13 @@ class DeviceReport:
 
     def as_result(self) -> dict[str, Any]:
         """A failed device has the tasks up to the failure, and the reason stands at the first and the last of them."""
-        tasks = [_task(PUSH, failed=self.failed, result=self.failure)]
+        said = "; ".join([*([self.failure] if self.failure else []), *self.notes]) or None
+        tasks = [_task(PUSH, failed=self.failed, result=said)]
         if self.config is None:
-            tasks.append(_task(GENERATE, failed=self.failed, result=self.failure))
+            tasks.append(_task(GENERATE, failed=self.failed, result=said))
         else:
             tasks.append(_task(GENERATE, result=self.config))
-            tasks.append(_task(SYNC, diff=self.diff, failed=self.failed, result=self.failure))
+            tasks.append(_task(SYNC, diff=self.diff, failed=self.failed, result=said))
         return {"failed": self.failed, "job_tasks": tasks}
 
 

@@ -1,75 +1,41 @@
 """What is known of the devices of one job, and what it committed on them.
 
-The database is written a constant number of times for each 500 devices, not once for each: before a job's first commit
-its devices are marked uncertain in one statement; what it confirmed is stored in batches; at the end the untouched ones
-lose their mark. A worker that dies in between leaves devices that are not in sync, never one that wrongly is.
+Just before its commit a device is marked uncertain, and the mark is gone when it is known how that ended. So a worker
+that dies in between leaves devices that are not in sync, never one that wrongly is; and only those that it was about
+to change. Devices that wait while one statement runs are marked by the next, all together, and what was confirmed is
+stored in batches: the database is not written once for each device.
 """
 
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from django.conf import settings
 from django.db import Error
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare, salted_hmac
 
+from cnaasjobs.db.fill_in import fill_in
 from cnaasjobs.db.insert import insert_many
 from cnaasjobs.db.not_now import not_now
 from cnaasjobs.events import record
 from devices.actions import DeviceAction
 from devices.models import DeviceState
-from jobs.errors import LockLost
+from devices.sync.known import Fingerprint, Known, digest
+from jobs.body.shared_read import SharedRead
+from jobs.errors import JobStopped, LockLost
 from jobs.task import JobContext
 
 T = TypeVar("T")
 
 _BATCH = 500
-_COMMENTS = re.compile(r"\n[ \t]*[!#][^\n]*")
-
-
-def digest(text: str, *, key: str | None = None) -> str:
-    """A keyed hash: a plain one would let a reader of the database try out weak secrets."""
-    raw = text.encode("utf-8", "surrogatepass")  # a device may send anything
-    return salted_hmac("devices.state", raw, secret=key, algorithm="sha256").hexdigest()
-
-
-def matches(stored: str, text: str) -> bool:
-    """Whether ``stored`` is the digest of this text, by the present key or one of Django's fallbacks."""
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return any(constant_time_compare(stored, digest(text, key=key)) for key in keys)
-
-
-def essential(running: str) -> str:
-    """A running configuration without its lines of comment: devices write the time of day into them."""
-    return _COMMENTS.sub("", f"\n{running}").strip()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """What is known of one device."""
-
-    rendered_hash: str = ""
-    running_hash: str = ""
-
-    def in_sync(self, rendered: str) -> bool:
-        """The rendered configuration is the one last committed."""
-        return bool(self.rendered_hash) and matches(self.rendered_hash, rendered)
-
-    def changed_outside(self, running: str | None) -> bool:
-        """The running configuration is not the one that our last commit left; False if that can't be told."""
-        if not self.running_hash or running is None:
-            return False
-        return not matches(self.running_hash, essential(running))
+_MANY = 5000  # hosts in one statement
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Committed:
     rendered_hash: str
-    running_hash: str
+    fingerprint: Fingerprint
     at: datetime
 
 
@@ -78,78 +44,89 @@ class DeviceStates:
 
     def __init__(self, ctx: JobContext, hosts: Sequence[str]) -> None:
         self._ctx = ctx
-        self._hosts = list(hosts)
         self._mutex = threading.Lock()
-        self._marked = False
-        self._attempted: set[str] = set()
+        self._to_mark: set[str] = set()
+        self._mark_waiting = SharedRead(self._mark)
+        self._marked: set[str] = set()
+        self._unchanged: set[str] = set()
         self._unsaved: dict[str, _Committed] = {}
-        self._known = self._with_database(self._read)
+        self._known = self._with_database(lambda: _read(hosts))
 
     def __getitem__(self, host: str) -> Known:
         return self._known.get(host, Known())
 
     def about_to_commit(self, host: str) -> None:
-        """Call before each commit: from here until ``committed`` nobody can say what the device runs."""
-        with self._mutex:
-            if not self._marked:
-                self._with_database(self._mark)
-                self._marked = True
-            self._attempted.add(host)
+        """The safe point before a commit, which marks the device too.
 
-    def committed(self, host: str, *, rendered: str, running: str | None) -> None:
+        From here until ``committed`` or ``unchanged`` nobody can say what it runs.
+
+        Raises:
+            JobStopped: the job may not go on; the device is as it was.
+        """
+        if host not in self._known or self._known[host].uncertain_job_id is not None:
+            self._ctx.checkpoint()  # nothing is known that could turn out wrong, or it bears an earlier job's mark
+            return
+        with self._mutex:
+            self._to_mark.add(host)
+        try:
+            self._mark_waiting()
+        except JobStopped:
+            self.unchanged(host)
+            raise
+
+    def committed(self, host: str, *, rendered: str, fingerprint: Fingerprint) -> None:
         """The device runs this now, for good."""
-        now = _Committed(
-            rendered_hash=digest(rendered),
-            running_hash="" if running is None else digest(essential(running)),
-            at=timezone.now(),
-        )
+        now = _Committed(rendered_hash=digest(rendered), fingerprint=fingerprint, at=timezone.now())
         with self._mutex:
             self._unsaved[host] = now
             if len(self._unsaved) >= _BATCH:
                 self._save()
 
     def unchanged(self, host: str) -> None:
-        """A commit was taken back: what was known before holds."""
+        """It was not committed, or that was taken back: what was known before holds."""
         with self._mutex:
-            self._attempted.discard(host)
+            if host in self._marked:
+                self._unchanged.add(host)
 
     def close(self) -> None:
         """Store what is left, once: when the database is away, the marks say enough."""
         with self._mutex:
-            self._save()
-            if self._marked:
-                self._guarded(self._unmark)
+            if self._unsaved or self._unchanged:
+                self._save()
 
     # --- the database -------------------------------------------------------------------------------------------------
 
-    def _read(self) -> dict[str, Known]:
-        found: dict[str, Known] = {}
-        for batch in self._batches():
-            rows = DeviceState.objects.filter(host__in=batch, uncertain_job_id__isnull=True)
-            for host, rendered, running in rows.values_list("host", "rendered_hash", "running_hash"):
-                found[host] = Known(rendered_hash=rendered, running_hash=running)
-        return found
-
     def _mark(self) -> None:
-        for batch in self._batches():
-            rows = DeviceState.objects.filter(host__in=batch, uncertain_job_id__isnull=True)
-            rows.update(uncertain_job_id=self._ctx.job_id)
-
-    def _unmark(self) -> None:
-        marked = DeviceState.objects.filter(uncertain_job_id=self._ctx.job_id)
-        marked.exclude(host__in=self._attempted).update(uncertain_job_id=None)
+        """Marks first: the question whether the job may go on is answered as late as can be."""
+        with self._mutex:
+            hosts = sorted(self._to_mark)
+        job_id = self._ctx.job_id
+        self._with_database(lambda: fill_in(DeviceState, "uncertain_job_id", job_id, key="host", keys=hosts))
+        with self._mutex:
+            self._to_mark.difference_update(hosts)
+            self._marked.update(hosts)
+        self._ctx.checkpoint()
 
     def _save(self) -> None:
-        if self._unsaved and self._guarded(self._store):
-            self._attempted.difference_update(self._unsaved)
-            self._unsaved.clear()
+        """While the job holds its lock: one that lost it must not overwrite what its successor found out."""
+        try:
+            with self._ctx.guarded_by_lock():
+                self._store()
+        except LockLost as exc:
+            record(DeviceAction.STATES_LEFT, job_id=self._ctx.job_id, error=str(exc))
+        except Error as exc:
+            record(DeviceAction.STATES_FAILED, job_id=self._ctx.job_id, error=str(exc))
+            return
+        self._unsaved.clear()
+        self._unchanged.clear()
 
     def _store(self) -> None:
         rows = [
             DeviceState(
                 host=host,
                 rendered_hash=now.rendered_hash,
-                running_hash=now.running_hash,
+                running_hash=now.fingerprint.running_hash,
+                unstable_lines=",".join(map(str, now.fingerprint.unstable)),
                 job_id=self._ctx.job_id,
                 committed_at=now.at,
                 uncertain_job_id=None,
@@ -157,23 +134,13 @@ class DeviceStates:
             for host, now in self._unsaved.items()
         ]
         insert_many(rows, replacing="host")
-
-    def _guarded(self, write: Callable[[], None]) -> bool:
-        """Write while the job holds its lock: one that lost it must not overwrite what its successor found out."""
-        try:
-            with self._ctx.guarded_by_lock():
-                write()
-        except LockLost as exc:
-            record(DeviceAction.STATES_LEFT, job_id=self._ctx.job_id, error=str(exc))
-        except Error as exc:
-            record(DeviceAction.STATES_FAILED, job_id=self._ctx.job_id, error=str(exc))
-            return False
-        return True
+        for hosts in _batches(sorted(self._unchanged)):
+            ours = DeviceState.objects.filter(host__in=hosts, uncertain_job_id=self._ctx.job_id)
+            ours.update(uncertain_job_id=None)
 
     def _with_database(self, work: Callable[[], T]) -> T:
         """Do it, also if the database must be waited for; raises JobStopped when the job may not go on."""
         while True:
-            self._ctx.checkpoint()
             try:
                 with self._ctx.database():
                     return work()
@@ -181,7 +148,25 @@ class DeviceStates:
                 if not not_now(exc):
                     raise
                 record(DeviceAction.STATES_WAIT, job_id=self._ctx.job_id, error=str(exc))
-                self._ctx.next_stop(0.5)
+            self._ctx.next_stop(0.5)
+            self._ctx.checkpoint()
 
-    def _batches(self) -> list[list[str]]:
-        return [self._hosts[start : start + 5000] for start in range(0, len(self._hosts), 5000)]
+
+def _read(hosts: Sequence[str]) -> dict[str, Known]:
+    found: dict[str, Known] = {}
+    for batch in _batches(hosts):
+        rows = DeviceState.objects.filter(host__in=batch).values_list(
+            "host", "rendered_hash", "running_hash", "unstable_lines", "uncertain_job_id"
+        )
+        for host, rendered_hash, running_hash, unstable, uncertain in rows:
+            fingerprint = Fingerprint(running_hash=running_hash, unstable=_numbers(unstable))
+            found[host] = Known(rendered_hash=rendered_hash, fingerprint=fingerprint, uncertain_job_id=uncertain)
+    return found
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(","))) if text else ()
+
+
+def _batches(hosts: Sequence[str]) -> list[Sequence[str]]:
+    return [hosts[start : start + _MANY] for start in range(0, len(hosts), _MANY)]

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NoReturn, Protocol
 
@@ -45,6 +45,7 @@ class JobContext:
         self.task: RetryingTask | None = None
         self.retry_asked: Retry | None = None
         self.progress = Progress(self._write_progress)
+        self.result_until: Callable[[BaseException], Any] | None = None
         self._run = run
         self._stop = threading.Event()
         self._stop_reason: JobStopped | None = None
@@ -57,6 +58,13 @@ class JobContext:
     def device_finished(self, device: str) -> None:
         """Report a device as done; ``finished_devices`` shows it within two seconds."""
         self.progress.device_finished(device)
+
+    def keep(self, result_until: Callable[[BaseException], Any]) -> None:
+        """If the body raises, what this makes of the exception is stored beside it, as the job's result.
+
+        For what is known all the same: of devices that were over, or of the one that was in hand.
+        """
+        self.result_until = result_until
 
     def checkpoint(self) -> None:
         """A safe point: ask the database, afresh, whether this run may go on. Waits while the database is away.

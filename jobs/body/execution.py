@@ -5,8 +5,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.body import posix_signals, slots
 from jobs.body.context import JobContext, RetryingTask
 from jobs.end_reasons import Failure
@@ -33,6 +35,7 @@ class Execution:
         self.ctx = JobContext(run)
         self.outcome: Outcome | None = None
         self.failure: Failure | None = None  # what was raised, before Celery wraps what cannot be pickled
+        self.kept: str | None = None  # the result of a body that raised (``ctx.keep``), as stored
 
     def run_body(self, task: BodyTask) -> None:
         """Run the body to its end, with all its threads.
@@ -52,7 +55,17 @@ class Execution:
             self.outcome = outcome_of(returned, finished_devices=self.ctx.progress.as_json())
         except Exception as exc:
             self.failure = Failure.of(exc, traceback=traceback.format_exc())
+            self.kept = self._kept(exc)
             raise
+
+    def _kept(self, exc: Exception) -> str | None:
+        if self.ctx.result_until is None or isinstance(exc, Retry):
+            return None
+        try:
+            return outcome_of(self.ctx.result_until(exc), finished_devices=None).result
+        except BaseException as lost:  # noqa: BLE001  it comes second: the end itself must be stored
+            record(JobAction.KEPT_LOST, exc=lost, job_id=self.run.job_id)
+            return None
 
     def _in_body(self, task: BodyTask) -> Any:
         arguments = json.loads(self.run.start_arguments)

@@ -116,9 +116,9 @@ def finish(run: Run, outcome: Outcome) -> bool:
     return True
 
 
-def fail(run: Run, failure: Failure, *, finished_devices: str | None = None) -> bool:
-    """RUNNING → EXCEPTION, reported by the process that ran the body."""
-    return _fail(run.job_id, run.run_token, run.lock_name, run.fence, failure, finished_devices)
+def fail(run: Run, failure: Failure, *, finished_devices: str | None = None, kept: str | None = None) -> bool:
+    """RUNNING → EXCEPTION, reported by the process that ran the body. ``kept`` is the result all the same."""
+    return _fail(run.job_id, run.run_token, run.lock_name, run.fence, failure, finished_devices, kept)
 
 
 def lose(job_id: int, run_token: UUID, *, type: str, message: str) -> bool:
@@ -144,6 +144,7 @@ def _fail(
     fence: int | None,
     failure: Failure,
     finished_devices: str | None,
+    kept: str | None = None,
 ) -> bool:
     with transaction.atomic():
         _release(lock_name, job_id, fence)
@@ -153,7 +154,7 @@ def _fail(
         if not done:
             transaction.set_rollback(True)
             return False
-        JobOutcome.objects.create(job_id=job_id, exception=failure.as_json())
+        JobOutcome.objects.create(job_id=job_id, exception=failure.as_json(), result=kept)
         _after_commit_wake(lock_name)
     _record(Verb.FAIL, job_id, type=failure.type, reason=failure.message)
     return True

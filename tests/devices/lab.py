@@ -117,3 +117,11 @@ def reason(job: Job, host: str) -> str:
 def logged(caplog: pytest.LogCaptureFixture) -> str:
     """All that was logged, every field of it."""
     return "\n".join(str(value) for record in caplog.records for value in (record.getMessage(), *vars(record).values()))
+
+
+def note(job: Job, host: str) -> str | None:
+    """What is said of a device that did not fail."""
+    device = devices_of(job)[host]
+    assert device["failed"] is False, device
+    text: str | None = device["job_tasks"][0]["result"]
+    return text

@@ -266,7 +266,7 @@ def test_a_device_that_locks_us_out_is_taken_back(lab: Lab, foreign: Foreign, mo
     installed = foreign.install("napalm_foo")
     add(lab)
     installed.devices["r1"] = {"running": "", "calls": [], "open": 0, "pending": None, "locks_us_out": True}
-    assert reason(sync(lab), "r1") == "not reachable after the commit: no route to host"
+    assert reason(sync(lab), "r1") == "not reachable after the commit: no route to host; rolled back"
     found = installed.devices["r1"]
     assert (found["running"], found["pending"]) == ("", None)
     assert "rollback" in found["calls"]

@@ -1,0 +1,72 @@
+"""What a body keeps for the case that it raises is stored beside the exception."""
+
+from typing import Any
+
+import pytest
+from django.db import DataError
+
+from jobs.models import Job, JobOutcome
+from jobs.states import Status
+from jobs.task import JobContext, job
+from jobs.testing import exception_of, perform_job, result_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@job
+def keeps(ctx: JobContext, *, ends: str, kept: Any = None) -> dict[str, str]:
+    def known(exc: BaseException) -> Any:
+        if kept == "raises":
+            raise RuntimeError("nothing is known")
+        return {"known": str(exc), "kept": {1, 2} if kept == "no JSON" else kept}
+
+    ctx.keep(known)
+    if ends == "retry":
+        ctx.retry(exc=ValueError("again"), countdown=60)
+    if ends == "raises":
+        raise ValueError("broken")
+    if ends == "exits":
+        raise SystemExit(3)
+    return {"ends": ends}
+
+
+def stored(job: Job) -> tuple[str, str, Any]:
+    found = exception_of(job)
+    assert found is not None
+    return job.status, found["type"], result_of(job)
+
+
+def test_a_body_that_raises_has_what_it_kept_as_its_result() -> None:
+    job = perform_job(keeps, ends="raises", kept=["a", 1])
+    assert stored(job) == (Status.EXCEPTION, "ValueError", {"known": "broken", "kept": ["a", 1]})
+
+
+def test_one_that_exits_too() -> None:
+    assert stored(perform_job(keeps, ends="exits"))[2]["known"] == "the body raised SystemExit: 3"
+
+
+@pytest.mark.parametrize("kept", ["raises", "no JSON"])
+def test_what_can_not_be_kept_leaves_the_end_as_it_is(kept: str) -> None:
+    assert stored(perform_job(keeps, ends="raises", kept=kept)) == (Status.EXCEPTION, "ValueError", None)
+
+
+def test_what_the_database_refuses_leaves_the_end_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = JobOutcome.objects.create
+
+    def create(**fields: Any) -> JobOutcome:
+        if fields.get("result"):
+            raise DataError("too long")
+        return original(**fields)
+
+    monkeypatch.setattr(JobOutcome.objects, "create", create)
+    assert stored(perform_job(keeps, ends="raises")) == (Status.EXCEPTION, "ValueError", None)
+
+
+def test_a_body_that_returns_has_its_own_result() -> None:
+    job = perform_job(keeps, ends="well")
+    assert (job.status, result_of(job), exception_of(job)) == (Status.FINISHED, {"ends": "well"}, None)
+
+
+def test_a_retry_keeps_nothing() -> None:
+    job = perform_job(keeps, ends="retry")
+    assert (job.status, result_of(job)) == (Status.SCHEDULED, None)

@@ -1,0 +1,157 @@
+"""What is known of each device outlives a job that ended badly: the reports so far are its result."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+
+from devices.lab.driver import LabDriver
+from devices.sync.campaign import Push
+from devices.tasks import sync_devices
+from jobs.models import Job
+from jobs.testing import exception_of, perform, result_of
+from tests.devices.lab import Lab
+from tests.devices.test_stopping import abort, clear, job_of, pending, when
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WHY = "enough (aborted by alice)"
+LOST = "lock devices was cleared or taken over"
+
+
+def said(job: Job) -> dict[str, str | None]:
+    """What the result says of each device that it names."""
+    devices: dict[str, Any] = result_of(job)["devices"]
+    for name, device in devices.items():
+        tasks = device["job_tasks"]
+        assert (tasks[1]["result"], tasks[2]["diff"] != "") == (f"hostname {name}\nmotd hello\n", True)
+        assert [task["failed"] for task in tasks] == [device["failed"], False, device["failed"]]
+    return {name: device["job_tasks"][0]["result"] for name, device in devices.items()}
+
+
+def finished(job: Job) -> list[str]:
+    return sorted(json.loads(job.finished_devices or ""))
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_an_aborted_job_keeps_what_was_over(lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    job = job_of(lab, confirm_mode=mode)
+    when(monkeypatch, "compare_config", "sw3", abort(job))
+    perform(job)
+    assert job.exception_type == "JobAborted"
+    assert said(job) == {"sw1": None, "sw2": None, "sw3": f"not committed: {WHY}"}
+    assert finished(job) == ["sw1", "sw2"]
+
+
+def test_an_aborted_job_says_that_the_device_in_hand_was_rolled_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_of(lab)
+    when(monkeypatch, "commit_config", "sw2", abort(job))
+    perform(job)
+    assert said(job) == {"sw1": None, "sw2": f"committed, and rolled back: {WHY}"}
+    assert finished(job) == ["sw1"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "host", "became"),
+    [
+        ("compare_config", "sw2", {"sw1": "not committed", "sw2": "not committed"}),
+        (
+            "commit_config",
+            "sw2",
+            {"sw1": "committed, and rolled back", "sw2": "committed, and rolled back"}
+            | dict.fromkeys(["sw3", "sw4", "sw5"], "not committed"),
+        ),
+        ("commit_config", "sw5", dict.fromkeys(["sw1", "sw2", "sw3", "sw4", "sw5"], "committed, and rolled back")),
+    ],
+)
+def test_an_aborted_all_or_none_finished_no_device_that_it_took_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, verb: str, host: str, became: dict[str, str]
+) -> None:
+    job = job_of(lab, confirm_mode=2)
+    when(monkeypatch, verb, host, abort(job))
+    perform(job)
+    assert job.exception_type == "JobAborted"
+    assert said(job) == {name: f"{what}: {WHY}" for name, what in became.items()}
+    assert (finished(job), pending(lab)) == ([], [])
+
+
+def test_an_all_or_none_aborted_while_it_confirms_finished_them_all(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_of(lab, confirm_mode=2)
+    when(monkeypatch, "confirm_commit", "sw2", abort(job))
+    perform(job)
+    assert set(said(job).values()) == {None}
+    assert finished(job) == ["sw1", "sw2", "sw3", "sw4", "sw5"]
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_a_job_that_lost_its_lock_says_which_devices_it_left_to_their_timers(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    job = job_of(lab, confirm_mode=mode)
+    when(monkeypatch, "confirm_commit", "sw1", clear)
+    perform(job)
+    assert job.exception_type == "LockLost"
+    found = said(job)
+    assert found.pop("sw1") is None
+    assert list(found) == (["sw2", "sw3", "sw4", "sw5"] if mode == 2 else [])
+    for text in found.values():
+        assert re.fullmatch(rf"committed, and reverts by itself by \d\d:\d\d:\d\d UTC: {LOST}", text or "")
+    assert finished(job) == ["sw1"]
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_a_job_whose_time_is_over_keeps_what_was_known(lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    job = job_of(lab, confirm_mode=mode)
+    original = Push._in_threads
+
+    def in_threads(self: Push, step: Any) -> None:
+        original(self, step)
+        if any(not report.is_empty for report in self.reports.values()) and not self._ctx.stopping:
+            raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(Push, "_in_threads", in_threads)
+    perform(job)
+    assert job.exception_type == "TimeLimitExceeded"
+    why = "the job ran longer than its soft time limit of None seconds"
+    assert set(said(job).values()) == {None if mode < 2 else f"not committed: {why}"}
+    assert len(said(job)) == 5
+
+
+def test_a_fault_of_the_platform_itself_keeps_them_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reports(self: Push) -> None:
+        raise OSError("no more memory")
+
+    monkeypatch.setattr(Push, "reports", property(reports))
+    job = job_of(lab)
+    perform(job)
+    stored = exception_of(job)
+    assert stored is not None
+    assert (stored["type"], stored["message"]) == ("OSError", "no more memory")
+    assert lab.running("sw5") is not None
+    assert result_of(job) is None  # what it asks for the reports fails too: the end is stored all the same
+
+
+def test_a_dry_run_that_was_aborted_keeps_its_diffs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_of(lab, dry_run=True)
+    when(monkeypatch, "open", "sw3", abort(job))
+    perform(job)
+    assert said(job) == dict.fromkeys(["sw1", "sw2", "sw3"])
+
+
+def test_a_job_that_was_aborted_before_its_first_device_keeps_an_empty_result(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.add("sw1")
+    job = sync_devices.schedule(all=True)
+    original = Push.run
+
+    def run(self: Push) -> None:
+        abort(job)()
+        original(self)
+
+    monkeypatch.setattr(Push, "run", run)
+    perform(job)
+    assert (job.exception_type, result_of(job)) == ("JobAborted", {"devices": {}})
+    assert LabDriver("sw1").get_config()["running"] == ""

@@ -1,0 +1,270 @@
+"""Commits that wait for their confirmation: whose they are, and what became of ours. Never is another's taken back."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from napalm.eos.eos import EOSDriver
+from napalm.ios.ios import IOSDriver
+
+from devices.drivers import pending_name
+from devices.lab.driver import LabDriver
+from devices.models import DeviceState
+from devices.sync import device, timed_commit
+from devices.sync.words import DeviceFailure
+from devices.tasks import sync_devices
+from jobs.models import Job
+from jobs.states import Status
+from jobs.testing import perform_job
+from tests.devices.foreign import Foreign
+from tests.devices.lab import Lab, devices_of, note, reason
+from tests.devices.test_stopping import when
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+UNTIL = r"reverts by itself by \d\d:\d\d:\d\d UTC"
+THEIRS = "hostname theirs\n"
+COMMIT = LabDriver.commit_config  # as it is when a test waits for ours
+
+
+def live(**kwargs: Any) -> Job:
+    return perform_job(sync_devices, **{"all": True, "dry_run": False, "confirm_mode": 1, **kwargs})
+
+
+def commit_by_hand(name: str = "sw1") -> None:
+    """Somebody else's, on a connection of his own, with a timer of ten minutes."""
+    theirs = LabDriver(name)
+    theirs.load_replace_candidate(config=THEIRS)
+    COMMIT(theirs, revert_in=600)
+
+
+def confirm_and_commit_by_hand() -> None:
+    LabDriver("sw1").confirm_commit()
+    commit_by_hand()
+
+
+def running(name: str = "sw1") -> str:
+    return str(LabDriver(name).get_config()["running"])
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+@pytest.mark.parametrize("verb", ["compare_config", "commit_config"])
+def test_a_commit_made_by_hand_between_our_preparation_and_our_commit_stays(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int, verb: str
+) -> None:
+    lab.add("sw1")
+    live()
+    lab.change("sw1", motd="new")
+    rolled_back = when(monkeypatch, "rollback", "nobody", lambda: None)
+    when(monkeypatch, verb, "sw1", commit_by_hand)
+    said = reason(live(confirm_mode=mode), "sw1")
+    assert "waits for its confirmation" in said
+    assert (rolled_back, running(), LabDriver("sw1").has_pending_commit()) == ([], THEIRS, True)
+    LabDriver("sw1").rollback()
+    assert running() == "hostname sw1\nmotd hello\n"
+
+
+def test_a_commit_by_hand_is_never_taken_for_ours_whose_driver_can_not_tell_them_apart(
+    lab: Lab, foreign: Foreign
+) -> None:
+    """Its commit fails because of theirs: that one is pending says nothing then."""
+    installed = foreign.install(
+        "napalm_foo",
+        """
+def commit_config(self, message="", revert_in=None):
+    self.device["pending"] = "theirs"
+    raise CommitError("another session has a commit pending")
+ForeignDriver.commit_config = commit_config
+""",
+    )
+    lab.template("x\n", platform="foo")
+    lab.add("r1", platform="foo")
+    for mode in (1, 2):
+        installed.devices.clear()
+        assert reason(live(confirm_mode=mode), "r1") == (
+            "commit failed: another session has a commit pending; a commit that may not be ours waits for its"
+            " confirmation on the device, and is left alone"
+        )
+        assert installed.devices["r1"]["pending"] == "theirs"
+        assert "rollback" not in installed.devices["r1"]["calls"]
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+@pytest.mark.parametrize(
+    ("happens", "said", "left"),
+    [
+        (confirm_and_commit_by_hand, "another commit than ours is pending on the device", THEIRS),
+        (lambda: LabDriver("sw1").confirm_commit(), timed_commit.NOTHING_PENDING, "hostname sw1\nmotd hello\n"),
+        (lambda: LabDriver("sw1").rollback(), timed_commit.NOTHING_PENDING, ""),
+    ],
+)
+def test_what_happened_to_our_commit_meanwhile_is_left_as_it_is(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int, happens: Callable[[], object], said: str, left: str
+) -> None:
+    lab.add("sw1")
+    confirmed = when(monkeypatch, "confirm_commit", "nobody", lambda: None)
+    rolled_back = when(monkeypatch, "rollback", "nobody", lambda: None)
+    original = device.Device.probe
+
+    def probe(self: device.Device) -> None:
+        original(self)
+        happens()
+        confirmed.clear()
+        rolled_back.clear()
+
+    monkeypatch.setattr(device.Device, "probe", probe)
+    assert reason(live(confirm_mode=mode), "sw1") == said
+    assert (confirmed, rolled_back, running()) == ([], [], left)
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_another_commit_is_not_taken_back_when_ours_failed_its_probe(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    lab.add("sw1")
+
+    def probe(self: device.Device) -> None:
+        confirm_and_commit_by_hand()
+        raise DeviceFailure("not reachable after the commit: no route to host")
+
+    monkeypatch.setattr(device.Device, "probe", probe)
+    assert reason(live(confirm_mode=mode), "sw1") == (
+        "not reachable after the commit: no route to host; not rolled back (another commit than ours is pending on the"
+        " device)"
+    )
+    assert running() == THEIRS
+
+
+def unreachable(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    def probe(self: device.Device) -> None:
+        if self._host.name in names:
+            raise DeviceFailure("not reachable after the commit: no route to host")
+
+    monkeypatch.setattr(device.Device, "probe", probe)
+
+
+def test_near_its_end_a_commit_is_left_to_its_timer(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timed_commit, "LEFT_ALONE_SECONDS", 300.0)
+    lab.add("sw1")
+    rolled_back = when(monkeypatch, "rollback", "nobody", lambda: None)
+    assert re.fullmatch(f"too late to confirm the commit; {UNTIL}", reason(live(), "sw1"))
+    assert (rolled_back, LabDriver("sw1").has_pending_commit()) == ([], True)
+
+
+def test_mode_1_says_what_became_of_a_commit_that_cut_the_device_off(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    unreachable(monkeypatch, "sw1", "sw2")
+    lab.add("sw1", "sw2")
+    original = LabDriver.rollback
+
+    def rollback(self: LabDriver) -> None:
+        if self.hostname == "sw2":
+            raise OSError("connection lost")
+        original(self)
+
+    monkeypatch.setattr(LabDriver, "rollback", rollback)
+    job = live()
+    assert reason(job, "sw1") == "not reachable after the commit: no route to host; rolled back"
+    assert re.fullmatch(
+        rf"not reachable after the commit: no route to host; {UNTIL} \(rollback failed: connection lost\)",
+        reason(job, "sw2"),
+    )
+    assert [LabDriver(name).has_pending_commit() for name in ("sw1", "sw2")] == [False, True]
+
+
+def test_mode_2_says_which_were_not_committed_rolled_back_or_are_left_to_their_timers(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.workers = 1
+    lab.add("sw1", "sw2", "bad", "sw4")
+    unreachable(monkeypatch, "bad")
+    original = LabDriver.rollback
+
+    def rollback(self: LabDriver) -> None:
+        if self.hostname == "sw2":
+            raise OSError("connection lost")
+        original(self)
+
+    monkeypatch.setattr(LabDriver, "rollback", rollback)
+    job = live(confirm_mode=2)
+    why = "because of bad: confirm_mode 2 is all devices or none"
+    assert job.status == Status.FINISHED
+    assert reason(job, "sw1") == f"committed, and rolled back {why}"
+    assert re.fullmatch(rf"committed, and {UNTIL} \(rollback failed: connection lost\) {why}", reason(job, "sw2"))
+    assert reason(job, "bad") == "not reachable after the commit: no route to host; rolled back"
+    assert reason(job, "sw4") == f"not committed {why}"
+    assert sorted(json.loads(job.finished_devices or "")) == ["bad", "sw1", "sw2", "sw4"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_dry_run_says_that_a_commit_waits_for_its_confirmation(lab: Lab, known: bool) -> None:
+    lab.add("sw1")
+    if known:
+        live()
+        lab.change("sw1", motd="new")
+    commit_by_hand()
+    job = live(dry_run=True)
+    said = "a commit waits for its confirmation on the device, which may revert it"
+    if known:
+        assert reason(job, "sw1").endswith(f"use force to overwrite that; {said}")
+        job = live(dry_run=True, force=True)
+    assert note(job, "sw1") == said
+    assert "-hostname theirs" in devices_of(job)["sw1"]["job_tasks"][2]["diff"]
+    assert running() == THEIRS
+
+
+def test_a_dry_run_of_a_driver_that_can_not_say_goes_on(lab: Lab, foreign: Foreign) -> None:
+    foreign.install("napalm_foo", "def fails(self): raise OSError('no')\nForeignDriver.has_pending_commit = fails\n")
+    lab.template("x\n", platform="foo")
+    lab.add("r1", platform="foo")
+    assert note(live(dry_run=True), "r1") is None
+
+
+def test_a_commit_taken_back_leaves_what_was_known(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.add("sw1")
+    live()
+    lab.change("sw1", motd="new")
+    unreachable(monkeypatch, "sw1")
+    live()
+    assert DeviceState.objects.get().uncertain_job_id is None
+    lab.change("sw1", motd="hello")
+    lab.options("sw1", fail="open")
+    assert devices_of(live())["sw1"]["failed"] is False
+
+
+# --- what NAPALM's own drivers know of what is pending ----------------------------------------------------------------
+
+
+def eos(sessions: dict[str, Any]) -> EOSDriver:
+    driver = EOSDriver("r1", "admin", "admin")
+    driver._run_commands = lambda commands, **_: [sessions]
+    return driver
+
+
+def test_eos_tells_commits_by_their_session() -> None:
+    assert pending_name(eos({"sessions": {"napalm_1": {"state": "completed", "instances": {}}}})) == ""
+    new = {"commitTimerSessionName": "napalm_771", "commitTimerExpireTime": 1.0, "sessions": {}}
+    assert pending_name(eos(new)) == "napalm_771"
+    assert pending_name(eos({**new, "commitTimerSessionName": "by_hand"})) == "by_hand"
+
+
+def ios(timer: str) -> IOSDriver:
+    class Connection:
+        def send_command(self, command: str) -> str:
+            return timer if command.endswith("timer") else "The maximum archive configurations allowed is 10."
+
+    driver = IOSDriver("r1", "admin", "admin")
+    driver.device = Connection()
+    return driver
+
+
+def test_ios_tells_commits_by_who_began_them_and_when() -> None:
+    shown = "Time configured(or reconfigured): {}\nTimer type: absolute timer\nTimer value: {} min\nUser: {}"
+    first = pending_name(ios(shown.format("22:50:50 UTC Mon Mar 8 2021", 2, "admin")))
+    assert first == pending_name(ios(shown.format("22:50:50 UTC Mon Mar 8 2021", 1, "admin")))
+    assert first not in (
+        pending_name(ios(shown.format("22:51:10 UTC Mon Mar 8 2021", 2, "admin"))),
+        pending_name(ios(shown.format("22:50:50 UTC Mon Mar 8 2021", 2, "olga"))),
+    )
+    assert pending_name(ios("No Rollback Confirmed Change pending")) == ""
