@@ -51,13 +51,13 @@ class DeviceSync:
     ) -> None:
         self.host = host
         self.report = DeviceReport()
+        self.words = words
         self.to_commit = False
         self._device = device
         self._known = states[host.name]
         self._states = states
         self._options = options
         self._secrets = secrets
-        self.words = words
         self._wanted = wanted  # raises JobStopped when the job may not go on
         self._rendered = ""
         self._before: str | None = None  # the running configuration, where there is one to compare it with
