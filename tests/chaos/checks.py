@@ -13,7 +13,10 @@ from tests.chaos.story import RUNNING, TERMINAL, Run, Story
 class Promise(StrEnum):
     ENDS = "an accepted job ends"
     ONCE = "a body starts once per attempt"
+    BODY = "a message runs no body but its job's own"
+    TIME = "no job starts before it is due"
     HOLDERS = "never two holders of one lock"
+    TURN = "first come, first served in a lock's line"
     STARTS = "a due job starts while a slot is idle"
     RESCUE = "a lost worker's job is rescued, a live one's never"
     ONE_END = "one end, written by the run that holds the job"
@@ -36,6 +39,7 @@ class Thresholds:
     answer: float = 2.0  # to /readyz and to a POST
     worker_lost: float = 30.0  # the platform's own setting: a shorter pause of a worker is no death
     clock: float = 0.1  # between a commit's time and the moment everybody sees it
+    turn: float = 2.0  # who came so shortly before a claim's commit may not have been seen by its statement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,7 @@ def check(record: Record, thresholds: Thresholds) -> Verdict:
     from tests.chaos import checks_of_time
 
     story, figures = Story(record), Figures()
-    checks: list[Check] = [ends, once, one_end, cause, aborts, clock, *checks_of_time.ALL]
+    checks: list[Check] = [ends, once, own_body, one_end, cause, aborts, clock, *checks_of_time.ALL]
     broken = [found for each in checks for found in each(story, thresholds, figures)]
     return Verdict(broken=broken, figures=figures)
 
@@ -138,6 +142,14 @@ def once(story: Story, _: Thresholds, figures: Figures) -> Iterator[Broken]:
 def _is_retry(change: Change, story: Story) -> bool:
     earlier = [each.retries for each in story.changes[change.job] if each.at < change.at]
     return change.retries > max(earlier, default=0)
+
+
+def own_body(story: Story, _: Thresholds, __: Figures) -> Iterator[Broken]:
+    """By the ledger: what began under a job's id was the function of the job's task."""
+    for run in story.runs.values():
+        own = story.kind_of(run.job).name
+        for kind in sorted({begin.kind for begin in run.begins} - {own}):
+            yield Broken(promise=Promise.BODY, what=f"job {run.job} ({own}): the body of {kind} began")
 
 
 def one_end(story: Story, thresholds: Thresholds, _: Figures) -> Iterator[Broken]:

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tests.chaos.checks import Broken, Figures, Promise, Thresholds
 from tests.chaos.record import Change, Probe
@@ -88,6 +89,56 @@ def _waits(changes: list[Change], until: float) -> Iterator[tuple[float, float]]
             since = None
     if since is not None:
         yield since, until
+
+
+def due(story: Story, _: Thresholds, __: Figures) -> Iterator[Broken]:
+    """The database's clock decides, on both sides: a claim's commit is never earlier than the job's time."""
+    for run in story.runs.values():
+        if run.claim is not None and run.claim.at < run.claim.due:
+            name = story.kind_of(run.job).name
+            early = run.claim.due - run.claim.at
+            yield Broken(promise=Promise.TIME, what=f"job {run.job} ({name}) started {early:.2f} s before it was due")
+
+
+def turn(story: Story, thresholds: Thresholds, _: Figures) -> Iterator[Broken]:
+    """Who takes a lock leaves nobody behind who was in its line before, by the time of falling due, then the id."""
+    lines: dict[str, list[_Place]] = defaultdict(list)
+    for job, changes in story.changes.items():
+        row = story.rows.get(job)
+        if row is not None and row.lock is not None:
+            lines[row.lock] += _places(changes, story.record.until)
+    for lock, places in sorted(lines.items()):
+        for taker in (place for place in places if place.claimed):
+            passed = [
+                ahead.job
+                for ahead in places
+                if (ahead.due, ahead.job) < (taker.due, taker.job)
+                and max(ahead.since, ahead.due) < taker.until - thresholds.turn
+                and ahead.until > taker.until
+            ]
+            if passed:
+                name = story.kind_of(taker.job).name
+                what = f"job {taker.job} ({name}) took lock {lock} before {sorted(passed)}"
+                yield Broken(promise=Promise.TURN, what=what)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """A job in line, from the commit that put it there to the one that took it out."""
+
+    job: int
+    due: float
+    since: float
+    until: float
+    claimed: bool
+
+
+def _places(changes: list[Change], end: float) -> Iterator[_Place]:
+    for change, following in zip(changes, [*changes[1:], None], strict=True):
+        if change.after == "SCHEDULED":
+            until = end if following is None else following.at
+            claimed = following is not None and following.after == RUNNING
+            yield _Place(job=change.job, due=change.due, since=change.at, until=until, claimed=claimed)
 
 
 def rescue(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Broken]:
@@ -212,4 +263,4 @@ def hits(story: Story, _: Thresholds, __: Figures) -> Iterator[Broken]:
             yield Broken(promise=Promise.HITS, what=f"no fault of kind {kind} hit a RUNNING job or a held lock")
 
 
-ALL = [holders, holders_by_ledger, starts, rescue, truth, posts, hits]
+ALL = [holders, holders_by_ledger, starts, due, turn, rescue, truth, posts, hits]

@@ -1,6 +1,7 @@
 """Records made by hand: a run in which all went well, to be spoilt in one place by each test of the checker."""
 
 from dataclasses import replace
+from typing import Any
 
 from tests.chaos.ledger import Event, Line
 from tests.chaos.record import Accepted, Change, Kind, Process, Record, Row, Tenure
@@ -29,6 +30,7 @@ class Fabricated:
         self.record.processes.append(Process(role="web", name="web", pid=400, since=START, until=None))
         self.record.children = {WORKER: [CHILD, 102], SECOND_WORKER: [SECOND_CHILD, 202]}
         self._retries: dict[int, int] = {}
+        self._due: dict[int, float] = {}
 
     def accept(
         self, job: int, kind: str = "short", *, at: float, due: float | None = None, lock: str | None = None
@@ -37,10 +39,12 @@ class Fabricated:
         self.record.rows.append(Row(job=job, kind=kind, status="SCHEDULED", exception_type=None, lock=lock))
         self.change(job, at, None, "SCHEDULED", due=START + (at if due is None else due))
 
-    def change(self, job: int, at: float, before: str | None, after: str, **more: object) -> None:
-        self.record.changes.append(
-            Change(job=job, at=START + at, before=before, after=after, retries=self._retries.get(job, 0), **more)  # type: ignore[arg-type]
-        )
+    def change(
+        self, job: int, at: float, before: str | None, after: str, *, due: float | None = None, **more: object
+    ) -> None:
+        self._due[job] = due = self._due[job] if due is None else due
+        fields: dict[str, Any] = {"due": due, "retries": self._retries.get(job, 0), **more}
+        self.record.changes.append(Change(job=job, at=START + at, before=before, after=after, **fields))
         row = self._row(job)
         exception_type = more.get("exception_type")
         assert exception_type is None or isinstance(exception_type, str)

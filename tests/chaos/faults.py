@@ -20,6 +20,7 @@ from tests.waiting import wait_until
 _PATIENCE_SECONDS = 8.0  # for a process that runs a job, before an idle one is struck
 _NO_WORKER_SECONDS = 90.0
 _COPIES = 3  # of each message, when messages are duplicated
+_OTHER, _ANOTHER = "tests.chaos.bodies.short", "tests.chaos.bodies.urgent"
 _QUEUE = "default"
 
 Struck = tuple[str, int]  # what, and how many RUNNING jobs and held locks it struck
@@ -260,12 +261,16 @@ class Injector:
             return use(connection.channel())
 
     def _duplicated(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        """While a job runs for some time: its copies arrive in the middle of it."""
+        """While a job runs for some time: its copies arrive in the middle of it, those of others before their time.
+
+        One more of each names another task, as a message would that somebody made by hand.
+        """
         self._busy_worker(rng, rng.choice(list(LASTING)))
         jobs = history.with_messages(self.fleet.postgresql)
         hits = self._struck()
         with self._celery.connection_for_write() as connection, connection.Producer() as producer:
-            for job, task in jobs * _COPIES:
+            foreign = [(job, _OTHER if task != _OTHER else _ANOTHER) for job, task in jobs]
+            for job, task in jobs * _COPIES + foreign:
                 self._celery.send_task(task, args=(job,), queue=_QUEUE, producer=producer, ignore_result=True)
         return f"{len(jobs)} jobs × {_COPIES}", hits
 

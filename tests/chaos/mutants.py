@@ -39,6 +39,46 @@ MUTANTS = {
             ),
         ),
     ),
+    "early": Mutant(
+        says="a claim no longer asks whether the job is due",
+        promise=Promise.TIME,
+        edits=(Edit(file=CLAIM, old="\n        AND scheduled_time <= statement_timestamp()", new=""),),
+    ),
+    "foreign": Mutant(
+        says="a claim no longer asks whether the message names the job's own task",
+        promise=Promise.BODY,
+        edits=(Edit(file=CLAIM, old=" AND task_name = %(task)s", new=" AND %(task)s IS NOT NULL"),),
+    ),
+    "lock": Mutant(
+        says="a claim no longer asks whether the job's lock is free",
+        promise=Promise.CAUSE,  # fencing keeps the devices safe: the holder before ends as LockLost, for no reason
+        edits=(
+            Edit(
+                file=CLAIM,
+                old="WHERE name = %(lock)s AND holder_id IS NULL FOR UPDATE",
+                new="WHERE name = %(lock)s FOR UPDATE",
+            ),
+            Edit(
+                file=CLAIM,
+                old="WHERE name = %(lock)s AND holder_id IS NULL AND EXISTS",
+                new="WHERE name = %(lock)s AND EXISTS",
+            ),
+        ),
+    ),
+    "turn": Mutant(
+        says="a claim no longer asks whose turn it is, and the last in line is woken first",
+        promise=Promise.TURN,
+        edits=(
+            Edit(
+                file=CLAIM, old="(ahead.scheduled_time, ahead.id) <", new="FALSE AND (ahead.scheduled_time, ahead.id) <"
+            ),
+            Edit(
+                file="jobs/sql/common.py",
+                old="ORDER BY scheduled_time, id LIMIT 1\n    ) RETURNING",
+                new="ORDER BY scheduled_time DESC, id DESC LIMIT 1\n    ) RETURNING",
+            ),
+        ),
+    ),
     "fencing": Mutant(
         says="a safe point no longer looks at the tokens",
         promise=Promise.HOLDERS,

@@ -105,6 +105,11 @@ def test_a_body_without_a_claim_is_found(run: Fabricated) -> None:
     assert "without a claim: ['other']" in only(Promise.ONCE, run)
 
 
+def test_the_body_of_another_task_is_found(run: Fabricated) -> None:
+    run.record.lines = [replace(line, kind="fan") if line.job == 1 else line for line in run.record.lines]
+    assert only(Promise.BODY, run) == "job 1 (short): the body of fan began"
+
+
 def _two_attempts(run: Fabricated, kind: str, *, retry: bool, second_attempt: int = 2) -> None:
     run.accept(4, kind, at=10)
     run.claim(4, "a", at=11)
@@ -232,6 +237,47 @@ def test_the_slots_of_frozen_and_dead_workers_are_not_idle(run: Fabricated) -> N
     run.record.processes[1] = replace(run.record.processes[1], until=START + 50)
     _waits(run)
     fine(run)
+
+
+def test_a_start_before_its_time_is_found(run: Fabricated) -> None:
+    _waits(run, due=170.5)
+    assert only(Promise.TIME, run) == "job 4 (short) started 0.50 s before it was due"
+
+
+# --- first come, first served -----------------------------------------------------------------------------------------
+
+
+def _in_line(run: Fabricated, *, first_since: float, first_due: float | None = None) -> None:
+    """Job 4 takes the lock at 120 s; job 5 stood in line before it, and has it after."""
+    run.accept(5, "fan", at=first_since, due=first_due, lock="south")
+    run.accept(4, "fan", at=117, due=119, lock="south")
+    for job, fence, at in ((4, 1, 120), (5, 2, 130)):
+        token = f"token-{job}"
+        run.claim(job, token, at=at, fence=fence)
+        run.line(Event.BEGIN, job, token, at + 1)
+        run.line(Event.END, job, token, at + 2, how="returned")
+        run.leave(job, token, "FINISHED", at=at + 3)
+
+
+def test_who_takes_a_lock_before_one_that_stood_in_line_longer_is_found(run: Fabricated) -> None:
+    _in_line(run, first_since=110)
+    assert only(Promise.TURN, run) == "job 4 (fan) took lock south before [5]"
+
+
+def test_who_falls_due_later_is_behind_in_line_whenever_it_was_scheduled(run: Fabricated) -> None:
+    _in_line(run, first_since=60, first_due=119.5)
+    fine(run)
+
+
+def test_who_came_at_the_last_moment_may_not_have_been_seen(run: Fabricated) -> None:
+    _in_line(run, first_since=118.5)
+    fine(run)
+
+
+def test_another_locks_line_is_another_line(run: Fabricated) -> None:
+    _in_line(run, first_since=110)
+    run.record.rows = [replace(row, lock="west") if row.job == 5 else row for row in run.record.rows]
+    assert Promise.TURN not in judge(run).promises()
 
 
 # --- rescue -----------------------------------------------------------------------------------------------------------
