@@ -12,6 +12,7 @@ FAULTS ?= 60
 SEED ?=
 MUTANT ?=
 ROW ?=
+BASE ?=
 ARGS ?=
 export PORT HOST
 
@@ -60,8 +61,8 @@ format: setup-dev ## Put the code into the project's format
 chaos: setup-dev ## Break things on purpose and count what is lost (JOBS=1500 FAULTS=60 SEED= MUTANT=)
 	exec $(BIN)/python -m tests.chaos --jobs $(JOBS) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(MUTANT),--mutant $(MUTANT))
 
-bench: setup-dev ## Measure against other ways and the machine's limit (ROW=name for one row)
-	exec $(BIN)/python -m benchmarks $(if $(ROW),--row $(ROW))
+bench: setup-dev ## Measure against other ways and the machine's limit (ROW=name for one row, BASE=commit beside it)
+	exec $(BIN)/python -m benchmarks $(if $(ROW),--row $(ROW)) $(if $(BASE),--base $(BASE))
 
 lock: setup ## Make constraints.txt anew after a change of requirements*.txt
 	$(BIN)/python -m venv --clear .venv/lock

@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
         return 2
     results: dict[str, list[Line]] = {}
     failed = []
-    with started(quick=options.quick, rounds=options.rounds or (1 if options.quick else 3)) as bench:
+    with started(quick=options.quick, rounds=options.rounds or (1 if options.quick else 3), base=options.base) as bench:
         facts = report.machine(bench.versions())
         report.print_machine(facts)
         for name in names:
@@ -53,6 +53,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="list the rows")
     parser.add_argument("--quick", action="store_true", help="small and one round: for trying, not for the record")
     parser.add_argument("--rounds", type=int, help="rounds of each side (3; 1 with --quick)")
+    parser.add_argument("--base", metavar="COMMIT", help="beside it in the same run: another commit's product")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/.cache/results.json"), help="the JSON")
     return parser.parse_args(arguments)
 

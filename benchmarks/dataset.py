@@ -8,6 +8,7 @@ from typing import Final
 
 from django.db import connection
 
+from benchmarks.base import Base
 from benchmarks.environment import Bench
 from tests.switching import on_database
 
@@ -62,16 +63,16 @@ def big_result(size: int = 40_000) -> str:
     return json.dumps({"devices": {"HOST": {"failed": False, "job_tasks": tasks}}})
 
 
-def many_jobs(bench: Bench, count: int) -> str:
+def many_jobs(bench: Bench, count: int, *, base: Base | None = None) -> str:
     """The name of a database with this many jobs. Rows may read it; who writes there uses ``copy_of``."""
-    name = f"jobs{count}"
+    name = f"jobs{count}_{base.commit}" if base else f"jobs{count}"
     if bench.postgresql.execute("SELECT 1 FROM pg_database WHERE datname = %s", name):
         return name
     connection.close()
     bench.end_processes()
     half = f"{name}_unfinished"
     bench.postgresql.drop_database(half)
-    bench.postgresql.create_database(half, template=bench.postgresql.database)
+    bench.postgresql.create_database(half, template=base.database if base else bench.postgresql.database)
     bench.postgresql.execute(
         "TRUNCATE jobs_job, jobs_jobblock, jobs_watermark, jobs_heartbeat RESTART IDENTITY CASCADE", database=half
     )

@@ -6,6 +6,7 @@ Prints its figures as JSON.
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import django
@@ -20,6 +21,18 @@ def one_by_one(count: int) -> dict[str, float]:
     for _ in range(count):
         noop.schedule()
     return {"seconds": time.perf_counter() - begun}
+
+
+def fill(kind: str, count: int) -> None:
+    """Queued jobs, for a worker to execute."""
+    from benchmarks import bodies
+
+    if kind == "locked":  # the locks by turns, so that each is free again when its next job comes
+        for number in range(count):
+            bodies.locked_noops[number % bodies.LOCKS].schedule()
+    else:
+        body = {"noop": bodies.noop, "devices": bodies.noop_devices}[kind]
+        body.schedule_many([{}] * count)
 
 
 def many(count: int) -> dict[str, float]:
@@ -41,11 +54,12 @@ def main(command: str, *arguments: str) -> None:
 
     django.setup()
     app.loader.import_default_modules()
-    result: Any = {
+    commands: dict[str, Callable[[], Any]] = {
         "one_by_one": lambda: one_by_one(int(arguments[0])),
         "many": lambda: many(int(arguments[0])),
-    }[command]()
-    print(json.dumps(result))
+        "fill": lambda: fill(arguments[0], int(arguments[1])),
+    }
+    print(json.dumps(commands[command]()))
 
 
 if __name__ == "__main__":

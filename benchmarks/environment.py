@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import amqp
 
+from benchmarks.base import Base, lay_out
 from tests.services import PostgreSQL, RabbitMQ, scratch_directory
 from tests.services.managed import Managed
 
@@ -39,13 +40,21 @@ class Bench:
     """What a row needs: services, sizes, and processes that end with the row."""
 
     def __init__(
-        self, postgresql: PostgreSQL, rabbitmq: RabbitMQ, directory: Path, *, quick: bool, rounds: int
+        self,
+        postgresql: PostgreSQL,
+        rabbitmq: RabbitMQ,
+        directory: Path,
+        *,
+        quick: bool,
+        rounds: int,
+        base: Base | None = None,
     ) -> None:
         self.postgresql = postgresql
         self.rabbitmq = rabbitmq
         self.directory = directory
         self.quick = quick
         self.rounds = rounds
+        self.base = base  # another commit's product, as one more side of the rows that know it
         self.platforms: list[Platform] = []
         self._processes: list[Managed] = []
         self._logs = 0
@@ -59,48 +68,61 @@ class Bench:
 
     # --- the product --------------------------------------------------------------------------------------------------
 
-    def platform(self, *, database: str | None = None, env: Mapping[str, str] | None = None) -> "Platform":
+    def platform(
+        self, *, database: str | None = None, env: Mapping[str, str] | None = None, base: Base | None = None
+    ) -> "Platform":
         """The product's processes, with production's settings."""
         from tests.services.processes import Platform
 
         platform = Platform(
-            database_url=self.postgresql.database_url(database or self.postgresql.database),
+            database_url=self._url(database, base),
             broker_url=self.rabbitmq.url,
             directory=self._directory("platform"),
             settings_module="benchmarks.settings",
             env={**production(), **(env or {})},
+            root=base.root if base else ROOT,
         )
         self.platforms.append(platform)
         return platform
 
-    def product(self, *arguments: str, database: str | None = None, env: Mapping[str, str] | None = None) -> str:
+    def product(
+        self,
+        *arguments: str,
+        database: str | None = None,
+        env: Mapping[str, str] | None = None,
+        base: Base | None = None,
+    ) -> str:
         """``benchmarks.driver`` to its end, in a process with the product's own settings and log."""
-        url = self.postgresql.database_url(database or self.postgresql.database)
         own = {
             **production(),
             "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
             "CNAASJOBS_STATE_DIR": str(self.directory / "state"),
-            "DATABASE_URL": url,
+            "DATABASE_URL": self._url(database, base),
             "CELERY_BROKER_URL": self.rabbitmq.url,
         }
-        return self.run(python("benchmarks.driver", *arguments), env={**own, **(env or {})})
+        argv = python("benchmarks.driver", *arguments)
+        return self.run(argv, env={**own, **(env or {})}, cwd=base.root if base else ROOT)
 
-    def reset_jobs(self) -> None:
+    def reset_jobs(self, *, base: Base | None = None) -> None:
         """No jobs, no messages; statistics as of an empty table."""
         tables = "jobs_job, jobs_joboutcome, jobs_heartbeat, jobs_jobblock, jobs_watermark, jobs_auditentry, locks_lock"
-        self.postgresql.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+        database = base.database if base else None
+        self.postgresql.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE", database=database)
         self.purge("default")
+
+    def _url(self, database: str | None, base: Base | None) -> str:
+        return self.postgresql.database_url(database or (base.database if base else self.postgresql.database))
 
     # --- the other sides ----------------------------------------------------------------------------------------------
 
-    def run(self, argv: list[str], *, env: Mapping[str, str], timeout: float = 900) -> str:
+    def run(self, argv: list[str], *, env: Mapping[str, str], timeout: float = 900, cwd: Path = ROOT) -> str:
         """A script of either side to its end; what it printed."""
         log = self.directory / "script.log"  # as in production: through a pipe each line would wake this process
         with log.open("w") as stderr:
             done = subprocess.run(
                 argv,
                 env=_environment(env),
-                cwd=ROOT,
+                cwd=cwd,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
@@ -175,18 +197,22 @@ def _environment(env: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def started(*, quick: bool, rounds: int) -> Iterator[Bench]:
+def started(*, quick: bool, rounds: int, base: str | None = None) -> Iterator[Bench]:
     """Services that end with this block, and Django on the product's own database there."""
     CACHE.mkdir(exist_ok=True)
     (CACHE / ".gitignore").write_text("*\n")
     directory = scratch_directory("bench")
+    other = lay_out(base, CACHE) if base else None
     try:
         with (
             PostgreSQL(directory / "postgresql", settings=POSTGRESQL) as postgresql,
             RabbitMQ(directory / "rabbitmq") as rabbitmq,
         ):
             _set_up_django(postgresql, rabbitmq, directory)
-            bench = Bench(postgresql, rabbitmq, directory, quick=quick, rounds=rounds)
+            bench = Bench(postgresql, rabbitmq, directory, quick=quick, rounds=rounds, base=other)
+            if other:
+                postgresql.create_database(other.database)
+                bench.platform(base=other).manage("migrate", "--verbosity", "0", "--no-input")
             try:
                 yield bench
             finally:

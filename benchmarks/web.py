@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from benchmarks.base import Base
 from benchmarks.environment import Bench, python
 from tests.services.base import free_port
 from tests.waiting import wait_until
@@ -52,9 +53,11 @@ class Client:
         return [1000 * self.get(path)[0] for _ in range(count)]
 
 
-def product_client(bench: Bench, *, database: str | None = None, env: Mapping[str, str] | None = None) -> Client:
+def product_client(
+    bench: Bench, *, database: str | None = None, env: Mapping[str, str] | None = None, base: Base | None = None
+) -> Client:
     """The product's web server, with production's settings and the token of a user that may what it needs."""
-    platform = bench.platform(database=database, env=env)
+    platform = bench.platform(database=database, env=env, base=base)
     platform.web()
     return Client(int(platform.url.rpartition(":")[2]), {"Authorization": f"Bearer {token(bench, database)}"})
 

@@ -1,26 +1,24 @@
 """Queued no-op jobs: how many a second, against Celery with django-db, a bare loop, and procrastinate."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks import bodies
 from benchmarks.environment import Bench
-from benchmarks.measure import Line, in_turn
+from benchmarks.measure import Line, Spread, in_turn
 from benchmarks.rows import sides
 
 
-def schedule_noops(count: int) -> None:
-    bodies.noop.schedule_many([{}] * count)
+def _of_ours(bench: Bench, count: int, kind: str) -> dict[str, Callable[[], float]]:
+    """Our side, and another commit's where one is asked for."""
+    sides_of = {"ours": lambda: sides.ours(bench, count, kind)}
+    if base := bench.base:
+        sides_of["base"] = lambda: sides.ours(bench, count, kind, base=base)
+    return sides_of
 
 
-def schedule_locked(count: int) -> None:
-    """The locks by turns, so that each is free again when its next job comes."""
-    for start in range(0, count, 1000):
-        for number in range(start, min(start + 1000, count)):
-            bodies.locked_noops[number % bodies.LOCKS].schedule()
-
-
-def schedule_devices(count: int) -> None:
-    bodies.noop_devices.schedule_many([{}] * count)
+def _against_base(bench: Bench, what: str, found: Mapping[str, Spread]) -> Iterator[Line]:
+    if bench.base:
+        yield bench.base.line(what, "jobs/s", ours=found["ours"], base=found["base"], better="higher")
 
 
 def execute(bench: Bench) -> Iterator[Line]:
@@ -28,7 +26,7 @@ def execute(bench: Bench) -> Iterator[Line]:
     found = in_turn(
         bench.rounds,
         {
-            "ours": lambda: sides.ours(bench, count, schedule_noops),
+            **_of_ours(bench, count, "noop"),
             "django-db": lambda: sides.with_django_db(bench, count),
             "django-db, CELERY_DB_REUSE_MAX": lambda: sides.with_django_db(bench, count, reuse=10**9),
             "bare loop": lambda: sides.bare(bench, count),
@@ -47,6 +45,7 @@ def execute(bench: Bench) -> Iterator[Line]:
             better="higher",
             target=target,
         )
+    yield from _against_base(bench, f"execute {count:,} queued no-op jobs", found)
     yield Line(
         what=f"the promises alone: {count:,} no-op jobs by the product's two statements in a bare task",
         unit="jobs/s",
@@ -62,14 +61,16 @@ def locked(bench: Bench) -> Iterator[Line]:
     found = in_turn(
         bench.rounds,
         {
-            "lock": lambda: sides.ours(bench, count, schedule_locked),
-            "none": lambda: sides.ours(bench, count, schedule_noops),
+            **_of_ours(bench, count, "locked"),
+            "none": lambda: sides.ours(bench, count),
         },
     )
+    what = f"execute {count:,} queued no-op jobs with a lock, free each time"
+    yield from _against_base(bench, what, found)
     yield Line(
-        what=f"execute {count:,} queued no-op jobs with a lock, free each time",
+        what=what,
         unit="jobs/s",
-        ours=found["lock"],
+        ours=found["ours"],
         baseline=found["none"],
         against="no lock",
         better="higher",
@@ -82,14 +83,16 @@ def devices(bench: Bench) -> Iterator[Line]:
     found = in_turn(
         bench.rounds,
         {
-            "devices": lambda: sides.ours(bench, count, schedule_devices),
-            "none": lambda: sides.ours(bench, count, schedule_noops),
+            **_of_ours(bench, count, "devices"),
+            "none": lambda: sides.ours(bench, count),
         },
     )
+    what = f"execute {count:,} queued no-op jobs that report {len(bodies.DEVICES)} devices"
+    yield from _against_base(bench, what, found)
     yield Line(
-        what=f"execute {count:,} queued no-op jobs that report {len(bodies.DEVICES)} devices",
+        what=what,
         unit="jobs/s",
-        ours=found["devices"],
+        ours=found["ours"],
         baseline=found["none"],
         against="no devices",
         better="higher",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Final
@@ -27,12 +28,17 @@ def _server_env(bench: Bench, database: str) -> dict[str, str]:
     return {**bare_env(bench), "BENCH_DATABASE_URL": bench.postgresql.database_url(database)}
 
 
-def _pair(bench: Bench, ours: Client, ours_path: str, other: Client, other_path: str) -> dict[str, Callable[[], float]]:
+def _pair(
+    bench: Bench, ours: Client, ours_path: str, other: Client, other_path: str, base: Client | None = None
+) -> dict[str, Callable[[], float]]:
     count = bench.size(200, 50)
-    return {
+    sides = {
         "ours": lambda: median(ours.times(ours_path, count)),
         "other": lambda: median(other.times(other_path, count)),
     }
+    if base:
+        sides["base"] = lambda: median(base.times(ours_path, count))
+    return sides
 
 
 def _rows(client: Client, path: str) -> list[int]:
@@ -41,6 +47,7 @@ def _rows(client: Client, path: str) -> list[int]:
 
 def bare(bench: Bench) -> Iterator[Line]:
     database, count = _dataset(bench)
+    its_database = many_jobs(bench, count, base=bench.base) if bench.base else ""
     since, until = _range(bench, database, count)
     deep = min(2000, count // 50 - 1)
     narrow = f"filter[finish_time][gte]={since.isoformat()}&filter[finish_time][lt]={until.isoformat()}"
@@ -52,15 +59,23 @@ def bare(bench: Bench) -> Iterator[Line]:
         "status=RUNNING": ("filter[status]=RUNNING", "running/RUNNING"),
         "an hour of finish_time": (narrow, f"finished/{since.isoformat()}Z/{until.isoformat()}Z"),
     }
-    with running_jobs(bench, database), bare_server(bench, BARE, _server_env(bench, database)) as other:
-        client = product_client(bench, database=database)
+    with ExitStack() as stack:
+        stack.enter_context(running_jobs(bench, database))
+        other = stack.enter_context(bare_server(bench, BARE, _server_env(bench, database)))
+        client, of_base = product_client(bench, database=database), None
+        if base := bench.base:
+            stack.enter_context(running_jobs(bench, its_database))
+            of_base = product_client(bench, database=its_database, base=base)
         for name, (query, path) in queries.items():
             ours_path = f"{API}/jobs?per_page=50&{query}".replace("[", "%5B").replace("]", "%5D")
             if _rows(client, ours_path) != _rows(other, f"/jobs/{path}"):
                 raise AssertionError(f"{name}: the two sides show different rows")
-            found = in_turn(bench.rounds, _pair(bench, client, ours_path, other, f"/jobs/{path}"))
+            found = in_turn(bench.rounds, _pair(bench, client, ours_path, other, f"/jobs/{path}", of_base))
+            what = f"GET /jobs at {count:,} jobs, {name}, 50 rows: p50"
+            if base:
+                yield base.line(what, "ms", ours=found["ours"], base=found["base"], better="lower")
             yield Line(
-                what=f"GET /jobs at {count:,} jobs, {name}, 50 rows: p50",
+                what=what,
                 unit="ms",
                 ours=found["ours"],
                 baseline=found["other"],

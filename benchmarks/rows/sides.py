@@ -3,10 +3,11 @@
 The rate is by the database's own times: from the first start to the last end, so a worker's own start is not in it.
 """
 
-from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from benchmarks import bodies
+from benchmarks.base import Base
 from benchmarks.baselines import bare_env, django_db, django_db_env, guarded_env
 from benchmarks.environment import ROOT, Bench, python
 from benchmarks.peers import procrastinate_python
@@ -17,23 +18,23 @@ TIMEOUT: Final = 900.0
 CONCURRENCY: Final = "2"
 
 
-def ours(bench: Bench, count: int, schedule: Callable[[int], object]) -> float:
-    """Jobs per second of the product: a worker and Beat, as in production."""
-    bench.reset_jobs()
-    schedule(count)
+def ours(bench: Bench, count: int, kind: str = "noop", *, base: Base | None = None) -> float:
+    """Jobs per second of the product, or of another commit's: a worker and Beat, as in production."""
+    bench.reset_jobs(base=base)
+    bench.product("fill", kind, str(count), base=base)
     bench.settle()
-    platform = bench.platform()
+    platform = bench.platform(base=base)
     try:
         platform.beat()
-        return drain(bench, platform, count)
+        return drain(bench, platform, count, database=base.database if base else None)
     finally:
         platform.stop()
 
 
-def drain(bench: Bench, platform: Platform, count: int) -> float:
+def drain(bench: Bench, platform: Platform, count: int, *, database: str | None = None) -> float:
     """Jobs per second of the newest ``count`` jobs, which wait; a worker is started for them."""
     platform.worker(concurrency=int(CONCURRENCY), wait=False)
-    return _drained(bench, count)
+    return _drained(bench, count, database=database)
 
 
 def guarded(bench: Bench, count: int) -> float:
@@ -49,13 +50,14 @@ def guarded(bench: Bench, count: int) -> float:
         worker.stop()
 
 
-def _drained(bench: Bench, count: int) -> float:
+def _drained(bench: Bench, count: int, *, database: str | None = None) -> float:
     """Jobs per second of the newest ``count`` of the product's jobs, once all of them are finished."""
     newest = f"id > (SELECT max(id) FROM jobs_job) - {count}"
     unfinished = f"SELECT count(*) FROM jobs_job WHERE status IN ('SCHEDULED', 'RUNNING') AND {newest}"
-    wait_until(lambda: bench.postgresql.execute(unfinished) == [(0,)], timeout=TIMEOUT, interval=0.5)
+    execute = partial(bench.postgresql.execute, database=database)
+    wait_until(lambda: execute(unfinished) == [(0,)], timeout=TIMEOUT, interval=0.5)
     times = "SELECT extract(epoch FROM max(finish_time) - min(start_time)), count(*) FROM jobs_job"
-    seconds, finished = bench.postgresql.execute(f"{times} WHERE status = 'FINISHED' AND {newest}")[0]
+    seconds, finished = execute(f"{times} WHERE status = 'FINISHED' AND {newest}")[0]
     if finished != count:
         raise AssertionError(f"{finished} of {count} jobs finished")
     return count / float(seconds)
