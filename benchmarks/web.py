@@ -2,13 +2,16 @@
 
 import http.client
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from benchmarks.base import Base
 from benchmarks.environment import Bench, python
+from cnaasjobs.conf import from_environment
 from tests.services.base import free_port
 from tests.waiting import wait_until
 
@@ -78,9 +81,16 @@ def token(bench: Bench, database: str | None = None) -> str:
 
 @contextmanager
 def bare_server(bench: Bench, module: str, env: Mapping[str, str]) -> Iterator[Client]:
-    """A baseline's view under the same gunicorn: ``gunicorn.conf.py`` of this repository is read for it too."""
+    """A baseline's view under the same gunicorn, with as many processes and threads."""
     port = free_port()
-    argv = python("gunicorn", module, "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "8")
+    start, _ = from_environment(os.environ)
+    options = {
+        "--config": "benchmarks/baselines/gunicorn_options.py",
+        "--bind": f"127.0.0.1:{port}",
+        "--workers": str(start.web_workers),
+        "--threads": str(start.web_threads),
+    }
+    argv = python("gunicorn", module, *chain.from_iterable(options.items()))
     process = bench.start(module.rpartition(".")[2], argv, env=env, ready="Booting worker")
     try:
         wait_until(lambda: _listens(port), timeout=30, message=process.output)

@@ -58,11 +58,6 @@ MUTANTS = {
                 old="WHERE name = %(lock)s AND holder_id IS NULL FOR UPDATE",
                 new="WHERE name = %(lock)s FOR UPDATE",
             ),
-            Edit(
-                file=CLAIM,
-                old="WHERE name = %(lock)s AND holder_id IS NULL AND EXISTS",
-                new="WHERE name = %(lock)s AND EXISTS",
-            ),
         ),
     ),
     "turn": Mutant(

@@ -27,7 +27,7 @@ _WITHOUT_LOCK: Final = f"""
     WHERE {_MINE} AND lock_name IS NULL
     RETURNING {", ".join(STARTED)}
 """
-# "mine" locks the job's row as it is now, so that nothing can come between taking the lock and starting the job.
+# "free" and "mine" lock the rows as they are now, the lock's first: nothing can come between looking and taking.
 _WITH_LOCK: Final = f"""
     WITH free AS (
         SELECT 1 FROM {LOCK} WHERE name = %(lock)s AND holder_id IS NULL FOR UPDATE
@@ -37,7 +37,7 @@ _WITH_LOCK: Final = f"""
         FOR UPDATE
     ), taken AS (
         UPDATE {LOCK} SET holder_id = %(job)s, start_time = statement_timestamp(), fence = fence + 1
-        WHERE name = %(lock)s AND holder_id IS NULL AND EXISTS (SELECT 1 FROM mine) AND NOT EXISTS (
+        WHERE name = %(lock)s AND EXISTS (SELECT 1 FROM mine) AND NOT EXISTS (
             SELECT 1 FROM {JOB} AS ahead
             WHERE ahead.status = '{_FROM}' AND ahead.lock_name = %(lock)s
                 AND (ahead.scheduled_time, ahead.id) < ((SELECT scheduled_time FROM mine), %(job)s)
