@@ -9,6 +9,7 @@ from gunicorn import util
 
 from cnaasjobs.conf import WrongSettings, from_environment
 from cnaasjobs.logs import logging_config
+from devices.logs import MaskedJsonFormatter
 
 try:
     start, _ = from_environment(os.environ)
@@ -20,7 +21,7 @@ workers = start.web_workers
 threads = start.web_threads
 limit_request_line = 8190  # a filter with a long list
 control_socket_disable = True  # one path in the home directory, for any number of servers
-logconfig_dict = logging_config(start.log_level)
+logconfig_dict = logging_config(start.log_level, MaskedJsonFormatter)
 
 
 def on_starting(server: object) -> None:

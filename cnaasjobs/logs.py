@@ -3,9 +3,10 @@
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
 
 
-def logging_config(level: str) -> dict[str, Any]:
+def logging_config(level: str, formatter: type[JsonFormatter]) -> dict[str, Any]:
     """For ``logging.config.dictConfig``: Django's, gunicorn's and Celery's loggers end in the root's one handler."""
     quiet = {"handlers": [], "propagate": True}
     return {
@@ -13,7 +14,7 @@ def logging_config(level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {
             "json": {
-                "()": "devices.logs.MaskedJsonFormatter",
+                "()": formatter,
                 "fmt": "%(levelname)s %(name)s %(message)s",
                 "rename_fields": {"levelname": "level", "name": "logger"},
                 "timestamp": "time",

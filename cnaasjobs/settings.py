@@ -12,6 +12,7 @@ from cnaasjobs import embedded
 from cnaasjobs.conf import from_environment
 from cnaasjobs.conf.table import ROOT
 from cnaasjobs.logs import logging_config
+from devices.logs import MaskedJsonFormatter
 
 _start, _values = from_environment(os.environ)
 globals().update(_values)  # CNAASJOBS_… and NORNIR_CONFIG: cnaasjobs.conf finds them here
@@ -155,7 +156,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",
 ]
 
-LOGGING = logging_config(_start.log_level)
+LOGGING = logging_config(_start.log_level, MaskedJsonFormatter)
 
 # --- Celery -----------------------------------------------------------------------------------------------------------
 CELERY_RESULT_BACKEND = "django-db"  # for tasks that are not jobs; a job's row is its result

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pythonjsonlogger.json import JsonFormatter
 
 from cnaasjobs.events import Action, Event, record, subscribe, unsubscribe
 from cnaasjobs.logs import logging_config
@@ -38,7 +39,7 @@ def test_the_log_has_action_and_fields_at_the_top_of_its_line(caplog: pytest.Log
     record(Happening.CALM, {"from": "here"}, who="sea")
     record(Happening.WHISPER, who="wind")
     (written,) = caplog.records
-    config = logging_config("INFO")
+    config = logging_config("INFO", JsonFormatter)
     formatter: Any = logging.config.DictConfigurator(config).configure_formatter(config["formatters"]["json"])
     line = json.loads(formatter.format(written))
     assert (line["message"], line["action"], line["from"], line["who"]) == ("sea is calm", "calm", "here", "sea")
