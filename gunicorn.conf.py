@@ -16,10 +16,13 @@ try:
 except WrongSettings as exc:
     sys.exit(str(exc))
 
-worker_class = "gthread"  # requests wait for the database, not for the processor
+worker_class = "cnaasjobs.web.worker.PatientWorker"  # threads: requests wait for the database, not for the processor
 workers = start.web_workers
 threads = start.web_threads
 limit_request_line = 8190  # a filter with a long list
+# What a client says of where it came from is not believed: CNAASJOBS_PROXY_SSL_HEADER names what the proxy says.
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 control_socket_disable = True  # one path in the home directory, for any number of servers
 logconfig_dict = logging_config(start.log_level, MaskedJsonFormatter)
 

@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from io import BytesIO
 from typing import Any
 
 import django
-from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
 
 from cnaasjobs.db.bounded_waits import bound_waits, new_request
+from cnaasjobs.web.deadlines import BoundedInput
 
 
 class Utf8Request(WSGIRequest):
@@ -34,14 +33,7 @@ bound_waits()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-        _measure_body(environ)  # as slow as its client
+    if (sock := environ.get("gunicorn.socket")) is not None:
+        environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], sock)
     new_request()
     return _django(environ, start_response)
-
-
-def _measure_body(environ: dict[str, Any]) -> None:
-    """Django takes a body without a Content-Length for an empty one. A byte over its limit is enough to be refused."""
-    body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
-    environ["wsgi.input"] = BytesIO(body)
-    environ["CONTENT_LENGTH"] = str(len(body))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Unpack
 
+from cnaasjobs.conf import conf
 from jobs.errors import ResultNotStorable
 from jobs.schedulable import Schedulable, ScheduleOptions, known
 
@@ -63,7 +64,13 @@ def outcome_of(returned: Any, *, finished_devices: str | None) -> Outcome:
 def _as_text(result: Any) -> str:
     if isinstance(result, bool | int | float):  # the API never shows a bare number or boolean
         result = {"message": _json(result)}
-    return storable_json(result, what="result")
+    text = storable_json(result, what="result")
+    if len(text) > conf.result_max_mb * 1_000_000:
+        size = len(text) / 1_000_000
+        raise ResultNotStorable(
+            f"the result has {size:.1f} MB, more than CNAASJOBS_RESULT_MAX_MB ({conf.result_max_mb:g})"
+        )
+    return text
 
 
 def storable_json(value: Any, *, what: str) -> str:

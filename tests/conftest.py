@@ -10,6 +10,7 @@ from celery import current_app
 from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
+from cnaasjobs.api import throttle
 from cnaasjobs.conf import conf
 from cnaasjobs.embedded import broker_socket
 from cnaasjobs.events import Event, subscribe, unsubscribe
@@ -137,6 +138,12 @@ def _embedded_broker() -> Iterator[None]:
     server = Redis(conf.state_dir / "broker", unix_socket=broker_socket(conf.state_dir)).start()
     yield
     server.kill()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_was_wrong_before() -> None:
+    """Failed logins and tokens are counted in the process."""
+    throttle.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -7,3 +7,4 @@ from cnaasjobs.events import Action
 
 class ApiAction(Action):
     DATABASE_AWAY = "database_away", WARNING, "the database is away: %(error)s"
+    CREDENTIALS_REFUSED = "credentials_refused", WARNING, "%(failures)d wrong %(kind)ss from %(address)s"

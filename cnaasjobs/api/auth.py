@@ -14,6 +14,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from cnaasjobs.api import throttle
+from cnaasjobs.api.caller import origin
+from cnaasjobs.api.errors import TooManyRequests
 from cnaasjobs.api.permissions import remember
 from cnaasjobs.conf import conf
 from cnaasjobs.db.accounts import owner_of_token
@@ -51,7 +54,15 @@ class BearerAuthentication(TokenAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         if not conf.require_token:
             return DevUser(), None
-        found: tuple[Any, Any] | None = super().authenticate(request)
+        address = origin(request)
+        if throttle.exhausted(throttle.TOKENS, "token", address):
+            words = "Too many wrong tokens from here, try again in a minute"
+            raise TooManyRequests(words, headers={"Retry-After": "60"})
+        try:
+            found: tuple[Any, Any] | None = super().authenticate(request)
+        except AuthenticationFailed:
+            throttle.failed("token", throttle.TOKENS, "token", address, address=address)
+            raise
         return found
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, str]:

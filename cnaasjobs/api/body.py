@@ -1,14 +1,19 @@
 """Reading a request's JSON body: strict UTF-8, no NaN, bounded depth, no NUL that PostgreSQL could not store."""
 
+import re
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from typing import IO, Any
 
 import orjson
+from django.conf import settings
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
 from cnaasjobs.api.errors import BadRequest, UnsupportedMediaType
 
+MAX_DEPTH = 64
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')  # a whole text, or a bracket outside of one
 UTF8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 
 
@@ -22,6 +27,7 @@ class StrictJSONParser(JSONParser):
         if charset not in UTF8:
             raise UnsupportedMediaType(f"Request body must be UTF-8, not {charset[:40]}")
         raw = stream.read()
+        _refuse_depth(raw)
         try:
             parsed = orjson.loads(raw)
         except orjson.JSONDecodeError as exc:
@@ -29,6 +35,21 @@ class StrictJSONParser(JSONParser):
         if b"u0000" in raw:
             _refuse_nul(parsed)
         return parsed
+
+
+def measure_chunked(request: Request) -> None:
+    """Django takes a body without a Content-Length for an empty one. A byte over its limit is enough to be refused.
+
+    It is as slow as its client, so only once that may do what it asks.
+    """
+    http: Any = request._request
+    if "chunked" in http.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        try:
+            body = http.environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        except OSError as exc:
+            raise BadRequest("Request body could not be read") from exc
+        http.META["CONTENT_LENGTH"] = str(len(body))
+        http._stream = BytesIO(body)
 
 
 def json_object(request: Request) -> dict[str, Any]:
@@ -49,6 +70,20 @@ def _charset(content_type: str) -> str:
         if name.strip().lower() == "charset":
             return value.strip().strip('"').lower()
     return ""
+
+
+def _refuse_depth(raw: bytes) -> None:
+    """Before it is parsed: what writes JSON again, or walks it, has limits of its own, each another."""
+    depth = 0
+    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+        return
+    for token in _BRACKETS.findall(raw):
+        if token in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise BadRequest(f"Request body is nested deeper than {MAX_DEPTH} levels")
+        elif token in b"]}":
+            depth -= 1
 
 
 def _refuse_nul(parsed: Any) -> None:

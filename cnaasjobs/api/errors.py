@@ -23,7 +23,8 @@ from rest_framework.response import Response
 
 from cnaasjobs.api.actions import ApiAction
 from cnaasjobs.api.envelope import error_body, error_response
-from cnaasjobs.db.not_now import not_now, part_with, takes_no_writes
+from cnaasjobs.conf import conf
+from cnaasjobs.db.not_now import not_now, part_with, takes_no_writes, took_too_long
 from cnaasjobs.events import record
 
 DATABASE_AWAY = "The database is away, try again later"
@@ -60,6 +61,10 @@ class UnsupportedMediaType(ApiError):
     status_code = status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
 
 
+class TooManyRequests(ApiError):
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+
+
 class Unavailable(ApiError):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
 
@@ -70,7 +75,7 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | 
         record(ApiAction.DATABASE_AWAY, error=str(exc))
         for database in connections.all(initialized_only=True):
             part_with(database)
-        exc = Unavailable(NO_WRITES if takes_no_writes(exc) else DATABASE_AWAY, headers={"Retry-After": "2"})
+        exc = Unavailable(_why_not_now(exc), headers={"Retry-After": "2"})
     if isinstance(exc, APIException):
         return _answer(exc)
     if isinstance(exc, Http404):
@@ -81,6 +86,12 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | 
         code, message = _described(exc)
         return Response(error_body(message), status=code)
     return None
+
+
+def _why_not_now(exc: Exception) -> str:
+    if took_too_long(exc):
+        return f"The database took longer than {conf.read_seconds:g} s for this; ask for less, or filter by fewer texts"
+    return NO_WRITES if takes_no_writes(exc) else DATABASE_AWAY
 
 
 def _answer(exc: APIException) -> Response:

@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 from cnaasjobs.api.columns import Column
 from cnaasjobs.api.errors import BadRequest
 
+MAX_CONTAINS = 3
 MAX_FILTERS = 50  # a database has its own limit to what one condition may hold
 
 NAME = re.compile(r"filter\[([^\[\]]*)\](?:\[([^\[\]]*)\])?")
@@ -42,6 +43,8 @@ class ColumnFilter(BaseFilterBackend):
         asked = [pair for pair in _parameters(request, view) if pair[0] == "filter" or pair[0].startswith("filter[")]
         if len(asked) > MAX_FILTERS:
             raise refusal(view, f"more than {MAX_FILTERS} filters")
+        if sum(name.endswith("[contains]") for name, _ in asked) > MAX_CONTAINS:
+            raise refusal(view, f"more than {MAX_CONTAINS} filters with contains: each reads all rows")
         for name, text in asked:
             match = NAME.fullmatch(name)
             if match is None:

@@ -34,9 +34,21 @@ class ApiGuard:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if is_api(request) and not conf.require_token and (reason := foreign_page(request)):
-            return error_response(reason, status=403)
-        return self.get_response(request)
+        if not is_api(request):
+            return self.get_response(request)
+        refused = None if conf.require_token else foreign_peer(request) or foreign_page(request)
+        response = error_response(refused, status=403) if refused else self.get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        return response
+
+
+def foreign_peer(request: HttpRequest) -> str | None:
+    """Why this request may come from another machine; None if it is from this one. A Host can say anything."""
+    peer = request.META.get("REMOTE_ADDR", "")
+    if peer and not _is_loopback(peer):
+        return "Requests from other machines need a token, and this server asks for none (CNAASJOBS_REQUIRE_TOKEN)"
+    return None
 
 
 def foreign_page(request: HttpRequest) -> str | None:

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
+from django.core.exceptions import PermissionDenied
 
+from cnaasjobs.api import throttle
+from cnaasjobs.api.caller import origin
 from cnaasjobs.db.accounts import permissions_of
 
 
@@ -14,7 +17,23 @@ def remember(user: Any, permissions: Iterable[str]) -> None:
 
 
 class OneQueryBackend(ModelBackend):
-    """Django's own backend, with its two queries for a user's permissions and the groups' in one."""
+    """Django's backend, with one query for all permissions of a user, and a limit to wrong logins."""
+
+    def authenticate(self, request: Any, username: Any = None, password: Any = None, **credentials: Any) -> Any:
+        """By PermissionDenied Django's form says what it says to any wrong login: nobody learns which names exist."""
+        name, address = str(username or "")[:150], origin(request) if request is not None else "command line"
+        if throttle.exhausted(throttle.LOGINS, "login", address) or throttle.exhausted(
+            throttle.LOGINS_OF_A_NAME, "name", name
+        ):
+            raise PermissionDenied("too many wrong logins")
+        with throttle.hashing() as may_hash:
+            if not may_hash:
+                raise PermissionDenied("too many logins at once")
+            user = super().authenticate(request, username=username, password=password, **credentials)
+        if user is None and username is not None:
+            throttle.failed("login", throttle.LOGINS, "login", address, address=address)
+            throttle.count(throttle.LOGINS_OF_A_NAME, "name", name)
+        return user
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         if not user_obj.is_active or user_obj.is_anonymous or obj is not None:

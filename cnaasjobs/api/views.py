@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from cnaasjobs.api.body import measure_chunked
 from cnaasjobs.api.filters import ColumnFilter, ColumnSort
 
 # Without OPTIONS: a browser's preflight is answered before any view, and a plain one is a 405, which must not name it.
@@ -18,6 +20,11 @@ class ApiViewSet(GenericViewSet[Any]):
     http_method_names = METHODS
     permissions_required: ClassVar[Mapping[str, str]] = {}
     filter_backends = (ColumnFilter, ColumnSort)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who asks and whether he may comes first; then the body is read."""
+        super().initial(request, *args, **kwargs)
+        measure_chunked(request)
 
     @classmethod
     def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:

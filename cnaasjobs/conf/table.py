@@ -98,10 +98,14 @@ class Conf(Table):
         "proxies (addresses or networks) whose X-Forwarded-For the audit trail believes", item=parsing.network
     )
 
+    read_seconds = Real(5.0, 0.1, 600, "how long one statement of a request may take on PostgreSQL; longer is a 503")
+    page_max_mb = Real(64.0, 0.1, 10_000, "results of more than this in all are left out of a page, and named")
+    waiting_per_user = Whole(1000, 1, 10_000_000, "jobs of one user that may wait at once; one more is a 429")
     token_days = Whole(365, 1, 36_500, "how long an API token lasts that is made without another end")
 
     # --- Jobs ---
     lock_wait_seconds = Whole(_DAY, 1, 10 * _YEAR, "how long a job waits in line for its lock at most")
+    result_max_mb = Real(256.0, 0.001, 900, "a job whose result is longer ends as an EXCEPTION that says so")
     progress_seconds = Real(2.0, 0.01, 60, "finished devices are written at most so often for a job")
     shutdown_grace_seconds = Real(60.0, 0, _DAY, "what running jobs get after SIGTERM before they are cut off")
     retention_finished_days = RealOrNone(None, 0.001, 36_500, "FINISHED jobs older than this are pruned", shown="keep")

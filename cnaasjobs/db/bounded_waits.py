@@ -18,6 +18,7 @@ import psycopg2
 from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg2 import extensions
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.limits import ask_in_this_process
 
 CONNECTED = 0  # libpq: CONNECTION_OK
@@ -45,7 +46,10 @@ def bound_waits() -> None:
     if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
         connections.settings[DEFAULT_DB_ALIAS]["CONN_HEALTH_CHECKS"] = False  # see new_request
         extensions.set_wait_callback(_wait)
-        ask_in_this_process(idle_in_transaction_session_timeout=IDLE_IN_TRANSACTION)
+        ask_in_this_process(
+            idle_in_transaction_session_timeout=IDLE_IN_TRANSACTION,
+            statement_timeout=f"{conf.read_seconds * 1000:.0f}ms",
+        )
 
 
 def new_request() -> None:

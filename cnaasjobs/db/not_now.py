@@ -71,6 +71,12 @@ def takes_no_writes(exc: BaseException) -> bool:
     return isinstance(driver, sqlite3.Error) and _primary(driver) in _NO_WRITES
 
 
+def took_too_long(exc: BaseException) -> bool:
+    """Whether it ended the statement because that took longer than it may."""
+    driver = _of_driver(exc)
+    return isinstance(driver, psycopg2.Error) and driver.pgcode == "57014"
+
+
 def outcome_is_unknown(exc: BaseException) -> bool:
     """Whether a COMMIT that ended so may have been done all the same: the server did not say that it was not."""
     driver = _of_driver(exc)

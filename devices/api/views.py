@@ -18,6 +18,7 @@ from devices.selection import SelectionError
 from devices.tasks import sync_devices
 from jobs.api import idempotency
 from jobs.api.idempotency import Answer
+from jobs.api.quota import require_room
 from jobs.audit import trail
 from jobs.dispatch import scheduling
 from jobs.schedulable import ScheduleOptions
@@ -59,6 +60,7 @@ def _refuse(refusal: ApiError) -> Answer:
 
 def _schedule(request: Request, wanted: SyncRequest, *, selected: int) -> Answer:
     user = who(request)
+    require_room(user)
     options: ScheduleOptions = {**wanted.scheduling, "scheduled_by": user}
     job = scheduling.schedule(sync_devices, wanted.arguments(), **options)
     detail = f"{job.function_name}: {wanted.selector}"

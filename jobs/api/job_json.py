@@ -51,9 +51,13 @@ def _outcomes(job_ids: list[int], without: Sequence[str]) -> dict[int, tuple[Any
     def shortened(job_id: int, result: str) -> str:
         return view_of(task_names.get(job_id, "")).without(result, without)
 
+    found, left_out = stored_outcomes.texts(job_ids)
     return {
-        job_id: (stored_json(result and shortened(job_id, result)), stored_json(exception))
-        for job_id, (result, exception) in stored_outcomes.texts(job_ids).items()
+        job_id: (
+            stored_json(left_out.get(job_id) or (result and shortened(job_id, result))),
+            stored_json(exception),
+        )
+        for job_id, (result, exception) in found.items()
     }
 
 

@@ -4,19 +4,24 @@ libpq and psycopg2 each hold a copy of what one statement fetches. So long resul
 very long one in parts: a web process needs little more memory than the answer's own size.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from cnaasjobs.api.envelope import LongJSON, stored_json
+from cnaasjobs.conf import conf
 from jobs.sql import store
 
 _LONG: Final = 16 * 1024  # bytes; a result from here on is fetched after the others
 _PART: Final = 256 * 1024  # bytes that one statement fetches, more or less
 
 
-def texts(job_ids: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:
-    """Result and exception of each ended job, whole."""
-    return {found.job_id: (found.result, found.exception) for found in store().outcomes(job_ids)}
+def texts(job_ids: Sequence[int]) -> tuple[dict[int, tuple[str | None, str | None]], dict[int, str]]:
+    """Result and exception of each ended job, whole; and in place of a result that does not fit, JSON that says so."""
+    rows = store().outcomes(job_ids, shorter_than=_LONG)
+    fitting, left_out = _fit({row.job_id: row.long for row in rows if row.long is not None})
+    found = {row.job_id: (row.result, row.exception) for row in rows}
+    return found | (_whole(list(fitting)) if fitting else {}), left_out
 
 
 def spliced(job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
@@ -26,12 +31,34 @@ def spliced(job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
     return {row.job_id: (long.get(row.job_id) or stored_json(row.result), stored_json(row.exception)) for row in rows}
 
 
+def _whole(job_ids: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:
+    return {found.job_id: (found.result, found.exception) for found in store().outcomes(job_ids)}
+
+
+def _fit(sizes: dict[int, int]) -> tuple[dict[int, int], dict[int, str]]:
+    """The sizes of the results that one answer has room for, and what it says of the others. One alone always fits."""
+    fitting: dict[int, int] = {}
+    left_out: dict[int, str] = {}
+    room = conf.page_max_mb * 1_000_000
+    for job_id, size in sizes.items():
+        if len(sizes) > 1 and size > room:
+            words = f"This result of {size / 1_000_000:.1f} MB does not fit into the page: GET /job/{job_id} has it"
+            left_out[job_id] = json.dumps({"message": words})
+        else:
+            fitting[job_id] = size
+            room -= size
+    return fitting, left_out
+
+
 def _long(sizes: dict[int, int]) -> Iterator[tuple[int, LongJSON]]:
-    for job_ids in _together(sizes):
+    fitting, left_out = _fit(sizes)
+    for job_id, words in left_out.items():
+        yield job_id, LongJSON([words.encode()])
+    for job_ids in _together(fitting):
         if sizes[job_ids[0]] > _PART:
             yield job_ids[0], LongJSON(store().result_in_parts(job_ids[0], _PART) or [b"null"])
         else:
-            for job_id, (result, _) in texts(job_ids).items():
+            for job_id, (result, _) in _whole(job_ids).items():
                 yield job_id, LongJSON([(result or "null").encode()])
 
 

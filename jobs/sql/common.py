@@ -97,3 +97,11 @@ def block_of(number: int) -> tuple[int, int, int]:
 def count_into_blocks(first: int, below: int, *, block: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_COUNT.format(block=block), [first, below])
+
+
+def outcomes_by_size(job_ids: Sequence[int], limit: int, *, size: str) -> list[StoredOutcome]:
+    """Results from ``limit`` bytes on are left out and named by their size, of which ``size`` is the expression."""
+    short = f"CASE WHEN {size} < {limit} THEN result END"
+    long = f"CASE WHEN {size} >= {limit} THEN {size} END"
+    sql = f"SELECT job_id, {short}, exception, {long} FROM {OUTCOME} WHERE job_id IN ({marks(job_ids)})"
+    return [StoredOutcome(*row) for row in rows(sql, job_ids)]

@@ -27,7 +27,7 @@ def test_create_list_use_revoke(user_with: Callable[..., User]) -> None:
     assert Api(text).get("/jobs").status == 200
     line = token("list")
     assert "eva" in line
-    assert "does not end" in line
+    assert "  ends 20" in line
     assert text not in line
     token_id = line.split()[0]
     assert token("list", "eva") == line

@@ -96,8 +96,6 @@ class Platform:
             "cnaasjobs.wsgi",
             "--bind",
             self.url.removeprefix("http://"),
-            "--worker-class",
-            "gthread",
             "--threads",
             "8",
         ]

@@ -3,17 +3,16 @@
 import json
 import signal
 
-from tests.fake_jobs import nothing
-from tests.fake_jobs.lasting import plain_nothing
+from tests.worker.bodies import plain_nothing, quick
 from tests.worker.conftest import StartWorker, wait_for_status
 
 
 def test_no_warning_in_normal_operation(start_worker: StartWorker) -> None:
     worker = start_worker(env={"PYTHONWARNINGS": "always::UserWarning"})
-    first = nothing.schedule()
+    first = quick.schedule()
     wait_for_status(first, "FINISHED")
     plain_nothing.delay()
-    wait_for_status(nothing.schedule(), "FINISHED")
+    wait_for_status(quick.schedule(), "FINISHED")
     worker.signal(signal.SIGTERM)
     assert worker.wait(timeout=20) == 0
     output = worker.output()

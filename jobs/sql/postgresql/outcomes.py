@@ -5,16 +5,11 @@ from typing import Final
 
 from django.db import connection
 
-from jobs.sql.common import marks, rows, whole_outcomes
+from jobs.sql.common import outcomes_by_size, whole_outcomes
 from jobs.sql.signature import StoredOutcome
 from jobs.sql.tables import OUTCOME
 
-# octet_length does not read a result's text, only how long it is.
-_SHORT: Final = f"""
-    SELECT job_id, CASE WHEN octet_length(result) < {{limit}} THEN result END, exception,
-        CASE WHEN octet_length(result) >= {{limit}} THEN octet_length(result) END
-    FROM {OUTCOME} WHERE job_id IN ({{ids}})
-"""
+_SIZE: Final = "octet_length(result)"  # does not read a result's text, only how long it is
 # OFFSET 0 keeps the text from being read again for each of its parts.
 _PARTS: Final = f"""
     SELECT place, substring(whole.utf8 FROM place FOR {{size}})
@@ -24,10 +19,7 @@ _PARTS: Final = f"""
 
 
 def outcomes(job_ids: Sequence[int], *, shorter_than: int | None = None) -> list[StoredOutcome]:
-    if shorter_than is None:
-        return whole_outcomes(job_ids)
-    found = rows(_SHORT.format(limit=shorter_than, ids=marks(job_ids)), job_ids)
-    return [StoredOutcome(*row) for row in found]
+    return whole_outcomes(job_ids) if shorter_than is None else outcomes_by_size(job_ids, shorter_than, size=_SIZE)
 
 
 def result_in_parts(job_id: int, size: int) -> list[bytes]:

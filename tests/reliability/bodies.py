@@ -1,4 +1,4 @@
-"""Jobs that keep the ledger of ``tests.chaos``: what each body did, and when."""
+"""Jobs of the reliability tests. Each keeps the ledger of ``tests.chaos``."""
 
 import time
 from pathlib import Path

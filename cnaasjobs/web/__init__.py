@@ -1,0 +1,1 @@
+"""How the web server reads: a client that is slow holds up nobody but itself."""
