@@ -15,7 +15,7 @@ MAIN_PAGES: Final = (
     ("Schedules", "django_celery_beat", "periodictask"),
     ("Audit trail", "jobs", "auditentry"),
 )
-APPS: Final = ("jobs", "locks", "django_celery_beat", "devices", "auth", "knox", "django_celery_results")
+APPS: Final = ("jobs", "locks", "django_celery_beat", "auth", "knox", "django_celery_results")
 MODELS: Final = ("job", "heartbeat", "auditentry", "periodictask")
 
 
