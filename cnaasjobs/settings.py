@@ -165,7 +165,15 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "jobs.beat.scheduler:Scheduler"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker never gives up: nothing would start it again
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # without it one closed channel ends the worker
+# A connection that is dead and does not say so is noticed within 20 s, by both sides. Celery's 120 is as long as jobs
+# wait unseen: the broker goes on sending their messages to who is not there.
+CELERY_BROKER_HEARTBEAT = 10
+CELERY_WORKER_CONSUMER = "jobs.worker.consumer:Consumer"
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = _start.remote_control
+# Its mailbox is not exclusive: a broker that has not noticed yet that a connection is dead would refuse the next one.
+CELERY_CONTROL_QUEUE_EXCLUSIVE = CELERY_EVENT_QUEUE_EXCLUSIVE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False  # after a reconnect jobs.worker.window knows the free slots
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

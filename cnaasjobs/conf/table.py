@@ -67,6 +67,9 @@ class Start(Table):
     hsts_seconds = Whole(0, 0, 10 * _YEAR, "Strict-Transport-Security, if the proxy does not send it")
     web_workers = Whole(2, 1, 256, "gunicorn's processes")
     web_threads = Whole(8, 1, 256, "threads in each of them")
+    remote_control = Flag(
+        False, "`1`: workers answer `celery inspect` and obey `celery control`, of anybody who can write to the broker"
+    )
     log_level = Choice(
         "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "level of the JSON logs of all processes"
     )

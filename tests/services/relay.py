@@ -6,6 +6,7 @@ meanwhile, so keepalives find nothing wrong: the far end is a host that lives an
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 from tests.services.base import free_port
 
 _CHUNK = 1 << 16
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Relay:
@@ -28,7 +31,7 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._to_server, self._to_client = asyncio.Event(), asyncio.Event()
         self._trigger: bytes | None = None
-        self._streams: set[asyncio.StreamWriter] = set()
+        self._pairs: set[_Pair] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"relay-{self.port}", daemon=True)
         self._thread.start()
         self._server: asyncio.Server = self._call(self._listen()).result(10)
@@ -36,12 +39,13 @@ class Relay:
     def url(self, of_service: str) -> str:
         """The service's URL, by way of this relay."""
         parts = urlsplit(of_service)
-        return urlunsplit(
-            parts._replace(netloc=parts.netloc.replace(f"127.0.0.1:{self.target}", f"{self.address}:{self.port}"))
-        )
+        netloc = parts.netloc.replace(f"127.0.0.1:{self.target}", f"{self.address}:{self.port}")
+        return urlunsplit(parts._replace(netloc=netloc))
+
+    # --- what can happen between the two ------------------------------------------------------------------------------
 
     def cut(self, *, to_server: bool = True, to_client: bool = True) -> None:
-        """Nothing passes any more: in both directions, or in one."""
+        """Nothing passes any more, in both directions or in one, until ``heal``."""
         self._call(self._set(to_server=not to_server, to_client=not to_client)).result(10)
 
     def heal(self) -> None:
@@ -50,6 +54,14 @@ class Relay:
     def cut_after(self, sent: bytes) -> None:
         """Cut both directions as soon as a client has sent this, which still arrives. Once."""
         self._trigger = sent
+
+    def strand(self) -> None:
+        """Connections that there are pass nothing ever again, as when a firewall forgot them. New ones do."""
+        self._call(self._strand()).result(10)
+
+    def reset_clients(self) -> None:
+        """As ``strand``, but the clients are told: only the service holds its ends for alive."""
+        self._call(self._strand(reset_clients=True)).result(10)
 
     @property
     def is_cut(self) -> bool:
@@ -74,36 +86,59 @@ class Relay:
 
     async def _listen(self) -> asyncio.Server:
         await self._set(to_server=True, to_client=True)
-        return await asyncio.start_server(self._relay, self.address, self.port)
+        return await asyncio.start_server(self._accept, self.address, self.port)
 
     async def _set(self, *, to_server: bool, to_client: bool) -> None:
         for gate, is_open in ((self._to_server, to_server), (self._to_client, to_client)):
             gate.set() if is_open else gate.clear()
 
+    async def _strand(self, *, reset_clients: bool = False) -> None:
+        for pair in self._pairs:
+            pair.strand(reset_client=reset_clients)
+
     async def _end(self) -> None:
         self._server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        for pair in self._pairs:
+            pair.abort()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
             task.cancel()
-        for stream in self._streams:
-            stream.transport.abort()
+        await asyncio.gather(*others, return_exceptions=True)
 
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._streams.add(writer)
-        ends = [writer]
-        try:
-            await self._to_server.wait()
-            from_server, to_server = await asyncio.open_connection("127.0.0.1", self.target)
-            self._streams.add(to_server)
-            ends.append(to_server)
-            await asyncio.gather(
-                self._pump(reader, to_server, self._to_server), self._pump(from_server, writer, self._to_client)
-            )
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            for end in ends:
-                end.transport.abort()
-                self._streams.discard(end)
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pair = _Pair((reader, writer), self._to_server, self._to_client, self._saw)
+        self._pairs.add(pair)
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await pair.relay(self.target)
+        if not pair.stranded:  # else it stays as it is until the end
+            pair.abort()
+            self._pairs.discard(pair)
+
+    async def _saw(self, data: bytes) -> None:
+        if self._trigger is not None and self._trigger in data:
+            self._trigger = None
+            await self._set(to_server=False, to_client=False)
+
+
+class _Pair:
+    """One client's connection, and ours to the service for it."""
+
+    def __init__(self, client: Stream, to_server: asyncio.Event, to_client: asyncio.Event, saw: Any) -> None:
+        self.stranded = False
+        self._client = client
+        self._server: Stream | None = None
+        self._to_server, self._to_client = to_server, to_client
+        self._saw = saw
+        self._pumps: asyncio.Future[Any] | None = None
+
+    async def relay(self, port: int) -> None:
+        await self._to_server.wait()
+        self._server = await asyncio.open_connection("127.0.0.1", port)
+        self._pumps = asyncio.gather(
+            self._pump(self._client[0], self._server[1], self._to_server),
+            self._pump(self._server[0], self._client[1], self._to_client),
+        )
+        await self._pumps
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event) -> None:
         while True:
@@ -113,6 +148,17 @@ class Relay:
                 raise ConnectionResetError  # the other side learns of an end in the same way
             writer.write(data)
             await writer.drain()
-            if gate is self._to_server and self._trigger is not None and self._trigger in data:
-                self._trigger = None
-                await self._set(to_server=False, to_client=False)
+            if gate is self._to_server:
+                await self._saw(data)
+
+    def strand(self, *, reset_client: bool) -> None:
+        self.stranded = True
+        if self._pumps is not None:
+            self._pumps.cancel()
+        if reset_client:
+            self._client[1].transport.abort()
+
+    def abort(self) -> None:
+        for stream in (self._client, self._server):
+            if stream is not None:
+                stream[1].transport.abort()

@@ -1,0 +1,35 @@
+"""How the worker comes back to a broker that it lost: soon, without giving up, and without storming it."""
+
+import time
+from functools import partial
+from typing import Any, Final
+
+from celery.worker import state
+from celery.worker.consumer import Consumer as CeleryConsumer
+
+_LONGEST_PAUSE_SECONDS: Final = 5  # Celery's own grows to half a minute, on a broker that is long back
+_SHORT_LIVED_SECONDS: Final = 5.0
+
+
+class Consumer(CeleryConsumer):  # type: ignore[misc, unused-ignore]
+    _connected_at: float = float("-inf")
+
+    def ensure_connected(self, conn: Any) -> Any:
+        conn.ensure_connection = partial(
+            conn.ensure_connection, interval_start=1, interval_step=1, interval_max=_LONGEST_PAUSE_SECONDS
+        )
+        connected = super().ensure_connected(conn)
+        self._connected_at = time.monotonic()
+        return connected
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """A connection that the broker takes, and at once refuses to go on with, is tried again a moment later."""
+        if self.event_dispatcher is not None and self.event_dispatcher.connection is not None:
+            # Of a worker with -E: its own connection. Celery would take leave on it, and wait for an answer for ever.
+            self.event_dispatcher.connection.collect()
+        super().on_connection_error_after_connected(exc)
+        if time.monotonic() - self._connected_at < _SHORT_LIVED_SECONDS:
+            until = time.monotonic() + _LONGEST_PAUSE_SECONDS
+            while time.monotonic() < until:
+                state.maybe_shutdown()
+                time.sleep(0.2)

@@ -1,0 +1,47 @@
+"""Celery's remote control is off, and where a setting turns it on its answers hold no credentials."""
+
+from typing import Any
+
+import pytest
+from celery import current_app
+from celery.worker.control import Panel
+
+from jobs.worker import remote_control
+from tests.services import RabbitMQ
+from tests.services.processes import Platform
+from tests.switching import on_broker
+from tests.worker.bodies import quick
+from tests.worker.conftest import StartWorker, wait_for_status
+
+pytestmark = pytest.mark.needs("rabbitmq")
+
+CANARY = "canary-4711"
+# Of Celery's commands those that answer with what they know and change nothing.
+ASKING = sorted(name for name, meta in Panel.meta.items() if meta.type == "inspect" and name != "objgraph")
+
+
+def test_nobody_answers(rabbitmq: RabbitMQ, start_worker: StartWorker) -> None:
+    start_worker()
+    wait_for_status(quick.schedule(), "FINISHED")
+    assert current_app.control.ping(timeout=2) == []
+    assert not [queue for queue in rabbitmq.queues() if "pidbox" in queue]
+
+
+def test_no_answer_holds_credentials(rabbitmq: RabbitMQ, platform: Platform, start_worker: StartWorker) -> None:
+    rabbitmq.ctl("add_user", "operator", CANARY)
+    try:
+        rabbitmq.ctl("set_permissions", "--vhost", rabbitmq.vhost, "operator", ".*", ".*", ".*")
+        url = rabbitmq.url.replace("guest:guest", f"operator:{CANARY}")
+        env = {"CNAASJOBS_REMOTE_CONTROL": "1", "CELERY_BROKER_URL": f"{url};{url}", "SECRET_KEY": f"key-of-{CANARY}"}
+        start_worker(env=env)
+        answers: dict[str, Any] = {}
+        with on_broker(url):
+            for command in ASKING:
+                answers[command] = current_app.control.broadcast(command, reply=True, timeout=2)
+    finally:
+        rabbitmq.ctl("delete_user", "operator")
+    assert answers["ping"] != []
+    assert answers["stats"] != []
+    for command in set(ASKING) & set(remote_control.SETTINGS):
+        assert [*answers[command][0].values()] == [remote_control.REFUSAL]
+    assert CANARY not in repr(answers)
