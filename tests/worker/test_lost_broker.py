@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from celery import current_app
 
+from tests.fake_jobs import nothing
 from tests.services import RabbitMQ
 from tests.services.processes import Platform
 from tests.services.relay import Relay
 from tests.switching import forget_broker_connections
 from tests.waiting import stays, wait_until
-from tests.worker.bodies import quick
 from tests.worker.conftest import StartWorker, wait_for_status
 
 pytestmark = pytest.mark.needs("rabbitmq")
@@ -59,13 +59,13 @@ def test_jobs_start_again_soon(
     options: list[str],
     remote_control: str,
 ) -> None:
-    platform.beat(env={"CNAASJOBS_TEST_JOBS": "tests.worker.bodies"})
+    platform.beat()
     env = {"CELERY_BROKER_URL": relay.url(rabbitmq.url), "CNAASJOBS_REMOTE_CONTROL": remote_control}
     worker = start_worker(env=env, options=options)
-    wait_for_status(quick.schedule(), "FINISHED")
+    wait_for_status(nothing.schedule(), "FINISHED")
     lose(relay, rabbitmq)
-    wait_for_status(quick.schedule(), "FINISHED", timeout=SOON_SECONDS)
-    wait_for_status(quick.schedule(), "FINISHED", timeout=SOON_SECONDS)
+    wait_for_status(nothing.schedule(), "FINISHED", timeout=SOON_SECONDS)
+    wait_for_status(nothing.schedule(), "FINISHED", timeout=SOON_SECONDS)
     connects = worker.output().count("Connected to")
     assert 2 <= connects <= 4, f"{connects} connections"
     assert "RESOURCE_LOCKED" not in worker.output()
@@ -84,7 +84,7 @@ def test_a_broker_that_refuses_each_connection_is_tried_every_few_seconds(
     stays(lambda: worker.running and worker.output().count("Connected to") <= 6, seconds=12)
     with current_app.connection_for_write() as broker:
         broker.default_channel.queue_delete("default")
-    wait_for_status(quick.schedule(), "FINISHED", timeout=SOON_SECONDS)
+    wait_for_status(nothing.schedule(), "FINISHED", timeout=SOON_SECONDS)
 
 
 def test_a_worker_never_gives_up() -> None:

@@ -7,10 +7,10 @@ from celery import current_app
 from celery.worker.control import Panel
 
 from jobs.worker import remote_control
+from tests.fake_jobs import nothing
 from tests.services import RabbitMQ
 from tests.services.processes import Platform
 from tests.switching import on_broker
-from tests.worker.bodies import quick
 from tests.worker.conftest import StartWorker, wait_for_status
 
 pytestmark = pytest.mark.needs("rabbitmq")
@@ -22,7 +22,7 @@ ASKING = sorted(name for name, meta in Panel.meta.items() if meta.type == "inspe
 
 def test_nobody_answers(rabbitmq: RabbitMQ, start_worker: StartWorker) -> None:
     start_worker()
-    wait_for_status(quick.schedule(), "FINISHED")
+    wait_for_status(nothing.schedule(), "FINISHED")
     assert current_app.control.ping(timeout=2) == []
     assert not [queue for queue in rabbitmq.queues() if "pidbox" in queue]
 
