@@ -4,7 +4,7 @@ from django.contrib import admin
 from django_celery_beat.models import PeriodicTask
 from knox.models import AuthToken
 
-from jobs.admin_pages.audit import AuditEntryAdmin
+from jobs.admin_pages.audit_page import AuditEntryAdmin
 from jobs.admin_pages.job_list import JobAdmin
 from jobs.admin_pages.recurring import RecurringAdmin
 from jobs.admin_pages.tokens import TokenAdmin

@@ -31,8 +31,8 @@ class HolderProvider(Protocol):
     def wake(self, lock_name: str) -> None:
         """The lock became free: start the first in line. Called after commit."""
 
-    def audit(self, *, action: str, who: str, origin: str, lock_name: str, holder_id: int | None) -> None:
-        """Record what a person did to a lock."""
+    def cleared(self, lock_name: str, *, holder_id: int, who: str, origin: str) -> None:
+        """A person cleared the lock. Called in the transaction that does it."""
 
 
 class NoHolders:
@@ -47,7 +47,7 @@ class NoHolders:
     def wake(self, lock_name: str) -> None:
         return None
 
-    def audit(self, *, action: str, who: str, origin: str, lock_name: str, holder_id: int | None) -> None:
+    def cleared(self, lock_name: str, *, holder_id: int, who: str, origin: str) -> None:
         return None
 
 

@@ -81,7 +81,7 @@ def clear(name: str, *, who: str, origin: str, fence: int | None = None) -> Clea
         if row is None or row.holder_id is None or fence not in (None, row.fence):
             raise LockNotFound(name)
         release(name, holder_id=row.holder_id, fence=row.fence)
-        holders.provider().audit(action="cleared", who=who, origin=origin, lock_name=name, holder_id=row.holder_id)
+        holders.provider().cleared(name, holder_id=row.holder_id, who=who, origin=origin)
         cleared = {"lock": name, "job_id": row.holder_id, "who": who, "origin": origin}
         transaction.on_commit(lambda: record(LockAction.CLEAR, cleared))
         transaction.on_commit(lambda: holders.provider().wake(name))

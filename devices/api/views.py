@@ -20,6 +20,7 @@ from jobs.api import idempotency
 from jobs.api.idempotency import Answer
 from jobs.api.quota import require_room
 from jobs.audit import trail
+from jobs.deeds import Deed
 from jobs.dispatch import scheduling
 from jobs.schedulable import ScheduleOptions
 
@@ -64,7 +65,7 @@ def _schedule(request: Request, wanted: SyncRequest, *, selected: int) -> Answer
     options: ScheduleOptions = {**wanted.scheduling, "scheduled_by": user}
     job = scheduling.schedule(sync_devices, wanted.arguments(), **options)
     detail = f"{job.function_name}: {wanted.selector}"
-    trail.record(action="scheduled", who=user, origin=origin(request), job_id=job.pk, detail=detail)
+    trail.add(Deed.SCHEDULED, who=user, origin=origin(request), job_id=job.pk, detail=detail)
     answer: dict[str, Any] = {
         "status": "success",
         "data": f"Scheduled job to synchronize {wanted.selector}",

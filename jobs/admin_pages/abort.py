@@ -13,6 +13,7 @@ from cnaasjobs.api.caller import origin, who
 from jobs.admin_pages.toolkit.listing import as_id
 from jobs.admin_pages.toolkit.show import job_url
 from jobs.audit import trail
+from jobs.deeds import Deed
 from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.lifecycle import transitions
 from jobs.models import Job
@@ -70,7 +71,7 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
         try:
             with transaction.atomic():
                 job = transitions.abort(job_id, reason=reason, by=who(request))
-                trail.record(action="aborted", who=who(request), origin=origin(request), job_id=job_id, detail=reason)
+                trail.add(Deed.ABORTED, who=who(request), origin=origin(request), job_id=job_id, detail=reason)
         except (JobNotFound, JobNotAbortable) as exc:
             messages.warning(request, f"Not aborted: {exc}.")
             continue

@@ -45,7 +45,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "numbers": [*(_jobs() if can("jobs.view_job") else ()), *_others(can)],
         "unserved": unserved() if can("jobs.view_job") else [],
         "failures": [(job, status_badge(job)) for job in _latest_failures()] if can("jobs.view_job") else [],
-        "audit": list(AuditEntry.objects.order_by("-id")[:8]) if can("jobs.view_auditentry") else None,
+        "deeds": list(AuditEntry.objects.order_by("-id")[:8]) if can("jobs.view_auditentry") else None,
     }
 
 

@@ -21,6 +21,7 @@ from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment
 from jobs.audit import trail
 from jobs.beat.fire import arguments_of
 from jobs.beat.recurrence import ScheduleBroken, due_time
+from jobs.deeds import Deed
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
 from jobs.models import Job, ScheduleOwner
@@ -151,8 +152,8 @@ def _run(request: HttpRequest, row: PeriodicTask) -> Job:
             queue=row.queue or None,
             priority=None if row.priority is None else min(row.priority, 9),
         )
-        trail.record(
-            action="scheduled", who=who(request), origin=origin(request), job_id=job.pk, detail=f"schedule {row.name}"
+        trail.add(
+            Deed.SCHEDULED, who=who(request), origin=origin(request), job_id=job.pk, detail=f"schedule {row.name}"
         )
     return job
 

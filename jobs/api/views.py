@@ -16,6 +16,7 @@ from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
 from jobs.api.job_json import COLUMNS, FIELDS, jobs_json
 from jobs.audit import trail
+from jobs.deeds import Deed
 from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.lifecycle import transitions
 from jobs.models import Job
@@ -55,7 +56,7 @@ class JobViewSet(ApiViewSet):
         try:
             with transaction.atomic():
                 transitions.abort(number, reason=reason, by=who(request))
-                trail.record(action="aborted", who=who(request), origin=origin(request), job_id=number, detail=reason)
+                trail.add(Deed.ABORTED, who=who(request), origin=origin(request), job_id=number, detail=reason)
         except JobNotFound as exc:
             raise NotFound(str(exc)) from exc
         except JobNotAbortable as exc:

@@ -93,7 +93,7 @@ def withdraw(job_id: int, *, key: tuple[str, str] | None = None) -> Withdrawal:
             if row:
                 row.delete()
             totals.forget([job_id])
-            trail.record(action=Deed.WITHDRAWN, who="the platform", origin="web", job_id=job_id)
+            trail.add(Deed.WITHDRAWN, who="the platform", origin="web", job_id=job_id)
             job.delete()
             return Withdrawal.WITHDRAWN
         if row:

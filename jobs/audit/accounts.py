@@ -46,9 +46,9 @@ def connect() -> None:
 def _record(deed: Deed, detail: str) -> None:
     request = current_request()
     if request is None:
-        trail.record(action=deed, who=_operator(), origin=COMMAND_LINE, detail=detail)
+        trail.add(deed, who=_operator(), origin=COMMAND_LINE, detail=detail)
     else:
-        trail.record(action=deed, who=who(request), origin=origin(request), detail=detail)
+        trail.add(deed, who=who(request), origin=origin(request), detail=detail)
 
 
 def _operator() -> str:
@@ -101,13 +101,13 @@ def _end_tokens(instance: Any, raw: bool, update_fields: Any = None, **_: Any) -
 
 def _refused(request: Any, permission: str, **_: Any) -> None:
     detail = f"{request.method} {request.path[:200]}: permission {permission}"
-    trail.record(action=Deed.REFUSED, who=who(request), origin=origin(request), detail=detail)
+    trail.add(Deed.REFUSED, who=who(request), origin=origin(request), detail=detail)
 
 
 def _logged_in(user: Any, **_: Any) -> None:
     request = current_request()
     where = COMMAND_LINE if request is None else origin(request)
-    trail.record(action=Deed.LOGGED_IN, who=user.get_username(), origin=where)
+    trail.add(Deed.LOGGED_IN, who=user.get_username(), origin=where)
 
 
 def _login_failed(credentials: dict[str, Any], **_: Any) -> None:
@@ -116,4 +116,4 @@ def _login_failed(credentials: dict[str, Any], **_: Any) -> None:
     where = COMMAND_LINE if request is None else origin(request)
     name = str(credentials.get("username") or "").replace("\x00", "")
     known = get_user_model()._default_manager.filter(username=name).exists()
-    trail.record(action=Deed.LOGIN_FAILED, who=name if known else f"unknown user {name[:2]}…", origin=where)
+    trail.add(Deed.LOGIN_FAILED, who=name if known else f"unknown user {name[:2]}…", origin=where)

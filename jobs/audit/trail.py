@@ -7,16 +7,16 @@ from typing import Any, cast
 
 from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.db.insert import insert
+from jobs.deeds import Deed
 from jobs.models import AuditEntry
 
 
-def record(
-    *, action: str, who: str, origin: str, job_id: int | None = None, lock_name: str | None = None, detail: str = ""
+def add(
+    deed: Deed, *, who: str, origin: str, job_id: int | None = None, lock_name: str | None = None, detail: str = ""
 ) -> None:
     """Add an entry. Call it in the transaction of the deed.
 
     Args:
-        action: "scheduled", "aborted" or "cleared".
         who: the person's name as text; what started it, where that is no person.
         origin: the peer's address (``cnaasjobs.api.origin``), "command line", or "worker".
     """
@@ -25,7 +25,7 @@ def record(
             time=cast("Any", DatabaseNow()),
             who=who[:255],
             origin=origin[:64],
-            action=action,
+            action=deed.value,
             job_id=job_id,
             lock_name=lock_name,
             detail=detail,

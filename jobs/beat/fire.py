@@ -124,4 +124,4 @@ def _schedule_job(row: PeriodicTask, task: JobTask, args: list[Any], kwargs: dic
         queue=row.queue or None,
         priority=None if row.priority is None else min(row.priority, 9),
     )
-    trail.record(action=Deed.SCHEDULED, who=by, origin="Beat", job_id=job.pk, detail=job.function_name)
+    trail.add(Deed.SCHEDULED, who=by, origin="Beat", job_id=job.pk, detail=job.function_name)

@@ -73,7 +73,7 @@ class _Confirms:
         return list(takewhile(lambda tag: tag <= delivery_tag, self._open)) if multiple else [delivery_tag]
 
 
-class _Line:
+class _Link:
     """One thread's way to the broker."""
 
     def __init__(self) -> None:
@@ -163,23 +163,23 @@ def _publish(batch: Sequence[Message], meanwhile: Callable[[], object]) -> list[
     if time.monotonic() < _broken_until:
         raise BrokerUnavailable("it failed a moment ago")
     try:
-        return _line().send(batch, meanwhile)
+        return _link().send(batch, meanwhile)
     except broker_errors() as exc:
         _broken_until = time.monotonic() + conf.publish_pause_seconds
         drop()
         raise BrokerUnavailable(f"{type(exc).__name__}: {exc}") from exc
 
 
-def _line() -> _Line:
-    line: _Line | None = getattr(_local, "line", None)
-    if line is None or line.pid != os.getpid():  # inherited over a fork: another process talks on that socket
-        line = _local.line = _Line()
-    return line
+def _link() -> _Link:
+    link: _Link | None = getattr(_local, "link", None)
+    if link is None or link.pid != os.getpid():  # inherited over a fork: another process talks on that socket
+        link = _local.link = _Link()
+    return link
 
 
 def drop() -> None:
     """Forget this thread's connection; the next message opens a new one."""
-    line: _Line | None = getattr(_local, "line", None)
-    _local.line = None
-    if line is not None:
-        line.drop()
+    link: _Link | None = getattr(_local, "link", None)
+    _local.link = None
+    if link is not None:
+        link.drop()

@@ -18,7 +18,7 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.broker import publisher
 from jobs.dispatch import sending
-from jobs.dispatch.starter import audit, started_here
+from jobs.dispatch.starter import add_to_trail, started_here
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.models import Job
 from jobs.outcome import NextJob, storable_json
@@ -80,7 +80,7 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
         else:
             insert_many(rows)
         if starter is not None:
-            audit(rows, starter)
+            add_to_trail(rows, starter)
         if at:
             sending.announce()
         messages = [] if at else [sending.message_of(row) for row in rows]

@@ -10,6 +10,7 @@ from typing import Final
 from celery import current_task
 
 from jobs.audit import trail
+from jobs.deeds import Deed
 from jobs.models import Job
 
 ORIGIN: Final = "worker"
@@ -24,10 +25,8 @@ def started_here() -> str | None:
     return str(request.task) if execution is None else f"job {execution.run.job_id}"
 
 
-def audit(rows: Iterable[Job], starter: str) -> None:
+def add_to_trail(rows: Iterable[Job], starter: str) -> None:
     """In the transaction that inserts them."""
     for row in rows:
         asked_for = "" if row.scheduled_by in (None, starter) else f", for {row.scheduled_by}"
-        trail.record(
-            action="scheduled", who=starter, origin=ORIGIN, job_id=row.pk, detail=f"{row.function_name}{asked_for}"
-        )
+        trail.add(Deed.SCHEDULED, who=starter, origin=ORIGIN, job_id=row.pk, detail=f"{row.function_name}{asked_for}")

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from django.urls import reverse
 
 from jobs.audit import trail
+from jobs.deeds import Deed
 from jobs.dispatch import line
 from jobs.models import Job
 from jobs.states import TERMINAL
@@ -33,8 +34,8 @@ class JobHolders:
     def wake(self, lock_name: str) -> None:
         line.wake(lock_name)
 
-    def audit(self, *, action: str, who: str, origin: str, lock_name: str, holder_id: int | None) -> None:
-        trail.record(action=action, who=who, origin=origin, lock_name=lock_name, job_id=holder_id)
+    def cleared(self, lock_name: str, *, holder_id: int, who: str, origin: str) -> None:
+        trail.add(Deed.CLEARED, who=who, origin=origin, lock_name=lock_name, job_id=holder_id)
 
 
 register(JobHolders())

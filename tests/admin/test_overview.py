@@ -5,6 +5,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from jobs.audit import trail
+from jobs.deeds import Deed
 from jobs.dispatch import scheduling
 from jobs.models import Job
 from jobs.states import Status
@@ -65,7 +66,7 @@ def test_a_queue_that_nobody_serves_is_named(viewer: Admin) -> None:
 
 def test_each_sees_only_what_he_may(admin_of: AdminOf) -> None:
     finished(exception_type="ValueError")
-    trail.record(action="scheduled", who="anna", origin="10.0.0.1", job_id=1)
+    trail.add(Deed.SCHEDULED, who="anna", origin="10.0.0.1", job_id=1)
     page = admin_of("jobs.view_heartbeat").get("/")
     assert "live workers" in page
     assert "Workers" in page
@@ -113,8 +114,8 @@ def test_nobody_edits_workers_or_the_audit_trail(boss: Admin) -> None:
 
 
 def test_the_audit_trail_is_found_by_job_person_lock_and_action(viewer: Admin) -> None:
-    trail.record(action="scheduled", who="anna", origin="10.0.0.1", job_id=41, detail="schedule probe")
-    trail.record(action="cleared", who="bob", origin="command line", lock_name="devices", job_id=42)
+    trail.add(Deed.SCHEDULED, who="anna", origin="10.0.0.1", job_id=41, detail="schedule probe")
+    trail.add(Deed.CLEARED, who="bob", origin="command line", lock_name="devices", job_id=42)
     path = "/jobs/auditentry/"
     both = viewer.get(path)
     assert both.index("bob") < both.index("anna")

@@ -8,6 +8,7 @@ from django.db import connections
 from jobs.api.idempotency import Answer, once
 from jobs.api.withdraw import Withdrawal, withdraw, withdraw_later
 from jobs.audit import trail
+from jobs.deeds import Deed
 from jobs.models import AuditEntry, IdempotencyKey, Job
 from tests.api.rows import make_job
 from tests.factory import claimed
@@ -23,7 +24,7 @@ def scheduled() -> Job:
 
     def make() -> Answer:
         job = make_job("SCHEDULED")
-        trail.record(action="scheduled", who="eva", origin="127.0.0.1", job_id=job.pk)
+        trail.add(Deed.SCHEDULED, who="eva", origin="127.0.0.1", job_id=job.pk)
         return Answer(body={"job_id": job.pk})
 
     return Job.objects.get(pk=once(user=KEY[0], key=KEY[1], content={}, make=make).body["job_id"])

@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from cnaasjobs.db.clock import database_now
 from jobs.audit import trail
 from jobs.audit.seal import Seal, verify
+from jobs.deeds import Deed
 from jobs.models import AuditEntry, AuditSeal
 from tests.services import PostgreSQL
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def entries(count: int) -> list[AuditEntry]:
     for number in range(count):
-        trail.record(action="scheduled", who="ann", origin="10.0.0.1", job_id=number, detail="probe")
+        trail.add(Deed.SCHEDULED, who="ann", origin="10.0.0.1", job_id=number, detail="probe")
     return list(AuditEntry.objects.order_by("id"))
 
 
@@ -127,7 +128,7 @@ def test_a_role_that_does_not_own_the_tables_can_only_add(postgresql: PostgreSQL
             transaction.set_rollback(True)
     with transaction.atomic(), connection.cursor() as cursor:
         _become_another_role(cursor, "INSERT, SELECT")
-        trail.record(action="cleared", who="app", origin="x")
+        trail.add(Deed.CLEARED, who="app", origin="x")
         transaction.set_rollback(True)
 
 

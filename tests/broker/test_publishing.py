@@ -91,7 +91,7 @@ def test_after_a_failure_the_broker_is_left_alone_for_a_while(broker: str) -> No
 
 def _publish_here() -> Connection:
     assert publisher.publish([_message()]) == []
-    connection: Connection = publisher._line().connection
+    connection: Connection = publisher._link().connection
     return connection
 
 
