@@ -24,7 +24,13 @@ def _selector(hostnames: list[str] | None, device_type: str | None, group: str |
     )
 
 
-@job(lock="devices", check=_one_selection)
+@job(
+    lock="devices",
+    check=_one_selection,
+    soft_time_limit=conf.sync_time_limit_seconds,
+    # What a device in hand may need after that: for the step it is at, and to take its commit back.
+    time_limit=conf.sync_time_limit_seconds + 3 * conf.device_seconds,
+)
 def sync_devices(
     ctx: JobContext,
     *,

@@ -47,6 +47,11 @@ class JobAction(Action):
     HEARTBEAT_FAILED = "heartbeat_failed", ERROR, "heartbeat not written"
     FAREWELL_FAILED = "farewell_failed", WARNING, "end of the worker not written: %(error)s"
     SUPERVISION_FAILED = "supervision_failed", ERROR, "one look at the runs in progress failed"
+    RETIRE = (
+        "retire",
+        WARNING,
+        "job %(job_id)s left %(threads)d threads that hang: its process is replaced",
+    )
     BROKER_LEFT = "broker_left", WARNING, "the broker does not let go; the worker exits without it"
 
     # --- Beat: recurring schedules

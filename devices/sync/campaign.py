@@ -13,12 +13,14 @@ from nornir.core.inventory import Host, Hosts, Inventory
 from nornir.core.state import GlobalState
 from nornir.core.task import Result, Task
 
+from cnaasjobs.conf import conf
 from devices.drivers import ssh_config_file
 from devices.inventory.configuration import workers
 from devices.masking import Secrets
 from devices.rendering import refresh
 from devices.sync.device import Device
 from devices.sync.one_device import DeviceSync, Options
+from devices.sync.patience import Patience
 from devices.sync.report import DeviceReport
 from devices.sync.runner import DeviceThreads
 from devices.sync.state import DeviceStates
@@ -36,6 +38,7 @@ class Push:
         secrets = Secrets.from_environment()
         refresh()
         ssh_config = ssh_config_file(nornir.config)
+        self._patience = Patience(conf.device_seconds)
         self._stopped: JobStopped | None = None
         self._failed: list[str] = []  # in confirm_mode 2
         self._over: set[str] = set()
@@ -43,7 +46,7 @@ class Push:
         self._syncs = {
             host.name: DeviceSync(
                 host,
-                device=Device(host, ssh_config, words, ctx),
+                device=Device(host, ssh_config, words, ctx, self._patience),
                 states=self._states,
                 options=options,
                 secrets=secrets,
@@ -62,7 +65,9 @@ class Push:
             ),
             config=nornir.config,
             data=GlobalState(dry_run=options.dry_run),
-            runner=DeviceThreads(num_workers=workers(nornir.config), ctx=ctx),
+            runner=DeviceThreads(
+                num_workers=workers(nornir.config), ctx=ctx, patience=self._patience, hangs=self._hangs
+            ),
         )
 
     def run(self) -> None:
@@ -177,6 +182,11 @@ class Push:
             sync.report.failure = sync.report.failure or reason
             sync.close()
             self._is_over(sync)
+
+    def _hangs(self, host: Host, step: str) -> None:
+        sync = self._syncs[host.name]
+        self._note(sync, succeeded=sync.give_up(step, seconds=self._patience.seconds))
+        self._ctx.device_finished(host.name)
 
     def _note(self, sync: DeviceSync, *, succeeded: bool) -> None:
         if not succeeded:

@@ -11,12 +11,14 @@ from nornir.core.inventory import Host
 
 from devices.actions import DeviceAction
 from devices.drivers import NoDriver, driver_of, has_commit_confirm, pending_name
+from devices.sync.patience import Patience
 from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
 from jobs.task import JobContext
 
 PROBE_SECONDS = 30.0  # how long a device may stay unreachable after a commit before that is taken back
 PROBE_PAUSE_SECONDS = 3.0
+CLOSING = "connection not closed"
 
 
 class Device:
@@ -24,11 +26,12 @@ class Device:
     an exit or an interrupt too, is the device's own.
     """
 
-    def __init__(self, host: Host, ssh_config: str | None, words: Words, ctx: JobContext) -> None:
+    def __init__(self, host: Host, ssh_config: str | None, words: Words, ctx: JobContext, patience: Patience) -> None:
         self._host = host
         self._ssh_config = ssh_config
         self._words = words
         self._ctx = ctx
+        self._patience = patience
         self._driver: NetworkDriver | None = None
         self._loaded = False
 
@@ -62,12 +65,17 @@ class Device:
         if driver is None:
             return
         try:
-            if loaded:
-                with contextlib.suppress(BaseException):  # the connection may be gone, and is to be closed all the same
-                    driver.discard_config()
-            driver.close()
+            with self._patience.step(CLOSING):
+                if loaded:
+                    with contextlib.suppress(BaseException):  # the connection may be gone; it is closed all the same
+                        driver.discard_config()
+                driver.close()
         except BaseException as exc:  # noqa: BLE001  (it was never complete, or the device has ended it)
             self._words.record(DeviceAction.CLOSE_FAILED, "connection not closed cleanly", exc)
+
+    def give_up(self) -> None:
+        """A thread hangs in its driver: nobody uses that any more."""
+        self._driver, self._loaded = None, False
 
     def require_commit_confirm(self) -> None:
         """Before any change: can its driver do what confirm_mode 1 and 2 need, and is the device free for it?"""
@@ -151,8 +159,9 @@ class Device:
         while True:
             second: NetworkDriver | None = None
             try:
-                second = self._new_driver()
-                second.open()
+                with self._patience.step("not reachable after the commit"):
+                    second = self._new_driver()
+                    second.open()
                 return
             except LockError:  # it answered: our first connection holds its lock
                 return
@@ -182,7 +191,8 @@ class Device:
     @contextlib.contextmanager
     def _step(self, what: str) -> Iterator[None]:
         try:
-            yield
+            with self._patience.step(what):
+                yield
         except (DeviceFailure, JobStopped):
             raise
         except BaseException as exc:  # anybody's driver raises anything: its device failed

@@ -9,7 +9,7 @@ from devices.actions import DeviceAction
 from devices.masking import Secrets
 from devices.rendering import render
 from devices.sync.change_score import change_score
-from devices.sync.device import Device
+from devices.sync.device import CLOSING, Device
 from devices.sync.known import Fingerprint, essential, same
 from devices.sync.report import DeviceReport
 from devices.sync.state import DeviceStates
@@ -142,6 +142,18 @@ class DeviceSync:
 
     def failed(self, exc: BaseException) -> None:
         self.report.failure = self.words.failure(exc)
+
+    def give_up(self, step: str, *, seconds: float) -> bool:
+        """Its thread hangs in a step and will not come back. True if all that matters was done by then."""
+        self._device.give_up()
+        pending, self._pending, self.to_commit = self._pending, None, False
+        if step == CLOSING:
+            return True
+        self.failed(DeviceFailure(f"{step}: no answer within {seconds:g} seconds (CNAASJOBS_DEVICE_SECONDS)"))
+        if pending is not None:
+            self._fate = pending.reverts
+            self.report.failure = f"{self.report.failure}; {self._fate}"
+        return False
 
     @property
     def pending(self) -> bool:

@@ -51,6 +51,7 @@ class JobContext:
         self._stop_reason: JobStopped | None = None
         self._own_thread = threading.get_ident()
         self._threads_before = set(threading.enumerate())
+        self.abandoned: list[threading.Thread] = []
         self._shared: BaseDatabaseWrapper | None = None
         self._shared_mutex = threading.RLock()
         self._standing = SharedRead(self._read_standing)
@@ -171,10 +172,17 @@ class JobContext:
                 else:
                     connections[DEFAULT_DB_ALIAS] = before
 
+    def abandon(self, thread: threading.Thread) -> None:
+        """A thread of the body hangs, and nothing can end it: the job won't wait for it. Its process ends with the job.
+
+        Until then it must do no harm when it comes back: that is the body's to see to.
+        """
+        self.abandoned.append(thread)
+
     def wait_for_threads(self) -> None:
         """The body is over: wait until no thread that it left behind can still change a device."""
-        current = threading.current_thread()
-        left = [t for t in threading.enumerate() if t not in self._threads_before and not t.daemon and t is not current]
+        others = {*self._threads_before, *self.abandoned, threading.current_thread()}
+        left = [thread for thread in threading.enumerate() if thread not in others and not thread.daemon]
         if left:
             self.stop(LockLost(f"the body of job {self.job_id} has ended"))
         for thread in left:

@@ -15,6 +15,8 @@ from billiard.util import get_logger
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.body import posix_signals, slots
 from jobs.worker import processes
 
@@ -79,3 +81,7 @@ def _task_begins(task: Any, **_: Any) -> None:
 
 def _task_ends(task: Any, **_: Any) -> None:
     slots.done(task.request)
+    execution = getattr(task.request, "job", None)
+    if execution is not None and execution.ctx.abandoned and processes.is_child():
+        record(JobAction.RETIRE, job_id=execution.run.job_id, threads=len(execution.ctx.abandoned))
+        raise SystemExit("threads of the job hang")  # billiard reports it as the task's, and the process ends

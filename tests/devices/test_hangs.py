@@ -1,0 +1,165 @@
+"""A device that hangs fails with the step it hung in, and holds up no other; its thread does nothing more."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from devices.models import DeviceState
+from devices.tasks import sync_devices
+from jobs.models import Job
+from jobs.states import Status
+from jobs.testing import perform_job
+from tests.devices.foreign import Foreign
+from tests.devices.lab import Lab, devices_of, ended, reason
+from tests.services.processes import Platform
+from tests.waiting import wait_until
+
+HANGS = """
+import threading
+
+ForeignDriver.__del__ = lambda self: None  # it closes once more, outside of any job
+gate = threading.Event()
+came_back = threading.Event()
+
+def hanging(verb):
+    original = getattr(ForeignDriver, verb)
+
+    def patched(self, *args, **kwargs):
+        if self.hostname == "r1":
+            gate.wait()
+            came_back.set()
+        return original(self, *args, **kwargs)
+
+    setattr(ForeignDriver, verb, patched)
+
+"""
+STEPS = {
+    "open": "cannot connect",
+    "has_pending_commit": "cannot ask for pending commits",
+    "load_replace_candidate": "configuration not accepted",
+    "compare_config": "cannot compare configurations",
+    "commit_config": "commit failed",
+    "confirm_commit": "confirm failed",
+}
+
+
+@pytest.fixture(autouse=True)
+def impatient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CNAASJOBS_DEVICE_SECONDS = 1.0
+    monkeypatch.setattr("devices.sync.runner.LOOK_SECONDS", 0.05)
+
+
+@pytest.fixture
+def module(lab: Lab, foreign: Foreign) -> Iterator[Any]:
+    """A driver of which r1 hangs in the verbs that the test says; r2 and r3 are well."""
+    lab.workers = 1
+    lab.template("hostname {{ host }}\n", platform="foo")
+    lab.add("r1", "r2", "r3", platform="foo")
+    module = foreign.install("napalm_foo", HANGS)
+    yield module
+    module.gate.set()
+
+
+def sync(*, mode: int = 1, dry_run: bool = False, **options: Any) -> Job:
+    return perform_job(sync_devices, all=True, dry_run=dry_run, confirm_mode=mode, **options)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("verb", "step"), STEPS.items())
+def test_it_fails_with_the_step_it_hung_in(module: Any, verb: str, step: str) -> None:
+    module.hanging(verb)
+    job = sync()
+    assert job.status == Status.FINISHED
+    said = f"{step}: no answer within 1 seconds (CNAASJOBS_DEVICE_SECONDS)"
+    assert reason(job, "r1") == said
+    devices = devices_of(job)
+    assert [devices[host]["failed"] for host in ("r1", "r2", "r3")] == [True, False, False]
+    assert sorted(job.finished_devices or "") == sorted('["r1", "r2", "r3"]')
+    assert module.devices["r2"]["running"] == "hostname r2\n"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_thread_does_nothing_more_when_it_comes_back(module: Any) -> None:
+    module.hanging("load_replace_candidate")
+    threads = set(threading.enumerate())
+    sync()
+    before = list(module.devices["r1"]["calls"])
+    (left,) = [thread for thread in set(threading.enumerate()) - threads if thread.name.startswith("given-up")]
+    module.gate.set()
+    assert module.came_back.wait(10)
+    wait_until(lambda: module.devices["r1"]["calls"] == [*before, "load"])
+    assert left.is_alive()
+    left.join(0.3)
+    assert left.is_alive()  # it waits for its process to end
+    assert module.devices["r1"]["calls"] == [*before, "load"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("verb", ["commit_config", "confirm_commit"])
+def test_one_that_hung_in_a_change_is_not_in_sync(module: Any, verb: str) -> None:
+    module.hanging(verb)
+    sync()
+    assert DeviceState.objects.filter(host="r1", uncertain_job_id=None).count() == 0
+    assert DeviceState.objects.filter(host="r2", uncertain_job_id=None).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("verb", ["compare_config", "commit_config"])
+def test_all_or_none_means_none(module: Any, verb: str) -> None:
+    module.hanging(verb)
+    job = sync(mode=2)
+    assert job.status == Status.FINISHED
+    assert [device["failed"] for device in devices_of(job).values()] == [True, True, True]
+    assert "no answer within 1 seconds" in reason(job, "r1")
+    for host in ("r2", "r3"):
+        assert (module.devices[host]["running"], module.devices[host]["pending"]) == ("", None)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("verb", ["close", "discard_config"])
+def test_one_that_hangs_when_all_is_done_has_its_result(module: Any, verb: str) -> None:
+    module.hanging(verb)
+    job = sync(mode=0, dry_run=verb == "discard_config")
+    assert devices_of(job)["r2"]["failed"] is False
+    assert devices_of(job)["r1"]["failed"] is (verb == "discard_config")
+    assert job.status == Status.FINISHED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_slow_is_not_hanging(settings: Settings, lab: Lab) -> None:
+    """Each step has its time anew."""
+    settings.CNAASJOBS_DEVICE_SECONDS = 2.0
+    lab.add("sw1", "sw2", delay_seconds=1.0)
+    assert not any(device["failed"] for device in devices_of(sync()).values())
+
+
+# --- in a worker ----------------------------------------------------------------------------------------------------
+
+
+def test_a_process_with_a_thread_that_hangs_is_replaced(site: Platform, lab: Lab) -> None:
+    lab.workers = 2
+    lab.add("stuck", delay_seconds=3600)
+    lab.add("sw1", "sw2")
+    worker = site.worker(concurrency=1, env={"CNAASJOBS_DEVICE_SECONDS": "1"})
+    (child,) = worker.children()
+    job = ended(sync_devices.schedule(all=True, dry_run=False).pk)
+    assert (job.status, job.exception_type) == (Status.FINISHED, None)
+    assert "cannot connect: no answer within 1 seconds" in reason(job, "stuck")
+    assert lab.running("sw2") is not None
+    wait_until(lambda: not child.is_running(), timeout=10)
+    again = ended(sync_devices.schedule(hostnames=["sw1"]).pk)
+    assert again.status == Status.FINISHED
+    job.refresh_from_db()
+    assert job.status == Status.FINISHED
+    assert "Traceback" not in worker.output()
+
+
+def test_a_sync_has_a_time_limit(site: Platform, lab: Lab) -> None:
+    lab.workers = 2
+    lab.add(*(f"sw{number}" for number in range(200)), delay_seconds=0.2)
+    site.worker(concurrency=1, env={"CNAASJOBS_SYNC_TIME_LIMIT_SECONDS": "1"})
+    job = ended(sync_devices.schedule(all=True).pk)
+    assert (job.status, job.exception_type) == (Status.EXCEPTION, "TimeLimitExceeded"), site.processes[0].output()
