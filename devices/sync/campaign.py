@@ -186,7 +186,7 @@ class Push:
     def _hangs(self, host: Host, step: str) -> None:
         sync = self._syncs[host.name]
         self._note(sync, succeeded=sync.give_up(step, seconds=self._patience.seconds))
-        self._ctx.device_finished(host.name)
+        self._is_over(sync)
 
     def _note(self, sync: DeviceSync, *, succeeded: bool) -> None:
         if not succeeded:

@@ -151,8 +151,7 @@ class DeviceSync:
             return True
         self.failed(DeviceFailure(f"{step}: no answer within {seconds:g} seconds (CNAASJOBS_DEVICE_SECONDS)"))
         if pending is not None:
-            self._fate = pending.reverts
-            self.report.failure = f"{self.report.failure}; {self._fate}"
+            self.report.failure = f"{self.report.failure}; if it is not confirmed, it {pending.reverts}"
         return False
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
+from cnaasjobs.conf import conf
 from devices.lab.driver import LabDriver
 from devices.sync.campaign import Push
 from devices.tasks import sync_devices
@@ -114,7 +115,7 @@ def test_a_job_whose_time_is_over_keeps_what_was_known(lab: Lab, monkeypatch: py
     monkeypatch.setattr(Push, "_in_threads", in_threads)
     perform(job)
     assert job.exception_type == "TimeLimitExceeded"
-    why = "the job ran longer than its soft time limit of None seconds"
+    why = f"the job ran longer than its soft time limit of {conf.sync_time_limit_seconds} seconds"
     assert set(said(job).values()) == {None if mode < 2 else f"not committed: {why}"}
     assert len(said(job)) == 5
 
