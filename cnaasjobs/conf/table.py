@@ -141,7 +141,7 @@ class Conf(Table):
         'expression for each platform, such as `{"ios": "^ntp clock-period "}`',
     )
     inventory_cache_seconds = Real(60.0, 0, _DAY, "how long an inventory that is no files is cached")
-    sync_time_limit_seconds = Whole(6 * _HOUR, 1, 30 * _DAY, "how long a sync may run; it stops between two devices then")
+    sync_time_limit_seconds = Whole(6 * _HOUR, 1, 30 * _DAY, "how long a sync may run; then it begins no device more")
     device_seconds = Real(600.0, 1, _DAY, "how long one step on a device may take, such as connecting or a commit")
     render_seconds = Real(20.0, 0.1, _HOUR, "how long rendering one device's configuration may take")
     render_memory_mb = Whole(512, 128, 65_536, "how much memory a process that renders may use")
