@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -166,12 +167,17 @@ def renderers() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if "child.py" in " ".join(child.cmdline())]
 
 
+def is_shut(process: psutil.Process) -> bool:
+    """The last that it does before its first device."""
+    return process.rlimit(psutil.RLIMIT_NOFILE) == (0, 0)
+
+
 def test_a_process_has_nothing_of_ours_and_the_kernels_limits(lab: Lab) -> None:
     assert rendered(lab, "{{ host }}") == "sw1"
     found = renderers()
     assert 0 < len(found) <= PROCESSES
     for process in found:
-        wait_until(lambda process=process: process.rlimit(psutil.RLIMIT_NOFILE) == (0, 0))  # the last that it does
+        wait_until(partial(is_shut, process))
         assert process.environ() == {}
         assert process.cwd() == "/"
         files = {Path(f"/proc/{process.pid}/fd/{fd}").readlink().name for fd in (0, 1, 2)}
