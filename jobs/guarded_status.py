@@ -5,7 +5,7 @@ elsewhere, a stale row saved whole. Statements written by hand pass by here: a t
 source, and for whoever calls ``transit`` but ``jobs.lifecycle``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -58,10 +58,18 @@ class StatusQuerySet(models.QuerySet[M]):
         _refuse("status" in names)
         return super().bulk_update(objs, names, batch_size)
 
-    def bulk_create(self, objs: Iterable[M], *args: Any, **options: Any) -> list[M]:
+    def bulk_create(
+        self,
+        objs: Iterable[M],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[M]:
         rows = list(objs)
-        _refuse("status" in (options.get("update_fields") or ()) or not all(map(_is_born, rows)))
-        return super().bulk_create(rows, *args, **options)
+        _refuse("status" in (update_fields or ()) or not all(map(_is_born, rows)))
+        return super().bulk_create(rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields)
 
 
 class GuardedStatus(models.Model):

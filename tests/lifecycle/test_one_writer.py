@@ -32,7 +32,7 @@ def _set(job: Job) -> Job:
 WAYS: dict[str, Callable[[Job], object]] = {
     "update": lambda job: Job.objects.filter(pk=job.pk).update(status="FINISHED"),
     "update of a dict": lambda job: Job.objects.all().order_by("id").update(**ENDED),
-    "update of a slice of the related": lambda job: Job.objects.exclude(pk=0).using("default").update(**ENDED),
+    "update of a query on another alias": lambda job: Job.objects.exclude(pk=0).using("default").update(**ENDED),
     "bulk_update": lambda job: Job.objects.bulk_update([_set(job)], [*ENDED]),
     "bulk_update of a generator": lambda job: Job.objects.bulk_update([_set(job)], (name for name in ENDED)),
     "update_or_create": lambda job: Job.objects.update_or_create(pk=job.pk, defaults=ENDED),
@@ -45,6 +45,9 @@ WAYS: dict[str, Callable[[Job], object]] = {
     "bulk_create": lambda job: Job.objects.bulk_create([Job(**BORN), Job(**BORN, **ENDED)]),
     "bulk_create over old ones": lambda job: Job.objects.bulk_create(
         [Job(pk=job.pk, **BORN)], update_conflicts=True, unique_fields=["id"], update_fields=["status"]
+    ),
+    "bulk_create over old ones, by position": lambda job: Job.objects.bulk_create(
+        [Job(pk=job.pk, **BORN)], None, False, True, ["status"], ["id"]
     ),
 }
 
