@@ -1,1 +1,1 @@
-"""The jobs platform. The way of a job: ``dispatch.schedule`` → ``signals`` → ``lifecycle`` → ``views``."""
+"""The jobs platform. The way of a job: ``dispatch`` → ``signals`` → ``lifecycle`` → ``api``; docs/how-a-job-runs.md."""

@@ -18,7 +18,7 @@ def add(
 
     Args:
         who: the person's name as text; what started it, where that is no person.
-        origin: the peer's address (``cnaasjobs.api.origin``), "command line", or "worker".
+        origin: the peer's address (``cnaasjobs.api.caller.origin``), "command line", or "worker".
     """
     insert(
         AuditEntry(

@@ -1,0 +1,50 @@
+"""What the docs and docstrings point at is there."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.house.named import ROOT
+
+PATH = re.compile(r"`((?:benchmarks|cnaasjobs|devices|docs|jobs|locks|tests)/[\w/.-]*)`")
+MODULE = re.compile(r"``((?:benchmarks|cnaasjobs|devices|jobs|locks|tests)(?:\.\w+)+)``")
+LINK = re.compile(r"\]\(([\w./-]+\.md)\)")
+
+
+def _tracked(pattern: str) -> Iterator[tuple[Path, str]]:
+    listed = subprocess.run(["git", "ls-files", pattern], cwd=ROOT, capture_output=True, text=True, check=True)
+    for path in map(ROOT.joinpath, listed.stdout.split()):
+        if path.exists():
+            yield path, path.read_text()
+
+
+def test_every_file_that_the_docs_name_exists() -> None:
+    named = [(path, name) for path, text in _tracked("*.md") for name in PATH.findall(text)]
+    assert len(named) > 20
+    missing = [(path.name, name) for path, name in named if not (ROOT / name).exists() and ".cache" not in name]
+    assert missing == []
+
+
+def test_every_page_that_the_docs_link_to_exists() -> None:
+    links = [(path, link) for path, text in _tracked("*.md") for link in LINK.findall(text)]
+    assert [(path.name, link) for path, link in links if not (path.parent / link).exists()] == []
+
+
+def test_every_module_that_a_docstring_names_exists() -> None:
+    named = [(path, name) for path, text in _tracked("*.py") for name in MODULE.findall(text)]
+    assert len(named) > 20
+    assert [(str(path.relative_to(ROOT)), name) for path, name in named if not _is_there(name)] == []
+
+
+def _is_there(name: str) -> bool:
+    """A module, what it defines, or a permission of Django's."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        path = ROOT.joinpath(*parts[:length])
+        source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if source.exists():
+            rest = parts[length:]
+            text = source.read_text()
+            return not rest or rest[0] in text or re.fullmatch(r"(add|change|delete|view)_\w+", rest[0]) is not None
+    return False
