@@ -25,6 +25,7 @@ CONNECTED = 0  # libpq: CONNECTION_OK
 
 SILENCE = 0.6
 PROBE = 0.6
+FAR_PROBE = 1.3  # where a connection takes long because the server is far away: a request still has its answer in 2 s
 LONGEST = 30.0
 # A transaction left open longer than this is the server's to roll back. Less than SILENCE + PROBE: when a frozen server
 # goes on, it must not find a COMMIT in its socket that we have given up and answered 503 for.
@@ -38,6 +39,7 @@ class _Verdict(threading.local):
 
 
 _verdict = _Verdict()
+_quickest = float("inf")  # what a connection took at the quickest, in seconds: the distance to the server
 _WANTED = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
 
 
@@ -87,18 +89,27 @@ def answers(timeout: float) -> bool:
 
 def _wait(connection: Any) -> None:
     """Called by psycopg2 whenever it would block."""
+    global _quickest
     if time.monotonic() < _verdict.away_until:
         raise psycopg2.OperationalError("the database did not answer a moment ago")
     connecting = connection.info.status != CONNECTED
     # A connection being made is its own probe.
-    longest = time.monotonic() + (SILENCE if connecting else LONGEST)
+    started = time.monotonic()
+    longest = started + (SILENCE if connecting else LONGEST)
     while (state := connection.poll()) != extensions.POLL_OK:
         while not _ready(connection, state, SILENCE):
-            if not connecting and not answers(PROBE):
+            if not connecting and not answers(_probe_seconds()):
                 _verdict.away_until = time.monotonic() + REMEMBERED
                 raise psycopg2.OperationalError("the database does not answer")
             if time.monotonic() > longest:
                 raise psycopg2.OperationalError("no answer from the database in time")
+    if connecting:
+        _quickest = min(_quickest, time.monotonic() - started)
+
+
+def _probe_seconds() -> float:
+    known = _quickest if _quickest < float("inf") else 0.0
+    return min(max(PROBE, 1.5 * known), FAR_PROBE)
 
 
 def _ready(connection: Any, state: int, timeout: float) -> bool:

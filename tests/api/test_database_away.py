@@ -15,7 +15,9 @@ from psycopg2 import extensions
 from cnaasjobs.db import bounded_waits, limits
 from jobs.models import Job
 from tests.services import PostgreSQL
+from tests.services.distance import Distance
 from tests.services.processes import Platform
+from tests.switching import on_database
 from tests.waiting import wait_until
 
 CALLS = [
@@ -173,6 +175,13 @@ class TestBoundWaits:
             cursor.execute("SELECT pg_sleep(2.5)")
             cursor.execute("SELECT repeat('x', 30000000)")
             assert len(cursor.fetchone()[0]) == 30_000_000
+
+    @pytest.mark.needs("postgresql")
+    def test_nor_is_one_that_is_far_away(self, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A new connection takes longer there than the usual probe."""
+        monkeypatch.setattr(bounded_waits, "_quickest", float("inf"))
+        with Distance(postgresql.url, round_trip=0.25) as far, on_database(far.url), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(2)")
 
     @pytest.mark.needs("postgresql")
     def test_even_a_slow_query_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
