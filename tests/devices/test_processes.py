@@ -79,6 +79,12 @@ def test_an_abort_over_http_stops_between_devices(site: Platform, lab: Lab) -> N
     assert 0 < len(finished) < 100
     assert sorted(finished) == sorted(name for name in lab.hosts if lab.running(name) is not None)
     assert [line for line in logged(worker.output()) if line["level"] == "ERROR"] == []
+    _, answer, _ = site.get(f"/api/v1.0/job/{job_id}")
+    (shown,) = answer["data"]["jobs"]
+    devices = shown["result"]["devices"]
+    assert shown["exception"]["message"] == "enough (aborted by dev)"
+    assert sorted(name for name, device in devices.items() if not device["failed"]) == sorted(finished)
+    assert set(devices) <= set(lab.hosts)
 
 
 def test_a_worker_killed_before_the_confirm_leaves_the_device_to_revert_by_itself(
@@ -88,12 +94,15 @@ def test_a_worker_killed_before_the_confirm_leaves_the_device_to_revert_by_itsel
     directory.mkdir()
     (directory / "napalm_waits.py").write_text(DRIVER)
     lab.template("hostname {{ host }}\nmotd {{ motd }}\n", platform="waits")
+    lab.workers = 1
     lab.add("sw1", platform="waits")
+    lab.add("sw2")
     site.env["PYTHONPATH"] = str(directory)
     worker = site.worker()
-    sync = {"hostnames": ["sw1"], "dry_run": False, "confirm_mode": 1}
+    sync = {"all": True, "dry_run": False, "confirm_mode": 1}
     assert devices_of(ended(sync_devices.schedule(**sync).pk))["sw1"]["failed"] is False
     lab.change("sw1", motd="new")
+    lab.change("sw2", motd="new")
 
     (directory / "reached").unlink()
     (directory / "waits").touch()
@@ -102,7 +111,8 @@ def test_a_worker_killed_before_the_confirm_leaves_the_device_to_revert_by_itsel
     worker.kill_tree()
     assert LabDriver("sw1").has_pending_commit()
     assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
-    assert DeviceState.objects.get(host="sw1").uncertain_job_id == job.pk
+    uncertain = DeviceState.objects.values_list("host", "uncertain_job_id").order_by("host")
+    assert list(uncertain) == [("sw1", job.pk), ("sw2", None)]
 
     os.utime(lab.pending_file("sw1"), ns=(0, 0))  # its deadline has passed
     assert LabDriver("sw1").get_config()["running"] == "hostname sw1\nmotd hello\n"
