@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db import DataError
 
+from jobs.actions import JobAction
 from jobs.models import Job, JobOutcome
 from jobs.states import Status
 from jobs.task import JobContext, job
@@ -67,6 +68,7 @@ def test_a_body_that_returns_has_its_own_result() -> None:
     assert (job.status, result_of(job), exception_of(job)) == (Status.FINISHED, {"ends": "well"}, None)
 
 
-def test_a_retry_keeps_nothing() -> None:
-    job = perform_job(keeps, ends="retry")
+def test_a_retry_keeps_nothing_and_is_not_asked(caplog: pytest.LogCaptureFixture) -> None:
+    job = perform_job(keeps, ends="retry", kept="raises")
     assert (job.status, result_of(job)) == (Status.SCHEDULED, None)
+    assert JobAction.KEPT_LOST not in [getattr(record, "action", None) for record in caplog.records]

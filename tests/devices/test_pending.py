@@ -66,6 +66,26 @@ def test_a_commit_made_by_hand_between_our_preparation_and_our_commit_stays(
     assert running() == "hostname sw1\nmotd hello\n"
 
 
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_a_driver_that_would_commit_over_a_pending_commit_is_not_let_to(lab: Lab, foreign: Foreign, mode: int) -> None:
+    """On some platforms that confirms the other one."""
+    installed = foreign.install(
+        "napalm_foo",
+        """
+original = ForeignDriver.compare_config
+def compare_config(self):
+    self.device["pending"] = "theirs"
+    return original(self)
+ForeignDriver.compare_config = compare_config
+""",
+    )
+    lab.template("x\n", platform="foo")
+    lab.add("r1", platform="foo")
+    assert "waits for its confirmation" in reason(live(confirm_mode=mode), "r1")
+    found = installed.devices["r1"]
+    assert (found["pending"], found["calls"]) == ("theirs", ["open", "load", "discard", "close"])
+
+
 def test_a_commit_by_hand_is_never_taken_for_ours_whose_driver_can_not_tell_them_apart(
     lab: Lab, foreign: Foreign
 ) -> None:
