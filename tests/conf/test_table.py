@@ -95,12 +95,25 @@ def test_a_number_out_of_its_bounds_is_one_line(text: str) -> None:
         ("CNAASJOBS_LOG_LEVEL", "LOUD", "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'LOUD'"),
         ("CNAASJOBS_WEB_WORKERS", "many", "must be a whole number from 1 to 256, not 'many'"),
         ("CNAASJOBS_APPS", "no_such_app", "must be Django apps that can be imported, 'no_such_app' can not"),
+        ("CNAASJOBS_LINES_LEFT_OUT", "ntp clock-period", 'must be JSON such as {"ios": "^ntp clock-period "}, not'),
+        ("CNAASJOBS_LINES_LEFT_OUT", '{"ios": "("}', 'must be JSON such as {"ios": "^ntp clock-period "}, not'),
+        ("CNAASJOBS_LINES_LEFT_OUT", '["ios"]', 'must be JSON such as {"ios": "^ntp clock-period "}, not'),
+        ("CNAASJOBS_LINES_LEFT_OUT", '{"ios": 5}', 'must be JSON such as {"ios": "^ntp clock-period "}, not'),
         ("CNAASJOBS_TRUSTED_PROXIES", "10.0.0.5, nginx", "must be addresses or networks"),
     ],
 )
 def test_what_is_not_allowed_is_named(name: str, text: str, words: str) -> None:
     (line,) = refused(PRODUCTION | {name: text})
     assert line.startswith(f"{name} {words}")
+
+
+def test_lines_to_leave_out_are_a_regular_expression_for_each_platform() -> None:
+    _, values = from_environment(DEV | {"CNAASJOBS_LINES_LEFT_OUT": '{"ios": "^ntp clock-period ", "panos": "phash"}'})
+    left_out = values["CNAASJOBS_LINES_LEFT_OUT"]
+    assert {name: pattern.pattern for name, pattern in left_out.items()} == {
+        "ios": "^ntp clock-period ",
+        "panos": "phash",
+    }
 
 
 def test_an_empty_variable_is_an_unset_one() -> None:
