@@ -7,7 +7,6 @@ from typing import Any
 from xml.etree.ElementTree import fromstring
 
 import pytest
-
 from napalm.eos.eos import EOSDriver
 from napalm.ios.ios import IOSDriver
 from napalm.junos.junos import JunOSDriver
