@@ -11,8 +11,7 @@ from jobs.lifecycle import transitions
 from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin, AdminOf
-from tests.admin.rows import NOON, finished, heartbeat, many_jobs
-from tests.factory import claimed, job_in, refused
+from tests.factory import NOON, claimed, heartbeat, job_in, job_row, job_rows, refused
 
 LIST = "/jobs/job/"
 
@@ -28,9 +27,17 @@ def shown(admin: Admin, query: str) -> list[int]:
 
 
 def test_a_row_says_what_an_operator_asks_first(viewer: Admin) -> None:
-    finished(7, scheduled_by="anna", worker="celery@w1", lock_name="devices", function_name="sync_devices (dry_run)")
+    job_row(
+        pk=7,
+        scheduled_by="anna",
+        worker="celery@w1",
+        lock_name="devices",
+        function_name="sync_devices (dry_run)",
+        start_time=NOON + timedelta(milliseconds=40),
+        finish_time=NOON + timedelta(seconds=90),
+    )
     page = viewer.get(LIST)
-    for words in ("FINISHED", "sync_devices (dry_run)", "2025-06-24 12:00:00", "1 min 29 s", "anna", "w1", "devices"):
+    for words in ("FINISHED", "sync_devices (dry_run)", "2025-11-24 12:00:00", "1 min 29 s", "anna", "w1", "devices"):
         assert words in page
 
 
@@ -39,7 +46,7 @@ def test_a_row_says_what_an_operator_asks_first(viewer: Admin) -> None:
     [("ValueError", "exception"), ("JobAborted", "aborted"), ("WorkerLost", "lost"), ("LockLost", "lost")],
 )
 def test_aborted_and_lost_do_not_look_like_failed(viewer: Admin, exception_type: str, look: str) -> None:
-    finished(exception_type=exception_type)
+    job_row("EXCEPTION", exception_type=exception_type)
     body = viewer.raw(LIST)
     assert f'class="badge is-{look}"' in body
     assert exception_type in viewer.get(LIST)
@@ -65,39 +72,39 @@ def test_a_job_told_to_stop_and_one_in_line_say_so(viewer: Admin) -> None:
 
 @pytest.mark.parametrize("term", ["sync_dev", "SYNC", "night", "chg1", "ann"])
 def test_search_finds_part_of_function_comment_ticket_and_who(viewer: Admin, term: str) -> None:
-    finished(1, comment="tonight", ticket_ref="CHG1", scheduled_by="Anna")
-    finished(2, function_name="other")
+    job_row(pk=1, comment="tonight", ticket_ref="CHG1", scheduled_by="Anna")
+    job_row(pk=2, function_name="other")
     assert shown(viewer, f"?q={term}") == [1]
 
 
 def test_a_number_finds_the_job_of_that_id_first_and_tickets_with_it(viewer: Admin) -> None:
-    many_jobs(120, first_id=1)
-    finished(500, ticket_ref="CHG0003")
+    job_rows(120, first_id=1)
+    job_row(pk=500, ticket_ref="CHG0003")
     assert shown(viewer, "?q=3") == [3, 500]
     assert shown(viewer, "?q=%233")[0] == 3
 
 
 def test_search_of_what_a_database_cannot_hold_finds_nothing_and_says_no_more(viewer: Admin) -> None:
-    finished(1)
+    job_row(pk=1)
     for term in ("%00", "%27%3B--", "9" * 40, "%25", "_"):
         viewer.get(f"{LIST}?q={term}")
     assert shown(viewer, "?q=%25%25") == []
 
 
 def test_filters(viewer: Admin) -> None:
-    finished(1, queue="bulk", worker="celery@w9", function_name="special", finish_time=NOON - timedelta(days=3))
-    finished(2, exception_type="KeyError")
+    job_row(pk=1, queue="bulk", worker="celery@w9", function_name="special", finish_time=NOON - timedelta(days=3))
+    job_row("EXCEPTION", pk=2, exception_type="KeyError")
     now = timezone.now()
-    finished(3, start_time=now, finish_time=now)
+    job_row(pk=3, start_time=now, finish_time=now)
     assert shown(viewer, "?status=EXCEPTION") == [2]
     assert shown(viewer, "?exception_type=KeyError") == [2]
     assert shown(viewer, "?queue=bulk") == [1]
     assert shown(viewer, "?worker=celery@w9") == [1]
     assert shown(viewer, "?function_name=special") == [1]
     assert shown(viewer, "?finish_time_from=1h") == [3]
-    assert shown(viewer, "?finish_time_to=2025-06-22T00:00") == [1]
-    assert shown(viewer, "?finish_time_from=2025-06-20T00:00&finish_time_to=2025-06-25T00:00&queue=default") == [2]
-    assert shown(viewer, "?start_time_from=2025-06-24T12:00&status=FINISHED&queue=bulk") == [1]
+    assert shown(viewer, "?finish_time_to=2025-11-22T00:00") == [1]
+    assert shown(viewer, "?finish_time_from=2025-11-20T00:00&finish_time_to=2025-11-25T00:00&queue=default") == [2]
+    assert shown(viewer, "?start_time_from=2025-11-24T12:00&status=FINISHED&queue=bulk") == [1]
 
 
 def test_only_those_in_line(viewer: Admin) -> None:
@@ -117,15 +124,15 @@ def test_filters_offer_what_code_and_workers_name(viewer: Admin) -> None:
 
 
 def test_a_time_that_is_none_is_said_and_ignored(viewer: Admin) -> None:
-    finished(1)
+    job_row(pk=1)
     page = viewer.get(f"{LIST}?finish_time_from=yesterday")
     assert "'yesterday' is no time" in page
     assert shown(viewer, "?finish_time_from=yesterday") == [1]
 
 
 def test_pages_go_older_and_back_and_keep_the_filter(viewer: Admin) -> None:
-    many_jobs(60, first_id=1, queue="bulk")
-    many_jobs(60, first_id=61)
+    job_rows(60, first_id=1, queue="bulk")
+    job_rows(60, first_id=61)
     first = viewer.raw(f"{LIST}?queue=bulk")
     older = re.search(r'href="(\?before=\d+&amp;queue=bulk)"', first)
     assert older
@@ -140,14 +147,14 @@ def test_pages_go_older_and_back_and_keep_the_filter(viewer: Admin) -> None:
 
 
 def test_another_filter_starts_at_the_newest_again(viewer: Admin) -> None:
-    many_jobs(120, first_id=1)
+    job_rows(120, first_id=1)
     links = re.findall(r'href="([^"]*status=RUNNING[^"]*)"', viewer.raw(f"{LIST}?before=60"))
     assert links
     assert not any("before" in link for link in links)
 
 
 def test_only_who_may_view_jobs_sees_them(admin_of: AdminOf) -> None:
-    finished(1)
+    job_row(pk=1)
     stranger = admin_of("locks.view_lock")
     stranger.get(LIST, status=403)
     stranger.get(f"{LIST}1/change/", status=403)
@@ -156,7 +163,7 @@ def test_only_who_may_view_jobs_sees_them(admin_of: AdminOf) -> None:
 
 
 def test_nobody_adds_changes_or_deletes_a_job(boss: Admin) -> None:
-    job = finished(1)
+    job = job_row(pk=1)
     boss.get(f"{LIST}add/", status=403)
     boss.post(f"{LIST}1/delete/", {"post": "yes"}, status=403)
     boss.post(f"{LIST}1/change/", {"status": "FINISHED"})  # shows the page, and no more

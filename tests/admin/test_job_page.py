@@ -18,8 +18,7 @@ from jobs.result_views import OnPage, ResultView
 from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin
-from tests.admin.rows import finished, heartbeat
-from tests.factory import claimed, job_in, refused
+from tests.factory import claimed, heartbeat, job_in, job_row, refused
 
 
 def page_of(admin: Admin, job: Job) -> str:
@@ -27,7 +26,7 @@ def page_of(admin: Admin, job: Job) -> str:
 
 
 def test_facts(viewer: Admin) -> None:
-    job = finished(
+    job = job_row(
         scheduled_by="anna",
         comment="change window",
         ticket_ref="CHG7",
@@ -97,7 +96,7 @@ def test_a_job_on_a_queue_that_nobody_serves_says_so(viewer: Admin) -> None:
 
 def test_a_result_of_5_mb_is_cut_with_a_way_to_the_whole(viewer: Admin) -> None:
     text = "line of text\n" * 400_000
-    job = finished(result=json.dumps({"text": text}))
+    job = job_row(result=json.dumps({"text": text}))
     body = viewer.raw(f"/jobs/job/{job.pk}/change/")
     assert len(body) < 700_000
     assert f'href="/admin/jobs/job/{job.pk}/result/"' in body
@@ -120,9 +119,9 @@ def test_a_result_is_shown_by_the_template_of_its_tasks_view(
     (tmp_path / "doubled.html").write_text("<p>twice: {{ page.value }}, of {{ job.function_name }}</p>")
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
     monkeypatch.setattr(result_views, "_views", {"tests.fake_jobs.echo": Doubled()})
-    assert "(2 characters) twice: 84, of sync_devices" in page_of(viewer, finished(result="42"))
-    assert "(5 characters) odd" in page_of(viewer, finished(result='"odd"'))
-    assert "(2 characters) 42" in page_of(viewer, finished(result="42", task_name="tests.fake_jobs.nothing"))
+    assert "(2 characters) twice: 84, of sync_devices" in page_of(viewer, job_row(result="42"))
+    assert "(5 characters) odd" in page_of(viewer, job_row(result='"odd"'))
+    assert "(2 characters) 42" in page_of(viewer, job_row(result="42", task_name="tests.fake_jobs.nothing"))
 
 
 @pytest.mark.parametrize(
@@ -140,12 +139,12 @@ def test_a_result_is_shown_by_the_template_of_its_tasks_view(
     ],
 )
 def test_any_result_that_can_be_stored_is_shown(viewer: Admin, result: str) -> None:
-    assert "Result" in page_of(viewer, finished(result=result))
+    assert "Result" in page_of(viewer, job_row(result=result))
 
 
 def test_a_result_too_large_to_parse_is_shown_as_its_beginning(viewer: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.admin_pages.job_page.RESULT_PARSED", 100)
-    job = finished(result=json.dumps({"devices": {"d1": "x" * 100}}))
+    job = job_row(result=json.dumps({"devices": {"d1": "x" * 100}}))
     page = page_of(viewer, job)
     assert '{"devices": {"d1"' in page
     assert "more characters in the whole result" in page

@@ -7,8 +7,7 @@ from locks.models import Lock
 from locks.service import held as held_locks
 from tests import fake_jobs
 from tests.admin.conftest import VIEWS, Admin, AdminOf
-from tests.admin.rows import finished, held
-from tests.factory import job_in
+from tests.factory import hold_lock, job_in, job_row
 
 LIST = "/locks/lock/"
 
@@ -41,9 +40,9 @@ def test_free_locks_are_not_listed(viewer: Admin) -> None:
 
 
 def test_a_holder_that_ended_or_is_gone_is_said(boss: Admin) -> None:
-    job = finished(exception_type="WorkerLost")
-    held("first", job.pk)
-    held("second", 987)
+    job = job_row("EXCEPTION", exception_type="WorkerLost")
+    hold_lock("first", job.pk)
+    hold_lock("second", 987)
     page = boss.get(LIST)
     assert "EXCEPTION" in page
     assert "987, which does not exist any more" in page

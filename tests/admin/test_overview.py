@@ -11,8 +11,7 @@ from jobs.models import Job
 from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin, AdminOf
-from tests.admin.rows import audit_entries, finished, heartbeat, many_jobs
-from tests.factory import job_in
+from tests.factory import audit_entries, heartbeat, job_in, job_row, job_rows
 
 
 def test_the_numbers(viewer: Admin) -> None:
@@ -23,8 +22,8 @@ def test_the_numbers(viewer: Admin) -> None:
         scheduling.schedule(fake_jobs.nothing, {}, at=timezone.now() + timedelta(hours=1))
     now = timezone.now()
     for _ in range(4):
-        finished(finish_time=now)
-    finished(finish_time=now, exception_type="ValueError")
+        job_row(finish_time=now)
+    job_row("EXCEPTION", finish_time=now, exception_type="ValueError")
     heartbeat()
     heartbeat("celery@w2", last_seen=now - timedelta(hours=1))
     page = viewer.get("/")
@@ -50,7 +49,7 @@ def test_every_number_leads_to_its_list(viewer: Admin) -> None:
 
 
 def test_counting_stops_where_it_no_longer_matters(viewer: Admin) -> None:
-    many_jobs(10_050, finish_time=timezone.now())
+    job_rows(10_050, finish_time=timezone.now())
     assert "10,000+ ended in 24 hours" in viewer.get("/")
 
 
@@ -65,7 +64,7 @@ def test_a_queue_that_nobody_serves_is_named(viewer: Admin) -> None:
 
 
 def test_each_sees_only_what_he_may(admin_of: AdminOf) -> None:
-    finished(exception_type="ValueError")
+    job_row("EXCEPTION", exception_type="ValueError")
     trail.add(Deed.SCHEDULED, who="anna", origin="10.0.0.1", job_id=1)
     page = admin_of("jobs.view_heartbeat").get("/")
     assert "live workers" in page

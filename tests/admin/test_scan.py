@@ -6,7 +6,7 @@ import pytest
 
 from jobs.admin_pages.toolkit import scan
 from jobs.models import AuditEntry
-from tests.admin.rows import audit_entries
+from tests.factory import audit_entries
 
 pytestmark = pytest.mark.django_db
 

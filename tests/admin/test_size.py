@@ -12,8 +12,7 @@ from jobs.models import Job
 from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin
-from tests.admin.rows import audit_entries, finished, heartbeat, many_jobs
-from tests.factory import job_in
+from tests.factory import audit_entries, heartbeat, job_in, job_row, job_rows
 from tests.services import PostgreSQL
 
 PAGES = (
@@ -45,7 +44,7 @@ def _some_of_everything() -> dict[str, int]:
     """Returns the ids that the addresses of pages need."""
     running = job_in(Status.RUNNING, task=fake_jobs.with_lock)
     waiting = job_in(Status.SCHEDULED, task=fake_jobs.with_lock)
-    finished(exception_type="WorkerLost")
+    job_row("EXCEPTION", exception_type="WorkerLost")
     heartbeat()
     audit_entries(range(1, 80))
     return {"running": running.pk, "waiting": waiting.pk}
@@ -74,7 +73,7 @@ def _over_all_jobs(statements: Iterable[str]) -> list[str]:
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_counts_or_lists_all_jobs(boss: Admin, path: str) -> None:
     path = path.format(**_some_of_everything())
-    many_jobs(200)
+    job_rows(200)
     assert _over_all_jobs(_queries(boss, path)) == []
 
 
@@ -86,10 +85,10 @@ def test_the_check_itself_finds_a_count() -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_ask_no_more_at_800_jobs_than_at_80(boss: Admin, path: str) -> None:
     path = path.format(**_some_of_everything())
-    many_jobs(80)
+    job_rows(80)
     _queries(boss, path)
     before = len(_queries(boss, path))
-    many_jobs(720)
+    job_rows(720)
     assert len(_queries(boss, path)) <= before
 
 

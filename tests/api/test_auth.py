@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 
 from tests.api.conftest import Api
-from tests.api.rows import hold_lock, make_job
+from tests.factory import hold_lock, job_row
 
 pytestmark = pytest.mark.django_db
 
@@ -145,13 +145,13 @@ def test_unknown_urls_and_methods_say_so_without_permissions(
 
 def test_who_is_the_tokens_user(user_with: Callable[..., User], api_of: Callable[[User], Api]) -> None:
     api = api_of(user_with("jobs.abort_job", name="eva"))
-    (job,) = api.put(f"/job/{make_job('SCHEDULED').pk}", {"action": "ABORT"}).data["jobs"]
+    (job,) = api.put(f"/job/{job_row('SCHEDULED').pk}", {"action": "ABORT"}).data["jobs"]
     assert job["exception"]["message"] == "Aborted via API call (aborted by eva)"
 
 
 @pytest.mark.parametrize("header", ["Bearer null", "Bearer x", "Basic x", "Bearer \xff", ""])
 def test_in_development_tokens_are_not_looked_at(api: Api, header: str) -> None:
-    hold_lock("devices", make_job("RUNNING"))
+    hold_lock("devices", job_row("RUNNING"))
     headers = {"Authorization": header}
     with CaptureQueriesContext(connection) as queries:
         assert api.get("/jobs", headers=headers).status == 200

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from tests.api.conftest import API, Api, in_envelope
-from tests.api.rows import make_job
+from tests.factory import job_row
 
 pytestmark = pytest.mark.django_db
 
@@ -103,7 +103,7 @@ def test_head_is_answered_as_get_without_a_body(client: Client) -> None:
 )
 def test_body_that_is_no_json_object_is_a_400(api: Api, method: str, raw: bytes) -> None:
     path = {
-        "PUT": f"/job/{make_job('RUNNING').pk}",
+        "PUT": f"/job/{job_row('RUNNING').pk}",
         "DELETE": "/joblocks",
         "POST": "/device_syncto",
     }[method]

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.api.conftest import Api
-from tests.api.rows import make_job
+from tests.factory import job_row
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ def listed(api: Api, query: str) -> list[int]:
 
 
 def test_equals(api: Api) -> None:
-    one, two = make_job(function_name="a", comment="x").pk, make_job(function_name="b").pk
+    one, two = job_row(function_name="a", comment="x").pk, job_row(function_name="b").pk
     assert listed(api, "filter[function_name]=a") == [one]
     assert listed(api, f"filter[id]={two}") == [two]
     assert listed(api, "filter[comment]=x&filter[function_name]=b") == []
@@ -28,22 +28,22 @@ def test_equals(api: Api) -> None:
 
 
 def test_a_dot_counts_as_an_underscore(api: Api) -> None:
-    one = make_job(function_name="sync_devices").pk
-    make_job(function_name="other")
+    one = job_row(function_name="sync_devices").pk
+    job_row(function_name="other")
     assert listed(api, "filter[function.name][contains]=sync") == [one]
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "running", "RuNnInG"])
 def test_status_in_any_case(api: Api, status: str) -> None:
-    one = make_job("RUNNING").pk
-    make_job("FINISHED")
+    one = job_row("RUNNING").pk
+    job_row("FINISHED")
     assert listed(api, f"filter[status]={status}") == [one]
     assert listed(api, f"filter[status][in]={status},exception") == [one]
     assert listed(api, f"filter[status][contains]={status[:3]}") == [one]
 
 
 def test_contains_is_case_insensitive_and_literal(api: Api) -> None:
-    percent, other = make_job(comment=r"100% of_it\done").pk, make_job(comment="100 of it done").pk
+    percent, other = job_row(comment=r"100% of_it\done").pk, job_row(comment="100 of it done").pk
     for text in ("%", "f_i", r"t\d", "100% OF_IT"):
         assert listed(api, f"filter[comment][contains]={quote(text)}") == [percent], text
     assert listed(api, "filter[comment][contains]=DONE") == [percent, other]
@@ -51,26 +51,26 @@ def test_contains_is_case_insensitive_and_literal(api: Api) -> None:
 
 
 def test_contains_is_case_insensitive_beyond_ascii(api: Api) -> None:
-    one = make_job(comment="Åtgärda FELET").pk
+    one = job_row(comment="Åtgärda FELET").pk
     assert listed(api, f"filter[comment][contains]={quote('åtgÄrda fel')}") == [one]
 
 
 def test_ne_includes_what_is_unset(api: Api) -> None:
-    unset, other, same = make_job(comment=None).pk, make_job(comment="b").pk, make_job(comment="a").pk
+    unset, other, same = job_row(comment=None).pk, job_row(comment="b").pk, job_row(comment="a").pk
     assert listed(api, "filter[comment][ne]=a") == [unset, other]
     assert listed(api, f"filter[id][ne]={same}") == [unset, other]
     assert listed(api, "filter[status][ne]=running") == [unset, other, same]
 
 
 def test_in(api: Api) -> None:
-    one, _, three = make_job(change_score=1).pk, make_job(change_score=2).pk, make_job(change_score=3).pk
+    one, _, three = job_row(change_score=1).pk, job_row(change_score=2).pk, job_row(change_score=3).pk
     assert listed(api, "filter[change_score][in]=1,3") == [one, three]
     assert listed(api, f"filter[id][in]={one}") == [one]
 
 
 def test_order_operators(api: Api) -> None:
-    one, two, three = (make_job(change_score=score).pk for score in (1, 2, 3))
-    make_job(change_score=None)
+    one, two, three = (job_row(change_score=score).pk for score in (1, 2, 3))
+    job_row(change_score=None)
     assert listed(api, "filter[change_score][gt]=2") == [three]
     assert listed(api, "filter[change_score][gte]=2") == [two, three]
     assert listed(api, "filter[change_score][lt]=2") == [one]
@@ -80,7 +80,7 @@ def test_order_operators(api: Api) -> None:
 
 def test_times(api: Api) -> None:
     times = [datetime(2026, 11, 24, 13, minute, 0, 5, tzinfo=UTC) for minute in (5, 10)]
-    one, two = (make_job(finish_time=time).pk for time in times)
+    one, two = (job_row(finish_time=time).pk for time in times)
     assert listed(api, "filter[finish_time]=2026-11-24T13:05:00.000005") == [one]
     assert listed(api, "filter[finish_time][gt]=2026-11-24 13:06") == [two]
     assert listed(api, "filter[finish_time][lte]=2026-11-24T15:05:00.000005%2B02:00") == [one]
@@ -109,8 +109,8 @@ def test_times(api: Api) -> None:
     ],
 )
 def test_contains_on_a_time_takes_its_beginning(api: Api, beginning: str, matches: bool) -> None:
-    one = make_job(finish_time=datetime(2026, 11, 24, 13, 5, 0, 5, tzinfo=UTC)).pk
-    make_job("RUNNING")
+    one = job_row(finish_time=datetime(2026, 11, 24, 13, 5, 0, 5, tzinfo=UTC)).pk
+    job_row("RUNNING")
     assert listed(api, f"filter[finish_time][contains]={quote(beginning)}") == ([one] if matches else [])
 
 
@@ -164,7 +164,7 @@ def test_contains_on_a_time_takes_its_beginning(api: Api, beginning: str, matche
     ],
 )
 def test_what_is_wrong_is_a_400_that_names_it(api: Api, query: str, named: list[str]) -> None:
-    make_job()
+    job_row()
     reply = api.get(f"/jobs?{query}")
     assert reply.status == 400
     assert reply.message.startswith("Unable to filter jobs: ")
@@ -185,11 +185,11 @@ def test_too_much_at_once_is_a_400(api: Api) -> None:
 
 
 def test_other_parameters_are_ignored(api: Api) -> None:
-    one = make_job().pk
+    one = job_row().pk
     assert listed(api, "_=123&format=xml&filters[x]=1") == [one]
 
 
 def test_total_counts_what_matches(api: Api) -> None:
     for score in (1, 1, 2):
-        make_job(change_score=score)
+        job_row(change_score=score)
     assert api.get("/jobs?filter[change_score]=1&per_page=1&page=9").headers["X-Total-Count"] == "2"

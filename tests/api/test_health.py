@@ -15,6 +15,7 @@ from jobs.api import health
 from jobs.api.health import Check
 from jobs.liveness.watched import Watched
 from jobs.models import Heartbeat, Job
+from tests.factory import heartbeat
 from tests.services import PostgreSQL, RabbitMQ, Redis
 from tests.services.distance import Distance
 from tests.services.processes import Platform
@@ -28,13 +29,6 @@ def _fresh_checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     health._database.end()
     health._broker.end()
     health._way.drop()
-
-
-def heartbeat(kind: str, **fields: Any) -> Heartbeat:
-    now = timezone.now()
-    return Heartbeat.objects.create(
-        **({"kind": kind, "name": kind, "pid": 1, "started_at": now, "last_seen": now, "counter": 1} | fields)
-    )
 
 
 def readyz() -> tuple[int, dict[str, str]]:
@@ -56,15 +50,15 @@ def test_healthz_needs_no_credentials_host_or_database(settings: Any, path: str,
 def test_ready_when_all_four_are_there(broker: str, settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["jobs.example.org"]
     settings.CNAASJOBS_REQUIRE_TOKEN = True
-    heartbeat("worker")
-    heartbeat("beat")
+    heartbeat("w1", kind="worker")
+    heartbeat("b1", kind="beat")
     assert readyz() == (200, {"database": "ok", "worker": "ok", "beat": "ok", "broker": "ok"})
 
 
 @pytest.mark.django_db(transaction=True)
 def test_each_missing_process_is_named(broker: str) -> None:
-    heartbeat("worker", stopped_at=timezone.now())
-    heartbeat("beat", last_seen=timezone.now() - timedelta(seconds=11))
+    heartbeat("w1", kind="worker", stopped_at=timezone.now())
+    heartbeat("b1", kind="beat", last_seen=timezone.now() - timedelta(seconds=11))
     assert readyz() == (503, {"database": "ok", "worker": "missing", "beat": "missing", "broker": "ok"})
     response = Client().get("/readyz").json()
     assert response["status"] == "error"
@@ -74,7 +68,7 @@ def test_each_missing_process_is_named(broker: str) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_counter_that_moves_is_alive_whatever_the_clock_says(broker: str) -> None:
     long_ago = timezone.now() - timedelta(hours=1)
-    worker, beat = heartbeat("worker", last_seen=long_ago), heartbeat("beat")
+    worker, beat = heartbeat("w1", kind="worker", last_seen=long_ago), heartbeat("b1", kind="beat")
     assert readyz()[1]["worker"] == "missing"
     Heartbeat.objects.filter(pk=worker.pk).update(counter=2)
     assert readyz()[1]["worker"] == "ok"
@@ -130,7 +124,7 @@ def expect(web: Platform, name: str, state: str) -> None:
 @pytest.fixture
 def beats(postgresql: PostgreSQL, django_db_blocker: Any) -> Iterator[None]:
     """Heartbeats of one worker and one Beat, whose counters grow in the database by themselves: alive."""
-    ids = [heartbeat(kind).pk for kind in ("worker", "beat")]
+    ids = [heartbeat(kind, kind=kind).pk for kind in ("worker", "beat")]
     ended = threading.Event()
 
     def grow() -> None:

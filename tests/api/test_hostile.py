@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.api.conftest import Api
-from tests.api.rows import make_job
+from tests.factory import job_row
 
 pytestmark = pytest.mark.django_db
 
@@ -61,7 +61,7 @@ def test_raw_body(api: Api, raw: bytes) -> None:
 @FEWER
 @given(JSON, JSON)
 def test_json_body(api: Api, first: Any, second: Any) -> None:
-    job = make_job("RUNNING")
+    job = job_row("RUNNING")
     api.delete("/joblocks", first)
     api.delete("/joblocks", {"name": first, "more": second})
     api.put(f"/job/{job.pk}", {"action": "ABORT", "abort_reason": first, "more": second})

@@ -13,7 +13,7 @@ from jobs import result_views
 from jobs.models import AuditEntry, Job
 from jobs.result_views import ResultView
 from tests.api.conftest import Api
-from tests.api.rows import make_job
+from tests.factory import job_row
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ def seed_job(**fields: Any) -> Job:
         name: datetime.fromisoformat(example[name]).replace(tzinfo=UTC)
         for name in ("scheduled_time", "start_time", "finish_time")
     }
-    return make_job(
+    return job_row(
         "FINISHED",
         result=result.group(1),
         finished_devices='["eosdist"]',
@@ -53,8 +53,8 @@ def test_the_seeds_example_comes_back_key_for_key(api: Api) -> None:
 
 
 def test_one_job(api: Api) -> None:
-    make_job()
-    job = make_job("EXCEPTION")
+    job_row()
+    job = job_row("EXCEPTION")
     (shown,) = api.get(f"/job/{job.pk}").data["jobs"]
     assert shown["id"] == job.pk
     assert shown["exception"] == {"message": "no", "type": "ValueError", "args": ["no"], "traceback": ""}
@@ -81,9 +81,9 @@ def sums(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("sums")
 def test_a_result_is_given_as_the_view_of_its_task_gives_it(api: Api) -> None:
     stored = '{"a":  1, "b": 3, "sum": 4}'
-    make_job("FINISHED", result=stored, task_name="tests.fake_jobs.add")
-    other = make_job("FINISHED", result=stored, task_name="tests.fake_jobs.echo")
-    failed = make_job("EXCEPTION", task_name="tests.fake_jobs.add")
+    job_row("FINISHED", result=stored, task_name="tests.fake_jobs.add")
+    other = job_row("FINISHED", result=stored, task_name="tests.fake_jobs.echo")
+    failed = job_row("EXCEPTION", task_name="tests.fake_jobs.add")
 
     def results(query: str) -> list[Any]:
         return [job["result"] for job in api.get(f"/jobs?{query}").data["jobs"]]
@@ -100,7 +100,7 @@ def test_a_result_is_given_as_the_view_of_its_task_gives_it(api: Api) -> None:
 @pytest.mark.usefixtures("sums")
 @pytest.mark.parametrize("asked", ["config", "", "odd,", "odd,even", "ODD"])
 def test_a_part_that_no_view_knows_is_a_400_that_says_which_do(api: Api, asked: str) -> None:
-    make_job()
+    job_row()
     for path in ("/jobs", "/job/1"):
         reply = api.get(f"{path}?filter_jobresult={asked}")
         assert reply.status == 400
@@ -118,7 +118,7 @@ def test_where_no_task_has_a_view_there_are_no_parts(api: Api, monkeypatch: pyte
 
 
 def test_abort_of_a_scheduled_job_ends_it(api: Api) -> None:
-    job = make_job("SCHEDULED")
+    job = job_row("SCHEDULED")
     (shown,) = api.put(f"/job/{job.pk}", {"action": "ABORT", "abort_reason": "wrong day"}).data["jobs"]
     assert shown["status"] == "EXCEPTION"
     assert shown["exception"]["type"] == "JobAborted"
@@ -129,19 +129,19 @@ def test_abort_of_a_scheduled_job_ends_it(api: Api) -> None:
 
 @pytest.mark.parametrize("body", [{"action": "ABORT"}, {"action": "abort", "abort_reason": None}])
 def test_abort_without_a_reason(api: Api, body: dict[str, Any]) -> None:
-    job = make_job("SCHEDULED")
+    job = job_row("SCHEDULED")
     (shown,) = api.put(f"/job/{job.pk}", body).data["jobs"]
     assert shown["exception"]["message"] == "Aborted via API call (aborted by dev)"
 
 
 def test_a_long_reason_is_cut(api: Api) -> None:
-    job = make_job("SCHEDULED")
+    job = job_row("SCHEDULED")
     (shown,) = api.put(f"/job/{job.pk}", {"action": "ABORT", "abort_reason": "x" * 300}).data["jobs"]
     assert shown["exception"]["message"] == "x" * 255 + " (aborted by dev)"
 
 
 def test_abort_of_a_running_job_asks_it_to_stop_and_the_first_reason_stays(api: Api) -> None:
-    job = make_job("RUNNING")
+    job = job_row("RUNNING")
     for reason in ("first", "second"):
         (shown,) = api.put(f"/job/{job.pk}", {"action": "ABORT", "abort_reason": reason}).data["jobs"]
         assert shown["status"] == "RUNNING"
@@ -151,7 +151,7 @@ def test_abort_of_a_running_job_asks_it_to_stop_and_the_first_reason_stays(api: 
 
 @pytest.mark.parametrize("status", ["FINISHED", "EXCEPTION"])
 def test_abort_of_an_ended_job_is_a_400_and_changes_nothing(api: Api, status: str) -> None:
-    job = make_job(status)
+    job = job_row(status)
     before = api.get(f"/job/{job.pk}").data
     reply = api.put(f"/job/{job.pk}", {"action": "ABORT"})
     assert reply.status == 400
@@ -172,7 +172,7 @@ def test_abort_of_an_ended_job_is_a_400_and_changes_nothing(api: Api, status: st
     ],
 )
 def test_abort_that_is_none_is_a_400(api: Api, body: Any) -> None:
-    job = make_job("SCHEDULED")
+    job = job_row("SCHEDULED")
     reply = api.put(f"/job/{job.pk}", body)
     assert reply.status == 400
     assert "action" in reply.message or "abort_reason" in reply.message
@@ -180,11 +180,11 @@ def test_abort_that_is_none_is_a_400(api: Api, body: Any) -> None:
 
 
 def test_abort_without_a_body_is_a_400(api: Api) -> None:
-    assert api.put(f"/job/{make_job('SCHEDULED').pk}").status == 400
+    assert api.put(f"/job/{job_row('SCHEDULED').pk}").status == 400
 
 
 def test_abort_is_in_the_audit_trail(api: Api) -> None:
-    job = make_job("SCHEDULED")
+    job = job_row("SCHEDULED")
     api.put(f"/job/{job.pk}", {"action": "ABORT", "abort_reason": "wrong day"})
     entry = AuditEntry.objects.get()
     assert (entry.who, entry.origin, entry.action, entry.job_id, entry.detail) == (

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.api.conftest import Api
-from tests.api.rows import NOON, make_job
+from tests.factory import NOON, job_row
 
 KEYS = [
     "id",
@@ -41,14 +41,14 @@ def links(reply: Any) -> dict[str, str]:
 
 def test_job_object_has_the_contracts_keys_in_order(api: Api) -> None:
     for status in ("SCHEDULED", "RUNNING", "FINISHED", "EXCEPTION"):
-        make_job(status)
+        job_row(status)
     for job in api.get("/jobs").data["jobs"]:
         assert list(job) == KEYS
 
 
 def test_unset_columns_are_null_and_set_ones_shown(api: Api) -> None:
-    make_job("SCHEDULED", start_arguments='{"hostnames":["a"],  "dry_run": true}')
-    make_job(
+    job_row("SCHEDULED", start_arguments='{"hostnames":["a"],  "dry_run": true}')
+    job_row(
         "FINISHED",
         result='"done"',
         scheduled_by="eva",
@@ -63,16 +63,16 @@ def test_unset_columns_are_null_and_set_ones_shown(api: Api) -> None:
         **dict.fromkeys(KEYS),
         "id": first["id"],
         "status": "SCHEDULED",
-        "scheduled_time": "2026-11-24T12:00:00.000000",
+        "scheduled_time": "2025-11-24T12:00:00.000000",
         "function_name": "sync_devices",
         "start_arguments": {"hostnames": ["a"], "dry_run": True},
     }
     assert second == {
         "id": second["id"],
         "status": "FINISHED",
-        "scheduled_time": "2026-11-24T12:00:00.000000",
-        "start_time": "2026-11-24T12:00:01.000000",
-        "finish_time": "2026-11-24T12:00:02.000000",
+        "scheduled_time": "2025-11-24T12:00:00.000000",
+        "start_time": "2025-11-24T12:00:01.000000",
+        "finish_time": "2025-11-24T12:00:02.000000",
         "function_name": "sync_devices",
         "scheduled_by": "eva",
         "comment": "fix",
@@ -87,13 +87,13 @@ def test_unset_columns_are_null_and_set_ones_shown(api: Api) -> None:
 
 
 def test_times_have_always_six_digits_and_no_offset(api: Api) -> None:
-    make_job("SCHEDULED", scheduled_time=NOON.replace(microsecond=70))
-    assert api.get("/jobs").data["jobs"][0]["scheduled_time"] == "2026-11-24T12:00:00.000070"
+    job_row("SCHEDULED", scheduled_time=NOON.replace(microsecond=70))
+    assert api.get("/jobs").data["jobs"][0]["scheduled_time"] == "2025-11-24T12:00:00.000070"
 
 
 def test_stored_json_comes_byte_for_byte(api: Api) -> None:
     stored = '{"b":  1.0, "a": [1e2, "\\u00e5"], "c": 123456789012345678901234567890}'
-    make_job("FINISHED", result=stored)
+    job_row("FINISHED", result=stored)
     assert stored.encode() in api.get("/jobs").raw
 
 
@@ -105,25 +105,25 @@ def test_no_jobs(api: Api) -> None:
 
 
 def test_trailing_slash_is_tolerated(api: Api) -> None:
-    make_job()
+    job_row()
     assert api.get("/jobs/").data == api.get("/jobs").data
 
 
 def test_json_body_on_a_get_is_ignored(api: Api) -> None:
-    make_job()
+    job_row()
     assert len(api.get("/jobs", raw=b'{"a": 1}').data["jobs"]) == 1
     assert len(api.get("/jobs", raw=b"no json").data["jobs"]) == 1
 
 
 def test_an_offset_beyond_what_the_database_counts_to(api: Api) -> None:
-    make_job("SCHEDULED")
+    job_row("SCHEDULED")
     reply = api.get("/jobs?per_page=1000&page=999999999999999999")
     assert reply.data == {"jobs": []}
     assert reply.headers["X-Total-Count"] == "1"
 
 
 def test_default_page_has_fifty_by_ascending_id(api: Api) -> None:
-    made = [make_job("SCHEDULED").pk for _ in range(60)]
+    made = [job_row("SCHEDULED").pk for _ in range(60)]
     reply = api.get("/jobs")
     assert ids(reply) == made[:50]
     assert reply.headers["X-Total-Count"] == "60"
@@ -131,7 +131,7 @@ def test_default_page_has_fifty_by_ascending_id(api: Api) -> None:
 
 @pytest.mark.parametrize("page", ["", "0", "-3", "x", "1.5", "None", "９"])
 def test_page_that_is_no_number_from_1_counts_as_1(api: Api, page: str) -> None:
-    made = [make_job("SCHEDULED").pk for _ in range(3)]
+    made = [job_row("SCHEDULED").pk for _ in range(3)]
     assert ids(api.get(f"/jobs?per_page=2&page={page}")) == made[:2]
 
 
@@ -148,8 +148,8 @@ def test_per_page_bounds_are_inside(api: Api, per_page: str) -> None:
 
 
 def test_links_lead_through_all_pages_and_keep_the_query(api: Api) -> None:
-    made = [make_job("SCHEDULED").pk for _ in range(7)]
-    make_job("FINISHED")
+    made = [job_row("SCHEDULED").pk for _ in range(7)]
+    job_row("FINISHED")
     reply = api.get("/jobs?filter[status]=scheduled&sort=-id&per_page=3")
     seen = ids(reply)
     assert links(reply).keys() == {"first", "next", "last"}
@@ -166,7 +166,7 @@ def test_links_lead_through_all_pages_and_keep_the_query(api: Api) -> None:
 @pytest.mark.parametrize("page", ["5", "999999999999999999", "999999999999999999999999"])
 def test_past_the_end_is_empty_with_the_right_total(api: Api, page: str) -> None:
     for _ in range(3):
-        make_job("SCHEDULED")
+        job_row("SCHEDULED")
     reply = api.get(f"/jobs?per_page=2&page={page}")
     assert reply.headers["X-Total-Count"] == "3"
     if len(page) < 20:
@@ -186,13 +186,13 @@ def test_sort_by_a_column_with_ties_by_id(api: Api, sort: str) -> None:
         "change_score": [1, 2, 1],
     }
     values = by_column.get(sort, ["a", "b", "a"])
-    one, two, three = (make_job(value).pk if sort == "status" else make_job(**{sort: value}).pk for value in values)
+    one, two, three = (job_row(value).pk if sort == "status" else job_row(**{sort: value}).pk for value in values)
     assert ids(api.get(f"/jobs?sort={sort}")) == [one, three, two]
     assert ids(api.get(f"/jobs?sort=-{sort}")) == [two, one, three]
 
 
 def test_unset_sorts_as_the_greatest(api: Api) -> None:
-    unset, given = make_job(comment=None).pk, make_job(comment="a").pk
+    unset, given = job_row(comment=None).pk, job_row(comment="a").pk
     assert ids(api.get("/jobs?sort=comment")) == [given, unset]
     assert ids(api.get("/jobs?sort=-comment")) == [unset, given]
 
@@ -211,7 +211,7 @@ def test_unknown_sort_field_is_a_400_that_names_it(api: Api, sort: str) -> None:
 def test_a_page_costs_as_many_queries_however_many_rows(api: Api, query: str, asked: int) -> None:
     """Rows and their results; what the first page does not hold whole is counted too, all jobs in two steps."""
     for _ in range(20):
-        make_job("FINISHED", result='"x"')
+        job_row("FINISHED", result='"x"')
     with CaptureQueriesContext(connection) as queries:
         reply = api.get(f"/jobs{query}")
     assert reply.headers["X-Total-Count"] == "20"
@@ -220,8 +220,8 @@ def test_a_page_costs_as_many_queries_however_many_rows(api: Api, query: str, as
 
 def test_results_of_the_page_only_are_read(api: Api) -> None:
     for _ in range(5):
-        make_job("FINISHED", result='"x"')
-    make_job("SCHEDULED")
+        job_row("FINISHED", result='"x"')
+    job_row("SCHEDULED")
     with CaptureQueriesContext(connection) as queries:
         api.get("/jobs?sort=-id&per_page=1")
     assert not any("jobs_joboutcome" in query["sql"] for query in queries)

@@ -7,7 +7,7 @@ import pytest
 from jobs.models import AuditEntry
 from locks.models import Lock
 from tests.api.conftest import Api
-from tests.api.rows import hold_lock, make_job
+from tests.factory import hold_lock, job_row
 
 pytestmark = pytest.mark.django_db
 
@@ -18,19 +18,19 @@ def test_no_locks(api: Api) -> None:
 
 
 def test_locks_with_their_holders(api: Api) -> None:
-    asked, other = make_job("RUNNING", abort_reason="stop"), make_job("RUNNING")
+    asked, other = job_row("RUNNING", abort_reason="stop"), job_row("RUNNING")
     hold_lock("devices", asked)
     hold_lock("other", other)
     locks = api.get("/joblocks/").data["locks"]
     assert locks == [
-        {"job_id": asked.pk, "name": "devices", "start_time": "2026-11-24T12:00:00.000000", "abort": True},
-        {"job_id": other.pk, "name": "other", "start_time": "2026-11-24T12:00:00.000000", "abort": False},
+        {"job_id": asked.pk, "name": "devices", "start_time": "2025-11-24T12:00:00.000000", "abort": True},
+        {"job_id": other.pk, "name": "other", "start_time": "2025-11-24T12:00:00.000000", "abort": False},
     ]
     assert list(locks[0]) == ["job_id", "name", "start_time", "abort"]
 
 
 def test_lock_whose_holder_is_gone_is_shown(api: Api) -> None:
-    job = make_job("RUNNING")
+    job = job_row("RUNNING")
     hold_lock("devices", job)
     gone = job.pk
     job.delete()
@@ -44,7 +44,7 @@ def test_lock_whose_holder_is_gone_is_shown(api: Api) -> None:
 
 @pytest.mark.parametrize("status", ["RUNNING", "FINISHED"])
 def test_clear_works_whether_or_not_the_holder_runs(api: Api, status: str) -> None:
-    hold_lock("devices", make_job(status))
+    hold_lock("devices", job_row(status))
     reply = api.delete("/joblocks", {"name": "devices"})
     assert reply.body == {"status": "success", "data": {"name": "devices", "status": "deleted"}}
     assert list(reply.body) == ["status", "data"]
@@ -53,7 +53,7 @@ def test_clear_works_whether_or_not_the_holder_runs(api: Api, status: str) -> No
 
 
 def test_clear_is_in_the_audit_trail(api: Api) -> None:
-    job = make_job("RUNNING")
+    job = job_row("RUNNING")
     hold_lock("devices", job)
     api.delete("/joblocks", {"name": "devices"})
     entry = AuditEntry.objects.get()
@@ -83,7 +83,7 @@ def test_name_of_a_wrong_type_is_a_400_that_names_it(api: Api, name: Any) -> Non
 @pytest.mark.parametrize("name", ["nothing", "free", "x" * 5000, "Devices", "devices ", "%", "å", "\U0001f512"])
 def test_unknown_name_is_a_404(api: Api, name: str) -> None:
     Lock.objects.create(name="free")
-    hold_lock("devices", make_job("RUNNING"))
+    hold_lock("devices", job_row("RUNNING"))
     reply = api.delete("/joblocks", {"name": name})
     assert reply.status == 404
     assert reply.message == "No such lock found in database"

@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests.api.conftest import API, Api
-from tests.api.rows import make_job
+from tests.factory import job_row
 from tests.services import PostgreSQL
 
 on_any_database = pytest.mark.django_db(transaction=True)
@@ -32,7 +32,7 @@ SIZES = [10, 16 * KIB - 1, 16 * KIB, 16 * KIB + 1, 256 * KIB, 256 * KIB + 1, 600
 def test_a_result_comes_byte_for_byte(api: Api, size: int, letter: str) -> None:
     stored = _text(size, letter)
     assert len(stored.encode()) == size
-    job = make_job("FINISHED", result=stored)
+    job = job_row("FINISHED", result=stored)
     reply = api.get(f"/job/{job.pk}")
     assert f'"result":{stored},"exception":null'.encode() in reply.raw
     assert reply.headers["Content-Length"] == str(len(reply.raw))
@@ -40,9 +40,9 @@ def test_a_result_comes_byte_for_byte(api: Api, size: int, letter: str) -> None:
 
 @on_any_database
 def test_results_of_all_lengths_stand_in_one_list(api: Api) -> None:
-    stored = {make_job("FINISHED", result=_text(size)).pk: _text(size) for size in (*SIZES, *reversed(SIZES))}
-    make_job("SCHEDULED")
-    make_job("EXCEPTION", exception='{"message": "it broke"}')
+    stored = {job_row("FINISHED", result=_text(size)).pk: _text(size) for size in (*SIZES, *reversed(SIZES))}
+    job_row("SCHEDULED")
+    job_row("EXCEPTION", exception='{"message": "it broke"}')
     reply = api.get("/jobs")
     *ended, waiting, failed = reply.data["jobs"]
     assert {job["id"]: job["result"] for job in ended} == {job_id: json.loads(text) for job_id, text in stored.items()}
@@ -54,7 +54,7 @@ def test_results_of_all_lengths_stand_in_one_list(api: Api) -> None:
 @pytest.mark.needs("postgresql")
 def test_an_answer_is_sent_in_pieces(postgresql: PostgreSQL) -> None:
     for size in (3_000_000, *[40 * KIB] * 50):
-        make_job("FINISHED", result=_text(size))
+        job_row("FINISHED", result=_text(size))
     pieces = list(Client().get(f"{API}/jobs?per_page=51"))
     assert sum(map(len, pieces)) > 5_000_000
     assert max(map(len, pieces)) <= PIECE
@@ -63,7 +63,7 @@ def test_an_answer_is_sent_in_pieces(postgresql: PostgreSQL) -> None:
 @pytest.mark.needs("postgresql")
 def test_long_results_are_fetched_a_few_at_a_time(postgresql: PostgreSQL) -> None:
     for _ in range(50):
-        make_job("FINISHED", result=_text(40 * KIB))
+        job_row("FINISHED", result=_text(40 * KIB))
     with CaptureQueriesContext(connection) as queries:
         Client().get(f"{API}/jobs")
     assert len([query for query in queries if "jobs_joboutcome" in query["sql"]]) == 1 + -(-50 // 6)

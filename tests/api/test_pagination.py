@@ -13,7 +13,7 @@ from cnaasjobs.api.filters import ColumnFilter, ColumnSort
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
 from jobs.models import AuditEntry
-from tests.admin.rows import audit_entries
+from tests.factory import audit_entries
 
 pytestmark = pytest.mark.django_db
 

@@ -10,8 +10,7 @@ from jobs.api.withdraw import Withdrawal, withdraw, withdraw_later
 from jobs.audit import trail
 from jobs.deeds import Deed
 from jobs.models import AuditEntry, IdempotencyKey, Job
-from tests.api.rows import make_job
-from tests.factory import claimed
+from tests.factory import claimed, job_row
 from tests.services import PostgreSQL
 from tests.waiting import wait_until
 
@@ -23,7 +22,7 @@ def scheduled() -> Job:
     """A job that was posted with an Idempotency-Key."""
 
     def make() -> Answer:
-        job = make_job("SCHEDULED")
+        job = job_row("SCHEDULED")
         trail.add(Deed.SCHEDULED, who="eva", origin="127.0.0.1", job_id=job.pk)
         return Answer(body={"job_id": job.pk})
 
@@ -32,7 +31,7 @@ def scheduled() -> Job:
 
 @pytest.mark.django_db
 def test_a_waiting_job_goes_with_its_key_and_the_audit_trail_says_so() -> None:
-    other = make_job("SCHEDULED")
+    other = job_row("SCHEDULED")
     assert withdraw(scheduled().pk, key=KEY) is Withdrawal.WITHDRAWN
     assert Job.objects.get() == other
     assert not IdempotencyKey.objects.exists()
@@ -51,7 +50,7 @@ def test_a_job_stays_if_its_key_was_used_again_meanwhile() -> None:
 
 @pytest.mark.django_db
 def test_a_job_that_has_started_and_of_which_nobody_can_be_told_is_told_to_stop() -> None:
-    job = make_job("RUNNING")
+    job = job_row("RUNNING")
     assert withdraw(job.pk) is Withdrawal.STOPPED
     job.refresh_from_db()
     assert "answered with an error" in str(job.abort_reason)
@@ -60,7 +59,7 @@ def test_a_job_that_has_started_and_of_which_nobody_can_be_told_is_told_to_stop(
 @pytest.mark.django_db
 @pytest.mark.parametrize("status", ["FINISHED", "EXCEPTION"])
 def test_an_ended_job_stays(status: str) -> None:
-    job = make_job(status)
+    job = job_row(status)
     assert withdraw(job.pk) is Withdrawal.ENDED
     assert Job.objects.get().status == status
 
@@ -91,7 +90,7 @@ def test_withdrawing_waits_until_the_outcome_of_the_commit_is_known(postgresql: 
     withdraw_later(4711, backend=backend, key=None)
     wait_until(lambda: len(postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%jobs_job%%'")) > 0)
     assert threads(), "the job may still appear"
-    make_job("SCHEDULED", id=4711)
+    job_row("SCHEDULED", id=4711)
     wait_until(lambda: not Job.objects.exists())
     wait_until(lambda: not threads())
     committing.close()
@@ -99,7 +98,7 @@ def test_withdrawing_waits_until_the_outcome_of_the_commit_is_known(postgresql: 
 
 @pytest.mark.needs("postgresql")
 def test_nothing_to_withdraw_ends(postgresql: PostgreSQL) -> None:
-    make_job("SCHEDULED")
+    job_row("SCHEDULED")
     withdraw_later(4711, backend=NO_SUCH_PROCESS, key=None)
     wait_until(lambda: not threads())
     assert Job.objects.count() == 1

@@ -9,7 +9,7 @@ from knox.models import AuthToken
 
 from jobs.models import AuditEntry
 from tests.admin.conftest import Admin, boss
-from tests.beat.schedules import every
+from tests.factory import every
 
 __all__ = ["boss"]
 

@@ -7,7 +7,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.beat.recurring import Recurring
 from jobs.models import Job
-from tests.beat.schedules import daily
+from tests.factory import daily
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,7 +10,7 @@ from jobs.beat.recurring import Recurring
 from jobs.errors import JobArgumentError
 from jobs.models import AuditEntry, Job, ScheduleOwner
 from tests import fake_jobs
-from tests.beat.schedules import ago, every
+from tests.factory import ago, every
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

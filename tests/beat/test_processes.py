@@ -18,7 +18,7 @@ from jobs.dispatch import scheduling
 from jobs.models import Heartbeat, Job
 from jobs.testing import exception_of
 from tests import fake_jobs
-from tests.beat.schedules import ago, by, daily, every
+from tests.factory import ago, by, daily, every
 from tests.needs import libfaketime
 from tests.services import PostgreSQL, RabbitMQ
 from tests.services.processes import Platform

@@ -15,7 +15,7 @@ from jobs.beat import fire, recurring
 from jobs.beat.recurring import Recurring
 from jobs.broker import publisher
 from jobs.models import Job
-from tests.beat.schedules import ago, at, by, daily, every
+from tests.factory import ago, at, by, daily, every
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,7 +15,7 @@ from jobs.broker import publisher
 from jobs.dispatch import scheduling
 from jobs.models import Job
 from tests import fake_jobs
-from tests.beat.schedules import ago
+from tests.factory import ago
 from tests.services import PostgreSQL
 from tests.switching import on_broker
 from tests.waiting import stays, wait_until

@@ -11,9 +11,8 @@ from jobs.models import AuditEntry, Job
 from jobs.states import Status
 from locks.service import held
 from tests import fake_jobs
-from tests.admin.rows import finished, heartbeat
 from tests.browser.conftest import Browser
-from tests.factory import job_in
+from tests.factory import heartbeat, job_in, job_row
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -34,8 +33,8 @@ def test_a_stranger_gets_the_login_page_with_its_looks(browser: Browser) -> None
 def test_the_front_page_and_the_list_of_jobs(logged_in: LogIn) -> None:
     for status in Status:
         job_in(status)
-    finished(exception_type="JobAborted", worker="celery@w1")
-    finished(exception_type="WorkerLost", worker="celery@w1")
+    job_row("EXCEPTION", exception_type="JobAborted", worker="celery@w1")
+    job_row("EXCEPTION", exception_type="WorkerLost", worker="celery@w1")
     heartbeat()
     browser = logged_in()
     assert "1 running" in browser.text.replace("\n", " ")
@@ -54,7 +53,13 @@ def test_the_front_page_and_the_list_of_jobs(logged_in: LogIn) -> None:
 
 
 def test_the_list_fits_the_window(logged_in: LogIn) -> None:
-    finished(exception_type="TimeLimitExceeded", worker="celery@w1", lock_name="devices", scheduled_by="night schedule")
+    job_row(
+        "EXCEPTION",
+        exception_type="TimeLimitExceeded",
+        worker="celery@w1",
+        lock_name="devices",
+        scheduled_by="night schedule",
+    )
     browser = logged_in()
     browser.open("/jobs/job/")
     too_wide = "return document.querySelector('.results').scrollWidth > document.querySelector('.results').clientWidth"
@@ -136,7 +141,7 @@ def test_a_schedule_with_bad_arguments_shows_the_error_beside_its_field(logged_i
 def test_a_sync_result_with_its_diff(logged_in: LogIn) -> None:
     diff = "@@ -1,2 +1,2 @@\\n hostname a1\\n-ip routing\\n+no ip routing"
     tasks = f'[{{"diff": "{diff}", "failed": false, "result": null, "task_name": "Sync device config"}}]'
-    job = finished(result=f'{{"devices": {{"a1": {{"failed": false, "job_tasks": {tasks}}}}}}}')
+    job = job_row(result=f'{{"devices": {{"a1": {{"failed": false, "job_tasks": {tasks}}}}}}}')
     browser = logged_in()
     browser.open(f"/jobs/job/{job.pk}/change/")
     added, removed = browser.find("pre.diff .added"), browser.find("pre.diff .removed")

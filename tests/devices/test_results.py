@@ -11,10 +11,10 @@ from jobs.models import Job
 from jobs.result_views import all_parts, view_of
 from jobs.testing import perform_job
 from tests.admin.conftest import Admin, admin_of, viewer
-from tests.admin.rows import finished
 from tests.api import test_job
 from tests.api.conftest import Api, api
 from tests.devices.lab import Lab
+from tests.factory import job_row
 
 __all__ = ["admin_of", "api", "viewer"]
 
@@ -25,7 +25,7 @@ DIFF = "@@ -16,8 +16,6 @@\n hostname eosdist\n-ip routing\n+ip routing vrf mgmt"
 
 
 def sync(result: str) -> Job:
-    return finished(result=result, task_name=sync_devices.name)
+    return job_row(result=result, task_name=sync_devices.name)
 
 
 def device(*, failed: bool = False, diff: str = "", config: str = "hostname x") -> dict[str, Any]:

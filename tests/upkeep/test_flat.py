@@ -16,8 +16,8 @@ from jobs.upkeep.rescue import Rescue
 from jobs.upkeep.unserved import unserved
 from locks.models import Lock
 from tests import fake_jobs
+from tests.factory import heartbeat
 from tests.services import PostgreSQL
-from tests.upkeep.beats import heartbeat
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs("postgresql")]
 
@@ -50,7 +50,7 @@ def many_jobs(postgresql: PostgreSQL) -> None:
 
 
 def steps() -> dict[str, Callable[[], Any]]:
-    own = heartbeat("beat")
+    own = heartbeat(kind="beat")
     return {
         "rescue": Rescue(own_heartbeat=lambda: own.pk).step,
         "free_locks": lines.free_abandoned,

@@ -16,8 +16,9 @@ from jobs.upkeep.one_by_one import OneByOne
 from locks import service as locks
 from locks.models import Lock
 from tests import fake_jobs
+from tests.factory import Worker, run_on
 from tests.services import PostgreSQL
-from tests.upkeep.beats import Watcher, Worker, run_on
+from tests.upkeep.watcher import Watcher
 
 
 def test_what_failed_comes_last_in_the_next_round() -> None:

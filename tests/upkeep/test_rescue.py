@@ -12,7 +12,8 @@ from jobs.models import Heartbeat, Job
 from jobs.testing import exception_of
 from locks import service as locks
 from tests import fake_jobs
-from tests.upkeep.beats import Watcher, Worker, run_on
+from tests.factory import Worker, run_on
+from tests.upkeep.watcher import Watcher
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

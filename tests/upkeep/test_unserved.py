@@ -9,7 +9,7 @@ from jobs.dispatch import scheduling
 from jobs.models import Heartbeat, Job
 from jobs.upkeep.unserved import Warn, unserved
 from tests import fake_jobs
-from tests.upkeep.beats import heartbeat
+from tests.factory import heartbeat
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
