@@ -6,6 +6,7 @@ import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from selenium.webdriver.common.by import By
 
+from devices.tasks import sync_devices
 from jobs.dispatch import scheduling
 from jobs.models import AuditEntry, Job
 from jobs.states import Status
@@ -141,7 +142,8 @@ def test_a_schedule_with_bad_arguments_shows_the_error_beside_its_field(logged_i
 def test_a_sync_result_with_its_diff(logged_in: LogIn) -> None:
     diff = "@@ -1,2 +1,2 @@\\n hostname a1\\n-ip routing\\n+no ip routing"
     tasks = f'[{{"diff": "{diff}", "failed": false, "result": null, "task_name": "Sync device config"}}]'
-    job = job_row(result=f'{{"devices": {{"a1": {{"failed": false, "job_tasks": {tasks}}}}}}}')
+    result = f'{{"devices": {{"a1": {{"failed": false, "job_tasks": {tasks}}}}}}}'
+    job = job_row(task_name=sync_devices.name, result=result)
     browser = logged_in()
     browser.open(f"/jobs/job/{job.pk}/change/")
     added, removed = browser.find("pre.diff .added"), browser.find("pre.diff .removed")
