@@ -14,8 +14,9 @@ from tests import own_broker
 STARTED_BY_TESTS = "CNAASJOBS_STARTED_BY_TESTS"  # set for the processes that tests start: they get all they need
 # Those of our own that are no jobs, also for the processes that tests start.
 PLAIN_TASKS = ",".join(
-    ["tests.fake_jobs.plain", *(f"tests.worker.bodies.plain_{name}" for name in ("wait", "stamp", "nothing"))]
+    ["tests.fake_jobs.plain", *(f"tests.fake_jobs.lasting.plain_{name}" for name in ("wait", "stamp", "nothing"))]
 )
+FAKE_JOBS = ",".join(["tests.fake_jobs", *(f"tests.fake_jobs.{name}" for name in ("ends", "lasting", "ledgered"))])
 KEPT = {
     "CNAASJOBS_REQUIRE_ALL_TESTS",
     "CNAASJOBS_TEST_FULL_LENGTH",
@@ -47,7 +48,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": str(CNAASJOBS_STATE_DIR / "test.sqlite3")}
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
-CELERY_IMPORTS = [name for name in os.environ.get("CNAASJOBS_TEST_JOBS", "tests.fake_jobs").split(",") if name]
+CELERY_IMPORTS = [name for name in os.environ.get("CNAASJOBS_TEST_JOBS", FAKE_JOBS).split(",") if name]
 
 prepared.MANY = 0  # the tests have few rows and run what production does, prepared statements included
 

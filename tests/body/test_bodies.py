@@ -14,6 +14,7 @@ from jobs.states import Status
 from jobs.testing import assert_scheduled, exception_of, perform, perform_job, result_of
 from locks import service as locks
 from tests import fake_jobs
+from tests.fake_jobs.ends import end_badly
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,15 +51,15 @@ def test_nothing_returned_is_null() -> None:
         ("recursion", "ResultNotStorable"),
         ("bad_score", "ResultNotStorable"),
         ("bool_score", "ResultNotStorable"),
-        ("unpicklable", "_UnpicklableError"),
-        ("unshowable", "_UnshowableError"),
+        ("unpicklable", "UnpicklableError"),
+        ("unshowable", "UnshowableError"),
         ("system_exit", "BodyExited"),
         ("keyboard_interrupt", "BodyExited"),
         ("memory_error", "BodyExited"),
     ],
 )
 def test_a_body_that_ends_badly_still_ends_its_job(how: str, type_: str) -> None:
-    job = perform_job(fake_jobs.end_badly, how=how)
+    job = perform_job(end_badly, how=how)
     assert (job.status, job.exception_type) == (Status.EXCEPTION, type_)
     stored = exception_of(job)
     assert stored is not None

@@ -15,6 +15,7 @@ from jobs.models import Job
 from jobs.states import TERMINAL, Status
 from locks import service as locks
 from tests import fake_jobs
+from tests.fake_jobs.ends import end_badly
 from tests.services.processes import Platform
 from tests.waiting import wait_until
 
@@ -109,7 +110,7 @@ def test_every_message_delivered_twice_starts_a_body_once(platform: Platform) ->
 @pytest.mark.parametrize("how", ["os_exit", "sigkill", "memory_error", "system_exit"])
 def test_a_body_that_takes_its_process_along_ends_its_job_and_the_worker_goes_on(platform: Platform, how: str) -> None:
     platform.worker(concurrency=1)
-    job = fake_jobs.end_badly.schedule(how=how)
+    job = end_badly.schedule(how=how)
     after = fake_jobs.add.schedule(a=1, b=1)
     _ended(2)
     for row in (job, after):

@@ -26,8 +26,7 @@ class Fleet:
         self.ledger = directory / "ledger"
         self.ledger.mkdir()
         self.directory = directory
-        jobs = "tests.fake_jobs,tests.reliability.bodies"
-        platform.env |= {"CNAASJOBS_TEST_JOBS": jobs, VARIABLE: str(self.ledger), **thresholds()}
+        platform.env |= {VARIABLE: str(self.ledger), **thresholds()}
 
     def worker(self, name: str = "w1", *, concurrency: int = 2, env: dict[str, str] | None = None) -> Managed:
         return self.platform.worker(name, concurrency=concurrency, env=env)

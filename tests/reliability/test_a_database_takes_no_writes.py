@@ -5,7 +5,7 @@ import pytest
 from jobs.dispatch.scheduling import schedule
 from jobs.testing import result_of
 from tests.chaos.ledger import Event
-from tests.reliability.bodies import until
+from tests.fake_jobs.ledgered import until
 from tests.reliability.conftest import Fleet, ended, running, status_of
 from tests.reliability.scale import scaled
 from tests.services import PostgreSQL, RabbitMQ

@@ -13,7 +13,7 @@ from pytest_django import DjangoDbBlocker
 from cnaasjobs.db.exclusive import exclusively
 from jobs.dispatch.scheduling import schedule
 from tests.chaos.ledger import Event
-from tests.reliability.bodies import hold_row, until_other_lock
+from tests.fake_jobs.ledgered import hold_row, until_other_lock
 from tests.reliability.conftest import Fleet, ended, finished
 from tests.reliability.scale import scaled
 from tests.services import PostgreSQL, RabbitMQ

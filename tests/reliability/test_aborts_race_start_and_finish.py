@@ -17,7 +17,7 @@ from jobs.models import Job
 from jobs.testing import exception_of
 from tests.chaos import history
 from tests.chaos.ledger import Event
-from tests.reliability.bodies import operate
+from tests.fake_jobs.ledgered import operate
 from tests.reliability.conftest import Fleet, ended
 from tests.services import PostgreSQL, RabbitMQ
 from tests.waiting import wait_until

@@ -11,7 +11,7 @@ from cnaasjobs.db.clock import database_now
 from jobs.dispatch.scheduling import schedule, schedule_many
 from jobs.models import Job
 from jobs.testing import exception_of
-from tests.reliability.bodies import operate, until
+from tests.fake_jobs.ledgered import operate, until
 from tests.reliability.conftest import Fleet, ended, finished, running
 from tests.reliability.scale import scaled
 from tests.services import PostgreSQL, RabbitMQ

@@ -10,7 +10,7 @@ from jobs.broker.publisher import Message
 from jobs.dispatch.scheduling import schedule, schedule_many
 from jobs.models import Job
 from tests.chaos.ledger import Event
-from tests.reliability.bodies import operate, operate_again_if_lost, operate_locked
+from tests.fake_jobs.ledgered import operate, operate_again_if_lost, operate_locked
 from tests.reliability.conftest import Fleet, ended, finished
 from tests.reliability.scale import scaled
 from tests.services import PostgreSQL, RabbitMQ

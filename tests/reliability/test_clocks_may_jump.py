@@ -17,8 +17,8 @@ from cnaasjobs.db.clock import database_now
 from jobs.dispatch.scheduling import schedule, schedule_many
 from jobs.models import Job
 from tests.chaos.ledger import Event
+from tests.fake_jobs.ledgered import operate, operate_locked, until
 from tests.needs import libfaketime
-from tests.reliability.bodies import operate, operate_locked, until
 from tests.reliability.conftest import Fleet, finished, lives
 from tests.reliability.scale import scaled
 from tests.services import PostgreSQL, RabbitMQ

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.dispatch.scheduling import schedule, schedule_many
 from tests.chaos.ledger import Event
-from tests.reliability.bodies import operate, until
+from tests.fake_jobs.ledgered import operate, until
 from tests.reliability.conftest import Fleet, finished, lives
 from tests.services import PostgreSQL, RabbitMQ
 from tests.services.base import scratch_directory

@@ -9,7 +9,7 @@ from jobs.dispatch.scheduling import schedule
 from jobs.models import Job
 from jobs.testing import exception_of
 from tests.chaos.ledger import Event
-from tests.reliability.bodies import operate_locked, until
+from tests.fake_jobs.ledgered import operate_locked, until
 from tests.reliability.conftest import Fleet, ended, finished, lives, running
 from tests.reliability.scale import scaled
 from tests.services import PostgreSQL, RabbitMQ

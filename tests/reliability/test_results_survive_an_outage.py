@@ -5,7 +5,7 @@ import pytest
 from jobs.dispatch.scheduling import schedule
 from jobs.testing import result_of
 from tests.chaos.ledger import Event
-from tests.reliability.bodies import until_with_limits
+from tests.fake_jobs.ledgered import until_with_limits
 from tests.reliability.conftest import Fleet, ended, running
 from tests.reliability.scale import scaled
 from tests.services import PostgreSQL, RabbitMQ

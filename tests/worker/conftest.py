@@ -1,4 +1,4 @@
-"""Real workers that run the bodies of ``tests.worker.bodies``."""
+"""Real workers with a quick heartbeat."""
 
 import os
 from collections.abc import Callable
@@ -19,10 +19,10 @@ StartWorker = Callable[..., Managed]
 
 @pytest.fixture
 def start_worker(platform: Platform) -> StartWorker:
-    """``platform.worker`` with this package's jobs, a quick heartbeat, and settings given in ``env``."""
+    """``platform.worker`` with a quick heartbeat, and settings given in ``env``."""
 
     def start(name: str = "w1", *, env: dict[str, str] | None = None, **options: object) -> Managed:
-        ours = {"CNAASJOBS_TEST_JOBS": "tests.worker.bodies", "CNAASJOBS_HEARTBEAT_SECONDS": "0.2", **(env or {})}
+        ours = {"CNAASJOBS_HEARTBEAT_SECONDS": "0.2", **(env or {})}
         return platform.worker(name, env=ours, **options)  # type: ignore[arg-type]
 
     return start

@@ -14,7 +14,7 @@ from uuid import uuid4
 import amqp
 import redis
 
-JOB = "tests.worker.bodies.quick"
+JOB = "tests.fake_jobs.nothing"
 STRANGER = 10**9  # the number of a job that is not there
 
 ODD: list[Any] = [

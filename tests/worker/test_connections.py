@@ -4,8 +4,8 @@ import pytest
 from django.db import connection
 
 from jobs.testing import result_of
+from tests.fake_jobs.lasting import backend_pid
 from tests.services import PostgreSQL
-from tests.worker.bodies import backend_pid
 from tests.worker.conftest import StartWorker, wait_for_status
 
 

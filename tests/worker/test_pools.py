@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_jobs import nothing
+from tests.fake_jobs.lasting import wait_for_file
 from tests.waiting import stays
-from tests.worker.bodies import quick, wait_for_file
 from tests.worker.conftest import StartWorker, status, wait_for_status
 
 
@@ -14,7 +15,7 @@ from tests.worker.conftest import StartWorker, status, wait_for_status
 def test_a_pool_without_processes(start_worker: StartWorker, scratch: Path, pool: str) -> None:
     worker = start_worker(options=["--pool", pool])
     for _ in range(3):
-        wait_for_status(quick.schedule(), "FINISHED")
+        wait_for_status(nothing.schedule(), "FINISHED")
     job = wait_for_status(wait_for_file.schedule(path=str(scratch / "end")), "RUNNING")
     worker.signal(signal.SIGTERM)
     stays(lambda: worker.running, seconds=2)

@@ -3,16 +3,17 @@
 import json
 import signal
 
-from tests.worker.bodies import plain_nothing, quick
+from tests.fake_jobs import nothing
+from tests.fake_jobs.lasting import plain_nothing
 from tests.worker.conftest import StartWorker, wait_for_status
 
 
 def test_no_warning_in_normal_operation(start_worker: StartWorker) -> None:
     worker = start_worker(env={"PYTHONWARNINGS": "always::UserWarning"})
-    first = quick.schedule()
+    first = nothing.schedule()
     wait_for_status(first, "FINISHED")
     plain_nothing.delay()
-    wait_for_status(quick.schedule(), "FINISHED")
+    wait_for_status(nothing.schedule(), "FINISHED")
     worker.signal(signal.SIGTERM)
     assert worker.wait(timeout=20) == 0
     output = worker.output()

@@ -9,9 +9,11 @@ from django.db import connection, transaction
 from jobs.models import Heartbeat
 from jobs.states import Status
 from locks.models import Lock
+from tests.fake_jobs import nothing
+from tests.fake_jobs.ends import end_badly_with_lock
+from tests.fake_jobs.lasting import plain_wait, rerun, short_limit, wait_for_file
 from tests.services import PostgreSQL, RabbitMQ, Redis
 from tests.waiting import stays, wait_until
-from tests.worker.bodies import end_badly, plain_wait, quick, rerun, short_limit, wait_for_file
 from tests.worker.conftest import StartWorker, first_line, is_alive, pool_children, reason, status, wait_for_status
 
 ONE_SECOND = {"CNAASJOBS_SHUTDOWN_GRACE_SECONDS": "1"}
@@ -25,7 +27,7 @@ def test_running_jobs_finish_and_no_new_ones_are_taken(start_worker: StartWorker
         wait_for_status(job, "RUNNING")
     worker.signal(signal.SIGTERM)
     worker.wait_for_output("Warm shutdown")
-    late = quick.schedule()
+    late = nothing.schedule()
     stays(lambda: worker.running and status(late) == Status.SCHEDULED, seconds=1)
     heartbeat = Heartbeat.objects.get()
     assert heartbeat.stopped_at is None
@@ -44,7 +46,7 @@ def test_running_jobs_finish_and_no_new_ones_are_taken(start_worker: StartWorker
 def test_a_job_cut_off_at_the_end_of_the_grace_period_says_so(start_worker: StartWorker, scratch: Path) -> None:
     worker = start_worker(env=ONE_SECOND)
     writer = scratch / "writer"
-    job = wait_for_status(end_badly.schedule(how="wait", writer=str(writer)), "RUNNING")
+    job = wait_for_status(end_badly_with_lock.schedule(how="wait", writer=str(writer)), "RUNNING")
     wait_until(writer.exists)
     again = wait_for_status(rerun.schedule(path=str(scratch / "started")), "RUNNING")
     worker.signal(signal.SIGTERM)
@@ -68,7 +70,7 @@ def test_a_plain_task_is_cut_off_too(start_worker: StartWorker, scratch: Path) -
 
 def test_sigquit_cuts_off_at_once(start_worker: StartWorker) -> None:
     worker = start_worker()
-    job = wait_for_status(end_badly.schedule(how="wait"), "RUNNING")
+    job = wait_for_status(end_badly_with_lock.schedule(how="wait"), "RUNNING")
     worker.signal(signal.SIGQUIT)
     worker.wait(timeout=20)
     assert status(job) == Status.EXCEPTION
@@ -125,7 +127,7 @@ def test_a_job_cut_off_while_postgresql_is_away_says_so_later(
 
 def _cut_off_while_the_broker_is(broker: RabbitMQ | Redis, how: str, start_worker: StartWorker) -> None:
     worker = start_worker(env=ONE_SECOND)
-    job = wait_for_status(end_badly.schedule(how="wait"), "RUNNING")
+    job = wait_for_status(end_badly_with_lock.schedule(how="wait"), "RUNNING")
     {"frozen": broker.freeze, "down": broker.kill}[how]()
     worker.signal(signal.SIGTERM)
     worker.wait(timeout=30)

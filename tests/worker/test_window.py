@@ -9,11 +9,12 @@ from celery import current_app
 
 from jobs.dispatch import scheduling
 from jobs.models import Heartbeat, Job
+from tests.fake_jobs import echo, nothing
+from tests.fake_jobs.lasting import plain_stamp, plain_wait, wait_for_file
 from tests.services import RabbitMQ, Redis
 from tests.services.processes import Platform
 from tests.switching import forget_broker_connections
 from tests.waiting import stays, wait_until
-from tests.worker.bodies import plain_stamp, plain_wait, quick, wait_for_file
 from tests.worker.conftest import StartWorker, wait_for_status
 
 
@@ -49,7 +50,7 @@ def _a_short_job_starts_at_once_while_a_slot_is_idle(
     wait_until(lambda: running(long) == 3)
     delays = []
     for _ in range(20):
-        job = wait_for_status(quick.schedule(), "FINISHED", timeout=5)
+        job = wait_for_status(nothing.schedule(), "FINISHED", timeout=5)
         assert job.start_time
         delays.append((job.start_time - job.scheduled_time).total_seconds())
     assert sorted(delays)[10] < 0.25  # seconds; a worker that holds messages back makes it as long as the long jobs
@@ -94,7 +95,7 @@ def test_what_came_ahead_of_a_free_slot_goes_back(rabbitmq: RabbitMQ, start_work
     start_worker()
     for _ in range(3):
         end = scratch / f"end{time.monotonic()}"
-        quick.schedule_many([{"value": str(number)} for number in range(300)])
+        echo.schedule_many([{"value": str(number)} for number in range(300)])
         long = wait_for_file.schedule_many([{"path": str(end)}] * 6)
         wait_until(lambda long=long: running(long) == 2)  # type: ignore[misc]
         wait_until(lambda: unacknowledged(rabbitmq) == 0)
@@ -134,7 +135,7 @@ def test_the_window_is_exact_again_after_the_broker_was_away(
 def test_no_run_is_forgotten_when_connections_are_cut(rabbitmq: RabbitMQ, start_worker: StartWorker) -> None:
     """Celery drops requests with the connection, although their children may have them."""
     worker = start_worker(concurrency=3)
-    jobs = quick.schedule_many([{"value": str(number)} for number in range(300)])
+    jobs = echo.schedule_many([{"value": str(number)} for number in range(300)])
     for number in range(1, 4):
         wait_until(lambda n=number: Job.objects.filter(status="FINISHED").count() > 60 * n)  # type: ignore[misc]
         rabbitmq.cut_connections()
@@ -188,7 +189,7 @@ def test_quorum_queues_whose_count_cannot_change(
     assert "Global QoS is disabled" in worker.output()
     for name in ("first", "second"):
         Job.objects.all().delete()
-        body = "from tests.worker.bodies import wait_for_file"
+        body = "from tests.fake_jobs.lasting import wait_for_file"
         five = f"{body}; [wait_for_file.schedule(path={str(scratch / name)!r}) for _ in range(5)]"
         platform.manage("shell", "--command", five)
         long = list(Job.objects.all())

@@ -1,4 +1,4 @@
-"""Jobs of the reliability tests. Each keeps the ledger of ``tests.chaos``."""
+"""Jobs that keep the ledger of ``tests.chaos``: what each body did, and when."""
 
 import time
 from pathlib import Path

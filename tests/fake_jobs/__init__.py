@@ -1,10 +1,11 @@
-"""Jobs for tests, registered in the test process and in the real workers that tests start."""
+"""Jobs for tests, registered in the test process and in the real workers that tests start.
 
-import os
-import signal
+Here those that end by themselves; ``ends`` has those that end badly, ``lasting`` those that last until a test or a
+limit ends them, ``ledgered`` those that keep the ledger of ``tests.chaos``.
+"""
+
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from celery import shared_task
@@ -24,19 +25,6 @@ def nap(ctx: JobContext, *, seconds: float) -> JobResult:
         seconds -= 0.05
     ctx.checkpoint()
     return JobResult({"slept": True})
-
-
-@job(lock="devices")
-def locked_nap(ctx: JobContext, *, seconds: float) -> JobResult:
-    while seconds > 0 and not ctx.next_stop(min(seconds, 0.05)):
-        seconds -= 0.05
-    ctx.checkpoint()
-    return JobResult({"slept": True})
-
-
-@job()
-def fail(ctx: JobContext, *, message: str) -> JobResult:
-    raise ValueError(message)
 
 
 @shared_task
@@ -135,16 +123,6 @@ def rerun_if_lost(ctx: JobContext) -> str:
 
 
 @job
-def go_on_until_stopped(ctx: JobContext, *, seconds: float = 60) -> str:
-    """A body with a safe point every 20 ms."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        ctx.checkpoint()
-        ctx.next_stop(0.02)
-    return "not stopped"
-
-
-@job
 def threads_left_behind(ctx: JobContext, *, seconds: float) -> None:
     """Returns while a thread of its own still works."""
     threading.Thread(target=time.sleep, args=(seconds,)).start()
@@ -158,48 +136,3 @@ def successor(ctx: JobContext) -> JobResult:
 @job
 def bad_successor(ctx: JobContext) -> JobResult:
     return JobResult("first", next_job=NextJob(task=echo, kwargs={"nonsense": 2}))
-
-
-@job
-def end_badly(ctx: JobContext, *, how: str) -> Any:
-    """Ends as ``how`` says: what a body must not do, and what the platform must survive."""
-    return BAD_ENDS[how]()
-
-
-class _UnpicklableError(Exception):
-    def __reduce__(self) -> Any:
-        raise TypeError("this exception cannot be pickled")
-
-
-class _UnshowableError(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no words")
-
-
-def _raise(exc: BaseException) -> Any:
-    raise exc
-
-
-def _recursive() -> Any:
-    endless: list[Any] = []
-    endless.append(endless)
-    return endless
-
-
-BAD_ENDS: dict[str, Callable[[], Any]] = {
-    "bytes": lambda: b"bytes",
-    "nan": lambda: {"a": float("nan")},
-    "nul": lambda: {"a": ["x\x00y"]},
-    "surrogate": lambda: "\ud800",
-    "object": lambda: {"a": object()},
-    "recursion": _recursive,
-    "bad_score": lambda: JobResult("x", change_score=101),
-    "bool_score": lambda: JobResult("x", change_score=True),
-    "unpicklable": lambda: _raise(_UnpicklableError("secret recipe")),
-    "unshowable": lambda: _raise(_UnshowableError()),
-    "system_exit": lambda: _raise(SystemExit(3)),
-    "keyboard_interrupt": lambda: _raise(KeyboardInterrupt()),
-    "memory_error": lambda: _raise(MemoryError()),
-    "os_exit": lambda: os._exit(7),
-    "sigkill": lambda: os.kill(os.getpid(), signal.SIGKILL),
-}
