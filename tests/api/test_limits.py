@@ -12,7 +12,7 @@ from jobs.models import Job
 from jobs.testing import exception_of, perform_job
 from tests import fake_jobs
 from tests.api.conftest import Api
-from tests.api.rows import make_job
+from tests.factory import job_row
 
 pytestmark = pytest.mark.django_db
 
@@ -82,7 +82,7 @@ def test_contains_is_asked_three_times_at_most(api: Api) -> None:
 
 def test_a_page_has_room_for_so_much_and_names_what_is_left_out(api: Api, settings: Any) -> None:
     settings.CNAASJOBS_PAGE_MAX_MB = 0.15
-    jobs = [make_job("FINISHED", result=json.dumps("x" * 100_000)) for _ in range(3)]
+    jobs = [job_row("FINISHED", result=json.dumps("x" * 100_000)) for _ in range(3)]
     shown = [job["result"] for job in api.get("/jobs").data["jobs"]]
     assert [isinstance(result, str) for result in shown] == [True, False, False]
     assert shown[1] == {"message": f"This result of 0.1 MB does not fit into the page: GET /job/{jobs[1].pk} has it"}
