@@ -9,7 +9,7 @@ from gunicorn import util
 
 from cnaasjobs.conf import WrongSettings, from_environment
 from cnaasjobs.logs import logging_config
-from devices.logs import MaskedJsonFormatter
+from cnaasjobs.masked_logs import MaskedJsonFormatter
 
 try:
     start, _ = from_environment(os.environ)

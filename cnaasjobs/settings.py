@@ -12,7 +12,7 @@ from cnaasjobs import embedded
 from cnaasjobs.conf import from_environment
 from cnaasjobs.conf.table import ROOT
 from cnaasjobs.logs import logging_config
-from devices.logs import MaskedJsonFormatter
+from cnaasjobs.masked_logs import MaskedJsonFormatter
 
 _start, _values = from_environment(os.environ)
 globals().update(_values)  # CNAASJOBS_… and NORNIR_CONFIG: cnaasjobs.conf finds them here

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Warning, register
 
 from cnaasjobs.conf import conf
-from devices.masking import PREFIX, Secrets
+from cnaasjobs.secrecy import PREFIX, Secrets
 
 SHORT_SECRET = 4
 

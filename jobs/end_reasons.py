@@ -5,7 +5,8 @@ class that its body raised. The classes of ``jobs.errors`` that end a job carry 
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
@@ -64,6 +65,15 @@ class Failure:
         except Exception as broken:  # noqa: BLE001 - the author's __str__ can raise anything; the job must end all the same
             message, args = f"{type(exc).__name__} that cannot be shown ({type(broken).__name__})", ()
         return cls(type=type(exc).__name__[:64], message=message or type(exc).__name__, args=args, traceback=traceback)
+
+    def masked(self, mask: Callable[[str], str]) -> Self:
+        """The same without secrets: an exception's text may hold whatever its code was given."""
+        return replace(
+            self,
+            message=mask(self.message),
+            args=tuple(mask(arg) for arg in self.args),
+            traceback=mask(self.traceback),
+        )
 
     def as_json(self) -> str:
         """The JSON text of the API; ``args`` is never empty and begins with the reason in words."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Unpack
 
 from cnaasjobs.conf import conf
+from cnaasjobs.secrecy import mask_all
 from jobs.errors import ResultNotStorable
 from jobs.schedulable import Schedulable, ScheduleOptions, known
 
@@ -74,8 +75,11 @@ def _as_text(result: Any) -> str:
 
 
 def storable_json(value: Any, *, what: str) -> str:
-    """JSON text that every database here can hold, or ResultNotStorable that says why not."""
-    text = _json(value, what)
+    """JSON text without secrets that every database here can hold, or ResultNotStorable that says why not."""
+    try:
+        text = _json(mask_all(value), what)
+    except RecursionError as exc:
+        raise ResultNotStorable(f"the {what} cannot be stored as JSON: it is too deep") from exc
     if "\\u0000" in text and "\x00" in _all_text(value):
         raise ResultNotStorable(f"the {what} holds a NUL character, which cannot be stored")
     try:

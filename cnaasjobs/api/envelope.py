@@ -12,6 +12,8 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from cnaasjobs.secrecy import mask
+
 JSON = "application/json"
 
 
@@ -33,7 +35,7 @@ def success_body(data: Any, **beside: Any) -> dict[str, Any]:
 
 
 def error_body(message: str) -> dict[str, str]:
-    return {"status": "error", "message": message}
+    return {"status": "error", "message": mask(message)}
 
 
 def success(data: Any, *, headers: Mapping[str, str] | None = None, **beside: Any) -> Response:

@@ -12,9 +12,12 @@ from pathlib import Path
 
 from nornir.core import Nornir
 
+from cnaasjobs import secrecy
 from cnaasjobs.conf import conf
+from cnaasjobs.secrecy import Named
 from devices.inventory.errors import InventoryError
 from devices.inventory.loading import Source
+from devices.inventory.secret_values import secret_values
 
 __all__ = ["InventoryError", "nornir"]
 
@@ -26,6 +29,7 @@ class _Loaded:
     nornir: Nornir
     watched: tuple[Path, ...]
     fingerprint: Fingerprint
+    secrets: Named
     expires: float | None  # on the monotonic clock
 
     def current(self) -> bool:
@@ -56,6 +60,14 @@ def nornir() -> Nornir:
         return loaded.nornir
 
 
+def _secrets() -> Named:
+    """Of the inventory that this process has read last."""
+    return next((loaded.secrets for loaded in list(_cache.values())), frozenset())
+
+
+secrecy.register(_secrets)
+
+
 def _load(config_file: Path) -> _Loaded:
     source = Source(config_file)
     fingerprint = _fingerprint(source.files)  # taken before reading: a change meanwhile is seen the next time
@@ -65,6 +77,7 @@ def _load(config_file: Path) -> _Loaded:
         nornir=Nornir(inventory=inventory, config=source.config),
         watched=source.files,
         fingerprint=fingerprint,
+        secrets=secret_values(inventory),
         expires=expires,
     )
 

@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from devices.masking import Secrets
+from cnaasjobs.secrecy import MIN_LENGTH, Secrets, mask, storable
 
 _LENGTH = 300
-_SHORT = 4  # shorter values stand in too much innocent text
 _SECRET_NAME = re.compile(r"token|secret|passw|pwd|key|cred|auth|cookie", re.IGNORECASE)
 _USER_IN_URL = re.compile(r"//[^/\s@]*@")
 
@@ -23,15 +22,15 @@ def in_words(exc: BaseException, options: Mapping[str, Any]) -> str:
         text = str(exc)
     except Exception:  # noqa: BLE001  (the author's __str__ can raise anything)
         text = ""
-    secrets = Secrets({**Secrets.from_environment().variables, **_secret_values(options), **_secret_values(os.environ)})
-    shown = " ".join(_USER_IN_URL.sub("//…@", secrets.mask(text)).split())
+    secrets = Secrets({**_secret_values(options), **_secret_values(os.environ)})
+    shown = " ".join(_USER_IN_URL.sub("//…@", storable(secrets.mask(mask(text)))).split())
     return f"{type(exc).__name__}: {shown}"[:_LENGTH] if shown else type(exc).__name__
 
 
 def _secret_values(options: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in _leaves(options, ""):
-        if _SECRET_NAME.search(name) and len(value) >= _SHORT:
+        if _SECRET_NAME.search(name) and len(value) >= MIN_LENGTH:
             found.setdefault(name, value)
     return found
 

@@ -9,7 +9,7 @@ import itertools
 from nornir.core.inventory import Host
 
 from cnaasjobs.conf import conf
-from devices.masking import Secrets
+from cnaasjobs.secrecy import Secrets
 from devices.rendering import templates
 from devices.rendering.child import Request
 from devices.rendering.failures import TemplateFailure

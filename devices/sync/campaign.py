@@ -14,9 +14,9 @@ from nornir.core.state import GlobalState
 from nornir.core.task import Result, Task
 
 from cnaasjobs.conf import conf
+from cnaasjobs.secrecy import Secrets
 from devices.drivers import ssh_config_file
 from devices.inventory.configuration import workers
-from devices.masking import Secrets
 from devices.rendering import refresh
 from devices.sync.device import Device
 from devices.sync.one_device import DeviceSync, Options
@@ -54,7 +54,7 @@ class Push:
                 wanted=ctx.checkpoint,
             )
             for host in hosts
-            for words in [Words(host, secrets, ctx.job_id)]
+            for words in [Words(host, ctx.job_id)]
         }
         # A Nornir of this job's own: the cached one would remember the failed hosts of the job before.
         self._nornir = Nornir(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from nornir.core.inventory import Host
 
+from cnaasjobs.secrecy import Secrets, storable
 from devices.actions import DeviceAction
-from devices.masking import Secrets
 from devices.rendering import render
 from devices.sync.change_score import change_score
 from devices.sync.device import CLOSING, Device
@@ -69,7 +69,7 @@ class DeviceSync:
     def find_changes(self) -> None:
         """Find out what would change. Afterwards the device is open if there is something to commit."""
         self._rendered = render(self.host, self._secrets, self._wanted)
-        self.report.config = self._secrets.mask(self._rendered)
+        self.report.config = storable(self._rendered)
         options, known = self._options, self._known
         in_sync = not options.dry_run and not options.resync and known.in_sync(self._rendered)
         if in_sync and not options.force:
@@ -82,7 +82,7 @@ class DeviceSync:
         self._require_free()
         self._device.load(self._rendered)
         diff = self._device.compare()
-        self.report.diff = self._secrets.mask(diff)
+        self.report.diff = storable(diff)
         self.report.change_score = change_score(diff)
         if differs:
             self._differs()

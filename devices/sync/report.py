@@ -8,7 +8,7 @@ PUSH, GENERATE, SYNC = "push_sync_device", "Generate device config", "Sync devic
 
 @dataclass
 class DeviceReport:
-    """How one device went. All texts are masked already."""
+    """How one device went, with secrets in clear text: they are masked where it is stored."""
 
     config: str | None = None  # None: it could not be generated
     diff: str = ""

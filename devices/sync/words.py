@@ -1,6 +1,5 @@
 """What went wrong on one device, in words. Saying it may not fail: an exception may be anything, its text too."""
 
-import functools
 import traceback
 
 from napalm.base.exceptions import ConnectAuthError
@@ -8,13 +7,12 @@ from netmiko.exceptions import NetmikoAuthenticationException
 from nornir.core.inventory import Host
 
 from cnaasjobs.events import record
+from cnaasjobs.secrecy import mask, storable
 from devices.actions import DeviceAction
-from devices.masking import Secrets
 from devices.rendering import TemplateFailure
 
 LENGTH = 300  # characters of an exception's text that are shown
 UNSPEAKABLE = "an exception that can't be shown"
-_PASSWORD_LENGTH = 4  # shorter ones stand in too much innocent text
 
 
 class DeviceFailure(Exception):
@@ -24,9 +22,8 @@ class DeviceFailure(Exception):
 class Words:
     """The words of one device: without secrets, short, and whatever happened."""
 
-    def __init__(self, host: Host, secrets: Secrets, job_id: int) -> None:
+    def __init__(self, host: Host, job_id: int) -> None:
         self._host = host
-        self._secrets = secrets
         self._job_id = job_id
 
     def of(self, exc: BaseException) -> str:
@@ -42,19 +39,8 @@ class Words:
             return UNSPEAKABLE
 
     def mask(self, text: str) -> str:
-        """For messages and logs: the templates' secrets, and the password that the inventory gives for this device."""
-        text = self._secrets.mask(text)
-        return text.replace(self._password, "********") if self._password else text
-
-    @functools.cached_property
-    def _password(self) -> str:
-        """Empty if there is none to mask. YAML makes a number of what looks like one."""
-        try:
-            given = self._host.get_connection_parameters("napalm").password
-            password = "" if given is None else str(given)
-        except BaseException:  # noqa: BLE001  (an inventory of anybody's; what can't be asked for is in no message)
-            return ""
-        return password if len(password) >= _PASSWORD_LENGTH else ""
+        """Before it is folded or cut, and again at the boundary like everything else: then it does nothing."""
+        return storable(mask(text))
 
     def failure(self, exc: BaseException) -> str:
         """The reason for the device's result, which goes to the log too, with the traceback."""

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.db.insert import insert
+from cnaasjobs.secrecy import mask
 from jobs.deeds import Deed
 from jobs.models import AuditEntry
 
@@ -28,6 +29,6 @@ def add(
             action=deed.value,
             job_id=job_id,
             lock_name=lock_name,
-            detail=detail,
+            detail=mask(detail),
         )
     )

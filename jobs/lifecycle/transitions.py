@@ -13,6 +13,7 @@ from django.db.models import F
 
 from cnaasjobs.db import clock
 from cnaasjobs.db.clock import DatabaseNow
+from cnaasjobs.secrecy import mask
 from jobs.actions import record_transition
 from jobs.dispatch import line, scheduling, sending
 from jobs.end_reasons import EndReason, Failure
@@ -154,7 +155,7 @@ def _fail(
         if not done:
             transaction.set_rollback(True)
             return False
-        JobOutcome.objects.create(job_id=job_id, exception=failure.as_json(), result=kept)
+        JobOutcome.objects.create(job_id=job_id, exception=failure.masked(mask).as_json(), result=kept)
         _after_commit_wake(lock_name)
     _record(Verb.FAIL, job_id, type=failure.type, reason=failure.message)
     return True
@@ -209,7 +210,7 @@ def cancel(job_id: int, failure: Failure) -> bool:
         )
         if not done:
             return False
-        JobOutcome.objects.create(job_id=job_id, exception=failure.as_json())
+        JobOutcome.objects.create(job_id=job_id, exception=failure.masked(mask).as_json())
         _after_commit_wake(lock_name)  # it may have been first in line, with others behind it
     _record(Verb.CANCEL, job_id, type=failure.type, reason=failure.message)
     return True

@@ -3,8 +3,8 @@
 import pytest
 from nornir.core.inventory import Host
 
+from cnaasjobs.secrecy import Secrets
 from devices import inventory
-from devices.masking import Secrets
 from devices.rendering import TemplateFailure, refresh, render
 from tests.devices.lab import Lab
 

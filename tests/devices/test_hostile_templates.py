@@ -10,7 +10,7 @@ import psutil
 import pytest
 from pytest_django import Settings
 
-from devices.masking import Secrets
+from cnaasjobs.secrecy import Secrets
 from devices.rendering import refresh, render
 from devices.rendering.renderers import PROCESSES
 from jobs.errors import JobAborted

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from devices.masking import Secrets
+from cnaasjobs.secrecy import Secrets
 from devices.rendering import TemplateFailure, refresh, render
 from tests.devices.lab import Lab
 from tests.devices.rendered import host, rendered

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from devices.masking import Secrets
+from cnaasjobs.secrecy import Secrets
 from devices.rendering import TemplateFailure, refresh, render
 from tests.devices.lab import Lab
 from tests.devices.rendered import failure, host, rendered

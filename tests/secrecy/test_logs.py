@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from devices.logs import MaskedJsonFormatter
+from cnaasjobs.masked_logs import MaskedJsonFormatter
 
 
 def test_a_secret_in_anybodys_log_line_is_replaced_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

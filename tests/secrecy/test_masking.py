@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 from jinja2 import Environment
 
-from devices.masking import Secrets, storable
+from cnaasjobs.secrecy import Secrets, storable
 
 SECRET = "pa$$ w0rd\"'<&>\\é/+"
 

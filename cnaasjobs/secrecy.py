@@ -1,0 +1,190 @@
+"""What is secret, in one registry, and how it is kept out of what is stored, logged or answered.
+
+Sources say what is secret: the environment's ``TEMPLATE_SECRET_*`` (and former values of them), the credentials among
+the settings, and what apps register (devices: the inventory's passwords and keys). ``mask`` is called at the boundary:
+where a result, an exception, an argument, an audit entry, a log line or an error's message leaves the code that made
+it, before anything of it is folded or cut. Only a device gets the real text.
+"""
+
+import base64
+import functools
+import html
+import json
+import os
+import re
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import ahocorasick
+from django.conf import settings
+from jinja2.utils import htmlsafe_json_dumps
+
+PREFIX: Final = "TEMPLATE_SECRET_"
+FORMER: Final = f"FORMER_{PREFIX}"  # FORMER_TEMPLATE_SECRET_X, …_X_2: what TEMPLATE_SECRET_X was before
+HIDDEN: Final = "********"
+MIN_LENGTH: Final = 4  # a shorter value of an inventory stands in too much innocent text
+_DERIVED_LENGTH: Final = 6  # shorter lines, encodings and case changes of a value stand in too much innocent text
+_MAX_FORMER: Final = 20
+
+Named = frozenset[tuple[str, str]]  # (what is put in its place, the value)
+
+
+class Secrets:
+    """Values by the name that stands for each, and a mask that puts the name where the value stands."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.variables = dict(variables)
+        self._automaton = _automaton(sorted(variables.items()))
+
+    @classmethod
+    def from_environment(cls) -> "Secrets":
+        """Those of the templates, which they see by these names."""
+        found = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+        return _compiled(tuple(sorted(found.items())))
+
+    def mask(self, text: str) -> str:
+        """The text without them."""
+        return _masked(text, self._automaton)
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled(variables: tuple[tuple[str, str], ...]) -> Secrets:
+    return Secrets(dict(variables))
+
+
+# --- the registry -----------------------------------------------------------------------------------------------------
+
+_sources: list[Callable[[], Named]] = []
+
+
+def register(source: Callable[[], Named]) -> None:
+    """Ask it, too. It is asked often: what it returns, it keeps until that changes."""
+    _sources.append(source)
+
+
+def mask(text: str) -> str:
+    """The text without any secret that is known in this process."""
+    return _masked(text, _of_all(tuple(source() for source in _sources)))
+
+
+def mask_all(value: Any) -> Any:
+    """The same for every text in a value of JSON, the keys of its objects too. What has none is returned as it is."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {mask(key) if isinstance(key, str) else key: mask_all(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [mask_all(part) for part in value]
+    return value
+
+
+@functools.lru_cache(maxsize=2)
+def _of_all(found: tuple[Named, ...]) -> Any:
+    return _automaton(sorted(pair for named in found for pair in named))
+
+
+def _of_environment() -> Named:
+    relevant = [(name, value) for name, value in os.environ.items() if PREFIX in name]
+    return _named_in_environment(tuple(relevant))
+
+
+@functools.lru_cache(maxsize=2)
+def _named_in_environment(variables: tuple[tuple[str, str], ...]) -> Named:
+    names = {name for name, _ in variables if name.startswith(PREFIX)}
+    return frozenset(
+        (_present_name(name, names), value) for name, value in variables if name.startswith((PREFIX, FORMER))
+    )
+
+
+def _present_name(name: str, present: set[str]) -> str:
+    """Of a former value: the variable's name, without the number of how many there were."""
+    if not name.startswith(FORMER):
+        return name
+    bare = name.removeprefix("FORMER_")
+    return bare if bare in present else re.sub(r"_\d{1,2}$", "", bare)
+
+
+def _of_settings() -> Named:
+    """The credentials of the platform itself."""
+    if not settings.configured:
+        return frozenset()
+    database = settings.DATABASES["default"]
+    return _named_in_settings(settings.SECRET_KEY, str(database.get("PASSWORD") or ""), str(settings.CELERY_BROKER_URL))
+
+
+@functools.lru_cache(maxsize=2)
+def _named_in_settings(key: str, password: str, brokers: str) -> Named:
+    of_brokers = [urllib.parse.urlsplit(url).password or "" for url in brokers.split(";")]
+    values = {key, password, *of_brokers, *map(urllib.parse.unquote, of_brokers)}
+    return frozenset((HIDDEN, value) for value in values if len(value) >= _DERIVED_LENGTH)
+
+
+register(_of_environment)
+register(_of_settings)
+
+
+# --- finding ----------------------------------------------------------------------------------------------------------
+
+
+def _automaton(pairs: list[tuple[str, str]]) -> Any:
+    """One pass over a text, however many secrets there are. Of two that begin together the longer is taken: a short
+    secret never cuts a long one, and a name that is put in is never searched again."""
+    automaton = ahocorasick.Automaton()
+    for name, value in pairs:
+        for form in _forms(value):
+            if form and form not in automaton:
+                automaton.add_word(form, (len(form), name))
+    automaton.make_automaton()
+    return automaton
+
+
+def _masked(text: str, automaton: Any) -> str:
+    if len(automaton) == 0:
+        return text
+    parts: list[str] = []
+    done = 0
+    for last, (length, name) in automaton.iter_long(text):
+        parts += [text[done : last - length + 1], name]
+        done = last + 1
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def storable(text: str) -> str:
+    """Text that every database can hold; a device may send anything."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _forms(value: str) -> Iterator[str]:
+    """How a value may appear in configurations, diffs, URLs, XML, JSON and the messages of exceptions."""
+    if not value.strip():
+        return
+    parts = {value, value.strip()}
+    parts.update(line for line in map(str.strip, value.splitlines()) if len(line) >= _DERIVED_LENGTH)
+    for part in parts:
+        yield part
+        yield repr(part)[1:-1]
+        yield part.replace("\\", "\\\\").replace('"', '\\"')
+        yield json.dumps(part)[1:-1]
+        yield json.dumps(part, ensure_ascii=False)[1:-1]
+        yield json.dumps(json.dumps(part))[3:-3]
+        yield json.dumps(json.dumps(part, ensure_ascii=False), ensure_ascii=False)[3:-3]
+        yield repr(repr(part))[2:-2]
+        yield repr(part.encode("utf-8", "surrogateescape"))[2:-1]
+        yield htmlsafe_json_dumps(part)[1:-1]  # Jinja's filter tojson
+        yield html.escape(part)
+        yield html.escape(part, quote=False)
+        yield html.escape(part).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")  # Jinja's filter e
+        yield urllib.parse.quote(part)
+        yield urllib.parse.quote(part, safe="")
+        yield urllib.parse.quote_plus(part)
+        if len(part) >= _DERIVED_LENGTH:
+            yield part.upper()
+            yield part.lower()
+    if len(value) >= _DERIVED_LENGTH:
+        raw = value.encode("utf-8", "surrogateescape")
+        yield base64.b64encode(raw).decode().rstrip("=")
+        yield base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        yield raw.hex()
