@@ -10,6 +10,7 @@ from typing import Any
 
 from cnaasjobs import embedded
 from cnaasjobs.conf import from_environment
+from cnaasjobs.conf.parsing import broker_tls
 from cnaasjobs.conf.table import ROOT
 from cnaasjobs.logs import logging_config
 from cnaasjobs.masked_logs import MaskedJsonFormatter
@@ -159,6 +160,7 @@ SILENCED_SYSTEM_CHECKS = [
 LOGGING = logging_config(_start.log_level, MaskedJsonFormatter)
 
 # --- Celery -----------------------------------------------------------------------------------------------------------
+CELERY_BROKER_USE_SSL = broker_tls(CELERY_BROKER_URL)
 CELERY_RESULT_BACKEND = "django-db"  # for tasks that are not jobs; a job's row is its result
 CELERY_RESULT_EXTENDED = True  # with the task's name, and the schedule's that started it
 CELERY_TASK_DEFAULT_QUEUE = "default"

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import re
+import ssl
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,21 @@ def brokers(text: str) -> str:
     if len(kinds) != 1:
         raise ValueError("must name brokers of one kind, all of them amqp:// or all of them redis://")
     return ";".join(urls)
+
+
+def broker_tls(urls: str) -> dict[str, Any] | bool:
+    """Celery's ``broker_use_ssl``. A server shows a certificate of a known authority (SSL_CERT_FILE names one's own).
+
+    And it is made out to the name in the URL, except where there are several: kombu compares the second's with the
+    first's name.
+    """
+    first, *others = urls.split(";")
+    scheme = first.partition("://")[0]
+    if scheme == "rediss":
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    if scheme == "amqps":
+        return {} if others else {"server_hostname": None}
+    return False
 
 
 def _broker_kind(url: str) -> str:
