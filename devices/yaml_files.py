@@ -24,10 +24,10 @@ class Unreadable(Exception):
     """A file that can't be read, in words that quote nothing of it."""
 
 
-def named(name: object) -> str:
+def named(name: object, *, length: int = 100) -> str:
     """A name out of a file as it may stand in a message."""
     plain = isinstance(name, str) and name.isprintable() and name.strip()
-    return str(name)[:100] if plain else f"{name!r:.100}"
+    return (str(name) if plain else repr(name))[:length]
 
 
 def read(path: Path, *, encoding: str = "utf-8") -> Any:

@@ -5,6 +5,7 @@ the kernel bounds that process's time and memory (``child``). Files are read her
 """
 
 import itertools
+from typing import Final
 
 from nornir.core.inventory import Host
 
@@ -18,6 +19,8 @@ from devices.rendering.renderers import pool
 from devices.selection import device_type
 
 __all__ = ["TemplateFailure", "refresh", "render"]
+
+_LENGTH: Final = 1000  # characters of a reason
 
 _jobs = itertools.count(1)
 _job = 0
@@ -61,5 +64,7 @@ def render(host: Host, secrets: Secrets, wanted: Wanted = lambda: None) -> str:
     try:
         with pool().renderer(memory_mb=conf.render_memory_mb, wanted=wanted) as renderer:
             return renderer.render(request, shared, platform.source, wanted)
+    except TemplateFailure as failure:
+        raise TemplateFailure(" ".join(secrets.mask(str(failure)).split())[:_LENGTH]) from failure
     except OSError as exc:
         raise TemplateFailure(f"no process to render it could be started: {exc.strerror}") from exc

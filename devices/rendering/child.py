@@ -44,7 +44,7 @@ _NEEDED: Final = (
     *(f"encodings.{codec}" for codec in ("unicode_escape", "ascii", "latin_1", "utf_16", "idna", "punycode")),
 )
 _MARK: Final = "<template> "  # of a template's file name in tracebacks
-_LENGTH: Final = 1000  # characters of a reason
+_LENGTH: Final = 10_000  # characters of a reason; its parent masks it before it is folded and cut to what is shown
 
 
 class Request(NamedTuple):
@@ -150,7 +150,7 @@ def _reason(exc: Exception, entrypoint: str) -> str:
         text = str(exc)
     else:
         text = f"template {_place(exc, entrypoint)}: {str(exc) or type(exc).__name__}"
-    return " ".join(text[: _LENGTH * 2].split())[:_LENGTH]
+    return text[:_LENGTH]
 
 
 def _place(exc: Exception, entrypoint: str) -> str:

@@ -53,9 +53,9 @@ class Platform:
             try:
                 found = self._sources[name] = self._read(name)
             except FileNotFoundError:
-                return MISSING, f"template {named(name)} not found in {self.directory}"
+                return MISSING, f"template {_whole(name)} not found in {self.directory}"
             except (OSError, ValueError) as exc:
-                return REFUSED, f"template {named(name)} {_why(exc)}"
+                return REFUSED, f"template {_whole(name)} {_why(exc)}"
         return SOURCE, found
 
     def _read_mapping(self) -> Any:
@@ -98,6 +98,11 @@ def _text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise ValueError(f"is not UTF-8 (at byte {exc.start})") from exc
+
+
+def _whole(name: str) -> str:
+    """Not cut yet: a template may have made the name of a secret, which is masked first."""
+    return named(name, length=len(name) * 10)
 
 
 def _why(exc: OSError | ValueError) -> str:

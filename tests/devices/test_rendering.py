@@ -57,6 +57,30 @@ def test_faults_name_the_template_and_the_line(lab: Lab, text: str, said: str) -
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ {}['y' * 900 ~ TEMPLATE_SECRET_A] }}",
+        "{{ {}['y' * 9900 ~ TEMPLATE_SECRET_A] }}",
+        "{% include TEMPLATE_SECRET_A %}",
+        "{% include '../' ~ TEMPLATE_SECRET_A %}",
+        "{% include 'y' * 60 ~ TEMPLATE_SECRET_A %}",
+        "{{ TEMPLATE_SECRET_A|int(0)|nosuch }}",
+        "{{ [1] + TEMPLATE_SECRET_A }}",
+    ],
+)
+def test_a_faults_text_shows_no_part_of_a_secret(lab: Lab, text: str) -> None:
+    """Masked before it is folded and cut: half a secret, or one on one line, is not recognised any more."""
+    secret = "line 1\n  a  b\n" + "s3cret-" * 30
+    lab.template(text)
+    refresh()
+    with pytest.raises(TemplateFailure) as caught:
+        render(host(), Secrets({"TEMPLATE_SECRET_A": secret}))
+    assert "s3cret" not in str(caught.value)
+    assert "a b" not in str(caught.value)
+    assert len(str(caught.value)) <= 1000
+
+
 def test_a_fault_in_an_included_template_is_named_there(lab: Lab) -> None:
     lab.template("x\n{{ nosuch }}\n", name="part.j2")
     with pytest.raises(TemplateFailure, match=r"part\.j2 line 2"):
