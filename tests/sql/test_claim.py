@@ -193,8 +193,10 @@ def test_a_run_that_is_over_finishes_nothing(task: JobTask, result: str | None) 
     assert everything() == before
 
 
-def test_a_finish_frees_no_lock_of_another_holder() -> None:
+@pytest.mark.parametrize("other", [{"holder_id": 4711}, {"fence": 6}])
+def test_a_finish_frees_a_lock_by_its_holder_and_its_token(other: dict[str, int]) -> None:
     run = claimed(fake_jobs.with_lock.schedule())
-    Lock.objects.filter(name="devices").update(holder_id=4711)
+    Lock.objects.filter(name="devices").update(**other)
+    before = Lock.objects.values().get(name="devices")
     assert store().finish(run, Outcome(result=None), next_job_id=None)
-    assert Lock.objects.get(name="devices").holder_id == 4711
+    assert Lock.objects.values().get(name="devices") == before

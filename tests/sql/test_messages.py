@@ -59,7 +59,6 @@ def test_no_job_is_taken_that_is_sent_in_line_or_not_due() -> None:
 
 def test_the_first_in_line_is_woken_once() -> None:
     first, second = _unsent(parked=True), _unsent(parked=True)
-    fake_jobs.with_other_lock.schedule()
     assert store().wake_first("devices") == (first.pk, first.task_name, first.queue, first.priority)
     assert store().wake_first("devices") is None, "the first is on its way, and nobody is woken past it"
     first.refresh_from_db()
@@ -83,6 +82,14 @@ def test_who_does_not_wait_is_not_in_line(status: Status) -> None:
     woken = store().wake_first("devices")
     assert woken is not None
     assert woken.job_id == waiting.pk
+
+
+def test_another_locks_line_is_another_line() -> None:
+    _unsent(lock_name="other", parked=True)
+    mine = _unsent(parked=True)
+    woken = store().wake_first("devices")
+    assert woken is not None
+    assert woken.job_id == mine.pk
 
 
 def test_a_job_due_later_is_not_in_line_yet() -> None:
