@@ -108,11 +108,9 @@ class Push:
                 self._ctx.checkpoint()
                 if not sync.report.failed:
                     sync.attempt(sync.confirm)
-                sync.take_back()
-        except LockLost:
-            raise  # somebody else may be at this device by now: its timer reverts what we left pending
+                self._take_back(sync)
         except JobStopped:
-            sync.take_back()
+            self._take_back(sync)
             raise
         finally:
             sync.close()
@@ -125,16 +123,14 @@ class Push:
             self._each(self._find_changes)
             if not self._failed:
                 self._commit_all()
+            self._ctx.checkpoint()
             if self._failed:
-                self._take_all_back()
+                self._in_threads(self._take_back)
                 self._in_threads(self._not_committed)
             else:
-                self._ctx.checkpoint()
                 self._each(self._confirm, even_if_stopping=True)
-        except LockLost:
-            raise
         except BaseException:  # a soft time limit too
-            self._take_all_back()
+            self._in_threads(self._take_back)
             raise
         finally:
             if any(sync.is_open for sync in self._syncs.values()):
@@ -169,12 +165,9 @@ class Push:
                 raise
             self._stopped = stopped
         sync.attempt(sync.confirm)
-        sync.take_back()
+        self._take_back(sync)
         sync.close()
         self._is_over(sync)
-
-    def _take_all_back(self) -> None:
-        self._in_threads(DeviceSync.take_back)
 
     def _not_committed(self, sync: DeviceSync) -> None:
         if sync.to_commit:
@@ -197,6 +190,11 @@ class Push:
     def _attempt_commit(self, sync: DeviceSync) -> bool:
         self._states.about_to_commit(sync.host.name)
         return sync.attempt(sync.commit)
+
+    def _take_back(self, sync: DeviceSync) -> None:
+        """Only while the lock is certainly ours. Else somebody may be at the device: its timer reverts what we left."""
+        if sync.pending and self._ctx.holds_lock():
+            sync.take_back()
 
     def _is_over(self, sync: DeviceSync) -> None:
         self._over.add(sync.host.name)

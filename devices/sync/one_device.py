@@ -96,7 +96,7 @@ class DeviceSync:
     def commit(self) -> None:
         """Call ``DeviceStates.about_to_commit`` just before it."""
         try:
-            self._require_free()  # it was when the device was prepared, and that may be a while ago
+            self._require_free()  # it was when its changes were found, and that may be a while ago
         except DeviceFailure:
             self._states.unchanged(self.host.name)
             raise
@@ -161,7 +161,7 @@ class DeviceSync:
 
     @property
     def became(self) -> str:
-        """What became of what was prepared, where that is neither confirmed nor a failure of its own."""
+        """What became of its changes, where that is neither confirmed nor a failure of its own."""
         fate = self._fate if self._pending is None else self._pending.reverts
         return f"committed, and {fate}" if fate else "not committed"
 
@@ -170,7 +170,9 @@ class DeviceSync:
         return self._device.is_open
 
     def close(self) -> None:
+        """No further step: of thousands of devices only the reports are kept."""
         self._device.close()
+        self._rendered, self._before = "", None
 
     # --- what they are made of ----------------------------------------------------------------------------------------
 

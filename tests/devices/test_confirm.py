@@ -16,6 +16,7 @@ from jobs.states import Status
 from jobs.testing import perform_job
 from tests.devices.foreign import Foreign
 from tests.devices.lab import Lab, devices_of, reason
+from tests.devices.test_stopping import clear, elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,6 +31,7 @@ def stops_before_the_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
     """As when the worker is gone: nothing of the job touches the device any more."""
 
     def stop(self: DeviceSync) -> None:
+        elsewhere(clear)
         raise LockLost("gone")
 
     monkeypatch.setattr(DeviceSync, "confirm", stop)

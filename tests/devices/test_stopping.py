@@ -9,6 +9,7 @@ from django.db import connections
 
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
+from devices.sync.campaign import Push
 from devices.tasks import sync_devices
 from jobs.lifecycle import transitions
 from jobs.models import Job
@@ -133,6 +134,36 @@ def test_a_job_that_lost_its_lock_confirms_nothing_and_leaves_the_device_to_its_
     perform(job)
     assert job.exception_type == "LockLost"
     assert (confirmed, rolled_back, lab.running("sw1"), pending(lab)) == ([], [], None, ["sw1"])
+
+
+def test_an_all_or_none_that_failed_takes_nothing_back_once_its_lock_is_gone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(lab, confirm_mode=2)
+    lab.options("sw3", fail="commit")
+    rolled_back = when(monkeypatch, "rollback", "nobody", lambda: None)
+    when(monkeypatch, "commit_config", "sw3", clear)
+    perform(job)
+    assert job.exception_type == "LockLost"
+    assert (rolled_back, pending(lab)) == ([], ["sw1", "sw2"])
+
+
+def test_a_job_whose_time_is_over_takes_nothing_back_once_its_lock_is_gone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(lab, confirm_mode=2)
+    rolled_back = when(monkeypatch, "rollback", "nobody", lambda: None)
+    original = Push._commit_all
+
+    def commit_all(self: Push) -> None:
+        original(self)
+        elsewhere(clear)
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(Push, "_commit_all", commit_all)
+    perform(job)
+    assert job.exception_type == "TimeLimitExceeded"
+    assert (rolled_back, pending(lab)) == ([], HOSTS)
 
 
 def test_a_job_that_lost_its_lock_does_not_confirm_the_rest_of_all_or_none(
