@@ -1,12 +1,12 @@
 """What of the platform is in Django's admin; the pages themselves are in ``jobs.admin_pages``."""
 
 from django.contrib import admin
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 from knox.models import AuthToken
 
 from jobs.admin_pages.audit_page import AuditEntryAdmin
 from jobs.admin_pages.job_list import JobAdmin
-from jobs.admin_pages.recurring import RecurringAdmin
+from jobs.admin_pages.recurring import CrontabAdmin, RecurringAdmin
 from jobs.admin_pages.tokens import TokenAdmin
 from jobs.admin_pages.workers import HeartbeatAdmin
 from jobs.models import AuditEntry, Heartbeat, Job
@@ -15,7 +15,8 @@ admin.site.register(Job, JobAdmin)
 admin.site.register(Heartbeat, HeartbeatAdmin)
 admin.site.register(AuditEntry, AuditEntryAdmin)
 # Their own pages were registered when ours imported them.
-for theirs in (PeriodicTask, AuthToken):
+for theirs in (PeriodicTask, CrontabSchedule, AuthToken):
     admin.site.unregister(theirs)
 admin.site.register(PeriodicTask, RecurringAdmin)
+admin.site.register(CrontabSchedule, CrontabAdmin)
 admin.site.register(AuthToken, TokenAdmin)

@@ -10,6 +10,8 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         from jobs import signals  # noqa: F401  (registration by import, once models exist)
         from jobs.audit import accounts
+        from jobs.beat import tolerance
         from jobs.lifecycle import lock_holders  # noqa: F401  (registration by import, once models exist)
 
         accounts.connect()
+        tolerance.install()

@@ -77,12 +77,20 @@ def took_too_long(exc: BaseException) -> bool:
     return isinstance(driver, psycopg2.Error) and driver.pgcode == "57014"
 
 
+def connection_is_lost(exc: BaseException) -> bool:
+    """Whether whatever is asked of the same connection fails too."""
+    driver = _of_driver(exc)
+    if isinstance(driver, psycopg2.Error):
+        return not_now(driver) and (driver.pgcode is None or driver.pgcode.startswith(("08", "25P", "57P")))
+    return not isinstance(driver, sqlite3.Error) and not_now(exc)
+
+
 def outcome_is_unknown(exc: BaseException) -> bool:
     """Whether a COMMIT that ended so may have been done all the same: the server did not say that it was not."""
     driver = _of_driver(exc)
     if not isinstance(driver, psycopg2.Error):
         return False  # SQLite is in this process, and says what it did
-    return driver.pgcode is None or driver.pgcode.startswith(("08", "25P", "40003", "57P"))
+    return connection_is_lost(driver) or (driver.pgcode or "") == "40003"
 
 
 def part_with(database: BaseDatabaseWrapper) -> None:

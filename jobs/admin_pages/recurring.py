@@ -11,11 +11,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django_celery_beat.admin import PeriodicTaskAdmin
+from django_celery_beat.admin import CrontabScheduleAdmin, PeriodicTaskAdmin
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from cnaasjobs.api.caller import origin, who
-from jobs.admin_pages.recurring_form import RecurringForm
+from jobs.admin_pages.recurring_form import CrontabForm, RecurringForm
 from jobs.admin_pages.toolkit import registered
 from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment
 from jobs.audit import trail
@@ -135,6 +135,10 @@ class RecurringAdmin(PeriodicTaskAdmin):
             else:
                 words = format_html("Schedule {}: scheduled job {}", row.name, job_link(job.pk))
                 messages.success(request, words)
+
+
+class CrontabAdmin(CrontabScheduleAdmin):
+    form = CrontabForm
 
 
 def _run(request: HttpRequest, row: PeriodicTask) -> Job:

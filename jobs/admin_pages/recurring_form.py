@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from jobs.admin_pages.toolkit import registered
 from jobs.beat.recurrence import SHORTEST_INTERVAL
+from jobs.beat.tolerance import UnknownZone
 from jobs.broker import plain_tasks
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.outcome import storable_json
@@ -83,8 +84,8 @@ class RecurringForm(ModelForm):
         data: dict[str, Any] = super().clean() or self.cleaned_data
         task = registered.tasks().get(data.get("task") or "")
         interval = data.get("interval")
-        if interval is not None and timedelta(**{interval.period: interval.every}) < SHORTEST_INTERVAL:
-            self.add_error("interval", "No schedule fires more often than once a second")
+        if interval is not None and (wrong := _wrong_interval(interval)):
+            self.add_error("interval", wrong)
         permission = task.permission if isinstance(task, JobTask) else "jobs.add_job"
         if self.owner is not None and not self.owner.has_perm(permission):
             self.add_error("task", f"You may not start it yourself: that asks for the permission {permission}")
@@ -113,6 +114,31 @@ class RecurringForm(ModelForm):
             storable_json(task.bound(kwargs), what="arguments")
         except (JobArgumentError, ResultNotStorable) as exc:
             self.add_error(field, f"{exc}. It is called as {registered.call_of(task)}")
+
+
+class CrontabForm(ModelForm):
+    """One whose zone this machine does not know is shown as it is, and another must be chosen."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zone = self.instance.timezone
+        if isinstance(zone, UnknownZone) and "timezone" in self.fields:
+            field: Any = self.fields["timezone"]
+            field.choices = [(str(zone), f"{zone}: unknown to this machine"), *field.choices]
+
+    def clean_timezone(self) -> Any:
+        zone = self.cleaned_data["timezone"]
+        if isinstance(zone, UnknownZone):
+            raise ValidationError(f"This machine knows no time zone {zone}: choose another")
+        return zone
+
+
+def _wrong_interval(interval: IntervalSchedule) -> str | None:
+    try:
+        every = timedelta(**{interval.period: interval.every})
+    except (TypeError, OverflowError) as exc:
+        return f"This interval makes no sense: {exc}"
+    return "No schedule fires more often than once a second" if every < SHORTEST_INTERVAL else None
 
 
 def _refuse_constant(name: str) -> Any:

@@ -76,7 +76,7 @@ def arguments_of(row: PeriodicTask) -> tuple[list[Any], dict[str, Any]]:
     """
     try:
         args, kwargs = json.loads(row.args or "[]"), json.loads(row.kwargs or "{}")
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise JobArgumentError(f"they are not JSON: {exc}") from exc
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         raise JobArgumentError("they must be a JSON list and a JSON object")

@@ -31,7 +31,9 @@ def due_time(row: PeriodicTask, *, since: datetime | None = None) -> datetime | 
     """
     try:
         due = _due_time(row, since)
-    except (OverflowError, RuntimeError, TypeError, ValueError, ImportError, AttributeError) as exc:
+    except ScheduleBroken:
+        raise
+    except Exception as exc:
         # django-celery-beat checks a schedule in the admin's forms only: any column may hold anything.
         raise ScheduleBroken(f"{type(exc).__name__}: {exc}") from exc
     if due is not None and row.expires is not None and due >= row.expires:

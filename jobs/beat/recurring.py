@@ -14,13 +14,16 @@ from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from cnaasjobs.db.clock import database_now
+from cnaasjobs.db.not_now import not_now
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.background.one_by_one import OneByOne
 from jobs.beat.fire import Fired, disable, fire, move_last_run
 from jobs.beat.plain import PlainSender
 from jobs.beat.recurrence import ScheduleBroken, due_time, ran_in_the_future, times_of_day
 
 LOOK_SECONDS = 5.0  # a change in the admin takes effect within this time
+_RETRY_SECONDS = 1.0
 _REREAD_SECONDS = 60.0  # for who writes the tables past the models
 _NEVER_READ: Any = object()
 
@@ -41,29 +44,37 @@ class Recurring:
         self._reread_at = 0.0  # monotonic
         self._changed: deque[int] = deque()
         self._plain = PlainSender(self._changed.append)
+        self._each = OneByOne("a recurring schedule", self._look_at, key=lambda look: look[0].row.pk)
 
     def step(self) -> float:
         """Fire what is due. Returns the seconds until the next look."""
         now = self._now()
         self._refresh(now)
-        fired = False
-        for entry in list(self._entries.values()):
-            if entry.row.expires is not None and entry.row.expires <= now:
-                if disable(entry.row):
-                    record(JobAction.EXPIRE, schedule=entry.row.name, task=entry.row.task)
-            elif ran_in_the_future(entry.row, now):
-                move_last_run(entry.row, last_run_at=now, date_changed=entry.row.date_changed)
-            elif entry.due is not None and entry.due <= now:
-                self._fire(entry, now)
-                fired = True
-            else:
-                continue
-            self._reread(entry.row.pk)
+        changed = self._each([(entry, now) for entry in self._entries.values()])
         self._looked = now
-        return self._seconds_to_next(self._now() if fired else now)
+        if self._each.failed:
+            return _RETRY_SECONDS
+        return self._seconds_to_next(self._now() if changed else now)
 
     def close(self) -> None:
         self._plain.close()
+
+    def _look_at(self, look: tuple[Entry, datetime]) -> int:
+        """Do what this schedule asks for now. Says whether there was anything."""
+        entry, now = look
+        if entry.row.expires is not None and entry.row.expires <= now:
+            if disable(entry.row):
+                record(JobAction.EXPIRE, schedule=entry.row.name, task=entry.row.task)
+        elif entry.due is None:
+            return 0
+        elif ran_in_the_future(entry.row, now):
+            move_last_run(entry.row, last_run_at=now, date_changed=entry.row.date_changed)
+        elif entry.due <= now:
+            self._fire(entry, now)
+        else:
+            return 0
+        self._reread(entry.row.pk)
+        return 1
 
     def _fire(self, entry: Entry, now: datetime) -> None:
         if fire(entry.row, now, self._plain) is Fired.ELSEWHERE:
@@ -88,18 +99,18 @@ class Recurring:
 
     def _read_all(self, now: datetime) -> None:
         entries = {}
-        for row in _enabled():
+        for row in _readable(_enabled()):
             if self._seen_change is not _NEVER_READ and row.pk not in self._entries:
                 row = self._newly_enabled(row, now)
             entries[row.pk] = self._entry(row)
         self._entries = entries
 
     def _reread(self, pk: int) -> None:
-        row = _enabled().filter(pk=pk).first()
-        if row is None:
-            self._entries.pop(pk, None)
+        rows = _readable(_enabled().filter(pk=pk))
+        if rows:
+            self._entries[pk] = self._entry(rows[0])
         else:
-            self._entries[pk] = self._entry(row)
+            self._entries.pop(pk, None)
 
     def _entry(self, row: PeriodicTask) -> Entry:
         before = self._entries.get(row.pk)
@@ -126,6 +137,24 @@ class Recurring:
 def _enabled() -> QuerySet[Any]:
     rows: QuerySet[Any] = PeriodicTask.objects.filter(enabled=True)
     return rows.select_related("interval", "crontab", "solar", "clocked")
+
+
+def _readable(rows: QuerySet[Any]) -> list[PeriodicTask]:
+    """These rows, less those that Django cannot make objects of, whatever their columns hold."""
+    try:
+        return list(rows)
+    except Exception as exc:
+        if not_now(exc):
+            raise
+    found: list[PeriodicTask] = []
+    for pk, name, task in rows.order_by("pk").values_list("pk", "name", "task"):
+        try:
+            found += rows.filter(pk=pk)
+        except Exception as exc:
+            if not_now(exc):
+                raise
+            record(JobAction.NEVER_DUE, schedule=name, task=task, error=f"{type(exc).__name__}: {exc}")
+    return found
 
 
 def _due(row: PeriodicTask, since: datetime | None) -> datetime | None:

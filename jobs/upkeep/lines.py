@@ -9,12 +9,12 @@ from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.background.one_by_one import OneByOne
 from jobs.dispatch import line
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
-from jobs.upkeep.one_by_one import OneByOne
 from locks import service as locks
 from locks.models import Lock
 

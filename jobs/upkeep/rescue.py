@@ -7,12 +7,12 @@ from datetime import timedelta
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.background.one_by_one import OneByOne
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
 from jobs.liveness.lost import Lost
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
-from jobs.upkeep.one_by_one import OneByOne
 
 _BATCH = 200
 _KEEP_ROWS = timedelta(days=7)

@@ -10,7 +10,7 @@ import pytest
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 from django.db.utils import DatabaseErrorWrapper
 
-from cnaasjobs.db.not_now import not_now, outcome_is_unknown, takes_no_writes
+from cnaasjobs.db.not_now import connection_is_lost, not_now, outcome_is_unknown, takes_no_writes
 from cnaasjobs.db.writable import takes_writes
 from jobs.models import Job
 from jobs.states import Status
@@ -50,6 +50,7 @@ class TestPostgreSQL:
         assert not_now(exc)
         assert takes_no_writes(exc)
         assert not outcome_is_unknown(exc)
+        assert not connection_is_lost(exc)
 
     @pytest.mark.parametrize(
         "statements",
@@ -86,6 +87,7 @@ class TestPostgreSQL:
         exc = _raised(idle)
         assert not_now(exc)
         assert outcome_is_unknown(exc)
+        assert connection_is_lost(exc)
         connection.close()
 
     def test_no_connection(self, postgresql: PostgreSQL) -> None:
@@ -133,6 +135,7 @@ class TestPostgreSQL:
         assert not not_now(exc)
         assert not takes_no_writes(exc)
         assert not outcome_is_unknown(exc)
+        assert not connection_is_lost(exc)
 
     def test_it_says_itself_whether_it_takes_writes(self, postgresql: PostgreSQL) -> None:
         assert takes_writes()
@@ -201,6 +204,7 @@ def test_a_database_that_works_says_that_it_takes_writes_and_goes_on() -> None:
 
 def test_words_of_django_itself() -> None:
     assert not_now(InterfaceError("connection already closed"))
+    assert connection_is_lost(InterfaceError("connection already closed"))
     assert not_now(OperationalError("the transaction must be repeated"))
     assert not not_now(ValueError())
     assert not not_now(ConnectionError())

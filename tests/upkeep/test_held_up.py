@@ -10,9 +10,9 @@ import pytest
 from django.db import OperationalError, connection
 
 from cnaasjobs.db.clock import database_now
+from jobs.background.one_by_one import OneByOne
 from jobs.models import Job
 from jobs.upkeep import lines
-from jobs.upkeep.one_by_one import OneByOne
 from locks import service as locks
 from locks.models import Lock
 from tests import fake_jobs

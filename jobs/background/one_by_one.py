@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
-from cnaasjobs.db.not_now import outcome_is_unknown
+from cnaasjobs.db.not_now import connection_is_lost
 from jobs.background.budget import Budget
 from jobs.background.faults import Complaint
 
@@ -20,22 +20,22 @@ class OneByOne(Generic[T]):
         self._do = do
         self._key = key
         self._complaint = Complaint(what)
-        self._failed: set[Hashable] = set()
+        self.failed: set[Hashable] = set()  # the keys of those that failed in the last round
 
     def __call__(self, things: Iterable[T]) -> int:
         """Returns how many were done."""
         budget, done, failed = Budget(_SECONDS), 0, set[Hashable]()
-        for thing in sorted(things, key=lambda thing: self._key(thing) in self._failed):
+        for thing in sorted(things, key=lambda thing: self._key(thing) in self.failed):
             if not budget.left():
                 break
             try:
                 done += self._do(thing)
             except Exception as exc:
-                if outcome_is_unknown(exc):
+                if connection_is_lost(exc):
                     raise  # the connection is lost: for all of them
                 failed.add(self._key(thing))
                 self._complaint.failed(exc)
         if not failed:
             self._complaint.over()
-        self._failed = failed
+        self.failed = failed
         return done

@@ -1,0 +1,47 @@
+"""A recurring schedule that its forms would have refused is shown, and can be mended."""
+
+import pytest
+from django_celery_beat.models import CrontabSchedule
+
+from tests.admin.conftest import Admin
+from tests.factory.broken_schedules import BROKEN, crontab, interval
+from tests.factory.schedules import NOTHING
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/django_celery_beat/periodictask/"
+CRONTABS = "/django_celery_beat/crontabschedule/"
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_the_admin_shows_it(boss: Admin, what: str) -> None:
+    row = BROKEN[what]()
+    page = boss.get(LIST)
+    assert "broken" in page
+    assert "broken" in boss.get(f"{LIST}{row.pk}/change/")
+    for kind, related in (("crontab", row.crontab), ("interval", row.interval), ("solar", row.solar)):
+        if related is not None:
+            boss.get(f"/django_celery_beat/{kind}schedule/")
+            boss.get(f"/django_celery_beat/{kind}schedule/{related.pk}/change/")
+
+
+def test_a_zone_that_is_unknown_is_named_and_mended(boss: Admin) -> None:
+    row = crontab("timezone", "Mars/Olympus")
+    page = boss.get(LIST)
+    assert "never" in page
+    assert "this machine knows no time zone Mars/Olympus" in page
+    change = f"{CRONTABS}{row.crontab_id}/change/"
+    assert "Mars/Olympus: unknown to this machine" in boss.get(change)
+    form = {"minute": "0", "hour": "3", "day_of_month": "*", "month_of_year": "*", "day_of_week": "*"}
+    form |= {"periodictask_set-TOTAL_FORMS": "0", "periodictask_set-INITIAL_FORMS": "0"}
+    refused = boss.post(change, {**form, "timezone": "Mars/Olympus"})
+    assert "This machine knows no time zone Mars/Olympus: choose another" in refused
+    assert "successfully" in boss.post(change, {**form, "timezone": "Europe/Stockholm"})
+    assert str(CrontabSchedule.objects.get().timezone) == "Europe/Stockholm"
+    assert "never" not in boss.get(LIST)
+
+
+def test_a_period_that_is_none_is_refused_beside_its_field(boss: Admin) -> None:
+    row = interval("period", "fortnights")
+    form = {"name": "broken", "task": NOTHING, "interval": str(row.interval_id), "kwargs": "{}", "args": "[]"}
+    assert "This interval makes no sense" in boss.post(f"{LIST}{row.pk}/change/", {**form, "headers": "{}"})
