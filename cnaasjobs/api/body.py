@@ -37,6 +37,13 @@ class StrictJSONParser(JSONParser):
         return parsed
 
 
+def refuse_encoded(request: Request) -> None:
+    """A compressed body would be read as what it is not; and a small one may unpack to any size."""
+    encoding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMediaType(f"Request body must not be encoded, Content-Encoding is {encoding[:40]}")
+
+
 def measure_chunked(request: Request) -> None:
     """Django takes a body without a Content-Length for an empty one. A byte over its limit is enough to be refused.
 

@@ -126,26 +126,31 @@ def is_api(request: HttpRequest) -> bool:
     return request.path_info == "/api" or request.path_info.startswith("/api/")
 
 
+def is_page(request: HttpRequest) -> bool:
+    """Where people look with a browser. Elsewhere a client of the API may have lost its way, and reads no HTML."""
+    return request.path_info == "/admin" or request.path_info.startswith("/admin/")
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if is_api(request):
+    if not is_page(request):
         code, message = _described(exception)
         return error_response(message, status=code)
     return defaults.bad_request(request, exception)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if is_api(request):
+    if not is_page(request):
         return error_response("Permission denied", status=status.HTTP_403_FORBIDDEN)
     return defaults.permission_denied(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if is_api(request):
+    if not is_page(request):
         return error_response(f"No such URL: {request.path[:200]}", status=status.HTTP_404_NOT_FOUND)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if is_api(request):
+    if not is_page(request):
         return error_response("Internal server error", status=status.HTTP_500_INTERNAL_SERVER_ERROR)
     return defaults.server_error(request)

@@ -13,6 +13,7 @@ from cnaasjobs.api.filters import refusal
 
 DEFAULT_PER_PAGE = 50
 MAX_PER_PAGE = 1000
+MAX_LINK_BYTES = 2000  # it repeats the query up to four times, and proxies refuse answers whose headers have over 4 KB
 
 
 class NumberedPages(BasePagination):
@@ -46,7 +47,11 @@ class NumberedPages(BasePagination):
         return rows
 
     def get_paginated_response(self, data: Any) -> Response:
-        return success(data, headers={"X-Total-Count": str(self.total), "Link": self._links()})
+        headers = {"X-Total-Count": str(self.total)}
+        links = self._links()
+        if len(links) <= MAX_LINK_BYTES:
+            headers["Link"] = links
+        return success(data, headers=headers)
 
     def _links(self) -> str:
         last = max(1, -(-self.total // self.per_page))

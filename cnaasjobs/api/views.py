@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from cnaasjobs.api.body import measure_chunked
+from cnaasjobs.api.body import measure_chunked, refuse_encoded
 from cnaasjobs.api.filters import ColumnFilter, ColumnSort
 
 # Without OPTIONS: a browser's preflight is answered before any view, and a plain one is a 405, which must not name it.
@@ -24,6 +24,7 @@ class ApiViewSet(GenericViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who asks and whether he may comes first; then the body is read."""
         super().initial(request, *args, **kwargs)
+        refuse_encoded(request)
         measure_chunked(request)
 
     @classmethod

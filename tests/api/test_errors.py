@@ -254,9 +254,21 @@ def test_job_that_is_not_there_is_a_404(api: Api, job_id: str) -> None:
     assert api.get("/job/17").message == "No job with id 17 found"
 
 
-def test_outside_the_api_django_answers(client: Client) -> None:
-    assert client.get("/nothing").status_code == 404
+@pytest.mark.parametrize("path", ["/nothing", "/socket.io/?EIO=4", "/static/nothing.js", "/administrator", "/api.json"])
+def test_html_is_answered_where_people_look_only(client: Client, path: str) -> None:
+    response = client.get(path)
+    assert in_envelope(response.status_code, response["Content-Type"], response.content, {}).status == 404
+
+
+def test_the_front_page_is_the_admin(client: Client) -> None:
     assert client.get("/")["Location"] == "/admin/"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "x"])
+def test_a_compressed_body_is_refused(api: Api, encoding: str) -> None:
+    reply = api.delete("/joblocks", {"name": "devices"}, headers={"Content-Encoding": encoding})
+    assert (reply.status, encoding in reply.message) == (415, True)
+    assert api.delete("/joblocks", {"name": "devices"}, headers={"Content-Encoding": "identity"}).status == 404
 
 
 def test_our_own_fault_is_a_500_in_the_envelope(monkeypatch: pytest.MonkeyPatch) -> None:

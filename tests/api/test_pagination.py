@@ -32,6 +32,14 @@ def _get(query: str, *, view: type[ApiViewSet] = _Entries) -> Any:
     return view.as_view({"get": "list"})(APIRequestFactory().get(f"/api/v1.0/entries?{query}"))
 
 
+def test_links_that_a_proxy_would_refuse_are_left_out() -> None:
+    audit_entries(range(1, 8))
+    assert "Link" in _get("per_page=3&who=" + "b" * 300).headers
+    answer = _get("per_page=3&who=" + "b" * 900)
+    assert "Link" not in answer.headers
+    assert answer.headers["X-Total-Count"] == "7"
+
+
 def test_a_page_its_total_and_its_links() -> None:
     audit_entries(range(1, 8))
     answer = _get("per_page=3&page=2&who=bob")
