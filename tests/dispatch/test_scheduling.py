@@ -150,7 +150,7 @@ def test_the_log_tells_each_job_once(caplog: pytest.LogCaptureFixture, monkeypat
     jobs = scheduling.schedule_many(fake_jobs.nothing, [{}] * 1500)
     jobs.append(scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1)))
     monkeypatch.setattr("jobs.broker.publisher._broken_until", 0.0)  # as it is now, also after this test
-    monkeypatch.setattr("jobs.broker.publisher._line", _no_broker)
+    monkeypatch.setattr("jobs.broker.publisher._link", _no_broker)
     jobs.append(scheduling.schedule(fake_jobs.nothing, {}))
     assert jobs[-1].status == Status.SCHEDULED
     assert _said(caplog) == [row.pk for row in jobs]

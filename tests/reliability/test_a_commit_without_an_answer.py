@@ -84,7 +84,8 @@ def test_a_job_that_still_waits_is_taken_back_and_a_repetition_makes_another(
     _healed(fleet, relay, web)
     assert not Job.objects.exists()
     assert not IdempotencyKey.objects.exists()
-    assert not AuditEntry.objects.exists()
+    said = AuditEntry.objects.filter(job_id=first.pk).order_by("id").values_list("action", flat=True)
+    assert list(said) == ["scheduled", "withdrawn"]
     status, answer = _post(fleet)
     assert (status, answer["job_id"]) == (200, Job.objects.get().pk)
     assert answer["job_id"] > first.pk
