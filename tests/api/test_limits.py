@@ -56,6 +56,7 @@ def test_only_so_many_passwords_are_tried_at_once() -> None:
     assert client.login(username="ann", password="correct horse")
 
 
+@pytest.mark.devices
 def test_a_user_has_room_for_so_many_waiting_jobs(api: Api, settings: Any) -> None:
     settings.CNAASJOBS_WAITING_PER_USER = 2
     later = {"all": True, "start_at": "2099-01-01 00:00:00"}
@@ -64,6 +65,7 @@ def test_a_user_has_room_for_so_many_waiting_jobs(api: Api, settings: Any) -> No
     assert api.post("/device_syncto", later).status == 200
 
 
+@pytest.mark.devices
 @pytest.mark.parametrize("open_with", ["[", '{"a":'])
 def test_a_body_has_so_many_levels(api: Api, open_with: str) -> None:
     for depth, words in ((253, "nested deeper than 64"), (1023, "nested deeper than 64")):
@@ -80,6 +82,7 @@ def test_contains_is_asked_three_times_at_most(api: Api) -> None:
     assert "more than 3 filters with contains" in api.get(f"/jobs?{three}&filter[scheduled_by][contains]=x").message
 
 
+@pytest.mark.devices
 def test_a_page_has_room_for_so_much_and_names_what_is_left_out(api: Api, settings: Any) -> None:
     settings.CNAASJOBS_PAGE_MAX_MB = 0.15
     jobs = [job_row("FINISHED", result=json.dumps("x" * 100_000)) for _ in range(3)]
