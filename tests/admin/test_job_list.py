@@ -118,9 +118,11 @@ def test_only_those_in_line(viewer: Admin) -> None:
 def test_filters_offer_what_code_and_workers_name(viewer: Admin) -> None:
     heartbeat("celery@rack7")
     page = viewer.get(LIST)
-    for words in ("echo (dry_run)", "celery@rack7", "JobAborted", "By queue All default"):
+    for words in ("celery@rack7", "JobAborted", "By queue All default"):
         assert words in page
-    assert '<option value="with_lock">' in viewer.raw(LIST)
+    raw = viewer.raw(LIST)
+    for function in ("echo (dry_run)", "with_lock"):  # as a link, or in a list to type in where there are many
+        assert function in page or f'<option value="{function}">' in raw
 
 
 def test_a_time_that_is_none_is_said_and_ignored(viewer: Admin) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg2
 import pytest
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
-from django.db.utils import DatabaseErrorWrapper
+from django.db.utils import DatabaseErrorWrapper, load_backend
 
 from cnaasjobs.db.not_now import connection_is_lost, not_now, outcome_is_unknown, takes_no_writes
 from cnaasjobs.db.writable import takes_writes
@@ -147,7 +147,7 @@ class TestPostgreSQL:
 def _sqlite(path: Path, *statements: str, before: str = "") -> Any:
     """What the last of these meets, as Django raises it."""
     database = sqlite3.connect(path, timeout=0, isolation_level=None)
-    wrapper = DatabaseErrorWrapper(connection)
+    wrapper = DatabaseErrorWrapper(load_backend("django.db.backends.sqlite3").DatabaseWrapper({"NAME": str(path)}))
 
     def run() -> None:
         with wrapper:
