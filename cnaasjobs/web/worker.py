@@ -24,6 +24,7 @@ from cnaasjobs.web.deadlines import end_overdue
 HEAD_SECONDS: Final = 10.0
 MAX_HEAD_BYTES: Final = 65536  # then gunicorn's own limits, which are lower, say what is wrong
 LOOK_AGAIN_SECONDS: Final = 0.1
+DRAIN_SECONDS: Final = 0.1
 HEALTH_THREADS: Final = 2
 CLOSING_THREADS: Final = 4
 MAX_CLOSING: Final = 64
@@ -87,6 +88,10 @@ class PatientWorker(ThreadWorker):
         pool = self._health if getattr(conn, "is_health", False) else self.tpool
         done = pool.submit(self.handle, conn)
         done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, conn, future))
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """The rest of a body that nobody read is worth a moment, not a thread for gunicorn's five seconds."""
+        return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + DRAIN_SECONDS))
 
     def close_later(self, connection: Connection) -> bool:
         """False if too many are waited for already."""
