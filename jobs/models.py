@@ -5,8 +5,24 @@ from django.db import models
 from django.db.models import F, Q
 
 from jobs.deeds import Deed
+from jobs.device_models import Fleet, JobDevice, Participant
 from jobs.guarded_status import GuardedStatus
 from jobs.states import Status
+
+__all__ = [
+    "AuditEntry",
+    "AuditSeal",
+    "Fleet",
+    "Heartbeat",
+    "IdempotencyKey",
+    "Job",
+    "JobBlock",
+    "JobDevice",
+    "JobOutcome",
+    "Participant",
+    "ScheduleOwner",
+    "Watermark",
+]
 
 
 def _status(*states: Status) -> Q:
@@ -114,6 +130,9 @@ class JobOutcome(models.Model):
     job = models.OneToOneField(Job, primary_key=True, on_delete=models.CASCADE, related_name="outcome")
     result = models.TextField(null=True, blank=True)
     exception = models.TextField(null=True, blank=True, help_text='{"message", "type", "args", "traceback"}')
+    devices_bytes = models.BigIntegerField(
+        null=True, blank=True, help_text="Not null: the result is made of the device rows, and has so many bytes."
+    )
 
     def __str__(self) -> str:
         return f"outcome of job {self.pk}"

@@ -17,6 +17,14 @@ class Status(StrEnum):
     EXCEPTION = "EXCEPTION"
 
 
+class DeviceState(StrEnum):
+    """One device of a job that goes through devices."""
+
+    WAITING = "WAITING"  # nobody has begun it
+    TAKEN = "TAKEN"  # a participant has it in hand, or is about to
+    DONE = "DONE"  # over, well or not
+
+
 class Verb(StrEnum):
     """What can happen to a job."""
 

@@ -77,7 +77,7 @@ class Store(Protocol):
         ...
 
     def delete(self, job_ids: Collection[int]) -> None:
-        """Delete jobs and their outcomes. In the caller's transaction."""
+        """Delete jobs with their outcomes and device rows. In the caller's transaction."""
         ...
 
     # --- totals: see ``jobs.sql.totals`` ------------------------------------------------------------------------------

@@ -2,13 +2,17 @@
 
 from typing import Any, Final
 
-from jobs.models import Job, JobBlock, JobOutcome, Watermark
+from jobs.models import Fleet, Job, JobBlock, JobDevice, JobOutcome, Participant, Watermark
 from jobs.run import Run
 from jobs.sql.signature import Claimant
 from locks.models import Lock
 
 JOB: Final = Job._meta.db_table
 OUTCOME: Final = JobOutcome._meta.db_table
+DEVICE: Final = JobDevice._meta.db_table
+PARTICIPANT: Final = Participant._meta.db_table
+FLEET: Final = Fleet._meta.db_table
+OF_A_JOB: Final = (OUTCOME, DEVICE, PARTICIPANT, FLEET)  # whose rows go with their job's
 LOCK: Final = Lock._meta.db_table
 BLOCK: Final = JobBlock._meta.db_table
 WATERMARK: Final = Watermark._meta.db_table

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cnaasjobs.db.clock import database_now
-from jobs.models import AuditEntry, IdempotencyKey, Job, JobOutcome
+from jobs.models import AuditEntry, Fleet, IdempotencyKey, Job, JobDevice, JobOutcome, Participant
 from jobs.sql import totals
 from jobs.states import Status
 from jobs.upkeep import prune
@@ -41,6 +41,19 @@ def test_each_terminal_state_has_its_own_retention(settings: Any) -> None:
     settings.CNAASJOBS_RETENTION_EXCEPTION_DAYS = 0.5
     assert Prune().step() == 1
     assert JobOutcome.objects.count() == 1
+
+
+def test_what_belongs_to_a_job_goes_with_it(settings: Any) -> None:
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 10
+    old, young = finished(11), finished(9)
+    for job_id in (old, young):
+        Fleet.objects.create(job_id=job_id, helpers=0, repeats=True, all_or_none=False)
+        Participant.objects.create(job_id=job_id, worker="celery@test", joined_at=database_now())
+        JobDevice.objects.bulk_create(JobDevice(job_id=job_id, place=n, host=f"sw{n}") for n in range(3))
+    assert Prune().step() == 1
+    assert set(JobDevice.objects.values_list("job_id", flat=True)) == {young}
+    assert list(Fleet.objects.values_list("pk", flat=True)) == [young]
+    assert Participant.objects.get().job_id == young
 
 
 def test_batches_begin_with_the_longest_finished(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

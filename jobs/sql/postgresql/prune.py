@@ -1,13 +1,15 @@
-"""Deleting jobs: two statements, where Django's cascade would load every row."""
+"""Deleting jobs with all that is theirs: a statement for each table, where Django's cascade would load every row."""
 
 from collections.abc import Collection
 
 from django.db import connection
 
-from jobs.sql.tables import JOB, OUTCOME
+from jobs.sql.tables import JOB, OF_A_JOB
 
 
 def delete(job_ids: Collection[int]) -> None:
+    ids = [*job_ids]
     with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {OUTCOME} WHERE job_id = ANY(%s)", [[*job_ids]])
-        cursor.execute(f"DELETE FROM {JOB} WHERE id = ANY(%s)", [[*job_ids]])
+        for table in OF_A_JOB:
+            cursor.execute(f"DELETE FROM {table} WHERE job_id = ANY(%s)", [ids])
+        cursor.execute(f"DELETE FROM {JOB} WHERE id = ANY(%s)", [ids])

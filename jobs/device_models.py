@@ -1,0 +1,108 @@
+"""The devices of a job that goes through them by ``ctx.each``: a row each, and the processes that work on them.
+
+The rows are the truth, while the job runs and after its end. What a job knows of a device is written once, here; the
+job's ``finished_devices`` and its result are made of these rows.
+"""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from jobs.states import DeviceState
+
+
+class JobDevice(models.Model):
+    """One device of one job. An ended job has none that is TAKEN; its WAITING ones were never begun.
+
+    So of a job that ended, however it did, these are left to do: ``Q(failed=True) | ~Q(state=DeviceState.DONE)``.
+    """
+
+    job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="devices", db_index=False)
+    place = models.IntegerField(help_text="Its number in the selection, from 0: the order of the result.")
+    host = models.CharField(max_length=255)
+    state = models.CharField(
+        max_length=7, choices=[(s.value, s.value) for s in DeviceState], default=DeviceState.WAITING.value
+    )
+    failed = models.BooleanField(default=False, help_text="Only of one that is DONE. A lost one failed too.")
+    reason = models.TextField(null=True, blank=True, help_text="In words, without secrets; not null exactly if failed.")
+    change_score = models.SmallIntegerField(null=True, blank=True, help_text="0 to 100, if its function gave one.")
+    report = models.TextField(
+        null=True, blank=True, help_text="JSON text without secrets; null until DONE, and of one that was lost."
+    )
+    step = models.CharField(
+        max_length=64, blank=True, default="", help_text="The last step that was begun on it, as far as it was noted."
+    )
+    if_lost = models.TextField(
+        null=True, blank=True, help_text="What to say of the device if its process is lost from this step on."
+    )
+    steps_over = models.SmallIntegerField(default=0, help_text="Of a job of several steps: how many are behind it.")
+    tries = models.SmallIntegerField(default=0, help_text="How often its process was lost, and it was begun again.")
+    participant = models.UUIDField(null=True, blank=True, help_text="Who has it, or had it last.")
+    worker = models.CharField(max_length=255, null=True, blank=True, help_text="Of that participant, by name.")
+    start_time = models.DateTimeField(null=True, blank=True)
+    finish_time = models.DateTimeField(null=True, blank=True, help_text="Not null exactly if DONE.")
+    memo = models.TextField(
+        null=True, blank=True, help_text="What its function keeps for a later job: JSON text, never shown."
+    )
+
+    class Meta:
+        ordering = ["job", "place"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "host"], name="jobdevice_once"),
+            models.CheckConstraint(
+                name="jobdevice_finish_time_iff_done",
+                condition=Q(state=DeviceState.DONE.value, finish_time__isnull=False)
+                | (~Q(state=DeviceState.DONE.value) & Q(finish_time__isnull=True, failed=False, report__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="jobdevice_reason_iff_failed",
+                condition=Q(failed=True, reason__isnull=False) | Q(failed=False, reason__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="jobdevice_participant_if_taken",
+                condition=~Q(state=DeviceState.TAKEN.value) | Q(participant__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index("host", "job", name="jobdevice_history"),
+            models.Index("job", "place", name="jobdevice_waiting", condition=Q(state=DeviceState.WAITING.value)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.host} in job {self.job_id}"
+
+
+class Participant(models.Model):
+    """A process in which the body of a running job runs. None is special; the last one out ends the job.
+
+    The job's ``run_token``, ``worker_id`` and ``worker`` always name one of them.
+    """
+
+    token = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="participants")
+    worker_id = models.BigIntegerField(null=True, blank=True, help_text="Its worker's heartbeat.")
+    worker = models.CharField(max_length=255)
+    joined_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["joined_at"]
+
+    def __str__(self) -> str:
+        return f"{self.worker} in job {self.job_id}"
+
+
+class Fleet(models.Model):
+    """What the participants of one run have in common. Written under the job's row, except at ``ctx.each``."""
+
+    job = models.OneToOneField("jobs.Job", primary_key=True, on_delete=models.CASCADE, related_name="fleet")
+    helpers = models.SmallIntegerField(help_text="How many processes may work on it beside one.")
+    repeats = models.BooleanField(help_text="A device whose process is lost may be begun again: nothing was changed.")
+    all_or_none = models.BooleanField(help_text="A step begins when all devices are over in the one before it.")
+    allowed = models.SmallIntegerField(default=1, help_text="How many steps may begin: what was decided so far.")
+    refused = models.TextField(null=True, blank=True, help_text="Why no further step may begin: decided, once.")
+    end = models.TextField(null=True, blank=True, help_text="The end of the run that was met, for the last one out.")
+    fingerprint = models.CharField(max_length=64, help_text="Of what each participant must have alike.")
+
+    def __str__(self) -> str:
+        return f"fleet of job {self.pk}"
