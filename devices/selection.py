@@ -1,11 +1,13 @@
 """Which devices a sync is for: by name, device type, group, or all of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nornir.core.inventory import Host, Inventory
 
 DEVICE_TYPES = ("ACCESS", "DIST", "CORE")
+_SHOWN = 5  # names in one message
 
 
 class SelectionError(ValueError):
@@ -27,7 +29,7 @@ class Selector:
 
     def __str__(self) -> str:
         if self.hostnames is not None:
-            return ", ".join(self.hostnames)
+            return few(self.hostnames)
         if self.device_type is not None:
             return f"{self.device_type.lower()} devices"
         return f"group {self.group}" if self.group is not None else "all devices"
@@ -48,9 +50,8 @@ class Selector:
         """
         hosts = inventory.hosts
         if self.hostnames is not None:
-            for name in self.hostnames:
-                if name not in hosts:
-                    raise SelectionError(f"No device with hostname {name or repr(name)} found in the inventory")
+            if unknown := [name for name in self.hostnames if name not in hosts]:
+                raise SelectionError(f"No device with hostname {few(unknown)} found in the inventory")
             names = set(self.hostnames)
             return [host for name, host in hosts.items() if name in names]
         if self.device_type is not None:
@@ -65,6 +66,12 @@ class Selector:
                 raise SelectionError(f"No group {self.group} found in the inventory")
             return [host for host in hosts.values() if host.has_parent_group(self.group)]
         return list(hosts.values())
+
+
+def few(names: Sequence[str]) -> str:
+    """Names for a message, which has no room for thousands."""
+    shown = ", ".join(name or repr(name) for name in names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
 
 
 def device_type(host: Host) -> str:

@@ -2,10 +2,11 @@
 
 Types are taken at their word: "false" is no boolean and 1 is no text, because a client that mixes them up must not
 start a live run. Two tolerances of existing clients stay: null counts as absent for every key, and false for the four
-that select devices.
+with which they select devices.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,10 +17,11 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from cnaasjobs.api.errors import BadRequest
 from cnaasjobs.api.times import parse_time
 from cnaasjobs.conf import conf
-from devices.selection import SelectionError, Selector
+from devices.selection import Selector, few
 from jobs.schedulable import ScheduleOptions
 
-SELECTORS = ("hostname", "device_type", "group", "all")
+FALSE_IS_ABSENT = ("hostname", "device_type", "group", "all")
+SELECTORS = ("hostname", "hostnames", "device_type", "group", "all")
 OPTIONS = ("dry_run", "force", "resync", "auto_push", "confirm_mode")
 
 
@@ -43,11 +45,12 @@ def _time(value: Any) -> datetime:
 
 
 class SyncBody(BaseModel):
-    """The body of device_syncto. Exactly one of ``hostname``, ``device_type``, ``group`` and ``all`` says which."""
+    """The body of device_syncto. Exactly one of ``SELECTORS`` says which."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     hostname: str | None = Field(None, description="One device, by its name in the inventory.")
+    hostnames: list[str] | None = Field(None, min_length=1, description="Devices, each once, by their names.")
     device_type: str | None = Field(None, description="All devices of a type: ACCESS, DIST or CORE, in any case.")
     group: str | None = Field(None, description="All devices of a group of the inventory, its subgroups' included.")
     all: bool | None = Field(None, description="All devices.")
@@ -86,7 +89,7 @@ def parse(body: Mapping[str, Any], *, hostname: str | None = None) -> SyncReques
 
 
 def _absent(key: str, value: Any) -> bool:
-    return value is None or (value is False and key in SELECTORS)
+    return value is None or (value is False and key in FALSE_IS_ABSENT)
 
 
 def _refusal(errors: list[ErrorDetails]) -> str:
@@ -97,11 +100,16 @@ def _refusal(errors: list[ErrorDetails]) -> str:
     words = {
         "string_type": "must be a string",
         "bool_type": "must be true or false",
+        "list_type": "must be a list of hostnames",
+        "too_short": "must name at least one device",
         **dict.fromkeys(("int_type", "greater_than_equal", "less_than_equal"), "must be 0, 1 or 2"),
         "string_too_long": f"must not be longer than {context.get('max_length')} characters",
         "value_error": str(context.get("error")),
     }
-    return f"{error['loc'][0]} {words[error['type']]}"
+    name, *items = error["loc"]
+    if items:
+        return f"{name} must be a list of hostnames: its item {int(items[0]) + 1} {words[error['type']]}"
+    return f"{name} {words[error['type']]}"
 
 
 def _selector(chosen: dict[str, Any], hostname: str | None) -> Selector:
@@ -111,10 +119,15 @@ def _selector(chosen: dict[str, Any], hostname: str | None) -> Selector:
         chosen = {"hostname": hostname}
     if len(chosen) != 1:
         named = f", not {' and '.join(chosen)}" if chosen else ""
-        raise BadRequest(f"Exactly one of hostname, device_type, group or all must be given{named}")
-    try:
-        if "hostname" in chosen:
-            return Selector(hostnames=(chosen["hostname"],))
-        return Selector(**chosen)
-    except SelectionError as exc:
-        raise BadRequest(str(exc)) from exc
+        raise BadRequest(f"Exactly one of {', '.join(SELECTORS[:-1])} or {SELECTORS[-1]} must be given{named}")
+    if "hostname" in chosen:
+        return Selector(hostnames=(chosen["hostname"],))
+    if "hostnames" in chosen:
+        return Selector(hostnames=_each_once(chosen["hostnames"]))
+    return Selector(**chosen)
+
+
+def _each_once(hostnames: Sequence[str]) -> tuple[str, ...]:
+    if twice := [name for name, count in Counter(hostnames).items() if count > 1]:
+        raise BadRequest(f"hostnames must name each device once: {few(twice)}")
+    return tuple(hostnames)

@@ -54,6 +54,8 @@ PUSHED = {"resync": True, "auto_push": True}
     ("body", "said", "count", "arguments"),
     [
         ({"hostname": "sw1"}, "sw1", 1, {"hostnames": ["sw1"]}),
+        ({"hostnames": ["d1", "sw1"]}, "d1, sw1", 2, {"hostnames": ["d1", "sw1"]}),
+        ({"hostnames": ["sw2"], "all": False, "group": None}, "sw2", 1, {"hostnames": ["sw2"]}),
         ({"device_type": "access"}, "access devices", 2, {"device_type": "ACCESS"}),
         ({"device_type": "DIST"}, "dist devices", 1, {"device_type": "DIST"}),
         ({"device_type": "Core"}, "core devices", 0, {"device_type": "CORE"}),
@@ -76,6 +78,15 @@ def test_a_sync_is_scheduled(api: Api, body: dict[str, Any], said: str, count: i
     }
     assert reply.headers["X-Total-Count"] == str(count)
     assert scheduled(reply) == DEFAULTS | arguments
+
+
+def test_many_names_are_not_all_said_and_all_are_arguments(api: Api, lab: Lab) -> None:
+    names = [f"many{number}" for number in range(1000)]
+    lab.add(*names)
+    reply = api.post(URL, {"hostnames": names})
+    assert reply.body["data"].endswith(" many0, many1, many2, many3, many4 and 995 more")
+    assert reply.headers["X-Total-Count"] == "1000"
+    assert scheduled(reply)["hostnames"] == names
 
 
 def test_the_url_may_name_the_device_and_the_body_be_absent(api: Api) -> None:
@@ -120,11 +131,22 @@ def test_a_start_in_the_past_is_now(api: Api) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "Exactly one of hostname, device_type, group or all must be given"),
+        ({}, "Exactly one of hostname, hostnames, device_type, group or all must be given"),
         ({"all": False}, "Exactly one of"),
         ({"all": True, "hostname": "sw1"}, "not hostname and all"),
         ({"hostname": "nosuch"}, "No device with hostname nosuch found"),
         ({"hostname": ""}, "No device with hostname '' found"),
+        ({"hostnames": ["sw1", "no1", "no2"]}, "No device with hostname no1, no2 found in the inventory"),
+        ({"hostnames": [f"no{n}" for n in range(7)]}, "hostname no0, no1, no2, no3, no4 and 2 more found"),
+        ({"hostnames": []}, "hostnames must name at least one device"),
+        ({"hostnames": "sw1"}, "hostnames must be a list of hostnames"),
+        ({"hostnames": False}, "hostnames must be a list of hostnames"),
+        ({"hostnames": {"sw1": True}}, "hostnames must be a list of hostnames"),
+        ({"hostnames": ["sw1", 5]}, "hostnames must be a list of hostnames: its item 2 must be a string"),
+        ({"hostnames": [None]}, "hostnames must be a list of hostnames: its item 1 must be a string"),
+        ({"hostnames": ["sw1", "d1", "sw1"]}, "hostnames must name each device once: sw1"),
+        ({"hostnames": ["sw1", "a\x00b"]}, "holds a NUL"),
+        ({"hostnames": ["sw1"], "hostname": "sw1"}, "not hostname and hostnames"),
         ({"device_type": "router"}, "Unknown device type router"),
         ({"group": "nosuch"}, "No group nosuch found"),
         ({"hostname": True}, "hostname must be a string"),
@@ -134,7 +156,7 @@ def test_a_start_in_the_past_is_now(api: Api) -> None:
         ({"all": "yes"}, "all must be true or false"),
         ({"all": 1}, "all must be true or false"),
         ({"all": True, "nosuch": 1}, "Unknown key in request: nosuch"),
-        ({"all": True, "hostnames": ["sw1"]}, "Unknown key in request: hostnames"),
+        ({"all": True, "hostnames": ["sw1"]}, "not hostnames and all"),
         ({"all": True, "dry_run": "false"}, "dry_run must be true or false"),
         ({"all": True, "dry_run": 0}, "dry_run must be true or false"),
         ({"all": True, "force": "x"}, "force must be true or false"),
@@ -167,6 +189,7 @@ def test_what_is_wrong_is_named_and_nothing_is_scheduled(api: Api, body: dict[st
         ("nosuch", None),
         ("sw1", {"hostname": "sw2"}),
         ("sw1", {"all": True}),
+        ("sw1", {"hostnames": ["sw1"]}),
         ("sw1", {"group": "dist"}),
         ("sw1%00", None),
         ("%ff", None),
@@ -225,6 +248,7 @@ def test_a_repeated_request_answers_with_the_first_job(api: Api, lab: Lab) -> No
 def test_another_request_with_the_same_key_is_a_conflict(api: Api) -> None:
     keyed(api, {"hostname": "sw1"})
     assert keyed(api, {"hostname": "sw2"}).status == 409
+    assert keyed(api, {"hostnames": ["sw1"]}).status == 409
     assert keyed(api, {}, path=f"{URL}/hostname/sw2").status == 409
     assert Job.objects.count() == 1
 
