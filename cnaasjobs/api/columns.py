@@ -79,6 +79,16 @@ class Choice(Text):
         return word
 
 
+class YesNo(Column):
+    """True or false, in any case."""
+
+    def parse(self, text: str) -> bool:
+        word = text.lower()
+        if word not in ("true", "false"):
+            raise ValueError("must be true or false")
+        return word == "true"
+
+
 class Time(Column):
     operators = (*Column.operators, *ORDERED, "contains")
 

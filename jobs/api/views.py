@@ -48,10 +48,10 @@ class JobViewSet(ApiViewSet):
         return self.get_paginated_response({"jobs": jobs_json(rows or [], without=without)})
 
     def retrieve(self, request: Request, job_id: str) -> Response:
-        return success({"jobs": self._one(_job_id(job_id), without=self._without(request))})
+        return success({"jobs": self._one(job_id_of(job_id), without=self._without(request))})
 
     def abort(self, request: Request, job_id: str) -> Response:
-        number = _job_id(job_id)
+        number = job_id_of(job_id)
         reason = _abort_reason(json_object(request))
         try:
             with transaction.atomic():
@@ -83,7 +83,7 @@ class JobViewSet(ApiViewSet):
         return parts
 
 
-def _job_id(text: str) -> int:
+def job_id_of(text: str) -> int:
     """The id in a URL. What can be no id names no job."""
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63):
         raise NotFound(f"No job with id {text[:40]} found")

@@ -5,7 +5,7 @@ they would stand there, for tests of reading, many at once too. ``schedules`` ma
 """
 
 from tests.factory.jobs import claim, claimed, job_in, refused
-from tests.factory.rows import NOON, audit_entries, heartbeat, hold_lock, job_row, job_rows
+from tests.factory.rows import NOON, audit_entries, device_row, heartbeat, hold_lock, job_row, job_rows
 from tests.factory.schedules import ago, at, by, daily, every
 from tests.factory.workers import Worker, run_on
 
@@ -19,6 +19,7 @@ __all__ = [
     "claim",
     "claimed",
     "daily",
+    "device_row",
     "every",
     "heartbeat",
     "hold_lock",

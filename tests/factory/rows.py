@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from cnaasjobs.db.clock import database_now
 from jobs.guarded_status import made_up_states
-from jobs.models import AuditEntry, Heartbeat, Job, JobOutcome
-from jobs.states import TERMINAL, Status
+from jobs.models import AuditEntry, Heartbeat, Job, JobDevice, JobOutcome
+from jobs.states import TERMINAL, DeviceState, Status
 from locks.models import Lock
 
 NOON = datetime(2025, 11, 24, 12, tzinfo=UTC)
@@ -53,6 +53,16 @@ def job_rows(count: int, *, first_id: int | None = None, **fields: Any) -> None:
     ids = [None] * count if first_id is None else range(first_id, first_id + count)
     with made_up_states():
         Job.objects.bulk_create([Job(pk=pk, **values) for pk in ids], batch_size=1000)
+
+
+def device_row(job: Job, host: str, state: str = "DONE", **fields: Any) -> JobDevice:
+    """A device of this job, behind those that it has; ``reason`` says why it failed."""
+    values: dict[str, Any] = {"place": JobDevice.objects.filter(job=job).count(), "failed": "reason" in fields}
+    if state != DeviceState.WAITING:
+        values |= {"participant": uuid4(), "worker": "celery@w1", "start_time": NOON, "step": "commit"}
+    if state == DeviceState.DONE:
+        values |= {"finish_time": NOON + timedelta(seconds=1), "report": '{"failed": false}', "change_score": 0}
+    return JobDevice.objects.create(job=job, host=host, state=state, **(values | fields))
 
 
 def hold_lock(name: str, holder: Job | int, *, fence: int = 7, start_time: datetime = NOON) -> Lock:

@@ -1,0 +1,64 @@
+"""The devices of a job, while it runs and afterwards, and the jobs of a device."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cnaasjobs.api.envelope import success
+from cnaasjobs.api.errors import NotFound
+from cnaasjobs.api.filters import quoted, refusal
+from cnaasjobs.api.pagination import NumberedPages
+from cnaasjobs.api.views import ApiViewSet
+from jobs.api.device_json import COLUMNS, HISTORY_COLUMNS, device_objects, devices_of, jobs_of
+from jobs.api.views import job_id_of
+from jobs.errors import JobNotFound
+from jobs.models import Job
+
+
+class JobDevices(ApiViewSet):
+    """``GET /job/<id>/devices`` and ``GET /job/<id>/devices/<hostname>``."""
+
+    collection = "devices"
+    pagination_class = NumberedPages
+    columns = COLUMNS
+    permissions_required = {"GET": "jobs.view_job"}
+
+    def list(self, request: Request, job_id: str) -> Response:
+        number = _existing(job_id)
+        with_reports = self._with_reports(request)
+        rows = self.paginate_queryset(self.filter_queryset(devices_of(number)))
+        return self.get_paginated_response({"devices": device_objects(rows or [], with_reports=with_reports)})
+
+    def retrieve(self, request: Request, job_id: str, hostname: str) -> Response:
+        number = _existing(job_id)
+        rows = [] if "\x00" in hostname else list(devices_of(number).filter(host=hostname))
+        if not rows:
+            raise NotFound(f"No device {quoted(hostname)} found in job {number}")
+        return success({"devices": device_objects(rows, with_reports=True)})
+
+    def _with_reports(self, request: Request) -> bool:
+        asked = request.query_params.get("report", "0")
+        if asked not in ("0", "1"):
+            raise refusal(self, f"report must be 0 or 1, not {quoted(asked)}")
+        return asked == "1"
+
+
+class DeviceJobs(ApiViewSet):
+    """``GET /device/<hostname>/jobs``. One that no job had is no error: nobody here knows the inventory."""
+
+    collection = "jobs"
+    pagination_class = NumberedPages
+    columns = HISTORY_COLUMNS
+    permissions_required = {"GET": "jobs.view_job"}
+
+    def list(self, request: Request, hostname: str) -> Response:
+        if "\x00" in hostname:
+            raise NotFound(f"No device {quoted(hostname)} found")
+        rows = self.paginate_queryset(self.filter_queryset(jobs_of(hostname)))
+        return self.get_paginated_response({"jobs": device_objects(rows or [])})
+
+
+def _existing(text: str) -> int:
+    number = job_id_of(text)
+    if not Job.objects.filter(pk=number).exists():
+        raise NotFound(str(JobNotFound(number)))
+    return number
