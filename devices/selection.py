@@ -16,12 +16,13 @@ class SelectionError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:
-    """Exactly one of its fields is set."""
+    """Exactly one of its fields is set; ``words`` may say why just these names were chosen."""
 
     hostnames: tuple[str, ...] | None = None
     device_type: str | None = None
     group: str | None = None
     all: bool = False
+    words: str = ""
 
     def __post_init__(self) -> None:
         if sum([self.hostnames is not None, self.device_type is not None, self.group is not None, self.all]) != 1:
@@ -29,7 +30,7 @@ class Selector:
 
     def __str__(self) -> str:
         if self.hostnames is not None:
-            return few(self.hostnames)
+            return self.words or few(self.hostnames)
         if self.device_type is not None:
             return f"{self.device_type.lower()} devices"
         return f"group {self.group}" if self.group is not None else "all devices"

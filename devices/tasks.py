@@ -12,16 +12,17 @@ from jobs.task import JobContext, JobResult, NextJob, job
 AUTO_PUSH_SCORES = range(1, 10)
 
 
-def _one_selection(
-    *, hostnames: list[str] | None, device_type: str | None, group: str | None, all: bool, **_: Any
-) -> None:
-    _selector(hostnames, device_type, group, all)
-
-
-def _selector(hostnames: list[str] | None, device_type: str | None, group: str | None, all: bool) -> Selector:
+def selector_of(arguments: Mapping[str, Any]) -> Selector:
+    """Which devices a sync of these arguments is for."""
+    hostnames = arguments["hostnames"]
     return Selector(
-        hostnames=None if hostnames is None else tuple(hostnames), device_type=device_type, group=group, all=all
+        hostnames=None if hostnames is None else tuple(hostnames),
+        **{name: arguments[name] for name in ("device_type", "group", "all")},
     )
+
+
+def _one_selection(**arguments: Any) -> None:
+    selector_of(arguments)
 
 
 @job(
@@ -61,7 +62,7 @@ def sync_devices(
     from devices.sync.one_device import Options
 
     mode: int = conf.confirm_mode if confirm_mode is None else confirm_mode
-    selector = _selector(hostnames, device_type, group, all)
+    selector = selector_of({"hostnames": hostnames, "device_type": device_type, "group": group, "all": all})
     nornir = inventory.nornir()
     hosts = selector.hosts(nornir.inventory)
     options = Options(

@@ -21,21 +21,25 @@ from devices.selection import Selector, few
 from jobs.schedulable import ScheduleOptions
 
 FALSE_IS_ABSENT = ("hostname", "device_type", "group", "all")
-SELECTORS = ("hostname", "hostnames", "device_type", "group", "all")
+SELECTORS = ("hostname", "hostnames", "device_type", "group", "all", "failed_of")
+_NO_SUCH_NUMBER = ("int_type", "greater_than_equal", "less_than_equal", "less_than")
 OPTIONS = ("dry_run", "force", "resync", "auto_push", "confirm_mode")
+
+
+@dataclass(frozen=True)
+class FailedOf:
+    """The devices that a job left undone."""
+
+    job_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyncRequest:
-    """A request that is complete and well-formed; whether the inventory knows its devices is another matter."""
+    """A request that is complete and well-formed; whether there are such devices is another matter."""
 
-    selector: Selector
+    selection: Selector | FailedOf
     options: Mapping[str, Any]
     scheduling: ScheduleOptions
-
-    def arguments(self) -> dict[str, Any]:
-        """As arguments of the job."""
-        return {**self.selector.arguments(), **self.options}
 
 
 def _time(value: Any) -> datetime:
@@ -54,6 +58,9 @@ class SyncBody(BaseModel):
     device_type: str | None = Field(None, description="All devices of a type: ACCESS, DIST or CORE, in any case.")
     group: str | None = Field(None, description="All devices of a group of the inventory, its subgroups' included.")
     all: bool | None = Field(None, description="All devices.")
+    failed_of: int | None = Field(
+        None, ge=1, lt=2**63, description="The devices that this job left undone: failed, lost, or never begun."
+    )
     dry_run: bool = Field(True, description="Only show what would change.")
     force: bool = Field(False, description="Overwrite what was changed outside since our last commit.")
     resync: bool = Field(False, description="Push also to devices that are in sync.")
@@ -82,7 +89,7 @@ def parse(body: Mapping[str, Any], *, hostname: str | None = None) -> SyncReques
     except ValidationError as exc:
         raise BadRequest(_refusal(exc.errors(include_url=False))) from exc
     return SyncRequest(
-        selector=_selector(given.model_dump(include=set(SELECTORS), exclude_unset=True), hostname),
+        selection=_selection(given.model_dump(include=set(SELECTORS), exclude_unset=True), hostname),
         options=given.model_dump(include=set(OPTIONS)),
         scheduling={"at": given.start_at, "comment": given.comment, "ticket_ref": given.ticket_ref},
     )
@@ -96,23 +103,23 @@ def _refusal(errors: list[ErrorDetails]) -> str:
     if unknown := [str(error["loc"][0])[:100] for error in errors if error["type"] == "extra_forbidden"]:
         return f"Unknown key in request: {', '.join(unknown[:10])}"
     error = errors[0]
+    name, *items = error["loc"]
     context = error.get("ctx", {})
     words = {
         "string_type": "must be a string",
         "bool_type": "must be true or false",
         "list_type": "must be a list of hostnames",
         "too_short": "must name at least one device",
-        **dict.fromkeys(("int_type", "greater_than_equal", "less_than_equal"), "must be 0, 1 or 2"),
+        **dict.fromkeys(_NO_SUCH_NUMBER, "must be 0, 1 or 2" if name == "confirm_mode" else "must be the id of a job"),
         "string_too_long": f"must not be longer than {context.get('max_length')} characters",
         "value_error": str(context.get("error")),
     }
-    name, *items = error["loc"]
     if items:
         return f"{name} must be a list of hostnames: its item {int(items[0]) + 1} {words[error['type']]}"
     return f"{name} {words[error['type']]}"
 
 
-def _selector(chosen: dict[str, Any], hostname: str | None) -> Selector:
+def _selection(chosen: dict[str, Any], hostname: str | None) -> Selector | FailedOf:
     if hostname is not None:
         if any(key != "hostname" or value != hostname for key, value in chosen.items()):
             raise BadRequest(f"The URL names the device: {', '.join(chosen)} must be absent from the body")
@@ -124,6 +131,8 @@ def _selector(chosen: dict[str, Any], hostname: str | None) -> Selector:
         return Selector(hostnames=(chosen["hostname"],))
     if "hostnames" in chosen:
         return Selector(hostnames=_each_once(chosen["hostnames"]))
+    if "failed_of" in chosen:
+        return FailedOf(chosen["failed_of"])
     return Selector(**chosen)
 
 

@@ -12,9 +12,9 @@ from cnaasjobs.api.caller import origin, who
 from cnaasjobs.api.errors import ApiError, BadRequest, Unavailable
 from cnaasjobs.api.views import ApiViewSet
 from devices import inventory
-from devices.api import sync_request
-from devices.api.sync_request import SyncRequest
-from devices.selection import SelectionError
+from devices.api import earlier, sync_request
+from devices.api.sync_request import FailedOf, SyncRequest
+from devices.selection import SelectionError, Selector
 from devices.tasks import sync_devices
 from jobs.api import idempotency
 from jobs.api.idempotency import Answer
@@ -43,40 +43,43 @@ class DeviceSyncto(ApiViewSet):
 
 
 def _decided(request: Request, body: Mapping[str, Any], hostname: str | None) -> Callable[[], Answer]:
-    """What is left to do in the transaction. The inventory, which may be slow, is asked before it.
+    """What is left to do in the transaction. The inventory, which may be slow, and earlier jobs are asked before it.
 
     A refusal waits too: a repeated request is answered as the first was, whatever the inventory says by now.
     """
     try:
         wanted = sync_request.parse(body, hostname=hostname)
-        selected = _count(wanted)
+        selector, selected = _devices(wanted.selection)
     except ApiError as exc:
         return partial(_refuse, exc)
-    return partial(_schedule, request, wanted, selected=selected)
+    return partial(_schedule, request, wanted, selector=selector, selected=selected)
 
 
 def _refuse(refusal: ApiError) -> Answer:
     raise refusal
 
 
-def _schedule(request: Request, wanted: SyncRequest, *, selected: int) -> Answer:
+def _schedule(request: Request, wanted: SyncRequest, *, selector: Selector, selected: int) -> Answer:
     user = who(request)
     require_room(user)
     options: ScheduleOptions = {**wanted.scheduling, "scheduled_by": user}
-    job = scheduling.schedule(sync_devices, wanted.arguments(), **options)
-    detail = f"{job.function_name}: {wanted.selector}"
+    job = scheduling.schedule(sync_devices, {**selector.arguments(), **wanted.options}, **options)
+    detail = f"{job.function_name}: {selector}"
     trail.add(Deed.SCHEDULED, who=user, origin=origin(request), job_id=job.pk, detail=detail)
     answer: dict[str, Any] = {
         "status": "success",
-        "data": f"Scheduled job to synchronize {wanted.selector}",
+        "data": f"Scheduled job to synchronize {selector}",
         "job_id": job.pk,
     }
     return Answer(body=answer, headers={"X-Total-Count": str(selected)})
 
 
-def _count(wanted: SyncRequest) -> int:
+def _devices(selection: Selector | FailedOf) -> tuple[Selector, int]:
+    """What the job will select by, and how many devices that are now."""
     try:
-        return len(wanted.selector.hosts(inventory.nornir().inventory))
+        known = inventory.nornir().inventory
+        selector = earlier.left_undone(selection.job_id, known) if isinstance(selection, FailedOf) else selection
+        return selector, len(selector.hosts(known))
     except SelectionError as exc:
         raise BadRequest(str(exc)) from exc
     except inventory.InventoryError as exc:

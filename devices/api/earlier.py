@@ -1,0 +1,63 @@
+"""Devices that are selected by an earlier sync: those that it left undone."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from nornir.core.inventory import Inventory
+
+from cnaasjobs.api.errors import BadRequest
+from devices.selection import Selector, few
+from devices.tasks import selector_of, sync_devices
+from jobs.errors import JobNotFound
+from jobs.models import Job, JobDevice, JobOutcome
+from jobs.states import TERMINAL, DeviceState, Status
+
+
+def left_undone(job_id: int, inventory: Inventory) -> Selector:
+    """The devices of a sync that failed, were lost, or were never begun, however it ended.
+
+    Raises:
+        BadRequest: there is no such sync, it has not ended, it left none, or one is no longer in the inventory.
+        SelectionError: it was for devices that can't be selected any more.
+    """
+    job = _sync(job_id)
+    if job.status not in TERMINAL:
+        raise BadRequest(f"Job {job_id} is {job.status}, failed_of takes one that has ended")
+    hosts = _undone_rows(job) if JobDevice.objects.filter(job=job).exists() else _undone_without_rows(job, inventory)
+    if not hosts:
+        raise BadRequest(f"Job {job_id} left no device undone")
+    _require_known(job_id, hosts, inventory)
+    return Selector(hostnames=tuple(hosts), words=f"what job {job_id} left undone: {few(hosts)}")
+
+
+def _sync(job_id: int) -> Job:
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:
+        raise BadRequest(str(JobNotFound(job_id)))
+    if job.task_name != sync_devices.name:
+        raise BadRequest(f"Job {job_id} ({job.function_name}) is no sync of devices")
+    return job
+
+
+def _require_known(job_id: int, hosts: Sequence[str], inventory: Inventory) -> None:
+    if gone := [host for host in hosts if host not in inventory.hosts]:
+        words = f"Devices of job {job_id} are no longer in the inventory: {few(gone)}"
+        raise BadRequest(f"{words}. Name the others by hostnames")
+
+
+def _undone_rows(job: Job) -> list[str]:
+    rows = JobDevice.objects.filter(job=job).order_by("place").values_list("host", "state", "failed")
+    return [host for host, state, failed in rows if failed or state != DeviceState.DONE]
+
+
+def _undone_without_rows(job: Job, inventory: Inventory) -> list[str]:
+    """It ended before it came to its devices; or a worker of a version that kept no rows ran it."""
+    result = JobOutcome.objects.filter(job=job).values_list("result", flat=True).first()
+    devices: dict[str, Any] = json.loads(result)["devices"] if result else {}
+    if job.status == Status.FINISHED:
+        return [host for host, report in devices.items() if report["failed"]]
+    done = {host for host, report in devices.items() if not report["failed"]}
+    selector = selector_of(json.loads(job.start_arguments))
+    hosts = selector.hostnames or [host.name for host in selector.hosts(inventory)]
+    return [host for host in hosts if host not in done]
