@@ -13,6 +13,7 @@ from django.db import Error, connection
 from cnaasjobs.actions import StartAction
 from cnaasjobs.checks import SETTINGS
 from cnaasjobs.conf import conf
+from cnaasjobs.db.changes import without_triggers
 from cnaasjobs.db.suitable import unsuitable
 from cnaasjobs.events import record
 
@@ -30,6 +31,9 @@ def problems() -> list[str]:
     wrong = [_line(message.msg) for message in shown if message.level >= ERROR]
     try:
         wrong += unsuitable(connection)
+        wrong += [
+            f"The triggers of table {table} are missing (check jobs.E001)" for table in without_triggers(connection)
+        ]
     except Error as exc:
         record(StartAction.DATABASE_UNSEEN, error=_line(str(exc)))
     finally:

@@ -1,6 +1,9 @@
 """The app of the platform: connects Celery's signals and the holder provider of locks when Django is ready."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+from cnaasjobs.db import changes
 
 
 class JobsConfig(AppConfig):
@@ -8,10 +11,11 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from jobs import signals  # noqa: F401  (registration by import, once models exist)
+        from jobs import checks, signals  # noqa: F401  (registration by import, once models exist)
         from jobs.audit import accounts
         from jobs.beat import tolerance
         from jobs.lifecycle import lock_holders  # noqa: F401  (registration by import, once models exist)
 
         accounts.connect()
         tolerance.install()
+        post_migrate.connect(changes.after_migrate, sender=self)

@@ -4,6 +4,7 @@ from django.conf import settings as django_settings
 from django.db import models
 from django.db.models import F, Q
 
+from cnaasjobs.db.changes import ChangeField
 from jobs.deeds import Deed
 from jobs.device_models import Fleet, JobDevice, Participant
 from jobs.guarded_status import GuardedStatus
@@ -66,6 +67,7 @@ class Job(GuardedStatus):
     worker_id = models.BigIntegerField(null=True, blank=True)
     worker = models.CharField(max_length=255, null=True, blank=True)
     abort_reason = models.TextField(null=True, blank=True, help_text="Not null: it was asked to stop.")
+    change = ChangeField(help_text="Of its last change, for the change feed. The database writes it.")
 
     class Meta:
         ordering = ["id"]
@@ -118,6 +120,7 @@ class Job(GuardedStatus):
             models.Index("id", name="job_running", condition=Q(status="RUNNING")),
             models.Index("id", name="job_exception", condition=Q(status="EXCEPTION")),
             models.Index(F("finish_time"), name="job_finish_time"),
+            models.Index(F("change"), name="job_change"),
         ]
 
     def __str__(self) -> str:

@@ -3,6 +3,8 @@
 from django.db import models
 from django.db.models import Q
 
+from cnaasjobs.db.changes import ChangeField
+
 
 class Lock(models.Model):
     """A named lock. The row stays when it is free, because its fencing token must never go back."""
@@ -11,6 +13,8 @@ class Lock(models.Model):
     holder_id = models.BigIntegerField(null=True, blank=True)
     start_time = models.DateTimeField(null=True, blank=True, help_text="When the present holder got it.")
     fence = models.BigIntegerField(default=0, help_text="Fencing token: grows by one with each acquisition.")
+    # No index: the rows are few, and without one their updates stay within their page.
+    change = ChangeField(help_text="Of its last change, for the change feed. The database writes it.")
 
     class Meta:
         permissions = [("clear_lock", "Can clear a lock")]

@@ -139,4 +139,5 @@ def _into(model: type[Model], columns: Sequence[str]) -> str:
 
 @cache
 def _fields(model: type[Model]) -> "list[Field[Any, Any]]":
-    return [field for field in model._meta.concrete_fields if not field.primary_key]
+    """Those that have a value of ours: a generated one has the database's."""
+    return [field for field in model._meta.concrete_fields if not field.primary_key and not field.generated]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from jobs.outcome import Outcome
 from jobs.run import Run, Standing
+from jobs.sql.position import Look, Position
 
 
 class Claimant(NamedTuple):
@@ -111,4 +112,17 @@ class Store(Protocol):
 
     def all_before_have_ended(self, number: int | None) -> bool:
         """Every transaction that was open when ``number`` was given out has ended, also one without a number yet."""
+        ...
+
+    # --- the change feed ----------------------------------------------------------------------------------------------
+
+    def position(self) -> Position:
+        """The feed's end: all that is visible now lies before it. A page that reads it first begins its stream there.
+
+        Outside a transaction: it is asked for what others commit.
+        """
+        ...
+
+    def look(self, since: Position, limit: int) -> Look:
+        """What became visible since; ``changes`` is None from one more than ``limit`` on."""
         ...

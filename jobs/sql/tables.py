@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from jobs.models import Fleet, Job, JobBlock, JobDevice, JobOutcome, Participant, Watermark
 from jobs.run import Run
+from jobs.sql.position import Kind
 from jobs.sql.signature import Claimant
 from locks.models import Lock
 
@@ -16,6 +17,7 @@ OF_A_JOB: Final = (OUTCOME, DEVICE, PARTICIPANT, FLEET)  # whose rows go with th
 LOCK: Final = Lock._meta.db_table
 BLOCK: Final = JobBlock._meta.db_table
 WATERMARK: Final = Watermark._meta.db_table
+NUMBERED: Final = {Kind.JOB: JOB, Kind.LOCK: LOCK}  # by the kind of event that tells of their changes
 
 STARTED: Final = (
     "attempt",

@@ -11,6 +11,7 @@ from jobs.sql.common import (
 )
 from jobs.sql.postgresql.claim import claim
 from jobs.sql.postgresql.due import take_due
+from jobs.sql.postgresql.feed import look, position
 from jobs.sql.postgresql.finish import finish
 from jobs.sql.postgresql.outcomes import outcomes, result_in_parts
 from jobs.sql.postgresql.prune import delete
@@ -26,7 +27,9 @@ __all__ = [
     "delete",
     "finish",
     "kept_total",
+    "look",
     "outcomes",
+    "position",
     "result_in_parts",
     "standing_of",
     "take_due",

@@ -11,6 +11,7 @@ from jobs.sql.common import (
 )
 from jobs.sql.sqlite.claim import claim
 from jobs.sql.sqlite.due import take_due
+from jobs.sql.sqlite.feed import look, position
 from jobs.sql.sqlite.finish import finish
 from jobs.sql.sqlite.outcomes import outcomes, result_in_parts
 from jobs.sql.sqlite.prune import delete
@@ -26,7 +27,9 @@ __all__ = [
     "delete",
     "finish",
     "kept_total",
+    "look",
     "outcomes",
+    "position",
     "result_in_parts",
     "standing_of",
     "take_due",

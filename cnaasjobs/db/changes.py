@@ -1,0 +1,142 @@
+"""The number of a row's last change, which the database writes and nobody else: what the change feed reads.
+
+On PostgreSQL it is the number of the transaction that wrote the row: the column's default when the row is inserted, a
+trigger's after that. On SQLite, which has one writer at a time, a counter in one row. The triggers of PostgreSQL are
+made by migrations. Those of SQLite are made anew after each ``migrate``: to change a column, Django makes the table
+anew, and its triggers are gone without a word.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from django.apps.config import AppConfig
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.models import Func, Model, Value
+from django.db.models.sql.compiler import SQLCompiler
+
+COUNTER: Final = "change_counter"
+_COUNTER: Final = f"""
+    CREATE TABLE IF NOT EXISTS {COUNTER} (
+        id integer PRIMARY KEY CHECK (id = 1), value bigint NOT NULL, feed text NOT NULL DEFAULT (hex(randomblob(8)))
+    )
+"""
+_COUNT: Final = f"INSERT INTO {COUNTER} (id, value) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET value = value + 1"
+_BEGIN: Final = f"INSERT INTO {COUNTER} (id, value) VALUES (1, 0) ON CONFLICT (id) DO NOTHING"
+_FUNCTION: Final = """
+    CREATE OR REPLACE FUNCTION cnaasjobs_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        NEW.change := txid_current();
+        RETURN NEW;
+    END $$
+"""
+
+
+class TransactionNumber(Func):
+    """Of the transaction that writes. Savepoints share it."""
+
+    function = "txid_current"
+    output_field = models.BigIntegerField()
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
+    ) -> tuple[str, tuple[str | int, ...]]:
+        return "0", ()  # a trigger writes it
+
+
+class ChangeField(models.BigIntegerField):  # type: ignore[type-arg]  # the stubs know no subscript at run time
+    """``change = ChangeField()``. Django leaves it out of every INSERT and UPDATE; a migration sees a plain column."""
+
+    generated = True
+    expression = Value(0)  # which Django asks of generated fields, to check constraints that name them
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"editable": False, "db_default": TransactionNumber(), **options})
+
+    def deconstruct(self) -> Any:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.BigIntegerField", args, kwargs
+
+
+def number_changes(table: str, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """For a migration, after the column."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(_FUNCTION)
+        schema_editor.execute(
+            f"CREATE TRIGGER {table}_change BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION cnaasjobs_change()"
+        )
+
+
+def stop_numbering(table: str, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(f"DROP TRIGGER IF EXISTS {table}_change ON {table}")
+
+
+def after_migrate(sender: AppConfig, using: str, **_: Any) -> None:
+    """A receiver of Django's ``post_migrate``."""
+    from django.db import connections
+
+    connection = connections[using]
+    if connection.vendor != "sqlite":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTER)
+        cursor.execute(_BEGIN)
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        there = dict(cursor.fetchall())
+        for model in _numbered(connection, sender):
+            for name, trigger in _triggers(model).items():
+                if there.get(name) != trigger:
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
+                    cursor.execute(trigger)
+
+
+def without_triggers(connection: BaseDatabaseWrapper) -> Iterator[str]:
+    """Tables whose changes are not numbered. Raises what a database that is away raises."""
+    models = list(_numbered(connection))
+    if not models:
+        return
+    on_sqlite = connection.vendor == "sqlite"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            if on_sqlite
+            else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')"
+        )
+        there = {name for (name,) in cursor.fetchall()}
+    for model in models:
+        table = model._meta.db_table
+        wanted = _triggers(model).keys() if on_sqlite else {f"{table}_change"}
+        if not wanted <= there:
+            yield table
+
+
+def _numbered(connection: BaseDatabaseWrapper, app: AppConfig | None = None) -> Iterator[type[Model]]:
+    """The models with a change number whose tables have one: a database may be migrated back, or not at all yet."""
+    from django.apps import apps
+
+    for model in (app or apps).get_models():
+        if not any(isinstance(field, ChangeField) for field in model._meta.concrete_fields):
+            continue
+        with connection.cursor() as cursor:
+            if model._meta.db_table in connection.introspection.table_names(cursor):
+                described = connection.introspection.get_table_description(cursor, model._meta.db_table)
+                if any(column.name == "change" for column in described):
+                    yield model
+
+
+def _triggers(model: type[Model]) -> Mapping[str, str]:
+    """SQLite's, by name. Theirs is an UPDATE of ``change`` alone, which the second does not listen to."""
+    table = model._meta.db_table
+    columns = ", ".join(
+        str(field.column) for field in model._meta.concrete_fields if not isinstance(field, ChangeField)
+    )
+    body = f"""FOR EACH ROW BEGIN
+        {_COUNT};
+        UPDATE {table} SET change = (SELECT value FROM {COUNTER}) WHERE rowid = NEW.rowid;
+    END"""
+    return {
+        f"{table}_change_inserted": f"CREATE TRIGGER {table}_change_inserted AFTER INSERT ON {table} {body}",
+        f"{table}_change_updated": f"CREATE TRIGGER {table}_change_updated AFTER UPDATE OF {columns} ON {table} {body}",
+    }

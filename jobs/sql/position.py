@@ -1,0 +1,63 @@
+"""A place in the change feed, and what lies behind it."""
+
+import re
+from enum import StrEnum
+from typing import Final, NamedTuple, Self
+
+_TEXT: Final = re.compile(r"([0-9a-f]{1,16})\.(\d{1,19})((?:-\d{1,19})*)", re.ASCII)
+_MOST_OPEN: Final = 40
+
+
+class Position(NamedTuple):
+    """Everything up to change ``top`` is known, but for what the transactions ``open`` may yet commit.
+
+    ``top`` is the number of a committed change: after a crash PostgreSQL gives numbers of rolled back ones out again.
+    Numbers are not commit order; nobody compares two of one row.
+    """
+
+    feed: str  # of another database (restored, failed over) the numbers mean nothing here
+    top: int
+    open: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """None for a text that is no position."""
+        found = _TEXT.fullmatch(text)
+        if found is None:
+            return None
+        feed, top, still_open = found.groups()
+        numbers = tuple(int(number) for number in still_open.split("-")[1:])
+        return None if len(numbers) > _MOST_OPEN else cls(feed, int(top), numbers)
+
+    @classmethod
+    def behind(cls, feed: str, top: int, running: list[int]) -> Self:
+        """With those of the ``running`` transactions that began before ``top``: all, or what they may be later."""
+        still_open = sorted(number for number in running if number < top)
+        if len(still_open) > _MOST_OPEN:
+            return cls(feed, still_open[0] - 1)
+        return cls(feed, top, tuple(still_open))
+
+    def __str__(self) -> str:
+        return f"{self.feed}.{'-'.join(map(str, (self.top, *self.open)))}"
+
+
+class Kind(StrEnum):
+    JOB = "job"
+    LOCK = "lock"
+
+
+class Change(NamedTuple):
+    """A row that is there, and other than it was at the position before."""
+
+    kind: Kind
+    id: int
+
+
+class Look(NamedTuple):
+    """What became visible since a position, each row once, and the position behind it.
+
+    ``changes`` is None where that cannot be told: the position is another feed's, ahead of this one, or too far back.
+    """
+
+    changes: list[Change] | None
+    position: Position
