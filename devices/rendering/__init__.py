@@ -26,12 +26,12 @@ _jobs = itertools.count(1)
 _job = 0
 
 
-def refresh() -> None:
-    """Call when a job starts: templates that changed since the last one are read again."""
+def refresh(*, devices: int = 1) -> None:
+    """Call when a job starts, with the number of its devices: templates that changed are read again."""
     global _job
     _job = next(_jobs)
     templates.refresh()
-    pool().warm(memory_mb=conf.render_memory_mb)
+    pool().warm(devices, memory_mb=conf.render_memory_mb)
 
 
 def render(host: Host, secrets: Secrets, wanted: Wanted = lambda: None) -> str:

@@ -53,16 +53,20 @@ class Renderer:
         for waits in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self._socket.setsockopt(socket.SOL_SOCKET, waits, _timeval(PAUSE_SECONDS))
         arguments = [str(os.getpid()), str(memory_mb * MB), _PACKAGES]
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", child.__file__, *arguments],
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={},
-                process_group=0,
-            )
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", child.__file__, *arguments],
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    env={},
+                    process_group=0,
+                )
+        except BaseException:
+            self._socket.close()
+            raise
 
     @property
     def pid(self) -> int:

@@ -23,7 +23,8 @@ class Pool:
     def __init__(self) -> None:
         self._places = threading.Semaphore(PROCESSES)
         self._mutex = threading.Lock()
-        self._idle: list[tuple[float, Renderer]] = []  # since when; the one that was used last is used next
+        # Each with the time since when; some are just being started. With those in use: as many as there are places.
+        self._idle: list[tuple[float, Future[Renderer]]] = []
         self._orders: queue.SimpleQueue[tuple[int, Future[Renderer]]] = queue.SimpleQueue()
         # The kernel ends a renderer with the thread that started it, and a job's threads end with the job.
         threading.Thread(target=self._start, name="renderers", daemon=True).start()
@@ -34,55 +35,53 @@ class Pool:
         while not self._places.acquire(timeout=PAUSE_SECONDS):
             wanted()
         try:
-            renderer = self._taken(memory_mb) or self._order(memory_mb).result()
+            found = self._taken(memory_mb)
             try:
-                yield renderer
+                yield found.result()
             finally:
-                self._keep(renderer)
+                if not found.result().is_closed:
+                    with self._mutex:
+                        self._idle.append((time.monotonic(), found))
         finally:
             self._places.release()
 
-    def warm(self, *, memory_mb: int) -> None:
-        """A job begins: start one for each place that has none, and don't wait for it."""
+    def warm(self, devices: int, *, memory_mb: int) -> None:
+        """A job begins: start what is missing for so many devices at a time, and don't wait for it."""
         with self._mutex:
-            missing = PROCESSES - len(self._idle)
-        for _ in range(missing):
-            self._order(memory_mb).add_done_callback(self._keep_started)
+            for _ in range(min(devices, PROCESSES) - len(self._idle)):
+                self._idle.append((time.monotonic(), self._order(memory_mb)))
 
     def close(self) -> None:
         with self._mutex:
             idle, self._idle = self._idle, []
-        for _, renderer in idle:
-            renderer.close()
+        _close(idle)
 
     def disown(self) -> None:
         """In a child that was forked: these are its parent's, which must see the end of their sockets."""
-        for _, renderer in self._idle:
-            renderer.disown()
+        for _, found in self._idle:
+            if found.done() and found.exception() is None:
+                found.result().disown()
 
-    # --- idle ones ----------------------------------------------------------------------------------------------------
-
-    def _taken(self, memory_mb: int) -> Renderer | None:
+    def _taken(self, memory_mb: int) -> Future[Renderer]:
         while True:
             with self._mutex:
                 if not self._idle:
-                    return None
-                since, renderer = self._idle.pop()
+                    found = self._order(memory_mb)
+                    break
+                since, found = self._idle.pop(self._best())
+            renderer = found.result()
             is_fresh = time.monotonic() - since < _FRESH_SECONDS
             if renderer.memory_mb == memory_mb and (is_fresh or renderer.alive):
-                return renderer
+                return found
             renderer.close()
+        found.result()
+        return found
 
-    def _keep(self, renderer: Renderer) -> None:
-        if not renderer.is_closed:
-            with self._mutex:
-                self._idle.append((time.monotonic(), renderer))
+    def _best(self) -> int:
+        """The one that was used last, before one that is being started."""
+        return next((at for at in range(len(self._idle) - 1, -1, -1) if self._idle[at][1].done()), -1)
 
-    def _keep_started(self, started: Future[Renderer]) -> None:
-        if started.exception() is None:  # else the first device that needs one says why
-            self._keep(started.result())
-
-    # --- starting -----------------------------------------------------------------------------------------------------
+    # --- the thread that starts them ----------------------------------------------------------------------------------
 
     def _order(self, memory_mb: int) -> Future[Renderer]:
         ordered: Future[Renderer] = Future()
@@ -104,10 +103,15 @@ class Pool:
     def _retire(self) -> None:
         now = time.monotonic()
         with self._mutex:
-            old = [renderer for since, renderer in self._idle if now - since > _IDLE_SECONDS]
-            self._idle = [(since, renderer) for since, renderer in self._idle if now - since <= _IDLE_SECONDS]
-        for renderer in old:
-            renderer.close()
+            old = [(since, found) for since, found in self._idle if now - since > _IDLE_SECONDS]
+            self._idle = [(since, found) for since, found in self._idle if now - since <= _IDLE_SECONDS]
+        _close(old)
+
+
+def _close(idle: list[tuple[float, Future[Renderer]]]) -> None:
+    for _, found in idle:
+        if found.done() and found.exception() is None:
+            found.result().close()
 
 
 _pool: Pool | None = None

@@ -36,7 +36,7 @@ class Push:
         self._ctx = ctx
         self._options = options
         secrets = Secrets.from_environment()
-        refresh()
+        refresh(devices=len(hosts))
         ssh_config = ssh_config_file(nornir.config)
         self._patience = Patience(conf.device_seconds)
         self._stopped: JobStopped | None = None

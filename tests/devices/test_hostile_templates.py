@@ -109,7 +109,12 @@ def test_rendering_ends_by_memory(lab: Lab, attack: str) -> None:
 
 @pytest.mark.parametrize(
     "attack",
-    ["{{ 'a' * 3000000 }}", "{{ '€' * 500000 }}", "{% for i in range(99999) %}{{ 'a' * 99 }}\n{% endfor %}"],
+    [
+        "{{ 'a' * 3000000 }}",
+        "{{ '€' * 500000 }}",
+        "{% for i in range(99999) %}{{ 'a' * 99 }}\n{% endfor %}",
+        "{% for i in range(99999) %}{{ 'a' * 20000 }}\n{% endfor %}",  # more than its memory holds, if it went on
+    ],
 )
 def test_rendering_ends_by_the_size_of_what_it_makes(lab: Lab, settings: Settings, attack: str) -> None:
     settings.CNAASJOBS_RENDER_OUTPUT_MB = 1
@@ -186,6 +191,15 @@ def test_a_process_has_nothing_of_ours_and_the_kernels_limits(lab: Lab) -> None:
         assert process.rlimit(psutil.RLIMIT_AS) == (512 << 20, 512 << 20)
         for limit in (psutil.RLIMIT_FSIZE, psutil.RLIMIT_CORE, psutil.RLIMIT_NPROC):
             assert process.rlimit(limit) == (0, 0)
+
+
+def test_a_job_of_many_devices_starts_no_more_than_it_uses(lab: Lab) -> None:
+    lab.template("{{ host }}")
+    for _ in range(3):
+        refresh(devices=1000)
+        with ThreadPoolExecutor(20) as threads:
+            assert set(threads.map(lambda _: render(host(), Secrets({})), range(100))) == {"sw1"}
+        assert len(renderers()) <= PROCESSES
 
 
 def test_processes_are_used_again(lab: Lab) -> None:
