@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import SERVICES, PgBouncer, namespace
+from tests.services import SERVICES, Nginx, PgBouncer, namespace
 
 REASON = "not installed here: "
 _missing: dict[str, set[str]] = defaultdict(set)  # what is missing -> the tests that were not run for it
@@ -29,6 +29,10 @@ def _is_available(what: str) -> bool:
         return PgBouncer.is_available()
     if what == "faketime":
         return libfaketime() is not None
+    if what == "nginx":
+        return Nginx.is_available()
+    if what == "root":
+        return os.geteuid() == 0
     if what == "netns":
         return namespace.is_available()
     if what == "chromium":

@@ -116,6 +116,7 @@ def is_ready(api: first_job.Api) -> bool:
 
 
 def main() -> int:
+    os.umask(0o077)  # what we and our processes write is for their owner: a log and a database have secrets in them
     supervisor = Supervisor(cwd=ROOT, say=say)
     try:
         start(Config.from_environment(os.environ), supervisor)

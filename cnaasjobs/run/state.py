@@ -2,24 +2,31 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from cnaasjobs.embedded import broker_socket
 from cnaasjobs.run.config import StartError
 
 MAX_LOG_BYTES = 20_000_000
+# All that is kept in it. Where the directory was there before, only these are ours to change.
+_OURS: Final = ("lock", "secret-key", "admin-password", "token", "broker.sock", "log", "broker", "lab")
+_DATABASE: Final = "db.sqlite3"  # and what SQLite puts beside it
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class StateDirectory:
     """Locked for as long as this process, or a child that got ``lock``, lives."""
 
     def __init__(self, path: Path) -> None:
-        """Raises StartError when another copy uses it or it cannot be written."""
+        """Raises StartError when another copy uses it, it cannot be written, or it is not ours alone."""
         self.path = path
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (path / "log").mkdir(exist_ok=True)
+            _close_to_others(path)
+            (path / "log").mkdir(mode=0o700, exist_ok=True)
             self.lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StartError(f"Cannot write to the state directory {path}: {error.strerror}") from None
@@ -54,6 +61,45 @@ class StateDirectory:
                 raise StartError(f"{directory} is not ours alone: set CNAASJOBS_STATE_DIR to a shorter path")
         socket.unlink(missing_ok=True)
         return socket
+
+
+def _close_to_others(path: Path) -> None:
+    """What was there before us may have been made by anybody, with any mode. Raises StartError for what can't be ours.
+
+    The directory first: from then on nobody else changes what is in it.
+    """
+    _ours(path)
+    entries = [*path.iterdir()]
+    strange = sorted(entry.name for entry in entries if not _is_known(entry.name))
+    if strange and path.stat().st_mode & _OTHERS:
+        raise StartError(
+            f"{path} holds what is not of the platform ({strange[0]}) and is open to others: chmod 700 it, or set "
+            "CNAASJOBS_STATE_DIR to a directory of its own"
+        )
+    _close(path)
+    for entry in entries:
+        if _is_known(entry.name):
+            for found in [entry, *(entry.rglob("*") if entry.is_dir() and not entry.is_symlink() else ())]:
+                _ours(found)
+                _close(found)
+
+
+def _is_known(name: str) -> bool:
+    return name.removesuffix(".new") in _OURS or name.startswith(_DATABASE)
+
+
+def _ours(path: Path) -> None:
+    owner = path.lstat().st_uid
+    if owner != os.getuid():
+        raise StartError(
+            f"{path} belongs to another user ({owner}): set CNAASJOBS_STATE_DIR to a directory of your own"
+        )
+
+
+def _close(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if mode & _OTHERS and not stat.S_ISLNK(mode):
+        path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
 
 
 def secret(file: Path, make: Callable[[], str]) -> str:

@@ -205,10 +205,10 @@ def _write(file: str, text: str, *, time_ns: int | None = None) -> None:
     _, pending = _directories(conf.state_dir)
     temporary = f"{pending}/.{os.path.basename(file)}.{os.getpid()}.{threading.get_ident()}"
     try:
-        created = os.open(temporary, _CREATE, 0o666)
+        created = os.open(temporary, _CREATE, 0o600)
     except FileNotFoundError:
-        os.makedirs(pending, exist_ok=True)
-        created = os.open(temporary, _CREATE, 0o666)
+        _make_directories(Path(pending))
+        created = os.open(temporary, _CREATE, 0o600)
     try:
         content = text.encode()
         while content:
@@ -218,6 +218,13 @@ def _write(file: str, text: str, *, time_ns: int | None = None) -> None:
     finally:
         os.close(created)
     os.replace(temporary, file)
+
+
+def _make_directories(path: Path) -> None:
+    """Whatever the umask: os.makedirs gives its mode to the last one only."""
+    for directory in (*reversed(path.parents), path):
+        if not directory.exists():
+            directory.mkdir(mode=0o700, exist_ok=True)
 
 
 def _remove(file: str) -> None:

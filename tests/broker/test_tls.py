@@ -1,18 +1,11 @@
 """TLS to the broker: only one whose certificate a known authority made out to the name in the URL gets our messages."""
 
-import datetime
-import ipaddress
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from celery import current_app
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from cnaasjobs.conf.parsing import broker_tls
 from jobs.broker import publisher
@@ -20,44 +13,14 @@ from jobs.broker.connection import Broker
 from jobs.broker.opening import BrokerUnavailable
 from tests.services import RabbitMQ, Redis, scratch_directory
 from tests.services.base import free_port
+from tests.services.certificates import Certificate, issue
 from tests.switching import on_broker
-
-
-class Certificate(NamedTuple):
-    authority: Path
-    certificate: Path
-    key: Path
 
 
 @pytest.fixture(scope="module")
 def issued() -> Iterator[Certificate]:
-    """Made out to 127.0.0.1 by an authority of its own."""
     directory = scratch_directory("tls")
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-
-    def made(name: str, public_key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType) -> Path:
-        builder = x509.CertificateBuilder(
-            issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")]),
-            subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
-            public_key=public_key,
-            serial_number=x509.random_serial_number(),
-            not_valid_before=now - datetime.timedelta(days=1),
-            not_valid_after=now + datetime.timedelta(days=1),
-        ).add_extension(extension, critical=False)
-        path = directory / f"{name}.pem"
-        path.write_bytes(builder.sign(authority_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-        return path
-
-    server = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    authority = x509.BasicConstraints(ca=True, path_length=None)
-    key_file = directory / "key.pem"
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    yield Certificate(
-        made("authority", authority_key.public_key(), authority), made("server", key.public_key(), server), key_file
-    )
+    yield issue(directory)
     shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -1,5 +1,7 @@
 """The lab driver: a NAPALM driver over files."""
 
+import os
+import stat
 import threading
 
 import pytest
@@ -38,6 +40,19 @@ def test_a_commit_is_the_running_configuration(lab: Lab) -> None:
     assert (running(), lab.running("sw1")) == ("a\n", "a\n")
     assert loaded("a\n").compare_config() == ""
     assert loaded("b\n").compare_config() == "@@ -1 +1 @@\n-a\n+b"
+
+
+def test_a_configuration_is_for_its_owner_whatever_the_umask(lab: Lab) -> None:
+    before = os.umask(0)
+    try:
+        loaded("password x\n").commit_config(revert_in=60)
+        loaded("password x\n", "sw2").commit_config()
+    finally:
+        os.umask(before)
+    made = [lab.state / "lab", *(lab.state / "lab").rglob("*")]
+    assert len(made) >= 4
+    assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in made if path.is_file()} == {"0o600"}
+    assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in made if path.is_dir()} == {"0o700"}
 
 
 def test_a_discarded_candidate_leaves_nothing(lab: Lab) -> None:

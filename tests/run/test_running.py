@@ -21,6 +21,11 @@ pytestmark = pytest.mark.needs("redis")
 def running() -> Iterator[Copy]:
     """One copy for all tests of this module that leave it running."""
     directory = scratch_directory("run")
+    left_open = directory / "state" / "log" / "web.log"  # by a careless hand, before the first start
+    left_open.parent.mkdir(parents=True)
+    left_open.touch()
+    for path in (left_open, *left_open.parents[:2]):
+        path.chmod(0o777)
     copy = Copy(directory)
     copy.wait_for_first_job()
     yield copy
@@ -53,6 +58,12 @@ def test_the_admin_password_is_printed_and_kept_for_its_owner_alone(running: Cop
     for name in ("admin-password", "secret-key"):
         assert stat.S_IMODE((running.state / name).stat().st_mode) == 0o600
     assert f"user admin, password {(running.state / 'admin-password').read_text().strip()} " in running.output()
+
+
+def test_the_state_directory_is_for_its_owner_also_what_was_there_before(running: Copy) -> None:
+    every = [running.state, *running.state.rglob("*")]
+    assert {"web.log", "db.sqlite3", "broker.sock", "appendonlydir"} <= {path.name for path in every}
+    assert [path for path in every if path.lstat().st_mode & 0o077] == []
 
 
 @pytest.mark.parametrize("words", [("celery", "worker"), ("celery", "beat"), ("gunicorn",)], ids=" ".join)

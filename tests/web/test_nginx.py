@@ -1,0 +1,139 @@
+"""The proxy of the production docs, in front of the real web server: who is slow there never reaches it."""
+
+import contextlib
+import json
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from django.contrib.auth.models import Permission, User
+from knox.models import AuthToken
+
+from jobs.models import AuditEntry, Job
+from tests.factory import job_row
+from tests.services import Nginx
+from tests.services.certificates import issue
+from tests.services.processes import Platform
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs("nginx")]
+
+MANY = 48  # three times the threads of all processes
+
+
+@pytest.fixture
+def token() -> str:
+    user = User.objects.create_user("ann")
+    for codename in ("add_job", "view_job", "abort_job"):
+        user.user_permissions.add(Permission.objects.get(codename=codename))
+    return str(AuthToken.objects.create(user)[1])
+
+
+@pytest.fixture
+def nginx(platform: Platform, scratch: Path, token: str) -> Iterator[Nginx]:
+    platform.web(
+        env={
+            "CNAASJOBS_REQUIRE_TOKEN": "1",
+            "CNAASJOBS_PROXY_SSL_HEADER": "X-Forwarded-Proto",
+            "CNAASJOBS_TRUSTED_PROXIES": "127.0.0.1",
+        }
+    )
+    upstream = platform.url.removeprefix("http://")
+    with Nginx(scratch / "nginx", upstream=upstream, certificate=issue(scratch)) as server:
+        yield server
+
+
+def asked(
+    nginx: Nginx, path: str, *, method: str = "GET", body: bytes | None = None, token: str = "", **headers: str
+) -> Any:
+    """Status, headers, parsed body."""
+    own = {"Content-Type": "application/json", "Host": "localhost", "Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(nginx.url + path, body, own | headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10, context=nginx.context()) as answer:
+            return answer.status, answer.headers, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers, json.loads(error.read())
+
+
+@contextlib.contextmanager
+def many_clients(nginx: Nginx, beginning: bytes) -> Iterator[list[ssl.SSLSocket]]:
+    clients = []
+    try:
+        for _ in range(MANY):
+            plain = socket.create_connection(("127.0.0.1", nginx.port), timeout=5)
+            clients.append(nginx.context().wrap_socket(plain, server_hostname="127.0.0.1"))
+            clients[-1].sendall(beginning)
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+def connections_of(web: Platform) -> int:
+    """How many clients the web server has just now."""
+    port = int(web.url.rpartition(":")[2])
+    found = psutil.net_connections("tcp")
+    return sum(1 for each in found if each.laddr and each.laddr.port == port and each.status == psutil.CONN_ESTABLISHED)
+
+
+def test_who_is_slow_does_not_reach_the_web_server(nginx: Nginx, platform: Platform, token: str) -> None:
+    head = b"GET /api/v1.0/jobs HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+    post = (
+        b"POST /api/v1.0/device_syncto HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Authorization: Bearer %s\r\nContent-Length: 1000\r\n\r\n{" % token.encode()
+    )
+    with many_clients(nginx, head) as heads, many_clients(nginx, post) as bodies:
+        for _ in range(3):
+            for client in (*heads, *bodies):
+                client.send(b" ")
+            status, _, _ = asked(nginx, "/api/v1.0/jobs", token=token)
+            assert status == 200
+            wait_until(lambda: connections_of(platform) == 0, timeout=10)  # gunicorn lets go of ours a moment later
+        assert not Job.objects.exists()
+
+
+def test_who_reads_slowly_holds_no_thread(nginx: Nginx, platform: Platform, token: str) -> None:
+    """An answer of 4 MB is more than sockets hold."""
+    job_row("FINISHED", result=f'"{"x" * 4_000_000}"')
+    get = b"GET /api/v1.0/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n" % token.encode()
+    with many_clients(nginx, get) as clients:
+        wait_until(lambda: connections_of(platform) == 0, timeout=30)
+        assert clients[0].recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_what_a_client_says_of_where_it_came_from_goes_no_further(nginx: Nginx, token: str) -> None:
+    job = job_row("SCHEDULED")
+    forged = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil"}
+    forged |= {"SCRIPT_NAME": "/evil", "X_Forwarded_For": "6.6.6.6", "X_Forwarded_Proto": "http"}
+    abort = b'{"action": "ABORT"}'
+    status, _, _ = asked(nginx, f"/api/v1.0/job/{job.pk}", method="PUT", body=abort, token=token, **forged)
+    assert status == 200
+    assert AuditEntry.objects.get(job_id=job.pk).origin == "127.0.0.1"
+    job_row("FINISHED")
+    _, headers, _ = asked(nginx, "/api/v1.0/jobs?per_page=1", token=token, **forged)
+    assert "https://localhost/api/v1.0/jobs?" in headers["Link"]
+
+
+def test_plain_http_is_sent_on(nginx: Nginx) -> None:
+    with socket.create_connection(("127.0.0.1", nginx.plain_port), timeout=5) as client:
+        client.sendall(b"POST /api/v1.0/device_syncto HTTP/1.1\r\nHost: jobs.example.org\r\nContent-Length: 0\r\n\r\n")
+        answer = client.recv(4096).decode()
+    assert answer.startswith("HTTP/1.1 308")
+    assert "Location: https://jobs.example.org/api/v1.0/device_syncto\r\n" in answer
+
+
+def test_its_own_refusals_are_in_the_apis_words(nginx: Nginx, platform: Platform, token: str) -> None:
+    status, headers, body = asked(nginx, "/api/v1.0/device_syncto", method="POST", body=b" " * 3_000_000)
+    assert (status, body) == (413, {"status": "error", "message": "Request body is too large"})
+    assert headers["Content-Type"] == "application/json"
+    platform.stop()
+    status, _, body = asked(nginx, "/api/v1.0/jobs", token=token)
+    assert (status, body) == (502, {"status": "error", "message": "The web server does not answer, try again"})
