@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -65,12 +65,17 @@ class TokenAdmin(AuthTokenAdmin):
 
     def save_model(self, request: HttpRequest, obj: AuthToken, form: Any, change: bool) -> None:
         obj.save()
-        words = "New token of {}: <code>{}</code> It is shown this once. Use it as “Authorization: Bearer …”."
-        messages.success(request, format_html(words, obj.user.get_username(), form.token))
+        obj.text = form.token  # type: ignore[attr-defined]  # for the answer to this request, and kept nowhere
 
-    def response_add(self, request: HttpRequest, obj: AuthToken, post_url_continue: str | None = None) -> HttpResponse:
-        """To the list, without Django's own message: it would name the digest."""
-        return HttpResponseRedirect(reverse("admin:knox_authtoken_changelist"))
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        """The page that shows it. A redirect would carry it in a message, which is a cookie or a row."""
+        context = {
+            **admin.site.each_context(request),
+            "opts": self.opts,
+            "title": f"New token of {obj.user.get_username()}",
+            "text": obj.text,
+        }
+        return TemplateResponse(request, "admin/jobs/new_token.html", context)
 
     @admin.display(description="begins with", ordering="token_key")
     def begins(self, token: AuthToken) -> str:

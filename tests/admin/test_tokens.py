@@ -4,7 +4,9 @@ import re
 from datetime import timedelta
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
 from knox.models import AuthToken
 
@@ -32,6 +34,17 @@ def test_a_token_is_shown_once_and_works_until_it_is_deleted(boss: Admin, settin
     assert timedelta(days=364) < row.expiry - row.created < timedelta(days=366)
     boss.post(f"{LIST}{row.pk}/delete/", {"post": "yes"})
     assert api.get("/api/v1.0/jobs").status_code == 401
+
+
+def test_its_text_is_in_one_answer_and_nowhere_else(boss: Admin) -> None:
+    answer = boss.client.post(f"/admin{LIST}add/", {"user": str(boss.user.pk)})
+    (text,) = re.findall(r"\b[0-9a-f]{64}\b", answer.content.decode())
+    assert "no-store" in answer["Cache-Control"]
+    assert {*answer.cookies} <= {"csrftoken", "sessionid"}, "a message would be one, packed"
+    kept = [str(row) for model in apps.get_models() for row in model._default_manager.values_list()]
+    kept += [str(session.get_decoded()) for session in Session.objects.all()]
+    assert AuthToken.objects.count() == 1
+    assert [row for row in kept if text in row] == []
 
 
 def test_an_ended_token_says_so_and_none_is_changed(boss: Admin) -> None:

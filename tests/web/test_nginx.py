@@ -64,10 +64,10 @@ def asked(
 
 
 @contextlib.contextmanager
-def many_clients(nginx: Nginx, beginning: bytes) -> Iterator[list[ssl.SSLSocket]]:
+def many_clients(nginx: Nginx, beginning: bytes, count: int = MANY) -> Iterator[list[ssl.SSLSocket]]:
     clients = []
     try:
-        for _ in range(MANY):
+        for _ in range(count):
             plain = socket.create_connection(("127.0.0.1", nginx.port), timeout=5)
             clients.append(nginx.context().wrap_socket(plain, server_hostname="127.0.0.1"))
             clients[-1].sendall(beginning)
@@ -101,10 +101,10 @@ def test_who_is_slow_does_not_reach_the_web_server(nginx: Nginx, platform: Platf
 
 
 def test_who_reads_slowly_holds_no_thread(nginx: Nginx, platform: Platform, token: str) -> None:
-    """An answer of 4 MB is more than sockets hold."""
-    job_row("FINISHED", result=f'"{"x" * 4_000_000}"')
+    """An answer of 30 MB is more than sockets hold."""
+    job_row("FINISHED", result=f'"{"x" * 30_000_000}"')
     get = b"GET /api/v1.0/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n" % token.encode()
-    with many_clients(nginx, get) as clients:
+    with many_clients(nginx, get, 4) as clients:
         wait_until(lambda: connections_of(platform) == 0, timeout=30)
         assert clients[0].recv(100).startswith(b"HTTP/1.1 200")
 
