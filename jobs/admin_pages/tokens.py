@@ -65,7 +65,7 @@ class TokenAdmin(AuthTokenAdmin):
 
     def save_model(self, request: HttpRequest, obj: AuthToken, form: Any, change: bool) -> None:
         obj.save()
-        obj.text = form.token  # type: ignore[attr-defined]  # for the answer to this request, and kept nowhere
+        obj.text = form.token  # for the answer to this request, and kept nowhere
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         """The page that shows it. A redirect would carry it in a message, which is a cookie or a row."""

@@ -6,7 +6,7 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,17 @@ def nginx(platform: Platform, scratch: Path, token: str) -> Iterator[Nginx]:
 
 
 def asked(
-    nginx: Nginx, path: str, *, method: str = "GET", body: bytes | None = None, token: str = "", **headers: str
+    nginx: Nginx,
+    path: str,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    token: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> Any:
     """Status, headers, parsed body."""
     own = {"Content-Type": "application/json", "Host": "localhost", "Authorization": f"Bearer {token}"}
-    request = urllib.request.Request(nginx.url + path, body, own | headers, method=method)
+    request = urllib.request.Request(nginx.url + path, body, {**own, **(headers or {})}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=10, context=nginx.context()) as answer:
             return answer.status, answer.headers, json.loads(answer.read())
@@ -114,11 +120,11 @@ def test_what_a_client_says_of_where_it_came_from_goes_no_further(nginx: Nginx, 
     forged = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil"}
     forged |= {"SCRIPT_NAME": "/evil", "X_Forwarded_For": "6.6.6.6", "X_Forwarded_Proto": "http"}
     abort = b'{"action": "ABORT"}'
-    status, _, _ = asked(nginx, f"/api/v1.0/job/{job.pk}", method="PUT", body=abort, token=token, **forged)
+    status, _, _ = asked(nginx, f"/api/v1.0/job/{job.pk}", method="PUT", body=abort, token=token, headers=forged)
     assert status == 200
     assert AuditEntry.objects.get(job_id=job.pk).origin == "127.0.0.1"
     job_row("FINISHED")
-    _, headers, _ = asked(nginx, "/api/v1.0/jobs?per_page=1", token=token, **forged)
+    _, headers, _ = asked(nginx, "/api/v1.0/jobs?per_page=1", token=token, headers=forged)
     assert "https://localhost/api/v1.0/jobs?" in headers["Link"]
 
 
