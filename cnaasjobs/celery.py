@@ -30,7 +30,7 @@ def _look(**_: Any) -> None:
         sys.exit("\n".join(found))
 
 
-app = Celery("cnaasjobs", loader="cnaasjobs.celery:Loader")
+app = Celery("cnaasjobs", loader="cnaasjobs.celery:Loader", amqp="jobs.broker.queues:AMQP")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 worker.install(app)

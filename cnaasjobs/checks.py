@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 from kombu.utils.url import url_to_parts
 
-from cnaasjobs.conf import Conf, conf
+from cnaasjobs.conf import Conf, Start, conf
 from cnaasjobs.db.suitable import unsuitable
 
 SETTINGS: Final = "settings"
@@ -45,6 +45,13 @@ def _unwise() -> Iterator[CheckMessage]:
         yield Warning(
             "ALLOWED_HOSTS has *: whoever sends a request chooses the host name that its links carry",
             id="cnaasjobs.W001",
+        )
+    if settings.CELERY_TASK_DEFAULT_QUEUE_TYPE == "quorum":
+        yield Warning(
+            f"{Start.quorum_queues.name} is 1: quorum queues have no priorities before RabbitMQ 4.0, and then two"
+            " (5 to 9 before 0 to 4)",
+            hint="leave it out, or let no job depend on its priority",
+            id="cnaasjobs.W004",
         )
     for number, url in enumerate(settings.CELERY_BROKER_URL.split(";"), start=1):
         broker, which = url_to_parts(url), f"CELERY_BROKER_URL (broker {number})"

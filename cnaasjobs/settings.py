@@ -14,6 +14,7 @@ from cnaasjobs.conf.parsing import broker_tls
 from cnaasjobs.conf.table import ROOT
 from cnaasjobs.logs import logging_config
 from cnaasjobs.masked_logs import MaskedJsonFormatter
+from jobs.schedulable import HIGHEST_PRIORITY
 
 _start, _values = from_environment(os.environ)
 globals().update(_values)  # CNAASJOBS_… and NORNIR_CONFIG: cnaasjobs.conf finds them here
@@ -164,6 +165,11 @@ CELERY_BROKER_USE_SSL = broker_tls(CELERY_BROKER_URL)
 CELERY_RESULT_BACKEND = "django-db"  # for tasks that are not jobs; a job's row is its result
 CELERY_RESULT_EXTENDED = True  # with the task's name, and the schedule's that started it
 CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_DEFAULT_QUEUE_TYPE = CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = "quorum" if _start.quorum_queues else "classic"
+# Of Redis, which serves the lowest number first: one list for each priority, and what says none comes last, as
+# RabbitMQ has it.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"priority_steps": [*range(HIGHEST_PRIORITY + 1)]}
+CELERY_TASK_DEFAULT_PRIORITY = HIGHEST_PRIORITY if CELERY_BROKER_URL.startswith("redis") else 0
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "jobs.beat.scheduler:Scheduler"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

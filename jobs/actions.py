@@ -33,6 +33,17 @@ class JobAction(Action):
     AFTER_COMMIT_FAILED = "after_commit_failed", ERROR, "the database was lost after a commit", "job_id"
     READYZ_FAILED = "readyz_failed", ERROR, "readyz: the check of the %(check)s failed"
 
+    # --- the broker
+    QUEUE_AS_IT_IS = (
+        "queue_as_it_is",
+        WARNING,
+        (
+            "queue %(queue)s is used as it is, which is not as it would be declared (%(refusal)s). To move it, once all"
+            " processes run this version: rabbitmqctl delete_queue %(queue)s; workers then declare it anew, and waiting"
+            " jobs are sent again"
+        ),
+    )
+
     # --- workers
     REFUSE_MESSAGE = "refuse_message", ERROR, "a message was refused: %(reason)s", "messages"
     STORE_WAITS = "store_waits", WARNING, "%(what)s of job %(job_id)s waits %(seconds).0f s for the database: %(error)s"

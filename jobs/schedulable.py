@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol, TypedDict
+from typing import Any, Final, Protocol, TypedDict
+
+HIGHEST_PRIORITY: Final = 9  # it goes first; 0 is the lowest, and the default
+
+
+def checked_priority(priority: int) -> int:
+    """Raises ValueError for what no broker could order by."""
+    if not 0 <= priority <= HIGHEST_PRIORITY:
+        raise ValueError(f"priority {priority} must be from 0 to {HIGHEST_PRIORITY}")
+    return priority
 
 
 class ScheduleOptions(TypedDict, total=False):

@@ -26,7 +26,7 @@ from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError, JobStopped
 from jobs.models import Job
 from jobs.outcome import JobResult, NextJob
-from jobs.schedulable import ScheduleOptions
+from jobs.schedulable import ScheduleOptions, checked_priority
 
 __all__ = ["JobContext", "JobResult", "JobTask", "NextJob", "job"]
 
@@ -220,11 +220,10 @@ def job(
         celery_options: Celery's own, such as ``autoretry_for``, ``retry_backoff``, ``max_retries``, ``name``. Those of
             its messages (``serializer``, ``expires``, …) change nothing: a message is only a job's number.
     """
-    lock, priority, check = options.get("lock"), options.get("priority", 0), options.get("check")
+    lock, check = options.get("lock"), options.get("check")
     if lock is not None and not 0 < len(lock) <= 32:
         raise ValueError(f"lock name {lock!r} must have 1 to 32 characters")
-    if not 0 <= priority <= 9:
-        raise ValueError(f"priority {priority} must be from 0 to 9")
+    checked_priority(options.get("priority", 0))
     if check is not None:
         options["check"] = staticmethod(check)
     attributes = {"base": JobTask} | {_OTHERWISE_CELERYS.get(name, name): value for name, value in options.items()}

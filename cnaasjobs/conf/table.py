@@ -70,6 +70,9 @@ class Start(Table):
     remote_control = Flag(
         False, "`1`: workers answer `celery inspect` and obey `celery control`, of anybody who can write to the broker"
     )
+    quorum_queues = Flag(
+        False, "`1`: RabbitMQ keeps each queue on several nodes, and mostly without priorities; see production.md"
+    )
     log_level = Choice(
         "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "level of the JSON logs of all processes"
     )

@@ -25,6 +25,7 @@ from jobs.deeds import Deed
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
 from jobs.models import Job, ScheduleOwner
+from jobs.schedulable import HIGHEST_PRIORITY
 from jobs.task import JobTask
 
 
@@ -154,7 +155,7 @@ def _run(request: HttpRequest, row: PeriodicTask) -> Job:
             scheduled_by=who(request),
             comment=f"Schedule {row.name}, run now"[:255],
             queue=row.queue or None,
-            priority=None if row.priority is None else min(row.priority, 9),
+            priority=None if row.priority is None else min(row.priority, HIGHEST_PRIORITY),
         )
         trail.add(
             Deed.SCHEDULED, who=who(request), origin=origin(request), job_id=job.pk, detail=f"schedule {row.name}"

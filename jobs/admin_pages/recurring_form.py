@@ -14,6 +14,7 @@ from jobs.beat.tolerance import UnknownZone
 from jobs.broker import plain_tasks
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.outcome import storable_json
+from jobs.schedulable import HIGHEST_PRIORITY
 from jobs.task import JobTask
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ else:
     ModelForm = forms.ModelForm
 
 NOT_FOR_JOBS = ("expire_seconds",)
-HIGHEST_PRIORITY = 9
 
 
 class RecurringForm(ModelForm):

@@ -24,6 +24,7 @@ from jobs.broker import plain_tasks
 from jobs.deeds import Deed
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
+from jobs.schedulable import HIGHEST_PRIORITY
 from jobs.task import JobTask
 
 
@@ -122,6 +123,6 @@ def _schedule_job(row: PeriodicTask, task: JobTask, args: list[Any], kwargs: dic
         task.named(args, kwargs),
         scheduled_by=by[:255],
         queue=row.queue or None,
-        priority=None if row.priority is None else min(row.priority, 9),
+        priority=None if row.priority is None else min(row.priority, HIGHEST_PRIORITY),
     )
     trail.add(Deed.SCHEDULED, who=by, origin="Beat", job_id=job.pk, detail=job.function_name)

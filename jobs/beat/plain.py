@@ -19,7 +19,10 @@ from cnaasjobs.conf import conf
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.background.faults import bound_statements, forget_connection
+from jobs.broker import queues
 from jobs.broker.connection import Broker
+from jobs.broker.opening import is_redis
+from jobs.schedulable import HIGHEST_PRIORITY
 
 
 class PlainSender:
@@ -62,7 +65,12 @@ class PlainSender:
 
 
 def _publish(row: PeriodicTask, args: list[Any], kwargs: dict[str, Any], producer: Any) -> None:
-    options = {name: getattr(row, name) for name in ("queue", "priority") if getattr(row, name) is not None}
+    options: dict[str, Any] = {}
+    if row.queue is not None:
+        options["queue"] = row.queue
+    if row.priority is not None:
+        priority = min(row.priority, HIGHEST_PRIORITY)
+        options["priority"] = queues.for_broker(priority, redis=is_redis(current_app.connection_for_write()))
     if row.expires_:
         options["expires"] = row.expires_
     # No headers of the row's: they would be Celery's own, and say anything to a worker.

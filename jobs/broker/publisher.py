@@ -20,6 +20,7 @@ from kombu.utils.uuid import uuid
 from cnaasjobs.conf import conf
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.broker import queues
 from jobs.broker.opening import BrokerUnavailable, broker_errors, is_redis, opened
 
 
@@ -119,8 +120,7 @@ class _Link:
             message.task_name,
             composed,
             queue=message.queue,
-            # Redis serves the lowest number first, AMQP the highest.
-            priority=9 - message.priority if self.redis else message.priority,
+            priority=queues.for_broker(message.priority, redis=self.redis),
             declare=[] if message.queue in self._declared else None,
             retry=False,
         )

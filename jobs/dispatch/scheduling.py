@@ -22,7 +22,7 @@ from jobs.dispatch.starter import add_to_trail, started_here
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.models import Job
 from jobs.outcome import NextJob, storable_json
-from jobs.schedulable import Schedulable, ScheduleOptions, known
+from jobs.schedulable import Schedulable, ScheduleOptions, checked_priority, known
 
 
 def schedule(task: Schedulable, kwargs: Mapping[str, Any], **options: Unpack[ScheduleOptions]) -> Job:
@@ -49,7 +49,7 @@ def schedule_next(next_job: NextJob) -> Job:
 
 
 def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: ScheduleOptions) -> list[Job]:
-    at, priority = options.get("at"), options.get("priority")
+    at = options.get("at")
     if at is not None:
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         at = at if at > database_now() else None  # the database decides what is due, not this machine
@@ -63,7 +63,7 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
         "comment": _text(options.get("comment"), "comment"),
         "ticket_ref": _text(options.get("ticket_ref"), "ticket_ref"),
         "queue": options.get("queue") or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
-        "priority": task.job_priority if priority is None else priority,
+        "priority": _priority(options.get("priority"), task),
         "lock_name": task.lock,
         "lock_wait_seconds": task.lock_wait if task.lock else None,
         "rerun_if_lost": task.rerun_if_lost,
@@ -108,6 +108,13 @@ def _stored(bound: Mapping[str, Any], task_name: str) -> str:
     try:
         return storable_json(bound, what=f"arguments of {task_name}")
     except ResultNotStorable as exc:
+        raise JobArgumentError(str(exc)) from exc
+
+
+def _priority(given: int | None, task: Schedulable) -> int:
+    try:
+        return task.job_priority if given is None else checked_priority(given)
+    except ValueError as exc:
         raise JobArgumentError(str(exc)) from exc
 
 

@@ -20,6 +20,7 @@ from jobs.actions import JobAction
 from jobs.background.budget import Budget
 from jobs.broker.connection import Broker
 from jobs.broker.opening import BrokerUnavailable
+from jobs.broker.queues import serves_by_priority
 from jobs.dispatch import sending
 from jobs.models import Job
 from jobs.states import Status
@@ -99,9 +100,14 @@ class Republish:
         grace = timedelta(seconds=conf.republish_after_seconds)
         lost: list[int] = []
         for queue in {queue for queue, _ in newest}:
+            strict = serves_by_priority(queue)
             rows = _waiting(queue).filter(dispatched_at__lt=_before_grace()).order_by("dispatched_at", "id")
             for row in rows.only("pk", "priority", "dispatched_at")[:_BATCH]:
-                overtakers = [when for (where, p), when in newest.items() if where == queue and p <= row.priority]
+                overtakers = [
+                    when
+                    for (where, priority), when in newest.items()
+                    if where == queue and (priority == row.priority or (strict and priority < row.priority))
+                ]
                 if row.dispatched_at and overtakers and max(overtakers) - grace > row.dispatched_at:
                     lost.append(row.pk)
         return lost

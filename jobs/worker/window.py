@@ -21,6 +21,7 @@ from amqp import spec
 from celery import bootsteps
 from celery.worker import state
 
+from jobs.broker.queues import is_quorum
 from jobs.worker.request import in_progress
 
 _ACK_SECONDS: Final = 0.1
@@ -79,7 +80,10 @@ class Window:
         self._consumer = consumer
         self._tasks = consumer.task_consumer
         self._channel = self._tasks.channel
-        self._is_global = bool(consumer.qos_global)
+        self._is_global = bool(consumer.qos_global) and not any(map(is_quorum, self._tasks.queues))
+        if consumer.qos_global and not self._is_global:  # Celery took the queues for what they would be declared as
+            self._channel.basic_qos(0, 0, True)  # RabbitMQ refuses consumers of a quorum queue while this stands
+            consumer.qos_global = False
         self._ack_seconds = _ACK_SECONDS if self._is_global else _LATE_ACK_SECONDS
         self._may_cancel = not any(queue.auto_delete for queue in self._tasks.queues)
         self._mutex = threading.RLock()  # Celery replaces it, and enters it

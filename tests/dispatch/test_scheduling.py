@@ -172,6 +172,13 @@ def test_beat_takes_a_due_job_once() -> None:
     assert (later.status, later.dispatched_at) == (Status.SCHEDULED, None)
 
 
+@pytest.mark.parametrize("priority", [-1, 10, 300])
+def test_a_priority_that_no_broker_knows_is_refused(priority: int) -> None:
+    with pytest.raises(JobArgumentError, match=f"priority {priority} must be from 0 to 9"):
+        scheduling.schedule(fake_jobs.nothing, {}, priority=priority)
+    assert not Job.objects.exists()
+
+
 @pytest.mark.parametrize("options", [{"lock": ""}, {"lock": "x" * 33}, {"priority": 10}, {"priority": -1}])
 def test_a_decorator_that_makes_no_sense_is_refused_at_import(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):

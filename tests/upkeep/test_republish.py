@@ -149,6 +149,20 @@ def test_a_job_of_lower_priority_was_not_overtaken(upkeep: Upkeep) -> None:
     assert upkeep.look() == 0
 
 
+def test_a_job_of_higher_priority_was_not_overtaken_on_a_quorum_queue(
+    upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RabbitMQ 4 lets one of a low priority pass for two of a high one."""
+    default = current_app.amqp.queues["default"]
+    monkeypatch.setattr(default, "queue_arguments", {"x-queue-type": "quorum"})
+    monkeypatch.setattr(default, "max_priority", None)
+    sent_long_ago(3, priority=9)
+    claimed(scheduling.schedule(fake_jobs.nothing, {}))
+    assert upkeep.look() == 0
+    claimed(scheduling.schedule(fake_jobs.nothing, {}, priority=9))
+    assert upkeep.look() == 3
+
+
 def test_parked_unsent_and_ended_jobs_wait_for_no_message(upkeep: Upkeep) -> None:
     parked, unsent, ended = sent_long_ago(3)
     purge_broker(["default"])

@@ -12,7 +12,6 @@ from jobs.models import Heartbeat, Job
 from tests.fake_jobs import echo, nothing
 from tests.fake_jobs.lasting import plain_stamp, plain_wait, wait_for_file
 from tests.services import RabbitMQ, Redis
-from tests.services.processes import Platform
 from tests.switching import forget_broker_connections
 from tests.waiting import stays, wait_until
 from tests.worker.conftest import StartWorker, wait_for_status
@@ -181,18 +180,11 @@ def test_plain_tasks_count_too(rabbitmq: RabbitMQ, start_worker: StartWorker, sc
 
 
 @pytest.mark.needs("rabbitmq")
-def test_quorum_queues_whose_count_cannot_change(
-    rabbitmq: RabbitMQ, platform: Platform, start_worker: StartWorker, scratch: Path
-) -> None:
-    platform.env["DJANGO_SETTINGS_MODULE"] = "tests.worker.quorum_settings"
-    worker = start_worker()
+def test_quorum_queues_whose_count_cannot_change(rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path) -> None:
+    worker = start_worker(env={"CNAASJOBS_QUORUM_QUEUES": "1"})
     assert "Global QoS is disabled" in worker.output()
     for name in ("first", "second"):
-        Job.objects.all().delete()
-        body = "from tests.fake_jobs.lasting import wait_for_file"
-        five = f"{body}; [wait_for_file.schedule(path={str(scratch / name)!r}) for _ in range(5)]"
-        platform.manage("shell", "--command", five)
-        long = list(Job.objects.all())
+        long = [wait_for_file.schedule(path=str(scratch / name)) for _ in range(5)]
         wait_until(lambda long=long: running(long) == 2)  # type: ignore[misc]
         stays(lambda: waiting_at_rabbitmq() == 3, seconds=1)
         (scratch / name).touch()

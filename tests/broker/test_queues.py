@@ -1,0 +1,33 @@
+"""Queues as they are declared, and as RabbitMQ has them already."""
+
+import pytest
+from celery import current_app
+
+from jobs.broker import queues
+from jobs.dispatch import scheduling
+from jobs.models import Job
+from tests import fake_jobs
+from tests.services import RabbitMQ
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs("rabbitmq")]
+
+
+def test_a_queue_that_can_have_no_priorities_is_declared_without(rabbitmq: RabbitMQ) -> None:
+    """As in a virtual host whose default type is "quorum"."""
+    impossible = queues.Queue("q", queue_arguments={"x-queue-type": "quorum"}, max_priority=9)
+    with current_app.connection_for_write() as connection, connection.channel() as channel:
+        impossible(channel).declare()
+        assert channel.queue_declare("q", passive=True).message_count == 0
+
+
+def test_jobs_are_sent_to_a_queue_of_before_and_confirmed(
+    rabbitmq: RabbitMQ, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "_named", set())
+    with current_app.connection_for_write() as connection, connection.channel() as channel:
+        channel.queue_declare("default", durable=True, auto_delete=False)
+        scheduling.schedule_many(fake_jobs.nothing, [{}] * 3)
+        assert not Job.objects.filter(dispatched_at__isnull=True).exists()
+        assert channel.queue_declare("default", passive=True).message_count == 3
+    (line,) = [message for message in caplog.messages if "delete_queue" in message]
+    assert "inequivalent arg 'x-max-priority' for queue 'default'" in line
