@@ -32,7 +32,7 @@ class Injector:
         self.injected: list[Fault] = []
         self._worker_lost_seconds = worker_lost_seconds
         self._turns: Counter[str] = Counter()
-        self._celery = Celery(broker=fleet.rabbitmq.url)
+        self._celery = Celery(broker=fleet.rabbitmq.url, set_as_current=False)
         self._kinds: dict[str, Callable[[PlannedFault, random.Random], Struck]] = {
             "child killed": self._child_killed,
             "child frozen": self._child_frozen,

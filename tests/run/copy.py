@@ -16,7 +16,14 @@ from tests.services.processes import ROOT
 from tests.waiting import wait_until
 
 STARTED_SECONDS = 90.0
-TEST_ONLY = ("DATABASE_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE", "SECRET_KEY", "NORNIR_CONFIG")
+TEST_ONLY = (
+    "DATABASE_URL",
+    "CELERY_BROKER_URL",
+    "DJANGO_SETTINGS_MODULE",
+    "SECRET_KEY",
+    "NORNIR_CONFIG",
+    "PYTHONDONTWRITEBYTECODE",
+)
 
 
 class Copy:

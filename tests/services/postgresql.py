@@ -99,11 +99,10 @@ class PostgreSQL(Service):
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', database="postgres")
 
     def cut_connections(self) -> None:
-        """Closes every client's connection."""
-        self.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        )
+        """Closes every client's connection, and returns when each is closed."""
+        others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        cut = [pid for pid, _ in self.execute(f"SELECT pid, pg_terminate_backend(pid) {others}")]
+        wait_until(lambda: not self.execute(f"SELECT 1 {others} AND pid = ANY(%s)", cut), message="still connected")
 
     def take_no_writes(self) -> None:
         """From now on every new transaction can only read: what a standby says, and a guard of a full disk."""

@@ -38,6 +38,7 @@ class Platform:
             for name, value in os.environ.items()
             if name in KEPT or not name.startswith(("CNAASJOBS_", "NORNIR_"))
         }
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds are started: not each should compile the project anew
         self.env = kept | {
             STARTED_BY_TESTS: "1",
             "DJANGO_SETTINGS_MODULE": settings_module,
