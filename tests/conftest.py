@@ -196,4 +196,4 @@ def platform(request: pytest.FixtureRequest, broker: str, scratch: Path) -> Iter
     try:
         yield platform
     finally:
-        platform.stop()
+        platform.kill()  # how they end by themselves is tried where it matters

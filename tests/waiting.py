@@ -6,15 +6,24 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_FIRST_INTERVAL, _LONGEST_INTERVAL = 0.02, 0.1
+_SLOWER = 1.1
+
 
 def wait_until(
-    condition: Callable[[], T], *, timeout: float = 10.0, interval: float = 0.02, message: str | Callable[[], str] = ""
+    condition: Callable[[], T],
+    *,
+    timeout: float = 10.0,
+    interval: float | None = None,
+    message: str | Callable[[], str] = "",
 ) -> T:
-    """Calls ``condition`` every ``interval`` seconds until it is true and returns what it returned.
+    """Calls ``condition`` until it is true and returns what it returned.
 
-    Raises AssertionError after ``timeout`` seconds, with ``message`` (a callable is asked then, for its state then).
+    Every ``interval`` seconds; by itself often at first and less so by and by, for a condition costs work that others
+    wait for. Raises AssertionError after ``timeout`` seconds, with ``message`` (a callable is asked then, for its state
+    then).
     """
-    deadline = time.monotonic() + timeout
+    deadline, pause = time.monotonic() + timeout, interval or _FIRST_INTERVAL
     while True:
         value = condition()
         if value:
@@ -22,7 +31,9 @@ def wait_until(
         if time.monotonic() >= deadline:
             text = message() if callable(message) else message
             raise AssertionError(f"not within {timeout:g} s: {text or condition}")
-        time.sleep(interval)
+        time.sleep(pause)
+        if interval is None:
+            pause = min(_SLOWER * pause, _LONGEST_INTERVAL)
 
 
 def stays(condition: Callable[[], object], *, seconds: float, interval: float = 0.05, message: str = "") -> None:

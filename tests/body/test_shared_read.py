@@ -32,7 +32,7 @@ def test_an_answer_is_never_older_than_the_question() -> None:
 
     def slow() -> int:
         began = next(ticks)
-        time.sleep(0.0005)  # what a database takes
+        time.sleep(0.0005)  # noqa: TID251  what a database takes
         return began
 
     read = SharedRead(slow)

@@ -28,11 +28,11 @@ def _services(postgresql: object, rabbitmq: object) -> None:
 
 
 @contextmanager
-def statements(at_most: int) -> Iterator[None]:
+def statements(exactly: int) -> Iterator[None]:
     with CaptureQueriesContext(connection) as queries:
         yield
     shown = "\n".join(query["sql"][:200] for query in queries)
-    assert len(queries) <= at_most, f"{len(queries)} statements:\n{shown}"
+    assert len(queries) == exactly, f"{len(queries)} statements:\n{shown}"
 
 
 def _one_before(task: JobTask) -> None:
@@ -45,31 +45,31 @@ def _one_before(task: JobTask) -> None:
 
 def test_a_job_takes_one_statement_for_each_of_its_three_steps() -> None:
     _one_before(fake_jobs.nothing)
-    with statements(at_most=1):
+    with statements(exactly=1):
         job = fake_jobs.nothing.schedule()
-    with statements(at_most=1):
+    with statements(exactly=1):
         run = claim(job)
     assert isinstance(run, Run)
-    with statements(at_most=1):
+    with statements(exactly=1):
         assert transitions.finish(run, Outcome(result='{"done": true}'))
 
 
 def test_a_lock_costs_one_statement_more_at_the_end() -> None:
     _one_before(fake_jobs.with_lock)
     job = fake_jobs.with_lock.schedule()
-    with statements(at_most=1):
+    with statements(exactly=1):
         run = claim(job)
     assert isinstance(run, Run)
     assert Lock.objects.get().holder_id == job.pk
     assert run.fence == Lock.objects.get().fence == Job.objects.get(pk=job.pk).fence
-    with statements(at_most=2):  # the second looks who is next in line
+    with statements(exactly=2):  # the second looks who is next in line
         assert transitions.finish(run, Outcome(result=None))
     assert Lock.objects.get().holder_id is None
 
 
 def test_many_jobs_take_a_statement_for_each_thousand() -> None:
     _one_before(fake_jobs.nothing)
-    with statements(at_most=2 + 3):  # BEGIN and COMMIT
+    with statements(exactly=2 + 3):  # BEGIN and COMMIT
         fake_jobs.nothing.schedule_many([{}] * 3000)
 
 
@@ -85,6 +85,6 @@ def test_the_list_takes_as_many_statements_for_sixty_jobs_as_for_one(jobs: int) 
     with override_settings(CNAASJOBS_REQUIRE_TOKEN=True):
         client = Client(headers={"Authorization": f"Bearer {token}"})
         client.get("/api/v1.0/jobs")  # what is read once in a process is read
-        with statements(at_most=6):
+        with statements(exactly=6):
             answer = client.get("/api/v1.0/jobs")
     assert len(answer.json()["data"]["jobs"]) == min(jobs, 50)

@@ -32,7 +32,7 @@ def test_a_signal_ends_all_of_it(copy: Copy, number: signal.Signals) -> None:
 
 
 def test_it_can_be_ended_while_it_starts(copy: Copy) -> None:
-    wait_until(lambda: len(copy.processes()) > 1)
+    wait_until(lambda: len(copy.processes()) > 1, interval=0.1)
     copy.process.signal(signal.SIGINT)
 
     assert copy.process.wait(timeout=30) == 0
@@ -58,7 +58,7 @@ def test_a_second_start_goes_on_where_the_first_ended(scratch: Path) -> None:
     second.state = first.state
     try:
         second.process.wait_for_output("Admin ", timeout=60)
-        wait_until(lambda: second.named("celery", "worker"), timeout=20)
+        wait_until(lambda: second.named("celery", "worker"), timeout=20, interval=0.1)
         second.wait_for_job(second.sync())
 
         assert [job["id"] for job in second.get("/api/v1.0/jobs")["data"]["jobs"]] == [1, 2]

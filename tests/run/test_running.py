@@ -72,7 +72,7 @@ def test_a_killed_process_is_started_again(running: Copy, words: tuple[str, ...]
     before[0].kill()
 
     wait_until(lambda: not any(process.is_running() for process in before), timeout=20)
-    wait_until(lambda: running.named(*words), timeout=20, message=running.output)
+    wait_until(lambda: running.named(*words), timeout=20, interval=0.1, message=running.output)
     wait_until(lambda: _is_ready(running), timeout=60, interval=0.2, message=running.output)
     running.wait_for_job(running.sync())
 

@@ -10,7 +10,7 @@ from celery import current_app
 from jobs.dispatch import scheduling
 from jobs.models import Heartbeat, Job
 from tests.fake_jobs import echo, nothing
-from tests.fake_jobs.lasting import plain_stamp, plain_wait, wait_for_file
+from tests.fake_jobs.lasting import plain_touch, plain_wait, wait_for_file
 from tests.services import RabbitMQ, Redis
 from tests.switching import forget_broker_connections
 from tests.waiting import stays, wait_until
@@ -47,12 +47,9 @@ def _a_short_job_starts_at_once_while_a_slot_is_idle(
     end = scratch / "end"
     long = [wait_for_file.schedule(path=str(end)) for _ in range(3)]
     wait_until(lambda: running(long) == 3)
-    delays = []
     for _ in range(20):
-        job = wait_for_status(nothing.schedule(), "FINISHED", timeout=5)
-        assert job.start_time
-        delays.append((job.start_time - job.scheduled_time).total_seconds())
-    assert sorted(delays)[10] < 0.25  # seconds; a worker that holds messages back makes it as long as the long jobs
+        wait_for_status(nothing.schedule(), "FINISHED")
+    assert running(long) == 3  # none of the short ones waited for them
     long += [wait_for_file.schedule(path=str(end)) for _ in range(6)]
     wait_until(lambda: running(long) == 4)
     stays(lambda: waiting() == 5, seconds=1)
@@ -166,11 +163,9 @@ def test_plain_tasks_count_too(rabbitmq: RabbitMQ, start_worker: StartWorker, sc
         plain_wait.delay(str(end))
     wait_until(lambda: waiting_at_rabbitmq() == 0)
     for number in range(4):
-        stamp, sent = scratch / f"stamp{number}", time.time()
-        plain_stamp.delay(str(stamp))
-        wait_until(stamp.exists, timeout=3)
-        wait_until(lambda stamp=stamp: stamp.read_text() != "")  # type: ignore[misc]
-        assert float(stamp.read_text()) - sent < 1
+        started = scratch / f"started{number}"
+        plain_touch.delay(str(started))
+        wait_until(started.exists)  # while the others wait for their file
     for _ in range(3):
         plain_wait.delay(str(end))
     wait_until(lambda: waiting_at_rabbitmq() == 2)
