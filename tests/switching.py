@@ -1,14 +1,15 @@
 """Points this process's Django and Celery at another database or broker for the length of one test."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 from urllib.parse import quote
 
 from celery import current_app
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from kombu import pools
 
 from cnaasjobs.conf.parsing import database
@@ -49,6 +50,19 @@ def on_database(url: str) -> Iterator[None]:
         connections.settings["default"] = earlier
         connections["default"] = earlier_connection
         ContentType.objects.clear_cache()
+
+
+@contextmanager
+def database_fails(*, asked_about: str = "") -> Iterator[None]:
+    """Each statement of this thread that holds these words fails, as if the server were gone."""
+
+    def away(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if asked_about in sql:
+            raise OperationalError("server closed the connection")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(away):
+        yield
 
 
 @contextmanager

@@ -11,11 +11,12 @@ from django.db import OperationalError, connection
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 
 from cnaasjobs.db.clock import database_now
-from jobs.beat import fire, recurring
+from jobs.beat import recurring
 from jobs.beat.recurring import Recurring
 from jobs.broker import publisher
 from jobs.models import Job
 from tests.factory import ago, at, by, daily, every
+from tests.switching import database_fails
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -180,16 +181,10 @@ def test_a_schedule_without_sense_is_named_and_the_others_go_on(
     assert "schedule nonsense is never due" in caplog.text
 
 
-def test_the_database_failing_in_a_fire_consumes_nothing(beat: Recurring, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_failing_in_a_fire_consumes_nothing(beat: Recurring) -> None:
     every(60, last_run_at=ago(minutes=2))
-
-    def away(*_: Any, **__: Any) -> None:
-        raise OperationalError("server closed the connection")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(fire, "_schedule_job", away)
-        with pytest.raises(OperationalError):
-            beat.step()
+    with database_fails(asked_about="jobs_job"), pytest.raises(OperationalError):
+        beat.step()
     assert PeriodicTask.objects.get().total_run_count == 0
     beat.step()
     assert Job.objects.count() == 1

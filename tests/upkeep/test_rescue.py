@@ -13,6 +13,7 @@ from jobs.testing import exception_of
 from locks import service as locks
 from tests import fake_jobs
 from tests.factory import Worker, run_on
+from tests.switching import database_fails
 from tests.upkeep.watcher import Watcher
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -88,18 +89,14 @@ def test_a_database_that_takes_no_writes_makes_nobody_look_lost(watcher: Watcher
     assert sum(watcher.look() for _ in range(10)) == 0
 
 
-def test_an_outage_of_the_database_does_not_count(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outage_of_the_database_does_not_count(watcher: Watcher) -> None:
     worker = Worker()
     _, run = run_on(worker)
     worker.beat(run)
     for _ in range(8):
         watcher.look()
 
-    def away() -> float:
-        raise OperationalError("server closed the connection")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(watcher.rescue._lost, "_look", away)
+    with database_fails():
         for _ in range(300):
             with pytest.raises(OperationalError):
                 watcher.look(own_beats=False)
