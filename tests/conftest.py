@@ -189,10 +189,14 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture
 def platform(request: pytest.FixtureRequest, broker: str, scratch: Path) -> Iterator[Platform]:
-    """Real workers, Beats and web servers on the database and broker that this test's Django and Celery use."""
+    """Real workers, Beats and web servers on the database and broker that this test's Django and Celery use.
+
+    A web server is one process, where a test does not ask for more.
+    """
     if "postgresql" in request.fixturenames:
         request.getfixturevalue("postgresql")
-    platform = Platform(database_url=database_url(), broker_url=broker, directory=scratch)
+    env = {"CNAASJOBS_WEB_WORKERS": "1"}
+    platform = Platform(database_url=database_url(), broker_url=broker, directory=scratch, env=env)
     try:
         yield platform
     finally:

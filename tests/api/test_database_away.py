@@ -86,7 +86,7 @@ def test_cut_connections_are_made_anew_without_an_error(postgresql: PostgreSQL, 
 
 @pytest.mark.needs("postgresql")
 def test_server_that_takes_no_new_connections_still_serves_the_old(postgresql: PostgreSQL, platform: Platform) -> None:
-    platform.web(env={"CNAASJOBS_WEB_WORKERS": "1"})
+    platform.web()
     assert platform.get("/api/v1.0/jobs")[0] == 200
     assert postgresql.process is not None
     postmaster = next(process for process in postgresql.process.tree() if process.name() == "postgres")

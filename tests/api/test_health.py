@@ -215,7 +215,7 @@ def test_ready_and_at_work_where_each_round_trip_takes_200_ms(
 def test_a_check_goes_on_with_its_connections_and_makes_new_ones_only_when_they_were_cut(
     postgresql: PostgreSQL, rabbitmq: RabbitMQ, platform: Platform
 ) -> None:
-    platform.web(env={"CNAASJOBS_WEB_WORKERS": "1"})
+    platform.web()
     wait_until(lambda: platform.get("/readyz")[0] == 200, timeout=30)
 
     def backends() -> set[int]:

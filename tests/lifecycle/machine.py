@@ -209,37 +209,38 @@ class LifecycleMachine(RuleBasedStateMachine):
     # --- what must hold after each of them ----------------------------------------------------------------------------
 
     @invariant()
-    def the_rows_are_as_the_model_says(self) -> None:
-        for row in Job.objects.all():
+    def promises_hold(self) -> None:
+        rows = {row.pk: row for row in Job.objects.order_by("id")}
+        self._the_rows_are_as_the_model_says(rows)
+        self._an_end_is_for_ever(rows)
+        self._the_lock_has_one_holder_and_its_token(rows)
+        self._nobody_sleeps_before_a_free_lock()
+
+    def _the_rows_are_as_the_model_says(self, rows: dict[int, Job]) -> None:
+        assert rows.keys() == self.model.keys()
+        for row in rows.values():
             model = self.model[row.pk]
             found = row.status, row.run_token, row.attempt, row.exception_type, row.abort_reason is not None
             assert found == (model.status, model.token, model.attempt, model.end, model.abort), row.pk
             assert (row.finish_time is not None) is (model.status in TERMINAL)
-        assert Job.objects.count() == len(self.model)
 
-    @invariant()
-    def an_end_is_for_ever(self) -> None:
-        ended = {status.value for status in TERMINAL}
-        now = dict(Job.objects.filter(status__in=ended).values_list("pk", "finish_time"))
-        for job_id, finish_time in self.ends.items():
-            assert now[job_id] == finish_time
+    def _an_end_is_for_ever(self, rows: dict[int, Job]) -> None:
+        now = {job_id: row.finish_time for job_id, row in rows.items() if Status(row.status) in TERMINAL}
+        assert self.ends.items() <= now.items()
         self.ends = now
         assert set(JobOutcome.objects.values_list("pk", flat=True)) == set(now)
 
-    @invariant()
-    def the_lock_has_one_holder_and_its_token(self) -> None:
+    def _the_lock_has_one_holder_and_its_token(self, rows: dict[int, Job]) -> None:
         holders = [job_id for job_id, model in self.model.items() if model.holds]
         assert holders == [lock.holder_id for lock in locks.held()]
         for job_id in holders:
-            row, standing = Job.objects.get(pk=job_id), store().standing_of(job_id)
-            assert row.status == RUNNING
+            standing = store().standing_of(job_id)
+            assert rows[job_id].status == RUNNING
             assert standing is not None
-            assert row.fence == standing.fence is not None
+            assert rows[job_id].fence == standing.fence is not None
 
-    @invariant()
-    def nobody_sleeps_before_a_free_lock(self) -> None:
-        first = line.of(LOCK).first()
-        if first is not None and self._holder() is None:
+    def _nobody_sleeps_before_a_free_lock(self) -> None:
+        if self._holder() is None and (first := line.of(LOCK).first()) is not None:
             assert not first.parked
 
     # --- the model's own steps ----------------------------------------------------------------------------------------

@@ -32,7 +32,12 @@ class Copy:
     def __init__(self, directory: Path, *, env: Mapping[str, str] | None = None) -> None:
         self.state = directory / "state"
         base = {k: v for k, v in os.environ.items() if k not in TEST_ONLY and not k.startswith("CNAASJOBS_")}
-        self.env = base | {"PORT": "0", "CNAASJOBS_STATE_DIR": str(self.state), **(env or {})}
+        self.env = base | {
+            "PORT": "0",
+            "CNAASJOBS_STATE_DIR": str(self.state),
+            "CNAASJOBS_WEB_WORKERS": "1",
+            **(env or {}),
+        }
         self.process = Managed(
             "run", [sys.executable, "-m", "cnaasjobs.run"], log=directory / "output.log", env=self.env, cwd=ROOT
         )
