@@ -85,6 +85,6 @@ def test_the_list_takes_as_many_statements_for_sixty_jobs_as_for_one(jobs: int) 
     with override_settings(CNAASJOBS_REQUIRE_TOKEN=True):
         client = Client(headers={"Authorization": f"Bearer {token}"})
         client.get("/api/v1.0/jobs")  # what is read once in a process is read
-        with statements(exactly=6):
+        with statements(exactly=3):
             answer = client.get("/api/v1.0/jobs")
     assert len(answer.json()["data"]["jobs"]) == min(jobs, 50)

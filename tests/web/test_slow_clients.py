@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MANY = 48  # many times the threads of all processes
+MANY = 24  # three times the threads of a web server
 
 
 @pytest.fixture
