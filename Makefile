@@ -11,6 +11,7 @@ JOBS ?= 1500
 FAULTS ?= 60
 SEED ?=
 MUTANT ?=
+KINDS ?=
 ROW ?=
 BASE ?=
 ARGS ?=
@@ -58,8 +59,8 @@ format: setup-dev ## Put the code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-chaos: setup-dev ## Break things on purpose and count what is lost (JOBS=1500 FAULTS=60 SEED= MUTANT=)
-	exec $(BIN)/python -m tests.chaos --jobs $(JOBS) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(MUTANT),--mutant $(MUTANT))
+chaos: setup-dev ## Break things on purpose and count what is lost (JOBS=1500 FAULTS=60 SEED= MUTANT= KINDS=)
+	exec $(BIN)/python -m tests.chaos --jobs $(JOBS) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(MUTANT),--mutant "$(MUTANT)") $(if $(KINDS),--kinds "$(KINDS)")
 
 bench: setup-dev ## Measure against other ways and the machine's limit (ROW=name for one row, BASE=commit beside it)
 	exec $(BIN)/python -m benchmarks $(if $(ROW),--row $(ROW)) $(if $(BASE),--base $(BASE))

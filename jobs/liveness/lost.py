@@ -1,8 +1,8 @@
 """Who is gone for good, so that its runs may be taken from it.
 
 It trusts only what this process saw itself, on its own monotonic clock: a heartbeat whose counter stood still for
-``CNAASJOBS_WORKER_LOST_SECONDS``, or a run that its living worker no longer lists. Time counts only while the database
-took this process's own heartbeat: when it takes no writes, every worker looks still.
+``CNAASJOBS_WORKER_LOST_SECONDS`` while the run was there, or a run that its living worker no longer lists. Time counts
+only while the database took this process's own heartbeat: when it takes no writes, every worker looks still.
 """
 
 import json
@@ -50,6 +50,7 @@ class Lost:
         self._sights: dict[int, _Sight] = {}
         self._missing: dict[UUID, _Missing] = {}
         self._orphans: dict[UUID, float] = {}  # runs of no known worker: seconds that count
+        self._ages: dict[UUID, float] = {}  # of every run: seconds that count since it was first seen
         self._counted_at: float | None = None
         self._own_counter: int | None = None
         self._seconds = 0.0  # that count, between the last two looks
@@ -66,8 +67,9 @@ class Lost:
         """Those of the running jobs whose run is lost, and why, in words. They are to be read after the look: a run
         that was dropped from a heartbeat had ended in the database before that.
         """
+        tokens = {job.run_token for job in running if job.run_token is not None}
+        self._ages = {token: self._ages.get(token, -self._seconds) + self._seconds for token in tokens}
         lost = [(job, why) for job in running if (why := self._why(job))]
-        tokens = {job.run_token for job in running}
         self._missing = {token: seen for token, seen in self._missing.items() if token in tokens}
         self._orphans = {token: silent for token, silent in self._orphans.items() if token in tokens}
         return lost
@@ -126,7 +128,8 @@ class Lost:
             return f"worker {job.worker or 'unknown'} is gone, it has no heartbeat; it started this job at {started}"
         seen = f"{sight.row.name} (pid {sight.row.pid}), last seen at {_utc(sight.row.last_seen)}"
         if sight.is_still:
-            return f"worker {seen}, is gone"
+            # One that was frozen may claim before it beats again: that run gets the same time.
+            return f"worker {seen}, is gone" if self._ages[token] >= conf.worker_lost_seconds else None
         missing = self._missing.setdefault(token, _Missing(first=sight.row.counter))
         missing.seen.add(sight.row.counter)
         if len(missing.seen) >= _MISSED_BEATS and sight.row.counter >= missing.first + _MISSED_BEATS:

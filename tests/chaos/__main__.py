@@ -1,4 +1,4 @@
-"""``make chaos JOBS= FAULTS= SEED= MUTANT=``, or ``python -m tests.chaos --jobs … --faults … --seed … --mutant …``."""
+"""``make chaos JOBS= FAULTS= SEED= MUTANT= KINDS=``, or ``python -m tests.chaos --jobs … --faults …`` and so on."""
 
 import argparse
 import os
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         jobs=arguments.jobs,
         faults=arguments.faults,
         jobs_per_second=arguments.jobs_per_second,
-        kinds=tuple(FAULTS) if arguments.faults >= len(FAULTS) else SHORT,
+        kinds=_kinds(arguments),
     )
     _say(f"seed {plan.seed}: {arguments.jobs} jobs and {arguments.faults} faults over {plan.seconds:.0f} s")
     directory = scratch_directory("chaos")
@@ -46,6 +46,14 @@ def main(argv: list[str] | None = None) -> int:
         else:
             shutil.rmtree(directory)
     return int(keep)
+
+
+def _kinds(arguments: argparse.Namespace) -> tuple[str, ...]:
+    if arguments.kinds:
+        return tuple(arguments.kinds.split(","))
+    if arguments.mutant and (needed := MUTANTS[arguments.mutant].faults):
+        return needed
+    return tuple(FAULTS) if arguments.faults >= len(FAULTS) else SHORT
 
 
 def _judge(record: Record, thresholds: Thresholds, arguments: argparse.Namespace, seed: int) -> int:
@@ -68,6 +76,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--faults", type=int, default=int(default("FAULTS", "60")))
     parser.add_argument("--seed", type=int, default=int(default("SEED", str(random.SystemRandom().randrange(10**6)))))
     parser.add_argument("--mutant", default=default("MUTANT", ""), choices=["", *MUTANTS])
+    parser.add_argument("--kinds", default=default("KINDS", ""), help=f"of faults: {', '.join(FAULTS)}")
     parser.add_argument("--jobs-per-second", type=float, default=4.0)
     parser.add_argument("--worker-lost-seconds", type=float, default=10.0)
     parser.add_argument("--scale", type=float, default=1.0, help="of the limits for stuck and rescued jobs (60 s)")

@@ -79,6 +79,18 @@ def blind(ctx: JobContext, *, seconds: float) -> str:
     return "done"
 
 
+@job(lock="east")
+@ledgered
+def keeper(ctx: JobContext, *, seconds: float) -> str:
+    """In a transaction that has its lock's row for all the time: who vanishes in it leaves the row to nobody."""
+    end = time.monotonic() + seconds
+    with ctx.guarded_by_lock():
+        while time.monotonic() < end:
+            time.sleep(0.5)
+            ctx.holds_lock()
+    return "done"
+
+
 @job(lock="south")
 @ledgered
 def fan(ctx: JobContext, *, devices: list[str], threads: int, seconds: float) -> JobResult:
@@ -123,7 +135,7 @@ def rerun(ctx: JobContext, *, seconds: float) -> str:
 
 TASKS: dict[str, JobTask] = {
     task.name.rpartition(".")[2]: task
-    for task in (short, urgent, delayed, long, locked, campaign, blind, fan, failing, retried, rerun)
+    for task in (short, urgent, delayed, long, locked, campaign, blind, keeper, fan, failing, retried, rerun)
 }
 
 

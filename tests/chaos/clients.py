@@ -1,5 +1,6 @@
 """The clients of the run's web server: who posts syncs, who aborts, and who asks /readyz each second."""
 
+import heapq
 import http.client
 import json
 import random
@@ -13,6 +14,7 @@ from tests.chaos.plan import PlannedJob
 from tests.chaos.record import Abort, Accepted, Post, Probe
 
 _RETRY_SECONDS = 1.0
+_LATER_SECONDS = 20.0
 _POST_TIMEOUT = 10.0
 _PROBE_TIMEOUT = 5.0
 _ABORT_AFTER_SECONDS = (0.0, 1.5)
@@ -40,40 +42,60 @@ class Client(threading.Thread):
 
 
 class Poster(Client):
-    """Posts each sync until it is accepted, always with the same Idempotency-Key."""
+    """Posts each sync until it is accepted, always with the same Idempotency-Key.
 
-    def __init__(self, fleet: Fleet, planned: list[PlannedJob], *, start: float, aborter: "Aborter") -> None:
+    What was refused is repeated at once, or much later: by then a job that was stored all the same may have run. And
+    what was accepted after a refusal is repeated once more, to hear the same again.
+    """
+
+    def __init__(self, fleet: Fleet, planned: list[PlannedJob], *, start: float, aborter: "Aborter", seed: int) -> None:
         super().__init__(fleet, start=start)
         self.posts: list[Post] = []
         self.accepted: list[Accepted] = []
         self._planned = planned
         self._aborter = aborter
+        self._rng = random.Random(seed)
+        self._due = [(start + job.at, number) for number, job in enumerate(planned)]
+        self._refused: set[int] = set()
+        self._known: set[int] = set()  # accepted
 
     def run(self) -> None:
-        for number, job in enumerate(self._planned):
-            if not self.wait_for(job.at):
+        heapq.heapify(self._due)
+        while self._due:
+            at, number = heapq.heappop(self._due)
+            if not self.wait_for(at - self.start_time):
                 return
-            while (accepted := self._post(job, f"sync-{number}")) is None:
-                if self.stopping.wait(_RETRY_SECONDS):
-                    return
-            if job.abort:
-                self._aborter.soon(accepted)
+            if (again := self._post(number)) is not None:
+                heapq.heappush(self._due, (time.time() + again, number))
 
-    def _post(self, job: PlannedJob, key: str) -> int | None:
+    def _post(self, number: int) -> float | None:
+        """Returns after how many seconds it is to be repeated; None: never."""
+        job, key = self._planned[number], f"sync-{number}"
         at, began = time.time(), time.monotonic()
         status, answer = self.ask(
             "POST",
             "/api/v1.0/device_syncto",
-            job.arguments,
+            {**job.arguments, "comment": key},
             headers={"Idempotency-Key": key},
             timeout=_POST_TIMEOUT,
         )
         seconds = time.monotonic() - began
-        accepted = int(answer["job_id"]) if status == 200 else None
+        if status != 200:
+            says = str(answer.get("message", "")) if isinstance(answer, dict) else ""
+            self.posts.append(Post(at=at, seconds=seconds, status=status, key=key, says=says))
+            self._refused.add(number)
+            return self._rng.choice((_RETRY_SECONDS, _LATER_SECONDS))
+        accepted = int(answer["job_id"])
         self.posts.append(Post(at=at, seconds=seconds, status=status, key=key, job=accepted))
-        if accepted is not None:
+        if number not in self._known:
+            self._known.add(number)
             self.accepted.append(Accepted(job=accepted, kind="sync_devices", by="http", at=time.time()))
-        return accepted
+            if job.abort:
+                self._aborter.soon(accepted)
+        if number in self._refused:
+            self._refused.discard(number)
+            return _LATER_SECONDS
+        return None
 
 
 class Aborter(Client):

@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from tests.chaos.ledger import Event, Line
-from tests.chaos.record import Accepted, Change, Kind, Process, Record, Row, Tenure
+from tests.chaos.record import Accepted, Change, Cut, Death, Kind, Outage, Process, Record, Row, Tenure
+from tests.chaos.story import DELETED
 
 START = 1_000_000.0
 LENGTH = 300.0
@@ -24,8 +25,10 @@ class Fabricated:
 
     def __init__(self) -> None:
         self.record = Record(since=START, until=START + LENGTH, kinds=list(KINDS))
-        for name, pid in (("w1@host", WORKER), ("w2@host", SECOND_WORKER)):
-            self.record.processes.append(Process(role="worker", name=name, pid=pid, since=START, until=None, slots=2))
+        for host, name, pid in (("host1", "w1@host", WORKER), ("host2", "w2@host", SECOND_WORKER)):
+            self.record.processes.append(
+                Process(role="worker", name=name, host=host, pid=pid, since=START, until=None, slots=2)
+            )
         self.record.processes.append(Process(role="beat", name="beat1", pid=300, since=START, until=None))
         self.record.processes.append(Process(role="web", name="web", pid=400, since=START, until=None))
         self.record.children = {WORKER: [CHILD, 102], SECOND_WORKER: [SECOND_CHILD, 202]}
@@ -118,6 +121,45 @@ class Fabricated:
         self.line(Event.END, job, token, at + seconds + 0.1, pid=pid, how="returned")
         self.leave(job, token, "FINISHED", at=at + seconds + 0.2)
         return token
+
+    def posted(self, job: int, key: str) -> None:
+        """It was inserted for a request with this key."""
+        self.record.changes = [
+            replace(change, key=key) if change.job == job and change.before is None else change
+            for change in self.record.changes
+        ]
+
+    def withdraw(self, job: int, *, at: float) -> None:
+        """Its row is gone; nobody was told of it."""
+        self.change(job, at, self._row(job).status, DELETED)
+        self.record.rows = [row for row in self.record.rows if row.job != job]
+        self.record.accepted = [each for each in self.record.accepted if each.job != job]
+
+    def down(self, component: str, since: float, until: float) -> None:
+        times = {"since": START + since, "down": START + since + 1, "up": START + until - 1, "until": START + until}
+        self.record.outages.append(Outage(component=component, **times))
+
+    def cut_off(self, host: str, component: str, since: float, until: float) -> None:
+        self.record.cuts.append(Cut(host=host, component=component, since=START + since, until=START + until))
+
+    def two_attempts(self, kind: str, *, retry: bool, second_attempt: int = 2) -> None:
+        self.accept(4, kind, at=10)
+        self.claim(4, "a", at=11)
+        self.line(Event.BEGIN, 4, "a", 12)
+        if retry:
+            self.line(Event.END, 4, "a", 13, how="Retry")
+        self.leave(4, "a", "SCHEDULED", at=14, retry=retry)
+        self.claim(4, "b", at=21)
+        self.line(Event.BEGIN, 4, "b", 22, attempt=second_attempt, pid=102)
+        self.line(Event.END, 4, "b", 23, attempt=second_attempt, pid=102, how="returned")
+        self.leave(4, "b", "FINISHED", at=24)
+
+    def killed(self, *, rescued_at: float, kind: str = "short") -> None:
+        self.accept(4, kind, at=100)
+        self.claim(4, "a", at=101)
+        self.line(Event.BEGIN, 4, "a", 102)
+        self.record.deaths.append(Death(pid=CHILD, at=START + 110))
+        self.leave(4, "a", "EXCEPTION", at=rescued_at, exception_type="WorkerLost")
 
     def _row(self, job: int) -> Row:
         return next(row for row in self.record.rows if row.job == job)

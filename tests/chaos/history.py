@@ -3,15 +3,21 @@
 A change counts from its commit (``track_commit_timestamp``), not from the statement: until then nobody saw it.
 """
 
+from collections.abc import Sequence
+
 from tests.chaos.record import Change, Row, Tenure
 from tests.services import PostgreSQL
 
+_CHANGE = (
+    *("job", "at", "before", "after", "old_token", "new_token"),
+    *("worker", "retries", "exception_type", "due", "key"),
+)
 SETTINGS = {"track_commit_timestamp": "on"}
 
 _TRIGGERS = """
 CREATE TABLE chaos_job (
     seq bigserial, job bigint, before text, after text, old_token uuid, new_token uuid, worker text, retries int,
-    exception_type text, due timestamptz, at timestamptz DEFAULT clock_timestamp());
+    exception_type text, due timestamptz, key text, at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE chaos_lock (
     seq bigserial, name text, old_holder bigint, old_fence bigint, new_holder bigint, new_fence bigint,
     at timestamptz DEFAULT clock_timestamp());
@@ -19,8 +25,11 @@ CREATE TABLE chaos_lock (
 CREATE FUNCTION chaos_job() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO chaos_job (job, after, new_token, retries, due)
-        VALUES (NEW.id, NEW.status, NEW.run_token, NEW.retries, NEW.scheduled_time);
+        INSERT INTO chaos_job (job, after, new_token, retries, due, key)
+        VALUES (NEW.id, NEW.status, NEW.run_token, NEW.retries, NEW.scheduled_time, NEW.comment);
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO chaos_job (job, before, after, old_token, worker, retries, due)
+        VALUES (OLD.id, OLD.status, 'DELETED', OLD.run_token, OLD.worker, OLD.retries, OLD.scheduled_time);
     ELSIF (OLD.status, OLD.run_token, OLD.finish_time)
             IS DISTINCT FROM (NEW.status, NEW.run_token, NEW.finish_time) THEN
         INSERT INTO chaos_job (job, before, after, old_token, new_token, worker, retries, exception_type, due)
@@ -37,7 +46,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER chaos AFTER INSERT OR UPDATE ON jobs_job FOR EACH ROW EXECUTE FUNCTION chaos_job();
+CREATE TRIGGER chaos AFTER INSERT OR UPDATE OR DELETE ON jobs_job FOR EACH ROW EXECUTE FUNCTION chaos_job();
 CREATE TRIGGER chaos AFTER UPDATE ON locks_lock FOR EACH ROW EXECUTE FUNCTION chaos_lock();
 """
 
@@ -52,10 +61,9 @@ def install(server: PostgreSQL) -> None:
 def changes(server: PostgreSQL) -> list[Change]:
     rows = server.execute(
         f"SELECT job, {_COMMIT}, before, after, old_token::text, new_token::text, worker, retries, exception_type,"
-        " extract(epoch FROM due)::float8 FROM chaos_job ORDER BY seq"
+        " extract(epoch FROM due)::float8, key FROM chaos_job ORDER BY seq"
     )
-    names = ("job", "at", "before", "after", "old_token", "new_token", "worker", "retries", "exception_type", "due")
-    return [Change(**dict(zip(names, row, strict=True))) for row in rows]
+    return [Change(**dict(zip(_CHANGE, row, strict=True))) for row in rows]
 
 
 def tenures(server: PostgreSQL) -> list[Tenure]:
@@ -111,5 +119,15 @@ def struck(server: PostgreSQL) -> int:
     ((count,),) = server.execute(
         "SELECT (SELECT count(*) FROM jobs_job WHERE status = 'RUNNING')"
         " + (SELECT count(*) FROM locks_lock WHERE holder_id IS NOT NULL)"
+    )
+    return int(count)
+
+
+def held_by(server: PostgreSQL, ports: Sequence[int]) -> int:
+    """Locks that sessions hold whose client had these ports: an open transaction's, or advisory ones."""
+    ((count,),) = server.execute(
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE client_port = ANY(%s) AND granted AND locktype IN ('transactionid', 'relation', 'advisory')",
+        list(ports),
     )
     return int(count)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.chaos.checks import Promise
 
 CLAIM = "jobs/sql/postgresql/claim.py"
+WITHDRAW = "jobs/api/withdraw.py"
 FINISH = "jobs/sql/postgresql/finish.py"
 
 
@@ -25,6 +26,7 @@ class Mutant:
     says: str
     promise: Promise  # that the checker must find broken
     edits: tuple[Edit, ...]
+    faults: tuple[str, ...] = ()  # the kinds that show it; none: any
 
 
 MUTANTS = {
@@ -99,6 +101,51 @@ MUTANTS = {
         says="upkeep no longer rescues the jobs of a lost worker",
         promise=Promise.RESCUE,
         edits=(Edit(file="jobs/upkeep/runner.py", old='Step("rescue", Rescue(own_heartbeat).step),', new=""),),
+    ),
+    "limits": Mutant(
+        says="PostgreSQL no longer ends a transaction whose client is silent",
+        promise=Promise.REMNANTS,
+        edits=(Edit(file="cnaasjobs/db/limits.py", old='    "idle_in_transaction_session_timeout": "20s",\n', new=""),),
+        faults=("host vanished in a transaction",),
+    ),
+    "writes": Mutant(
+        says="a database that takes no writes is somebody's mistake, not one that may do so in a moment",
+        promise=Promise.POSTS,
+        edits=(
+            Edit(file="cnaasjobs/db/not_now.py", old='"25006": "it takes', new='"25007": "it takes'),
+            Edit(file="cnaasjobs/db/not_now.py", old='{"25006", "53100",', new='{"53100",'),
+        ),
+        faults=("PostgreSQL takes no writes",),
+    ),
+    "key": Mutant(
+        says="the key of a job that had started when the outcome of its request became known is given up",
+        promise=Promise.KEYS,
+        edits=(
+            Edit(
+                file=WITHDRAW,
+                old="        if row:\n            return",
+                new="        if row and row.delete():\n            return",
+            ),
+        ),
+        faults=("web cut off in a COMMIT",),
+    ),
+    "withdraw": Mutant(
+        says="a job whose request was answered 503 is taken back whatever has become of it",
+        promise=Promise.WITHDRAWN,
+        edits=(Edit(file=WITHDRAW, old="if job.status == Status.SCHEDULED:", new="if job.status:"),),
+        faults=("web cut off in a COMMIT",),
+    ),
+    "publish": Mutant(
+        says="a POST waits for a silent broker as long as that takes",
+        promise=Promise.POSTS,
+        edits=(
+            Edit(
+                file="cnaasjobs/conf/table.py",
+                old="publish_timeout_seconds = Real(0.7,",
+                new="publish_timeout_seconds = Real(8.0,",
+            ),
+        ),
+        faults=("web cut off from the broker",),
     ),
     "finish": Mutant(
         says="a finish no longer asks whether its run still holds the job",

@@ -19,6 +19,7 @@ LASTING = {
     "long": 0.6,
     "campaign": 0.35,
     "blind": 0.5,
+    "keeper": 0.15,
 }  # how many are at work at once, on average, in any run
 LASTING_SECONDS = 18.0  # at least; they outlive the rescue of a frozen worker
 SYNCS = 0.2  # of all jobs: device_syncto by HTTP
@@ -62,9 +63,18 @@ FAULTS = {
     "PostgreSQL crashed": FaultKind(2),
     "PostgreSQL away": FaultKind(1, 18, 20, apart=40),
     "PostgreSQL's connections cut": FaultKind(3),
+    "PostgreSQL takes no writes": FaultKind(2, 4, 16, apart=19),
+    # Silence: these last beyond CNAASJOBS_WORKER_LOST_SECONDS by so much.
+    "host cut off from PostgreSQL": FaultKind(3, 2, 6, apart=19),
+    "host cut off from the broker": FaultKind(3, 2, 6, apart=19),
+    "host vanished in a transaction": FaultKind(2, apart=19),
+    "web cut off from PostgreSQL": FaultKind(2, 3, 18, apart=19),
+    "web cut off from the broker": FaultKind(2, 3, 18, apart=19),
+    "web cut off in a COMMIT": FaultKind(3, 11, 15, apart=19),
 }
 SHORT = tuple(kind for kind, fault in FAULTS.items() if fault.apart < 20)  # for a run of two minutes
 BURSTING = ("broker purged", "broker wiped")
+POSTED_AT = "web cut off in a COMMIT"  # by requests that come just then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +110,15 @@ def draw(*, seed: int, jobs: int, faults: int, jobs_per_second: float, kinds: Se
     rng = random.Random(seed)
     planned, seconds = _faults(rng, faults, kinds, at_least=jobs / jobs_per_second)
     bursts = sum(BURST for fault in planned if fault.kind in BURSTING)
-    syncs = round(jobs * SYNCS)
+    syncs = [_sync(rng, rng.uniform(0, seconds)) for _ in range(round(jobs * SYNCS))]
+    syncs += [_sync(rng, fault.at + after) for fault in planned if fault.kind == POSTED_AT for after in (0.5, 2, 4)]
     lasting = [_lasting(rng, kind, seconds) for kind, n in LASTING.items() for _ in range(round(n * seconds / 21))]
-    ordinary = max(jobs - syncs - bursts - len(lasting), 0)
+    ordinary = max(jobs - len(syncs) - bursts - len(lasting), 0)
     return Plan(
         seed=seed,
         seconds=seconds,
         jobs=sorted([*lasting, *(_job(rng, seconds) for _ in range(ordinary))], key=lambda job: job.at),
-        syncs=sorted((_sync(rng, seconds) for _ in range(syncs)), key=lambda job: job.at),
+        syncs=sorted(syncs, key=lambda job: job.at),
         faults=planned,
     )
 
@@ -157,7 +168,7 @@ def _job(rng: random.Random, seconds: float) -> PlannedJob:
     )
 
 
-def _sync(rng: random.Random, seconds: float) -> PlannedJob:
+def _sync(rng: random.Random, at: float) -> PlannedJob:
     arguments = {
         "group": rng.choice(SYNC_GROUPS),
         "dry_run": rng.random() < 0.2,
@@ -165,4 +176,4 @@ def _sync(rng: random.Random, seconds: float) -> PlannedJob:
         "force": True,
         "confirm_mode": rng.randint(0, 2),
     }
-    return PlannedJob(kind="sync_devices", arguments=arguments, at=rng.uniform(0, seconds), abort=rng.random() < ABORTS)
+    return PlannedJob(kind="sync_devices", arguments=arguments, at=at, abort=rng.random() < ABORTS)

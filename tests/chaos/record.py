@@ -38,6 +38,7 @@ class Post:
     status: int
     key: str
     job: int | None = None
+    says: str = ""  # what it was refused with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class Change:
     retries: int = 0
     exception_type: str | None = None
     due: float = 0.0
+    key: str | None = None  # of one that was inserted: the comment, which says with what key it was posted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,7 @@ class Process:
     pid: int
     since: float
     until: float | None
+    host: str = ""
     spawned: float | None = None
     draining: float | None = None  # told to end: takes no more jobs
     slots: int = 0
@@ -129,6 +132,26 @@ class Outage:
     until: float
     down: float
     up: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A time in which a host did not reach "database" or "broker", or was not reached by it."""
+
+    host: str
+    component: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remnant:
+    """What a host that vanished at ``since`` held in the database: ``held`` locks, free at ``until``; None: never."""
+
+    host: str
+    since: float
+    until: float | None
+    held: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +193,8 @@ class Record:
     deaths: list[Death] = field(default_factory=list)
     pauses: list[Pause] = field(default_factory=list)
     outages: list[Outage] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    remnants: list[Remnant] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
 
     def save(self, path: Path) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from importlib.metadata import version
 
-from tests.chaos.checks import Thresholds, Verdict
+from tests.chaos.checks import Figures, Thresholds, Verdict
 from tests.chaos.record import Record
 
 _SHOWN = 5  # of each broken promise; the rest is counted
@@ -30,8 +30,11 @@ def table(record: Record, verdict: Verdict, thresholds: Thresholds, *, seed: int
         ("longest wait of a due job while a slot was idle", f"{figures.longest_wait:.1f} s"),
         ("taken for lost", figures.rescued),
         ("longest time to rescue", f"{figures.longest_rescue:.1f} s"),
+        ("hosts vanished / longest until what they held was free", _remnants(record, figures)),
         ("aborts answered", ", ".join(f"{n} × {status}" for status, n in sorted(figures.aborts.items())) or "none"),
         ("POSTs judged / slowest", f"{figures.posts} / {figures.slowest_post:.2f} s"),
+        ("  answered 503 / outcome not known", f"{figures.refused} / {figures.unknown}"),
+        ("  keys used again / jobs withdrawn", f"{figures.repeated} / {figures.withdrawn}"),
         ("/readyz asked / slowest", f"{figures.probes} / {figures.slowest_answer:.2f} s"),
     ]
     return "\n\n".join(
@@ -53,6 +56,10 @@ def _version(package: str) -> str:
 
 def _by(record: Record, way: str) -> int:
     return sum(1 for each in record.accepted if each.by == way)
+
+
+def _remnants(record: Record, figures: Figures) -> str:
+    return f"{len(record.remnants)} / {figures.longest_remnant:.1f} s"
 
 
 def _faults(record: Record) -> str:

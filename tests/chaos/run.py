@@ -27,6 +27,7 @@ KINDS = [
     Kind(name="locked"),
     Kind(name="campaign"),
     Kind(name="blind"),
+    Kind(name="keeper", ends_with=("OperationalError", "InterfaceError", "InternalError")),  # its transaction's
     Kind(name="fan"),
     Kind(name="failing", ends_with=("ValueError",)),
     Kind(name="retried", retries=True),
@@ -78,20 +79,20 @@ class Run:
             "feeder", [sys.executable, "-m", "tests.chaos.feeder", str(self.directory), repr(start)], env={}
         )
         aborter = Aborter(self.fleet, start=start, seed=self.plan.seed)
-        poster = Poster(self.fleet, self.plan.syncs, start=start, aborter=aborter)
+        poster = Poster(self.fleet, self.plan.syncs, start=start, aborter=aborter, seed=self.plan.seed)
         prober = Prober(self.fleet, start=start)
         clients: list[Client] = [aborter, poster, prober]
         for client in clients:
             client.start()
         self._inject(start)
-        for thread in self.fleet.thaws:
+        for thread in self.fleet.members.pending:
             thread.join()
         self._wait_for_the_end(poster)
         for client in clients:
             client.stopping.set()
             client.join()
         until = time.time()
-        self.fleet.end_supervision()
+        self.fleet.members.end_supervision()
         return self._collect(start, until, aborter, poster, prober)
 
     def _inject(self, start: float) -> None:
@@ -124,7 +125,7 @@ class Run:
             self._say(f"{len(left)} jobs have not ended: {left[:10]}")
 
     def _collect(self, since: float, until: float, aborter: Aborter, poster: Poster, prober: Prober) -> Record:
-        server = self.fleet.postgresql
+        server, members = self.fleet.postgresql, self.fleet.members
         scheduled = [
             Accepted(job=entry["job"], kind=entry["kind"], by="schedule", at=entry["at"])
             for entry in Accepts(self.directory).more()
@@ -142,10 +143,12 @@ class Run:
             tenures=history.tenures(server),
             rows=history.rows(server),
             faults=self.injector.injected,
-            processes=self.fleet.recorded_processes(),
-            children=self.fleet.seen.children,
-            deaths=self.fleet.recorded_deaths(),
-            pauses=self.fleet.seen.pauses,
-            outages=self.fleet.seen.outages,
+            processes=members.recorded_processes(),
+            children=members.seen.children,
+            deaths=members.recorded_deaths(),
+            pauses=members.seen.pauses,
+            outages=self.fleet.outages,
+            cuts=[cut for host in self.fleet.hosts for cut in host.cuts],
+            remnants=self.fleet.remnants,
             probes=prober.probes,
         )

@@ -11,6 +11,7 @@ from tests.chaos.spans import Spans, crowded
 
 RUNNING = "RUNNING"
 TERMINAL = frozenset({"FINISHED", "EXCEPTION"})
+DELETED = "DELETED"  # what the history says of a row that is no more
 
 
 @dataclass(kw_only=True)
@@ -125,6 +126,14 @@ class Story:
             found[pause.pid].append((pause.since, pause.until))
         return {pid: Spans(spans) for pid, spans in found.items()}
 
+    def cut_off(self, process: Process, *components: str) -> Spans:
+        """When its host did not reach all of these."""
+        return Spans(
+            (cut.since, cut.until)
+            for cut in self.record.cuts
+            if cut.host == process.host and cut.component in components
+        )
+
     def live(self, process: Process) -> Spans:
         """When this main process ran: neither dead nor stopped."""
         until = self.record.until if process.until is None else process.until
@@ -132,11 +141,16 @@ class Story:
 
     def taking(self, process: Process) -> Spans:
         """When this worker took jobs."""
-        live = self.live(process)
+        live = self.live(process) - self.cut_off(process, "database", "broker")
         return live if process.draining is None else live & Spans([(process.since, process.draining)])
 
     def live_role(self, role: str) -> list[Spans]:
-        return [self.live(process) for process in self.record.processes if process.role == role]
+        """When each of them ran and reached the database."""
+        return [
+            self.live(process) - self.cut_off(process, "database")
+            for process in self.record.processes
+            if process.role == role
+        ]
 
     def maybe_live(self, role: str) -> list[Spans]:
         """The same, from the moment they were started: not all that happens before they are ready is known."""

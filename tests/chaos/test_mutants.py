@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import mutants
+from tests.chaos.plan import FAULTS
 from tests.services.processes import ROOT
 
 
 @pytest.mark.parametrize("name", mutants.MUTANTS)
 def test_a_mutant_fits_the_source(name: str, tmp_path: Path) -> None:
-    for package in ("jobs", "locks"):
+    for package in ("cnaasjobs", "jobs", "locks"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     mutant = mutants.apply(name, tmp_path)
+    assert set(mutant.faults) <= set(FAULTS)
     for edit in mutant.edits:
         compile((tmp_path / edit.file).read_text(), edit.file, "exec")
 

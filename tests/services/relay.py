@@ -63,6 +63,14 @@ class Relay:
         """As ``strand``, but the clients are told: only the service holds its ends for alive."""
         self._call(self._strand(reset_clients=True)).result(10)
 
+    def stranded_ports(self) -> list[int]:
+        """Where the service sees the stranded connections come from."""
+        return [pair.port for pair in list(self._pairs) if pair.stranded and pair.port]
+
+    def end_stranded(self) -> None:
+        """Both sides learn that the stranded connections are no more, as keepalives find out in the end."""
+        self._call(self._end_stranded()).result(10)
+
     @property
     def is_cut(self) -> bool:
         return not (self._to_server.is_set() and self._to_client.is_set())
@@ -95,6 +103,11 @@ class Relay:
     async def _strand(self, *, reset_clients: bool = False) -> None:
         for pair in self._pairs:
             pair.strand(reset_client=reset_clients)
+
+    async def _end_stranded(self) -> None:
+        for pair in [pair for pair in self._pairs if pair.stranded]:
+            pair.abort()
+            self._pairs.discard(pair)
 
     async def _end(self) -> None:
         self._server.close()
@@ -150,6 +163,11 @@ class _Pair:
             await writer.drain()
             if gate is self._to_server:
                 await self._saw(data)
+
+    @property
+    def port(self) -> int | None:
+        """Ours, as the service sees it."""
+        return None if self._server is None else self._server[1].get_extra_info("sockname")[1]
 
     def strand(self, *, reset_client: bool) -> None:
         self.stranded = True

@@ -191,6 +191,23 @@ def test_a_run_listed_by_a_worker_whose_row_was_made_anew_is_alive(watcher: Watc
         assert watcher.look() == 0
 
 
+def test_a_worker_that_was_only_frozen_may_claim_before_it_beats_again(watcher: Watcher) -> None:
+    worker = Worker()
+    assert sum(watcher.look() for _ in range(40)) == 0
+    _, run = run_on(worker)
+    assert sum(watcher.look() for _ in range(15)) == 0
+    worker.beat(run)
+    assert sum(watcher.look() for _ in range(15)) == 0
+
+
+def test_a_run_that_a_lost_worker_claimed_at_its_last_is_ended(watcher: Watcher) -> None:
+    worker = Worker()
+    for _ in range(40):
+        watcher.look()
+    run_on(worker)
+    assert [watcher.look() for _ in range(17)] == [0] * 15 + [1, 0]
+
+
 def test_a_worker_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None:
     worker = Worker()
     for _ in range(20):
