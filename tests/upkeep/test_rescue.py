@@ -191,9 +191,17 @@ def test_a_run_listed_by_a_worker_whose_row_was_made_anew_is_alive(watcher: Watc
         assert watcher.look() == 0
 
 
-def test_a_worker_that_was_only_frozen_may_claim_before_it_beats_again(watcher: Watcher) -> None:
+def _frozen_until_its_run_was_taken(watcher: Watcher) -> Worker:
     worker = Worker()
-    assert sum(watcher.look() for _ in range(40)) == 0
+    _, run = run_on(worker)
+    worker.beat(run)
+    while not watcher.look():
+        pass
+    return worker
+
+
+def test_a_worker_that_was_only_frozen_may_claim_before_it_beats_again(watcher: Watcher) -> None:
+    worker = _frozen_until_its_run_was_taken(watcher)
     _, run = run_on(worker)
     assert sum(watcher.look() for _ in range(15)) == 0
     worker.beat(run)
@@ -201,9 +209,7 @@ def test_a_worker_that_was_only_frozen_may_claim_before_it_beats_again(watcher: 
 
 
 def test_a_run_that_a_lost_worker_claimed_at_its_last_is_ended(watcher: Watcher) -> None:
-    worker = Worker()
-    for _ in range(40):
-        watcher.look()
+    worker = _frozen_until_its_run_was_taken(watcher)
     run_on(worker)
     assert [watcher.look() for _ in range(17)] == [0] * 15 + [1, 0]
 
