@@ -4,7 +4,7 @@ import pytest
 
 from tests.chaos.__main__ import main
 
-FAULTS = 12
+FAULTS = 10
 
 
 @pytest.mark.long
