@@ -75,7 +75,7 @@ def _taken_for_lost(leave: Change, story: Story) -> bool:
 
 
 def _lost_since(run: Run, story: Story, left: float, thresholds: Thresholds) -> float | None:
-    """When its process or its worker died, or fell silent under it for long enough. None: none of it before ``left``."""
+    """When its process or its worker died, or fell silent under it for long enough; None if none of it came before."""
     parent = story.parent_of(run)
     assert run.claim is not None
     times = [story.died(run)]
