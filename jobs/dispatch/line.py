@@ -1,6 +1,6 @@
 """The line for a lock: who is next, who is ahead of whom, and waking the first."""
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.events import record
@@ -18,9 +18,16 @@ def of(lock_name: str) -> QuerySet[Job]:
     return waiting.order_by("scheduled_time", "id")
 
 
-def ahead_of(job: Job) -> Q:
-    """Those before ``job`` in its line."""
-    return Q(scheduled_time__lt=job.scheduled_time) | Q(scheduled_time=job.scheduled_time, id__lt=job.pk)
+def names() -> list[str]:
+    """The locks for which jobs are in line; each name from one row of its own in the index, however long its line."""
+    waiting = Job.objects.filter(status=Status.SCHEDULED.value, lock_name__isnull=False)
+    found: list[str] = []
+    name: str | None = ""
+    while name is not None:
+        name = waiting.filter(lock_name__gt=name).order_by("lock_name").values_list("lock_name", flat=True).first()
+        if name is not None and of(name).exists():
+            found.append(name)
+    return found
 
 
 def wake(lock_name: str) -> bool:

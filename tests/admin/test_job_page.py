@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.utils import timezone
 from pytest_django import Settings
 
 from jobs import result_views
@@ -18,7 +17,8 @@ from jobs.result_views import OnPage, ResultView
 from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin
-from tests.factory import claimed, heartbeat, job_in, job_row, refused
+from tests.factory import claimed, job_in, job_row, refused
+from tests.factory.held import HELD, held_by
 
 
 def page_of(admin: Admin, job: Job) -> str:
@@ -62,36 +62,19 @@ def test_progress_of_a_running_job(viewer: Admin) -> None:
     assert "Running for" in page
 
 
-def test_a_waiting_job_names_its_lock_who_holds_it_and_who_is_before_it(viewer: Admin) -> None:
+@pytest.mark.parametrize("what", HELD)
+def test_a_waiting_job_says_all_that_holds_it(viewer: Admin, what: str) -> None:
+    held = held_by(what)
+    page = page_of(viewer, held.job)
+    for said in held.says:
+        assert said in page
+
+
+def test_jobs_in_a_sentence_are_links(viewer: Admin) -> None:
     holder = job_in(Status.RUNNING, task=fake_jobs.with_lock)
-    second = scheduling.schedule(fake_jobs.with_lock, {})
-    third = scheduling.schedule(fake_jobs.with_lock, {})
-    for job in (second, third):
-        refused(job)
-    assert f"It waits for lock devices, held by job {holder.pk} (with_lock)." in page_of(viewer, second)
-    assert "It is next in line." in page_of(viewer, second)
-    page = page_of(viewer, third)
-    assert f"1 job is before it in line for lock devices, directly before it job {second.pk} (with_lock)." in page
-    assert f'href="/admin/jobs/job/{second.pk}/change/"' in viewer.raw(f"/jobs/job/{third.pk}/change/")
-
-
-def test_a_job_for_later_says_when(viewer: Admin) -> None:
-    job = scheduling.schedule(fake_jobs.nothing, {}, at=timezone.now() + timedelta(hours=3, seconds=30))
-    assert "in 3 h 00 min" in page_of(viewer, job)
-
-
-def test_a_due_job_says_what_it_waits_for(viewer: Admin) -> None:
-    heartbeat(queues='["default"]')
-    job = scheduling.schedule(fake_jobs.nothing, {})
-    assert "Its message was sent to queue default" in page_of(viewer, job)
-    Job.objects.filter(pk=job.pk).update(dispatched_at=None)
-    assert "Beat is about to send its message to queue default" in page_of(viewer, job)
-
-
-def test_a_job_on_a_queue_that_nobody_serves_says_so(viewer: Admin) -> None:
-    heartbeat(queues='["default"]')
-    job = scheduling.schedule(fake_jobs.nothing, {}, queue="nobody")
-    assert "No live worker serves its queue nobody" in page_of(viewer, job)
+    waiting = scheduling.schedule(fake_jobs.with_lock, {})
+    refused(waiting)
+    assert f'href="/admin/jobs/job/{holder.pk}/change/"' in viewer.raw(f"/jobs/job/{waiting.pk}/change/")
 
 
 def test_a_result_of_5_mb_is_cut_with_a_way_to_the_whole(viewer: Admin) -> None:

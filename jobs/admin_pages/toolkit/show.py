@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from jobs.end_reasons import EndReason
 from jobs.models import Job
 from jobs.states import Status
+from jobs.waiting.reasons import in_words
 
 NOTHING: Final = "–"
 
@@ -68,21 +69,7 @@ def moment(when: datetime | None, *, short: bool = False) -> SafeString | str:
 
 
 def span(length: timedelta | None) -> str:
-    """A length of time as a person says it: 0.04 s, 12.3 s, 4 min 10 s, 2 h 05 min, 3 d 4 h."""
-    if length is None:
-        return NOTHING
-    seconds = length.total_seconds()
-    if seconds < 0:
-        return f"−{span(-length)}"
-    if seconds < 1:
-        return f"{seconds:.2f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = int(seconds)
-    minutes, hours, days = whole // 60 % 60, whole // 3600 % 24, whole // 86400
-    if whole < 3600:
-        return f"{minutes} min {whole % 60:02} s"
-    return f"{hours} h {minutes:02} min" if not days else f"{days} d {hours} h"
+    return NOTHING if length is None else in_words(length)
 
 
 def job_link(job_id: int | None, text: str | None = None) -> SafeString | str:

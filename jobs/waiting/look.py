@@ -1,0 +1,201 @@
+"""The one answer to "why does it not run yet"."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from celery import current_app
+
+from cnaasjobs.conf import conf
+from cnaasjobs.db.clock import database_now
+from jobs.models import Job
+from jobs.states import Status
+from jobs.task import JobTask
+from jobs.waiting import lines, queues
+from jobs.waiting.lines import InLine, Line
+from jobs.waiting.progress import Progress, progress_of
+from jobs.waiting.queues import Queue
+from jobs.waiting.reasons import Holds, Named, Part, Reason
+
+
+def reasons_of(jobs: Sequence[Job]) -> dict[int, list[Reason]]:
+    """Everything that holds each of these jobs. One that is not SCHEDULED is held by nothing.
+
+    What is not yet due is also told of what would hold it at any time: its queue, its task, no Beat.
+    """
+    waiting = [job for job in jobs if job.status == Status.SCHEDULED]
+    if not waiting:
+        return {job.pk: [] for job in jobs}
+    look = _look_at(waiting)
+    return {job.pk: list(_reasons(job, look)) if job in waiting else [] for job in jobs}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What was read once for all jobs asked for."""
+
+    now: datetime
+    lines: Mapping[str, Line]
+    progress: Mapping[int, Progress]
+    queues: Mapping[str, Queue]
+    beat_lives: bool
+
+
+def _look_at(jobs: Sequence[Job]) -> _Look:
+    now = database_now()
+    found = lines.lines_of({job.lock_name for job in jobs if job.lock_name and job.scheduled_time <= now})
+    return _Look(
+        now=now,
+        lines=found,
+        progress=progress_of([each.holder.job_id for each in found.values() if each.holder]),
+        queues=queues.queues_of({job.queue for job in jobs}),
+        beat_lives=queues.beat_lives(),
+    )
+
+
+def _reasons(job: Job, look: _Look) -> Iterator[Reason]:
+    is_due = job.scheduled_time <= look.now
+    if not is_due:
+        left = job.scheduled_time - look.now
+        sentence = ("It is due at ", job.scheduled_time, ", in ", left, ".")
+        yield Reason(holds=Holds.TIME, sentence=sentence, since=None, facts={"until": job.scheduled_time})
+    if is_due and job.lock_name:
+        yield from _lock(job, look.lines[job.lock_name], look)
+    if not _is_known(job.task_name):
+        yield _task(job, look)
+    queue = look.queues[job.queue]
+    if not queue.workers:
+        yield _queue(job, queue)
+    elif is_due and not job.parked:
+        yield _slot(job, queue, look)
+    if not look.beat_lives and not job.parked and job.dispatched_at is None:
+        yield _beat(job)
+
+
+def _lock(job: Job, line: Line, look: _Look) -> Iterator[Reason]:
+    place, holder = line.place_of(job.pk), line.holder
+    if place is None and len(line.order) < lines.COUNTED:
+        return  # it started meanwhile
+    first = place == 1
+    if holder is None and first:
+        if job.parked:
+            woken = (f"Lock {line.name} is free; it is about to be woken.",)
+            yield _lock_reason(job, line, woken, place, look)
+        return
+    words: tuple[Part, ...] = ()
+    if holder is not None:
+        named = Named(holder.job_id, holder.function_name)
+        words = (f"It waits for lock {line.name}, held by ", named, " for ", look.now - holder.since, ".")
+        words = (*words, " ")
+    words = (*words, *(("It is next in line.",) if first else _place(line, place)))
+    yield _lock_reason(job, line, words, place, look)
+
+
+def _place(line: Line, place: int | None) -> tuple[Part, ...]:
+    number = f"{lines.COUNTED} or more" if place is None else str(place - 1)
+    start = f"{number} {'job is' if place == 2 else 'jobs are'} before it in line for lock {line.name}"
+    if not line.first:  # they started meanwhile
+        return (f"{start}.",)
+    return (f"{start}, first ", Named(line.first[0].job_id, line.first[0].function_name), ".")
+
+
+def _lock_reason(job: Job, line: Line, sentence: tuple[Part, ...], place: int | None, look: _Look) -> Reason:
+    ahead = line.first if place is None else line.first[: place - 1]
+    facts = {
+        "lock": line.name,
+        "place": place,
+        "holder": holder_facts(line, look.progress),
+        "ahead": [in_line_facts(each) for each in ahead],
+    }
+    since = job.waiting_since or job.scheduled_time
+    return Reason(holds=Holds.LOCK, sentence=sentence, since=since, facts=facts)
+
+
+def holder_facts(line: Line, progress: Mapping[int, Progress]) -> dict[str, Any] | None:
+    if line.holder is None:
+        return None
+    how_far = progress.get(line.holder.job_id)
+    devices = {"done": how_far.done, "total": how_far.total, "failed": how_far.failed} if how_far else None
+    return {**in_line_facts(line.holder), "abort": line.holder.abort, "devices": devices}
+
+
+def in_line_facts(each: InLine) -> dict[str, Any]:
+    return {
+        "job_id": each.job_id,
+        "function_name": each.function_name,
+        "scheduled_by": each.scheduled_by,
+        "since": each.since,
+    }
+
+
+def _slot(job: Job, queue: Queue, look: _Look) -> Reason:
+    sent = job.dispatched_at
+    words: tuple[Part, ...]
+    if sent is None:
+        words = (f"Beat is about to send its message to queue {queue.name}: ",)
+    else:
+        words = (
+            f"Its message was sent to queue {queue.name} ",
+            look.now - sent,
+            " ago; no worker has started it yet: ",
+        )
+    counted = f"{queue.waiting}{' or more' if queue.waiting >= queues.COUNTED else ''}"
+    serve = f"{_many(queue.workers, 'worker serves', 'workers serve')} it"
+    busy = f"{queue.busy} of {_many(queue.slots, 'slot is', 'slots are')} busy"
+    there = f"{counted} {'job waits' if queue.waiting == 1 else 'jobs wait'} there."
+    facts = {
+        "queue": queue.name,
+        "workers": queue.workers,
+        "slots": queue.slots,
+        "busy": queue.busy,
+        "waiting": queue.waiting,
+        "sent": sent,
+    }
+    sentence = (*words, f"{serve}, {busy}, {there}")
+    return Reason(holds=Holds.SLOT, sentence=sentence, since=sent or job.scheduled_time, facts=facts)
+
+
+def _queue(job: Job, queue: Queue) -> Reason:
+    sentence: tuple[Part, ...] = (f"No live worker serves its queue {queue.name}.",)
+    if queue.last is not None:
+        sentence = (*sentence, f" The last was {queue.last.name}, seen at ", queue.last.last_seen, ".")
+    facts = {"queue": queue.name, "last_worker": queue.last.name if queue.last else None}
+    since = queue.last.last_seen if queue.last else None
+    return Reason(holds=Holds.QUEUE, sentence=sentence, since=since, facts=facts)
+
+
+def _task(job: Job, look: _Look) -> Reason:
+    end = job.scheduled_time + timedelta(seconds=conf.unknown_task_seconds)
+    sentence = (
+        f"Nobody here knows its task {job.task_name}. If no worker does, it ends as UnknownTask, after ",
+        end,
+        ".",
+    )
+    facts = {"task": job.task_name, "until": end}
+    return Reason(holds=Holds.TASK, sentence=sentence, since=None, facts=facts)
+
+
+def _beat(job: Job) -> Reason:
+    last = queues.last_beat()
+    sentence: tuple[Part, ...] = ("No Beat lives that would send its message.",)
+    if last is not None:
+        sentence = (*sentence, f" The last was {last.name}, seen at ", last.last_seen, ".")
+    facts = {"last_beat": last.name if last else None}
+    return Reason(holds=Holds.BEAT, sentence=sentence, since=last.last_seen if last else None, facts=facts)
+
+
+def _many(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
+
+
+def _is_known(task_name: str) -> bool:
+    """By this process's own code, which is the workers' where all were installed alike."""
+    _import_tasks()
+    return isinstance(current_app.tasks.get(task_name), JobTask)
+
+
+@cache
+def _import_tasks() -> None:
+    current_app.loader.import_default_modules()

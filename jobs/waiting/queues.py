@@ -1,0 +1,86 @@
+"""Which workers serve a queue, how many slots they have, and how many jobs wait for one."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db.models import Q, QuerySet
+
+from cnaasjobs.db.clock import DatabaseNow
+from jobs.liveness.heartbeat import Kind
+from jobs.models import Heartbeat, Job
+from jobs.states import Status
+
+COUNTED: Final = 1000  # of one queue
+_REMEMBERED: Final = 100  # heartbeats of workers that are gone are looked through for the last one that served
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A process that is gone: its name, and its last heartbeat."""
+
+    name: str
+    last_seen: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """A queue as it stands. A worker that is silent counts: it may be back in a moment."""
+
+    name: str
+    workers: int
+    slots: int
+    busy: int  # slots of these workers in which a job runs, of whichever queue
+    waiting: int  # jobs that are due and for which no lock is to blame, counted up to COUNTED
+    last: Seen | None  # who served it last, if nobody does now
+
+
+def queues_of(names: Collection[str]) -> dict[str, Queue]:
+    """One statement for all, and up to three for each name."""
+    alive = [
+        (json.loads(queues), concurrency, len(json.loads(tokens)))
+        for queues, concurrency, tokens in _running("worker").values_list("queues", "concurrency", "run_tokens")
+    ]
+    found = {}
+    for name in names:
+        serving = [(slots, busy) for queues, slots, busy in alive if name in queues]
+        found[name] = Queue(
+            name=name,
+            workers=len(serving),
+            slots=sum(slots for slots, _ in serving),
+            busy=sum(busy for _, busy in serving),
+            waiting=_waiting(name),
+            last=None if serving else _last_that_served(name),
+        )
+    return found
+
+
+def beat_lives() -> bool:
+    return _running("beat").exists()
+
+
+def last_beat() -> Seen | None:
+    gone = Heartbeat.objects.filter(kind="beat").order_by("-last_seen").values_list("name", "last_seen").first()
+    return Seen(name=gone[0], last_seen=gone[1]) if gone else None
+
+
+def _running(kind: Kind) -> QuerySet[Heartbeat]:
+    return Heartbeat.objects.filter(kind=kind, stopped_at__isnull=True)
+
+
+def _waiting(queue: str) -> int:
+    """One count for each partial index of waiting jobs."""
+    due = Job.objects.filter(status=Status.SCHEDULED.value, queue=queue)
+    sent = due.filter(dispatched_at__isnull=False)
+    unsent = due.filter(dispatched_at__isnull=True, parked=False, scheduled_time__lte=DatabaseNow())
+    return min(COUNTED, sum(part.order_by()[:COUNTED].count() for part in (sent, unsent)))
+
+
+def _last_that_served(queue: str) -> Seen | None:
+    gone = Heartbeat.objects.filter(Q(kind="worker") & Q(queues__contains=json.dumps(queue))).order_by("-last_seen")
+    for name, last_seen, queues in gone.values_list("name", "last_seen", "queues")[:_REMEMBERED]:
+        if queue in json.loads(queues):
+            return Seen(name=name, last_seen=last_seen)
+    return None
