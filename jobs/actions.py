@@ -1,7 +1,7 @@
-"""What may happen in the platform, beside the states. Each is explained in docs/log-events.md.
+"""What can happen in the platform, apart from the states. Each action is explained in docs/log-events.md.
 
-A transition is recorded by ``record_transition``: its verb is the action, and the states it leads from and to are its
-fields.
+A transition is recorded by ``record_transition``: its verb is the action, and its fields are the states it leads from
+and to.
 """
 
 from logging import DEBUG, ERROR, INFO, WARNING

@@ -1,4 +1,4 @@
-"""What of the platform is in Django's admin; the pages themselves are in ``jobs.admin_pages``."""
+"""Registers the platform with Django's admin; the pages themselves are in ``jobs.admin_pages``."""
 
 from django.contrib import admin
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
@@ -14,7 +14,7 @@ from jobs.models import AuditEntry, Heartbeat, Job
 admin.site.register(Job, JobAdmin)
 admin.site.register(Heartbeat, HeartbeatAdmin)
 admin.site.register(AuditEntry, AuditEntryAdmin)
-# Their own pages were registered when ours imported them.
+# Importing our pages registered the packages' own.
 for theirs in (PeriodicTask, CrontabSchedule, AuthToken):
     admin.site.unregister(theirs)
 admin.site.register(PeriodicTask, RecurringAdmin)

@@ -1,4 +1,4 @@
-"""What the audit trail tells of. Imports nothing of the project."""
+"""The actions that the audit trail records. Imports nothing of the project."""
 
 from enum import StrEnum
 
@@ -9,8 +9,8 @@ class Deed(StrEnum):
     SCHEDULED = "scheduled"
     ABORTED = "aborted"
     CLEARED = "cleared"  # a lock
-    WITHDRAWN = "withdrawn"  # a job whose request was answered with an error
-    REFUSED = "refused"  # somebody asked for what he has no right to
+    WITHDRAWN = "withdrawn"  # a job whose request was answered with an error was taken back
+    REFUSED = "refused"  # somebody asked for something that they have no permission for
     LOGGED_IN = "logged in"
     LOGIN_FAILED = "login failed"
     MADE = "made"  # a token, schedule, user or group

@@ -12,17 +12,17 @@ from typing import Self
 
 
 class EndReason(StrEnum):
-    """The ends that are not the body's own exception. Their texts are stored and are part of the API."""
+    """The ends that are not an exception of the body. Their texts are stored and are part of the API."""
 
     JOB_ABORTED = "JobAborted"  # a person asked it to stop
     WORKER_LOST = "WorkerLost"  # its worker, or its process there, is gone
     WORKER_SHUTDOWN = "WorkerShutdown"  # its worker ended, and its time to finish was over
     TIME_LIMIT_EXCEEDED = "TimeLimitExceeded"  # soft or hard
-    LOCK_LOST = "LockLost"  # cleared or taken over while it ran
-    LOCK_WAIT_TIMEOUT = "LockWaitTimeout"  # it waited in line longer than it may
+    LOCK_LOST = "LockLost"  # its lock was cleared or taken over while it ran
+    LOCK_WAIT_TIMEOUT = "LockWaitTimeout"  # it waited in line longer than allowed
     RESULT_NOT_STORABLE = "ResultNotStorable"  # its body returned what JSON cannot hold
     BODY_EXITED = "BodyExited"  # its body raised what would end the worker's process
-    UNKNOWN_TASK = "UnknownTask"  # no worker knows its function any more
+    UNKNOWN_TASK = "UnknownTask"  # no worker knows its function (any more)
 
     @classmethod
     def of(cls, exception_type: str | None) -> Self | None:
@@ -34,12 +34,12 @@ class EndReason(StrEnum):
 
     @property
     def reruns(self) -> bool:
-        """A job that was declared ``rerun_if_lost`` starts again after it."""
+        """Whether a job that was declared ``rerun_if_lost`` starts again after it."""
         return self in _RERUNS
 
     @property
     def is_lost(self) -> bool:
-        """The platform took the job away: nobody asked for it, and nothing is wrong with its code."""
+        """Whether the platform ended the job: nobody asked for that, and nothing is wrong with its code."""
         return self in _LOST
 
 
@@ -58,7 +58,7 @@ class Failure:
 
     @classmethod
     def of(cls, exc: BaseException, traceback: str = "") -> Self:
-        """Describe an exception. Its text may be anything, its ``str`` may itself fail."""
+        """Describe an exception. Its text may be anything, and ``str`` of it may fail."""
         try:
             message = str(exc)
             args = tuple(str(arg) for arg in exc.args)
@@ -67,7 +67,7 @@ class Failure:
         return cls(type=type(exc).__name__[:64], message=message or type(exc).__name__, args=args, traceback=traceback)
 
     def masked(self, mask: Callable[[str], str]) -> Self:
-        """The same without secrets: an exception's text may hold whatever its code was given."""
+        """The same without secrets: an exception's text may contain anything that the code was given."""
         return replace(
             self,
             message=mask(self.message),
@@ -80,5 +80,5 @@ class Failure:
         args = [*self.args] if self.args and self.args[0] else [self.message, *self.args[1:]]
         fields = {"message": self.message, "type": self.type, "args": args, "traceback": self.traceback}
         text = json.dumps(fields, ensure_ascii=False)
-        # A lone surrogate has no UTF-8 and a NUL has no place in PostgreSQL: show them, don't lose the failure.
+        # A lone surrogate has no UTF-8, and PostgreSQL stores no NUL: show them escaped rather than lose the failure.
         return text.encode("utf-8", "backslashreplace").decode().replace("\\u0000", "\\ufffd")

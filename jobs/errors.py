@@ -6,7 +6,7 @@ A job's ``exception.type`` is the name of the class that ended it: those that en
 
 
 class JobStopped(Exception):
-    """Raised by ``ctx.checkpoint()`` when the body must stop. A body lets it pass."""
+    """Raised by ``ctx.checkpoint()`` when the body must stop. A body does not catch it."""
 
 
 class JobAborted(JobStopped):
@@ -14,7 +14,7 @@ class JobAborted(JobStopped):
 
 
 class LockLost(JobStopped):
-    """The job's lock, or its run itself, was taken from it: somebody else may hold the lock by now."""
+    """The job's lock, or the run itself, was taken from it: another job may hold the lock by now."""
 
 
 class TimeLimitExceeded(JobStopped):
@@ -47,4 +47,4 @@ class ResultNotStorable(JobError, TypeError):
 
 
 class BodyExited(JobError):
-    """The body raised what would end the worker process (SystemExit, KeyboardInterrupt, MemoryError)."""
+    """The body raised an exception that would end the worker process (SystemExit, KeyboardInterrupt, MemoryError)."""

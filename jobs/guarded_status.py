@@ -1,8 +1,8 @@
 """A job's status at run time: it moves along ``TRANSITIONS`` by ``transit``, and nothing else may write it.
 
 So a queryset and ``save`` refuse what a reader of the code may miss: ``update(**fields)`` where ``fields`` came from
-elsewhere, a stale row saved whole. Statements written by hand pass by here: a test looks for those in the product's
-source, and for whoever calls ``transit`` but ``jobs.lifecycle``.
+elsewhere, or saving a whole stale row. Hand-written statements are not seen here: a test looks for them in the
+product's source, and for callers of ``transit`` outside ``jobs.lifecycle``.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -20,7 +20,7 @@ _made_up: ContextVar[bool] = ContextVar("made_up", default=False)
 
 
 class StatusIsGuarded(TypeError):
-    """Somebody would write a job's status who may not."""
+    """Code that may not write a job's status would do so."""
 
     def __init__(self) -> None:
         super().__init__("a job is born SCHEDULED, and only jobs.lifecycle moves it, by transit(verb)")
@@ -28,7 +28,7 @@ class StatusIsGuarded(TypeError):
 
 @contextmanager
 def made_up_states() -> Iterator[None]:
-    """For tests and benchmarks: jobs in here are written as if they had come to their states by themselves."""
+    """For tests and benchmarks: inside, jobs are written as if they had reached their states by themselves."""
     before = _made_up.set(True)
     try:
         yield
@@ -43,7 +43,10 @@ def _refuse(writes_status: bool) -> None:
 
 class StatusQuerySet(models.QuerySet[M]):
     def transit(self, verb: Verb, **fields: Any) -> int:
-        """Do this to those that are in the state it starts from, in one statement. Returns how many; 0 is an answer."""
+        """Apply ``verb`` to the rows in a state that it starts from, in one statement.
+
+        Returns how many; 0 is an answer.
+        """
         source, target = TRANSITIONS[verb]
         if source is not target:
             fields["status"] = target.value
@@ -84,7 +87,7 @@ class GuardedStatus(models.Model):
         self, *args: Any, force_insert: Any = False, update_fields: Iterable[str] | None = None, **options: Any
     ) -> None:
         names = None if update_fields is None else set(update_fields)
-        # With a key of its own, Django would first look for a row to update.
+        # With a key given, Django would first look for a row to update.
         is_new = self._state.adding and (force_insert or self.pk is None)
         _refuse(not _is_born(self) if is_new else names is None or "status" in names)
         super().save(*args, force_insert=force_insert, update_fields=names, **options)

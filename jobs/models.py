@@ -128,7 +128,7 @@ class Job(GuardedStatus):
 
 
 class JobOutcome(models.Model):
-    """What a job left behind, as JSON text in its own table: read only for the rows of a page, spliced as stored."""
+    """What a job left behind, as JSON text in its own table: read only for the rows of a page, spliced in as stored."""
 
     job = models.OneToOneField(Job, primary_key=True, on_delete=models.CASCADE, related_name="outcome")
     result = models.TextField(null=True, blank=True)
@@ -184,7 +184,7 @@ class AuditEntry(models.Model):
 
 
 class AuditSeal(models.Model):
-    """A link of the chain over the audit trail: entries ``first`` to ``last``, all that had these ids then.
+    """A link of the chain over the audit trail: all entries with ids from ``first`` to ``last``, as they were then.
 
     ``digest`` is a keyed hash of them and of the link before. See ``jobs.audit.seal``.
     """
@@ -203,7 +203,7 @@ class AuditSeal(models.Model):
 
 
 class ScheduleOwner(models.Model):
-    """For whom a recurring schedule starts its jobs: who saved it last. His rights are looked at again at each fire."""
+    """The owner of a recurring schedule: the user who saved it last, whose permissions are checked at each fire."""
 
     schedule = models.OneToOneField(
         "django_celery_beat.PeriodicTask", primary_key=True, on_delete=models.CASCADE, related_name="ownership"
@@ -232,7 +232,7 @@ class IdempotencyKey(models.Model):
 
 
 class JobBlock(models.Model):
-    """How many jobs there are among ``BLOCK`` successive ids, for those below the watermark. See ``sql.totals``."""
+    """How many jobs there are among ``BLOCK`` successive ids below the watermark. See ``sql.totals``."""
 
     BLOCK = 5000
 

@@ -10,7 +10,7 @@ from cnaasjobs.secrecy import mask_all
 from jobs.errors import ResultNotStorable
 from jobs.schedulable import Schedulable, ScheduleOptions, known
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # json.dumps would make one each time
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # json.dumps would make a new encoder each time
 
 
 class NextJob:
@@ -24,9 +24,9 @@ class NextJob:
 
 @dataclass(frozen=True)
 class JobResult:
-    """A body's return value with more to say than its result.
+    """A return value for a body that has more to tell than its result.
 
-    ``result`` is anything JSON holds; ``change_score`` an integer from 0 to 100.
+    ``result`` is anything that JSON can hold; ``change_score`` is an integer from 0 to 100.
     """
 
     result: Any
@@ -75,7 +75,10 @@ def _as_text(result: Any) -> str:
 
 
 def storable_json(value: Any, *, what: str) -> str:
-    """JSON text without secrets that every database here can hold, or ResultNotStorable that says why not."""
+    """JSON text without secrets that every database here can hold.
+
+    Raises ResultNotStorable, which says why it can't.
+    """
     try:
         text = _json(mask_all(value), what)
     except RecursionError as exc:

@@ -1,7 +1,7 @@
-"""How a job's result is read by who knows more of it than that it is JSON: the app that the job's task belongs to.
+"""How a job's result is read by the app of its task, which knows more about it than that it is JSON.
 
-The app registers a view for its task when Django is ready. Without one the API gives a result as it is stored, and the
-admin shows it as indented JSON.
+The app registers a view for its task when Django is ready. Without one the API returns a result as it is stored, and
+the admin shows it as indented JSON.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,17 +18,17 @@ class OnPage:
 
 
 class ResultView:
-    """The view of a task's results. A subclass says more of them than this one, which knows nothing."""
+    """The view of a task's results. This base class knows nothing about them; subclasses do."""
 
     parts: ClassVar[tuple[str, ...]] = ()
     """What a client of the API may leave out of them: ``filter_jobresult=config,diff``."""
 
     def without(self, stored: str, parts: Collection[str]) -> str:
-        """The JSON text less those of these ``parts`` that it has. A task's old results may have any form."""
+        """The JSON text without these ``parts``. A task's old results may have any form."""
         return stored
 
     def on_page(self, stored: str) -> OnPage | None:
-        """None for one that is of another form than expected: it is shown as any other."""
+        """None for a result of an unexpected form: it is shown like any other."""
         return None
 
 
@@ -45,5 +45,5 @@ def view_of(task_name: str) -> ResultView:
 
 
 def all_parts() -> list[str]:
-    """Of the results of any task, in the order of their registration."""
+    """The parts of the results of all tasks, in the order of registration."""
     return list(dict.fromkeys(part for view in _views.values() for part in view.parts))

@@ -1,4 +1,4 @@
-"""One run of a job, as the process that runs its body knows it, and what the database says of it."""
+"""One run of a job, as the process that runs its body knows it, and what the database says about it."""
 
 from dataclasses import dataclass
 from typing import Self, cast
@@ -10,7 +10,7 @@ from jobs.states import Status
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A claimed job: what the body needs to know, and the tokens that prove it is ours."""
+    """A claimed job: what the body needs to know, and the tokens that prove that the run is ours."""
 
     job_id: int
     run_token: UUID
@@ -44,7 +44,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """A claim that was not granted, and why; nothing needs to be done about it."""
+    """A claim that was not granted, and why. Nothing needs to be done about it."""
 
     job_id: int
     reason: str
@@ -52,7 +52,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a safe point must know: does the run still own its row, and its lock?"""
+    """What a safe point must know: does the run still own its row and its lock?"""
 
     run_token: UUID | None
     abort_reason: str | None

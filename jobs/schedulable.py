@@ -1,4 +1,4 @@
-"""What dispatch must know to schedule a job: its task, and what may be said of it beside its arguments."""
+"""What dispatch must know to schedule a job: its task, and the options that may be given beside its arguments."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,9 +15,9 @@ def checked_priority(priority: int) -> int:
 
 
 class ScheduleOptions(TypedDict, total=False):
-    """What ``schedule`` takes by name, ``schedule_many``, ``NextJob``; what is left out is as if it were None."""
+    """What ``schedule``, ``schedule_many`` and ``NextJob`` take by name; what is left out counts as None."""
 
-    at: datetime | None  # when it is due: aware, or naive UTC; None, or a time in the past, is now
+    at: datetime | None  # when it is due: aware, or naive UTC; None and times in the past mean now
     scheduled_by: str | None
     comment: str | None
     ticket_ref: str | None
@@ -26,10 +26,10 @@ class ScheduleOptions(TypedDict, total=False):
 
 
 def known(options: ScheduleOptions) -> ScheduleOptions:
-    """The options, all of which exist: at run time Python takes any.
+    """The options, checked: at run time Python accepts any name.
 
     Raises:
-        TypeError: names those that do not.
+        TypeError: names those that do not exist.
     """
     if unknown := options.keys() - ScheduleOptions.__annotations__.keys():
         raise TypeError(f"no such option of a job: {', '.join(sorted(unknown))}")

@@ -1,6 +1,6 @@
 """Celery's signals, mapped onto a job's life. They adapt and do not decide: Celery swallows what a receiver raises.
 
-Only what is seen in the process that runs the body counts; the worker's main process reports by ``jobs.worker``.
+Only signals in the process that runs the body count; the worker's main process reports through ``jobs.worker``.
 """
 
 import time
@@ -23,7 +23,7 @@ from jobs.task import JobTask
 
 T = TypeVar("T")
 
-_CLAIM_SECONDS = 30.0  # then the row waits for its message to be sent again
+_CLAIM_SECONDS = 30.0  # after that the row waits for its message to be sent again
 _RETRY_SECONDS = 0.5
 
 
@@ -68,7 +68,7 @@ def finish(sender: Any, **_: Any) -> None:
     slots.storing(sender.request)
     try:
         _until_stored(lambda: transitions.finish(execution.run, outcome), what="finish", job_id=execution.run.job_id)
-    except Exception as exc:  # noqa: BLE001  whatever the database says, the job must end and its lock be free
+    except Exception as exc:  # noqa: BLE001  whatever the database says, the job must end and free its lock
         record(JobAction.RESULT_REFUSED, exc=exc, job_id=execution.run.job_id)
         _store_failure(execution, Failure.of(exc))
 
@@ -121,10 +121,10 @@ def _store_failure(execution: Execution, failure: Failure) -> None:
 
 
 def _until_stored(store: Callable[[], T], *, what: str, job_id: int, seconds: float | None = None) -> T | None:
-    """Repeat until the database has taken it; a body's end must not be lost to an outage. None when time ran out."""
+    """Repeat until the database has accepted it: an outage must not lose the end of a body. None when time ran out."""
     started = time.monotonic()
     database = connections[DEFAULT_DB_ALIAS]
-    # Not asked first whether it still works: if it does not, the statement shows it, and is repeated on a new one.
+    # Without a health check of the connection: if it is broken, the statement fails and is repeated on a new one.
     database.health_check_done = True  # type: ignore[attr-defined]
     was_open = database.connection is not None
     while True:

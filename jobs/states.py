@@ -34,7 +34,7 @@ class Verb(StrEnum):
     FAIL = "fail"  # its body ended otherwise, or its worker is gone
     RETRY = "retry"  # its body asked for another attempt, later
     RERUN = "rerun"  # its worker is gone and it was declared rerun_if_lost
-    CANCEL = "cancel"  # ended before it started: aborted, waited too long, or impossible to start
+    CANCEL = "cancel"  # ended before it started: aborted, waited too long, or cannot be started
     REQUEST_ABORT = "request_abort"  # told to stop at its next safe point
 
 

@@ -39,13 +39,13 @@ class JobTask(Task):
     abstract = True
     ignore_result = True  # a job's row is its result
     acks_late = False  # the row, not the broker, remembers the job
-    throws = (JobStopped,)  # no error of the body: its job's end says it in full
+    throws = (JobStopped,)  # not an error of the body: its job's end says it in full
     typing = False  # a message carries a job's id, not the body's arguments
 
     lock: str | None = None
     job_queue: str | None = None
     job_priority: int = 0
-    permission: str = "jobs.add_job"  # who may start it, where that is asked
+    permission: str = "jobs.add_job"  # the permission to start it, where one is required
     job_time_limit: float | None = None  # seconds; enforced by jobs.worker, which knows when a body has ended
     job_soft_time_limit: float | None = None
     rerun_if_lost: bool = False
@@ -118,7 +118,7 @@ class JobTask(Task):
         return arguments
 
     def _check_types(self, found: inspect.BoundArguments) -> None:
-        """The body's annotations are a promise to it: a string where it takes a bool is refused, not guessed."""
+        """The body may rely on its annotations: a string where it takes a bool is refused, not converted."""
         if self._types is None:
             self._types = adapters(self.run, found.signature)
         for name, value in found.arguments.items():
@@ -131,7 +131,7 @@ class JobTask(Task):
 
     @cached_property
     def _signature(self) -> inspect.Signature:
-        """Of the body, less its JobContext."""
+        """The body's signature, without the JobContext."""
         signature = inspect.signature(self.run)
         _ctx, *parameters = signature.parameters.values()
         # A body's arguments travel by name, so that start_arguments can show them.
@@ -170,7 +170,7 @@ class JobTask(Task):
         return _NoMessage()
 
 
-# Options of ours that Celery would take for its own: how JobTask calls them.
+# Our options that Celery would take for its own, under JobTask's names for them.
 _OTHERWISE_CELERYS = {
     "queue": "job_queue",
     "priority": "job_priority",
@@ -211,14 +211,14 @@ def job(
     Args:
         lock: name of the lock it must hold, at most 32 characters; it waits in line while another job holds it.
         queue: which workers run it (``-Q``); the default queue unless given.
-        priority: 0 to 9, 9 first within its queue.
-        time_limit, soft_time_limit: seconds; soft raises in the body, hard kills its process.
-        rerun_if_lost: run again when its worker was lost; only for bodies that may run twice.
-        lock_wait: seconds it waits for its lock at most; ``CNAASJOBS_LOCK_WAIT_SECONDS`` unless given.
+        priority: 0 to 9; 9 comes first within its queue.
+        time_limit, soft_time_limit: seconds; the soft limit raises in the body, the hard one kills its process.
+        rerun_if_lost: run it again when its worker is lost; only for bodies that may run twice.
+        lock_wait: it waits at most this many seconds for its lock; ``CNAASJOBS_LOCK_WAIT_SECONDS`` unless given.
         function_name: the name that the API shows; the function's own unless given.
         check: called with all arguments before a job is scheduled; its ValueError says what is wrong with them.
-        celery_options: Celery's own, such as ``autoretry_for``, ``retry_backoff``, ``max_retries``, ``name``. Those of
-            its messages (``serializer``, ``expires``, …) change nothing: a message is only a job's number.
+        celery_options: Celery's own, such as ``autoretry_for``, ``retry_backoff``, ``max_retries``, ``name``. Options
+        for its messages (``serializer``, ``expires``, …) have no effect: a message is only a job's number.
     """
     lock, check = options.get("lock"), options.get("check")
     if lock is not None and not 0 < len(lock) <= 32:

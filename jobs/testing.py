@@ -14,7 +14,7 @@ from jobs.task import JobTask
 
 
 def perform_job(task: JobTask, **kwargs: Any) -> Job:
-    """Schedule a job and run it here and now, through claim, body and finish, as a worker would but with no broker.
+    """Schedule a job and run it here and now: claim, body and finish, as in a worker, but without a broker.
 
     Returns the row as it stands afterwards: FINISHED, EXCEPTION, or SCHEDULED if it asked for a retry or was parked.
     """

@@ -1,4 +1,4 @@
-"""What may happen to a lock at the hands of a person. Each is explained in docs/log-events.md."""
+"""What a person can do to a lock. Each action is explained in docs/log-events.md."""
 
 from logging import WARNING
 

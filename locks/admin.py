@@ -31,7 +31,7 @@ COUNTED: Final = 1000
 
 @admin.register(Lock)
 class LockAdmin(ModelAdmin):
-    """A lock is taken and given back by its holder alone; a person can clear it."""
+    """Only its holder takes and releases a lock; a person can clear it."""
 
     list_display = ("name", "holder", "state", "since", "age", "waiting", "fence", "clear_link")
     list_display_links = None
@@ -110,7 +110,7 @@ class LockAdmin(ModelAdmin):
         return HttpResponseRedirect(_clear_url(request.POST.getlist(ACTION_CHECKBOX_NAME)))
 
     def clear_view(self, request: HttpRequest) -> HttpResponse:
-        """Ask on GET, clear on POST: only by the fencing tokens that were shown."""
+        """Ask on GET, clear on POST, and only under the fencing tokens that were shown."""
         if not (self.has_view_permission(request) and self.has_clear_permission(request)):
             raise PermissionDenied
         ids = [int(text) for text in request.GET.get("ids", "").split(",") if _is_number(text)]

@@ -1,4 +1,4 @@
-"""What locks needs to know and say of a holder.
+"""What locks needs to know about holders, and to tell them.
 
 The app that takes locks registers one provider; locks imports no app.
 """
@@ -26,17 +26,17 @@ class HolderProvider(Protocol):
         """States of the holders that exist; one query."""
 
     def waiting(self, lock_names: Collection[str], *, at_most: int) -> Mapping[str, int]:
-        """How many are in line for each lock, counted up to ``at_most``; one without a line may be missing."""
+        """How many are in line for each lock, counted up to ``at_most``; a lock without a line may be missing."""
 
     def wake(self, lock_name: str) -> None:
-        """The lock became free: start the first in line. Called after commit."""
+        """The lock is free: start the first in line. Called after the commit."""
 
     def cleared(self, lock_name: str, *, holder_id: int, who: str, origin: str) -> None:
         """A person cleared the lock. Called in the transaction that does it."""
 
 
 class NoHolders:
-    """The provider when no app registered one: locks then stand alone."""
+    """The provider while no app has registered one: locks by themselves."""
 
     def describe(self, holder_ids: Collection[int]) -> Mapping[int, HolderState]:
         return {}

@@ -39,7 +39,7 @@ def held() -> QuerySet[Lock]:
 
 
 def locked_row(name: str) -> Lock:
-    """The lock's row, its row lock held until the transaction ends: nobody acquires or releases it meanwhile."""
+    """The lock's row, locked until the transaction ends: nobody acquires or releases the lock meanwhile."""
     row = Lock.objects.select_for_update().filter(name=name).first()
     if row is None:
         Lock.objects.bulk_create([Lock(name=name)], ignore_conflicts=True)
@@ -48,7 +48,7 @@ def locked_row(name: str) -> Lock:
 
 
 def acquire(row: Lock, *, holder_id: int, now: datetime | Combinable) -> int | None:
-    """Take a free lock whose row the caller has locked. Returns the fencing token, or None if it is held."""
+    """Take a free lock; the caller has locked its row. Returns the fencing token, or None if it is held."""
     taken = Lock.objects.filter(pk=row.pk, holder_id__isnull=True).update(
         holder_id=holder_id, start_time=now, fence=F("fence") + 1
     )
@@ -56,25 +56,25 @@ def acquire(row: Lock, *, holder_id: int, now: datetime | Combinable) -> int | N
 
 
 def release(name: str, *, holder_id: int, fence: int) -> bool:
-    """Free the lock if this holder still has it by this token; False if it was cleared or taken over meanwhile."""
+    """Free the lock if this holder still has it under this token; False if it was cleared or taken over meanwhile."""
     freed = Lock.objects.filter(name=name, holder_id=holder_id, fence=fence).update(holder_id=None, start_time=None)
     return freed == 1
 
 
 def keep(name: str, *, holder_id: int, fence: int) -> bool:
-    """Whether this holder still has it by this token. If so nobody takes it away before the transaction ends."""
+    """Whether this holder still has it under this token. If so nobody takes it away before the transaction ends."""
     mine = Lock.objects.select_for_update().filter(name=name, holder_id=holder_id, fence=fence)
     return mine.values_list("pk").first() is not None
 
 
 def clear(name: str, *, who: str, origin: str, fence: int | None = None) -> ClearedLock:
-    """Free the lock whoever holds it. The old holder finds its token gone at its next safe point.
+    """Free the lock, whoever holds it. The old holder finds out at its next safe point that its token is gone.
 
     Args:
-        fence: clear it only while it is held by this token, the one that a person looked at before deciding.
+        fence: clear it only while it is held under this token, the one that the person saw before deciding.
 
     Raises:
-        LockNotFound: nobody holds a lock of that name (by that token).
+        LockNotFound: nobody holds a lock of that name (under that token).
     """
     with transaction.atomic():
         row = Lock.objects.select_for_update().filter(name=name, holder_id__isnull=False).first()

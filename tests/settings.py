@@ -12,7 +12,7 @@ import tempfile
 from tests import own_broker
 
 STARTED_BY_TESTS = "CNAASJOBS_STARTED_BY_TESTS"  # set for the processes that tests start: they get all they need
-# Those of our own that are no jobs, also for the processes that tests start.
+# Those of our own that are not jobs, also for the processes that tests start.
 PLAIN_TASKS = ",".join(
     ["tests.fake_jobs.plain", *(f"tests.fake_jobs.lasting.plain_{name}" for name in ("wait", "touch", "nothing"))]
 )

@@ -132,7 +132,7 @@ class Conf(Table):
     )
     unknown_task_seconds = Real(60.0, 0, _DAY, "a job due so long whose function nobody knows ends as `UnknownTask`")
 
-    plain_tasks = Texts("Celery tasks that are no jobs and that workers call all the same; never `celery.*`")
+    plain_tasks = Texts("Celery tasks that are not jobs and that workers call all the same; never `celery.*`")
 
     # --- Devices ---
     confirm_mode = Whole(1, 0, 2, "0 commit, 1 confirm each device, 2 all devices or none")

@@ -39,7 +39,7 @@ def is_abortable(job: Job) -> bool:
 
 
 def view(request: HttpRequest, page: dict[str, Any]) -> HttpResponse:
-    """Ask on GET, abort on POST. ``?ids=1,2`` names the jobs; permissions are the caller's to check."""
+    """Ask on GET, abort on POST. ``?ids=1,2`` names the jobs. The caller checks permissions."""
     given = request.GET.get("ids", "").split(",")[:MAX_JOBS]
     ids = sorted({job_id for text in given if (job_id := as_id(text)) is not None})
     rows = Job.objects.filter(pk__in=ids).defer("finished_devices", "start_arguments").order_by("-id")
@@ -64,7 +64,7 @@ def view(request: HttpRequest, page: dict[str, Any]) -> HttpResponse:
 
 
 def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
-    """Each in its own transaction with its audit entry: one that ended meanwhile does not undo the others."""
+    """Each in its own transaction with its audit entry, so one that has ended meanwhile does not undo the others."""
     ended: list[int] = []
     told: list[int] = []
     for job_id in ids:

@@ -1,4 +1,4 @@
-"""The audit trail, to be read."""
+"""The page of the audit trail, read-only."""
 
 from typing import Any
 

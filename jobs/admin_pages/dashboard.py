@@ -1,4 +1,7 @@
-"""The numbers of the admin's front page. Each reads an index and stops counting where it no longer matters."""
+"""The numbers of the admin's front page.
+
+Each comes from an index, and counting stops where the exact number no longer matters.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

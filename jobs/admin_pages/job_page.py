@@ -1,4 +1,4 @@
-"""What the page of one job shows. Bounded: whatever a body left behind, the page stays readable and small."""
+"""What the page of one job shows. The page stays small and readable, however much a body left behind."""
 
 import json
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ def _moment(when: Any) -> SafeString | str:
 
 
 def _outcome(job: Job) -> JobOutcome | None:
-    """The outcome, its texts no longer than what will be looked at."""
+    """The outcome, its texts cut to what the page shows."""
     rows = JobOutcome.objects.filter(pk=job.pk).annotate(
         size=Length("result"), result_start=Substr("result", 1, RESULT_PARSED), exception_text=Substr("exception", 1)
     )
@@ -104,7 +104,7 @@ def _result(outcome: Any, task_name: str) -> results.Shown | None:
 
 
 def _progress(job: Job) -> dict[str, Any] | None:
-    """Devices that are done, of how many if the arguments name them."""
+    """How many devices are done, and of how many where the arguments name them."""
     if job.finished_devices is None:
         return None
     finished = json.loads(job.finished_devices)

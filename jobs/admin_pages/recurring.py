@@ -46,7 +46,7 @@ class RecurringAdmin(PeriodicTaskAdmin):
             "When",
             {
                 "fields": ("interval", "crontab", "start_time", "expires", "one_off"),
-                "description": "One of interval and crontab. A crontab goes by its own time zone, all else by UTC. "
+                "description": "Either an interval or a crontab. A crontab has its own time zone, all else is in UTC. "
                 "A time that was missed while no Beat ran is made up for once.",
             },
         ),
@@ -54,7 +54,7 @@ class RecurringAdmin(PeriodicTaskAdmin):
         ("More for jobs", {"fields": ("args", "queue", "priority"), "classes": ("collapse",)}),
         ("Other kinds of schedule", {"fields": ("clocked", "solar"), "classes": ("collapse",)}),
         (
-            "Only for Celery tasks that are no jobs",
+            "Only for Celery tasks that are not jobs",
             {"fields": ("expire_seconds", "exchange", "routing_key", "headers"), "classes": ("collapse",)},
         ),
     )
@@ -63,7 +63,7 @@ class RecurringAdmin(PeriodicTaskAdmin):
         js = ("jobs/recurring.js",)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Django lists an action to whoever may view; these ask for more."""
+        """Django offers an action to everybody who may view the page; these need more permissions."""
         allowed: dict[str, Any] = super().get_actions(request)
         if not self.has_change_permission(request):
             allowed = {name: value for name, value in allowed.items() if name not in ("enable_tasks", "disable_tasks")}
@@ -76,7 +76,7 @@ class RecurringAdmin(PeriodicTaskAdmin):
         return type("RecurringForm", (form,), {"owner": request.user})
 
     def save_model(self, request: HttpRequest, obj: PeriodicTask, form: Any, change: bool) -> None:
-        """Whoever saves it answers for what it starts from now on."""
+        """The user who saves it becomes its owner, who is responsible for what it starts from now on."""
         super().save_model(request, obj, form, change)
         user = cast("User", request.user)  # nobody else gets here
         ScheduleOwner.objects.update_or_create(schedule=obj, defaults={"user": user, "name": who(request)[:150]})
@@ -92,12 +92,12 @@ class RecurringAdmin(PeriodicTaskAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """The page's script shows the call of the chosen job and the words of the chosen crontab."""
+        """The page's script shows how the chosen job is called, and describes the chosen crontab."""
         calls = {
             name: {"call": registered.call_of(task), "doc": inspect.getdoc(task.run) or ""}
             for name, task in registered.job_tasks().items()
         }
-        # Not the parent's: it puts every crontab into words on each request, and hands them to its own script.
+        # Not the parent's context: it describes every crontab on each request, for a script of its own.
         page: HttpResponse = admin.ModelAdmin.changeform_view(
             self, request, object_id, form_url, {"calls": calls, "crontabs": _crontabs(), **(extra_context or {})}
         )
@@ -143,10 +143,10 @@ class CrontabAdmin(CrontabScheduleAdmin):
 
 
 def _run(request: HttpRequest, row: PeriodicTask) -> Job:
-    """One job of the schedule's, now. The schedule itself is left as it is."""
+    """Schedule one job of this schedule now. The schedule itself does not change."""
     task = registered.tasks().get(row.task)
     if not isinstance(task, JobTask):
-        raise JobArgumentError(f"{row.task} is no job of this installation, only jobs can be run from here")
+        raise JobArgumentError(f"{row.task} is not a job of this installation, only jobs can be run from here")
     args, kwargs = arguments_of(row)
     with transaction.atomic():
         job = scheduling.schedule(

@@ -1,4 +1,4 @@
-"""The form of a recurring schedule: what is saved here must be a job that can start."""
+"""The form of a recurring schedule. It saves only what can start as a job."""
 
 import json
 from datetime import timedelta
@@ -26,11 +26,11 @@ NOT_FOR_JOBS = ("expire_seconds",)
 
 
 class RecurringForm(ModelForm):
-    """Errors stand beside the field that they are about."""
+    """Each error is shown beside the field that it is about."""
 
-    owner: Any = None  # who saves it, set for each request
+    owner: Any = None  # the user who saves it, set for each request
 
-    task = forms.ChoiceField(help_text="What to start. Jobs first, then Celery tasks that are no jobs.")
+    task = forms.ChoiceField(help_text="What to start. Jobs first, then Celery tasks that are not jobs.")
 
     class Meta:
         model = PeriodicTask
@@ -44,22 +44,22 @@ class RecurringForm(ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "kwargs" not in self.fields:  # shown to somebody who may not change it
+        if "kwargs" not in self.fields:  # shown to a user who may not change it
             return
         task: Any = self.fields["task"]
         task.choices = self._choices()
         task.error_messages["invalid_choice"] = "No code of this name is registered here: %(value)s"
         self.fields["kwargs"].help_text = "One JSON object: the job's arguments by name."
-        self.fields["args"].help_text = "A JSON list, where a function's arguments are better given by position."
+        self.fields["args"].help_text = "A JSON list, for arguments that are better given by position."
         self.fields["queue"].help_text = "Another queue than the job's own. A worker must serve it (-Q)."
         self.fields["priority"].help_text = "0 to 9, 9 first within the queue; the job's own unless given."
-        self.fields["expires"].help_text = "From this time on the schedule is off."
+        self.fields["expires"].help_text = "The schedule stops at this time."
 
     def _choices(self) -> list[Any]:
         tasks = registered.tasks()
         jobs = [(name, name) for name, task in tasks.items() if isinstance(task, JobTask)]
         others = [(name, name) for name in tasks if plain_tasks.is_allowed(name)]
-        return [("", "---------"), ("Jobs", jobs), *([("Celery tasks that are no jobs", others)] if others else [])]
+        return [("", "---------"), ("Jobs", jobs), *([("Celery tasks that are not jobs", others)] if others else [])]
 
     def clean_args(self) -> str:
         return self._checked_json("args", list, "[]", 'a JSON list, such as ["eosdist"]')
@@ -91,7 +91,7 @@ class RecurringForm(ModelForm):
             self.add_error("task", f"You may not start it yourself: that asks for the permission {permission}")
         for name in plain_tasks.REFUSED_OPTIONS:
             if data.get(name) not in (None, "", "{}"):
-                self.add_error(name, "A schedule may not steer the broker: leave it empty")
+                self.add_error(name, "A schedule may not set broker options: leave it empty")
         if isinstance(task, JobTask):
             self._check_job(task, data)
         return data
@@ -117,7 +117,7 @@ class RecurringForm(ModelForm):
 
 
 class CrontabForm(ModelForm):
-    """One whose zone this machine does not know is shown as it is, and another must be chosen."""
+    """A crontab whose time zone this machine does not know is shown as it is, and another zone must be chosen."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -129,7 +129,7 @@ class CrontabForm(ModelForm):
     def clean_timezone(self) -> Any:
         zone = self.cleaned_data["timezone"]
         if isinstance(zone, UnknownZone):
-            raise ValidationError(f"This machine knows no time zone {zone}: choose another")
+            raise ValidationError(f"This machine does not know the time zone {zone}: choose another")
         return zone
 
 
@@ -142,4 +142,4 @@ def _wrong_interval(interval: IntervalSchedule) -> str | None:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")

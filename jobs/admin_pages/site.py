@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-# What operators use first: words, app, model.
+# What operators use first: title, app, model.
 MAIN_PAGES: Final = (
     ("Jobs", "jobs", "job"),
     ("Locks", "locks", "lock"),
@@ -24,10 +24,10 @@ class Site(AdminSite):
     index_title = "Overview"
     site_url = None
     index_template = "admin/jobs/index.html"
-    enable_nav_sidebar = False  # the lists need the room; the main pages are in the header
+    enable_nav_sidebar = False  # the lists need the space; the main pages are in the header
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        from jobs.admin_pages import dashboard  # this module is imported before models are
+        from jobs.admin_pages import dashboard  # this module is imported before the models
 
         return super().index(request, {**dashboard.context(request), **(extra_context or {})})
 

@@ -17,7 +17,7 @@ from jobs.admin_pages.toolkit.show import moment
 
 
 class TokenForm(AuthTokenCreateForm):
-    """knox's form, which makes the token; refuses one that would give more than its maker has."""
+    """knox's form, which makes the token; refuses a token that would grant more than its maker may do."""
 
     maker: Any = None  # set for each request
 
@@ -32,7 +32,7 @@ class TokenForm(AuthTokenCreateForm):
 
 
 class TokenAdmin(AuthTokenAdmin):
-    """knox's own page, without the digests. A token is never changed: it is made, and it is revoked."""
+    """knox's own page, without the digests. A token is never changed, only made and revoked."""
 
     add_form = TokenForm
 

@@ -1,4 +1,4 @@
-"""Why a SCHEDULED job does not run yet, in sentences with links."""
+"""Why a SCHEDULED job is not running yet, in sentences with links."""
 
 from datetime import datetime
 

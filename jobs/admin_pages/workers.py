@@ -1,4 +1,4 @@
-"""Workers and Beats by their heartbeats: who lives, what they serve, what they have in hand."""
+"""Workers and Beats by their heartbeats: which are alive, which queues they serve, which jobs they are running."""
 
 import json
 from datetime import timedelta

@@ -1,8 +1,9 @@
 """``/healthz`` (the process), ``/readyz`` (database, broker, a live worker, a live Beat): states only, no credentials.
 
-Both answer before any other middleware looks at the request, and within 2 s whatever is frozen: each check has a thread
-of its own, and an answer waits for it no longer than ``ANSWER_SECONDS``. The thread keeps its connection: where a round
-trip takes 200 ms, a new one takes longer than that, and what works for everybody else would look away.
+Both answer before any other middleware sees the request, and within 2 s whatever is frozen: each check has its own
+thread, and an answer waits for it no longer than ``ANSWER_SECONDS``. The thread keeps its connection: where a round
+trip takes 200 ms, a new connection would take longer than that limit, and a database that works for everybody else
+would look as if it were away.
 """
 
 import threading
@@ -36,7 +37,7 @@ States = dict[str, str]
 
 
 class HealthMiddleware:
-    """Answers the two URLs, and passes on every other."""
+    """Answers these two URLs, and passes on all others."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -63,7 +64,7 @@ def _readyz() -> HttpResponse:
 
 
 class Check:
-    """A check that any number of requests share: whoever asks while it runs gets the result of that run."""
+    """A check shared by any number of requests: those that ask while it runs get the result of that run."""
 
     def __init__(self, name: str, run: Callable[[], States], otherwise: States) -> None:
         self.name = name
@@ -76,7 +77,7 @@ class Check:
 
     def start(self) -> "Future[States]":
         with self._lock:
-            if self._thread is None:  # a daemon: one that hangs must not keep the process alive
+            if self._thread is None:  # a daemon thread: one that hangs must not keep the process alive
                 self._thread = threading.Thread(target=self._serve, name=f"readyz-{self.name}", daemon=True)
                 self._thread.start()
             if self._running is None:
@@ -91,7 +92,7 @@ class Check:
             return self.otherwise
 
     def end(self) -> None:
-        """Let its thread end, its connection with it; who asks next starts another."""
+        """Let its thread end, and its connection with it; the next request starts another."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:
@@ -102,7 +103,7 @@ class Check:
         while (running := self._asked.get()) is not None:
             try:
                 states = self.run()
-            except Exception as exc:  # noqa: BLE001  whatever a driver raises, "not ready" is the answer
+            except Exception as exc:  # noqa: BLE001  whatever a driver raises, the answer is "not ready"
                 record(JobAction.READYZ_FAILED, exc=exc, check=self.name)
                 states = self.otherwise
             with self._lock:
@@ -112,7 +113,7 @@ class Check:
 
 
 def _database_states() -> States:
-    """The database, and by their heartbeats in it the workers and Beats."""
+    """Checks the database, and the workers and Beats by their heartbeats in it."""
     new_request()
     rows = Heartbeat.objects.filter(stopped_at=None).annotate(database_time=DatabaseNow())
     try:
@@ -124,7 +125,7 @@ def _database_states() -> States:
             raise
         return _database.otherwise
     if not writable:
-        connection.close()  # a new one may lead to a server that takes writes
+        connection.close()  # a new connection may lead to a server that takes writes
     seen = ((pk, counter, last_seen) for pk, counter, last_seen, _, _ in beats)
     alive = _watched.alive(seen, now=time.monotonic(), database_time=beats[0][-1]) if beats else set()
     kinds = {kind for pk, _, _, kind, _ in beats if pk in alive}

@@ -1,7 +1,8 @@
 """One transaction around a request that schedules, and the ``Idempotency-Key`` that makes repeating it safe.
 
 The key's row is inserted first, in the transaction that schedules. A second request with the same key waits on the
-unique constraint until the first has committed, and answers with what is stored; if that rolled back it goes ahead.
+unique constraint until the first has committed, and gets the stored answer; if the first rolled back, the second goes
+ahead.
 """
 
 import hashlib
@@ -29,12 +30,12 @@ MAX_KEY_LENGTH = 255
 
 OUTCOME_UNKNOWN = "The database was lost in the middle of the commit: whether a job was scheduled is not known"
 REPEAT_WITH_KEY = "Repeat the request with the same Idempotency-Key: it is answered with that job, or schedules one"
-LOOK_FIRST = "Look for the job before you repeat the request; with an Idempotency-Key a repetition is safe"
+LOOK_FIRST = "Look for the job before you repeat the request; with an Idempotency-Key repeating it is safe"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """An answer that can be stored and given again: the whole envelope, and headers of its own."""
+    """An answer that can be stored and sent again: the whole envelope, and its headers."""
 
     body: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -48,11 +49,11 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
 
     Args:
         key: the ``Idempotency-Key`` header; None or empty runs ``make`` each time.
-        content: what the request asked for, as parsed JSON, its target included; compared, not stored.
-        make: schedules and audits. What it raises undoes everything, the key included.
+        content: what the request asked for, as parsed JSON, including its target; compared, but not stored.
+        make: schedules and audits. If it raises, everything is undone, including the key.
 
     Raises:
-        Conflict: the key was used with another content.
+        Conflict: the key was used with different content.
         BadRequest: the key is too long.
         Unavailable: the database went away in the middle of the commit, whose outcome is not known.
         Error: the database's, and nothing was scheduled.
@@ -82,7 +83,7 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
                 withdraw_later(answer.body["job_id"], backend=backend, key=(user, key) if key else None)
             advice = REPEAT_WITH_KEY if key else LOOK_FIRST
             raise Unavailable(f"{OUTCOME_UNKNOWN}. {advice}", headers={"Retry-After": "2"}) from exc
-        # It is scheduled: what failed after the commit is made good by Beat and upkeep.
+        # It is scheduled: Beat and upkeep repair whatever failed after the commit.
         record(JobAction.AFTER_COMMIT_FAILED, exc=exc, job_id=answer.body.get("job_id"))
     return answer
 
@@ -106,7 +107,7 @@ def _once(user: str, key: str, content: Any, make: Callable[[], Answer]) -> Answ
 
 
 def _repeated(pk: int) -> Answer:
-    """The stored answer, and a note that it was given again: from then on the job is not withdrawn any more."""
+    """The stored answer, with a note that it was sent again: from then on the job is not withdrawn."""
     row = IdempotencyKey.objects.select_for_update().filter(pk=pk).first()
     if row is None:
         raise Conflict("Idempotency-Key was withdrawn this very moment, repeat the request")

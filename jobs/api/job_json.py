@@ -1,6 +1,6 @@
 """Reading jobs for the API: columns of a page's rows, their results in one further query, and the job object.
 
-What is stored as JSON text is spliced into the answer as it is, key order and all, without being parsed.
+Stored JSON text is spliced into the answer as it is, including the order of its keys, without being parsed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,10 +33,10 @@ FIELDS: Final = (*COLUMNS, "finished_devices", "start_arguments")
 
 
 def jobs_json(rows: Sequence[tuple[Any, ...]], *, without: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The job objects of the API, of rows of the columns ``FIELDS``.
+    """The API's job objects, made from rows with the columns ``FIELDS``.
 
     Args:
-        without: parts to leave out of their results, where the view of their task knows them.
+        without: parts to leave out of the results, where the view of the task knows them.
     """
     ended = [row[0] for row in rows if row[1] in TERMINAL]
     outcomes = _outcomes(ended, without) if ended else {}

@@ -1,7 +1,7 @@
 """Results and exceptions of ended jobs as the API shows them: JSON text as it is stored, long results in pieces.
 
-libpq and psycopg2 each hold a copy of what one statement fetches. So long results are fetched a few at a time, and a
-very long one in parts: a web process needs little more memory than the answer's own size.
+libpq and psycopg2 each hold a copy of what one statement fetches. Therefore long results are fetched a few at a time,
+and very long ones in parts: a web process needs little more memory than the size of the answer.
 """
 
 import json
@@ -12,12 +12,12 @@ from cnaasjobs.api.envelope import LongJSON, stored_json
 from cnaasjobs.conf import conf
 from jobs.sql import store
 
-_LONG: Final = 16 * 1024  # bytes; a result from here on is fetched after the others
-_PART: Final = 256 * 1024  # bytes that one statement fetches, more or less
+_LONG: Final = 16 * 1024  # bytes; longer results are fetched after the others
+_PART: Final = 256 * 1024  # approximate number of bytes that one statement fetches
 
 
 def texts(job_ids: Sequence[int]) -> tuple[dict[int, tuple[str | None, str | None]], dict[int, str]]:
-    """Result and exception of each ended job, whole; and in place of a result that does not fit, JSON that says so."""
+    """The whole result and exception of each ended job; in place of a result that does not fit, JSON that says so."""
     rows = store().outcomes(job_ids, shorter_than=_LONG)
     fitting, left_out = _fit({row.job_id: row.long for row in rows if row.long is not None})
     found = {row.job_id: (row.result, row.exception) for row in rows}
@@ -25,7 +25,7 @@ def texts(job_ids: Sequence[int]) -> tuple[dict[int, tuple[str | None, str | Non
 
 
 def spliced(job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
-    """The same, to be spliced into an answer."""
+    """The same, ready to be spliced into an answer."""
     rows = store().outcomes(job_ids, shorter_than=_LONG)
     long = dict(_long({row.job_id: row.long for row in rows if row.long is not None}))
     return {row.job_id: (long.get(row.job_id) or stored_json(row.result), stored_json(row.exception)) for row in rows}
@@ -36,7 +36,10 @@ def _whole(job_ids: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:
 
 
 def _fit(sizes: dict[int, int]) -> tuple[dict[int, int], dict[int, str]]:
-    """The sizes of the results that one answer has room for, and what it says of the others. One alone always fits."""
+    """The sizes of the results that fit into one answer, and what is said in place of the others.
+
+    A single one always fits.
+    """
     fitting: dict[int, int] = {}
     left_out: dict[int, str] = {}
     room = conf.page_max_mb * 1_000_000
@@ -63,7 +66,7 @@ def _long(sizes: dict[int, int]) -> Iterator[tuple[int, LongJSON]]:
 
 
 def _together(sizes: dict[int, int]) -> Iterator[list[int]]:
-    """Groups that one statement may fetch; what is too long for that is alone."""
+    """Groups that one statement may fetch; a result that is too long for that forms its own group."""
     group: list[int] = []
     room = _PART
     for job_id, size in sizes.items():

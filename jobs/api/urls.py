@@ -1,4 +1,4 @@
-"""URLs of the jobs API, below ``/api/v1.0/``. A trailing slash is tolerated, never needed."""
+"""URLs of the jobs API, below ``/api/v1.0/``. A trailing slash is allowed but never needed."""
 
 from django.urls import re_path
 

@@ -1,4 +1,4 @@
-"""The jobs API: list, read, abort. Jobs cannot be started by it."""
+"""The jobs API: list, read, abort. It does not start jobs."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ MAX_REASON = 255
 
 
 class JobPages(NumberedPages):
-    """All jobs are not counted for a page, and one deep in them is not walked to."""
+    """Neither counts all jobs for a page, nor walks through them to reach a deep one."""
 
     def count(self, queryset: QuerySet[Any, Any]) -> int:
         return totals.total(queryset)
@@ -70,7 +70,7 @@ class JobViewSet(ApiViewSet):
         return found
 
     def _without(self, request: Request) -> tuple[str, ...]:
-        """The parts of results that the client has no use for."""
+        """The parts of the results that the client does not want."""
         asked = request.query_params.get("filter_jobresult")
         if asked is None:
             return ()
@@ -84,7 +84,7 @@ class JobViewSet(ApiViewSet):
 
 
 def job_id_of(text: str) -> int:
-    """The id in a URL. What can be no id names no job."""
+    """The id in a URL. A text that cannot be an id is the id of no job."""
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63):
         raise NotFound(f"No job with id {text[:40]} found")
     return int(text)

@@ -1,9 +1,10 @@
 """Takes back a job whose request was answered 503 because the commit's answer never came.
 
-A server that froze or was cut off inside COMMIT may have committed or not, and the client must hear something within
-2 s. It hears 503 and that the outcome is not known. As soon as the server can be asked, a job that still waits is taken
-back, with its Idempotency-Key: nothing happened. One that has started by then stays and keeps its key, so that a
-repetition of the request is answered with it. Without a key nobody could be told of it, and it is asked to stop.
+A server that froze or was cut off inside COMMIT may or may not have committed, and the client must get an answer within
+2 s. It gets a 503, which says that the outcome is not known. As soon as the server can be asked, a job that is still
+waiting is taken back together with its Idempotency-Key, as if nothing had happened. A job that has started by then
+stays and keeps its key, so that the repeated request is answered with it. Without a key nobody could be told of the
+job, so it is asked to stop.
 """
 
 import json
@@ -41,10 +42,10 @@ class Withdrawal(StrEnum):
 
 
 def withdraw_later(job_id: int, *, backend: int, key: tuple[str, str] | None) -> None:
-    """Return at once; withdraw the job in a thread of its own, as soon as the outcome of its commit is known.
+    """Return at once; a thread withdraws the job as soon as the outcome of its commit is known.
 
     Args:
-        backend: the process of the server that had the commit.
+        backend: the database server's process that received the commit.
         key: user and Idempotency-Key.
     """
     record(JobAction.COMMIT_LOST, job_id=job_id)
@@ -67,7 +68,7 @@ def _withdraw(job_id: int, backend: int, key: tuple[str, str] | None) -> None:
 def _try(job_id: int, backend: int, key: tuple[str, str] | None) -> Withdrawal | None:
     """None while the outcome is not known."""
     try:
-        ended = not session.is_server_process(backend)  # asked first: a commit that has ended by now is seen below
+        ended = not session.is_server_process(backend)  # first: what it committed is seen below
         done = withdraw(job_id, key=key)
     except Error as exc:
         connection.close()
@@ -78,9 +79,9 @@ def _try(job_id: int, backend: int, key: tuple[str, str] | None) -> Withdrawal |
 
 
 def withdraw(job_id: int, *, key: tuple[str, str] | None = None) -> Withdrawal:
-    """Delete a job that has not started, with its key. The audit trail keeps what it has, and says this too."""
+    """Delete a job that has not started, with its key. The audit trail keeps its entries, and this is added."""
     with transaction.atomic():
-        # The key's row before the job's, as its request has them: who repeats it now waits for this.
+        # The key's row before the job's, in the order of its request: a repetition of that waits here.
         row = None
         if key is not None:
             row = IdempotencyKey.objects.select_for_update().filter(user=key[0], key=key[1]).first()

@@ -1,1 +1,1 @@
-"""Who did what: the trail, written with the deed."""
+"""Who did what: the audit trail, written in the transaction of what it tells."""

@@ -1,7 +1,7 @@
-"""Deeds told of by signals: logins, refusals, and changes of users, groups, tokens and recurring schedules.
+"""Audit entries made on Django's signals: logins, refusals, and changes of users, groups, tokens and schedules.
 
-The entry is written in the transaction of the deed. Whose it is comes from the request that is being answered; outside
-of one it is somebody at the command line.
+The entry is written in the transaction of the change. The person is taken from the request that is being answered;
+without one it is somebody at the command line.
 """
 
 import getpass
@@ -21,12 +21,12 @@ from jobs.audit import trail
 from jobs.deeds import Deed
 
 COMMAND_LINE: Final = "command line"
-# Of these nobody's rights change, and nobody but the platform writes them.
+# These change nobody's rights, and only the platform writes them.
 _UNWATCHED: Final = frozenset({"last_login", "last_run_at", "total_run_count", "date_changed"})
 
 
 def connect() -> None:
-    """Once, when Django is ready."""
+    """Call once, when Django is ready."""
     for model in (get_user_model(), Group, AuthToken, PeriodicTask):
         name = model._meta.label_lower
         post_save.connect(_saved, sender=model, dispatch_uid=f"jobs.audit.saved.{name}")
@@ -54,12 +54,12 @@ def _record(deed: Deed, detail: str) -> None:
 def _operator() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+    except (KeyError, OSError):  # the user of a container may have no name
         return "unknown"
 
 
 def _named(row: Model) -> str:
-    """What it is and whose, nothing that is secret."""
+    """What it is and whose it is, without anything secret."""
     if isinstance(row, AuthToken):
         return f"token {row.token_key} of {row.user.get_username()}"
     if isinstance(row, PeriodicTask):
@@ -86,7 +86,7 @@ def _granted(instance: Model, action: str, model: type[Model], pk_set: set[int] 
 
 
 def _end_tokens(instance: Any, raw: bool, update_fields: Any = None, **_: Any) -> None:
-    """A changed password and a deactivated account end the user's tokens: whoever had one may not go on with it."""
+    """A changed password and a deactivated account end the user's tokens: nobody who had one may go on using it."""
     is_rehash = update_fields is not None and set(update_fields) == {"password"} and instance._password is None
     if raw or instance.pk is None or is_rehash:  # at a login Django may store the same password under a newer hash
         return
@@ -111,7 +111,7 @@ def _logged_in(user: Any, **_: Any) -> None:
 
 
 def _login_failed(credentials: dict[str, Any], **_: Any) -> None:
-    """The name is kept as it was typed; it may be a password typed into the wrong field, so only its beginning."""
+    """Keeps only the beginning of the name as it was typed: it may be a password typed into the wrong field."""
     request = current_request()
     where = COMMAND_LINE if request is None else origin(request)
     name = str(credentials.get("username") or "").replace("\x00", "")

@@ -1,10 +1,10 @@
-"""The seal over the audit trail: a chain of keyed hashes, by which a changed, deleted or slipped-in entry shows.
+"""The seal over the audit trail: a chain of keyed hashes that reveals changed, deleted and inserted entries.
 
-Upkeep seals in batches what is committed for good, so no POST waits for another. A link covers the ids from the link
-before to its last: all entries that had one of these then. An id that a rolled back transaction used up has none, and
-an entry that turns up there later is as much a fault as one that is gone. The key is made of SECRET_KEY: whoever has
-only the database cannot make a link. Each link is also said in the log (``audit_sealed``): a trail that was cut off at
-its end, with its links, is found by the last of them.
+Upkeep seals in batches what is committed for good, so no POST waits for another. A link covers all entries with ids
+from the end of the link before up to its own end, as they were then. An id that a rolled-back transaction used up has
+no entry, and an entry that appears there later is as much a fault as one that is gone. The key is derived from
+SECRET_KEY: access to the database alone is not enough to make a link. Each link is also logged (``audit_sealed``): if
+the end of the trail was cut off together with its links, the last one in the log shows it.
 """
 
 import json
@@ -27,14 +27,17 @@ _FIELDS: Final = ("id", "time", "who", "origin", "action", "job_id", "lock_name"
 
 
 class Seal:
-    """Upkeep's step. What it saw last time is kept here: entries are sealed once no transaction of then is open."""
+    """The step of upkeep.
+
+    Remembers what it saw last time: entries are sealed once no transaction of that time is open.
+    """
 
     def __init__(self) -> None:
-        self._newest = 0  # entries up to this id were there
+        self._newest = 0  # the highest id of an entry that was there
         self._transaction: int | None = None  # when that was seen
 
     def step(self) -> int:
-        """Seal what is committed for good, at most one link. Returns how many entries."""
+        """Seal what is committed for good, by at most one link. Returns how many entries were sealed."""
         with exclusively("audit_seal") as mine:
             if not mine:
                 return 0
@@ -87,9 +90,9 @@ def _time_text(value: object) -> str:
 class Verdict:
     """What ``verify`` found."""
 
-    sealed: int  # entries whose links hold
+    sealed: int  # entries whose links are valid
     unsealed: int  # entries after the last link
-    faults: tuple[str, ...]  # in words; none: the trail is whole
+    faults: tuple[str, ...]  # what is wrong, in words; empty if the trail is intact
 
 
 def verify() -> Verdict:

@@ -1,6 +1,6 @@
 """The audit trail: what a person did over API, admin or command line, and what a worker's code started.
 
-An entry is written in the transaction of its deed, or not at all.
+An entry is written in the transaction of what it tells, or not at all.
 """
 
 from typing import Any, cast
@@ -15,10 +15,10 @@ from jobs.models import AuditEntry
 def add(
     deed: Deed, *, who: str, origin: str, job_id: int | None = None, lock_name: str | None = None, detail: str = ""
 ) -> None:
-    """Add an entry. Call it in the transaction of the deed.
+    """Add an entry. Call it in the transaction of what it tells.
 
     Args:
-        who: the person's name as text; what started it, where that is no person.
+        who: the person's name as text; where no person did it, what did.
         origin: the peer's address (``cnaasjobs.api.caller.origin``), "command line", or "worker".
     """
     insert(

@@ -1,1 +1,1 @@
-"""Threads that must go on: loops, how they meet faults, and bounds of time."""
+"""Threads that must keep running: their loops, how they handle faults, and time limits."""

@@ -1,4 +1,4 @@
-"""The bound of a step: how long it may go on."""
+"""How long a step may go on."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""How a thread that must go on meets a fault: it says so once, and gets a new database connection."""
+"""How a thread that must keep running handles a fault: it logs it once, and gets a new database connection."""
 
 import contextlib
 import time
@@ -13,12 +13,12 @@ from jobs.actions import JobAction
 
 _REPEAT_COMPLAINT_SECONDS = 60.0
 _STATEMENT_SECONDS = 15
-_LOCK_SECONDS = 2  # then the row is somebody's who may be gone, and the next round is soon
+_LOCK_SECONDS = 2  # by then the row is probably locked by a process that is gone, and the next round comes soon
 _IDLE_SECONDS = 30
 
 
 class Complaint:
-    """Logs a fault that repeats once at its start, once a minute, and its end."""
+    """Logs a repeated fault when it starts, once a minute while it lasts, and when it ends."""
 
     def __init__(self, who: str) -> None:
         self._who = who
@@ -48,7 +48,7 @@ class Complaint:
 
 
 def bound_statements() -> None:
-    """No statement of this thread's connection may hang, and no advisory lock outlive a process that is frozen."""
+    """No statement on this thread's connection may hang, and no advisory lock may outlive a frozen process."""
     limit_this_thread(
         statement_timeout=f"{_STATEMENT_SECONDS}s",
         lock_timeout=f"{_LOCK_SECONDS}s",
@@ -57,11 +57,11 @@ def bound_statements() -> None:
 
 
 def _idle_seconds() -> int:
-    """Longer than any pause between two rounds: settings are checked to be well below ``worker_lost_seconds``."""
+    """Longer than any pause between two rounds: a check keeps these settings well below ``worker_lost_seconds``."""
     return max(_IDLE_SECONDS, round(conf.worker_lost_seconds))
 
 
 def forget_connection() -> None:
-    """Close this thread's connection, whatever state it is in; its next use opens a new one."""
-    with contextlib.suppress(Exception):  # closing what is broken may raise anything; it is gone either way
+    """Close this thread's connection, whatever state it is in; the next use opens a new one."""
+    with contextlib.suppress(Exception):  # closing a broken connection may raise anything; it is gone either way
         connection.close()

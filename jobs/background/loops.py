@@ -1,4 +1,4 @@
-"""A thread that does one thing again and again, on its own database connection, and outlives every fault."""
+"""A thread that repeats one step on its own database connection, and survives every fault."""
 
 import contextlib
 import threading
@@ -27,7 +27,7 @@ class Loop(threading.Thread):
         self._woken.set()
 
     def stop(self) -> None:
-        """Let it end after the step in hand; ``join`` waits for that."""
+        """Let it end after the current step; ``join`` waits for that."""
         self._stopping = True
         self._woken.set()
 
@@ -37,7 +37,7 @@ class Loop(threading.Thread):
             self._woken.wait(max(pause, 0.0))
             self._woken.clear()
         if self._at_end is not None:
-            with contextlib.suppress(Error):  # a farewell; who misses it finds out anyway
+            with contextlib.suppress(Error):  # only a courtesy: upkeep finds out without it too
                 self._at_end()
         forget_connection()
         connections.close_all()
@@ -46,7 +46,7 @@ class Loop(threading.Thread):
         try:
             bound_statements()
             pause = self._step()
-        except Exception as exc:  # noqa: BLE001  the thread outlives whatever a step meets: nobody else does its work
+        except Exception as exc:  # noqa: BLE001  the thread survives whatever a step raises: nothing else does its work
             self._complaint.failed(exc)
             forget_connection()
             return _PAUSE_AFTER_FAILURE_SECONDS

@@ -1,4 +1,4 @@
-"""Work on many things, of which one may be held up: a row that a dead host's transaction still holds, say."""
+"""Work on many things, one of which may be blocked, say a row that a dead host's transaction still locks."""
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
@@ -13,10 +13,10 @@ _SECONDS = 10.0
 
 
 class OneByOne(Generic[T]):
-    """Does the same for each. What fails is left for the next round, and comes last there; the others go on."""
+    """Does the same for each. One that fails is left for the next round, where it comes last; the others go on."""
 
     def __init__(self, what: str, do: Callable[[T], int], *, key: Callable[[T], Hashable]) -> None:
-        """``do`` says how many it did, 0 or 1; ``key`` tells the things apart from round to round."""
+        """``do`` returns how many it did, 0 or 1; ``key`` identifies a thing from round to round."""
         self._do = do
         self._key = key
         self._complaint = Complaint(what)
@@ -32,7 +32,7 @@ class OneByOne(Generic[T]):
                 done += self._do(thing)
             except Exception as exc:
                 if connection_is_lost(exc):
-                    raise  # the connection is lost: for all of them
+                    raise  # the connection is lost, so all of them would fail
                 failed.add(self._key(thing))
                 self._complaint.failed(exc)
         if not failed:

@@ -1,8 +1,8 @@
 """Crontab times over daylight-saving nights, as cron itself does it.
 
-A time in the missing hour comes once, after it; one in the doubled hour comes once, in its first pass. Only a crontab
-of every hour goes by elapsed time and runs in both passes of the doubled hour: it must not pause for an hour.
-Celery's own arithmetic skips the missing time or fires a day early, and asks the machine's clock.
+A time in the missing hour fires once, after it; one in the doubled hour fires once, in its first pass. Only a crontab
+that runs every hour goes by elapsed time and fires in both passes of the doubled hour: it must not pause for an hour.
+Celery's own arithmetic skips the missing time or fires a day early, and uses the machine's clock.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _SEARCH_DAYS = 366 * 41  # a 29 February on a given weekday may be 40 years away
 
 
 def next_time(cron: TzAwareCrontab, after: datetime) -> datetime | None:
-    """The first time (UTC) later than ``after`` that the crontab names; None if it names none."""
+    """The first time (UTC) after ``after`` that matches the crontab; None if there is none."""
     wall = after.astimezone(cron.tz).replace(tzinfo=None)
     simple = next((candidate for candidate in _wall_times(cron, wall) if candidate > wall), None)
     if simple is None:
@@ -35,7 +35,7 @@ def _is_steady(cron: TzAwareCrontab, instant: datetime) -> bool:
 
 
 def _near_a_change(cron: TzAwareCrontab, after: datetime, wall: datetime) -> datetime | None:
-    """Try all that the clock on the wall shows in the hours around, for it may jump."""
+    """Try everything that the wall clock shows in the hours around it, because that clock may jump."""
     best: datetime | None = None
     enough: datetime | None = None
     for candidate in _wall_times(cron, wall - _SHIFT):
@@ -53,7 +53,7 @@ def every_hour(cron: crontab) -> bool:
 
 
 def _wall_times(cron: crontab, start: datetime) -> Iterator[datetime]:
-    """What a clock on the wall shows at each time of the crontab, from ``start`` on, ascending."""
+    """The wall clock's readings at which the crontab fires, from ``start`` on, ascending."""
     hours, minutes = sorted(cron.hour), sorted(cron.minute)
     first = start.date()
     for offset in range(min(_SEARCH_DAYS, (date.max - first).days)):
@@ -72,7 +72,7 @@ def _wall_times(cron: crontab, start: datetime) -> Iterator[datetime]:
 
 
 def _instants(cron: TzAwareCrontab, wall: datetime) -> list[datetime]:
-    """When the clock on the wall shows that time. In the missing hour: as much later as is missing."""
+    """When the wall clock shows this time. A time in the missing hour is moved later by what is missing."""
     first = wall.replace(tzinfo=cron.tz)
     second = first.replace(fold=1)
     doubled = (first.utcoffset() or timedelta()) > (second.utcoffset() or timedelta())

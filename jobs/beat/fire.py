@@ -1,7 +1,7 @@
-"""One fire of a recurring schedule: whoever moves its ``last_run_at`` has the fire.
+"""One fire of a recurring schedule. The Beat that moves its ``last_run_at`` is the one that fires it.
 
-A job is inserted in the same transaction. Zero rows moved is an answer: another Beat fired, or a person edited the
-schedule meanwhile.
+The job is inserted in the same transaction. If no row was moved, another Beat fired it, or a person edited the schedule
+meanwhile.
 """
 
 import json
@@ -33,7 +33,7 @@ class Fired(Enum):
 
     HERE = "here"
     ELSEWHERE = "elsewhere"
-    BROKEN = "broken"  # consumed all the same: the next time may find it mended
+    BROKEN = "broken"  # consumed all the same: by its next time it may have been corrected
 
 
 def fire(row: PeriodicTask, now: datetime, plain: PlainSender) -> Fired:
@@ -73,7 +73,7 @@ def arguments_of(row: PeriodicTask) -> tuple[list[Any], dict[str, Any]]:
     """The row's arguments, parsed.
 
     Raises:
-        JobArgumentError: they are no JSON list and object.
+        JobArgumentError: they are not a JSON list and a JSON object.
     """
     try:
         args, kwargs = json.loads(row.args or "[]"), json.loads(row.kwargs or "{}")
@@ -85,20 +85,20 @@ def arguments_of(row: PeriodicTask) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _require_plain(row: PeriodicTask) -> None:
-    """It is no job: it must be a task that workers call, with nothing that would steer its message.
+    """It is not a job, so it must be a task that workers may call, without options for its message.
 
     Raises:
         JobArgumentError: it is not.
     """
     if not plain_tasks.is_allowed(row.task):
-        raise JobArgumentError(f"{row.task} is no job, and CNAASJOBS_PLAIN_TASKS does not name it")
+        raise JobArgumentError(f"{row.task} is not a job, and CNAASJOBS_PLAIN_TASKS does not name it")
     for name in plain_tasks.REFUSED_OPTIONS:
         if getattr(row, name) not in (None, "", "{}"):
             raise JobArgumentError(f"a schedule may not give {name}")
 
 
 def _unmoved(row: PeriodicTask) -> QuerySet[Any]:
-    """The row, if it is still as it was read. ``date_changed`` tells of an edit that this process has not seen."""
+    """The row, if it is still as it was read. ``date_changed`` reveals an edit that this process has not seen."""
     rows: QuerySet[Any] = PeriodicTask.objects.filter(pk=row.pk, enabled=True, date_changed=row.date_changed)
     if row.last_run_at is None:
         return rows.filter(last_run_at__isnull=True)
@@ -106,7 +106,7 @@ def _unmoved(row: PeriodicTask) -> QuerySet[Any]:
 
 
 def move_last_run(row: PeriodicTask, *, last_run_at: datetime | None, date_changed: datetime) -> None:
-    """Let its next time be counted from another moment, without a fire."""
+    """Count its next time from another moment, without firing it."""
     _unmoved(row).update(last_run_at=last_run_at, date_changed=date_changed)
 
 
@@ -116,7 +116,7 @@ def disable(row: PeriodicTask) -> bool:
 
 
 def _schedule_job(row: PeriodicTask, task: JobTask, args: list[Any], kwargs: dict[str, Any]) -> None:
-    # A schedule's name is anything that somebody typed: alone it could pass for a person's.
+    # Somebody typed the schedule's name: on its own it could be mistaken for a person's.
     by = f"schedule {row.name[:150]} ({owner_of(row, task)})"
     job = scheduling.schedule(
         task,

@@ -1,4 +1,4 @@
-"""Beat's heartbeat, one beat after the other in a loop of its own."""
+"""Beat's heartbeat, written by a loop of its own."""
 
 import socket
 

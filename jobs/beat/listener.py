@@ -1,7 +1,7 @@
-"""Wakes the sender of due jobs as soon as a job due later is committed, where the database announces that.
+"""Wakes the sender of due jobs as soon as a job that is due later is committed, where the database announces that.
 
-Its thread's own connection is used for nothing else. Without it (SQLite, a lost connection) ``listening`` is False and
-the sender polls.
+Its thread uses its connection for nothing else. Without one (SQLite, a lost connection) ``listening`` is False and the
+sender polls.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class Listener:
         self._subscription = Subscription(DUE_CHANNEL)
 
     def step(self) -> float:
-        """Wait for a moment. Raises when the connection is lost, and listens again at the next call."""
+        """Wait for a short while. Raises when the connection is lost; the next call listens again."""
         try:
             is_new = self._subscription.renew()
             self.listening = True

@@ -1,4 +1,4 @@
-"""For whom a recurring schedule fires, and whether he still may."""
+"""The owner of a recurring schedule, and whether they may still start its job."""
 
 from typing import Final
 
@@ -17,11 +17,11 @@ NOBODY: Final = "nobody"
 def owner_of(row: PeriodicTask, task: JobTask) -> str:
     """The name of the schedule's owner, who may start this job.
 
-    A schedule of CELERY_BEAT_SCHEDULE is whoever's who runs the installation. Where no token is asked for
+    A schedule from CELERY_BEAT_SCHEDULE belongs to whoever runs the installation. Where no token is required
     (development), no owner is either.
 
     Raises:
-        JobArgumentError: it has no owner, or he may not start this job any more.
+        JobArgumentError: it has no owner, or the owner may not start this job any more.
     """
     if row.name in current_app.conf.beat_schedule:
         return FROM_SETTINGS
@@ -29,7 +29,7 @@ def owner_of(row: PeriodicTask, task: JobTask) -> str:
     if not conf.require_token:
         return NOBODY if owned is None else owned.name
     if owned is None:
-        raise JobArgumentError("it has no owner: whoever may start this job saves it again")
+        raise JobArgumentError("it has no owner: a user who may start this job must save it again")
     if owned.user is None:
         raise JobArgumentError(f"its owner {owned.name} does not exist any more")
     if not owned.user.is_active or not owned.user.has_perm(task.permission):

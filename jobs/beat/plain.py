@@ -1,8 +1,8 @@
 """Sends the messages of recurring Celery tasks that are not jobs, in a thread of its own: a broker that hangs must not
 hold up the schedules of jobs.
 
-A task that is no job has no row that would wait for the broker. One whose message was not taken gives its fire back, so
-that it is tried again, and still comes once.
+A task that is not a job has no row that could wait for the broker. If the broker does not take its message, the fire is
+given back, so that it is tried again and still fires only once.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from jobs.schedulable import HIGHEST_PRIORITY
 
 class PlainSender:
     def __init__(self, given_back: Callable[[int], None]) -> None:
-        """``given_back`` is told, in this sender's thread, the id of a schedule whose fire did not happen."""
+        """``given_back`` is called in this sender's thread with the id of a schedule whose fire did not happen."""
         self._given_back = given_back
         self._broker = Broker()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="beat-plain")
@@ -38,7 +38,7 @@ class PlainSender:
         self._thread.submit(self._send, row, args, kwargs, fired_at, last)
 
     def close(self) -> None:
-        """Wait for what is under way, which is bounded."""
+        """Wait for the message that is being sent, which takes a limited time."""
         self._thread.shutdown(wait=True)
 
     def _send(self, row: PeriodicTask, args: list[Any], kwargs: dict[str, Any], fired_at: datetime, last: bool) -> None:
@@ -73,7 +73,7 @@ def _publish(row: PeriodicTask, args: list[Any], kwargs: dict[str, Any], produce
         options["priority"] = queues.for_broker(priority, redis=is_redis(current_app.connection_for_write()))
     if row.expires_:
         options["expires"] = row.expires_
-    # No headers of the row's: they would be Celery's own, and say anything to a worker.
+    # Without the row's headers: Celery would take them as its own, and they could tell a worker anything.
     headers = {"periodic_task_name": row.name, "celery_beat_task": True}
     options.update(headers=headers, producer=producer, retry=False, confirm_timeout=conf.publish_timeout_seconds)
     task = current_app.tasks.get(row.task)

@@ -1,6 +1,6 @@
-"""When a recurring schedule is due next: a function of its row alone, so that every Beat finds the same answer.
+"""When a recurring schedule is due next: computed from its row alone, so that every Beat gets the same answer.
 
-django-celery-beat's entries ask the machine's clock and what they remember themselves; see docs/decisions/.
+django-celery-beat's entries use the machine's clock and what they remember themselves; see docs/decisions/.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from jobs.beat import crontime
 
 SHORTEST_INTERVAL = timedelta(seconds=1)
 _TICK = timedelta(microseconds=1)
-# So far back may the clock be set without a fixed time of day coming twice; cron has the same rule.
+# The clock may be set back by this much without a fixed time of day firing twice; cron has the same rule.
 _SAME_NIGHT = timedelta(hours=3)
 _JITTER = timedelta(seconds=1)
 
@@ -24,10 +24,10 @@ class ScheduleBroken(ValueError):
 def due_time(row: PeriodicTask, *, since: datetime | None = None) -> datetime | None:
     """The next time (aware) it must fire, in the past if that was missed. None if it never fires again.
 
-    ``since``: its time of day was changed then, and what the new one would have named before was not missed.
+    ``since``: when its time of day was changed. Earlier times that the new one would match were not missed.
 
     Raises:
-        ScheduleBroken: it has no schedule, or one that makes no sense.
+        ScheduleBroken: it has no schedule, or an invalid one.
     """
     try:
         due = _due_time(row, since)
@@ -87,7 +87,7 @@ def _following(row: PeriodicTask) -> Callable[[datetime], datetime | None]:
 
 
 def times_of_day(row: PeriodicTask) -> tuple[object, ...]:
-    """What names its times of day; () for a schedule that goes by elapsed time or has one time only."""
+    """What determines its times of day; () for a schedule that goes by elapsed time or has only one time."""
     if row.crontab is not None:
         cron = row.crontab
         return (cron.minute, cron.hour, cron.day_of_month, cron.month_of_year, cron.day_of_week, str(cron.timezone))
@@ -97,9 +97,10 @@ def times_of_day(row: PeriodicTask) -> tuple[object, ...]:
 
 
 def ran_in_the_future(row: PeriodicTask, now: datetime) -> bool:
-    """The database's clock was set back past its last run: what goes by elapsed time must not pause until then.
+    """The database's clock was set back past its last run. What goes by elapsed time must not pause until then.
 
-    A fixed time of day that already ran does not come again, unless the clock went back further than it may at night.
+    A fixed time of day that has already run does not come again, unless the clock went back further than a clock change
+    does.
     """
     if row.last_run_at is None or row.last_run_at <= now:
         return False

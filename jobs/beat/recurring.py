@@ -1,6 +1,6 @@
-"""Recurring schedules, edited in the admin: keeps them in memory and fires those that are due by the database's clock.
+"""Recurring schedules, edited in the admin: kept in memory, and fired when they are due by the database's clock.
 
-What is in memory is never written back; the row decides. A change of any schedule is seen at the next look.
+What is in memory is never written back; the row decides. A change of any schedule is seen at the next check.
 """
 
 import time
@@ -24,7 +24,7 @@ from jobs.beat.recurrence import ScheduleBroken, due_time, ran_in_the_future, ti
 
 LOOK_SECONDS = 5.0  # a change in the admin takes effect within this time
 _RETRY_SECONDS = 1.0
-_REREAD_SECONDS = 60.0  # for who writes the tables past the models
+_REREAD_SECONDS = 60.0  # for those who write to the tables without the models
 _NEVER_READ: Any = object()
 
 
@@ -47,7 +47,7 @@ class Recurring:
         self._each = OneByOne("a recurring schedule", self._look_at, key=lambda look: look[0].row.pk)
 
     def step(self) -> float:
-        """Fire what is due. Returns the seconds until the next look."""
+        """Fire what is due. Returns the seconds until the next check."""
         now = self._now()
         self._refresh(now)
         changed = self._each([(entry, now) for entry in self._entries.values()])
@@ -60,7 +60,7 @@ class Recurring:
         self._plain.close()
 
     def _look_at(self, look: tuple[Entry, datetime]) -> int:
-        """Do what this schedule asks for now. Says whether there was anything."""
+        """Do what this schedule requires now. Returns whether there was anything to do."""
         entry, now = look
         if entry.row.expires is not None and entry.row.expires <= now:
             if disable(entry.row):
@@ -123,7 +123,7 @@ class Recurring:
     def _newly_enabled(self, row: PeriodicTask, now: datetime) -> PeriodicTask:
         """A schedule that was made or enabled since the last look has missed nothing: it counts from then on.
 
-        The admin's actions that enable leave no time in the row, and a web server's clock may be wrong.
+        The admin's "enable" action leaves no time in the row, and a web server's clock may be wrong.
         """
         looked = self._looked or now
         anchor = min(max(row.date_changed, looked), now)
@@ -140,7 +140,7 @@ def _enabled() -> QuerySet[Any]:
 
 
 def _readable(rows: QuerySet[Any]) -> list[PeriodicTask]:
-    """These rows, less those that Django cannot make objects of, whatever their columns hold."""
+    """These rows, except those whose columns Django cannot turn into objects."""
     try:
         return list(rows)
     except Exception as exc:

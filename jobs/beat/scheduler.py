@@ -1,9 +1,9 @@
 """Celery Beat's scheduler: ``celery -A cnaasjobs beat``.
 
-Its threads have a database connection each, so that none waits for another: this one fires recurring schedules
+Each of its threads has its own database connection, so that none waits for another: this one fires recurring schedules
 (``recurring``); ``sender`` sends the messages of due jobs, woken by ``listener`` on PostgreSQL; ``heartbeat`` shows
-that the process is alive; ``repairs`` and ``chores`` are upkeep, the second talks to the broker. Any number of Beats
-may run: the database decides.
+that the process is alive; ``repairs`` and ``chores`` are upkeep, and the latter talks to the broker. Any number of
+Beats may run: the database decides.
 """
 
 import time
@@ -29,7 +29,7 @@ _FAREWELL_SECONDS = 3.0
 
 
 class Scheduler(DatabaseScheduler):
-    """Keeps django-celery-beat's tables and admin; replaces what trusts this machine's clock or its own memory."""
+    """Keeps django-celery-beat's tables and admin; replaces what relies on this machine's clock or its own memory."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._loops: list[Loop] = []
@@ -42,10 +42,13 @@ class Scheduler(DatabaseScheduler):
         """Celery calls this once, at start. The database may be away then, so it waits for the first tick."""
 
     def tick(self, *_: Any, **__: Any) -> float:
-        """Fire the recurring schedules that are due and wait for the next. Returns 0: Beat need not sleep."""
+        """Fire the recurring schedules that are due and wait for the next one.
+
+        Returns 0, so that Beat does not sleep.
+        """
         if not self._loops:
             self._start()
-        time.sleep(self._step())  # SIGTERM's handler raises out of it
+        time.sleep(self._step())  # the handler of SIGTERM raises out of the wait
         return 0.0
 
     def sync(self) -> None:
@@ -67,7 +70,7 @@ class Scheduler(DatabaseScheduler):
                 self._configure()
                 self._configured = True
             pause = self._recurring.step()
-        except Exception as exc:  # noqa: BLE001  Beat must outlive whatever one look meets
+        except Exception as exc:  # noqa: BLE001  Beat must survive whatever one round raises
             self._complaint.failed(exc)
             forget_connection()
             return _RETRY_SECONDS
@@ -100,11 +103,11 @@ class Scheduler(DatabaseScheduler):
                 if not_now(exc):
                     raise
                 record(JobAction.SETTING_REFUSED, exc=exc, schedule=name)
-        # Upkeep does it: no message may name a task of Celery's own.
+        # Upkeep does it instead: no message may name one of Celery's own tasks.
         PeriodicTask.objects.filter(task="celery.backend_cleanup").delete()
 
     def _install(self, name: str, entry: dict[str, Any]) -> None:
-        """Write an entry only if it differs: a restart of Beat is no edit, and must not move a schedule's next time."""
+        """Write an entry only if it differs: a restart of Beat must not move a schedule's next time."""
         fields = self.Entry._unpack_fields(**entry)
         present = PeriodicTask.objects.filter(name=name).first()
         if present is None or any(getattr(present, field) != value for field, value in fields.items()):

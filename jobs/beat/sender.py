@@ -8,9 +8,9 @@ from jobs.dispatch import sending
 
 _BATCH = 500
 _MAX_WAIT_SECONDS = 1.0  # while LISTEN works
-_FIRST_BACKOFF_SECONDS = 0.0005  # it woke a hair too soon, or another Beat has the rows in hand
+_FIRST_BACKOFF_SECONDS = 0.0005  # it woke slightly too soon, or another Beat has taken the rows
 _MAX_BACKOFF_SECONDS = 1.0
-_BROKER_AWAY_SECONDS = 0.1  # so long a backoff means that the broker takes nothing
+_BROKER_AWAY_SECONDS = 0.1  # a backoff this long means that the broker takes nothing
 
 
 class Sender:
@@ -21,7 +21,7 @@ class Sender:
         self._backoff = 0.0
 
     def step(self) -> float:
-        """Send what is due. Returns the seconds until the next job is."""
+        """Send what is due. Returns the seconds until the next job is due."""
         if self._due_at is not None and time.monotonic() >= self._due_at:
             self._due_at = None
             return self._send()
@@ -34,7 +34,7 @@ class Sender:
         return longest if due_in is None else min(longest, due_in)
 
     def _send(self) -> float:
-        # To a broker that is away one message is tried: it should not cost a batch of writes each time.
+        # If the broker is away, try it with one message: each attempt should not cost a whole batch of writes.
         if sending.dispatch_due(limit=1 if self._backoff > _BROKER_AWAY_SECONDS else _BATCH):
             self._backoff = 0.0
             return 0.0

@@ -1,7 +1,7 @@
-"""What django-celery-beat's tables hold past its forms is read and shown all the same, and is broken only when used.
+"""Rows that django-celery-beat's forms would refuse are still read and shown, and fail only when they are used.
 
-An import, a statement by hand or a machine that knows more time zones may have written it. One such row must not keep
-the others from firing, nor its own page from showing it, where it is mended.
+An import, a hand-written statement or a machine that knows more time zones may have written them. One such row must not
+keep the others from firing, nor break the page where it can be corrected.
 """
 
 from datetime import datetime, timedelta, tzinfo
@@ -11,7 +11,7 @@ from django_celery_beat.models import CrontabSchedule
 
 
 class UnknownZone(tzinfo):
-    """A time zone that this machine does not know, by the name that the row has. Whoever asks it for a time is told."""
+    """A time zone that this machine does not know, by the name in the row. Asking it for a time raises an error."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -29,20 +29,20 @@ class UnknownZone(tzinfo):
         return self._name
 
     def _refuse(self) -> NoReturn:
-        raise ValueError(f"this machine knows no time zone {self._name}")
+        raise ValueError(f"this machine does not know the time zone {self._name}")
 
 
 def install() -> None:
-    """Once, when the models exist."""
+    """Call once, when the models exist."""
     field: Any = CrontabSchedule._meta.get_field("timezone")
-    known = field._get_python_and_db_repr  # both ways, also of a row that is made: its forms validate besides
+    known = field._get_python_and_db_repr  # in both directions, for new rows too; the forms validate as well
 
     def both(value: Any) -> tuple[tzinfo | None, str]:
         if isinstance(value, UnknownZone):
             return value, str(value)
         try:
             found: tuple[tzinfo | None, str] = known(value)
-        except Exception:  # noqa: BLE001  whatever the name makes the look-up raise: a folder's name is an OSError
+        except Exception:  # noqa: BLE001  whatever the look-up raises: the name of a directory raises OSError
             return UnknownZone(str(value)), str(value)
         return found
 
@@ -51,7 +51,7 @@ def install() -> None:
     def human_readable(row: CrontabSchedule) -> str:
         try:
             return str(in_words(row))
-        except Exception:  # noqa: BLE001  no words for what is no crontab
+        except Exception:  # noqa: BLE001  an invalid crontab cannot be described
             return str(row)
 
     field._get_python_and_db_repr = both

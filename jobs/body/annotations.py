@@ -9,10 +9,10 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter
 
 
 def adapters(body: Callable[..., Any], signature: inspect.Signature) -> dict[str, TypeAdapter[Any]]:
-    """For each parameter whose annotation says what it takes; one that cannot be understood promises nothing."""
+    """A check for each parameter whose annotation says what it takes; one that cannot be resolved promises nothing."""
     try:
         hints = get_type_hints(inspect.unwrap(body))
-    except NameError:  # imported for the type checker only
+    except NameError:  # a name imported only for the type checker
         return {}
     adapters = {}
     for name, parameter in signature.parameters.items():

@@ -1,4 +1,4 @@
-"""``ctx``: what a body may ask of the platform while it runs. Every method may be called from any of its threads."""
+"""``ctx``: what a body may ask of the platform while it runs. Any of its threads may call any method."""
 
 import contextlib
 import threading
@@ -61,19 +61,19 @@ class JobContext:
         self.progress.device_finished(device)
 
     def keep(self, result_until: Callable[[BaseException], Any]) -> None:
-        """If the body raises, what this makes of the exception is stored beside it, as the job's result.
+        """If the body raises, store what this function makes of the exception beside it, as the job's result.
 
-        For what is known all the same: of devices that were over, or of the one that was in hand.
+        For what is known in spite of the exception: about devices that were done, or the one that was being worked on.
         """
         self.result_until = result_until
 
     def checkpoint(self) -> None:
-        """A safe point: ask the database, afresh, whether this run may go on. Waits while the database is away.
+        """A safe point: ask the database anew whether this run may go on. Waits while the database is away.
 
         Call it before each device, and before each commit and confirm on one.
 
         Raises:
-            JobAborted, LockLost, TimeLimitExceeded: stop now; let it pass out of the body.
+            JobAborted, LockLost, TimeLimitExceeded: stop now; let the exception leave the body.
         """
         while True:
             self._raise_if_stopping()
@@ -94,7 +94,7 @@ class JobContext:
             self._stop_with(JobAborted(standing.abort_reason))
 
     def holds_lock(self) -> bool:
-        """Whether its lock is still held under this run's fencing token; False too when the database can't say."""
+        """Whether its lock is still held under this run's fencing token; also False when the database can't say."""
         try:
             standing = self._standing()
         except Error:
@@ -103,10 +103,10 @@ class JobContext:
 
     @contextlib.contextmanager
     def guarded_by_lock(self) -> Iterator[None]:
-        """A transaction during which the lock stays ours: what it writes is there before the next holder begins.
+        """A transaction during which the lock stays ours: what it writes is stored before the next holder begins.
 
         Raises:
-            LockLost: it is not held under this run's fencing token any more; nothing was written.
+            LockLost: it is no longer held under this run's fencing token; nothing was written.
         """
         lock, fence = self._run.lock_name, self._run.fence
         with self.database(), transaction.atomic():
@@ -116,11 +116,11 @@ class JobContext:
 
     @property
     def stopping(self) -> bool:
-        """Some thread of this job was already told to stop. Cheap: asks no database."""
+        """Whether a thread of this job was already told to stop. Cheap: does not ask the database."""
         return self._stop.is_set()
 
     def next_stop(self, timeout: float) -> bool:
-        """Sleep up to ``timeout`` seconds, or until the job is told to stop; True if it was."""
+        """Sleep for ``timeout`` seconds, or until the job is told to stop; True if it was."""
         return self._stop.wait(timeout)
 
     def stop(self, reason: JobStopped) -> None:
@@ -140,18 +140,19 @@ class JobContext:
         """End this attempt and ask for another, by the rules of Celery's ``Task.retry``.
 
         Raises:
-            celery.exceptions.Retry: let it pass. ``exc``, or MaxRetriesExceededError, when there were enough.
+            celery.exceptions.Retry: let it leave the body. ``exc``, or MaxRetriesExceededError, when no attempt is
+            left.
         """
         if self.task is None:
-            raise RuntimeError("ctx.retry belongs in a running body")
+            raise RuntimeError("ctx.retry can only be called in a running body")
         self.task.retry(exc=exc, countdown=countdown, eta=eta, max_retries=max_retries)
         raise RuntimeError("Celery's retry returned")
 
     @contextlib.contextmanager
     def database(self) -> Iterator[None]:
-        """Django's ORM in a thread of the job, on the one connection that all of them share, one at a time.
+        """Django's ORM in a thread of the job, on the one connection that these threads share, one at a time.
 
-        In the body's own thread it is that thread's connection, as always.
+        The body's own thread uses its own connection, as always.
         """
         if threading.get_ident() == self._own_thread:
             with _usable(connections[DEFAULT_DB_ALIAS]):
@@ -173,14 +174,15 @@ class JobContext:
                     connections[DEFAULT_DB_ALIAS] = before
 
     def abandon(self, thread: threading.Thread) -> None:
-        """A thread of the body hangs, and nothing can end it: the job won't wait for it. Its process ends with the job.
+        """A thread of the body hangs, and nothing can end it: the job does not wait for it, and its process ends with
+        the job.
 
-        Until then it must do no harm when it comes back: that is the body's to see to.
+        The body must make sure that the thread does no harm if it comes back before that.
         """
         self.abandoned.append(thread)
 
     def wait_for_threads(self) -> None:
-        """The body is over: wait until no thread that it left behind can still change a device."""
+        """The body has ended: wait until no thread that it left behind can still change a device."""
         others = {*self._threads_before, *self.abandoned, threading.current_thread()}
         left = [thread for thread in threading.enumerate() if thread not in others and not thread.daemon]
         if left:
@@ -209,7 +211,7 @@ class JobContext:
         raise self._stop_reason or reason
 
     def time_limit_reached(self, limit: float | None) -> TimeLimitExceeded:
-        """The soft limit struck in the body's own thread: its other threads stop before their next device."""
+        """The soft limit was reached in the body's own thread: its other threads stop before their next device."""
         reason = TimeLimitExceeded(f"the job ran longer than its soft time limit of {limit} seconds")
         self.stop(reason)
         return reason
@@ -225,7 +227,7 @@ class JobContext:
 
 @contextlib.contextmanager
 def _usable(connection: Any) -> Iterator[None]:
-    """A connection that broke is closed, so that the next use opens a new one."""
+    """Close a broken connection, so that the next use opens a new one."""
     try:
         yield
     except Error as exc:

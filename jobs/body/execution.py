@@ -1,4 +1,4 @@
-"""One run in the process that runs its body: from the claim to an end that can be stored."""
+"""One run, in the process that runs its body: from the claim to an end that can be stored."""
 
 import json
 import traceback
@@ -28,20 +28,21 @@ class BodyTask(RetryingTask, Protocol):
 
 
 class Execution:
-    """One run in the process that runs its body: from the claim to a stored end."""
+    """One run, in the process that runs its body: from the claim to a stored end."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.ctx = JobContext(run)
         self.outcome: Outcome | None = None
-        self.failure: Failure | None = None  # what was raised, before Celery wraps what cannot be pickled
+        self.failure: Failure | None = None  # what was raised, before Celery wraps an exception that cannot be pickled
         self.kept: str | None = None  # the result of a body that raised (``ctx.keep``), as stored
 
     def run_body(self, task: BodyTask) -> None:
         """Run the body to its end, with all its threads.
 
         Raises:
-            Exception: the body's own, JobStopped, ResultNotStorable, BodyExited. Never what would end the process.
+            Exception: the body's own, JobStopped, ResultNotStorable or BodyExited. Never one that would end the
+            process.
         """
         self.ctx.task = task
         try:
@@ -63,7 +64,7 @@ class Execution:
             return None
         try:
             return outcome_of(self.ctx.result_until(exc), finished_devices=None).result
-        except BaseException as lost:  # noqa: BLE001  it comes second: the end itself must be stored
+        except BaseException as lost:  # noqa: BLE001  secondary: the end itself must be stored
             record(JobAction.KEPT_LOST, exc=lost, job_id=self.run.job_id)
             return None
 
@@ -78,5 +79,5 @@ class Execution:
             raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc
         except Exception:
             raise
-        except BaseException as exc:  # Celery's worker would end on some of these, and lose the job by the others
+        except BaseException as exc:  # some of these would end Celery's worker, others would make it lose the job
             raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc

@@ -1,11 +1,11 @@
 """POSIX signals in the process that runs a body. (Celery's signals are in ``jobs.signals``.)
 
-SIGUSR1, the soft time limit, raises in the body's own thread and nowhere else: an exception in the middle of a claim,
-or of storing an end, would lose the run. (Billiard's handler raises wherever the process is.) The main process
-(``jobs.worker.watch``) sends it again until one struck.
+SIGUSR1, the soft time limit, raises in the body's own thread while the body runs, and at no other time: an exception in
+the middle of a claim, or while an end is being stored, would lose the run. (Billiard's handler raises wherever the
+process happens to be.) The main process (``jobs.worker.watch``) repeats the signal until one has taken effect.
 
-SIGTERM does nothing to a job: whoever stops a worker may send it to all its processes (systemd does, unless told
-otherwise), and the grace period is the main process's to keep. It ends a job's process by SIGKILL.
+SIGTERM does nothing to a job: stopping a worker may send it to all its processes (systemd does, unless told otherwise),
+and the main process keeps the grace period. That one ends a job's process by SIGKILL.
 """
 
 import signal
@@ -24,12 +24,12 @@ _terminate: Any = signal.SIG_DFL  # billiard's, for a process without a job
 
 
 def call_body(body: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """The soft limit may strike inside this call."""
+    """The soft limit may interrupt this call, and only this."""
     return body(*args, **kwargs)
 
 
 def install() -> None:
-    """In the child, before each job: billiard sets its own handlers after every hook that Celery gives."""
+    """In the child, before each job: billiard sets its own handlers after every hook that Celery offers."""
     global _terminate
     if signal.getsignal(signal.SIGUSR1) is not _strike:
         signal.signal(signal.SIGUSR1, _strike)
@@ -58,7 +58,7 @@ def _request_of_job() -> Any:
 
 
 def _in_body(frame: FrameType | None) -> bool:
-    # The frame of call_body itself, on top, is just before or after the body.
+    # With the frame of call_body itself on top, the body has not begun or has just ended.
     frame = frame.f_back if frame is not None and frame.f_code is not call_body.__code__ else None
     while frame is not None:
         if frame.f_code is call_body.__code__:

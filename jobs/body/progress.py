@@ -15,9 +15,9 @@ class Progress:
     """The finished devices of one run. The last write comes with the job's end, in its transaction."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        """``write`` stores the JSON list; another thread calls it, and it may fail while the database is away."""
+        """``write`` stores the JSON list; it is called in another thread, and may fail while the database is away."""
         self._write = write
-        self._devices: dict[str, None] = {}  # a set that keeps the order
+        self._devices: dict[str, None] = {}  # a set that keeps its order
         self._mutex = threading.Lock()
         self._writing = threading.Lock()
         self._is_due = False
@@ -53,12 +53,15 @@ class Progress:
                 self._is_due = False
             try:
                 self._write(self.as_json())
-            except Exception as exc:  # noqa: BLE001  it is for the eye; the end of the job writes it in full
+            except Exception as exc:  # noqa: BLE001  it is only for display; the end of the job writes it in full
                 record(JobAction.PROGRESS_FAILED, error=str(exc))
 
 
 class _Writer(threading.Thread):
-    """Writes what is due of all runs of this process. One thread: most jobs end before it has anything to do."""
+    """Writes what is due for all runs of this process.
+
+    A single thread, because most jobs end before it has anything to do.
+    """
 
     def __init__(self) -> None:
         super().__init__(name="jobs-progress", daemon=True)
@@ -70,7 +73,7 @@ class _Writer(threading.Thread):
     def add(self, progress: Progress) -> None:
         with self._changed:
             self._due[progress] = time.monotonic() + conf.progress_seconds
-            if self._has_nothing:  # else it looks again in time: a stream of short jobs does not wake it for each
+            if self._has_nothing:  # else it looks in time anyway: short jobs must not wake it each time
                 self._changed.notify()
 
     def remove(self, progress: Progress) -> None:

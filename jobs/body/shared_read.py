@@ -1,4 +1,4 @@
-"""One reading for all threads that wait for one: as the commits of a database share one flush of its log."""
+"""One read for all threads that wait for one, as the commits of a database share one flush of its log."""
 
 import threading
 from collections.abc import Callable
@@ -8,17 +8,17 @@ T = TypeVar("T")
 
 
 class SharedRead(Generic[T]):
-    """Calls ``read`` in one thread at a time. Each caller gets the answer of a reading that began after his call.
+    """Calls ``read`` in one thread at a time. Each caller gets the result of a read that began after its call.
 
-    Fifty threads that ask while one is being answered cost one further reading, not fifty, and each is woken once.
+    Fifty threads that ask during one read cost one further read, not fifty, and each is woken once.
     """
 
     def __init__(self, read: Callable[[], T]) -> None:
-        """``read`` may raise: that reaches the caller in whose thread it ran, and the others read anew."""
+        """``read`` may raise: the exception reaches the caller in whose thread it ran, and the others read again."""
         self._read = read
         self._mutex = threading.Lock()
         self._turn = threading.Lock()
-        self._next: _Reading[T] | None = None  # the one that has not begun yet, if somebody waits for it
+        self._next: _Reading[T] | None = None  # the read that has not begun yet, if a caller waits for it
 
     def __call__(self) -> T:
         while True:
@@ -29,7 +29,7 @@ class SharedRead(Generic[T]):
                 if reading is ours:
                     return self._lead(ours)
                 reading.over.wait()
-            except BaseException:  # a time limit may strike anywhere here
+            except BaseException:  # a time limit may raise anywhere here
                 self._end(ours)
                 raise
             if reading.answers:
@@ -44,7 +44,7 @@ class SharedRead(Generic[T]):
         return reading.answers[0]
 
     def _end(self, reading: "_Reading[T]") -> None:
-        """Whoever waits for this reading of ours need not any longer: there is an answer, or he reads anew."""
+        """Wake those who wait for our read: there is a result, or they read again."""
         with self._mutex:
             if self._next is reading:
                 self._next = None

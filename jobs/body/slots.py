@@ -1,7 +1,8 @@
-"""How far each run is, told by the process that runs its body to the worker's main process: in shared memory.
+"""How far each run has come: the process that runs its body tells the worker's main process, in shared memory.
 
-The main process may be waiting for the broker when it must know that a body has ended; memory asks nobody. One slot per
-run, allocated before the pool forks, its number handed over with the request. The child writes, the main process reads.
+The main process may be waiting for the broker when it must learn that a body has ended; shared memory needs no message.
+There is one slot per run, allocated before the pool forks, and its number is passed with the request. The child writes,
+the main process reads.
 """
 
 import mmap
@@ -15,9 +16,9 @@ from typing import Any, Final, NamedTuple
 
 class Stage(IntEnum):
     WAITING = 0  # handed to the pool
-    CLAIMING = 1  # a child has it; there is no body yet, perhaps there never will be one
+    CLAIMING = 1  # a child has it; the body has not begun, and perhaps never will
     RUNNING = 2  # in the body
-    STORING = 3  # the body has ended, with all its threads; its end waits for the database
+    STORING = 3  # the body and all its threads have ended; storing its end waits for the database
     DONE = 4  # nothing is left to do
 
 
@@ -40,7 +41,7 @@ _free: deque[int] = deque()
 
 
 def allocate() -> None:
-    """Once, before the pool forks."""
+    """Call once, before the pool forks."""
     global _memory
     if _memory is None:
         _memory = mmap.mmap(-1, SLOTS * _LAYOUT.size)
@@ -48,7 +49,7 @@ def allocate() -> None:
 
 
 def take() -> int | None:
-    """A slot for a run about to be handed to the pool; None if there is none, then it runs untold."""
+    """A slot for a run that is about to be passed to the pool; None if none is free: then it cannot be followed."""
     if _memory is None or not _free:
         return None
     number = _free.popleft()
@@ -57,7 +58,7 @@ def take() -> int | None:
 
 
 def give_back(number: int) -> None:
-    """No child writes to it any more. It is the last to be taken again."""
+    """No child writes to it any more. It goes to the end of the free list."""
     _free.append(number)
 
 
@@ -72,7 +73,7 @@ def read(number: int | None) -> Slot | None:
 
 
 def taken(request: Any) -> bool:
-    """A child has the message. False if another had it before, and died: that run is not to be claimed again."""
+    """A child has the message. False if another child had it before and died: that run must not be claimed again."""
     offset = _offset(request)
     if offset is None or _memory is None:
         return True

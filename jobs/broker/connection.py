@@ -1,4 +1,4 @@
-"""A thread's own bounded connection to the broker, for what is not a job's message. It is kept while it works."""
+"""A thread's own bounded connection to the broker, for everything but jobs' messages. It is kept while it works."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +14,7 @@ _NOWHERE: Final = "cnaasjobs.probe"  # a queue that does not exist: the broker c
 
 
 class Broker:
-    """Used by one thread at a time. What goes wrong is raised as BrokerUnavailable, and the connection is dropped."""
+    """Used by one thread at a time. Any failure is raised as BrokerUnavailable, and the connection is dropped."""
 
     def __init__(self, seconds: float | None = None) -> None:
         """No wait is longer than ``seconds``, which is CNAASJOBS_PUBLISH_TIMEOUT_SECONDS by default."""
@@ -34,7 +34,7 @@ class Broker:
                     channel.close()
 
     def depth(self, queue: str) -> int:
-        """How many messages wait there; none if there is no such queue (never declared, or the broker was wiped)."""
+        """How many messages wait in the queue; 0 if it does not exist (never declared, or the broker was wiped)."""
         with self.channel() as channel:
             try:
                 return int(channel.queue_declare(queue=queue, passive=True).message_count)
@@ -44,9 +44,9 @@ class Broker:
                 raise
 
     def probe(self) -> None:
-        """Have a message confirmed that reaches no queue: a broker that blocks its publishers does not do that.
+        """Let the broker confirm a message that reaches no queue: one that blocks its publishers does not confirm it.
 
-        A connection that broke says little: the broker may have been restarted meanwhile. So a new one is tried then.
+        A broken connection says little: the broker may have been restarted meanwhile. In that case try a new one.
         """
         with self._guarded():
             if self._connection is not None:
@@ -58,10 +58,10 @@ class Broker:
                 except broker_errors():
                     self.drop()
             self._ask()
-            self._ask()  # RabbitMQ still takes a connection's first message when it blocks its publishers
+            self._ask()  # even when RabbitMQ blocks its publishers, it takes the first message of a connection
 
     def drop(self) -> None:
-        """Without a farewell: a frozen broker would not answer it."""
+        """Without AMQP's closing handshake, which a frozen broker would not answer."""
         connection, self._connection, self._probing = self._connection, None, None
         if connection is not None:
             connection.collect()

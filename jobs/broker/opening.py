@@ -1,7 +1,7 @@
-"""Opens a connection to the broker, bounded: each of the list that CELERY_BROKER_URL names is tried once, briefly.
+"""Opens a connection to the broker in bounded time: each broker that CELERY_BROKER_URL lists is tried once, briefly.
 
-The one that answered last is tried first, as Celery's own consumers stay where they are: a process does not wait for a
-dead broker again and again, and its messages go where its neighbours' went.
+The one that answered last is tried first, as Celery's own consumers stay where they are. So a process does not wait for
+a dead broker again and again, and its messages go where those of the other processes go.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ class BrokerUnavailable(Exception):
 
 
 def opened(seconds: float, *, confirm_publish: bool = False) -> Any:
-    """A connection on which no wait is longer than ``seconds``. Raises what the last broker's failure was."""
+    """A connection on which no wait is longer than ``seconds``. Raises the last broker's failure."""
     global _last_good
     urls = _urls()
     if _last_good in urls:
@@ -26,7 +26,7 @@ def opened(seconds: float, *, confirm_publish: bool = False) -> Any:
     for url in urls:
         connection = _prepared(url, seconds, confirm_publish)
         try:
-            # kombu's connect() tries twice, two seconds apart: whoever schedules a job must not wait for that.
+            # kombu's connect() tries twice, two seconds apart: the caller who schedules a job must not wait for that.
             connection.ensure_connection(errback=_give_up, max_retries=1)
         except broker_errors():
             connection.collect()
@@ -35,7 +35,7 @@ def opened(seconds: float, *, confirm_publish: bool = False) -> Any:
         else:
             _last_good = url
             return connection
-    raise BrokerUnavailable("CELERY_BROKER_URL names none")
+    raise BrokerUnavailable("CELERY_BROKER_URL names no broker")
 
 
 def is_redis(connection: Any) -> bool:

@@ -1,14 +1,14 @@
-"""Celery tasks that are no jobs: which of them a worker calls, and Beat sends."""
+"""Celery tasks that are not jobs: which of them workers may call and Beat may send."""
 
 from typing import Final
 
 from cnaasjobs.conf import conf
 
 CELERYS_OWN: Final = "celery."
-# What a recurring schedule could say to Celery about its message. Its queue, priority and end are left.
+# Message options that a recurring schedule may not pass to Celery. It may set queue, priority and end.
 REFUSED_OPTIONS: Final = ("exchange", "routing_key", "headers")
 
 
 def is_allowed(name: str) -> bool:
-    """``CNAASJOBS_PLAIN_TASKS`` names it. Never one of Celery's own: these call whatever a message asks for."""
+    """Whether ``CNAASJOBS_PLAIN_TASKS`` names it. Never true of Celery's own: they call whatever a message asks for."""
     return name in conf.plain_tasks and not name.startswith(CELERYS_OWN)

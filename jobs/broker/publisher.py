@@ -1,8 +1,8 @@
 """Sends messages to the broker: confirmed, and never longer than a moment.
 
-A message says "look at job N" and nothing else, so one that cannot be sent is no loss: its row waits, and Beat sends it
-later. A broker that is down, frozen or blocking must not hang whoever schedules a job; after one failure this process
-leaves the broker alone for a while.
+A message says "look at job N" and nothing else, so nothing is lost when it cannot be sent: its row waits, and Beat
+sends it later. A broker that is down, frozen or blocking must not hang the caller who schedules a job; after one
+failure this process leaves the broker alone for a while.
 """
 
 import os
@@ -35,7 +35,7 @@ class Message:
 
 
 class _Confirms:
-    """Which messages of a channel the broker has confirmed. Waiting once for many costs one round trip, not many."""
+    """Which messages of a channel the broker has confirmed. Waiting once for many of them costs one round trip."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
@@ -43,7 +43,7 @@ class _Confirms:
         self._open: dict[int, int] = {}  # delivery tag -> job id
         self.refused: list[int] = []
         channel.confirm_select()
-        # py-amqp looks for news before each message if the broker tells of a block; the wait for confirms reads them.
+        # py-amqp would poll for a "blocked" notice before each message; the wait for confirms reads that anyway.
         channel.connection.client_properties.get("capabilities", {}).pop("connection.blocked", None)
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_nack)
@@ -53,7 +53,7 @@ class _Confirms:
         self._open[self._last_tag] = job_id
 
     def wait(self, seconds: float) -> None:
-        """Until all are confirmed; TimeoutError after this long without any."""
+        """Wait until all are confirmed; TimeoutError after this long without any confirm."""
         while self._open:
             self._channel.connection.drain_events(timeout=seconds)
 
@@ -70,7 +70,7 @@ class _Confirms:
         self.refused += [self._open.pop(tag) for tag in self._up_to(delivery_tag, multiple) if tag in self._open]
 
     def _up_to(self, delivery_tag: int, multiple: bool) -> list[int]:
-        # Tags are in order: what is still on its way is not looked at.
+        # Tags are in order, so those still on their way are not looked at.
         return list(takewhile(lambda tag: tag <= delivery_tag, self._open)) if multiple else [delivery_tag]
 
 
@@ -85,14 +85,14 @@ class _Link:
         channel = self.connection.channel()
         self.confirms = None if self.redis else _Confirms(channel)
         self._amqp = current_app.amqp
-        self._says_sent = current_app.conf.task_send_sent_event  # a look-up in Celery's settings is a long one
+        self._says_sent = current_app.conf.task_send_sent_event  # looking up a setting of Celery takes long
         self.producer = self._amqp.Producer(channel, auto_declare=False)
         self._declared: set[str] = set()
 
     def send(self, messages: Sequence[Message], meanwhile: Callable[[], object]) -> list[int]:
-        """Send them all, then wait until the broker has them. Returns the ids of those it refused."""
+        """Send them all, then wait until the broker has confirmed them. Returns the ids of those it refused."""
         if self.confirms is None:
-            with self.producer.batch():  # one pipeline; what fails, fails as a whole
+            with self.producer.batch():  # one pipeline, which fails as a whole
                 for message in messages:
                     self._send(message)
             return []
@@ -104,7 +104,7 @@ class _Link:
         return self.confirms.unconfirmed()
 
     def _send(self, message: Message) -> None:
-        """What ``send_task`` does, less its look at options and routes: the row says all that there is to say."""
+        """What ``send_task`` does, without its handling of options and routes: the row has all that is needed."""
         args = (message.job_id,)
         composed = self._amqp.create_task_message(
             uuid(),
@@ -128,8 +128,8 @@ class _Link:
 
 
 def _leave(connection: Any, pid: int) -> None:
-    """Close the connection without a farewell: a frozen broker would not answer it."""
-    if pid == os.getpid():  # else it is the parent's, whose socket this would shut down
+    """Close the connection without AMQP's closing handshake, which a frozen broker would not answer."""
+    if pid == os.getpid():  # otherwise it is the parent's, and this would shut down its socket
         connection.collect()
 
 
@@ -142,7 +142,7 @@ def publish(messages: Iterable[Message], *, meanwhile: Callable[[], object] = la
     """Send the messages in order. Returns the ids of the jobs whose message the broker did not confirm.
 
     Args:
-        meanwhile: done while confirms are on their way, once for each batch of messages; not if there are none.
+        meanwhile: called while confirms are on their way, once for each batch of messages; not called without messages.
     """
     pending = list(messages)
     unsent: list[int] = []
@@ -172,7 +172,7 @@ def _publish(batch: Sequence[Message], meanwhile: Callable[[], object]) -> list[
 
 def _link() -> _Link:
     link: _Link | None = getattr(_local, "link", None)
-    if link is None or link.pid != os.getpid():  # inherited over a fork: another process talks on that socket
+    if link is None or link.pid != os.getpid():  # inherited by a fork: another process uses that socket
         link = _local.link = _Link()
     return link
 

@@ -31,7 +31,10 @@ def names() -> list[str]:
 
 
 def wake(lock_name: str) -> bool:
-    """Send the first in line for a free lock on its way, if it was parked. The claim decides: a race does no harm."""
+    """Send the first job in line for a free lock on its way, if it was parked.
+
+    The claim decides: a race does no harm.
+    """
     woken = store().wake_first(lock_name)
     if woken is None:
         return False

@@ -39,12 +39,12 @@ def schedule(task: Schedulable, kwargs: Mapping[str, Any], **options: Unpack[Sch
 def schedule_many(
     task: Schedulable, many: Iterable[Mapping[str, Any]], **options: Unpack[ScheduleOptions]
 ) -> list[Job]:
-    """Schedule one job for each mapping of arguments, in their order: all or none."""
+    """Schedule one job for each mapping of arguments, in the order given: all or none."""
     return _insert(task, many, known(options))
 
 
 def schedule_next(next_job: NextJob) -> Job:
-    """Schedule a finishing job's successor, in the transaction of the finish."""
+    """Schedule the successor of a finishing job, in the transaction of the finish."""
     return schedule(next_job.task, next_job.kwargs, **next_job.options)
 
 
@@ -72,7 +72,7 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
     for kwargs in many:
         bound = task.bound(kwargs)
         rows.append(Job(**same, function_name=task.function_name_of(bound), start_arguments=_stored(bound, task.name)))
-    # A lone INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
+    # A single INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
     is_lone = len(rows) == 1 and not at and starter is None
     with contextlib.nullcontext() if is_lone else transaction.atomic():
         if len(rows) == 1:
@@ -93,7 +93,7 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
 
 
 def _accepted(rows: Sequence[Job], messages: Sequence[publisher.Message]) -> None:
-    """They are committed: send their messages, and say so in the log while the broker confirms."""
+    """They are committed: send their messages, and log them while the broker confirms."""
     tell = cache(partial(_tell, rows))  # once
     sending.send(messages, meanwhile=tell)
     tell()

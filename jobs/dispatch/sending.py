@@ -1,4 +1,4 @@
-"""From a row to a message: jobs that are due, jobs whose message was lost, and the word to Beat of one due later."""
+"""From a row to a message: jobs that are due, jobs whose message was lost, and telling Beat about jobs due later."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,7 +17,7 @@ DUE_CHANNEL = "cnaasjobs_due"  # a job due later was committed
 
 
 def announce() -> None:
-    """Tell every Beat, on commit, that a job due later was written. Only for those: NOTIFY serialises commits."""
+    """Tell every Beat, on commit, that a job due later was written. Only for such jobs: NOTIFY serialises commits."""
     channel.announce(DUE_CHANNEL)
 
 
@@ -29,7 +29,7 @@ def due() -> QuerySet[Job]:
 
 
 def seconds_to_next_due() -> float | None:
-    """By the database's clock; zero or less if one is due, None if none waits."""
+    """By the database's clock; zero or less if a job is due, None if none waits."""
     found = due().annotate(now=DatabaseNow()).values_list("scheduled_time", "now").first()
     return None if found is None else (found[0] - found[1]).total_seconds()
 
@@ -37,13 +37,13 @@ def seconds_to_next_due() -> float | None:
 def dispatch_due(limit: int = 500) -> int:
     """Send the messages of at most ``limit`` due jobs, the earliest first. Returns how many the broker took.
 
-    One statement takes them, so that a job starts soon after its time; what another Beat has in hand is left to it.
+    One statement takes them, so that a job starts soon after its time; rows that another Beat has taken are left to it.
     """
     return send([publisher.Message(*job) for job in store().take_due(limit)])
 
 
 def redispatch(job_ids: Sequence[int]) -> int:
-    """Send the messages of waiting jobs again: theirs were lost. A duplicate does no harm. Returns how many it took."""
+    """Send the lost messages of waiting jobs again. A duplicate does no harm. Returns how many the broker took."""
     with transaction.atomic():
         waiting = Job.objects.filter(
             pk__in=job_ids, status=Status.SCHEDULED.value, parked=False, dispatched_at__isnull=False

@@ -1,7 +1,7 @@
-"""What starts a job where no person asks for it: code in a worker.
+"""What starts a job when no person asks for it: code in a worker.
 
-A body may start another job, and so may any Celery task. Such a job has no user of its own; its row and the audit trail
-say which job or task it was, so that nothing runs that nobody answers for.
+A body may start another job, and so may any Celery task. Such a job has no user; its row and the audit trail name the
+job or task that started it, so that somebody is responsible for everything that runs.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def started_here() -> str | None:
 
 
 def add_to_trail(rows: Iterable[Job], starter: str) -> None:
-    """In the transaction that inserts them."""
+    """Call it in the transaction that inserts them."""
     for row in rows:
         asked_for = "" if row.scheduled_by in (None, starter) else f", for {row.scheduled_by}"
         trail.add(Deed.SCHEDULED, who=starter, origin=ORIGIN, job_id=row.pk, detail=f"{row.function_name}{asked_for}")

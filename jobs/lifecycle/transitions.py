@@ -1,7 +1,8 @@
 """The one writer of a job's status: one function per verb of ``jobs.states``, each a guarded statement.
 
-Zero rows is an answer: somebody else was first, and what they decided stands. A job with a lock gives it back in the
-transaction that ends it; follow-ups (waking the next in line, publishing) come after the commit and cannot undo it.
+Zero rows is an answer: another process was first, and its decision stands. A job with a lock releases it in the
+transaction that ends the job; follow-ups (waking the next in line, publishing) come after the commit and cannot undo
+it.
 """
 
 from datetime import datetime, timedelta
@@ -32,7 +33,7 @@ _BACK_IN_LINE: Final = dict.fromkeys(
 
 
 class _Undo(Exception):
-    """Rolls back a transaction whose guarded statement found that somebody else was first."""
+    """Rolls back a transaction whose guarded statement found that another process was first."""
 
 
 def claim(
@@ -44,13 +45,14 @@ def claim(
     worker_id: int | None = None,
     worker: str = "",
 ) -> Run | Refused:
-    """SCHEDULED → RUNNING, once. A job whose lock is taken, or not yet its turn, is parked instead and refused.
+    """SCHEDULED → RUNNING, once. If its lock is taken, or it is not yet its turn, the job is parked and the claim
+    refused.
 
-    A repeated call with the same token (its first answer was lost with the connection) is granted again.
+    A repeated call with the same token (the first answer was lost with the connection) is granted again.
 
     Args:
-        task_name, lock_name: of the task that would run it. A job of another task is refused. One that was scheduled
-            when its task had another lock, or none, is claimed by its own.
+        task_name, lock_name: of the task that would run it. A job of another task is refused. A job that was scheduled
+        when its task had another lock, or none, is claimed with the lock in its row.
     """
     by = Claimant(run_token, worker_id, worker)
     answer: Run | Refused | None = store().claim(job_id, task_name, by, lock_name=lock_name)
@@ -66,7 +68,7 @@ def claim(
 
 
 def _claim_or_park(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
-    """Why the claim was not granted at once; or it is granted here, because the lock had no row or came free."""
+    """Find out why the claim was not granted at once, or grant it: the lock may have had no row, or have come free."""
     job = Job.objects.filter(pk=job_id).first()
     if job is None:
         return Refused(job_id=job_id, reason="no such job")
@@ -76,7 +78,7 @@ def _claim_or_park(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
         return Refused(job_id=job_id, reason=f"it is {job.status}")
     if job.task_name != task_name:
         return Refused(job_id=job_id, reason=f"it belongs to task {job.task_name}, not {task_name}")
-    # Its row lock keeps everybody else from taking or freeing it until this is decided.
+    # The lock on its row keeps all others from taking or freeing it until this is decided.
     lock = locks.locked_row(job.lock_name) if job.lock_name else None
     if run := store().claim(job_id, task_name, by, lock_name=job.lock_name):
         return run
@@ -87,13 +89,13 @@ def _claim_or_park(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
 
 def _park(job: Job, *, holder_id: int | None) -> Refused:
     lock_name = cast("str", job.lock_name)
-    # Not before its time: Beat sends a job that falls due, but none that is parked.
+    # Not before its time: Beat sends a job when it falls due, but not a parked one.
     parked = Job.objects.filter(pk=job.pk, scheduled_time__lte=DatabaseNow()).transit(
         Verb.PARK, parked=True, dispatched_at=None, waiting_since=job.waiting_since or DatabaseNow()
     )
     if not parked:
         raise _Undo
-    if holder_id is None:  # whoever is first may have been parked before the lock came free
+    if holder_id is None:  # the first in line may have been parked before the lock came free
         _after_commit_wake(lock_name)
     waits_for = f"job {holder_id}" if holder_id else "those before it"
     _record(Verb.PARK, job.pk, lock=lock_name, holder=holder_id)
@@ -118,7 +120,7 @@ def finish(run: Run, outcome: Outcome) -> bool:
 
 
 def fail(run: Run, failure: Failure, *, finished_devices: str | None = None, kept: str | None = None) -> bool:
-    """RUNNING → EXCEPTION, reported by the process that ran the body. ``kept`` is the result all the same."""
+    """RUNNING → EXCEPTION, reported by the process that ran the body. ``kept`` is stored as the result nevertheless."""
     return _fail(run.job_id, run.run_token, run.lock_name, run.fence, failure, finished_devices, kept)
 
 
@@ -162,7 +164,7 @@ def _fail(
 
 
 def retry(run: Run, *, due: datetime | float, reason: str) -> bool:
-    """RUNNING → SCHEDULED for another attempt at ``due`` (a time, or seconds from now), on the body's own wish.
+    """RUNNING → SCHEDULED for another attempt at ``due`` (a time, or seconds from now), at the request of the body.
 
     A job that was asked to stop ends as aborted instead: after an accepted abort there is no way back to SCHEDULED.
     """
@@ -211,7 +213,7 @@ def cancel(job_id: int, failure: Failure) -> bool:
         if not done:
             return False
         JobOutcome.objects.create(job_id=job_id, exception=failure.masked(mask).as_json())
-        _after_commit_wake(lock_name)  # it may have been first in line, with others behind it
+        _after_commit_wake(lock_name)  # it may have been the first in line, with others behind it
     _record(Verb.CANCEL, job_id, type=failure.type, reason=failure.message)
     return True
 

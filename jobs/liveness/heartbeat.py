@@ -1,4 +1,4 @@
-"""This process's own row among the heartbeats: one for each start of a process, alive as long as its counter grows."""
+"""This process's own heartbeat row: one for each start of a process, alive as long as its counter grows."""
 
 import os
 from typing import Any, Literal
@@ -18,7 +18,7 @@ class OwnHeartbeat:
         self.row_id: int | None = None
 
     def beat(self, **state: Any) -> None:
-        """Write one beat. A process that was frozen, and taken for dead meanwhile, is alive again with it."""
+        """Write one beat. A process that was frozen and taken for dead is alive again after it."""
         state |= {"last_seen": DatabaseNow(), "stopped_at": None}
         if self.row_id is None or not self._row().update(counter=F("counter") + 1, **state):
             new = Heartbeat(kind=self.kind, name=self.name, pid=os.getpid(), started_at=DatabaseNow(), **state)
@@ -26,7 +26,7 @@ class OwnHeartbeat:
             self.row_id = new.pk
 
     def farewell(self) -> None:
-        """No beat comes after this; nothing is in progress any more."""
+        """The last beat: nothing is in progress any more."""
         self._row().update(stopped_at=DatabaseNow(), run_tokens="[]")
 
     def _row(self) -> QuerySet[Heartbeat]:

@@ -1,4 +1,4 @@
-"""Who seems alive, in one query by the database's clock: for pages and warnings. No job is ended by it."""
+"""Which processes seem alive, in one query by the database's clock: for pages and warnings. It never ends a job."""
 
 import json
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from jobs.models import Heartbeat
 
 class Life(StrEnum):
     ALIVE = "alive"
-    SILENT = "silent"  # no beat for so long that ``lost`` is about to call it gone
+    SILENT = "silent"  # no beat for so long that ``lost`` will soon call it gone
     STOPPED = "stopped"  # it said goodbye, or was found gone
 
 
@@ -26,7 +26,7 @@ def life_of(beat: Heartbeat, *, now: datetime) -> Life:
 
 
 def with_life(life: Life) -> Q:
-    """The heartbeats of which ``life_of`` says this."""
+    """The heartbeats for which ``life_of`` returns this."""
     if life is Life.STOPPED:
         return Q(stopped_at__isnull=False)
     silent = Q(last_seen__lt=DatabaseNow() - _patience())
@@ -38,7 +38,7 @@ def alive(kind: Kind) -> QuerySet[Heartbeat]:
 
 
 def served_queues() -> set[str]:
-    """The queues of the workers that have not stopped. A silent one counts: it may be back in a moment."""
+    """The queues of the workers that have not stopped. A silent worker counts: it may be back in a moment."""
     workers = Heartbeat.objects.filter(kind="worker", stopped_at__isnull=True)
     return {queue for queues in workers.values_list("queues", flat=True) for queue in json.loads(queues)}
 

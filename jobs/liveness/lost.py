@@ -1,4 +1,4 @@
-"""Who is gone for good, so that its runs may be taken from it.
+"""Which processes are gone for good, so that their runs may be taken from them.
 
 It trusts only what this process saw itself, on its own monotonic clock: a heartbeat whose counter stood still for
 ``CNAASJOBS_WORKER_LOST_SECONDS`` while the run was there, or a run that its living worker no longer lists. Time counts
@@ -18,7 +18,7 @@ from cnaasjobs.conf import conf
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
 
-_MISSED_BEATS = 3  # the claim may fall into the first, and into the time before the second was written
+_MISSED_BEATS = 3  # the claim may have come during the first, and before the second was written
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Who is alive, as this process saw their counters grow: for who asks again and again, such as a load balancer."""
+"""Which processes are alive, because this one saw their counters grow: for callers that ask again and again."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -10,18 +10,18 @@ ALIVE_SECONDS: Final = 10.0
 class _Seen(NamedTuple):
     counter: int
     since: float  # when this counter was first seen here, monotonic
-    moved: bool  # it was seen to grow to this, not just found
+    moved: bool  # it was seen growing to this value, not just found with it
 
 
 class Watched:
-    """The database's clock judges only a heartbeat that was not looked at during the last ``ALIVE_SECONDS``."""
+    """The database's clock is used only for a heartbeat that was not looked at during the last ``ALIVE_SECONDS``."""
 
     def __init__(self) -> None:
         self._seen: dict[int, _Seen] = {}
         self._asked = float("-inf")
 
     def alive(self, beats: Iterable[tuple[int, int, datetime]], *, now: float, database_time: datetime) -> set[int]:
-        """Ids of those alive, of (id, counter, last_seen)."""
+        """The ids of those that are alive, given (id, counter, last_seen) of each."""
         lately = now - self._asked <= ALIVE_SECONDS
         self._asked = now
         seen: dict[int, _Seen] = {}

@@ -1,7 +1,7 @@
-"""Every statement on jobs that is written by hand: one store per database, all of one signature, ``signature.Store``.
+"""Every hand-written statement on jobs: one store per database, all with the same signature, ``signature.Store``.
 
-``store()`` is the one of Django's connection. Whoever calls it decides what is to be done and knows no SQL; the store
-knows no policy. What both databases are told in the same words is in ``common``. See
+``store()`` is the one for Django's connection. Its callers decide what is to be done and know no SQL; the store knows
+no policy. Statements that are the same for both databases are in ``common``. See
 docs/decisions/0006-hand-written-sql.md.
 """
 
@@ -12,7 +12,7 @@ from django.db import connection
 from jobs.sql import postgresql, sqlite
 from jobs.sql.signature import Store
 
-# One by one, for mypy compares a module with a signature here, and not within a dict.
+# One by one: here mypy compares each module with the signature, which it does not do inside a dict.
 _ON_POSTGRESQL: Final[Store] = postgresql
 _ON_SQLITE: Final[Store] = sqlite
 _STORES: Final = {"postgresql": _ON_POSTGRESQL, "sqlite": _ON_SQLITE}

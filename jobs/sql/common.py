@@ -1,4 +1,4 @@
-"""What PostgreSQL and SQLite are asked in the same words."""
+"""Statements that are the same for PostgreSQL and SQLite."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -28,7 +28,8 @@ _STANDING: Final = f"""
 _OUTCOMES: Final = f"SELECT job_id, result, exception, NULL FROM {OUTCOME} WHERE job_id IN ({{ids}})"
 
 _KEPT: Final = f"SELECT below, (SELECT sum(jobs) FROM {BLOCK}) FROM {WATERMARK}"
-# Not in one statement: of an id that it cannot see, PostgreSQL expects a third of all rows above, and starts workers.
+# Not in one statement: for an id that it does not know while planning, PostgreSQL expects a third of all rows above it,
+# and starts parallel workers.
 _ABOVE: Final = f"SELECT count(*) FROM {JOB} WHERE id >= %s"
 _BLOCK_OF: Final = f"""
     SELECT id, before, jobs FROM (
@@ -55,14 +56,14 @@ def marks(values: Sequence[Any]) -> str:
 
 
 def wake_first(lock_name: str) -> Addressed | None:
-    """By hand: every end of a job with a lock comes here."""
+    """Hand-written, because every end of a job with a lock comes here."""
     now, params = now_sql()
     found = rows(_FIRST.format(now=now), [*params, lock_name, *params])
     return Addressed(*found[0]) if found else None
 
 
 def standing_of(job_id: int) -> Standing | None:
-    """By hand: a sync asks before each device, commit and confirm, and building the query cost more than it."""
+    """Hand-written: a sync asks before each device, commit and confirm; building a query cost more than that."""
     found = rows(_STANDING, [job_id])
     if not found:
         return None
@@ -100,7 +101,7 @@ def count_into_blocks(first: int, below: int, *, block: int) -> None:
 
 
 def outcomes_by_size(job_ids: Sequence[int], limit: int, *, size: str) -> list[StoredOutcome]:
-    """Results from ``limit`` bytes on are left out and named by their size, of which ``size`` is the expression."""
+    """Results of ``limit`` bytes or more are left out, and their size returned; ``size`` is the expression for it."""
     short = f"CASE WHEN {size} < {limit} THEN result END"
     long = f"CASE WHEN {size} >= {limit} THEN {size} END"
     sql = f"SELECT job_id, {short}, exception, {long} FROM {OUTCOME} WHERE job_id IN ({marks(job_ids)})"

@@ -32,7 +32,7 @@ class StoredOutcome(NamedTuple):
     job_id: int
     result: str | None
     exception: str | None
-    long: int | None  # bytes of a result that is there, but was too long to be fetched with the others
+    long: int | None  # size in bytes of a result that was too long to be fetched with the others
 
 
 class Store(Protocol):
@@ -41,40 +41,47 @@ class Store(Protocol):
     def claim(self, job_id: int, task_name: str, by: Claimant, *, lock_name: str | None) -> Run | None:
         """SCHEDULED → RUNNING, its lock taken, at once or not at all.
 
-        Granted to a job of this task and this lock (or without one) that is due, if the lock is free and nobody is
-        ahead in its line. None changes nothing, and does not say why. The lock's row is written before the job's.
+        Granted to a job of this task and this lock (or without one) that is due, if the lock is free and no job is
+        ahead in its line. None means that nothing was changed, and does not say why. The lock's row is written before
+        the job's.
         """
         ...
 
     def finish(self, run: Run, outcome: Outcome, *, next_job_id: int | None) -> bool:
-        """RUNNING → FINISHED with its result, its lock released, at once. False if the run was over: no trace of it."""
+        """RUNNING → FINISHED with its result, its lock released, at once.
+
+        False, with nothing changed, if the run was over.
+        """
         ...
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def take_due(self, limit: int) -> list[Addressed]:
-        """Mark at most so many due jobs as sent, the earliest first; they are the caller's to send.
+        """Mark up to ``limit`` due jobs as sent, the earliest first; the caller must send them.
 
-        What another process takes at the same moment is left to it.
+        Rows that another process is taking are left to it.
         """
         ...
 
     def wake_first(self, lock_name: str) -> Addressed | None:
-        """Unpark the first in a lock's line and mark it as sent; None if nobody waits, or the first is not parked."""
+        """Unpark the first job in a lock's line and mark it as sent; None if none waits, or the first is not parked."""
         ...
 
     # --- runs and their outcomes --------------------------------------------------------------------------------------
 
     def standing_of(self, job_id: int) -> Standing | None:
-        """What a safe point asks, read afresh. None if the job is gone."""
+        """What a safe point asks, read anew. None if the job is gone."""
         ...
 
     def outcomes(self, job_ids: Sequence[int], *, shorter_than: int | None = None) -> list[StoredOutcome]:
-        """Those of jobs that have one. A result of ``shorter_than`` bytes or more may be left unread, see ``long``."""
+        """The outcomes of those jobs that have one.
+
+        A result of ``shorter_than`` bytes or more may be left unread, see ``long``.
+        """
         ...
 
     def result_in_parts(self, job_id: int, size: int) -> list[bytes]:
-        """One result as UTF-8, fetched a part of about this many bytes at a time. Empty if there is none."""
+        """One result as UTF-8, fetched in parts of about this many bytes. Empty if there is none."""
         ...
 
     def delete(self, job_ids: Collection[int]) -> None:
@@ -92,7 +99,7 @@ class Store(Protocol):
         ...
 
     def count_where(self, condition: str, parameters: Sequence[Any]) -> int:
-        """How many jobs meet a condition that Django's compiler made."""
+        """How many jobs meet a condition made by Django's compiler."""
         ...
 
     def block_of(self, number: int) -> tuple[int, int, int]:
@@ -100,18 +107,19 @@ class Store(Protocol):
         ...
 
     def count_into_blocks(self, first: int, below: int, *, block: int) -> None:
-        """Add the jobs with ids from ``first`` and below ``below`` to their blocks."""
+        """Add the jobs with ids from ``first`` to below ``below`` to their blocks."""
         ...
 
     def transaction_number(self) -> int | None:
-        """A number of this transaction: whoever took a job's id before now has a smaller one, or an older snapshot.
+        """The number of this transaction: any other that took a job's id before now has a smaller one, or an older
+        snapshot.
 
-        None where there is one writer at a time, who is the caller.
+        None where there is one writer at a time, which is the caller.
         """
         ...
 
     def all_before_have_ended(self, number: int | None) -> bool:
-        """Every transaction that was open when ``number`` was given out has ended, also one without a number yet."""
+        """Whether all transactions that were open when ``number`` was given out have ended, even those without one."""
         ...
 
     # --- the change feed ----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The tables, and what a claim reads of a job's row."""
+"""The tables, and what a claim reads from a job's row."""
 
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ STARTED: Final = (
 
 
 def run_of(job_id: int, by: Claimant, row: tuple[Any, ...] | None) -> Run | None:
-    """The run that a claim began, of the columns ``STARTED``; None if it returned no row."""
+    """The run that a claim began, from the columns ``STARTED``; None if it returned no row."""
     if row is None:
         return None
     return Run(job_id=job_id, run_token=by.run_token, worker=by.worker, **dict(zip(STARTED, row, strict=True)))

@@ -1,8 +1,9 @@
-"""How many jobs there are, exactly, without counting them all; and where a deep page begins, without walking to it.
+"""The exact number of jobs without counting them all, and where a deep page begins without walking to it.
 
-Jobs below a watermark are kept as counts per block of ids; the few above it are counted. The watermark lags behind
-every open transaction, so that no job can appear below it; upkeep moves it. Whoever deletes jobs tells ``forget`` in
-the same transaction. Both lock the watermark's row, so a job is never counted by one and missed by the other.
+Below a watermark, counts are kept per block of ids; the few jobs above it are counted. The watermark stays behind every
+open transaction, so that no job can appear below it; upkeep moves it. Code that deletes jobs calls ``forget`` in the
+same transaction. Moving and forgetting both lock the watermark's row, so that a job is never counted by one and missed
+by the other.
 """
 
 from collections import Counter
@@ -18,7 +19,7 @@ from jobs.sql import store
 
 Row = TypeVar("Row")
 
-_STEP = 200_000  # ids counted in one move at most
+_STEP = 200_000  # at most this many ids are counted in one move
 
 
 def total(queryset: QuerySet[Job, Any]) -> int:
@@ -30,11 +31,11 @@ def total(queryset: QuerySet[Job, Any]) -> int:
 
 
 def _count_filtered(queryset: QuerySet[Job, Any]) -> int:
-    """What ``queryset.count()`` does, which copies and builds the query for longer than a small count takes."""
+    """Like ``queryset.count()``, which takes longer to copy and build the query than a small count takes to run."""
     compiler = queryset.query.get_compiler(connection=connection)
     try:
         where, parameters = compiler.compile(queryset.query.where)
-    except (EmptyResultSet, FullResultSet):  # Django knows without asking
+    except (EmptyResultSet, FullResultSet):  # Django knows the answer without asking
         return queryset.count()
     return store().count_where(where, parameters)
 
@@ -56,7 +57,7 @@ def _from(start: int, everything: QuerySet[Job, Row]) -> QuerySet[Job, Row]:
     """All jobs by id from row number ``start`` on, beginning at that row's block."""
     block, before, jobs = store().block_of(start)
     first, further = block * JobBlock.BLOCK, start - before
-    if jobs == JobBlock.BLOCK and further < jobs:  # no gap: the row's number is its id
+    if jobs == JobBlock.BLOCK and further < jobs:  # no gaps: the row's number is its id
         return everything.filter(pk__gte=first + further).order_by("id")
     return everything.filter(pk__gte=first).order_by("id")[further:]
 

@@ -1,4 +1,4 @@
-"""Keeps the lines for locks moving: frees locks of jobs that ended, wakes a first in line, ends who waited too long."""
+"""Keeps the lines for locks moving: frees locks of ended jobs, wakes the first in line, ends what waited too long."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ def free_abandoned() -> int:
 
 
 def _release(lock: Lock) -> int:
-    # By name, holder and token: one that was taken anew since it was read stays.
+    # By name, holder and token: a lock that was taken again since it was read is left alone.
     if lock.holder_id is None or not locks.release(lock.name, holder_id=lock.holder_id, fence=lock.fence):
         return 0
     record(JobAction.RELEASE, lock=lock.name, job_id=lock.holder_id)
@@ -43,7 +43,7 @@ _free = OneByOne("freeing an abandoned lock", _release, key=lambda lock: lock.pk
 
 
 def wake_first() -> int:
-    """Wake the first in line of each free lock. Returns how many."""
+    """Wake the first job in line for each free lock. Returns how many."""
     parked = _in_line().filter(lock_name=OuterRef("name"))
     free = Lock.objects.filter(Exists(parked), holder_id__isnull=True).values_list("name", flat=True)
     return _wake(free[:_BATCH])
@@ -53,7 +53,7 @@ _wake = OneByOne("waking the first in a lock's line", line.wake, key=str)
 
 
 def end_overdue() -> int:
-    """End jobs that waited for their lock longer than they may. Returns how many."""
+    """End jobs that have waited for their lock longer than allowed. Returns how many."""
     holders = {lock.name: lock.holder_id for lock in locks.held()}
     return _cancel((job, holders.get(job.lock_name or "")) for job in _overdue()[:_BATCH])
 
@@ -77,5 +77,5 @@ def _overdue() -> QuerySet[Job]:
 
 
 def _in_line() -> QuerySet[Job]:
-    """Jobs that wait for a lock. That they are due says where in the index they are, before all those that are not."""
+    """Jobs that wait for a lock. The condition that they are due finds them in the index, before all that are not."""
     return Job.objects.filter(status=Status.SCHEDULED.value, parked=True, scheduled_time__lte=DatabaseNow())

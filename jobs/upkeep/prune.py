@@ -1,7 +1,7 @@
-"""Deletes jobs past their retention, the longest finished first, and idempotency keys that no longer answer.
+"""Deletes jobs past their retention, those that ended first before the others, and expired idempotency keys.
 
-In batches, each its own transaction. After a batch of jobs it pauses for as long as that took: nobody waits for it, and
-the database has half of the time for others. Audit entries are kept.
+In batches, each in its own transaction. After a batch of jobs it pauses for as long as the batch took: nothing waits
+for it, and the database has half of the time for others. Audit entries are kept.
 """
 
 import time
@@ -19,7 +19,7 @@ from jobs.models import IdempotencyKey, Job
 from jobs.sql import store, totals
 from jobs.states import Status
 
-_BATCH = 100  # who reads the oldest jobs steps over those of the last batch
+_BATCH = 100  # reading the oldest jobs steps over those of the last batch
 _KEYS = 2000
 _SECONDS = 2.0
 _KEYS_KEPT = timedelta(hours=24)
@@ -31,12 +31,12 @@ class Prune:
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._clock, self._sleep = clock, sleep
-        # All of a status below this time is deleted: what stays there of the other is not walked each time.
+        # All jobs of one status below this time are deleted, so the search need not walk over those of the other again.
         self._done: dict[Status, datetime] = {}
         self._started_over = clock()
 
     def step(self) -> int:
-        """Delete for a moment. Returns how many jobs."""
+        """Delete for a short while. Returns how many jobs were deleted."""
         kept_days = {
             Status.FINISHED: conf.retention_finished_days,
             Status.EXCEPTION: conf.retention_exception_days,
@@ -45,7 +45,7 @@ class Prune:
             if not mine:
                 return 0
             if self._clock() - self._started_over > _START_OVER_SECONDS:
-                # A clock may have jumped, or old rows been loaded.
+                # The clock may have jumped, or old rows may have been loaded.
                 self._done, self._started_over = {}, self._clock()
             budget = Budget(_SECONDS)
             _delete_keys(budget)

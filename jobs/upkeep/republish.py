@@ -1,8 +1,9 @@
-"""Finds waiting jobs whose message is gone (broker wiped, process killed before its publish) and sends it again.
+"""Finds waiting jobs whose message is gone (broker wiped, process killed before publishing) and sends it again.
 
-Two signs, for rows whose message was sent a while ago: the queue holds fewer messages than rows wait for one, and kept
-doing so; or jobs sent later, of no higher priority, were started before. A long queue shows neither. What is sent again
-counts as just sent, so a backlog is never sent twice; and a duplicate does no harm, its claim is refused.
+There are two signs, for rows whose message was sent a while ago: for some time the queue has held fewer messages than
+there are rows that wait for one; or jobs sent later, with no higher priority, have started first. A queue that is
+merely long shows neither. What is sent again counts as just sent, so a backlog is never sent twice; and a duplicate
+does no harm, because its claim is refused.
 """
 
 import time
@@ -50,7 +51,7 @@ class Republish:
         self._broker.drop()
 
     def _missing(self) -> int:
-        """Rows that wait for a message of which the broker has none."""
+        """Rows that wait for a message that the broker does not have."""
         sent, budget = 0, Budget(_SECONDS)
         while budget.left():
             gaps = self._sample()
@@ -65,7 +66,7 @@ class Republish:
         return sent
 
     def _sample(self) -> dict[str, int]:
-        """For each queue, how many messages were missing all through the last while."""
+        """For each queue, how many messages have been missing for some time."""
         counts = dict(_waiting().values_list("queue").annotate(Count("pk")))
         self._gaps = {queue: self._gaps.get(queue, deque(maxlen=_SAMPLES)) for queue in counts}
         if not counts:
@@ -83,12 +84,12 @@ class Republish:
             gaps.append((now, waiting - depths[queue]))
             while len(gaps) > 1 and gaps[1][0] <= now - grace:
                 gaps.popleft()
-            # Between a commit and its publish, a delivery and its claim, a gap is no loss; one that stays is.
+            # A gap between a commit and its publish, or a delivery and its claim, is normal; one that stays is a loss.
             steady[queue] = min(gap for _, gap in gaps) if gaps[0][0] <= now - grace else 0
         return steady
 
     def _overtaken(self) -> list[int]:
-        """Rows sent well before another of their queue, of no higher priority, that was started already."""
+        """Rows sent well before another row of their queue, with no higher priority, that has already started."""
         started = Job.objects.filter(dispatched_at__isnull=False).values_list("queue", "priority", "dispatched_at")
         running = started.filter(status=Status.RUNNING.value).order_by("-id")
         ended = started.filter(finish_time__isnull=False, start_time__isnull=False).order_by("-finish_time")

@@ -22,11 +22,11 @@ class Rescue:
     def __init__(self, own_heartbeat: Callable[[], int | None], clock: Callable[[], float] = time.monotonic) -> None:
         """``own_heartbeat`` names the heartbeat row of this process, None until it has one."""
         self._lost = Lost(own_heartbeat, clock)
-        # A worker that vanished may have left a transaction that holds its job's rows.
+        # A worker that vanished may have left an open transaction that locks its job's rows.
         self._end = OneByOne("rescue of a job", _lose, key=lambda lost: lost[0].pk)
 
     def step(self) -> int:
-        """Look once, and end the runs that are lost by now. Returns how many."""
+        """Look once, and end the runs that are lost. Returns how many."""
         self._lost.look()
         running = Job.objects.filter(status=Status.RUNNING.value)
         running = running.only("id", "run_token", "worker_id", "worker", "start_time")
@@ -35,7 +35,7 @@ class Rescue:
         return ended
 
     def _bury(self) -> None:
-        """Mark those that are gone (one that was only frozen clears the mark itself), and delete the old."""
+        """Mark those that are gone (one that was only frozen removes its mark itself), and delete old heartbeats."""
         for row in self._lost.processes():
             unmoved = Heartbeat.objects.filter(pk=row.pk, counter=row.counter, stopped_at__isnull=True)
             if unmoved.update(stopped_at=DatabaseNow()):

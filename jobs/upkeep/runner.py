@@ -21,14 +21,14 @@ from jobs.upkeep.republish import Republish
 from jobs.upkeep.rescue import Rescue
 from jobs.upkeep.unserved import Warn
 
-_SHARE = 20  # a rare step takes at most this part of the time
+_SHARE = 20  # a rare step may use at most this fraction of the time
 
 
 @dataclass
 class Step:
     name: str
     run: Callable[[], int]
-    rounds: int = 1  # every how many times CNAASJOBS_UPKEEP_SECONDS
+    rounds: int = 1  # as a multiple of CNAASJOBS_UPKEEP_SECONDS
     rare: bool = False  # the slower, the rarer
     next_at: float = 0.0  # monotonic
     complaint: Complaint = field(init=False)
@@ -42,7 +42,7 @@ class Step:
         try:
             bound_statements()
             done = self.run()
-        except Exception as exc:  # noqa: BLE001  whatever one step meets, the others must run
+        except Exception as exc:  # noqa: BLE001  whatever one step raises, the others must run
             self.complaint.failed(exc)
             if isinstance(exc, Error):
                 forget_connection()
@@ -94,7 +94,7 @@ def chores() -> Upkeep:
 
 
 def _forget_results() -> int:
-    """Results of tasks that are no jobs, past Celery's ``result_expires`` (a day)."""
+    """Delete results of tasks that are not jobs, once they are past Celery's ``result_expires`` (a day)."""
     expires = current_app.conf.result_expires
     if not expires:
         return 0

@@ -1,4 +1,4 @@
-"""Names jobs that are due on a queue which no live worker serves: in the log, and for the admin."""
+"""Finds jobs that are due on a queue that no live worker serves: for the log, and for the admin."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ _REPEAT_SECONDS = 300.0
 
 @dataclass(frozen=True, kw_only=True)
 class Unserved:
-    """A queue that nobody serves, and what waits on it."""
+    """A queue that no worker serves, and what waits in it."""
 
     queue: str
     jobs: int
@@ -30,13 +30,13 @@ class Unserved:
 
 
 def unserved() -> list[Unserved]:
-    """Queues with jobs due for ``CNAASJOBS_UNSERVED_AFTER_SECONDS`` that no live worker takes, by name."""
+    """Queues that no live worker serves, whose jobs have been due for ``CNAASJOBS_UNSERVED_AFTER_SECONDS``; by name."""
     waiting = Job.objects.filter(
         status=Status.SCHEDULED.value,
         scheduled_time__lt=DatabaseNow() - timedelta(seconds=conf.unserved_after_seconds),
     )
     served = served_queues()
-    # One part for each partial index of waiting jobs. One parked waits for its lock, not for a worker.
+    # One part for each partial index of waiting jobs. A parked job waits for its lock, not for a worker.
     sent, unsent = Q(dispatched_at__isnull=False), Q(dispatched_at__isnull=True, parked=False)
     lonely = [queue for queue in _queues_with_messages() if queue not in served]
     found: dict[str, Unserved] = {}
@@ -60,7 +60,7 @@ def unserved() -> list[Unserved]:
 
 
 def _queues_with_messages() -> Iterator[str]:
-    """Each queue once, from one row of its own in the index: a long queue that is served costs nothing."""
+    """Each queue once, from one of its rows in the index: a long queue that is served costs nothing."""
     waiting = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=False)
     queue: str | None = ""
     while queue is not None:
@@ -83,7 +83,7 @@ def _merged(one: Unserved | None, other: Unserved) -> Unserved:
 
 
 class Warn:
-    """Says it in the log, once in a while for each queue."""
+    """Logs each such queue, once in a while."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -1,8 +1,9 @@
 """The worker process: its requests, window, heartbeat, time limits, shutdown. ``install`` connects it to Celery.
 
 Celery's worker is a main process, which talks to the broker, and a pool of children, which run bodies. A child reports
-its bodies' ends itself (``jobs.signals``); what it cannot report is reported from here (``ends``). This package is
-imported before Django's models exist: its modules that need them are named as text, or imported when a worker starts.
+the ends of its bodies itself (``jobs.signals``); ends that it cannot report are reported from here (``ends``). This
+package is imported before Django's models exist, so modules that need models are given by name, or imported when a
+worker starts.
 """
 
 import gc
@@ -29,26 +30,26 @@ def install(app: Celery) -> None:
     signals.celeryd_init.connect(_before_start, dispatch_uid="jobs.worker.before_start")
     signals.worker_init.connect(_before_fork, dispatch_uid="jobs.worker.before_fork")
     signals.worker_process_init.connect(_in_child, dispatch_uid="jobs.worker.in_child")
-    # Connected before jobs.signals: a child must have said that it has the run before it claims it.
+    # Connected before jobs.signals: a child must announce that it has the run before it claims it.
     signals.task_prerun.connect(_task_begins, dispatch_uid="jobs.worker.task_begins")
     signals.task_postrun.connect(_task_ends, dispatch_uid="jobs.worker.task_ends")
 
 
 def _logging_is_set_up(**_: Any) -> None:
     """Django did it (``settings.LOGGING``). Because of this receiver Celery adds no handlers of its own."""
-    billiard = get_logger()  # the pool's; alone, it would have no handler
+    billiard = get_logger()  # the pool's logger, which would have no handler of its own
     billiard.propagate = True
     billiard.setLevel(logging.WARNING)
 
 
 def _before_start(instance: Any, **_: Any) -> None:
-    # Workers know of each other by the database. As if started with --without-gossip --without-mingle and
-    # --without-heartbeat (Celery's event, not AMQP's): a second less to start, no message of each worker to each other
-    # every two seconds, and no second connection to the broker for them.
+    # Workers know about each other through the database. So this is as if started with --without-gossip,
+    # --without-mingle and --without-heartbeat (Celery's event, not AMQP's): they start a second faster, do not each
+    # send every other worker a message every two seconds, and need no second connection to the broker for that.
     prepare = instance.prepare_args
     without = dict.fromkeys(("without_gossip", "without_mingle", "without_heartbeat"), True)
     instance.prepare_args = lambda **options: {**prepare(**options), **without}
-    # Celery warns of root because of pickle, which we do not accept. Containers run as root.
+    # Celery warns about running as root because of pickle, which we do not accept. Containers run as root.
     warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
@@ -59,7 +60,7 @@ def _before_fork(sender: Any, **_: Any) -> None:
     slots.allocate()
     processes.remember_main()
     connections.install(sender.app)
-    # What is here now stays: children need not search it for garbage, which takes a tenth of a second each time.
+    # What is loaded by now stays: children need not search it for garbage, which takes a tenth of a second each time.
     gc.collect()
     gc.freeze()
 
@@ -75,7 +76,7 @@ def _task_begins(task: Any, **_: Any) -> None:
     if processes.is_child():
         posix_signals.install()
     if not slots.taken(request):
-        request.run_token = str(uuid4())  # not the other's: its claim, if it came to one, must not be granted twice
+        request.run_token = str(uuid4())  # not the other child's: a claim of that must not be granted twice
         request.slot = None
 
 
@@ -84,4 +85,4 @@ def _task_ends(task: Any, **_: Any) -> None:
     execution = getattr(task.request, "job", None)
     if execution is not None and execution.ctx.abandoned and processes.is_child():
         record(JobAction.RETIRE, job_id=execution.run.job_id, threads=len(execution.ctx.abandoned))
-        raise SystemExit("threads of the job hang")  # billiard reports it as the task's, and the process ends
+        raise SystemExit("threads of the job hang")  # billiard reports it as the task's exception, and the process ends

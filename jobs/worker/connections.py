@@ -1,8 +1,9 @@
-"""Database connections in the worker: kept from task to task in a child, and no danger to a fork in the main process.
+"""Database connections in the worker: a child keeps its own from task to task; in the main process none is open at a
+fork.
 
 Celery's Django fixup closes a child's connection around every task, whatever CONN_MAX_AGE says, and a new one costs ten
-times a kept one. Its own CELERY_DB_REUSE_MAX is no answer: after a restart of PostgreSQL every later task of that child
-fails.
+times as much as a kept one. Its own CELERY_DB_REUSE_MAX does not help: after a restart of PostgreSQL every later task
+of that child fails.
 """
 
 import os
@@ -22,12 +23,12 @@ _is_guarded = False
 
 
 def install(app: Celery) -> None:
-    """Once, in the main process, before the pool forks."""
+    """Call once, in the main process, before the pool forks."""
     global _is_guarded
     for fixup in app._fixups:
         if isinstance(fixup, DjangoFixup):
             fixup.worker_fixup.close_database = close_what_broke
-            # After each task is enough; before it a claim has just used the connection.
+            # Doing it after each task is enough; before one, the claim has just used the connection.
             signals.task_prerun.disconnect(fixup.worker_fixup.on_task_prerun)
     if session.is_in_process() and not _is_guarded:
         _is_guarded = True
@@ -35,7 +36,7 @@ def install(app: Celery) -> None:
 
 
 def close_what_broke(**_: Any) -> None:
-    """What Django does between two web requests: the next use checks the connection, and opens one if need be."""
+    """What Django does between two web requests: the next use checks the connection, and opens one if necessary."""
     for connection in connections.all(initialized_only=True):
         connection.close_if_unusable_or_obsolete()
 
@@ -47,7 +48,7 @@ def in_main_process() -> Iterator[None]:
         yield
         return
     # SQLite keeps locks and counts for all connections of a process: a child that is forked while one is open, and
-    # opens its own, waits for ever.
+    # opens its own, waits forever.
     with _no_fork:
         try:
             yield

@@ -1,4 +1,4 @@
-"""How the worker comes back to a broker that it lost: soon, without giving up, and without storming it."""
+"""How the worker reconnects to a broker that it lost: soon, without giving up, and without flooding it."""
 
 import time
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Any, Final
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 
-_LONGEST_PAUSE_SECONDS: Final = 5  # Celery's own grows to half a minute, on a broker that is long back
+_LONGEST_PAUSE_SECONDS: Final = 5  # Celery's own pause grows to half a minute, even when the broker is long back
 _SHORT_LIVED_SECONDS: Final = 5.0
 
 
@@ -23,9 +23,10 @@ class Consumer(CeleryConsumer):  # type: ignore[misc, unused-ignore]
         return connected
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """A connection that the broker takes, and at once refuses to go on with, is tried again a moment later."""
+        """A connection that the broker accepts and then drops at once is tried again a moment later."""
         if self.event_dispatcher is not None and self.event_dispatcher.connection is not None:
-            # Of a worker with -E: its own connection. Celery would take leave on it, and wait for an answer for ever.
+            # With -E the worker has a second connection for events. Celery would close it with a handshake, and wait
+            # for the answer forever.
             self.event_dispatcher.connection.collect()
         super().on_connection_error_after_connected(exc)
         if time.monotonic() - self._connected_at < _SHORT_LIVED_SECONDS:

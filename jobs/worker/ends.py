@@ -1,7 +1,7 @@
-"""Ends of runs that the process running the body cannot report: it is gone, was cut off, or broke down itself.
+"""Ends of runs that the process running the body cannot report: it is gone, was cut off, or failed itself.
 
-A report waits until nothing of the run can still change a device, then until the database takes it. It is idempotent:
-only a run that is still RUNNING under its token is ended, so that whoever reports first decides.
+A report waits until nothing of the run can still change a device, then until the database accepts it. It is idempotent:
+only a run that is still RUNNING under its token is ended, so the first report decides.
 """
 
 import threading
@@ -32,7 +32,7 @@ class EndingRequest(Protocol):
     def job_id(self) -> int: ...
 
     def end_stored(self) -> None:
-        """It is in progress no longer."""
+        """It is no longer in progress."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class _End:
     request: EndingRequest
     type: str
     message: str
-    doomed: Doomed | None  # its process, if it does not live on
+    doomed: Doomed | None  # its process, if that does not go on
 
 
 class Reporter(threading.Thread):
-    """Stores the ends, in its own thread with its own database connection."""
+    """Stores ends, in its own thread with its own database connection."""
 
     def __init__(self) -> None:
         super().__init__(name="jobs-ends", daemon=True)
@@ -53,9 +53,10 @@ class Reporter(threading.Thread):
         self._logged_at = -_LOG_SECONDS
 
     def report(self, request: EndingRequest, *, type: str, message: str, pid: int | None) -> bool:
-        """End this run. ``pid``: its process, to be killed with all that it started; None if it is well and goes on.
+        """End this run. ``pid``: its process, to be killed with all that it started; None if that is healthy and goes
+        on.
 
-        Returns False if an end of it was reported before.
+        Returns False if its end was reported before.
         """
         with self._changed:
             if request.end_reported:
@@ -70,7 +71,7 @@ class Reporter(threading.Thread):
 
     @property
     def is_idle(self) -> bool:
-        """Every end that was reported is stored."""
+        """Whether every reported end is stored."""
         return not self._pending
 
     def run(self) -> None:
@@ -93,7 +94,7 @@ class Reporter(threading.Thread):
         try:
             with connections.in_main_process():
                 transitions.lose(request.job_id, UUID(request.run_token), type=end.type, message=end.message)
-        except Exception as exc:  # noqa: BLE001  what it was says what to do
+        except Exception as exc:  # noqa: BLE001  the kind of error decides what to do
             if not_now(exc):
                 self._wait_for_database(request.job_id, exc)
                 return False

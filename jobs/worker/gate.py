@@ -1,6 +1,6 @@
-"""Puts ``message_guard`` between the broker and kombu, and says what was turned away.
+"""Puts ``message_guard`` between the broker and kombu, and logs what was refused.
 
-It must come before kombu makes a message of what arrived: kombu unpacks what is compressed when it does so.
+It must come before kombu makes a message object: doing so unpacks compressed content.
 """
 
 import base64
@@ -24,7 +24,7 @@ _LOG_SECONDS: Final = 60.0
 
 
 class GateStep(bootsteps.StartStopStep):
-    """Of the consumer: starts again with each connection to the broker, before the window."""
+    """A step of the consumer: starts again with each connection to the broker, before the window."""
 
     label = "Gate"
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -38,7 +38,7 @@ class GateStep(bootsteps.StartStopStep):
 
 
 class Gate:
-    """Which messages pass, and what did not, by its reason."""
+    """Decides which messages pass, and counts the others by reason."""
 
     def __init__(self, app: Any, hostname: str) -> None:
         jobs = frozenset(name for name, task in app.tasks.items() if isinstance(task, JobTask))
@@ -61,7 +61,7 @@ class Gate:
         return True
 
     def refuse(self, reason: str) -> None:
-        """What is not even a message."""
+        """Refuse what is not even a message."""
         self._tally.add(reason)
 
     def _end_if_unknown(self, task: str, job_id: int) -> None:
@@ -88,7 +88,7 @@ class Tally:
 
 
 def guard_amqp(tasks: Any, gate: Gate) -> None:
-    """Every raw message of this consumer passes the gate first."""
+    """Every raw message of this consumer goes through the gate first."""
     deliver = tasks._receive_callback
 
     def guarded(raw: Any) -> None:
@@ -108,7 +108,7 @@ def guard_amqp(tasks: Any, gate: Gate) -> None:
 
 
 def guard_virtual(tasks: Any, gate: Gate) -> None:
-    """Redis: what was fetched is gone from the queue, so that a message which is refused need only be dropped."""
+    """Redis: what was fetched is gone from the queue, so a refused message only needs to be dropped."""
     channel = tasks.channel
     transport = channel.connection
     deliver = transport._deliver
@@ -125,7 +125,7 @@ def guard_virtual(tasks: Any, gate: Gate) -> None:
 
 
 def _survives(fetch: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
-    """What cannot be read as JSON at all: kombu raises it through the worker's event loop, which then ends."""
+    """What cannot be read as JSON at all: kombu would raise that in the worker's event loop, which would end."""
 
     def guarded(**options: Any) -> Any:
         try:
@@ -136,14 +136,14 @@ def _survives(fetch: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
         except ValueError as exc:
             if not _from_kombus_reading(exc):
                 raise
-        gate.refuse("it is no message")
+        gate.refuse("it is not a message")
         return True
 
     return guarded
 
 
 def _from_kombus_reading(exc: BaseException) -> bool:
-    """It was raised while the text was parsed, not while the message was handled."""
+    """Whether it was raised while the text was parsed, not while the message was handled."""
     trace = exc.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_name == "_deliver":
@@ -153,7 +153,7 @@ def _from_kombus_reading(exc: BaseException) -> bool:
 
 
 def _received(raw: Any) -> Received:
-    """A message of a virtual transport, as far as it has the form of one."""
+    """A message of a virtual transport, if it has the form of one."""
     nothing = Received(b"", None, None, None)
     if not isinstance(raw, Mapping) or not isinstance(raw.get("properties"), Mapping):
         return nothing

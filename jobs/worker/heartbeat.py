@@ -1,4 +1,4 @@
-"""The worker's heartbeat: that it lives, the queues it serves, and the runs it has in progress.
+"""The worker's heartbeat: it shows that the worker is alive, the queues it serves, and its runs in progress.
 
 Written by its own thread on its own database connection: neither a broker that is away nor a busy event loop makes a
 worker look dead.
@@ -37,11 +37,11 @@ class WorkerHeartbeat(threading.Thread):
         return self._row.row_id
 
     def enlist(self, worker: Any, run_tokens: Callable[[], list[str]], give_up: Callable[[], None]) -> None:
-        """Write the row, however long the database takes.
+        """Write the first beat, however long the database takes.
 
         Args:
-            run_tokens: those of the runs in progress, asked at each beat.
-            give_up: called in between; raises to end the wait.
+            run_tokens: returns the tokens of the runs in progress; called at each beat.
+            give_up: called now and then; raises to end the wait.
         """
         self._row.name = worker.hostname
         self._queues = lambda: sorted(worker.app.amqp.queues.consume_from)
@@ -50,21 +50,24 @@ class WorkerHeartbeat(threading.Thread):
         while not self._wrote():
             give_up()
             self._stop_asked.wait(_RETRY_SECONDS)
-        connections.close()  # the thread has its own
+        connections.close()  # the thread has its own connection
 
     def run(self) -> None:
         while not self._stop_asked.wait(conf.heartbeat_seconds):
             try:
                 self._wrote()
-            except Exception as exc:  # noqa: BLE001  without a heartbeat a live worker's jobs would be taken from it
+            except Exception as exc:  # noqa: BLE001  without heartbeats the jobs of a live worker would be taken from it
                 record(JobAction.HEARTBEAT_FAILED, exc=exc)
 
     def farewell(self, *, seconds: float) -> None:
-        """The last run was reported: no beat comes after this. Bounded: a row left unmarked is found gone later."""
+        """The last run was reported: no beat comes after this.
+
+        Bounded: upkeep finds a row that stays unmarked later.
+        """
         self._stop_asked.set()
         if self.is_alive():
             self.join(seconds)
-        # The database may have gone away in the meantime: not in a thread that somebody waits for.
+        # In its own thread, which nobody need wait for: the database may have gone away meanwhile.
         last = threading.Thread(target=self._mark_stopped, daemon=True)
         last.start()
         last.join(seconds)
@@ -73,7 +76,7 @@ class WorkerHeartbeat(threading.Thread):
         try:
             with connections.in_main_process():
                 self._beat()
-        except Error as exc:  # whatever it says: a database that is not migrated yet is waited for too
+        except Error as exc:  # whatever the error is: this also waits for a database that is not migrated yet
             if time.monotonic() - self._logged_at > _LOG_SECONDS:
                 self._logged_at = time.monotonic()
                 record(JobAction.HEARTBEAT_WAITS, error=str(exc))
@@ -98,7 +101,7 @@ class WorkerHeartbeat(threading.Thread):
 
 
 def _size_of(pool: Any) -> int:
-    """None are left when the pool was stopped."""
+    """None are left after the pool was stopped."""
     return int(pool.num_processes) if getattr(pool, "_pool", None) is not None else 0
 
 

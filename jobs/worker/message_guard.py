@@ -1,10 +1,9 @@
-"""What a worker takes from its queues: messages of jobs as ``jobs.broker.publisher`` makes them, and nothing else.
+"""What a worker accepts from its queues: messages of jobs as ``jobs.broker.publisher`` makes them, and nothing else.
 
-Whoever can write to the broker can put anything into a queue. Celery's own reading of it calls what the message names
+Anyone who can write to the broker can put anything into a queue. Celery itself calls whatever the message names
 (``celery.group``, callbacks, chains), unpacks what is compressed, and lets a header of the wrong type end the worker.
-So each message is looked at before Celery or kombu see it: as bytes and a plain table of headers, nothing unpacked.
-
-A message that is refused is rejected and not queued again. It is counted, and said once a minute for each reason.
+So each message is checked before Celery or kombu see it: as bytes and a plain table of headers, nothing unpacked. A
+refused message is rejected and not queued again. It is counted, and logged once a minute for each reason.
 """
 
 import json
@@ -20,11 +19,11 @@ _MAX_RETRIES: Final = 10_000
 
 
 class Refusal(Exception):
-    """Why a message is not taken. The text is one of a few, and holds nothing that stood in the message."""
+    """Why a message is refused. The text is one of a few, and contains nothing from the message."""
 
 
 class UnknownTask(Refusal):
-    """Well-formed, but its task is not registered here. ``job_id`` is None where it may be no job's."""
+    """Well-formed, but its task is not registered here. ``job_id`` is None where it may not be a job's."""
 
     def __init__(self, task: str, job_id: int | None) -> None:
         super().__init__("it names a task that is not registered here")
@@ -34,7 +33,7 @@ class UnknownTask(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as it came, before anybody has read it."""
+    """A message as it arrived, before anything has read it."""
 
     body: bytes
     headers: Any
@@ -43,11 +42,11 @@ class Received:
 
 
 def check(message: Received, *, jobs: Container[str], plain_tasks: Container[str]) -> None:
-    """Return if a worker may take the message.
+    """Return if a worker may accept the message; otherwise raise.
 
     Args:
         jobs: names of the registered jobs.
-        plain_tasks: names of the Celery tasks that are no jobs and may be called all the same.
+        plain_tasks: names of the Celery tasks that are not jobs but may be called.
 
     Raises:
         Refusal: it may not.
@@ -89,7 +88,7 @@ def _is_flag(value: Any) -> bool:
 
 
 def _is_nothing(value: Any) -> bool:
-    """Embeds of Celery's canvas, and limits: a job's stand in its declaration."""
+    """Embedded parts of Celery's canvas, and time limits: a job's limits are in its declaration."""
     return value is None or value in ([], {}, [None, None])
 
 
@@ -97,7 +96,7 @@ def _or_none(test: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or test(value)
 
 
-# All that Celery's second protocol writes, and what Beat adds to a plain task's message. No other header passes.
+# Everything that version 2 of Celery's protocol writes, and what Beat adds to a plain task's message. No other passes.
 _HEADERS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "task": _is_name,
     "id": _is_name,
@@ -126,15 +125,15 @@ _HEADERS: Final[Mapping[str, Callable[[Any], bool]]] = {
 def _checked_headers(message: Received) -> str:
     headers = message.headers
     if not isinstance(headers, Mapping):
-        raise Refusal("its headers are no table")
+        raise Refusal("its headers are not a table")
     if "compression" in headers:
         raise Refusal("it is compressed")
     for name, value in headers.items():
         test = _HEADERS.get(name) if isinstance(name, str) else None
         if test is None:
-            raise Refusal("it has a header that no message of a job has")
+            raise Refusal("it has a header that messages of jobs do not have")
         if not test(value):
-            raise Refusal("a header of it has a value that no message of a job has")
+            raise Refusal("one of its headers has a value that messages of jobs do not have")
     if "task" not in headers or "id" not in headers:
         raise Refusal("it names no task, or has no id")
     return str(headers["task"])
@@ -153,10 +152,10 @@ def _checked_body(message: Received) -> tuple[list[Any], dict[str, Any]]:
     except (ValueError, RecursionError):
         raise Refusal("it is not JSON in UTF-8") from None
     if not isinstance(parsed, list) or len(parsed) != 3:
-        raise Refusal("its body is not that of a task")
+        raise Refusal("its body is not the body of a task")
     args, kwargs, embeds = parsed
     if not isinstance(args, list) or not isinstance(kwargs, dict) or not isinstance(embeds, dict):
-        raise Refusal("its body is not that of a task")
+        raise Refusal("its body is not the body of a task")
     if any(value is not None for value in embeds.values()):
         raise Refusal("it asks for other tasks to be called")
     return args, kwargs
@@ -164,7 +163,7 @@ def _checked_body(message: Received) -> tuple[list[Any], dict[str, Any]]:
 
 def _one_job(args: list[Any], kwargs: dict[str, Any]) -> None:
     if kwargs or len(args) != 1 or not _is_job_id(args[0]):
-        raise Refusal("its arguments are not one job's number")
+        raise Refusal("its arguments are not the number of one job")
 
 
 def _is_job_id(value: Any) -> bool:

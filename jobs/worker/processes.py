@@ -1,4 +1,7 @@
-"""The pool's processes and what their jobs start. Each child leads a process group: nothing outlives its job."""
+"""The pool's processes and what their jobs start.
+
+Each child leads a process group, so that nothing outlives its job.
+"""
 
 import contextlib
 import ctypes
@@ -31,25 +34,26 @@ def become_child() -> None:
     if os.getpid() == _main_pid:  # Celery's solo pool
         return
     _is_child = True
-    with contextlib.suppress(OSError):  # it leads a session of its own already
+    with contextlib.suppress(OSError):  # it already leads its own session
         os.setpgid(0, 0)
     if sys.platform == "linux":
-        # A parent that was killed must leave nobody behind who still changes devices. Celery asks for the same, in vain
-        # where the C library has another name. Its main thread forks, so the signal comes at the end of the process.
+        # A parent that was killed must leave no process behind that still changes devices. Celery requests the same,
+        # but in vain where the C library has another name. The main thread forks, so the signal comes at the end of the
+        # process.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if _main_pid is not None and os.getppid() != _main_pid:
         os._exit(1)
 
 
 def is_child() -> bool:
-    """This is a process of the pool. (Celery's solo and threads pools run bodies in the main process.)"""
+    """Whether this is a process of the pool. (Celery's solo and threads pools run bodies in the main process.)"""
     return _is_child
 
 
 def exit_status(pid: int, children: Iterable[Any]) -> str | None:
-    """How this child of ours ended, in words; None while it lives. Leaves it to billiard to collect it.
+    """How this child ended, in words; None while it is alive. Collecting it is left to billiard.
 
-    ``children``: billiard's, which know the status of one that was collected already.
+    ``children``: billiard's process objects, which know the status of a child that was already collected.
     """
     if not hasattr(os, "waitid"):
         return None if _lives(pid) else UNKNOWN
@@ -64,14 +68,17 @@ def exit_status(pid: int, children: Iterable[Any]) -> str | None:
 
 
 class Doomed:
-    """A child with all that it started, from the moment it is killed until nothing of it is left."""
+    """A child with everything that it started, from when it is killed until nothing of it is left."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._started: list[psutil.Process] = []
 
     def kill(self) -> None:
-        """SIGKILL to the child, its descendants and its process group. Called again for what was started meanwhile."""
+        """Send SIGKILL to the child, its descendants and its process group.
+
+        Call again for what was started meanwhile.
+        """
         if _is_ours(self.pid):
             with contextlib.suppress(psutil.Error):
                 self._started += psutil.Process(self.pid).children(recursive=True)
@@ -83,7 +90,7 @@ class Doomed:
                 process.kill()
 
     def gone(self) -> bool:
-        """Nothing of it runs any more."""
+        """Whether nothing of it runs any more."""
         return not (
             (_is_ours(self.pid) and _lives(self.pid))
             or any(_lives(process.pid) for process in self._started if process.is_running())
@@ -92,7 +99,7 @@ class Doomed:
 
 
 def kill_and_wait(pids: list[int], *, seconds: float) -> bool:
-    """End these children at once; True if nothing of them is left after at most ``seconds``."""
+    """End these children at once; True if nothing of them is left within ``seconds``."""
     doomed = [Doomed(pid) for pid in pids]
     until = time.monotonic() + seconds
     for one in doomed:
@@ -107,7 +114,7 @@ def kill_and_wait(pids: list[int], *, seconds: float) -> bool:
 
 
 def _is_ours(pid: int) -> bool:
-    """A child of this process; its number may have been given to a stranger since."""
+    """Whether it is a child of this process: its number may have been given to a foreign process since."""
     try:
         return psutil.Process(pid).ppid() == os.getpid()
     except psutil.Error:
@@ -115,7 +122,7 @@ def _is_ours(pid: int) -> bool:
 
 
 def _lives(pid: int) -> bool:
-    """A zombie changes nothing any more."""
+    """Whether it still runs: a zombie changes nothing any more."""
     try:
         return bool(psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
     except psutil.NoSuchProcess:
@@ -123,7 +130,7 @@ def _lives(pid: int) -> bool:
 
 
 def _members(group: int) -> list[int]:
-    """Of our session: the number of a group that has ended may be given to a stranger's."""
+    """Only of our session: the number of a group that has ended may have been given to a foreign one."""
     found = []
     for pid in psutil.pids():
         with contextlib.suppress(ProcessLookupError, PermissionError):

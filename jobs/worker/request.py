@@ -1,4 +1,7 @@
-"""One message of a job as the worker's main process sees it: makes the run's token, and knows when the run is over."""
+"""One message of a job as the worker's main process sees it.
+
+It makes the run's token, and knows when the run is over.
+"""
 
 import os
 import re
@@ -19,7 +22,7 @@ from jobs.worker.in_progress import InProgress
 
 
 class JobRequest(Request):
-    """Adds to the request what the child claims with: ``run_token``, ``worker_id``, ``worker``, ``slot``."""
+    """Adds what the child needs for its claim: ``run_token``, ``worker_id``, ``worker``, ``slot``."""
 
     def __init__(self, message: Any, **options: Any) -> None:
         super().__init__(message, **options)
@@ -30,8 +33,7 @@ class JobRequest(Request):
         self._request_dict.update(run_token=self.run_token, worker_id=heartbeat.row_id, worker=self.hostname)
 
     def __init_subclass__(cls, **options: Any) -> None:
-        # Celery derives its own class from this one for each task, whose execute_using_pool and on_success never call
-        # ours.
+        # For each task Celery derives a class from this one, whose execute_using_pool and on_success never call ours.
         super().__init_subclass__(**options)
         execute_using_pool, on_success = cls.execute_using_pool, cls.on_success
 
@@ -39,7 +41,7 @@ class JobRequest(Request):
             self.hand_over()
             try:
                 result = execute_using_pool(self, pool, **kwargs)
-            except BaseException:  # revoked, or not to be pickled: no child will have it
+            except BaseException:  # revoked, or it cannot be pickled: no child will get it
                 self.over()
                 raise
             self.pool_result = result
@@ -50,7 +52,7 @@ class JobRequest(Request):
         def succeeded(self: "JobRequest", outcome: tuple[bool, Any, float], **kwargs: Any) -> None:
             failed, returned, _ = outcome
             if failed and isinstance(_raised(returned), SystemExit | KeyboardInterrupt | MemoryError):
-                self.on_failure(returned)  # Celery would raise it here, and the worker would end
+                self.on_failure(returned)  # Celery would raise this here, and the worker would end
                 return
             on_success(self, outcome, **kwargs)
             self.over()
@@ -83,12 +85,12 @@ class JobRequest(Request):
         in_progress.add(self)
 
     def over(self) -> None:
-        """Nothing is left to report of it."""
+        """Nothing is left to report about it."""
         if not self.end_reported and in_progress.discard(self):
             self._release()
 
     def end_stored(self) -> None:
-        """As it was reported (``ends``)."""
+        """Its end was reported (``ends``)."""
         in_progress.discard(self)
         self._release()
 
@@ -99,12 +101,12 @@ class JobRequest(Request):
             self.slot = None
 
     def is_forgotten(self) -> bool:
-        """Celery dropped it with the broker's connection, and will not say how it ended."""
+        """Celery dropped it with the connection to the broker, and will not say how it ended."""
         cache = getattr(self.pool_result, "_cache", None)
         return cache is not None and self.pool_result._job not in cache
 
     def never_left(self) -> bool:
-        """Nothing of it was written to a child."""
+        """Whether nothing of it was written to a child."""
         return getattr(self.pool_result, "_write_to", None) is None
 
     # --- what Celery tells --------------------------------------------------------------------------------------------
@@ -128,7 +130,7 @@ class JobRequest(Request):
             reporter.report(self, type=type(exc).__name__[:64], message=message, pid=None)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """Of a limit that Celery was given for all tasks; ``on_failure`` comes too, and reports the end."""
+        """A limit that was set in Celery for all tasks; ``on_failure`` is called too, and reports the end."""
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """Celery's cold shutdown (SIGQUIT)."""
@@ -137,7 +139,7 @@ class JobRequest(Request):
         self._already_cancelled = True
 
     def cut_off(self, type: EndReason, message: str) -> bool:
-        """Kill its process, with all that it started, and report."""
+        """Kill its process with everything that it started, and report."""
         pid = self.pid
         return pid is not None and reporter.report(self, type=type, message=message, pid=pid)
 

@@ -13,12 +13,12 @@ from jobs.worker.watch import Watch
 
 
 class Supervision(bootsteps.StartStopStep):
-    """Starts before the consumer (the last step). Ends with the process: see ``Watch``."""
+    """Starts before the consumer, which is the last step. Ends with the process: see ``Watch``."""
 
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
-        JobTask.Request = JobRequest  # before the consumer makes a class of its own from it for each task
+        JobTask.Request = JobRequest  # before the consumer derives its own class from it for each task
         heartbeat.enlist(worker, in_progress.run_tokens, give_up=state.maybe_shutdown)
         heartbeat.start()
         reporter.start()

@@ -1,7 +1,7 @@
-"""Ends a job whose task no worker knows. Runs in the worker's main process, where the gate refuses such a message.
+"""Ends a job whose task no worker knows. Runs in the worker's main process, where the gate refuses its message.
 
-While old and new workers run side by side an old one may refuse what a new one knows. So the job gets a while: its
-message is gone, is found missing, and sent again; only a refusal after that ends it.
+While old and new workers run side by side, an old one may refuse what a new one knows. So the job gets some time: its
+message is gone, is found missing and is sent again. Only a refusal after that time ends it.
 """
 
 from datetime import timedelta
@@ -15,7 +15,7 @@ from jobs.states import Status
 
 
 def end_if_unknown(job_id: int, *, task_name: str, worker: str) -> bool:
-    """SCHEDULED → EXCEPTION, if the job of this task has been due for long enough. Says whether it ended."""
+    """SCHEDULED → EXCEPTION, if the job of this task has been due for long enough. Returns whether it was ended."""
     patience = timedelta(seconds=conf.unknown_task_seconds)
     job = Job.objects.filter(pk=job_id, task_name=task_name, status=Status.SCHEDULED.value).first()
     if job is None or job.scheduled_time > database_now() - patience:

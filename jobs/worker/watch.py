@@ -1,6 +1,6 @@
 """Watches over the runs in progress, whatever the broker or the worker's event loop do.
 
-Children that died, time limits, and the grace period of a shutdown.
+It deals with children that died, time limits, and the grace period of a shutdown.
 """
 
 import logging
@@ -26,15 +26,18 @@ from jobs.worker.request import JobRequest, in_progress
 
 _LOOK_SECONDS: Final = 0.1
 _STRIKE_AGAIN_SECONDS: Final = 1.0
-_UNKNOWN_END_SECONDS: Final = 2.0  # then Celery, who collected the child, has not told us
-_EXIT_SECONDS: Final = 5.0  # for Celery's own shutdown, once nothing of ours is left to wait for
+_UNKNOWN_END_SECONDS: Final = 2.0  # after that Celery, which collected the child, will not tell us
+_EXIT_SECONDS: Final = 5.0  # for Celery's own shutdown, once there is nothing of ours to wait for
 _FAREWELL_SECONDS: Final = 5.0
 
 _BUSY = frozenset({Stage.CLAIMING, Stage.RUNNING, Stage.STORING})
 
 
 class Watch(threading.Thread):
-    """Not a daemon: Python waits for it before the process exits, so that every end is reported on every way out."""
+    """Not a daemon thread:
+
+    Python waits for it before the process exits, so that every end is reported however that happens.
+    """
 
     def __init__(self, worker: Any) -> None:
         super().__init__(name="jobs-watch", daemon=False)
@@ -49,13 +52,13 @@ class Watch(threading.Thread):
             try:
                 if self._look():
                     break
-            except Exception as exc:  # noqa: BLE001  a bug in here must not leave the worker without its watch
+            except Exception as exc:  # noqa: BLE001  a bug here must not leave the worker without its watch
                 record(JobAction.SUPERVISION_FAILED, exc=exc)
             time.sleep(_LOOK_SECONDS)
         heartbeat.farewell(seconds=_FAREWELL_SECONDS)
 
     def _look(self) -> bool:
-        """Once around; True when the process may end."""
+        """One round; True when the process may end."""
         forgotten = 0
         now = time.monotonic()
         requests = in_progress.snapshot()
@@ -74,7 +77,7 @@ class Watch(threading.Thread):
     # --- children -----------------------------------------------------------------------------------------------------
 
     def _is_running_forgotten(self, request: JobRequest) -> bool:
-        """Celery drops requests with the broker's connection; a child may have had one already."""
+        """Celery drops its requests with the connection to the broker; a child may already have one."""
         if not request.is_forgotten():
             return False
         stage = request.stage
@@ -91,7 +94,7 @@ class Watch(threading.Thread):
         since = self._found_dead.setdefault(request.run_token, now)
         if how != UNKNOWN or now - since > _UNKNOWN_END_SECONDS:
             reporter.report(request, type=EndReason.WORKER_LOST, message=request.lost_message(how), pid=pid)
-        if since == now and self._worker.hub is not None:  # Celery may have looked a moment too early, then in 5 s
+        if since == now and self._worker.hub is not None:  # Celery may have looked too early, and looks again in 5 s
             self._worker.hub.call_soon(self._worker.pool.maintain_pool)
         return True
 
@@ -145,7 +148,7 @@ class Watch(threading.Thread):
 
     def _cut_off(self, busy: list[JobRequest], grace: float) -> None:
         for request in busy:
-            # A finished body's result waits for the database as long as it takes.
+            # The result of a finished body waits for the database as long as necessary.
             if request.stage is not Stage.STORING and not request.end_reported:
                 message = f"worker {request.hostname} was shut down; the job had {grace:g} seconds to finish"
                 request.cut_off(EndReason.WORKER_SHUTDOWN, message)
@@ -154,7 +157,7 @@ class Watch(threading.Thread):
                 kill_and_wait([plain.worker_pid], seconds=1)
 
     def _leave(self) -> None:
-        """Celery hangs in its own shutdown, most likely on a broker that does not answer."""
+        """Whether Celery hangs in its own shutdown, most likely because the broker does not answer."""
         record(JobAction.BROKER_LEFT)
         heartbeat.farewell(seconds=_FAREWELL_SECONDS)
         kill_and_wait([child.pid for child in self._children()], seconds=2)
@@ -165,7 +168,7 @@ class Watch(threading.Thread):
 
 
 def _has_reader(request: JobRequest) -> bool:
-    """The child whose pipe holds the request still lives, and will read it."""
+    """Whether the child whose pipe holds the request is alive, and will read it."""
     child = getattr(request.pool_result, "_write_to", None)
     return child is not None and child.pid is not None and exit_status(child.pid, [child]) is None
 
@@ -179,7 +182,7 @@ def _stop_at_once() -> bool:
 
 
 def _plain_tasks() -> list[Any]:
-    """Running tasks that are no jobs."""
+    """Running tasks that are not jobs."""
     for _ in range(3):
         try:
             return [request for request in state.active_requests if not isinstance(request, JobRequest)]

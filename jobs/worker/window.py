@@ -1,14 +1,14 @@
-"""A worker holds no message that it has no free slot for, although it acknowledges early.
+"""Although it acknowledges early, a worker holds no message for which it has no free slot.
 
-Celery acknowledges a message when a child takes it, and the broker then sends the next one at once: with all children
-busy it waits in this worker, behind a long job, while another worker is idle. Here the broker may send as many messages
-as there are free slots, exactly: AMQP's prefetch count is lowered before an acknowledgement and raised when a task
-ends; with no free slot, and so a count of zero (which AMQP takes for no limit), the consumers are cancelled until one
-is. All of this needs no answer from the broker: a channel's methods are handled in their order.
+Celery acknowledges a message when a child takes it, and the broker then sends the next one at once: if all children are
+busy it waits in this worker, behind a long job, while another worker is idle. Here the broker may send exactly as many
+messages as there are free slots: AMQP's prefetch count is lowered before an acknowledgement and raised when a task
+ends. With no free slot the count would be zero, which AMQP takes for no limit, so the consumers are cancelled until a
+slot is free. None of this needs an answer from the broker: the methods of a channel are handled in order.
 
-Most tasks are short, and two things make a stream of them cost what it costs without all this. An acknowledgement waits
-a moment for its task to end: sent then, it takes no change of the count. And while tasks take a few milliseconds each,
-one message for each slot may come ahead of a free one; it goes back to the broker if none is free after a moment.
+Most tasks are short, and two things keep a stream of them as cheap as without all this. An acknowledgement waits a
+moment for its task to end: sent then, it needs no change of the count. And while tasks take a few milliseconds each,
+one message per slot may come before its slot is free; it goes back to the broker if none is free after a moment.
 """
 
 import threading
@@ -26,18 +26,18 @@ from jobs.worker.request import in_progress
 
 _ACK_SECONDS: Final = 0.1
 _AHEAD_SECONDS: Final = 0.03
-_QUICK_SECONDS: Final = 0.01  # while tasks take less, on a moving average, messages may come ahead
+_QUICK_SECONDS: Final = 0.01  # while tasks take less than this, on a moving average, messages may come early
 _AVERAGED: Final = 0.2  # the weight of the last task
-# Where the count cannot be changed for a consumer that is there (quorum queues), acknowledgements come late: the
-# consumers' fixed counts are then the window. Well below RabbitMQ's consumer_timeout of 30 minutes.
+# Where the count of an existing consumer cannot be changed (quorum queues), acknowledgements come late: then the
+# consumers' fixed counts are the window. Well below RabbitMQ's consumer_timeout of 30 minutes.
 _LATE_ACK_SECONDS: Final = 600.0
 
 
 class WindowStep(bootsteps.StartStopStep):
-    """Of the consumer: starts again with each connection to the broker."""
+    """A step of the consumer: starts again with each connection to the broker."""
 
     label = "Window"
-    requires = ("jobs.worker.gate:GateStep",)  # what it does not let pass takes no slot
+    requires = ("jobs.worker.gate:GateStep",)  # what the gate refuses takes no slot
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
@@ -67,14 +67,14 @@ def free_slots(consumer: Any) -> int:
 
 
 def poll_only_with_a_free_slot(consumer: Any) -> None:
-    """Redis: kombu fetches one message at a time, so the question before each is enough."""
+    """Redis: kombu fetches one message at a time, so asking before each is enough."""
     qos = consumer.task_consumer.channel.qos
     can_consume = qos.can_consume
     qos.can_consume = lambda: free_slots(consumer) > 0 and can_consume()
 
 
 class Window:
-    """The task channel of one AMQP connection. Stands in for Celery's ``consumer.qos``, which it makes needless."""
+    """The task channel of one AMQP connection. Replaces Celery's ``consumer.qos``."""
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
@@ -86,13 +86,13 @@ class Window:
             consumer.qos_global = False
         self._ack_seconds = _ACK_SECONDS if self._is_global else _LATE_ACK_SECONDS
         self._may_cancel = not any(queue.auto_delete for queue in self._tasks.queues)
-        self._mutex = threading.RLock()  # Celery replaces it, and enters it
-        self._unacknowledged: set[int] = set()  # as the broker will see it once it has read what was sent
+        self._mutex = threading.RLock()  # Celery replaces it, and uses it as a context manager
+        self._unacknowledged: set[int] = set()  # as the broker will know it once it has read what was sent
         self._held_back: deque[tuple[float, int]] = deque()  # acknowledgements: when they were asked for, delivery tag
         self._ahead: deque[tuple[float, Any]] = deque()  # messages without a slot: when they came, message
-        self._pace = 1.0  # seconds that a task takes its slot, on a moving average
-        self._allowed = int(consumer.initial_prefetch_count)  # how many the broker lets be unacknowledged
-        self._cancelled: list[str] = []  # the last consumers
+        self._pace = 1.0  # seconds for which a task takes its slot, on a moving average
+        self._allowed = int(consumer.initial_prefetch_count)  # how many unacknowledged messages the broker allows
+        self._cancelled: list[str] = []  # the latest consumers
         self._timer: Any = None
         self._timer_at = float("inf")
         self._closed = False
@@ -154,13 +154,13 @@ class Window:
     # --- the window ---------------------------------------------------------------------------------------------------
 
     def _limit(self) -> int:
-        """How many messages may be unacknowledged: those that have a slot, one for each free slot, and those ahead."""
+        """How many messages may be unacknowledged: those with a slot, one for each free slot, and early ones."""
         with_slot = len(self._unacknowledged) - len(self._ahead)
         ahead = int(self._consumer.pool.num_processes) if self._pace < _QUICK_SECONDS and self._is_global else 0
         return with_slot + free_slots(self._consumer) + ahead
 
     def tick(self) -> None:
-        """Once in each round of the event loop, after the acknowledgements of this round, before it waits."""
+        """Called once in each round of the event loop, after its acknowledgements, before it waits."""
         if self._closed:
             return
         if self._ahead:
@@ -177,17 +177,17 @@ class Window:
             self._allow(limit)
 
     def _take_ahead(self) -> None:
-        """A slot came free: the message for it is here."""
+        """A slot came free, and the message for it is already here."""
         taken = False
         while self._ahead and free_slots(self._consumer):
             taken = True
             self._on_delivery(self._ahead.popleft()[1])
         pool = self._consumer.pool._pool
         if taken and hasattr(pool, "on_poll_start"):
-            pool.on_poll_start()  # its own turn in this round may be over
+            pool.on_poll_start()  # its turn in this round may be over
 
     def _timer_rang(self) -> None:
-        """A slot is taken for longer: acknowledge its message, and send back what came ahead."""
+        """A slot is taken for longer: acknowledge its message, and send back what came early."""
         self._timer, self._timer_at = None, float("inf")
         if self._closed:
             return
@@ -211,7 +211,7 @@ class Window:
             self._set_timer(self._ahead[0][0] + _AHEAD_SECONDS - now)
 
     def _allow(self, count: int) -> None:
-        """Let the broker send until this many are unacknowledged."""
+        """Let the broker send until this many messages are unacknowledged."""
         if self._is_global:
             if count <= 0:
                 self._cancel()
@@ -219,7 +219,7 @@ class Window:
                 if count != self._allowed:
                     self._send_count(count)
                 self._consume()
-        else:  # a new consumer's count starts from none
+        else:  # a new consumer's count starts at zero
             self._cancel()
             if free := free_slots(self._consumer):
                 self._send_count(free)
@@ -234,7 +234,7 @@ class Window:
             self._tasks._basic_consume(queue, no_ack=self._tasks.no_ack, nowait=True)
 
     def _cancel(self) -> None:
-        for tag in self._cancelled:  # by now nothing is on its way to them
+        for tag in self._cancelled:  # nothing is on its way to them any more
             self._channel._remove_tag(tag)
         self._cancelled = list(self._tasks._active_tags.values())
         for tag in self._cancelled:
@@ -243,7 +243,7 @@ class Window:
         self._tasks._active_queue_no_ack.clear()
 
     def _release_ack(self) -> float:
-        """Send the oldest. Returns when it was asked for."""
+        """Send the oldest acknowledgement. Returns when it was asked for."""
         asked_at, tag = self._held_back.popleft()
         self._unacknowledged.discard(tag)
         self._send_ack(tag)
@@ -262,7 +262,7 @@ class Window:
         self._timer = self._consumer.hub.call_later(max(seconds, 0.001), self._timer_rang)
 
     def close(self, *, lost: bool) -> None:
-        """No more messages; what is acknowledged from here on is acknowledged at once."""
+        """No more messages; from here on every acknowledgement is sent at once."""
         self._closed = True
         if lost:
             return

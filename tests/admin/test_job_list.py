@@ -128,7 +128,7 @@ def test_filters_offer_what_code_and_workers_name(viewer: Admin) -> None:
 def test_a_time_that_is_none_is_said_and_ignored(viewer: Admin) -> None:
     job_row(pk=1)
     page = viewer.get(f"{LIST}?finish_time_from=yesterday")
-    assert "'yesterday' is no time" in page
+    assert "'yesterday' is not a time" in page
     assert shown(viewer, "?finish_time_from=yesterday") == [1]
 
 

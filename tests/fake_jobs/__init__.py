@@ -29,13 +29,13 @@ def nap(ctx: JobContext, *, seconds: float) -> JobResult:
 
 @shared_task
 def plain(value: int) -> int:
-    """A Celery task that is no job."""
+    """A Celery task that is not a job."""
     return value * 2
 
 
 @shared_task
 def plain_starter() -> None:
-    """A Celery task that is no job, and starts one."""
+    """A Celery task that is not a job, and starts one."""
     nothing.delay()
 
 

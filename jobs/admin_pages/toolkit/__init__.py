@@ -1,1 +1,1 @@
-"""What the admin's pages are built of, whatever they show."""
+"""What all pages of the admin are built from."""

@@ -1,4 +1,4 @@
-"""Filters of the lists that ask the database for no list of values: known ones to click, any other to type."""
+"""Filters that do not ask the database for a list of values: known values to click, any other to type."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ class ParameterFilter(ListFilter):
             }
 
     def offers(self) -> Iterator[tuple[str, dict[str, str]]]:
-        """What can be clicked: its words, and the parameters it stands for."""
+        """One choice to click: its label, and the parameters that it sets."""
         raise NotImplementedError
 
 
@@ -55,7 +55,7 @@ class ValueFilter(ParameterFilter):
 
     template = "admin/jobs/value_filter.html"
     field: ClassVar[str]
-    rest: Sequence[str] = ()  # known values that are offered while one types
+    rest: Sequence[str] = ()  # known values, offered while typing
 
     def expected_parameters(self) -> list[Any]:
         return [self.field]
@@ -65,7 +65,7 @@ class ValueFilter(ParameterFilter):
         return str(self.used_parameters.get(self.field, ""))
 
     def known(self) -> Sequence[str]:
-        """Values worth offering, from what is small: code, settings, live workers."""
+        """Values worth offering, from small sources: code, settings, live workers."""
         raise NotImplementedError
 
     def offers(self) -> Iterator[tuple[str, dict[str, str]]]:
@@ -82,7 +82,7 @@ class ValueFilter(ParameterFilter):
 
 
 class TimeFilter(ParameterFilter):
-    """From a time to a time, UTC; or since some hours ago."""
+    """From one time to another, UTC; or since some hours ago."""
 
     template = "admin/jobs/time_filter.html"
     field: ClassVar[str]
@@ -99,7 +99,7 @@ class TimeFilter(ParameterFilter):
 
     @property
     def bounds(self) -> list[tuple[str, str, str]]:
-        """Name, words and value of the two inputs."""
+        """Name, label and value of the two inputs."""
         return [
             (name, words, self._as_input(str(self.used_parameters.get(name, ""))))
             for name, words in zip(self.expected_parameters(), ("from", "to"), strict=True)
@@ -112,7 +112,7 @@ class TimeFilter(ParameterFilter):
                 continue
             when = self._parsed(given)
             if when is None:
-                messages.error(request, f"{given!r} is no time; write it as 2026-11-24T13:06")
+                messages.error(request, f"{given!r} is not a time; write it as 2026-11-24T13:06")
             else:
                 queryset = queryset.filter(**{f"{self.field}__{lookup}": when})
         return queryset

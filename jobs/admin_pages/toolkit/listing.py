@@ -1,4 +1,4 @@
-"""A change list that ``scan`` reads: newest first, older and newer links in place of page numbers."""
+"""A change list that is read by ``scan``: newest first, with links to older and newer rows in place of page numbers."""
 
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ class NewestFirst(ChangeList):
         return {name: value for name, value in found.items() if name not in POSITION}
 
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
-        """A link to another filter begins at the newest rows again."""
+        """A link to another filter starts again at the newest rows."""
         return super().get_query_string({BEFORE: None, AFTER: None, **(new_params or {})}, remove)
 
     def get_results(self, request: HttpRequest) -> None:
@@ -86,7 +86,7 @@ class NewestFirstAdmin(ReadOnlyAdmin):
         return NewestFirst
 
     def pinned(self, queryset: QuerySet[Any], term: str) -> list[Any]:
-        """Rows that a search must find wherever they are; shown first."""
+        """Rows that a search must find wherever they are in the table; shown first."""
         return []
 
 
@@ -95,5 +95,5 @@ def _id(given: str) -> int | None:
 
 
 def as_id(term: str) -> int | None:
-    """The id that a search term may be."""
+    """The search term as an id, if it can be one."""
     return _id(term.strip().removeprefix("#"))

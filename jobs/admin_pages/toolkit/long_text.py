@@ -1,4 +1,4 @@
-"""Texts of any length on a page: cut where they get too long, with a word of how much was left out."""
+"""Texts of any length on a page: cut where they get too long, with a note of how much was left out."""
 
 import json
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def pretty(stored: str, *, limit: int) -> Cut:
         return cut(stored, limit)
     try:
         value = json.loads(stored)
-    except RecursionError:  # what could just be stored may be too deep to read back from here
+    except RecursionError:  # a value that could just be stored may be nested too deep to be read back here
         return cut(stored, limit)
     return cut(value if isinstance(value, str) else indented(value, otherwise=stored), limit)
 

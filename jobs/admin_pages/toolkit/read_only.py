@@ -1,4 +1,4 @@
-"""Tables that the admin shows and nobody edits there."""
+"""Tables that the admin shows but does not edit."""
 
 from typing import TYPE_CHECKING, Any
 

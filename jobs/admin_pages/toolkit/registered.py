@@ -20,7 +20,7 @@ def job_tasks() -> dict[str, JobTask]:
 
 
 def function_names() -> list[str]:
-    """The names that jobs of these tasks are shown by."""
+    """The names under which jobs of these tasks are shown."""
     names = []
     for task in job_tasks().values():
         names.append(task.function_name_of({}))

@@ -1,7 +1,7 @@
 """Pages of a large table, newest first, by ids alone: no count, no offset, no sort of more than one page.
 
-A filter or a search may match anything, with an index or without. So the ids are looked through in windows that widen,
-until the page is full or the time is up; what was not looked at yet is one link further.
+A filter or a search may match anything, with or without an index. So the ids are searched in windows that widen until
+the page is full or the time is up; a link goes on with the rest.
 """
 
 import time
@@ -20,12 +20,12 @@ SECONDS: Final = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Page(Generic[M]):
-    """Rows with falling ids, and where to go on."""
+    """Rows by descending id, and where to go on."""
 
     rows: list[M]
-    before: int | None = None  # older rows, if any match, have ids below this
+    before: int | None = None  # older rows that match have ids below this
     after: int | None = None  # newer ones above this
-    looked_from: int | None = None  # the highest and the lowest id looked at
+    looked_from: int | None = None  # the highest and the lowest id searched
     looked_to: int | None = None
     gave_up: bool = False  # the time was up before the page was full
 
@@ -42,7 +42,7 @@ def read(
         page = _upwards(queryset, size, max(after + 1, lowest), highest, deadline)
         if page is not None:
             return page
-        before = None  # there is no full page above: the newest page says more
+        before = None  # there is no full page above it: the newest page shows more
     start = highest if before is None else min(highest, before - 1)
     return _downwards(queryset, size, start, lowest, highest, deadline)
 

@@ -1,4 +1,4 @@
-"""How the admin's pages write a status, a time, a duration, a link: words first, colour second."""
+"""How the admin's pages write a status, a time, a duration, a link: in words first, in colour second."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -44,7 +44,7 @@ def status_badge(job: Job) -> SafeString:
 
 
 def status_note(job: Job) -> str:
-    """What the four states do not say."""
+    """What the four states do not show."""
     match job.status:
         case Status.EXCEPTION:
             return job.exception_type or ""
@@ -56,7 +56,7 @@ def status_note(job: Job) -> str:
 
 
 def moment(when: datetime | None, *, short: bool = False) -> SafeString | str:
-    """A time in UTC to the second, to the microsecond under the pointer. ``short`` leaves this year out."""
+    """A time in UTC to the second, with microseconds in the tooltip. ``short`` omits the current year."""
     if when is None:
         return NOTHING
     is_this_year = short and when.year == timezone.now().year

@@ -1,4 +1,4 @@
-"""``manage.py audit verify``: is the audit trail whole?"""
+"""``manage.py audit verify``: is the audit trail intact?"""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -9,7 +9,7 @@ from jobs.audit.seal import verify
 
 
 class Command(BaseCommand):
-    help = "Looks whether an entry of the audit trail was changed, deleted or slipped in. Ends with 1 if one was."
+    help = "Checks whether an entry of the audit trail was changed, deleted or inserted. Exits with 1 if one was."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         verdict = verify()
         if verdict.faults:
-            raise CommandError("The audit trail is not whole:\n" + "\n".join(verdict.faults))
+            raise CommandError("The audit trail is not intact:\n" + "\n".join(verdict.faults))
         self.stdout.write(
-            f"{verdict.sealed} entries are sealed and whole, {verdict.unsealed} newer ones not yet sealed"
+            f"{verdict.sealed} entries are sealed and intact, {verdict.unsealed} newer ones not yet sealed"
         )

@@ -13,13 +13,13 @@ from cnaasjobs.api.tokens import lifetime
 
 
 class Command(BaseCommand):
-    help = "Make, list and revoke API tokens. Only its hash is stored: a token's text is shown once, when it is made."
+    help = "Make, list and revoke API tokens. Only a token's hash is stored: its text is shown once, when it is made."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
         create = verbs.add_parser("create", help="make a token for a user and print it")
         create.add_argument("user", help="the user's name")
-        create.add_argument("--days", type=int, help="it ends after so many days (default: CNAASJOBS_TOKEN_DAYS)")
+        create.add_argument("--days", type=int, help="it ends after this many days (default: CNAASJOBS_TOKEN_DAYS)")
         listing = verbs.add_parser("list", help="list tokens, without their text")
         listing.add_argument("user", nargs="?", help="only this user's")
         revoke = verbs.add_parser("revoke", help="end a token now")

@@ -27,7 +27,7 @@ _WITHOUT_LOCK: Final = f"""
     WHERE {_MINE} AND lock_name IS NULL
     RETURNING {", ".join(STARTED)}
 """
-# "free" and "mine" lock the rows as they are now, the lock's first: nothing can come between looking and taking.
+# "free" and "mine" lock the rows as they are now, the lock's first: nothing can come between the check and the claim.
 _WITH_LOCK: Final = f"""
     WITH free AS (
         SELECT 1 FROM {LOCK} WHERE name = %(lock)s AND holder_id IS NULL FOR UPDATE

@@ -15,7 +15,7 @@ _TYPES: Final = {"job": "bigint", "token": "uuid", "devices": "text", "score": "
 _OF_RELEASE: Final = {"lock": "text", "fence": "bigint"}
 _OF_STORE: Final = {"result": "text"}
 
-# The lock is freed in any case: by holder and token it is this run's, and whoever ended the run freed it too.
+# The lock is freed in any case: holder and token say that it is this run's, and whatever ended the run freed it too.
 _RELEASE: Final = f"""freed AS (
         UPDATE {LOCK} SET holder_id = NULL, start_time = NULL
         WHERE name = %(lock)s AND holder_id = %(job)s AND fence = %(fence)s

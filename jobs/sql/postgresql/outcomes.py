@@ -1,4 +1,4 @@
-"""Results of ended jobs, the long ones later or in parts: libpq and psycopg2 each hold a copy of what is fetched."""
+"""Results of ended jobs, long ones later or in parts: libpq and psycopg2 each hold a copy of what is fetched."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +9,7 @@ from jobs.sql.common import outcomes_by_size, whole_outcomes
 from jobs.sql.signature import StoredOutcome
 from jobs.sql.tables import OUTCOME
 
-_SIZE: Final = "octet_length(result)"  # does not read a result's text, only how long it is
+_SIZE: Final = "octet_length(result)"  # reads the length of a result, not its text
 # OFFSET 0 keeps the text from being read again for each of its parts.
 _PARTS: Final = f"""
     SELECT place, substring(whole.utf8 FROM place FOR {{size}})

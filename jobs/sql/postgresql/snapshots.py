@@ -4,7 +4,7 @@ from typing import Final
 
 from jobs.sql.common import rows
 
-# backend_xmin: a statement between taking its id from the sequence and its transaction number has a snapshot.
+# backend_xmin: a statement that has taken its id from the sequence, but no transaction number yet, has a snapshot.
 # Numbers wrap at 32 bits; age() compares them as PostgreSQL does.
 _ENDED: Final = """
     SELECT NOT EXISTS (

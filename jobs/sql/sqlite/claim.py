@@ -12,7 +12,7 @@ from jobs.states import TRANSITIONS, Verb
 
 _FROM, _TO = (state.value for state in TRANSITIONS[Verb.CLAIM])
 
-# IS, so that no lock is like no lock.
+# IS, so that NULL (no lock) equals NULL.
 _MINE: Final = f"""id = %(job)s AND status = '{_FROM}' AND task_name = %(task)s AND scheduled_time <= %(now)s
         AND lock_name IS %(lock)s"""
 _TAKE: Final = f"""

@@ -1,4 +1,4 @@
-"""Deleting jobs with all that is theirs: a statement for each table, where Django's cascade would load every row."""
+"""Deletes jobs with all that belongs to them, by one statement per table; Django's cascade would load every row."""
 
 from collections.abc import Collection
 

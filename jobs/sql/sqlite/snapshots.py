@@ -1,4 +1,4 @@
-"""Which transactions may still insert a job with an id that was taken before: none but the caller's own."""
+"""Which transactions may still insert a job with an id that was taken before: only the caller's own."""
 
 
 def transaction_number() -> int | None:
