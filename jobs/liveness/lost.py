@@ -27,7 +27,7 @@ class _Sight:
 
     row: Heartbeat
     tokens: frozenset[str]
-    silent: float = 0.0  # seconds that count
+    silent: float = 0.0  # counted seconds
 
     @property
     def is_still(self) -> bool:
@@ -49,11 +49,11 @@ class Lost:
         self._clock = clock
         self._sights: dict[int, _Sight] = {}
         self._missing: dict[UUID, _Missing] = {}
-        self._orphans: dict[UUID, float] = {}  # runs of no known worker: seconds that count
+        self._orphans: dict[UUID, float] = {}  # runs of no known worker: counted seconds
         self._ages: dict[UUID, float] = {}  # of every run: seconds that count since it was first seen
         self._counted_at: float | None = None
         self._own_counter: int | None = None
-        self._seconds = 0.0  # that count, between the last two looks
+        self._seconds = 0.0  # counted, between the last two looks
 
     def look(self) -> None:
         """Read the heartbeats. What is asked of them afterwards is judged by this look and those before it."""
