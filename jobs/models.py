@@ -8,6 +8,7 @@ from cnaasjobs.db.changes import ChangeField
 from jobs.deeds import Deed
 from jobs.device_models import Fleet, JobDevice, Participant
 from jobs.guarded_status import GuardedStatus
+from jobs.history_models import JobLog, JobStep
 from jobs.states import Status
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "Job",
     "JobBlock",
     "JobDevice",
+    "JobLog",
     "JobOutcome",
+    "JobStep",
     "Participant",
     "ScheduleOwner",
     "Watermark",

@@ -25,6 +25,20 @@ class DeviceState(StrEnum):
     DONE = "DONE"  # over, well or not
 
 
+class Step(StrEnum):
+    """What is told of a job's life."""
+
+    POSTED = "posted"
+    DUE = "due"
+    PARKED = "parked"  # in line for its lock
+    STARTED = "started"
+    RETRIED = "retried"  # its body asked for another attempt
+    LOST = "lost"  # its worker was gone
+    RERUN = "rerun"
+    ASKED_TO_STOP = "asked to stop"
+    ENDED = "ended"
+
+
 class Verb(StrEnum):
     """What can happen to a job."""
 

@@ -20,6 +20,7 @@ from cnaasjobs.conf.variables import (
 )
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _HOUR, _DAY, _YEAR = 3600, 86_400, 31_536_000
 
 
@@ -73,9 +74,7 @@ class Start(Table):
     quorum_queues = Flag(
         False, "`1`: RabbitMQ keeps each queue on several nodes, and mostly without priorities; see production.md"
     )
-    log_level = Choice(
-        "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "level of the JSON logs of all processes"
-    )
+    log_level = Choice("INFO", LEVELS, "level of the JSON logs of all processes")
 
 
 class Conf(Table):
@@ -113,6 +112,7 @@ class Conf(Table):
     lock_wait_seconds = Whole(_DAY, 1, 10 * _YEAR, "how long a job waits in line for its lock at most")
     result_max_mb = Real(256.0, 0.001, 900, "a job whose result is longer ends as an EXCEPTION that says so")
     progress_seconds = Real(2.0, 0.01, 60, "finished devices are written at most so often for a job")
+    job_log_level = Choice("INFO", LEVELS, "what a job's code logs from this level on is kept with the job")
     shutdown_grace_seconds = Real(60.0, 0, _DAY, "what running jobs get after SIGTERM before they are cut off")
     retention_finished_days = RealOrNone(None, 0.001, 36_500, "FINISHED jobs older than this are pruned", shown="keep")
     retention_exception_days = RealOrNone(

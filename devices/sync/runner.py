@@ -9,6 +9,7 @@ from nornir.core.inventory import Host
 from nornir.core.task import AggregatedResult, MultiResult, Task
 
 from devices.sync.patience import LOOK_SECONDS, Patience
+from jobs.body.job_log import of_device
 from jobs.errors import JobStopped
 from jobs.task import JobContext
 
@@ -119,6 +120,7 @@ class _Crew:
             if not result.set_running_or_notify_cancel():
                 continue
             try:
-                result.set_result(self._task.copy().start(host))
+                with of_device(host.name):
+                    result.set_result(self._task.copy().start(host))
             except BaseException as exc:  # noqa: BLE001  (it is raised where the result is asked for)
                 result.set_exception(exc)

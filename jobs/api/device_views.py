@@ -9,9 +9,7 @@ from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
 from jobs.api.device_json import COLUMNS, HISTORY_COLUMNS, device_objects, devices_of, jobs_of
-from jobs.api.views import job_id_of
-from jobs.errors import JobNotFound
-from jobs.models import Job
+from jobs.api.views import existing_job
 
 
 class JobDevices(ApiViewSet):
@@ -23,13 +21,13 @@ class JobDevices(ApiViewSet):
     permissions_required = {"GET": "jobs.view_job"}
 
     def list(self, request: Request, job_id: str) -> Response:
-        number = _existing(job_id)
+        number = existing_job(job_id)
         with_reports = self._with_reports(request)
         rows = self.paginate_queryset(self.filter_queryset(devices_of(number)))
         return self.get_paginated_response({"devices": device_objects(rows or [], with_reports=with_reports)})
 
     def retrieve(self, request: Request, job_id: str, hostname: str) -> Response:
-        number = _existing(job_id)
+        number = existing_job(job_id)
         rows = [] if "\x00" in hostname else list(devices_of(number).filter(host=hostname))
         if not rows:
             raise NotFound(f"No device {quoted(hostname)} found in job {number}")
@@ -55,10 +53,3 @@ class DeviceJobs(ApiViewSet):
             raise NotFound(f"No device {quoted(hostname)} found")
         rows = self.paginate_queryset(self.filter_queryset(jobs_of(hostname)))
         return self.get_paginated_response({"jobs": device_objects(rows or [])})
-
-
-def _existing(text: str) -> int:
-    number = job_id_of(text)
-    if not Job.objects.filter(pk=number).exists():
-        raise NotFound(str(JobNotFound(number)))
-    return number

@@ -4,6 +4,7 @@ from django.urls import re_path
 
 from cnaasjobs.api.views import NoMethods
 from jobs.api.device_views import DeviceJobs, JobDevices
+from jobs.api.log_view import JobLogLines
 from jobs.api.views import JobViewSet
 from jobs.api.waiting_views import LinesViewSet, WaitingViewSet
 
@@ -11,6 +12,7 @@ urlpatterns = [
     re_path(r"^jobs/?$", JobViewSet.as_view({"get": "list"})),
     re_path(r"^job/?$", NoMethods.as_view()),
     re_path(r"^job/(?P<job_id>[^/]+)/?$", JobViewSet.as_view({"get": "retrieve", "put": "abort"})),
+    re_path(r"^job/(?P<job_id>[^/]+)/log/?$", JobLogLines.as_view({"get": "list"})),
     re_path(r"^job/(?P<job_id>[^/]+)/devices/?$", JobDevices.as_view({"get": "list"})),
     re_path(r"^job/(?P<job_id>[^/]+)/devices/(?P<hostname>[^/]+)/?$", JobDevices.as_view({"get": "retrieve"})),
     re_path(r"^job/(?P<job_id>[^/]+)/waiting/?$", WaitingViewSet.as_view({"get": "retrieve"})),

@@ -90,6 +90,13 @@ def job_id_of(text: str) -> int:
     return int(text)
 
 
+def existing_job(text: str) -> int:
+    number = job_id_of(text)
+    if not Job.objects.filter(pk=number).exists():
+        raise NotFound(str(JobNotFound(number)))
+    return number
+
+
 def _abort_reason(body: dict[str, Any]) -> str:
     action = body.get("action")
     if not isinstance(action, str) or action.upper() != "ABORT":

@@ -14,11 +14,13 @@ from cnaasjobs.db.not_now import not_now, part_with
 from cnaasjobs.events import record
 from jobs import run
 from jobs.actions import JobAction
+from jobs.body.job_log import JobLog
 from jobs.body.progress import Progress
 from jobs.body.shared_read import SharedRead
 from jobs.errors import JobAborted, JobStopped, LockLost, TimeLimitExceeded
 from jobs.run import Run
 from jobs.sql import store
+from jobs.sql.signature import LogBatch
 from locks import service as locks
 
 _RETRY_SECONDS = 0.5  # between two attempts to reach a database that is away
@@ -45,6 +47,7 @@ class JobContext:
         self.task: RetryingTask | None = None
         self.retry_asked: Retry | None = None
         self.progress = Progress(self._write_progress)
+        self.log = JobLog(self._write_log)
         self.result_until: Callable[[BaseException], Any] | None = None
         self._run = run
         self._stop = threading.Event()
@@ -223,6 +226,10 @@ class JobContext:
     def _write_progress(self, devices: str) -> None:
         with self.database():
             run.write_progress(self.job_id, self._run.run_token, devices)
+
+    def _write_log(self, batch: LogBatch, most_lines: int, most_bytes: int) -> bool:
+        with self.database():
+            return store().append_log(self.job_id, batch, most_lines=most_lines, most_bytes=most_bytes)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
 from cnaasjobs.events import record
 from jobs.actions import JobAction
-from jobs.body import posix_signals, slots
+from jobs.body import job_log, posix_signals, slots
 from jobs.body.context import JobContext, RetryingTask
 from jobs.end_reasons import Failure
 from jobs.errors import BodyExited
@@ -47,9 +47,12 @@ class Execution:
         self.ctx.task = task
         try:
             try:
-                returned = self._in_body(task)
+                with job_log.kept_in(self.ctx.log):
+                    try:
+                        returned = self._in_body(task)
+                    finally:
+                        self.ctx.wait_for_threads()
             finally:
-                self.ctx.wait_for_threads()
                 self.ctx.close()
             if self.ctx.retry_asked is not None:
                 raise self.ctx.retry_asked

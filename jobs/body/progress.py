@@ -1,14 +1,12 @@
 """Finished devices: collected in the process, written at most every ``CNAASJOBS_PROGRESS_SECONDS`` for a job."""
 
 import json
-import os
 import threading
-import time
 from collections.abc import Callable
 
-from cnaasjobs.conf import conf
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.body import written_later
 
 
 class Progress:
@@ -29,7 +27,7 @@ class Progress:
             if self._is_due or self._closed:
                 return
             self._is_due = True
-        _writer_of_this_process().add(self)
+        written_later.add(self)
 
     def as_json(self) -> str:
         with self._mutex:
@@ -41,7 +39,7 @@ class Progress:
             self._closed = True
             was_due, self._is_due = self._is_due, False
         if was_due:
-            _writer_of_this_process().remove(self)
+            written_later.remove(self)
         with self._writing:
             pass
 
@@ -55,56 +53,3 @@ class Progress:
                 self._write(self.as_json())
             except Exception as exc:  # noqa: BLE001  it is only for display; the end of the job writes it in full
                 record(JobAction.PROGRESS_FAILED, error=str(exc))
-
-
-class _Writer(threading.Thread):
-    """Writes what is due for all runs of this process.
-
-    A single thread, because most jobs end before it has anything to do.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(name="jobs-progress", daemon=True)
-        self.pid = os.getpid()
-        self._changed = threading.Condition()
-        self._due: dict[Progress, float] = {}  # on the monotonic clock, the earliest first
-        self._has_nothing = False
-
-    def add(self, progress: Progress) -> None:
-        with self._changed:
-            self._due[progress] = time.monotonic() + conf.progress_seconds
-            if self._has_nothing:  # else it looks in time anyway: short jobs must not wake it each time
-                self._changed.notify()
-
-    def remove(self, progress: Progress) -> None:
-        with self._changed:
-            self._due.pop(progress, None)
-
-    def run(self) -> None:
-        while True:
-            self._next().flush()
-
-    def _next(self) -> Progress:
-        with self._changed:
-            while True:
-                first = next(iter(self._due), None)
-                wait = None if first is None else self._due[first] - time.monotonic()
-                if first is not None and wait is not None and wait <= 0:
-                    del self._due[first]
-                    return first
-                self._has_nothing = first is None
-                self._changed.wait(wait)
-
-
-_writer: _Writer | None = None
-_starting = threading.Lock()
-
-
-def _writer_of_this_process() -> _Writer:
-    global _writer
-    if _writer is None or _writer.pid != os.getpid():  # a thread does not outlive a fork
-        with _starting:
-            if _writer is None or _writer.pid != os.getpid():
-                _writer = _Writer()
-                _writer.start()
-    return _writer

@@ -20,9 +20,10 @@ from jobs.broker import publisher
 from jobs.dispatch import sending
 from jobs.dispatch.starter import add_to_trail, started_here
 from jobs.errors import JobArgumentError, ResultNotStorable
-from jobs.models import Job
+from jobs.models import Job, JobStep
 from jobs.outcome import NextJob, storable_json
 from jobs.schedulable import Schedulable, ScheduleOptions, checked_priority, known
+from jobs.states import Step
 
 
 def schedule(task: Schedulable, kwargs: Mapping[str, Any], **options: Unpack[ScheduleOptions]) -> Job:
@@ -81,7 +82,8 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
             insert_many(rows)
         if starter is not None:
             add_to_trail(rows, starter)
-        if at:
+        if at:  # else the row itself says when it was posted
+            insert_many([JobStep(job_id=row.pk, step=Step.POSTED.value, time=now) for row in rows])
             sending.announce()
         messages = [] if at else [sending.message_of(row) for row in rows]
         transaction.on_commit(lambda: _accepted(rows, messages), robust=True)

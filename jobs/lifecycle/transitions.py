@@ -19,12 +19,13 @@ from jobs.actions import record_transition
 from jobs.dispatch import line, scheduling, sending
 from jobs.end_reasons import EndReason, Failure
 from jobs.errors import JobAborted, JobNotAbortable, JobNotFound
+from jobs.lifecycle import steps
 from jobs.models import Job, JobOutcome
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.sql.signature import Claimant
-from jobs.states import TRANSITIONS, Status, Verb
+from jobs.states import TRANSITIONS, Status, Step, Verb
 from locks import service as locks
 
 _BACK_IN_LINE: Final = dict.fromkeys(
@@ -95,9 +96,10 @@ def _park(job: Job, *, holder_id: int | None) -> Refused:
     )
     if not parked:
         raise _Undo
+    waits_for = f"job {holder_id}" if holder_id else "those before it"
+    steps.add(job.pk, Step.PARKED, f"lock {lock_name}, for {waits_for}")
     if holder_id is None:  # the first in line may have been parked before the lock came free
         _after_commit_wake(lock_name)
-    waits_for = f"job {holder_id}" if holder_id else "those before it"
     _record(Verb.PARK, job.pk, lock=lock_name, holder=holder_id)
     return Refused(job_id=job.pk, reason=f"lock {lock_name} is taken; it waits in line for {waits_for}")
 
@@ -134,10 +136,14 @@ def lose(job_id: int, run_token: UUID, *, type: str, message: str) -> bool:
         return False
     reason = EndReason.of(type)
     may_rerun = job.rerun_if_lost and reason is not None and reason.reruns and job.abort_reason is None
-    if may_rerun and _rerun(job):
+    if may_rerun and _rerun(job, message):
         return True
     failure = Failure(type=type, message=message)
-    return _fail(job_id, run_token, job.lock_name, job.fence, failure, job.finished_devices)
+    with transaction.atomic():
+        done = _fail(job_id, run_token, job.lock_name, job.fence, failure, job.finished_devices)
+        if done:
+            steps.add(job_id, Step.LOST, mask(message))
+    return done
 
 
 def _fail(
@@ -171,6 +177,7 @@ def retry(run: Run, *, due: datetime | float, reason: str) -> bool:
     when = due if isinstance(due, datetime) else clock.database_now() + timedelta(seconds=due)
     with transaction.atomic():
         _release(run.lock_name, run.job_id, run.fence)
+        steps.attempt_over(run.job_id, Step.RETRIED, mask(reason))
         done = Job.objects.filter(pk=run.job_id, run_token=run.run_token, abort_reason__isnull=True).transit(
             Verb.RETRY, **_BACK_IN_LINE, scheduled_time=when, retries=F("retries") + 1
         )
@@ -188,15 +195,17 @@ def retry(run: Run, *, due: datetime | float, reason: str) -> bool:
     return False
 
 
-def _rerun(job: Job) -> bool:
+def _rerun(job: Job, why: str) -> bool:
     with transaction.atomic():
         _release(job.lock_name, job.pk, job.fence)
+        steps.attempt_over(job.pk, Step.LOST, mask(why))
         done = Job.objects.filter(pk=job.pk, run_token=job.run_token, abort_reason__isnull=True).transit(
             Verb.RERUN, **_BACK_IN_LINE, scheduled_time=DatabaseNow()
         )
         if not done:
             transaction.set_rollback(True)
             return False
+        steps.add(job.pk, Step.RERUN)
         sending.announce()
         _after_commit_wake(job.lock_name)
     _record(Verb.RERUN, job.pk, worker=job.worker)
@@ -233,6 +242,7 @@ def abort(job_id: int, *, reason: str, by: str) -> Job:
             cancel(job_id, Failure.of(JobAborted(text)))
         elif job.status == Status.RUNNING:
             if Job.objects.filter(pk=job_id, abort_reason__isnull=True).transit(Verb.REQUEST_ABORT, abort_reason=text):
+                steps.add(job_id, Step.ASKED_TO_STOP, mask(text))
                 _record(Verb.REQUEST_ABORT, job_id, reason=text)
         else:
             raise JobNotAbortable(job_id, job.status)

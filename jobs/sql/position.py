@@ -44,6 +44,7 @@ class Position(NamedTuple):
 class Kind(StrEnum):
     JOB = "job"
     LOCK = "lock"
+    LOG = "log"  # a batch of lines
 
 
 class Change(NamedTuple):

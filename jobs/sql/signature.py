@@ -35,6 +35,14 @@ class StoredOutcome(NamedTuple):
     long: int | None  # size in bytes of a result that was too long to be fetched with the others
 
 
+class LogBatch(NamedTuple):
+    """Lines that a job's code logged, as one JSON text."""
+
+    lines: int
+    size: int  # bytes of what the lines say
+    text: str
+
+
 class Store(Protocol):
     # --- the two transitions of every job: only ``jobs.lifecycle`` calls these ----------------------------------------
 
@@ -120,6 +128,12 @@ class Store(Protocol):
 
     def all_before_have_ended(self, number: int | None) -> bool:
         """Whether all transactions that were open when ``number`` was given out have ended, even those without one."""
+        ...
+
+    # --- the log of a job ---------------------------------------------------------------------------------------------
+
+    def append_log(self, job_id: int, batch: LogBatch, *, most_lines: int, most_bytes: int) -> bool:
+        """False, and nothing is written, if the job would then have more than that."""
         ...
 
     # --- the change feed ----------------------------------------------------------------------------------------------

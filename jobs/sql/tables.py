@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from jobs.models import Fleet, Job, JobBlock, JobDevice, JobOutcome, Participant, Watermark
+from jobs.models import Fleet, Job, JobBlock, JobDevice, JobLog, JobOutcome, JobStep, Participant, Watermark
 from jobs.run import Run
 from jobs.sql.position import Kind
 from jobs.sql.signature import Claimant
@@ -13,11 +13,13 @@ OUTCOME: Final = JobOutcome._meta.db_table
 DEVICE: Final = JobDevice._meta.db_table
 PARTICIPANT: Final = Participant._meta.db_table
 FLEET: Final = Fleet._meta.db_table
-OF_A_JOB: Final = (OUTCOME, DEVICE, PARTICIPANT, FLEET)  # whose rows go with their job's
+LOG: Final = JobLog._meta.db_table
+STEP: Final = JobStep._meta.db_table
+OF_A_JOB: Final = (OUTCOME, DEVICE, PARTICIPANT, FLEET, LOG, STEP)  # whose rows go with their job's
 LOCK: Final = Lock._meta.db_table
 BLOCK: Final = JobBlock._meta.db_table
 WATERMARK: Final = Watermark._meta.db_table
-NUMBERED: Final = {Kind.JOB: JOB, Kind.LOCK: LOCK}  # by the kind of event that tells of their changes
+NUMBERED: Final = {Kind.JOB: JOB, Kind.LOCK: LOCK, Kind.LOG: LOG}  # by the kind of event that tells of their changes
 
 STARTED: Final = (
     "attempt",

@@ -9,6 +9,7 @@ from jobs.sql.common import (
     standing_of,
     wake_first,
 )
+from jobs.sql.log import append_log
 from jobs.sql.sqlite.claim import claim
 from jobs.sql.sqlite.due import take_due
 from jobs.sql.sqlite.feed import look, position
@@ -19,6 +20,7 @@ from jobs.sql.sqlite.snapshots import all_before_have_ended, transaction_number
 
 __all__ = [
     "all_before_have_ended",
+    "append_log",
     "block_of",
     "claim",
     "count_from",

@@ -1,0 +1,72 @@
+"""``GET /job/<id>/log``: what a job's code logged, in pages, or as text for a terminal."""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cnaasjobs.api.filters import quoted, refusal
+from cnaasjobs.api.pagination import NumberedPages
+from cnaasjobs.api.views import ApiViewSet
+from jobs.api.views import existing_job
+from jobs.models import JobLog
+
+_LEVELS = logging.getLevelNamesMapping()
+
+
+class LogLine(NamedTuple):
+    time: str
+    level: str
+    module: str
+    device: str | None
+    text: str
+
+
+def lines_of(job_id: int) -> Iterator[LogLine]:
+    """At most 10,000, or 1 MB."""
+    for batch in JobLog.objects.filter(job_id=job_id).order_by("id").values_list("text", flat=True):
+        yield from (LogLine(*line) for line in json.loads(batch))
+
+
+class LinePages(NumberedPages):
+    def count(self, lines: Any) -> int:
+        return len(lines)
+
+
+class JobLogLines(ApiViewSet):
+    """``?level=`` (that one and above), ``?device=``, ``?text=`` (contained, in any case)."""
+
+    collection = "log"
+    pagination_class = LinePages
+    permissions_required = {"GET": "jobs.view_job"}
+
+    def list(self, request: Request, job_id: str) -> Response | HttpResponse:
+        lines = self._wanted(request, existing_job(job_id))
+        if "text/plain" in request.headers.get("Accept", ""):
+            return HttpResponse(_as_text(lines), content_type="text/plain; charset=utf-8")
+        page: Any = self.paginate_queryset(lines)
+        return self.get_paginated_response({"log": [line._asdict() for line in page]})
+
+    def _wanted(self, request: Request, job_id: int) -> Sequence[LogLine]:
+        level = request.query_params.get("level", "DEBUG").upper()
+        if level not in _LEVELS:
+            raise refusal(self, f"level must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not {quoted(level)}")
+        device, text = request.query_params.get("device"), request.query_params.get("text", "").casefold()
+        return [
+            line
+            for line in lines_of(job_id)
+            if _LEVELS.get(line.level, logging.CRITICAL) >= _LEVELS[level]
+            and device in (None, line.device)
+            and text in line.text.casefold()
+        ]
+
+
+def _as_text(lines: Sequence[LogLine]) -> str:
+    return "".join(
+        f"{line.time} {line.level} {line.module}{f' [{line.device}]' if line.device else ''}: {line.text}\n"
+        for line in lines
+    )

@@ -1,0 +1,168 @@
+"""What a job's code logs is kept with the job: in batches, without secrets, within bounds. It never slows a job.
+
+While the database is away lines are dropped, and counted. ``JobLog`` is the log of one run in this process; a handler
+at the root of all loggers gives each line to the run whose code logged it.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from cnaasjobs.conf import conf
+from cnaasjobs.secrecy import mask, storable
+from jobs.body import written_later
+from jobs.sql.signature import LogBatch
+
+MOST_LINES: Final = 10_000
+MOST_BYTES: Final = 1_000_000
+_LONGEST: Final = 10_000  # characters of one line
+# Ours and those of libraries that say at INFO how they work: no news of a job. From WARNING on they are kept too.
+_QUIET: Final = (
+    "paramiko", "ncclient", "netmiko", "nornir", "celery", "kombu", "amqp", "django", "cnaasjobs", "jobs", "locks",
+)  # fmt: skip
+
+Write = Callable[[LogBatch, int, int], bool]  # a batch, and how many lines and bytes the job may then have
+
+_device: ContextVar[str | None] = ContextVar("device", default=None)
+
+
+@contextmanager
+def of_device(host: str) -> Iterator[None]:
+    """What this thread logs in here is of this device."""
+    token = _device.set(host)
+    try:
+        yield
+    finally:
+        _device.reset(token)
+
+
+class Line(NamedTuple):
+    time: float
+    level: str
+    module: str
+    device: str | None
+    text: str
+
+    def kept(self) -> tuple[str, str, str, str | None, str]:
+        """Without secrets, before any of it is cut."""
+        moment = datetime.fromtimestamp(self.time, UTC).isoformat(timespec="microseconds")[:26]
+        text = storable(mask(self.text))
+        cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+        return moment, self.level, storable(mask(self.module)), self.device and storable(mask(self.device)), cut
+
+
+class JobLog:
+    """The lines of one run. The last batch is written before the job's end."""
+
+    def __init__(self, write: Write) -> None:
+        """``write`` stores a batch; another thread calls it, and it may fail while the database is away."""
+        self._write = write
+        self._pending: list[Line] = []
+        self._pending_bytes = 0
+        self._lines = self._bytes = self._dropped = 0
+        self._mutex = threading.Lock()
+        self._writing = threading.Lock()
+        self._is_due = self._closed = False
+
+    def add(self, line: Line) -> None:
+        with self._mutex:
+            size = len(line.text)
+            if self._closed or self._lines >= MOST_LINES or self._bytes + size > MOST_BYTES:
+                self._dropped += 1
+                return
+            self._lines += 1
+            self._bytes += size
+            self._pending.append(line)
+            if self._is_due:
+                return
+            self._is_due = True
+        written_later.add(self)
+
+    def flush(self) -> None:
+        with self._writing:
+            with self._mutex:
+                lines, self._pending, self._is_due = self._pending, [], False
+            if lines and not self._stored(lines):
+                with self._mutex:
+                    self._dropped += len(lines)
+
+    def close(self) -> None:
+        """Write what there is. Nothing is taken after this."""
+        with self._mutex:
+            self._closed, is_due, self._is_due = True, self._is_due, False
+        if is_due:
+            written_later.remove(self)
+        self.flush()
+        with self._writing:
+            if self._dropped:
+                words = f"{self._dropped} lines were dropped: the log was full, or the database away"
+                last = Line(datetime.now(UTC).timestamp(), "WARNING", __name__, None, words)
+                self._stored([last], most_lines=MOST_LINES * 2, most_bytes=MOST_BYTES * 2)
+
+    def _stored(self, lines: list[Line], *, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES) -> bool:
+        kept = [line.kept() for line in lines]
+        text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+        batch = LogBatch(lines=len(kept), size=sum(len(line[-1].encode()) for line in kept), text=text)
+        try:
+            return self._write(batch, most_lines, most_bytes)
+        except Exception:  # noqa: BLE001  it is for the eye: whatever the database says, the job goes on
+            return False
+
+
+# --- the handler ------------------------------------------------------------------------------------------------------
+
+_logs: dict[int, JobLog] = {}  # of the runs in this process, by the thread of their body
+
+
+class _Handler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        log = _logs.get(record.thread or 0) or (next(iter(_logs.values()), None) if len(_logs) == 1 else None)
+        if log is None or (record.levelno < logging.WARNING and record.name.partition(".")[0] in _QUIET):
+            return
+        try:
+            text = record.getMessage()
+            if record.exc_info:
+                text = f"{text}\n{_formatter.formatException(record.exc_info)}"
+            device = getattr(record, "host", None) or _device.get()
+            log.add(Line(record.created, record.levelname, record.name, str(device) if device else None, text))
+        except Exception:  # noqa: BLE001  as logging's own handlers: arguments that do not fit, or cannot be shown
+            self.handleError(record)
+
+
+_formatter: Final = logging.Formatter()
+_handler: Final = _Handler()
+_counting = threading.Lock()
+
+
+@contextmanager
+def kept_in(log: JobLog) -> Iterator[None]:
+    """What is logged in here, by this thread or by one of the body's, is kept."""
+    thread = threading.get_ident()
+    with _counting:
+        _logs[thread] = log
+        _listen()
+    try:
+        yield
+    finally:
+        with _counting:
+            del _logs[thread]
+        log.close()
+
+
+def _listen() -> None:
+    """Loggers below the root's level make no lines at all: it is lowered, and those who listened there hear no more."""
+    root = logging.getLogger()
+    level = logging.getLevelNamesMapping()[conf.job_log_level]
+    _handler.setLevel(level)
+    if _handler not in root.handlers:
+        root.addHandler(_handler)
+    if level < root.level:
+        for handler in root.handlers:
+            if handler is not _handler:
+                handler.setLevel(max(handler.level, root.level))
+        root.setLevel(level)

@@ -1,0 +1,74 @@
+"""What a run has to say of itself while it goes on: written at most every ``CNAASJOBS_PROGRESS_SECONDS``.
+
+One thread writes for all runs of this process: most jobs end before it has anything to do.
+"""
+
+import os
+import threading
+import time
+from typing import Protocol
+
+from cnaasjobs.conf import conf
+
+
+class Due(Protocol):
+    def flush(self) -> None:
+        """Write what has gathered. Raises nothing."""
+
+
+def add(due: Due) -> None:
+    """Its ``flush`` is called in a while."""
+    _of_this_process().add(due)
+
+
+def remove(due: Due) -> None:
+    """No call of ``flush`` begins after this."""
+    _of_this_process().remove(due)
+
+
+class _Writer(threading.Thread):
+    def __init__(self) -> None:
+        super().__init__(name="jobs-progress", daemon=True)
+        self.pid = os.getpid()
+        self._changed = threading.Condition()
+        self._due: dict[Due, float] = {}  # on the monotonic clock, the earliest first
+        self._has_nothing = False
+
+    def add(self, due: Due) -> None:
+        with self._changed:
+            self._due[due] = time.monotonic() + conf.progress_seconds
+            if self._has_nothing:  # else it looks again in time: a stream of short jobs does not wake it for each
+                self._changed.notify()
+
+    def remove(self, due: Due) -> None:
+        with self._changed:
+            self._due.pop(due, None)
+
+    def run(self) -> None:
+        while True:
+            self._next().flush()
+
+    def _next(self) -> Due:
+        with self._changed:
+            while True:
+                first = next(iter(self._due), None)
+                wait = None if first is None else self._due[first] - time.monotonic()
+                if first is not None and wait is not None and wait <= 0:
+                    del self._due[first]
+                    return first
+                self._has_nothing = first is None
+                self._changed.wait(wait)
+
+
+_writer: _Writer | None = None
+_starting = threading.Lock()
+
+
+def _of_this_process() -> _Writer:
+    global _writer
+    if _writer is None or _writer.pid != os.getpid():  # a thread does not outlive a fork
+        with _starting:
+            if _writer is None or _writer.pid != os.getpid():
+                _writer = _Writer()
+                _writer.start()
+    return _writer

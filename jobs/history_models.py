@@ -1,0 +1,41 @@
+"""What a job's row forgets or has no place for: the steps of its life, and what its code logged."""
+
+from django.db import models
+from django.db.models import F
+
+from cnaasjobs.db.changes import ChangeField
+from jobs.states import Step
+
+
+class JobStep(models.Model):
+    """One step that the row does not show any more. Those that it shows have no row: see ``jobs.lifecycle.steps``."""
+
+    job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="steps", db_index=False)
+    step = models.CharField(max_length=16, choices=[(s.value, s.value) for s in Step])
+    time = models.DateTimeField()
+    detail = models.TextField(blank=True, default="", help_text="Its lock, its worker or its reason, in words.")
+
+    class Meta:
+        indexes = [models.Index("job", "id", name="job_step_of_job")]
+
+    def __str__(self) -> str:
+        return f"job {self.job_id}: {self.step}"
+
+
+class JobLog(models.Model):
+    """A batch of lines. As a row for each line they would take twenty times as much of the database."""
+
+    job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="log", db_index=False)
+    lines = models.IntegerField()
+    size = models.IntegerField(help_text="Bytes of what the lines say.")
+    text = models.TextField(help_text="JSON list of [time, level, module, device, text], without secrets.")
+    change = ChangeField(help_text="For the change feed. The database writes it.")
+
+    class Meta:
+        indexes = [
+            models.Index("job", "id", name="job_log_of_job"),
+            models.Index(F("change"), name="job_log_change"),
+        ]
+
+    def __str__(self) -> str:
+        return f"job {self.job_id}: {self.lines} lines"

@@ -1,0 +1,57 @@
+"""The steps of a job's life that its row forgets, each written with the transition it belongs to, in its transaction.
+
+The row says when a job was due, started and ended, and that costs nothing. A step has a row of its own where the next
+transition takes it out of the job's: the time of the POST, a wait for a lock, the attempts before the last one.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import F, TextField, Value
+from django.db.models.functions import Coalesce
+
+from cnaasjobs.db.clock import DatabaseNow, database_now
+from jobs.models import Job, JobStep
+from jobs.states import TERMINAL, Step
+
+
+class Taken(NamedTuple):
+    """A step of a job's life."""
+
+    time: datetime
+    step: Step
+    detail: str
+
+
+def add(job_id: int, step: Step, detail: str = "") -> None:
+    JobStep.objects.create(job_id=job_id, step=step.value, time=DatabaseNow(), detail=detail)
+
+
+def attempt_over(job_id: int, step: Step, detail: str = "") -> None:
+    """In the transaction that takes this attempt out of the job's row, before it does."""
+    attempt = Job.objects.filter(pk=job_id, start_time__isnull=False).values_list(
+        "scheduled_time", "start_time", Coalesce(F("worker"), Value(""), output_field=TextField())
+    )
+    for due, started, worker in attempt:
+        JobStep.objects.bulk_create(
+            [
+                JobStep(job_id=job_id, step=Step.DUE.value, time=due),
+                JobStep(job_id=job_id, step=Step.STARTED.value, time=started, detail=worker),
+                JobStep(job_id=job_id, step=step.value, time=database_now(), detail=detail),
+            ]
+        )
+
+
+def of(job: Job) -> list[Taken]:
+    """All of a job's steps, in their order: those that have rows, and those of its row."""
+    kept = [Taken(row.time, Step(row.step), row.detail) for row in JobStep.objects.filter(job_id=job.pk).order_by("id")]
+    return sorted([*kept, *_of_row(job)], key=lambda taken: taken.time)
+
+
+def _of_row(job: Job) -> Iterable[Taken]:
+    yield Taken(job.scheduled_time, Step.DUE, "")
+    if job.start_time is not None:
+        yield Taken(job.start_time, Step.STARTED, job.worker or "")
+    if job.finish_time is not None and job.status in TERMINAL:
+        yield Taken(job.finish_time, Step.ENDED, job.exception_type or "")

@@ -1,0 +1,247 @@
+"""What a job's code logs is kept with the job: which lines, in what batches, within what bounds."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from jobs.body import job_log
+from jobs.body.job_log import JobLog, Line, of_device
+from jobs.models import Job
+from jobs.models import JobLog as Batches
+from jobs.sql import store
+from jobs.sql.signature import LogBatch
+from jobs.testing import perform_job
+from tests import fake_jobs
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
+
+SITE = "site.automation"
+
+
+def lines(job: Job) -> list[list[Any]]:
+    return [
+        line
+        for text in Batches.objects.filter(job=job).order_by("id").values_list("text", flat=True)
+        for line in json.loads(text)
+    ]
+
+
+def texts(job: Job) -> list[str]:
+    return [line[-1] for line in lines(job)]
+
+
+LoggingJob = Callable[[Callable[[], object]], Job]
+
+
+@pytest.fixture
+def logging_job(monkeypatch: pytest.MonkeyPatch) -> LoggingJob:
+    """Runs a job whose body does this."""
+
+    def run(body: Callable[[], object]) -> Job:
+        monkeypatch.setattr(fake_jobs.nothing, "run", lambda ctx: body() and None)
+        return perform_job(fake_jobs.nothing)
+
+    return run
+
+
+def test_a_line_is_kept_with_time_level_logger_and_device(logging_job: LoggingJob) -> None:
+    def body() -> None:
+        logging.getLogger(SITE).info("hello %s", "world")
+        with of_device("sw1"):
+            logging.getLogger(SITE).warning("odd")
+        logging.getLogger(SITE).error("by name", extra={"host": "sw2"})
+
+    job = logging_job(body)
+    assert [line[1:] for line in lines(job)] == [
+        ["INFO", SITE, None, "hello world"],
+        ["WARNING", SITE, "sw1", "odd"],
+        ["ERROR", SITE, "sw2", "by name"],
+    ]
+    assert all(len(line[0]) == 26 for line in lines(job))
+
+
+def test_lines_of_the_bodys_threads_are_the_jobs_and_those_outside_of_a_run_are_nobodys(
+    logging_job: LoggingJob,
+) -> None:
+    def body() -> None:
+        thread = threading.Thread(target=lambda: logging.getLogger(SITE).info("from a thread"))
+        thread.start()
+        thread.join()
+
+    logging.getLogger(SITE).warning("before")
+    job = logging_job(body)
+    logging.getLogger(SITE).warning("after")
+    assert texts(job) == ["from a thread"]
+    assert Batches.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("logger", "level", "kept"),
+    [
+        (SITE, "INFO", True),
+        (SITE, "DEBUG", False),
+        ("paramiko.transport", "INFO", False),
+        ("paramiko.transport", "WARNING", True),
+        ("ncclient.operations", "INFO", False),
+        ("jobs", "INFO", False),
+    ],
+)
+def test_from_which_level_on(logging_job: LoggingJob, logger: str, level: str, kept: bool) -> None:
+    job = logging_job(lambda: logging.getLogger(logger).log(logging.getLevelNamesMapping()[level], "line"))
+    assert texts(job) == ["line"] * kept
+
+
+@pytest.fixture
+def _levels_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    levels = {handler: handler.level for handler in root.handlers}
+    before = root.level
+    yield
+    root.setLevel(before)
+    for handler, level in levels.items():
+        handler.setLevel(level)
+
+
+@pytest.mark.usefixtures("_levels_as_before")
+def test_a_level_below_that_of_the_processs_own_log(logging_job: LoggingJob, settings: Settings) -> None:
+    settings.CNAASJOBS_JOB_LOG_LEVEL = "DEBUG"
+    heard: list[str] = []
+    stderr = logging.StreamHandler()
+    stderr.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    root = logging.getLogger()
+    root.setLevel("WARNING")
+    root.addHandler(stderr)
+    try:
+        job = logging_job(lambda: logging.getLogger(SITE).debug("detail"))
+    finally:
+        root.removeHandler(stderr)
+    assert texts(job) == ["detail"]
+    assert "detail" not in heard
+
+
+def test_nothing_is_kept_unmasked(logging_job: LoggingJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPLATE_SECRET_SNMP", "tiger-lily-42")
+
+    def body() -> None:
+        logging.getLogger(SITE).info("community %s", "tiger-lily-42")
+        try:
+            raise ValueError("no: tiger-lily-42")
+        except ValueError:
+            logging.getLogger(SITE).exception("failed")
+        with of_device("tiger-lily-42"):
+            logging.getLogger("tiger-lily-42").info("%s%s", "x" * 9_995, "tiger-lily-42")
+
+    job = logging_job(body)
+    kept = "".join(Batches.objects.filter(job=job).values_list("text", flat=True))
+    assert "community TEMPLATE_SECRET_SNMP" in kept
+    assert "Traceback" in kept
+    assert "tiger" not in kept
+
+
+def test_a_line_that_cannot_be_formatted_does_not_end_the_job(
+    logging_job: LoggingJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    job = logging_job(lambda: logging.getLogger(SITE).info("%d", "no number"))
+    assert (job.status, texts(job)) == ("FINISHED", [])
+
+
+def test_while_the_body_runs_its_lines_come_in_batches(logging_job: LoggingJob, settings: Settings) -> None:
+    settings.CNAASJOBS_PROGRESS_SECONDS = 0.05
+
+    def body() -> None:
+        for number in range(5):
+            logging.getLogger(SITE).info("line %d", number)
+        wait_until(lambda: Batches.objects.count() == 1)
+        logging.getLogger(SITE).info("last")
+
+    job = logging_job(body)
+    assert texts(job) == [*(f"line {number}" for number in range(5)), "last"]
+    assert list(Batches.objects.order_by("id").values_list("lines", flat=True)) == [5, 1]
+
+
+def test_a_failed_job_has_its_last_lines_too(logging_job: LoggingJob) -> None:
+    def body() -> None:
+        logging.getLogger(SITE).info("just before")
+        raise ValueError("no")
+
+    job = logging_job(body)
+    assert (job.status, texts(job)) == ("EXCEPTION", ["just before"])
+
+
+def test_a_job_that_logs_nothing_costs_no_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    log = JobLog(lambda *_: pytest.fail("nothing to write"))
+    log.flush()
+    log.close()
+
+
+class Database:
+    def __init__(self) -> None:
+        self.batches: list[LogBatch] = []
+        self.is_away = False
+
+    def write(self, batch: LogBatch, most_lines: int, most_bytes: int) -> bool:
+        if self.is_away:
+            raise OperationalError("the server closed the connection")
+        self.batches.append(batch)
+        return True
+
+    @property
+    def texts(self) -> list[str]:
+        return [line[-1] for batch in self.batches for line in json.loads(batch.text)]
+
+
+def line(text: str) -> Line:
+    return Line(0.0, "INFO", SITE, None, text)
+
+
+def test_lines_while_the_database_is_away_are_dropped_and_counted() -> None:
+    database = Database()
+    log = JobLog(database.write)
+    database.is_away = True
+    log.add(line("lost"))
+    log.flush()
+    database.is_away = False
+    log.add(line("kept"))
+    log.close()
+    assert database.texts == ["kept", "1 lines were dropped: the log was full, or the database away"]
+
+
+@pytest.mark.parametrize(("bound", "value"), [("MOST_LINES", 3), ("MOST_BYTES", 12)])
+def test_more_than_a_job_may_log_is_dropped_and_counted(
+    monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+) -> None:
+    monkeypatch.setattr(job_log, bound, value)
+    database = Database()
+    log = JobLog(database.write)
+    for number in range(5):
+        log.add(line(f"no {number}"))
+    log.close()
+    assert database.texts == ["no 0", "no 1", "no 2", "2 lines were dropped: the log was full, or the database away"]
+
+
+def test_the_bounds_are_the_jobs_whoever_writes() -> None:
+    job = fake_jobs.nothing.schedule()
+    batch = LogBatch(lines=3, size=30, text="[]")
+
+    def append(**bounds: int) -> bool:
+        return store().append_log(job.pk, batch, **{"most_lines": 100, "most_bytes": 1000, **bounds})
+
+    assert append()
+    assert not append(most_lines=5)
+    assert not append(most_bytes=59)
+    assert append(most_lines=6, most_bytes=60)
+    assert Batches.objects.filter(job=job).count() == 2
+
+
+def test_the_log_goes_with_its_job(logging_job: LoggingJob) -> None:
+    job = logging_job(lambda: logging.getLogger(SITE).info("line"))
+    store().delete([job.pk])
+    assert Batches.objects.count() == 0

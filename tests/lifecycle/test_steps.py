@@ -1,0 +1,90 @@
+"""The steps of a job's life are all there afterwards, in their order, also those that its row forgot."""
+
+from datetime import timedelta
+
+import pytest
+
+from cnaasjobs.db.clock import database_now
+from jobs.dispatch import scheduling
+from jobs.end_reasons import EndReason
+from jobs.lifecycle import steps, transitions
+from jobs.models import Job, JobStep
+from jobs.outcome import Outcome
+from jobs.sql import store
+from jobs.states import Status
+from tests import fake_jobs
+from tests.factory import claim, claimed, job_in
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
+
+
+def told(job: Job) -> list[tuple[str, str]]:
+    job.refresh_from_db()
+    return [(taken.step.value, taken.detail) for taken in steps.of(job)]
+
+
+def test_a_job_that_went_straight_through_has_no_rows_and_all_its_steps() -> None:
+    job = job_in(Status.FINISHED)
+    assert told(job) == [("due", ""), ("started", "celery@test"), ("ended", "")]
+    assert JobStep.objects.count() == 0
+
+
+def test_a_job_for_later_was_posted_before_it_was_due() -> None:
+    due = database_now() + timedelta(hours=1)
+    job = scheduling.schedule(fake_jobs.nothing, {}, at=due)
+    assert told(job) == [("posted", ""), ("due", "")]
+    many = scheduling.schedule_many(fake_jobs.nothing, [{}, {}], at=due)
+    assert [told(one) for one in many] == [[("posted", ""), ("due", "")]] * 2
+
+
+def test_a_wait_for_its_lock() -> None:
+    holder = job_in(Status.RUNNING, task=fake_jobs.with_lock)
+    job = scheduling.schedule(fake_jobs.with_lock, {})
+    claim(job)
+    assert told(job) == [("due", ""), ("parked", f"lock devices, for job {holder.pk}")]
+
+
+def test_each_attempt_of_a_job_that_was_retried() -> None:
+    job = scheduling.schedule(fake_jobs.nothing, {})
+    assert transitions.retry(claimed(job), due=-1, reason="the device was busy")
+    assert transitions.finish(claimed(job), Outcome(result=None))
+    attempt = [("started", "celery@test")]
+    steps_taken = told(job)
+    assert [step for step in steps_taken if step[0] != "due"] == [
+        *attempt, ("retried", "the device was busy"), *attempt, ("ended", "")
+    ]  # fmt: skip
+    assert steps_taken.count(("due", "")) == 2
+
+
+def test_a_retry_that_was_refused_leaves_no_trace() -> None:
+    run = claimed(scheduling.schedule(fake_jobs.nothing, {}))
+    transitions.abort(run.job_id, reason="enough", by="ann")
+    assert transitions.retry(run, due=0, reason="again")
+    assert [step for step, _ in told(Job.objects.get())] == ["due", "started", "asked to stop", "ended"]
+
+
+def test_a_lost_worker_and_what_became_of_the_job() -> None:
+    job = scheduling.schedule(fake_jobs.nothing, {})
+    run = claimed(job)
+    reason = next(reason for reason in EndReason if reason.reruns)
+    Job.objects.filter(pk=job.pk).update(rerun_if_lost=True)
+    assert transitions.lose(job.pk, run.run_token, type=str(reason.value), message="gone")
+    second = claimed(job)
+    Job.objects.filter(pk=job.pk).update(rerun_if_lost=False)
+    assert transitions.lose(job.pk, second.run_token, type=str(reason.value), message="gone again")
+    assert [step for step in told(job) if step[0] not in ("due", "started")] == [
+        ("lost", "gone"), ("rerun", ""), ("ended", str(reason.value)), ("lost", "gone again")
+    ]  # fmt: skip
+
+
+def test_it_was_asked_to_stop() -> None:
+    job = job_in(Status.RUNNING)
+    transitions.abort(job.pk, reason="enough", by="ann")
+    transitions.abort(job.pk, reason="more", by="bob")
+    assert told(job)[2:] == [("asked to stop", "enough (aborted by ann)")]
+
+
+def test_steps_go_with_their_job() -> None:
+    job = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
+    store().delete([job.pk])
+    assert JobStep.objects.count() == 0
