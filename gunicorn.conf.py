@@ -19,6 +19,7 @@ except WrongSettings as exc:
 worker_class = "cnaasjobs.web.worker.PatientWorker"  # threads: requests wait for the database, not for the processor
 workers = start.web_workers
 threads = start.web_threads
+worker_connections = 900  # of each: most systems give a process 1,024 files, and sockets to the database are some
 limit_request_line = 8190  # a filter with a long list
 # What a client says of where it came from is not believed: CNAASJOBS_PROXY_SSL_HEADER names what the proxy says.
 forwarder_headers = ""

@@ -1,7 +1,7 @@
-"""The total time that a request's body may take, however its bytes drip in.
+"""How long a client may keep a thread waiting: for the body it sends, and until it takes its answer.
 
-A thread that waits in ``recv`` cannot look at a clock, and a limit for each ``recv`` starts anew with each byte. So the
-reading is noted here, and the worker's own loop ends what takes too long: it shuts the socket for reading, and the
+A thread that waits in ``recv`` or ``send`` cannot look at a clock, and a limit for each call starts anew with every
+byte. So the waiting is noted here, and the worker's own loop ends what takes too long: it shuts the socket, and the
 thread finds the end of the stream.
 """
 
@@ -10,14 +10,41 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gunicorn.http.errors import ParseException
 
 BODY_SECONDS: Final = 10.0
+SEND_SECONDS: Final = 10.0  # and as much more as the answer takes at
+SLOWEST: Final = 50_000  # bytes/s
+# While others wait for a thread:
+PATIENCE_SECONDS: Final = 2.0  # and as much more as the answer takes at
+SLOW: Final = 1_000_000  # bytes/s
 
-_reading: dict[int, tuple[float, socket.socket]] = {}
+
+class _Wait(NamedTuple):
+    sock: socket.socket
+    how: int  # to shut it
+    pool: str  # of the thread
+    yields: float  # from then on it ends if others wait
+    ends: float
+
+
+_waits: dict[int, _Wait] = {}  # by thread
 _mutex = threading.Lock()
+
+
+@contextlib.contextmanager
+def _noted(sock: socket.socket, how: int, *, yields: float, ends: float) -> Iterator[None]:
+    thread = threading.current_thread()
+    pool = thread.name.rpartition("_")[0]  # a ThreadPoolExecutor numbers its threads behind its own name
+    with _mutex:
+        _waits[id(thread)] = _Wait(sock, how, pool, yields, ends)
+    try:
+        yield
+    finally:
+        with _mutex:
+            _waits.pop(id(thread), None)
 
 
 class BoundedInput:
@@ -26,44 +53,85 @@ class BoundedInput:
     def __init__(self, stream: Any, sock: socket.socket) -> None:
         self._stream = stream
         self._socket = sock
-        self._ends: float | None = None
+        self._began: float | None = None
 
     def read(self, *size: int) -> bytes:
-        with self._noted():
+        with self._bounded():
             return bytes(self._stream.read(*size))
 
     def readline(self, *size: int) -> bytes:
-        with self._noted():
+        with self._bounded():
             return bytes(self._stream.readline(*size))
 
     def readlines(self, *hint: int) -> list[bytes]:
-        with self._noted():
+        with self._bounded():
             return list(self._stream.readlines(*hint))
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")
 
     @contextlib.contextmanager
-    def _noted(self) -> Iterator[None]:
-        if self._ends is None:
-            self._ends = time.monotonic() + BODY_SECONDS
-        with _mutex:
-            _reading[id(self)] = (self._ends, self._socket)
+    def _bounded(self) -> Iterator[None]:
+        if self._began is None:
+            self._began = time.monotonic()
+        began = self._began
+        with _noted(self._socket, socket.SHUT_RD, yields=began + PATIENCE_SECONDS, ends=began + BODY_SECONDS):
+            try:
+                yield
+            except ParseException as exc:  # chunks that are none
+                raise OSError(str(exc)) from exc
+
+
+class ClientSocket(socket.socket):
+    """A client's connection: an answer must be taken in time."""
+
+    _waited = 0.0  # seconds, for this answer
+    _sent = 0  # bytes of it
+
+    @classmethod
+    def of(cls, accepted: socket.socket) -> "ClientSocket":
+        return cls(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+
+    def new_answer(self) -> None:
+        self._waited, self._sent = 0.0, 0
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        with self._bounded(len(data)):
+            super().sendall(data, flags)
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        with self._bounded(count or 0):
+            return super().sendfile(file, offset, count)
+
+    @contextlib.contextmanager
+    def _bounded(self, size: int) -> Iterator[None]:
+        now = time.monotonic()
+        began = now - self._waited
+        self._sent += size
+        yields = began + PATIENCE_SECONDS + self._sent / SLOW
+        ends = began + SEND_SECONDS + self._sent / SLOWEST
         try:
-            yield
-        except ParseException as exc:  # chunks that are none
-            raise OSError(str(exc)) from exc
+            with _noted(self, socket.SHUT_RDWR, yields=yields, ends=ends):
+                yield
         finally:
-            with _mutex:
-                _reading.pop(id(self), None)
+            self._waited += time.monotonic() - now
 
 
-def end_overdue() -> int:
-    """Called now and then by a thread that reads no body. Returns how many it ended."""
+def end_overdue() -> None:
+    """Called now and then by a thread that waits for no client."""
+    now = time.monotonic()
+    with _mutex:  # held while they are shut: the number of a socket that is done with may be another's
+        _shut([wait for wait in _waits.values() if wait.ends <= now])
+
+
+def make_way(pool: str, queued: int) -> None:
+    """So many requests wait for a thread of this pool: who keeps one waiting for long loses it."""
     now = time.monotonic()
     with _mutex:
-        overdue = [sock for ends, sock in _reading.values() if ends <= now]
-        for sock in overdue:
-            with contextlib.suppress(OSError):  # the client is gone already
-                sock.shutdown(socket.SHUT_RD)
-    return len(overdue)
+        _shut([wait for wait in _waits.values() if wait.pool == pool and wait.yields <= now][:queued])
+
+
+def _shut(waits: list[_Wait]) -> None:
+    for wait in waits:
+        with contextlib.suppress(OSError):  # the client is gone already
+            wait.sock.shutdown(wait.how)

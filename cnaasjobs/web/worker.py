@@ -1,10 +1,11 @@
-"""gunicorn's threaded worker, but a connection gets a thread only when the head of its request is there as a whole.
+"""gunicorn's threaded worker, but a connection gets a thread only when its request is there as a whole.
 
 gunicorn gives a thread to whoever connects, and the thread waits for as long as bytes drip in: as many slow clients as
 there are threads, and nobody else is answered. Here the worker's own loop looks into what the kernel has received
 (nothing is taken out of there) until the head ends, and closes what takes longer than ``HEAD_SECONDS``.
 
-``/healthz`` and ``/readyz`` have threads of their own, which no other request can take.
+Bodies that are long or late have a few threads for themselves, and so have ``/healthz`` and ``/readyz``: no other
+request can take these. A client that does not take its answer loses its thread when others wait for one.
 """
 
 import contextlib
@@ -19,26 +20,30 @@ from typing import Any, Final
 from gunicorn import util
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from cnaasjobs.web.deadlines import end_overdue
+from cnaasjobs.web.deadlines import ClientSocket, end_overdue, make_way
+from cnaasjobs.web.heads import Head
 
 HEAD_SECONDS: Final = 10.0
-MAX_HEAD_BYTES: Final = 65536  # then gunicorn's own limits, which are lower, say what is wrong
+SOON_SECONDS: Final = 0.5  # so long a short body may be behind its head
+MAX_LOOK_BYTES: Final = 32768  # of a request: less than the kernel keeps, more than a head that gunicorn takes
 LOOK_AGAIN_SECONDS: Final = 0.1
 DRAIN_SECONDS: Final = 0.1
 HEALTH_THREADS: Final = 2
+BODY_THREADS: Final = 4
 CLOSING_THREADS: Final = 4
 MAX_CLOSING: Final = 64
 
-_HEALTH: Final = (b"/healthz", b"/readyz")
-_HEAD_ENDS: Final = (b"\r\n\r\n", b"\n\n")
-
 
 class Connection(TConn):
-    """``waits_until``: by then its head must be there. ``is_health``: it asks for nothing but our health."""
+    """``waits_until``: by then its head must be there. ``late_at``: then its body is late."""
 
     worker: "PatientWorker"
     waits_until = 0.0
-    is_health = False
+    late_at: float | None = None  # None: its head is not there yet
+
+    def read_ahead(self) -> bytes:
+        """The beginning of its next request, which gunicorn's parser took with the one before."""
+        return bytes(self.parser.unreader.buf.getvalue()) if self.parser is not None else b""
 
     def close(self, graceful: bool = False) -> None:
         """A graceful close waits up to 2 s for the client; gunicorn would do so in its one loop."""
@@ -54,40 +59,55 @@ class Connection(TConn):
 class PatientWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._incomplete: list[Connection] = []  # the beginning of a head is there
-        self._health = futures.ThreadPoolExecutor(HEALTH_THREADS, thread_name_prefix="health")
-        self._closing = futures.ThreadPoolExecutor(CLOSING_THREADS, thread_name_prefix="closing")
+        self._incomplete: list[Connection] = []  # the beginning of a request is there
+        self._bodies_to_come: list[Connection] = []  # the head is there
+        self._health = _pool("health", HEALTH_THREADS)
+        self._bodies = _pool("bodies", BODY_THREADS)
+        self._closing = _pool("closing", CLOSING_THREADS)
         self._to_close = 0
 
+    def get_thread_pool(self) -> futures.ThreadPoolExecutor:
+        return _pool("requests", self.cfg.threads)
+
     def accept(self, listener: socket.socket) -> None:
+        self._make_room()
         try:
             client, address = listener.accept()
         except OSError:  # it is gone again, or another worker was first
             return
         self.nr_conns += 1
-        connection = Connection(self.cfg, client, address, listener.getsockname())
+        connection = Connection(self.cfg, ClientSocket.of(client), address, listener.getsockname())
         connection.worker = self
-        self._wait_for_head(connection)
+        self._wait_for_request(connection)
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
         """A kept connection begins its next request."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
-        self._wait_for_head(conn)
+        self._wait_for_request(conn)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """gunicorn would give a kept connection a thread, because something of its next request is there."""
+        self._may_wait(conn)
+        self._look(conn)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        super().wait_for_and_dispatch_events(min(timeout, LOOK_AGAIN_SECONDS) if self._incomplete else timeout)
+        super().wait_for_and_dispatch_events(min(timeout, LOOK_AGAIN_SECONDS) if self._is_watching() else timeout)
         incomplete, self._incomplete = self._incomplete, []
         for connection in incomplete:
             self._look(connection)
+        for connection in [one for one in self._bodies_to_come if _is_late(one)]:
+            self._body_came(connection, connection.sock)
         self._drop_overdue()
         end_overdue()
+        for name, pool in (("requests", self.tpool), ("bodies", self._bodies)):
+            if queued := pool._work_queue.qsize():
+                make_way(name, queued)
 
-    def enqueue_req(self, conn: Any) -> None:
-        """To the threads. What was read ahead of a request on a kept connection is here already."""
-        pool = self._health if getattr(conn, "is_health", False) else self.tpool
-        done = pool.submit(self.handle, conn)
-        done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, conn, future))
+    def _is_watching(self) -> bool:
+        """There is something that no event will tell of."""
+        queued = self.tpool._work_queue.qsize() or self._bodies._work_queue.qsize()
+        return bool(self._incomplete or self._bodies_to_come or queued)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         """The rest of a body that nobody read is worth a moment, not a thread for gunicorn's five seconds."""
@@ -104,12 +124,15 @@ class PatientWorker(ThreadWorker):
     def _closed(self, _: Any) -> None:
         self._to_close -= 1
 
-    # --- heads --------------------------------------------------------------------------------------------------------
+    # --- requests that are on their way -------------------------------------------------------------------------------
 
-    def _wait_for_head(self, connection: Connection) -> None:
+    def _may_wait(self, connection: Connection) -> None:
         connection.sock.setblocking(False)
-        connection.waits_until = time.monotonic() + HEAD_SECONDS
-        connection.timeout = connection.waits_until
+        connection.waits_until = connection.timeout = time.monotonic() + HEAD_SECONDS
+        connection.late_at = None
+
+    def _wait_for_request(self, connection: Connection) -> None:
+        self._may_wait(connection)
         self.pending_conns.append(connection)
         self.poller.register(connection.sock, EVENT_READ, partial(self._first_bytes, connection))
 
@@ -121,21 +144,49 @@ class PatientWorker(ThreadWorker):
     def _look(self, connection: Connection) -> None:
         """Nothing is taken out of the kernel's buffer: gunicorn's parser reads it all."""
         try:
-            head = connection.sock.recv(MAX_HEAD_BYTES, socket.MSG_PEEK)
+            seen = connection.sock.recv(MAX_LOOK_BYTES, socket.MSG_PEEK)
+            is_gone = seen == b""
         except BlockingIOError:
-            head = None
+            seen, is_gone = b"", False
         except OSError:
-            head = b""
-        if head == b"":
+            seen, is_gone = b"", True
+        ahead = connection.read_ahead()
+        if is_gone and not ahead:
             self._drop(connection)
-        elif head is not None and (
-            len(head) >= MAX_HEAD_BYTES or any(end in head for end in _HEAD_ENDS) or _said_all(connection.sock)
-        ):
-            connection.is_health = _path_of(head) in _HEALTH
-            connection.data_ready = True
-            self.enqueue_req(connection)
+            return
+        head = Head.of(ahead + seen)
+        if head is not None and head.is_health:
+            self._start(connection, self._health)
+        elif (head is not None and head.has_all) or _said_all(connection.sock):
+            self._start(connection, self.tpool)  # whose thread waits for nothing: what is missing never comes
+        elif head is not None and head.length is not None and connection.late_at is None:
+            self._wait_for_body(connection, head.length - len(ahead))
+        elif head is not None and (head.length is None or _is_late(connection)):
+            self._start(connection, self._bodies)
+        elif head is None and len(seen) >= MAX_LOOK_BYTES:
+            self._refuse(connection, 431, "Request Header Fields Too Large", "The request's head is too long")
         else:
             self._incomplete.append(connection)
+
+    def _wait_for_body(self, connection: Connection, length: int) -> None:
+        """It is usually a packet behind its head. The kernel says when so many bytes are there."""
+        connection.late_at = time.monotonic() + SOON_SECONDS
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, length)
+        self._bodies_to_come.append(connection)
+        self.poller.register(connection.sock, EVENT_READ, partial(self._body_came, connection))
+
+    def _body_came(self, connection: Connection, client: Any) -> None:
+        """Or it is late, or the client is gone."""
+        self.poller.unregister(client)
+        self._bodies_to_come.remove(connection)
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        self._look(connection)
+
+    def _start(self, connection: Connection, pool: futures.ThreadPoolExecutor) -> None:
+        connection.data_ready = True
+        connection.sock.new_answer()
+        done = pool.submit(self.handle, connection)
+        done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, connection, future))
 
     def _drop_overdue(self) -> None:
         """Those without any byte are in ``pending_conns``, which gunicorn looks after."""
@@ -143,22 +194,39 @@ class PatientWorker(ThreadWorker):
         overdue = [one for one in self._incomplete if one.waits_until <= now]
         self._incomplete = [one for one in self._incomplete if one.waits_until > now]
         for connection in overdue:
-            with contextlib.suppress(OSError):
-                util.write_error(connection.sock, 408, "Request Timeout", "The request did not arrive in time")
-            self._drop(connection)
+            self._refuse(connection, 408, "Request Timeout", "The request did not arrive in time")
+
+    def _make_room(self) -> None:
+        """gunicorn takes no connection beyond ``worker_connections``. Who only waits makes room for who may ask."""
+        if self.nr_conns < self.worker_connections - 1:
+            return
+        if self._incomplete:
+            self._drop(self._incomplete.pop(0))
+        elif waiting := self.pending_conns or self.keepalived_conns:
+            oldest = waiting.popleft()
+            self.poller.unregister(oldest.sock)
+            self._drop(oldest)
+
+    def _refuse(self, connection: Connection, status: int, reason: str, message: str) -> None:
+        with contextlib.suppress(OSError):
+            util.write_error(connection.sock, status, reason, message)
+        self._drop(connection)
 
     def _drop(self, connection: Connection) -> None:
         self.nr_conns -= 1
         connection.close()
 
 
+def _is_late(connection: Connection) -> bool:
+    return connection.late_at is not None and time.monotonic() >= connection.late_at
+
+
+def _pool(name: str, threads: int) -> futures.ThreadPoolExecutor:
+    return futures.ThreadPoolExecutor(threads, thread_name_prefix=name)
+
+
 def _said_all(sock: socket.socket) -> bool:
-    """The client closed its side: gunicorn's parser will not wait, and says what is missing."""
+    """The client closed its side."""
     poll = select.poll()
     poll.register(sock, select.POLLRDHUP)
     return bool(poll.poll(0))
-
-
-def _path_of(head: bytes) -> bytes:
-    parts = head.split(b" ", 2)
-    return parts[1].partition(b"?")[0].rstrip(b"/") if len(parts) == 3 else b""
