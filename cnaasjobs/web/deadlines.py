@@ -19,7 +19,7 @@ SEND_SECONDS: Final = 10.0  # and as much more as the answer takes at
 SLOWEST: Final = 50_000  # bytes/s
 # While others wait for a thread:
 PATIENCE_SECONDS: Final = 2.0  # and as much more as the answer takes at
-SLOW: Final = 1_000_000  # bytes/s
+SLOW: Final = 5_000_000  # bytes/s
 
 
 class _Wait(NamedTuple):
