@@ -4,6 +4,7 @@
 ``config``       what the environment variables ask for
 ``state``        the state directory: its lock, its secrets, its logs
 ``programs``     the command line of each process
+``caller``       whether make, that started it, was told to end
 ``supervisor``   starts them, starts them again, ends them
 ``prepare``      migrations, admin user, token (a process of its own: the supervisor stays free of Django)
 ``first_job``    the dry run of the first start, followed over HTTP

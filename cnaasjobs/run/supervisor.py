@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from cnaasjobs.run import exec_child
+from cnaasjobs.run.caller import Callers
 
 PR_SET_CHILD_SUBREAPER = 36
 FIRST_PAUSE_SECONDS = 0.5
@@ -84,6 +85,7 @@ class Supervisor:
         self.say = say
         self.programs: list[Program] = []
         self.stopping = threading.Event()
+        self._callers = Callers()
         self._signals = 0
         self._wake = threading.Event()
         if sys.platform == "linux":  # children of a dead child become ours, to be ended with the rest
@@ -121,6 +123,8 @@ class Supervisor:
         """Waits at most so long for something to happen, then starts again what has ended."""
         self._wake.wait(seconds)
         self._wake.clear()
+        if self._callers.want_the_end():
+            self.stopping.set()
         now = time.monotonic()
         for program in self.programs:
             if program.process is not None and not program.is_running:

@@ -59,7 +59,9 @@ def _readyz() -> HttpResponse:
         states |= check.finish(result, deadline)
     lacking = [f"{name} {'' if state == NO_WRITES else 'is '}{state}" for name, state in states.items() if state != OK]
     if lacking:
-        return JsonResponse({**error_body(", ".join(lacking)), "data": states}, status=503)
+        answer = JsonResponse({**error_body(", ".join(lacking)), "data": states}, status=503)
+        answer._has_been_logged = True  # type: ignore[attr-defined]  # an answer to who asked, no error of the server
+        return answer
     return JsonResponse(success_body(states))
 
 

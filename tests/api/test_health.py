@@ -230,3 +230,11 @@ def test_a_check_goes_on_with_its_connections_and_makes_new_ones_only_when_they_
     rabbitmq.cut_connections()
     assert platform.get("/readyz")[0] == 200
     assert backends().isdisjoint(before)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_asks_while_it_is_not_ready_leaves_no_error_in_the_log(
+    broker: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert readyz()[0] == 503
+    assert caplog.records == []

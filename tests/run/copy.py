@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -15,6 +15,7 @@ from tests.services.managed import Managed
 from tests.services.processes import ROOT
 from tests.waiting import wait_until
 
+COMMAND = (sys.executable, "-m", "cnaasjobs.run")
 STARTED_SECONDS = 90.0
 TEST_ONLY = (
     "DATABASE_URL",
@@ -29,7 +30,9 @@ TEST_ONLY = (
 class Copy:
     """``python -m cnaasjobs.run`` on a free port, on the embedded default unless ``env`` says otherwise."""
 
-    def __init__(self, directory: Path, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, env: Mapping[str, str] | None = None, command: Sequence[str] = COMMAND
+    ) -> None:
         self.state = directory / "state"
         base = {k: v for k, v in os.environ.items() if k not in TEST_ONLY and not k.startswith("CNAASJOBS_")}
         self.env = base | {
@@ -38,9 +41,7 @@ class Copy:
             "CNAASJOBS_WEB_WORKERS": "1",
             **(env or {}),
         }
-        self.process = Managed(
-            "run", [sys.executable, "-m", "cnaasjobs.run"], log=directory / "output.log", env=self.env, cwd=ROOT
-        )
+        self.process = Managed("run", command, log=directory / "output.log", env=self.env, cwd=ROOT)
 
     def wait_for_first_job(self) -> dict[str, Any]:
         """The job that it printed as curl shows it."""

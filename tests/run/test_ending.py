@@ -1,7 +1,9 @@
 """However ``make run`` ends, nothing of it stays behind, and it starts again where it was."""
 
+import os
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +30,40 @@ def test_a_signal_ends_all_of_it(copy: Copy, number: signal.Signals) -> None:
     assert copy.process.wait(timeout=30) == 0
     assert copy.processes() == []
     logs = "".join(log.read_text() for log in (copy.state / "log").iterdir() if log.name != "broker.log")
-    assert not re.search("Warning:|Traceback", copy.output() + logs), logs
+    assert not re.search('Warning:|Traceback|"level": "(WARNING|ERROR|CRITICAL)"', copy.output() + logs), logs
+
+
+@pytest.mark.parametrize(
+    ("number", "whole_group"),
+    [(signal.SIGINT, False), (signal.SIGHUP, False), (signal.SIGTERM, False), (signal.SIGINT, True)],
+)
+def test_a_signal_to_make_ends_all_of_it(scratch: Path, number: signal.Signals, whole_group: bool) -> None:
+    """Of the first three make passes on SIGTERM alone; the last is Ctrl-C, or a shell that ends its job."""
+    copy = Copy(scratch, command=["make", "--old-file=setup", "run"])
+    try:
+        copy.process.wait_for_output("Admin ", timeout=60)
+        address = ("127.0.0.1", int(copy.url.rpartition(":")[2]))
+        os.killpg(copy.process.pid, number) if whole_group else copy.process.signal(number)
+
+        assert copy.process.wait(timeout=30) in (-number, 2)
+        assert copy.processes() == []
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=5)
+        assert "Ended" in copy.output()
+        assert "Traceback" not in copy.output()
+    finally:
+        copy.stop()
+
+
+def test_nothing_outlives_a_killed_make(scratch: Path) -> None:
+    copy = Copy(scratch, command=["make", "--old-file=setup", "run"])
+    try:
+        copy.process.wait_for_output("Admin ", timeout=60)
+        copy.process.kill()
+
+        wait_until(lambda: not copy.processes(), timeout=60, interval=0.2, message=lambda: str(copy.processes()))
+    finally:
+        copy.stop()
 
 
 def test_it_can_be_ended_while_it_starts(copy: Copy) -> None:

@@ -1,0 +1,48 @@
+"""Whoever types ``make run`` and ends make ends the platform, also where make does not tell its children.
+
+A key at the terminal reaches all of them, and SIGTERM make passes on. SIGINT and SIGHUP to make alone it keeps to
+itself: it lets go of its handler, and then waits for its children to end. That can be seen here from outside.
+"""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+_MAKE: Final = ("make", "gmake")
+_ENDS: Final = sum(1 << (number - 1) for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT))
+
+
+class Callers:
+    """The makes above this process, one of another."""
+
+    def __init__(self) -> None:
+        self._at_start = _makes()
+
+    def want_the_end(self) -> bool:
+        """One of them is gone, or no longer handles a signal that it handled."""
+        now = _makes()
+        return any(pid not in now or handled & ~now[pid] for pid, handled in self._at_start.items())
+
+
+def _makes() -> dict[int, int]:
+    """By number, which signals to end each of them handles."""
+    found = {}
+    for process in psutil.Process().parents():
+        if process.name() not in _MAKE:
+            break
+        found[process.pid] = _handled(process.pid)
+    return found
+
+
+def _handled(pid: int) -> int:
+    """A bit for each signal; none where the system does not show them."""
+    if sys.platform != "linux":
+        return 0
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it is gone
+        return 0
+    return _ENDS & next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:"))
