@@ -1,4 +1,4 @@
-"""What may happen when a process starts. Each is explained in docs/log-events.md."""
+"""What can happen when a process starts. Each action is explained in docs/log-events.md."""
 
 from logging import WARNING
 
@@ -7,4 +7,4 @@ from cnaasjobs.events import Action
 
 class StartAction(Action):
     UNWISE_SETTING = "unwise_setting", WARNING, "%(problem)s", "check"
-    DATABASE_UNSEEN = "database_unseen", WARNING, "the database could not be looked at: %(error)s"
+    DATABASE_UNSEEN = "database_unseen", WARNING, "the database could not be checked: %(error)s"

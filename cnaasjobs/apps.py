@@ -1,4 +1,4 @@
-"""Puts the project's own admin site in the place of Django's; registers checks of settings, limits of connections."""
+"""Replaces Django's admin site by the project's own; registers checks of settings and limits of connections."""
 
 from django.contrib.admin.apps import AdminConfig
 

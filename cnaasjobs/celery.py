@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
 
 
 class Loader(AppLoader):  # type: ignore[misc, unused-ignore]
-    """Where ``celery`` is the first to read the settings, it ends with what is wrong with them, and no traceback."""
+    """If ``celery`` is the first to read the settings, it exits with what is wrong with them, without a traceback."""
 
     def config_from_object(self, obj: Any, silent: bool = False) -> Any:
         try:

@@ -1,5 +1,7 @@
-"""System checks of our settings as Django has them now (a settings module of one's own may have set them), of what is
-allowed and unwise in production, and of the database."""
+"""System checks of our settings, of what is allowed but unwise in production, and of the database.
+
+The settings are checked as Django has them now: a local settings module may have changed them.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -43,7 +45,7 @@ def production_is_careful(app_configs: Sequence[Any] | None, **_: Any) -> list[C
 def _unwise() -> Iterator[CheckMessage]:
     if "*" in settings.ALLOWED_HOSTS:
         yield Warning(
-            "ALLOWED_HOSTS has *: whoever sends a request chooses the host name that its links carry",
+            "ALLOWED_HOSTS has *: the sender of a request chooses the host name in its links",
             id="cnaasjobs.W001",
         )
     if settings.CELERY_TASK_DEFAULT_QUEUE_TYPE == "quorum":
@@ -56,7 +58,7 @@ def _unwise() -> Iterator[CheckMessage]:
     for number, url in enumerate(settings.CELERY_BROKER_URL.split(";"), start=1):
         broker, which = url_to_parts(url), f"CELERY_BROKER_URL (broker {number})"
         amqp = broker.scheme in ("amqp", "amqps", "pyamqp")
-        # Without a user kombu takes guest, whose password is guest: RabbitMQ's own, which everybody knows.
+        # Without a user kombu takes guest with the password guest: RabbitMQ's default, which everybody knows.
         if amqp and (broker.username or "guest") == "guest" and (broker.password or "guest") == "guest":
             yield Warning(f"{which} logs in as guest with the password guest", id="cnaasjobs.W002")
         over_network = broker.scheme in ("amqp", "pyamqp", "redis") and not _is_loopback(broker.hostname)

@@ -14,7 +14,7 @@ def database_path(state_dir: Path) -> Path:
 
 
 def broker_socket(state_dir: Path) -> Path:
-    """In the state directory; if that is too long for a socket, in a directory under /tmp that is named by it."""
+    """In the state directory; if its path is too long for a socket, in a directory under /tmp named after it."""
     socket = state_dir / "broker.sock"
     if len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES:
         return socket

@@ -1,8 +1,8 @@
-"""What happened, said once: ``record`` tells every subscriber, and the log is one of them.
+"""What happened, recorded once: ``record`` tells every subscriber, and the log is one of them.
 
-Each app lists in its ``actions`` module what may happen in it, and docs/log-events.md says what each action means. An
-event is an action with its fields. A subscriber is called in the thread where it happened, on the way of every job: it
-is quick, asks no database, and what it raises stops nobody.
+Each app lists in its ``actions`` module what can happen in it, and docs/log-events.md says what each action means. An
+event is an action with its fields. A subscriber is called in the thread of the event, in the path of every job: it must
+be quick and must not use the database, and what it raises stops nobody.
 """
 
 import logging
@@ -13,7 +13,10 @@ from typing import Any, NamedTuple, Self
 
 
 class Action(StrEnum):
-    """Base of the apps' lists. A member is its name, its level, its words, and the fields that the words leave out."""
+    """Base of the apps' lists.
+
+    A member has a name, a level, a message, and the fields that the message does not contain.
+    """
 
     level: int
     words: str
@@ -33,7 +36,7 @@ class Action(StrEnum):
 class Event(NamedTuple):
     action: Action
     fields: Mapping[str, Any]
-    exc: BaseException | None = None  # with its traceback, where that says more than the fields
+    exc: BaseException | None = None  # with a traceback, where that says more than the fields
 
 
 Subscriber = Callable[[Event], None]
@@ -42,15 +45,15 @@ Subscriber = Callable[[Event], None]
 def record(
     action: Action, fields: Mapping[str, Any] | None = None, /, *, exc: BaseException | None = None, **more_fields: Any
 ) -> None:
-    """It happened. Record what is stored after its commit: nothing here can be taken back.
+    """It happened. Record what is stored only after its commit: nothing here can be taken back.
 
-    Fields whose names are Python's own words ("from") come as a mapping.
+    Fields whose names are keywords of Python ("from") are given as a mapping.
     """
     event = Event(action, {**fields, **more_fields} if fields else more_fields, exc)
     for tell in _subscribers:
         try:
             tell(event)
-        except Exception:  # whoever listens must not undo, nor end, what happened
+        except Exception:  # a subscriber must neither undo nor end what happened
             action.logger.exception("a subscriber failed at %s", action, extra={"action": action})
 
 

@@ -1,4 +1,4 @@
-"""How every process here logs: one JSON object per line on stderr, what a call gives as ``extra`` at its top level."""
+"""How every process here logs: one JSON object per line on stderr, with a call's ``extra`` at its top level."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def logging_config(level: str, formatter: type[JsonFormatter]) -> dict[str, Any]
                 "fmt": "%(levelname)s %(name)s %(message)s",
                 "rename_fields": {"levelname": "level", "name": "logger"},
                 "timestamp": "time",
-                # Django adds the request itself, which says nothing as text; Python 3.12 adds taskName.
+                # Django adds the request object, which says nothing as text; Python 3.12 adds taskName.
                 "reserved_attrs": [*RESERVED_ATTRS, "request", "taskName"],
             }
         },
@@ -26,9 +26,9 @@ def logging_config(level: str, formatter: type[JsonFormatter]) -> dict[str, Any]
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {
             "django": {**quiet, "level": level},
-            "django.request": {**quiet, "level": "ERROR"},  # a client's 404 is no news
+            "django.request": {**quiet, "level": "ERROR"},  # a client's 404 is not worth logging
             "django.security.DisallowedHost": {**quiet, "level": "CRITICAL"},
-            # Two lines for each task, where a job's own transitions say more.
+            # Celery logs two lines for each task; a job's own transitions say more.
             "celery.worker.strategy": {**quiet, "level": "WARNING"},
             "celery.app.trace": {**quiet, "level": "WARNING"},
             "gunicorn.error": {**quiet, "level": level},

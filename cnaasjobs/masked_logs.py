@@ -1,4 +1,4 @@
-"""Keeps secrets out of the log, whoever logs them: a driver's library may print what it sends at level DEBUG."""
+"""Keeps secrets out of the log, wherever they come from: a driver's library may log what it sends at level DEBUG."""
 
 import logging
 
@@ -8,7 +8,7 @@ from cnaasjobs.secrecy import mask
 
 
 class MaskedJsonFormatter(JsonFormatter):
-    """JSON lines without any secret that is known in this process."""
+    """JSON lines without any secret that this process knows."""
 
     def format(self, record: logging.LogRecord) -> str:
         return mask(super().format(record))

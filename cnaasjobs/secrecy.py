@@ -1,9 +1,9 @@
-"""What is secret, in one registry, and how it is kept out of what is stored, logged or answered.
+"""What is secret, in one registry, and how it is kept out of everything stored, logged or answered.
 
 Sources say what is secret: the environment's ``TEMPLATE_SECRET_*`` (and former values of them), the credentials among
 the settings, and what apps register (devices: the inventory's passwords and keys). ``mask`` is called at the boundary:
 where a result, an exception, an argument, an audit entry, a log line or an error's message leaves the code that made
-it, before anything of it is folded or cut. Only a device gets the real text.
+it, before anything of it is folded or cut. Only devices get the real text.
 """
 
 import base64
@@ -23,15 +23,15 @@ from jinja2.utils import htmlsafe_json_dumps
 PREFIX: Final = "TEMPLATE_SECRET_"
 FORMER: Final = f"FORMER_{PREFIX}"  # FORMER_TEMPLATE_SECRET_X, …_X_2: what TEMPLATE_SECRET_X was before
 HIDDEN: Final = "********"
-MIN_LENGTH: Final = 4  # a shorter value of an inventory stands in too much innocent text
-_DERIVED_LENGTH: Final = 6  # shorter lines, encodings and case changes of a value stand in too much innocent text
+MIN_LENGTH: Final = 4  # a shorter value from an inventory occurs in too much innocent text
+_DERIVED_LENGTH: Final = 6  # shorter lines, encodings and case changes of a value occur in too much innocent text
 _MAX_FORMER: Final = 20
 
 Named = frozenset[tuple[str, str]]  # (what is put in its place, the value)
 
 
 class Secrets:
-    """Values by the name that stands for each, and a mask that puts the name where the value stands."""
+    """Values by the name that stands for each, and a mask that replaces each value by its name."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.variables = dict(variables)
@@ -39,12 +39,12 @@ class Secrets:
 
     @classmethod
     def from_environment(cls) -> "Secrets":
-        """Those of the templates, which they see by these names."""
+        """The secrets of the templates, under the names that the templates use."""
         found = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
         return _compiled(tuple(sorted(found.items())))
 
     def mask(self, text: str) -> str:
-        """The text without them."""
+        """The text without these secrets."""
         return _masked(text, self._automaton)
 
 
@@ -59,17 +59,20 @@ _sources: list[Callable[[], Named]] = []
 
 
 def register(source: Callable[[], Named]) -> None:
-    """Ask it, too. It is asked often: what it returns, it keeps until that changes."""
+    """Register a source of secrets. It is called often, so it must keep what it returns until that changes."""
     _sources.append(source)
 
 
 def mask(text: str) -> str:
-    """The text without any secret that is known in this process."""
+    """The text without any secret that this process knows."""
     return _masked(text, _of_all(tuple(source() for source in _sources)))
 
 
 def mask_all(value: Any) -> Any:
-    """The same for every text in a value of JSON, the keys of its objects too. What has none is returned as it is."""
+    """The same for every text in a JSON value, including the keys of its objects.
+
+    A value without secrets is returned as it is.
+    """
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, Mapping):
@@ -99,7 +102,7 @@ def _named_in_environment(variables: tuple[tuple[str, str], ...]) -> Named:
 
 
 def _present_name(name: str, present: set[str]) -> str:
-    """Of a former value: the variable's name, without the number of how many there were."""
+    """The name for a former value: the variable's, without its number."""
     if not name.startswith(FORMER):
         return name
     bare = name.removeprefix("FORMER_")
@@ -107,7 +110,7 @@ def _present_name(name: str, present: set[str]) -> str:
 
 
 def _of_settings() -> Named:
-    """The credentials of the platform itself."""
+    """The platform's own credentials."""
     if not settings.configured:
         return frozenset()
     database = settings.DATABASES["default"]
@@ -129,8 +132,11 @@ register(_of_settings)
 
 
 def _automaton(pairs: list[tuple[str, str]]) -> Any:
-    """One pass over a text, however many secrets there are. Of two that begin together the longer is taken: a short
-    secret never cuts a long one, and a name that is put in is never searched again."""
+    """One pass over a text, however many secrets there are.
+
+    Of two that begin at the same place the longer one is taken: a short secret never cuts a long one, and an inserted
+    name is never searched again.
+    """
     automaton = ahocorasick.Automaton()
     for name, value in pairs:
         for form in _forms(value):
@@ -152,14 +158,14 @@ def _masked(text: str, automaton: Any) -> str:
 
 
 def storable(text: str) -> str:
-    """Text that every database can hold; a device may send anything."""
+    """Text that every database can store; a device may send anything."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _forms(value: str) -> Iterator[str]:
-    """How a value may appear in configurations, diffs, URLs, XML, JSON and the messages of exceptions."""
+    """The forms in which a value may appear in configurations, diffs, URLs, XML, JSON and messages of exceptions."""
     if not value.strip():
         return
     parts = {value, value.strip()}

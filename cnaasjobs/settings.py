@@ -1,7 +1,8 @@
-"""Settings: the one door for configuration. Every value comes from the environment, typed, with its unit in its name.
+"""Settings: the only entrance for configuration. Every value comes from the environment, typed, with its unit in its
+name.
 
-Without ``CNAASJOBS_DEV=1`` these are production's: no default secret, no default database, credentials required.
-All variables are listed in ``docs/settings.md``.
+Without ``CNAASJOBS_DEV=1`` they are production's: no default secret, no default database, credentials required. All
+variables are listed in ``docs/settings.md``.
 """
 
 import os
@@ -22,11 +23,11 @@ CNAASJOBS_DEV: bool = _values["CNAASJOBS_DEV"]
 CNAASJOBS_STATE_DIR: Path = _values["CNAASJOBS_STATE_DIR"]
 
 SECRET_KEY = _start.secret_key
-# What is known of the devices is kept under it: it is still read after a change.
+# What is known about the devices is hashed with it, and must still be recognised after a change.
 SECRET_KEY_FALLBACKS = _start.secret_key_fallbacks
 ALLOWED_HOSTS = _start.allowed_hosts
 CELERY_BROKER_URL = _start.broker or embedded.broker_url(CNAASJOBS_STATE_DIR)
-if "CELERY_BROKER_URL" in os.environ:  # Celery looks there first, and would take it as it is written there
+if "CELERY_BROKER_URL" in os.environ:  # Celery looks there first, and would take the value as it is written
     os.environ["CELERY_BROKER_URL"] = CELERY_BROKER_URL
 _database: dict[str, Any] = _start.database or {
     "ENGINE": "django.db.backends.sqlite3",
@@ -50,8 +51,8 @@ if _database["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
-    # A server that vanished without a word: TCP gives it up after 15 s. One that is frozen answers TCP all the same;
-    # cnaasjobs.db.bounded_waits bounds that wait in the web server.
+    # A server that vanished silently is given up by TCP after 15 s. A frozen one still answers TCP;
+    # cnaasjobs.db.bounded_waits limits that wait in the web server.
     _database["OPTIONS"] = {
         "connect_timeout": 5,
         "tcp_user_timeout": 15_000,
@@ -82,9 +83,9 @@ INSTALLED_APPS = [
 
 # --- The web --------------------------------------------------------------------------------------------------------
 MIDDLEWARE = [
-    "jobs.api.health.HealthMiddleware",  # first: needs no Host, no credentials, nothing of the rest
+    "jobs.api.health.HealthMiddleware",  # first: it needs no Host, no credentials, and none of the others
     "django.middleware.security.SecurityMiddleware",
-    "corsheaders.middleware.CorsMiddleware",  # before all that may answer with an error: errors carry its headers too
+    "corsheaders.middleware.CorsMiddleware",  # before what may answer with an error, which then has its headers too
     "cnaasjobs.api.middleware.RememberRequest",
     "cnaasjobs.api.middleware.ApiGuard",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -120,9 +121,9 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 STATIC_URL = "/static/"
-WHITENOISE_USE_FINDERS = True  # served from the packages themselves: no collectstatic, gunicorn alone is enough
+WHITENOISE_USE_FINDERS = True  # served from the packages themselves, so that gunicorn is enough, without collectstatic
 
-# In development on a loopback address tokens are not looked at; everywhere else they are required.
+# In development on a loopback address tokens are ignored; everywhere else they are required.
 CNAASJOBS_REQUIRE_TOKEN = not CNAASJOBS_DEV or _values["CNAASJOBS_REQUIRE_TOKEN"]
 
 CORS_URLS_REGEX = r"^/api/"
@@ -143,15 +144,15 @@ REST_FRAMEWORK = {
 }
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None}  # `manage.py token create --days` sets an end
 
-# A proxy in front ends TLS. It alone may say so, by the header named here; it must remove the client's own.
+# A proxy in front terminates TLS. Only it may say so, in the header named here, and it must remove the client's own.
 if _start.proxy_ssl_header:
     SECURE_PROXY_SSL_HEADER = (_start.proxy_ssl_header, "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not CNAASJOBS_DEV
 CSRF_TRUSTED_ORIGINS = _start.csrf_trusted_origins
 SECURE_HSTS_SECONDS = _start.hsts_seconds
 SILENCED_SYSTEM_CHECKS = [
-    # HSTS and the redirect to HTTPS belong to the proxy that ends TLS. A redirect from here would turn the POST and PUT
-    # of a plain-HTTP client inside a closed network into a GET.
+    # HSTS and the redirect to HTTPS are the job of the proxy that terminates TLS. A redirect from here would turn the
+    # POST and PUT of a plain-HTTP client inside a closed network into a GET.
     "security.W004",
     "security.W005",
     "security.W008",
@@ -173,14 +174,14 @@ CELERY_TASK_DEFAULT_PRIORITY = HIGHEST_PRIORITY if CELERY_BROKER_URL.startswith(
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "jobs.beat.scheduler:Scheduler"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker never gives up: nothing would start it again
-CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # without it one closed channel ends the worker
-# A connection that is dead and does not say so is noticed within 20 s, by both sides. Celery's 120 is as long as jobs
-# wait unseen: the broker goes on sending their messages to who is not there.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker never gives up: nothing would restart it
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # otherwise one closed channel ends the worker
+# A dead connection is noticed within 20 s by both sides. With Celery's 120 s, jobs would wait unnoticed for as long:
+# the broker goes on sending their messages to a client that is gone.
 CELERY_BROKER_HEARTBEAT = 10
 CELERY_WORKER_CONSUMER = "jobs.worker.consumer:Consumer"
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = _start.remote_control
-# Its mailbox is not exclusive: a broker that has not noticed yet that a connection is dead would refuse the next one.
+# Its mailbox is not exclusive: a broker that has not noticed a dead connection yet would refuse the next one.
 CELERY_CONTROL_QUEUE_EXCLUSIVE = CELERY_EVENT_QUEUE_EXCLUSIVE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False  # after a reconnect jobs.worker.window knows the free slots

@@ -1,6 +1,6 @@
-"""What a web server, a worker and a Beat look at before they do anything: their settings and their database.
+"""What a web server, a worker and a Beat check before they do anything else: their settings and their database.
 
-``python -m cnaasjobs.startup`` does it for gunicorn, whose main process must not load Django: it forks what it has.
+``python -m cnaasjobs.startup`` does this for gunicorn, whose main process must not load Django, because it forks.
 """
 
 import os
@@ -19,9 +19,9 @@ from cnaasjobs.events import record
 
 
 def problems() -> list[str]:
-    """Why this process must not start, a line for each reason. What is merely unwise in production goes to the log.
+    """Why this process must not start, one line per reason. What is merely unwise in production is logged.
 
-    A database that is away is no reason: the process waits for it. It is looked at by ``migrate`` too.
+    A database that is away is not a reason: the process waits for it, and ``migrate`` checks it too.
     """
     messages = run_checks(tags=[SETTINGS, Tags.security], include_deployment_checks=not conf.dev)
     shown = [message for message in messages if not message.is_silenced()]

@@ -13,9 +13,9 @@ from cnaasjobs.web.deadlines import BoundedInput
 
 
 class Utf8Request(WSGIRequest):
-    """Django decodes the query string by the body's charset, and "rot13" fails there before anything could answer.
+    """Django decodes the query string with the body's charset, and "rot13" fails there before anything can answer.
 
-    Ours is UTF-8; a body in another charset is refused by its parser.
+    We use UTF-8; the parser refuses a body in another charset.
     """
 
     def _set_content_type_params(self, meta: Mapping[str, str]) -> None:

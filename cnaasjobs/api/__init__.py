@@ -1,1 +1,1 @@
-"""HTTP conventions of every API here: envelope, errors, pages, filters, who asks and from where. Knows no app."""
+"""HTTP conventions of every API here: envelope, errors, pages, filters, who calls and from where. Knows no app."""

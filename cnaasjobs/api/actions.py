@@ -1,4 +1,4 @@
-"""What may happen at the HTTP API. Each is explained in docs/log-events.md."""
+"""What can happen in the HTTP API. Each action is explained in docs/log-events.md."""
 
 from logging import WARNING
 

@@ -1,7 +1,7 @@
 """Who may call: bearer tokens of Django's users, hashed at rest (knox), and Django's own permissions.
 
-Where ``CNAASJOBS_REQUIRE_TOKEN`` is false (development, loopback only) tokens are not looked at, because existing
-clients always send one: everybody is the operator "dev". ``cnaasjobs.api.middleware`` keeps foreign pages out there.
+Where ``CNAASJOBS_REQUIRE_TOKEN`` is false (development, loopback only) tokens are ignored, because existing clients
+always send one: everybody is the operator "dev". There ``cnaasjobs.api.middleware`` keeps foreign pages out.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -21,15 +21,15 @@ from cnaasjobs.api.permissions import remember
 from cnaasjobs.conf import conf
 from cnaasjobs.db.accounts import owner_of_token
 
-if TYPE_CHECKING:  # DRF's views import what its settings name, which is this module
+if TYPE_CHECKING:  # DRF's views import what its settings name, including this module
     from rest_framework.views import APIView
 
 DEV_USERNAME = "dev"
-refused = Signal()  # request, permission: somebody known asked to change what he may not
+refused = Signal()  # request, permission: a known user asked for a change without having the permission
 
 
 class DevUser(AnonymousUser):
-    """The operator of a development server: has a name and every permission, and no row in the database."""
+    """The operator of a development server: has a name and every permission, but no row in the database."""
 
     username = DEV_USERNAME  # type: ignore[assignment]  # the stubs say AnonymousUser has no name
 
@@ -46,9 +46,10 @@ class DevUser(AnonymousUser):
 
 
 class BearerAuthentication(TokenAuthentication):
-    """``Authorization: Bearer <token>``, looked up by its hash: one query for it, its user and what that may do.
+    """``Authorization: Bearer <token>``, looked up by its hash: one query for the token, its user and their
+    permissions.
 
-    knox's own look-up reads all tokens of the user on each request, to delete those that expired.
+    knox's own look-up reads all tokens of the user on each request, to delete expired ones.
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
@@ -83,15 +84,15 @@ class BearerAuthentication(TokenAuthentication):
 
 
 class HasPermission(BasePermission):
-    """Asks for the permission that the view names for this method, such as ``jobs.view_job``.
+    """Requires the permission that the view names for this method, such as ``jobs.view_job``.
 
-    A method without one goes on to its 405; ``ApiViewSet`` sees to it that no handler is without one.
+    A method without one goes on to its 405; ``ApiViewSet`` makes sure that every handler has one.
     """
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         if not request.user.is_authenticated:
             return False
-        method = "GET" if request.method == "HEAD" else request.method  # a HEAD is answered by the GET's handler
+        method = "GET" if request.method == "HEAD" else request.method  # HEAD is answered by the handler of GET
         wanted: str | None = view.permissions_required.get(method)  # type: ignore[attr-defined]
         self.message = f"Missing permission {wanted}"
         if wanted is None or request.user.has_perm(wanted):

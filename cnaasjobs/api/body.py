@@ -13,12 +13,12 @@ from rest_framework.request import Request
 from cnaasjobs.api.errors import BadRequest, UnsupportedMediaType
 
 MAX_DEPTH = 64
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')  # a whole text, or a bracket outside of one
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')  # a whole string, or a bracket outside of one
 UTF8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 
 
 class StrictJSONParser(JSONParser):
-    """A JSONParser by class, because DRF reads the body of those through Django, which bounds its size."""
+    """A subclass of JSONParser, because DRF reads the body for those through Django, which limits its size."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -38,16 +38,16 @@ class StrictJSONParser(JSONParser):
 
 
 def refuse_encoded(request: Request) -> None:
-    """A compressed body would be read as what it is not; and a small one may unpack to any size."""
+    """A compressed body would be misread; and a small one may unpack to any size."""
     encoding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in ("", "identity"):
         raise UnsupportedMediaType(f"Request body must not be encoded, Content-Encoding is {encoding[:40]}")
 
 
 def measure_chunked(request: Request) -> None:
-    """Django takes a body without a Content-Length for an empty one. A byte over its limit is enough to be refused.
+    """Django treats a body without a Content-Length as empty. One byte over its limit is enough to be refused.
 
-    It is as slow as its client, so only once that may do what it asks.
+    Reading it takes as long as the client likes, so this comes only after the permission was checked.
     """
     http: Any = request._request
     if "chunked" in http.META.get("HTTP_TRANSFER_ENCODING", "").lower():
@@ -63,7 +63,7 @@ def json_object(request: Request) -> dict[str, Any]:
     """The request's body as a dict. No body at all counts as an empty object.
 
     Raises:
-        BadRequest, UnsupportedMediaType: it is anything else. One too large is Django's to refuse.
+        BadRequest, UnsupportedMediaType: it is anything else. Django refuses one that is too large.
     """
     data = request.data
     if not isinstance(data, dict):
@@ -80,7 +80,7 @@ def _charset(content_type: str) -> str:
 
 
 def _refuse_depth(raw: bytes) -> None:
-    """Before it is parsed: what writes JSON again, or walks it, has limits of its own, each another."""
+    """Checked before parsing: everything that walks JSON or writes it again has its own, different limit."""
     depth = 0
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return
@@ -100,7 +100,7 @@ def _refuse_nul(parsed: Any) -> None:
 
 
 def _strings(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Every string in it with the nearest key above; walks without recursion, the parser bounds the depth."""
+    """Every string in it, with the nearest key above; without recursion. The parser limits the depth."""
     todo = [(value, name)]
     while todo:
         part, where = todo.pop()

@@ -1,4 +1,4 @@
-"""Who asks, and from where: texts for ``scheduled_by``, abort reasons and the audit trail."""
+"""Who calls, and from where: texts for ``scheduled_by``, abort reasons and the audit trail."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ _current: ContextVar[HttpRequest | None] = ContextVar("current_request", default
 
 @contextmanager
 def serving(request: HttpRequest) -> Iterator[None]:
-    """In here ``current_request`` is this one, for code that is told of a deed and not of its request."""
+    """Inside, ``current_request`` is this one, for code that learns of a change by a signal without its request."""
     token = _current.set(request)
     try:
         yield
@@ -27,7 +27,7 @@ def serving(request: HttpRequest) -> Iterator[None]:
 
 
 def current_request() -> HttpRequest | None:
-    """The request that this thread answers; None outside of one."""
+    """The request that this thread is answering; None outside of one."""
     return _current.get()
 
 
@@ -38,9 +38,9 @@ def who(request: Request | HttpRequest) -> str:
 
 
 def origin(request: Request | HttpRequest) -> str:
-    """The client's address: the peer's, or behind a trusted proxy the nearest one in X-Forwarded-For that is none.
+    """The client's address: the peer's, or behind a trusted proxy the nearest in X-Forwarded-For that is not a proxy's.
 
-    A client can write anything into that header; only what a trusted proxy appended counts, read from the right.
+    A client can write anything into that header, so only what trusted proxies appended counts, read from the right.
     """
     trusted = _networks(tuple(conf.trusted_proxies))
     address = _address(request.META.get("REMOTE_ADDR", "")) or "unix socket"
@@ -59,13 +59,13 @@ def _networks(named: tuple[str, ...]) -> tuple[Network, ...]:
 
 
 def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
-    if address == "unix socket":  # only a proxy on this machine can be at the other end
+    if address == "unix socket":  # only a proxy on this machine can be the other end
         return bool(trusted)
     return any(ip_address(address) in network for network in trusted)
 
 
 def _address(text: str) -> str | None:
-    """One hop in canonical form; None if it is no address. Some proxies add the port."""
+    """One hop in canonical form; None if it is not an address. Some proxies add the port."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""What a view lets its clients filter and sort by: an object for each plain column, with its operators and values."""
+"""What clients may filter and sort by: an object for each plain column, with its operators and values."""
 
 from collections.abc import Callable, Iterable
 from typing import ClassVar
@@ -16,7 +16,10 @@ ORDERED = ("gt", "gte", "lt", "lte")
 
 
 class Column:
-    """A column by name. ``parse`` turns a client's text into a value or raises ValueError that says what it must be."""
+    """A column by name.
+
+    ``parse`` turns a client's text into a value, or raises ValueError, which says what it must be.
+    """
 
     operators: ClassVar[tuple[str, ...]] = ("", "ne", "in")
 
@@ -30,12 +33,12 @@ class Column:
                 raise ValueError(f"must have at most {MAX_IN} items")
             return Q(**{f"{column}__in": [self.parse(part) for part in texts]})
         if operator == "ne":
-            return ~Q(**{column: self.parse(text)})  # what is unset is not equal either
+            return ~Q(**{column: self.parse(text)})  # an unset value is not equal either
         return Q(**{f"{column}__{operator}" if operator else column: self.parse(text)})
 
 
 class Integer(Column):
-    """Whole numbers within what the database column holds."""
+    """Integers within the range of the database column."""
 
     operators = (*Column.operators, *ORDERED)
 

@@ -18,7 +18,7 @@ JSON = "application/json"
 
 
 class LongJSON:
-    """JSON text as it is stored, in pieces of UTF-8: too long to have a second copy of it in memory."""
+    """JSON text as it is stored, in pieces of UTF-8: too long for a second copy in memory."""
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self.pieces = pieces
@@ -30,7 +30,7 @@ def stored_json(text: str | None) -> orjson.Fragment | None:
 
 
 def success_body(data: Any, **beside: Any) -> dict[str, Any]:
-    """The success envelope; ``beside`` are keys that stand at the top level, such as ``job_id``."""
+    """The success envelope; ``beside`` are keys for the top level, such as ``job_id``."""
     return {"status": "success", "data": data, **beside}
 
 
@@ -43,7 +43,7 @@ def success(data: Any, *, headers: Mapping[str, str] | None = None, **beside: An
 
 
 def error_response(message: str, *, status: int) -> HttpResponse:
-    """An error as a finished response, for places where no DRF view has the request."""
+    """An error as a finished response, for places where no DRF view is involved."""
     body = orjson.dumps(_encodable(error_body(message)))
     return HttpResponse(body, status=status, headers={"Content-Type": JSON, "Content-Length": str(len(body))})
 
@@ -65,11 +65,11 @@ class EnvelopeRenderer(BaseRenderer):
         if data is None:
             return b""
         long: list[LongJSON] = []
-        mark = secrets.token_hex().encode()  # what no stored text can hold
+        mark = secrets.token_hex().encode()  # which no stored text can contain
 
         def marked(value: Any) -> orjson.Fragment:
             if not isinstance(value, LongJSON):
-                raise TypeError(f"{type(value).__name__} is no JSON")
+                raise TypeError(f"{type(value).__name__} is not JSON")
             long.append(value)
             return orjson.Fragment(mark)
 
@@ -81,16 +81,16 @@ class EnvelopeRenderer(BaseRenderer):
 
 
 def _write(response: HttpResponse, between: Sequence[bytes], long: Sequence[LongJSON]) -> None:
-    """Replace the marks by what they stand for; the server sends the pieces one after the other."""
+    """Replace the marks with what they stand for; the server sends the pieces one after the other."""
     response.content = between[0]
     for value, text in zip(long, between[1:], strict=True):
         response.writelines([*value.pieces, text])
     size = sum(map(len, between)) + sum(len(piece) for value in long for piece in value.pieces)
-    response.headers["Content-Length"] = str(size)  # else Django would join them to know
+    response.headers["Content-Length"] = str(size)  # otherwise Django would join the pieces to find out
 
 
 class AlwaysJSON(DefaultContentNegotiation):
-    """Answers are JSON whatever the client accepts: a browser's ``Accept: text/html`` is no error."""
+    """Answers are JSON whatever the client accepts: a browser's ``Accept: text/html`` is not an error."""
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None

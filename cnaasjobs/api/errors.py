@@ -1,7 +1,7 @@
-"""Every error becomes the same envelope here: ours, DRF's, Django's, the database's.
+"""Turns every error into the same envelope: ours, DRF's, Django's, the database's.
 
 Views raise the classes below. ``exception_handler`` is DRF's; ``bad_request`` … ``server_error`` are the project's
-``handler400`` … ``handler500``, for what fails before or outside a view.
+``handler400`` … ``handler500``, for failures before or outside a view.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ NO_WRITES = "The database takes no writes now, try again later"
 
 
 class ApiError(APIException):
-    """An error with a message for the person who reads it. Subclasses differ in their status only."""
+    """An error with a message for the person who reads it. Subclasses differ only in their status."""
 
     status_code: int = status.HTTP_400_BAD_REQUEST
 
@@ -70,7 +70,7 @@ class Unavailable(ApiError):
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's hook. None lets what is our own fault go on to ``server_error``, with its traceback in the log."""
+    """DRF's hook. None passes our own faults on to ``server_error``, which logs the traceback."""
     if not_now(exc):
         record(ApiAction.DATABASE_AWAY, error=str(exc))
         for database in connections.all(initialized_only=True):
@@ -112,7 +112,7 @@ def _text(detail: Any) -> str:
 
 def _described(exc: BaseException) -> tuple[int, str]:
     if isinstance(exc, DisallowedHost):
-        return status.HTTP_400_BAD_REQUEST, "The Host header names no host that is served here"
+        return status.HTTP_400_BAD_REQUEST, "The Host header does not name a host that is served here"
     if isinstance(exc, RequestDataTooBig):
         return status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "Request body is too large"
     if isinstance(exc, TooManyFieldsSent):
@@ -127,7 +127,10 @@ def is_api(request: HttpRequest) -> bool:
 
 
 def is_page(request: HttpRequest) -> bool:
-    """Where people look with a browser. Elsewhere a client of the API may have lost its way, and reads no HTML."""
+    """The part that people open in a browser.
+
+    Elsewhere a client of the API may have a wrong URL, and does not read HTML.
+    """
     return request.path_info == "/admin" or request.path_info.startswith("/admin/")
 
 

@@ -13,7 +13,7 @@ from cnaasjobs.api.columns import Column
 from cnaasjobs.api.errors import BadRequest
 
 MAX_CONTAINS = 3
-MAX_FILTERS = 50  # a database has its own limit to what one condition may hold
+MAX_FILTERS = 50  # databases limit the size of one condition
 
 NAME = re.compile(r"filter\[([^\[\]]*)\](?:\[([^\[\]]*)\])?")
 
@@ -26,18 +26,18 @@ class HasColumns(Protocol):
 
 
 def refusal(view: Any, reason: str) -> BadRequest:
-    """A 400 in the words that clients of the list already know."""
+    """A 400 whose message begins as clients of the list already know it."""
     return BadRequest(f"Unable to filter {view.collection}: {reason}")
 
 
 def quoted(text: str) -> str:
-    """A client's own words inside a message: no NUL, no novel."""
+    """A client's own text inside a message: without NUL, and cut to a short length."""
     text = text.replace("\x00", "\N{SYMBOL FOR NULL}")
     return repr(text if len(text) <= 100 else f"{text[:100]}…")
 
 
 class ColumnFilter(BaseFilterBackend):
-    """Every ``filter[…]`` parameter narrows the result; the same one twice narrows it twice."""
+    """Every ``filter[…]`` parameter narrows the result; repeating one narrows it again."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
         asked = [pair for pair in _parameters(request, view) if pair[0] == "filter" or pair[0].startswith("filter[")]
@@ -62,7 +62,7 @@ class ColumnFilter(BaseFilterBackend):
 
 
 class ColumnSort(BaseFilterBackend):
-    """``sort=field`` or ``sort=-field``, ties by id; by id without it. What is unset counts as the greatest."""
+    """``sort=field`` or ``sort=-field``, ties by id; by id without it. Unset values count as the greatest."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
         asked = request.query_params.get("sort")

@@ -1,4 +1,4 @@
-"""Who asks is remembered for the audit trail, and foreign web pages are kept out of an API without tokens."""
+"""Remembers who calls for the audit trail, and keeps foreign web pages out of an API without tokens."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -17,7 +17,7 @@ LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
 class RememberRequest:
-    """Lets code that is told of a deed by Django's signals say whose it is."""
+    """Lets code that learns of a change by Django's signals say who made it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -28,7 +28,7 @@ class RememberRequest:
 
 
 class ApiGuard:
-    """Runs for ``/api`` only. Stands behind CorsMiddleware, so that a refusal carries the CORS headers too."""
+    """Runs only for ``/api``. It comes after CorsMiddleware, so that a refusal has the CORS headers too."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -44,7 +44,7 @@ class ApiGuard:
 
 
 def foreign_peer(request: HttpRequest) -> str | None:
-    """Why this request may come from another machine; None if it is from this one. A Host can say anything."""
+    """Why this request may come from another machine; None if it is from this one. A Host header can say anything."""
     peer = request.META.get("REMOTE_ADDR", "")
     if peer and not _is_loopback(peer):
         return "Requests from other machines need a token, and this server asks for none (CNAASJOBS_REQUIRE_TOKEN)"
@@ -52,7 +52,7 @@ def foreign_peer(request: HttpRequest) -> str | None:
 
 
 def foreign_page(request: HttpRequest) -> str | None:
-    """Why this request may come from a web page that is not the operator's own; None if nothing says so.
+    """Why this request may come from a web page that is not the operator's own; None if nothing suggests it.
 
     Without tokens a browser on this machine could be made to send requests here by any page it shows.
     """
@@ -85,7 +85,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_unspoofable(host: str) -> bool:
-    """False for a name with a dot: whoever owns it could point it at this machine (DNS rebinding)."""
+    """False for a name with a dot: the owner of that domain could point it at this machine (DNS rebinding)."""
     if "." not in host or _is_loopback(host) or host in settings.ALLOWED_HOSTS:
         return True
     try:

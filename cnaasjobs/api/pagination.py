@@ -17,9 +17,9 @@ MAX_LINK_BYTES = 2000  # it repeats the query up to four times, and proxies refu
 
 
 class NumberedPages(BasePagination):
-    """DRF's paginator for ``pagination_class``. An app with a faster way overrides ``count`` and ``window``.
+    """DRF's paginator for ``pagination_class``. An app that has a faster way overrides ``count`` and ``window``.
 
-    Where the first page holds all rows, nothing is counted.
+    If the first page holds all rows, nothing is counted.
     """
 
     request: Request
@@ -41,7 +41,7 @@ class NumberedPages(BasePagination):
         start = (self.number - 1) * self.per_page
         rows = list(queryset[: self.per_page]) if start == 0 else []
         self.total = len(rows) if 0 < len(rows) < self.per_page else self.count(queryset)
-        # Past the end there is nothing to ask, and an offset may be beyond what the database counts to.
+        # Past the end there is nothing to read, and the offset may be larger than the database allows.
         if 0 < start < self.total:
             rows = list(self.window(queryset, start, self.per_page, self.total))
         return rows
@@ -79,5 +79,5 @@ def _page_number(request: Request) -> int:
     text = request.query_params.get("page", "1")
     if not (text.isascii() and text.isdigit()):
         return 1
-    digits = text.lstrip("0")[:18]  # whatever has more is past every end too
+    digits = text.lstrip("0")[:18]  # a longer number is past every end too
     return max(1, int(digits or "1"))

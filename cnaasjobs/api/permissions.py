@@ -1,4 +1,4 @@
-"""Django's permissions of users and groups, read in one statement: every request of the API asks for one of them."""
+"""Django's permissions of users and groups, read in one statement, because every request of the API needs one."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,15 +12,18 @@ from cnaasjobs.db.accounts import permissions_of
 
 
 def remember(user: Any, permissions: Iterable[str]) -> None:
-    """They were read with the user already. Django's own name: it lives as long as the user's object."""
+    """They were already read with the user.
+
+    The attribute is Django's own cache, which lives as long as the user object.
+    """
     user._perm_cache = set(permissions)
 
 
 class OneQueryBackend(ModelBackend):
-    """Django's backend, with one query for all permissions of a user, and a limit to wrong logins."""
+    """Django's backend, with one query for all permissions of a user, and a limit on wrong logins."""
 
     def authenticate(self, request: Any, username: Any = None, password: Any = None, **credentials: Any) -> Any:
-        """By PermissionDenied Django's form says what it says to any wrong login: nobody learns which names exist."""
+        """On PermissionDenied Django's form says the same as for any wrong login: nobody learns which names exist."""
         name, address = str(username or "")[:150], origin(request) if request is not None else "command line"
         if throttle.exhausted(throttle.LOGINS, "login", address) or throttle.exhausted(
             throttle.LOGINS_OF_A_NAME, "name", name

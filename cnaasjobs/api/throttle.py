@@ -1,7 +1,7 @@
-"""How often somebody may be wrong: failed tokens and logins, by address and, for logins, by name.
+"""Limits failed attempts: wrong tokens and logins by address, and logins by name too.
 
-Counted in each web process for itself, by a moving window. Whoever has reached a limit is answered before a hash is
-computed or the database asked; what is right is never counted.
+Each web process counts for itself, over a moving window. A client that has reached a limit is answered before a hash is
+computed or the database is asked; successes are never counted.
 """
 
 import threading
@@ -20,7 +20,7 @@ from cnaasjobs.events import record
 TOKENS: Final = parse("30/minute")
 LOGINS: Final = parse("20/minute")
 LOGINS_OF_A_NAME: Final = parse("10/minute")
-HASHES_AT_ONCE: Final = 2  # a password's hash takes a processor for a tenth of a second
+HASHES_AT_ONCE: Final = 2  # hashing a password takes a processor for a tenth of a second
 _LOG_SECONDS: Final = 60.0
 
 _windows = MovingWindowRateLimiter(MemoryStorage())
@@ -30,23 +30,23 @@ _mutex = threading.Lock()
 
 
 def forget() -> None:
-    """All that was counted."""
+    """Forget everything that was counted."""
     _windows.storage.reset()
     _logged.clear()
 
 
 def exhausted(limit: RateLimitItem, *keys: str) -> bool:
-    """There were as many failures as there may be."""
+    """Whether the limit of failures has been reached."""
     return not _windows.test(limit, *keys)
 
 
 def count(limit: RateLimitItem, *keys: str) -> None:
-    """One more failure, which was said already."""
+    """Count one more failure, which has already been logged."""
     _windows.hit(limit, *keys)
 
 
 def failed(kind: str, limit: RateLimitItem, *keys: str, address: str) -> None:
-    """One more. It is logged at once, then once a minute for each address, with how many there were."""
+    """Count one more. The first is logged at once, the others once a minute for each address, with their number."""
     count(limit, *keys)
     now = time.monotonic()
     with _mutex:
@@ -55,14 +55,14 @@ def failed(kind: str, limit: RateLimitItem, *keys: str, address: str) -> None:
         if now - at >= _LOG_SECONDS:
             record(ApiAction.CREDENTIALS_REFUSED, kind=kind, address=address, failures=failures)
             at, failures = now, 0
-        if len(_logged) > 10_000:  # more addresses than anybody reads of
+        if len(_logged) > 10_000:  # more addresses than anybody would read about
             _logged.clear()
         _logged[f"{kind} {address}"] = (at, failures)
 
 
 @contextmanager
 def hashing() -> Iterator[bool]:
-    """False when as many passwords are being tried as may be at once: others need the processor too."""
+    """False when too many passwords are being checked at once: others need the processor too."""
     mine = _hashing.acquire(blocking=False)
     try:
         yield mine

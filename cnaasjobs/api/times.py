@@ -24,10 +24,11 @@ def time_text(moment: datetime | None) -> str | None:
 
 
 def parse_time(text: str) -> datetime:
-    """A date or a time in ISO 8601, "T" or a blank between them, as an aware UTC time. Without an offset it is UTC.
+    """A date or a time in ISO 8601, with "T" or a space between them, as an aware UTC time. Without an offset it is
+    UTC.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is neither.
     """
     if not FULL.fullmatch(text):
         raise ValueError("must be a time like 2019-12-05T13:06:03.319761")
@@ -39,10 +40,10 @@ def parse_time(text: str) -> datetime:
 
 
 def times_beginning(text: str) -> tuple[datetime, datetime]:
-    """The first and the last time whose text begins like this: ``2026-11``, ``2026-11-24 13:0``.
+    """The first and the last time whose text begins like this, such as ``2026-11`` or ``2026-11-24 13:0``.
 
     Raises:
-        ValueError: no time begins so.
+        ValueError: no time begins like this.
     """
     if not BEGINNING.fullmatch(text):
         raise ValueError("must be the beginning of a time like 2019-12-05T13:06:03.319761")

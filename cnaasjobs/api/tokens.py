@@ -1,4 +1,4 @@
-"""Who may make a token for whom: nobody gives what he hasn't. And how long a token lasts."""
+"""Who may make a token for whom (nobody can grant more than they have), and how long a token lasts."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,14 +7,15 @@ from cnaasjobs.conf import conf
 
 
 def refusal(maker: Any, user: Any) -> str | None:
-    """Why ``maker`` may not make a token for ``user``, in words; None if he may.
+    """Why ``maker`` may not make a token for ``user``, in words; None if they may.
 
-    One's own, always. For another only where that one may do nothing that the maker may not; never a superuser's.
+    Everybody may make their own. For another user only if that user may do nothing that the maker may not; never for a
+    superuser.
     """
     if maker.pk == user.pk:
         return None
     if user.is_superuser:
-        return f"{user.get_username()} is a superuser, who alone makes such tokens"
+        return f"{user.get_username()} is a superuser: only they can make such a token"
     lacking = sorted(user.get_all_permissions() - maker.get_all_permissions())
     if lacking:
         return f"{user.get_username()} may do more than you: {', '.join(lacking[:3])}"
@@ -22,5 +23,5 @@ def refusal(maker: Any, user: Any) -> str | None:
 
 
 def lifetime() -> timedelta:
-    """Of a token that is made without another end."""
+    """The lifetime of a token that is made without its own end."""
     return timedelta(days=conf.token_days)

@@ -10,7 +10,7 @@ from rest_framework.viewsets import GenericViewSet
 from cnaasjobs.api.body import measure_chunked, refuse_encoded
 from cnaasjobs.api.filters import ColumnFilter, ColumnSort
 
-# Without OPTIONS: a browser's preflight is answered before any view, and a plain one is a 405, which must not name it.
+# Without OPTIONS: a browser's preflight is answered before any view; any other is a 405, whose Allow must not list it.
 METHODS = ["get", "head", "post", "put", "patch", "delete"]
 
 
@@ -22,7 +22,7 @@ class ApiViewSet(GenericViewSet[Any]):
     filter_backends = (ColumnFilter, ColumnSort)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Who asks and whether he may comes first; then the body is read."""
+        """Authentication and permission come first; only then the body is read."""
         super().initial(request, *args, **kwargs)
         refuse_encoded(request)
         measure_chunked(request)
@@ -36,7 +36,7 @@ class ApiViewSet(GenericViewSet[Any]):
 
 
 class NoMethods(APIView):
-    """A URL that is known to clients and has no method: 405, where an unknown one is a 404."""
+    """A URL that clients know but that has no method: it answers 405, where an unknown URL is a 404."""
 
     http_method_names = METHODS
     permissions_required: ClassVar[Mapping[str, str]] = {}

@@ -1,7 +1,7 @@
 """Settings of our own, typed: ``conf.heartbeat_seconds``.
 
-``table`` names each variable of the environment once; ``cnaasjobs.settings`` reads them when a process starts. Then
-``conf`` is the one way to a value. It asks Django's settings each time, so that a test may override
+``table`` names each variable of the environment once; ``cnaasjobs.settings`` reads them when a process starts. After
+that ``conf`` is the one way to a value. It asks Django's settings each time, so that a test may override
 ``CNAASJOBS_HEARTBEAT_SECONDS``.
 """
 

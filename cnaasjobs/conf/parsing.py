@@ -1,4 +1,4 @@
-"""What the text of a variable must be, and what is made of it. Raises ValueError in words that follow its name."""
+"""What the text of a variable must be, and how it is parsed. ValueError's text follows the name of the variable."""
 
 import ipaddress
 import json
@@ -46,7 +46,7 @@ def network(text: str) -> str:
 
 
 def origin(text: str) -> str:
-    """Scheme and host, without the slash at the end that no browser sends."""
+    """Scheme and host, without the trailing slash, which browsers do not send."""
     text = text.rstrip("/")
     match = _ORIGIN.fullmatch(text)
     if match is None or not _HOST.fullmatch(match["host"].removeprefix("*.")):
@@ -111,15 +111,16 @@ def brokers(text: str) -> str:
     urls = [url.strip() for url in text.split(";") if url.strip()]
     kinds = {_broker_kind(url) for url in urls}
     if len(kinds) != 1:
-        raise ValueError("must name brokers of one kind, all of them amqp:// or all of them redis://")
+        raise ValueError("must name brokers of one kind, all amqp:// or all redis://")
     return ";".join(urls)
 
 
 def broker_tls(urls: str) -> dict[str, Any] | bool:
-    """Celery's ``broker_use_ssl``. A server shows a certificate of a known authority (SSL_CERT_FILE names one's own).
+    """Celery's ``broker_use_ssl``. A server shows a certificate of a known authority (SSL_CERT_FILE names a private
+    one).
 
-    And it is made out to the name in the URL, except where there are several: kombu compares the second's with the
-    first's name.
+    It must be issued to the name in the URL, except where there are several: kombu compares the second's certificate
+    with the first name.
     """
     first, *others = urls.split(";")
     scheme = first.partition("://")[0]

@@ -34,7 +34,7 @@ class Start(Table):
         name="SECRET_KEY",
         required=True,
     )
-    secret_key_fallbacks = Texts("former values of it, comma-separated, after a change")
+    secret_key_fallbacks = Texts("its former values, comma-separated, after a change")
     database: Parsed[dict[str, Any] | None] = Parsed(
         None,
         parsing.database,
@@ -69,7 +69,7 @@ class Start(Table):
     web_workers = Whole(2, 1, 256, "gunicorn's processes")
     web_threads = Whole(8, 1, 256, "threads in each of them")
     remote_control = Flag(
-        False, "`1`: workers answer `celery inspect` and obey `celery control`, of anybody who can write to the broker"
+        False, "`1`: workers answer `celery inspect` and obey `celery control` from anybody who can write to the broker"
     )
     quorum_queues = Flag(
         False, "`1`: RabbitMQ keeps each queue on several nodes, and mostly without priorities; see production.md"
@@ -78,7 +78,7 @@ class Start(Table):
 
 
 class Conf(Table):
-    """What the platform asks for while it runs."""
+    """Settings that the platform reads while it runs."""
 
     dev = Flag(False, "`1`: development; `make run` sets it")
     state_dir = Location(
@@ -104,16 +104,16 @@ class Conf(Table):
     )
 
     read_seconds = Real(5.0, 0.1, 600, "how long one statement of a request may take on PostgreSQL; longer is a 503")
-    page_max_mb = Real(64.0, 0.1, 10_000, "results of more than this in all are left out of a page, and named")
-    waiting_per_user = Whole(1000, 1, 10_000_000, "jobs of one user that may wait at once; one more is a 429")
-    token_days = Whole(365, 1, 36_500, "how long an API token lasts that is made without another end")
+    page_max_mb = Real(64.0, 0.1, 10_000, "results beyond this total are left out of a page, which says so")
+    waiting_per_user = Whole(1000, 1, 10_000_000, "how many jobs of one user may wait at once; one more is a 429")
+    token_days = Whole(365, 1, 36_500, "how long an API token lasts if it is made without its own end")
 
     # --- Jobs ---
-    lock_wait_seconds = Whole(_DAY, 1, 10 * _YEAR, "how long a job waits in line for its lock at most")
-    result_max_mb = Real(256.0, 0.001, 900, "a job whose result is longer ends as an EXCEPTION that says so")
-    progress_seconds = Real(2.0, 0.01, 60, "finished devices are written at most so often for a job")
+    lock_wait_seconds = Whole(_DAY, 1, 10 * _YEAR, "how long a job waits in line for its lock, at most")
+    result_max_mb = Real(256.0, 0.001, 900, "a job with a larger result ends as an EXCEPTION that says so")
+    progress_seconds = Real(2.0, 0.01, 60, "how often the finished devices of a job are written, at most")
     job_log_level = Choice("INFO", LEVELS, "what a job's code logs from this level on is kept with the job")
-    shutdown_grace_seconds = Real(60.0, 0, _DAY, "what running jobs get after SIGTERM before they are cut off")
+    shutdown_grace_seconds = Real(60.0, 0, _DAY, "how long jobs may go on after SIGTERM before they are cut off")
     retention_finished_days = RealOrNone(None, 0.001, 36_500, "FINISHED jobs older than this are pruned", shown="keep")
     retention_exception_days = RealOrNone(
         None, 0.001, 36_500, "EXCEPTION jobs older than this are pruned", shown="keep"
@@ -121,30 +121,34 @@ class Conf(Table):
 
     # --- Reliability ---
     heartbeat_seconds = Real(2.0, 0.01, 60, "how often a worker and a Beat write their heartbeat")
-    worker_lost_seconds = Real(30.0, 0.1, _HOUR, "a heartbeat that stood still so long means that the worker is gone")
+    worker_lost_seconds = Real(30.0, 0.1, _HOUR, "a worker whose heartbeat has not changed for this long is gone")
     publish_timeout_seconds = Real(0.7, 0.05, 60, "how long a broker may take to confirm a message")
-    publish_pause_seconds = Real(2.0, 0, _HOUR, "how long a process leaves a broker alone that failed")
+    publish_pause_seconds = Real(2.0, 0, _HOUR, "how long a process leaves a failed broker alone")
     beat_max_sleep_seconds = Real(0.1, 0.01, 60, "how often Beat looks for due jobs where it cannot LISTEN (SQLite)")
     upkeep_seconds = Real(2.0, 0.01, 600, "pause between two rounds of upkeep")
-    republish_after_seconds = Real(10.0, 0.1, _DAY, "a message missing so long is sent again")
+    republish_after_seconds = Real(10.0, 0.1, _DAY, "a message that has been missing for this long is sent again")
     unserved_after_seconds = Real(
-        60.0, 0, _DAY, "a job due so long on a queue that no worker serves is named in the log and the admin"
+        60.0, 0, _DAY, "a job due for this long on a queue that no worker serves is shown in the log and the admin"
     )
-    unknown_task_seconds = Real(60.0, 0, _DAY, "a job due so long whose function nobody knows ends as `UnknownTask`")
+    unknown_task_seconds = Real(
+        60.0, 0, _DAY, "a job due for this long whose function no worker knows ends as `UnknownTask`"
+    )
 
-    plain_tasks = Texts("Celery tasks that are not jobs and that workers call all the same; never `celery.*`")
+    plain_tasks = Texts("Celery tasks that are not jobs but that workers may call; never `celery.*`")
 
     # --- Devices ---
     confirm_mode = Whole(1, 0, 2, "0 commit, 1 confirm each device, 2 all devices or none")
-    confirm_minutes = Whole(5, 1, 120, "after so long an unconfirmed commit reverts")  # IOS can do 120 at most
+    confirm_minutes = Whole(5, 1, 120, "an unconfirmed commit reverts after this time")  # IOS can do 120 at most
     lines_left_out: Parsed[dict[str, re.Pattern[str]]] = Parsed(
         {},
         parsing.patterns,
-        "lines of a running configuration that are no change from outside, whatever they say: JSON, a regular "
+        "lines of a running configuration that never count as a change from outside: JSON, a regular "
         'expression for each platform, such as `{"ios": "^ntp clock-period "}`',
     )
-    inventory_cache_seconds = Real(60.0, 0, _DAY, "how long an inventory that is no files is cached")
-    sync_time_limit_seconds = Whole(6 * _HOUR, 1, 30 * _DAY, "how long a sync may run; then it begins no device more")
+    inventory_cache_seconds = Real(60.0, 0, _DAY, "how long an inventory that does not come from files is cached")
+    sync_time_limit_seconds = Whole(
+        6 * _HOUR, 1, 30 * _DAY, "how long a sync may run; then it begins no further device"
+    )
     device_seconds = Real(600.0, 1, _DAY, "how long one step on a device may take, such as connecting or a commit")
     render_seconds = Real(20.0, 0.1, _HOUR, "how long rendering one device's configuration may take")
     render_memory_mb = Whole(512, 128, 65_536, "how much memory a process that renders may use")
@@ -152,11 +156,14 @@ class Conf(Table):
 
 
 def from_environment(environ: Mapping[str, str]) -> tuple[Start, dict[str, Any]]:
-    """What to start with, and the values of ``Conf`` by name. Raises WrongSettings, with all that is wrong."""
+    """What to start with, and the values of ``Conf`` by name.
+
+    Raises WrongSettings, which lists everything that is wrong.
+    """
     try:
         is_production = not Conf.dev.read(environ.get(Conf.dev.name, "").strip() or "0")
     except ValueError:
-        is_production = True  # the table's own reading says what is wrong with it
+        is_production = True  # reading the table says what is wrong with it
     start, wrong = Start.read(environ, production=is_production)
     values, also_wrong = Conf.read(environ, production=is_production)
     if wrong or also_wrong:

@@ -1,6 +1,6 @@
-"""The kinds of variables of the environment: how each reads its text, what it allows, in which words it refuses.
+"""The kinds of environment variables: how each parses its text, what it allows, and how it refuses.
 
-``table`` names them. A refusal quotes the text only where it can be no secret.
+``table`` lists the variables. A refusal quotes the text only where it cannot be a secret.
 """
 
 import math
@@ -23,18 +23,21 @@ class WrongSettings(ImproperlyConfigured):
 
 
 class Variable(Generic[T]):
-    """One variable of a table. An instance of the table has its value there, the class has this."""
+    """One variable of a table.
 
-    allowed = ""  # in the words of the documentation
+    On an instance of the table the attribute is the value, on the class it is this object.
+    """
+
+    allowed = ""  # as the documentation shows it
 
     def __init__(self, default: T, means: str, *, name: str = "", shown: str = "", required: bool = False) -> None:
         """
         Args:
-            default: what it is when it is unset or empty.
+            default: its value when it is unset or empty.
             means: for the documentation. The unit is in the name.
             name: where it is not ``CNAASJOBS_`` and the attribute in capitals.
-            shown: the default in the words of the documentation, where it is not simply the value.
-            required: in production, which has no default for it.
+            shown: the default as the documentation shows it, where that is not simply the value.
+            required: production has no default for it.
         """
         self.default = default
         self.means = means
@@ -64,7 +67,7 @@ class Variable(Generic[T]):
         return f"`{value}`" if value else "none"
 
     def read(self, text: str) -> T:
-        """Raises ValueError, in words that follow the variable's name."""
+        """Raises ValueError, whose text follows the variable's name."""
         raise NotImplementedError
 
     def wrong(self, value: T) -> str:
@@ -144,14 +147,14 @@ class Choice(Variable[str]):
 
 
 class Location(Variable[Path]):
-    """A file or directory. Nothing need be there at start: what needs it says so."""
+    """A file or directory. It need not exist at start: the code that needs it says so."""
 
     def read(self, text: str) -> Path:
         return Path(text).resolve()
 
 
 class Parsed(Variable[T]):
-    """What ``parse`` makes of the text; it raises ValueError, in words that follow the variable's name."""
+    """What ``parse`` makes of the text; it raises ValueError, whose text follows the variable's name."""
 
     def __init__(
         self,
@@ -173,7 +176,7 @@ class Parsed(Variable[T]):
 
 
 class Texts(Variable[list[str]]):
-    """Comma-separated; blanks around a text are no part of it. ``item`` reads each, and raises like ``parse``."""
+    """Comma-separated; spaces around an item are ignored. ``item`` reads each, and raises like ``parse``."""
 
     def __init__(
         self,
@@ -211,7 +214,7 @@ class Table:
 
     @classmethod
     def read(cls, environ: Mapping[str, str], *, production: bool) -> tuple[dict[str, Any], list[str]]:
-        """The values by name, and a line for each variable that is missing or wrong. Empty counts as unset."""
+        """The values by name, and a line for each variable that is missing or wrong. An empty one counts as unset."""
         values: dict[str, Any] = {}
         lines = []
         for variable in cls.variables():

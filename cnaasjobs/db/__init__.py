@@ -1,5 +1,5 @@
 """The way to the database, whichever it is: clock, sessions, bounded waits, prepared statements, rows by the thousand.
 
-Knows no app of ours. Only here and in ``jobs.sql`` may a statement be written by hand, or the code depend on which
+Knows no app of ours. Only here and in ``jobs.sql`` may code contain hand-written statements, or depend on which
 database it is.
 """

@@ -1,4 +1,4 @@
-"""Users by token, and what a user may do. By hand: every request asks one of them, and building a query costs more."""
+"""Users by token, and their permissions. Hand-written: every request needs these, and building a query costs more."""
 
 import json
 from functools import cache
@@ -36,7 +36,7 @@ _PERMISSIONS: Final = f"SELECT {_NAME} {_GRANTED.format(user='%s')}"
 
 
 class TokenOwner(NamedTuple):
-    """Whose token it is: the fields that a request asks of the user (the rest is read on first use)."""
+    """Whose token it is, with the fields of the user that a request needs (the rest is read on first use)."""
 
     user: User
     permissions: list[str]  # of the user and the user's groups, such as "jobs.view_job"
@@ -44,7 +44,7 @@ class TokenOwner(NamedTuple):
 
 
 def owner_of_token(digest: str) -> TokenOwner | None:
-    """The token with this hash, its user, and what that may do: one statement."""
+    """The token with this hash, its user and their permissions, in one statement."""
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
         _owner_of_token(connection.vendor).execute(cursor, {"now": now, "digest": digest})
@@ -61,7 +61,7 @@ def owner_of_token(digest: str) -> TokenOwner | None:
 
 @cache
 def _owner_of_token(vendor: str) -> Prepared:
-    """PostgreSQL plans it for longer than it executes it."""
+    """PostgreSQL takes longer to plan it than to execute it."""
     collect = "json_agg" if vendor == "postgresql" else "json_group_array"
     person = ", ".join(f"person.{name}" for name in _USER_FIELDS)
     sql = f"""
@@ -74,7 +74,7 @@ def _owner_of_token(vendor: str) -> Prepared:
 
 
 def permissions_of(user_id: int) -> list[str]:
-    """What the user and the user's groups may do: one statement, where Django's own backend takes two."""
+    """The permissions of the user and their groups in one statement; Django's own backend needs two."""
     with connection.cursor() as cursor:
         cursor.execute(_PERMISSIONS, [user_id, user_id])
         return [name for (name,) in cursor.fetchall()]

@@ -1,9 +1,9 @@
 """A bounded wait for PostgreSQL, for the web: a frozen server (SIGSTOP, a dead disk) answers TCP and nothing else.
 
-psycopg2 waits in C without a limit. ``bound_waits`` gives it a wait of our own: as long as data moves it waits; after
+psycopg2 waits in C without a limit. ``bound_waits`` gives it our own wait: it waits as long as data moves; after
 ``SILENCE`` seconds without any it tries a fresh connection. If that is answered the query is merely slow and may go on,
-up to ``LONGEST``. If not, the database is away: OperationalError, and psycopg2 closes the connection. What the thread
-asks of it in the next second fails at once: Django tries the old connection, then a new one, and a request has 2 s.
+up to ``LONGEST``. If not, the database is away: OperationalError, and psycopg2 closes the connection. Whatever the
+thread asks in the next second fails at once: Django tries the old connection, then a new one, and a request has 2 s.
 
 Only for processes whose connections belong to one thread each: psycopg2 then allows no sharing.
 """
@@ -25,7 +25,7 @@ CONNECTED = 0  # libpq: CONNECTION_OK
 
 SILENCE = 0.6
 PROBE = 0.6
-FAR_PROBE = 1.3  # where a connection takes long because the server is far away: a request still has its answer in 2 s
+FAR_PROBE = 1.3  # for a server that is far away; a request still gets its answer within 2 s
 LONGEST = 30.0
 # A transaction left open longer than this is the server's to roll back. Less than SILENCE + PROBE: when a frozen server
 # goes on, it must not find a COMMIT in its socket that we have given up and answered 503 for.
@@ -39,7 +39,7 @@ class _Verdict(threading.local):
 
 
 _verdict = _Verdict()
-_quickest = float("inf")  # what a connection took at the quickest, in seconds: the distance to the server
+_quickest = float("inf")  # the fastest time to connect, in seconds: the distance to the server
 _WANTED = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
 
 
@@ -55,10 +55,10 @@ def bound_waits() -> None:
 
 
 def new_request() -> None:
-    """This thread begins a new request: what the last one found out about the database is old.
+    """This thread begins a new request: what the last one learned about the database is out of date.
 
-    A server that ended the connection has said so, and hardly ever speaks otherwise where it was asked nothing: where
-    there is something to read the connection is left, and a query on it need not find out.
+    A server that ended the connection has announced it, and otherwise hardly ever sends anything without being asked:
+    if there is something to read, the connection is dropped before a query fails on it.
     """
     _verdict.away_until = float("-inf")
     database = connections[DEFAULT_DB_ALIAS]

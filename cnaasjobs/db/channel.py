@@ -1,4 +1,4 @@
-"""PostgreSQL's LISTEN and NOTIFY: a word from one process to all others, which carries nothing and may be lost."""
+"""PostgreSQL's LISTEN and NOTIFY: a signal from one process to all others, which has no content and may be lost."""
 
 import select
 import time
@@ -9,19 +9,25 @@ _PROBE_SECONDS = 5.0
 
 
 def can_listen() -> bool:
-    """Whether this database has channels at all; without them, whoever waits must look for himself."""
+    """Whether this database has channels at all; without them, a process that waits must poll."""
     return connection.vendor == "postgresql"
 
 
 def announce(channel: str) -> None:
-    """Wake all who listen, on commit. Sparingly: NOTIFY serialises commits. Nothing where nobody can listen."""
+    """Wake all listeners, on commit.
+
+    Use it sparingly: NOTIFY serialises commits. Does nothing where nobody can listen.
+    """
     if can_listen():
         with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {channel}")
 
 
 class Subscription:
-    """This thread listens on its own connection, which is used for nothing else. Every method raises what that does."""
+    """This thread listens on its own connection, which is used for nothing else.
+
+    Every method raises what that raises.
+    """
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
@@ -39,7 +45,10 @@ class Subscription:
         return True
 
     def announced(self, timeout: float) -> bool:
-        """Wait for an announcement; False after so many seconds without one. Asks now and then if the server lives."""
+        """Wait for an announcement; False after this many seconds without one.
+
+        Checks now and then that the server is alive.
+        """
         raw = connection.connection
         readable, _, _ = select.select([raw], [], [], timeout)
         if readable:

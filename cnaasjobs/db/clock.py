@@ -13,8 +13,8 @@ from django.utils import timezone
 class DatabaseNow(Func):
     """The moment of this statement by the database's clock, not the start of the transaction.
 
-    Nor ``clock_timestamp()``: that changes within the statement, so a comparison with it can use no index.
-    SQLite lives in this process: its clock is ours, and Python's has the microseconds that its SQL functions lack.
+    Nor ``clock_timestamp()``, which changes during the statement, so that a comparison with it cannot use an index.
+    SQLite runs in this process: its clock is ours, and Python's has the microseconds that its SQL functions lack.
     """
 
     function = "STATEMENT_TIMESTAMP"

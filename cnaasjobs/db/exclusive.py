@@ -1,4 +1,4 @@
-"""Lets one process at a time do a step whose work would otherwise be done twice."""
+"""Lets only one process at a time do a step that would otherwise be done twice."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,14 +6,14 @@ from zlib import crc32
 
 from django.db import connection
 
-_SPACE = 0x636E6161  # ours, among everybody's advisory locks in the database
+_SPACE = 0x636E6161  # ours, among all advisory locks in the database
 
 
 @contextmanager
 def exclusively(step: str) -> Iterator[bool]:
-    """True if this process may do the step now. Always on SQLite: the step's own guards do there.
+    """True if this process may do the step now. Always true on SQLite, where the step's own guards are enough.
 
-    It is the session's lock: the server frees it when its holder's connection is gone.
+    It is a session lock: the server releases it when its holder's connection is gone.
     """
     if connection.vendor != "postgresql":
         yield True

@@ -1,4 +1,4 @@
-"""A column that is empty, filled in for some rows: an update by keys that costs Django nothing to put together."""
+"""Fills in an empty column for some rows: an update by keys that costs no time to build."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from cnaasjobs.db.prepared import Prepared
 
 
 def fill_in(model: type[Model], column: str, value: Any, *, key: str, keys: Sequence[str]) -> None:
-    """In the rows with these keys, the column is ``value`` where it was null. ``key`` is a column of text."""
+    """In the rows with these keys, set the column to ``value`` where it was null. ``key`` is a text column."""
     is_postgresql = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
         statement = _statement(model, column, key, is_postgresql)

@@ -1,4 +1,4 @@
-"""Inserting rows by statements of our own: Django builds one for longer than the database executes it."""
+"""Inserts rows by our own statements: Django takes longer to build one than the database takes to execute it."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -11,7 +11,7 @@ from cnaasjobs.db.clock import DatabaseNow, now_sql
 from cnaasjobs.db.prepared import Prepared
 
 _BATCH: Final = 1000
-# Of these a field would only make sure that they are what they are.
+# For these types, preparing a value would change nothing.
 _PLAIN: Final[dict[type, type]] = {
     models.CharField: str,
     models.TextField: str,
@@ -49,7 +49,7 @@ def insert(row: Model) -> None:
 
 @cache
 def _statement(model: type[Model], given: tuple[str, ...], times: tuple[str, ...]) -> Prepared:
-    """For rows with these columns: PostgreSQL reads it once for each connection."""
+    """For rows with these columns: PostgreSQL parses it once per connection."""
     places = [*(f"%({column})s" for column in given), *("statement_timestamp()" for _ in times)]
     types = {column: _type(model, column) for column in given}
     sql = f"{_into(model, [*given, *times])} VALUES ({', '.join(places)}) RETURNING id"
@@ -59,10 +59,10 @@ def _statement(model: type[Model], given: tuple[str, ...], times: tuple[str, ...
 def insert_many(rows: Sequence[Model], *, replacing: str | None = None) -> None:
     """Insert new rows of one model in their order, as ``insert`` does. In a transaction: all or none.
 
-    What is the same in all rows is sent once, so that many like each other cost little more than one.
+    Values that are the same in all rows are sent once, so that many similar rows cost little more than one.
 
     Args:
-        replacing: a unique column; a row that is there with the same value of it gets the new one's values.
+        replacing: a unique column; an existing row with the same value in it gets the new row's values.
     """
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
@@ -123,7 +123,7 @@ def _for_driver(field: "Field[Any, Any]", value: Any) -> Any:
 
 
 def _type(model: type[Model], column: str) -> str:
-    """PostgreSQL's name of the column's type, less its length: a cast to that would cut what is too long."""
+    """PostgreSQL's name of the column's type, without its length: a cast with a length would cut what is too long."""
     return str(model._meta.get_field(column).db_type(connection)).partition("(")[0]
 
 

@@ -1,8 +1,8 @@
-"""How long PostgreSQL waits for us: what each connection of ours asks of the server when it is made.
+"""How long PostgreSQL waits for us: time limits that each of our connections sets when it is made.
 
 A host that vanishes (power, network) tells nobody. Without limits its transaction keeps its row locks, and its session
-its advisory locks and its place among ``max_connections``, for as long as the server's system waits for it: hours. They
-are set by a statement, not as options of the connection, which poolers refuse.
+keeps its advisory locks and its place among ``max_connections``, for as long as the server's operating system waits:
+hours. The limits are set by a statement, not as connection options, which poolers refuse.
 """
 
 import threading
@@ -15,9 +15,9 @@ from django.db.backends.signals import connection_created
 
 _IDLE_SESSION_SINCE: Final = 140_000  # the version of PostgreSQL that knows idle_session_timeout
 
-# The far end is gone when it has been silent for 10 s and leaves three questions unanswered, or has not taken for 15 s
-# what was sent to it. One that answers, and says nothing in the middle of a transaction, is frozen, or behind something
-# that keeps its connections open: 20 s of that is no work of ours, which pauses in no transaction.
+# The far end is gone when it has been silent for 10 s and does not answer three probes, or has not acknowledged data
+# for 15 s. A peer that answers, but stays idle inside a transaction, is frozen, or behind something that keeps its
+# connections open: 20 s of that is not our code, which never pauses inside a transaction.
 _EVERY_CONNECTION: Final = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
@@ -29,7 +29,7 @@ _of_this_process: dict[str, str] = {}
 
 
 def ask_in_this_process(**settings: str) -> None:
-    """Every connection that this process makes from now on asks for these, too or instead."""
+    """Every connection that this process makes from now on also sets these, or overrides the former value."""
     _of_this_process.update(settings)
 
 
@@ -41,7 +41,7 @@ _limited = _Limited()
 
 
 def limit_this_thread(**settings: str) -> None:
-    """This thread's connection asks for these. Costs a statement once for each new connection."""
+    """Set these on this thread's connection. Costs one statement for each new connection."""
     if connection.vendor != "postgresql":
         return
     connection.ensure_connection()

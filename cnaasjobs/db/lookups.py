@@ -1,7 +1,7 @@
 """``column__contains_any_case``: a literal piece of text in any case, the same on every database.
 
-Django's ``icontains`` leaves what is beyond ASCII as it is where the database does: SQLite always, PostgreSQL with the
-C locale. There it is asked in another way, but only for such a text: the usual one stays as fast as it is.
+Django's ``icontains`` does not fold case beyond ASCII where the database does not: SQLite always, PostgreSQL with the C
+locale. There another expression is used, but only for such a text, so that others stay as fast as before.
 """
 
 from functools import cache
@@ -23,7 +23,7 @@ class ContainsAnyCase(IContains):
     lookup_name = "contains_any_case"
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
-        return IContains(self.lhs, self.rhs).as_sql(compiler, connection)  # backends know it by its own name only
+        return IContains(self.lhs, self.rhs).as_sql(compiler, connection)  # backends know it only under that name
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
         if str(self.rhs).isascii() or not _has_icu(connection.alias):

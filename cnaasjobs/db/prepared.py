@@ -1,6 +1,6 @@
-"""Statements that PostgreSQL plans once for each connection: for those that take longer to plan than to execute.
+"""Statements that PostgreSQL plans once per connection, for those that take longer to plan than to execute.
 
-They outlive the transaction that prepared them, and none outlives its connection.
+They outlive the transaction that prepared them, but not its connection.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from django.db import NotSupportedError, OperationalError
 from django.db.backends.utils import CursorWrapper
 
-MANY = 1000  # from so many rows on a plan is worth keeping
+MANY = 1000  # from this number of rows on a plan is worth keeping
 
 
 class Prepared:
@@ -26,11 +26,11 @@ class Prepared:
         self._execute = f"({', '.join(f'%({parameter})s' for parameter in types)})"
 
     def execute(self, cursor: CursorWrapper, parameters: Mapping[str, Any], *, rows: int | None = None) -> None:
-        """On another database it is executed as it is.
+        """On other databases the statement is executed as it is.
 
         Args:
-            rows: how many the table may have, for a statement that looks for some of them. Of a table of a few pages
-                PostgreSQL would plan to read all, and keep to that for a while when it has grown: see ``MANY``.
+            rows: how many rows the table may have, for a statement that searches it. PostgreSQL would plan to read a
+            table of a few pages completely, and keep that plan for a while after the table has grown: see ``MANY``.
         """
         if cursor.db.vendor != "postgresql" or (rows is not None and rows < MANY):
             cursor.execute(self.sql, parameters)
@@ -40,7 +40,7 @@ class Prepared:
         except NotSupportedError as exc:
             if "cached plan" not in str(exc):
                 raise
-            # A migration changed a column's type, and PostgreSQL does not plan it again.
+            # A migration changed a column's type, and PostgreSQL does not plan the statement again.
             del _prepared[cursor.connection][self]
             if cursor.db.in_atomic_block:
                 raise OperationalError("the transaction must be repeated after a migration") from exc
@@ -50,7 +50,7 @@ class Prepared:
         """Its name on this connection; prepares it where it has none."""
         names = _prepared.setdefault(cursor.connection, {})
         if self not in names:
-            # A time limit may strike when PostgreSQL knows the name already and we don't: none is tried twice.
+            # A time limit may interrupt us when PostgreSQL already knows the name and we do not: no name is used twice.
             name = f"{self._name}_{next(_numbers)}"
             cursor.execute(f"PREPARE {name} {self._prepare}")
             names[self] = name

@@ -1,4 +1,4 @@
-"""Rows that several processes take from a table at once."""
+"""Rows that several processes take from a table at the same time."""
 
 from typing import TypeVar
 
@@ -9,7 +9,10 @@ M = TypeVar("M", bound=Model)
 
 
 def free_rows(queryset: QuerySet[M]) -> QuerySet[M]:
-    """Lock these rows until the transaction ends, less those that somebody else has locked. SQLite has one writer."""
+    """Lock these rows until the transaction ends, except those that another process has locked.
+
+    SQLite has one writer.
+    """
     if connection.vendor != "postgresql":
         return queryset
     return queryset.select_for_update(skip_locked=True, of=("self",))

@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 
 def is_in_process() -> bool:
-    """There is no server: the database is a library and a file of this process."""
+    """Whether there is no server: the database is a library in this process, and a file."""
     return connections[DEFAULT_DB_ALIAS].vendor == "sqlite"
 
 
@@ -17,7 +17,7 @@ def server_process() -> int:
         return 0
     connection.ensure_connection()
     driver = connection.connection
-    if driver not in _processes:  # the driver's own answer is a pooler's, which makes one up
+    if driver not in _processes:  # the driver's own answer may come from a pooler, which makes one up
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             _processes[driver] = cursor.fetchone()[0]

@@ -1,7 +1,7 @@
-"""Whether a database is one that the platform can work on: all text as UTF-8, and a session for each connection.
+"""Whether the platform can work on a database: all text as UTF-8, and a session for each connection.
 
-A pooler such as PgBouncer stands between the two. In its "transaction" mode it gives each transaction whichever session
-is free: LISTEN, prepared statements, time limits and advisory locks are lost or another's, without a word.
+A pooler such as PgBouncer comes between the two. In its "transaction" mode it gives each transaction whichever session
+is free: LISTEN, prepared statements, time limits and advisory locks are silently lost, or are those of another client.
 """
 
 import select
@@ -16,13 +16,13 @@ from psycopg2 import extensions
 
 _WANTED: Final = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
 _SECONDS: Final = 3.0
-_CONNECTIONS: Final = 5  # of several PgBouncers behind one port, two of these meet on the same one
+_CONNECTIONS: Final = 5  # with several PgBouncers behind one port, two of these reach the same one
 _ROUNDS: Final = 3
 _BACKEND: Final = "SELECT pg_backend_pid()"
 
 
 def unsuitable(connection: BaseDatabaseWrapper) -> Iterator[str]:
-    """What is wrong with it, in sentences. Raises what a database that is away raises."""
+    """What is wrong with it, in sentences. Raises a database error if it is away."""
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:
@@ -33,7 +33,7 @@ def unsuitable(connection: BaseDatabaseWrapper) -> Iterator[str]:
             f"The database's encoding is {encoding}: it must be UTF8, or names and configurations cannot be stored"
             " (CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0)"
         )
-    # A pooler makes up the process that it tells its clients, so that it can route their cancel requests.
+    # A pooler makes up the process number that it tells its clients, so that it can route their cancel requests.
     if backend != connection.connection.info.backend_pid and _sessions_are_shared(connection):
         yield (
             "The database is behind a pooler in transaction or statement mode: the platform needs a session for each of"
@@ -44,12 +44,12 @@ def unsuitable(connection: BaseDatabaseWrapper) -> Iterator[str]:
 def _sessions_are_shared(connection: BaseDatabaseWrapper) -> bool:
     """True if one session of the server serves two connections, or one connection is served by two sessions.
 
-    A pool in session mode that has no session to spare lets us wait: what has not answered by then shares nothing.
+    A pool in session mode that has no free session lets us wait: a connection without an answer by then shares nothing.
     """
     parameters = connection.get_connection_params()
     known = {key: value for key, value in parameters.items() if key not in ("cursor_factory", "connection_factory")}
     deadline = time.monotonic() + _SECONDS
-    owners: dict[int, int] = {}  # process of the server -> which of our connections it served
+    owners: dict[int, int] = {}  # server process -> which of our connections it served
     with ExitStack() as stack:
         try:
             clients = [stack.enter_context(closing(psycopg2.connect(**known, async_=1))) for _ in range(_CONNECTIONS)]

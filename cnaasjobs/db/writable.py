@@ -6,7 +6,7 @@ from cnaasjobs.db.not_now import takes_no_writes
 
 
 def takes_writes() -> bool:
-    """Ask the server, in a new transaction, without writing: a standby says no, so does a guard of a full disk.
+    """Ask the server in a new transaction, without writing: a standby says no, and so does a guard against a full disk.
 
     Raises:
         Error: it is away.
@@ -19,7 +19,7 @@ def takes_writes() -> bool:
 
 
 def _sqlite_takes_writes() -> bool:
-    """SQLite says so when a transaction is begun that wants to write. One that is busy has another who writes."""
+    """SQLite says so when a write transaction begins. If it is busy, another process is writing, so it takes writes."""
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA busy_timeout")
         (patience,) = cursor.fetchone()

@@ -25,7 +25,7 @@ _output = threading.Lock()
 
 
 def say(text: str) -> None:
-    """One message on the terminal. A reader that went away (``| head``) does not end the platform."""
+    """Print a message on the terminal. A reader that went away (``| head``) does not end the platform."""
     with _output, contextlib.suppress(OSError):
         print(text, flush=True)
 
@@ -42,7 +42,7 @@ def prepare(state: StateDirectory, env: Mapping[str, str], *, with_token: bool) 
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            start_new_session=True,  # Ctrl-C is for us: migrations are not cut in half
+            start_new_session=True,  # Ctrl-C is handled by us: migrations must not be interrupted
         )
     if done.returncode != 0:
         last = (log.read_text(errors="replace").strip().splitlines() or ["no reason given"])[-1]
@@ -62,7 +62,7 @@ def tell(config: Config, url: str, report: Mapping[str, Any]) -> None:
     elif admin["password"]:
         password = f"password in {admin['file']}"
     else:
-        password = "with the password that it was given"
+        password = "with the password that was set"
     say(f"Database   {'DATABASE_URL' if config.database_url else f'SQLite in {config.state_dir}'}")
     say(f"Broker     {'CELERY_BROKER_URL' if config.broker_url else f'embedded, in {config.state_dir}'}")
     say(f"Logs       {config.state_dir / 'log'}")
@@ -73,7 +73,7 @@ def tell(config: Config, url: str, report: Mapping[str, Any]) -> None:
 
 
 def start(config: Config, supervisor: Supervisor) -> None:
-    """Starts everything and returns at the signal to end. Raises StartError when something is in the way."""
+    """Starts everything and returns at the signal to end. Raises StartError when something prevents that."""
     state = StateDirectory(config.state_dir)
     listener = config.listen()
     url = shown_url(listener)
@@ -96,7 +96,7 @@ def start(config: Config, supervisor: Supervisor) -> None:
     api = first_job.Api(url, report["token"])
     tell(config, url, report)
     if not supervisor.wait_until(lambda: is_ready(api), seconds=READY_SECONDS) and not supervisor.stopping.is_set():
-        say(f"Not all of it is ready yet: {url}/readyz and the logs tell what is missing")
+        say(f"Not everything is ready yet: {url}/readyz and the logs tell what is missing")
     if report["is_first_start"] and not supervisor.stopping.is_set():
         options = {"say": say, "stopping": supervisor.stopping}
         threading.Thread(target=first_job.run, args=(api,), kwargs=options, daemon=True).start()
@@ -104,7 +104,7 @@ def start(config: Config, supervisor: Supervisor) -> None:
 
 
 def required_token(env: Mapping[str, str]) -> bool:
-    """Whether the API asks for a token. Raises StartError with all that is wrong in the environment."""
+    """Whether the API requires a token. Raises StartError with everything that is wrong in the environment."""
     try:
         return bool(from_environment(env)[1][Conf.require_token.name])
     except WrongSettings as wrong:

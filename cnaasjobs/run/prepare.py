@@ -24,7 +24,7 @@ TOKEN_FILE = "token"
 
 
 def admin_user(state_dir: Path) -> dict[str, Any]:
-    """Makes the admin user at the first start. Its password is None where it was changed since or is not ours."""
+    """Makes the admin user at the first start. Its password is None if it was changed since, or is not ours."""
     from django.contrib.auth import get_user_model
 
     file = state_dir / PASSWORD_FILE
@@ -39,7 +39,7 @@ def admin_user(state_dir: Path) -> dict[str, Any]:
 
 
 def api_token(state_dir: Path) -> str:
-    """The token kept in the state directory, or a new one where the database does not know it."""
+    """The token kept in the state directory, or a new one if the database does not know it."""
     from django.contrib.auth import get_user_model
     from knox.crypto import hash_token
     from knox.models import AuthToken

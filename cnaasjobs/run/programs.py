@@ -13,14 +13,14 @@ from cnaasjobs.run.state import StateDirectory
 from cnaasjobs.run.supervisor import Program
 
 WORKER_SLOTS = 4
-# Beyond the worker's own grace period for running jobs: it writes down what became of them.
+# In addition to the worker's own grace period for running jobs: it then stores how they ended.
 WORKER_FAREWELL_SECONDS = 30.0
-# Celery's remark to root is for production; PYTHONWARNINGS takes the beginning of the message.
+# Celery's warning to root is meant for production; PYTHONWARNINGS matches the beginning of the message.
 ROOT_REMARK = "ignore:You're running the worker with superuser privileges"
 
 
 def broker(state: StateDirectory, env: Mapping[str, str]) -> Program:
-    """Raises StartError where no server is to be found."""
+    """Raises StartError if no server is found."""
     try:
         argv = server_command(directory=state.path / "broker", unix_socket=state.prepare_socket())
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The state directory of ``make run``: one copy at a time, secrets for their owner only, one log per process."""
+"""The state directory of ``make run``: one copy at a time, secrets for their owner only, a log per process."""
 
 import fcntl
 import os
@@ -18,7 +18,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class StateDirectory:
-    """Locked for as long as this process, or a child that got ``lock``, lives."""
+    """Locked as long as this process, or a child that inherited ``lock``, is alive."""
 
     def __init__(self, path: Path) -> None:
         """Raises StartError when another copy uses it, it cannot be written, or it is not ours alone."""
@@ -41,14 +41,14 @@ class StateDirectory:
         os.pwrite(self.lock, f"{os.getpid()}\n".encode(), 0)
 
     def log(self, name: str) -> Path:
-        """The log file of a process, begun anew when the last one grew large."""
+        """The log file of a process; a new one is begun when the last one has grown large."""
         file = self.path / "log" / f"{name}.log"
         if file.exists() and file.stat().st_size > MAX_LOG_BYTES:
             file.replace(file.with_suffix(".log.1"))
         return file
 
     def prepare_socket(self) -> Path:
-        """The embedded broker's socket, its directory made where it is not the state directory.
+        """The embedded broker's socket; its directory is made if it is not the state directory.
 
         Raises StartError when somebody else made that one.
         """
@@ -58,7 +58,7 @@ class StateDirectory:
             directory.mkdir(mode=0o700, exist_ok=True)
             found = directory.lstat()
             if found.st_uid != os.getuid() or found.st_mode & 0o077:
-                raise StartError(f"{directory} is not ours alone: set CNAASJOBS_STATE_DIR to a shorter path")
+                raise StartError(f"{directory} is not only ours: set CNAASJOBS_STATE_DIR to a shorter path")
         socket.unlink(missing_ok=True)
         return socket
 
@@ -103,14 +103,14 @@ def _close(path: Path) -> None:
 
 
 def secret(file: Path, make: Callable[[], str]) -> str:
-    """The content of a file that only its owner can read; made at the first call."""
+    """The content of a file that only its owner can read; the first call makes it."""
     if not file.exists():
         write_secret(file, make())
     return file.read_text().strip()
 
 
 def write_secret(file: Path, text: str) -> None:
-    """Whole or not at all, with mode 600 from its first byte."""
+    """Write it completely or not at all, with mode 600 from the first byte."""
     draft = file.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:

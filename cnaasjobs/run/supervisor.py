@@ -1,6 +1,6 @@
-"""Starts processes, starts each again when it ends, and ends all of them: none stays behind.
+"""Starts processes, restarts each that ends, and finally ends them all, so that none stays behind.
 
-Why no library: docs/decisions/0005-a-supervisor-of-our-own.md.
+Why we use no library: docs/decisions/0005-a-supervisor-of-our-own.md.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from cnaasjobs.run.caller import Callers
 PR_SET_CHILD_SUBREAPER = 36
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-STEADY_SECONDS = 30.0  # a process that lived this long starts again at once
+STEADY_SECONDS = 30.0  # a process that ran this long is restarted at once
 PATIENCE_SECONDS = 4.0
 KILL_SECONDS = 5.0
 
@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Program:
-    """One process to keep running. ``grace_seconds`` is how long it may take to end after SIGTERM."""
+    """One process to keep running. ``grace_seconds``: how long it may take to end after SIGTERM."""
 
     name: str
     argv: Sequence[str]
@@ -40,7 +40,7 @@ class Program:
     env: Mapping[str, str]
     grace_seconds: float = 10.0
     pass_fds: Sequence[int] = ()
-    is_foundation: bool = False  # the others need it: it ends after them
+    is_foundation: bool = False  # the others need it, so it ends after them
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started: float = field(default=0.0, init=False)
     pause: float = field(default=0.0, init=False)
@@ -49,7 +49,7 @@ class Program:
     def start(self, cwd: Path) -> None:
         wrapper = [sys.executable, "-I", "-S", exec_child.__file__, "--parent", str(os.getpid()), "--"]
         with self.log.open("ab") as output:
-            # A session of its own: Ctrl-C reaches the supervisor alone, which ends the others in order.
+            # In a session of its own: Ctrl-C reaches only the supervisor, which ends the others in order.
             self.process = subprocess.Popen(
                 [*wrapper, *self.argv],
                 cwd=cwd,
@@ -67,7 +67,7 @@ class Program:
         return self.process is not None and self.process.poll() is None
 
     def kill_group(self) -> None:
-        """SIGKILL to what it left behind, or to it and all that it started."""
+        """Send SIGKILL to what it left behind, or to it and all that it started."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -78,7 +78,7 @@ class Program:
 
 
 class Supervisor:
-    """Runs in the main thread, which must live as long as its children: the kernel ends them with it."""
+    """Runs in the main thread, which must live as long as the children: the kernel ends them with it."""
 
     def __init__(self, *, cwd: Path, say: Say) -> None:
         self.cwd = cwd
@@ -88,7 +88,7 @@ class Supervisor:
         self._callers = Callers()
         self._signals = 0
         self._wake = threading.Event()
-        if sys.platform == "linux":  # children of a dead child become ours, to be ended with the rest
+        if sys.platform == "linux":  # children of a dead child become ours, and are ended with the rest
             ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
@@ -104,7 +104,7 @@ class Supervisor:
         self.programs.append(program)
 
     def wait_until(self, condition: Callable[[], bool], *, seconds: float) -> bool:
-        """Keeps everything running until the condition is true; False when the time is over or a signal came."""
+        """Keeps everything running until the condition is true; False if the time is up or a signal came."""
         deadline = time.monotonic() + seconds
         while not self.stopping.is_set():
             if condition():
@@ -120,7 +120,7 @@ class Supervisor:
             self.keep_running(1.0)
 
     def keep_running(self, seconds: float) -> None:
-        """Waits at most so long for something to happen, then starts again what has ended."""
+        """Waits at most this long for something to happen, then restarts what has ended."""
         self._wake.wait(seconds)
         self._wake.clear()
         if self._callers.want_the_end():
@@ -152,7 +152,7 @@ class Supervisor:
                 continue
 
     def stop(self) -> None:
-        """Ends everything in order. A second signal ends it at once."""
+        """Ends everything in order. A second signal ends everything at once."""
         self.stopping.set()
         for is_foundation in (False, True):
             self._stop([program for program in self.programs if program.is_foundation is is_foundation])
@@ -169,7 +169,7 @@ class Supervisor:
             if time.monotonic() > deadline:
                 break
             if time.monotonic() > patience:
-                self.say(f"Waiting for {', '.join(running)} to finish what is in hand; Ctrl-C again ends it at once")
+                self.say(f"Waiting for {', '.join(running)} to finish; Ctrl-C again ends everything at once")
                 patience = deadline + 1
             self._wake.wait(0.1)
             self._wake.clear()
@@ -177,7 +177,7 @@ class Supervisor:
             program.kill_group()
 
     def _end_the_rest(self) -> None:
-        """Nothing that was started may stay, wherever it hid (a process group or session of its own)."""
+        """Nothing that was started may stay, even in a process group or session of its own."""
         left = psutil.Process().children(recursive=True)
         for process in left:
             try:

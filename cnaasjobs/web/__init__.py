@@ -1,1 +1,1 @@
-"""How the web server reads: a client that is slow holds up nobody but itself."""
+"""How the web server reads requests: a slow client holds up only itself."""

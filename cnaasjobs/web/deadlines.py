@@ -48,7 +48,7 @@ def _noted(sock: socket.socket, how: int, *, yields: float, ends: float) -> Iter
 
 
 class BoundedInput:
-    """``wsgi.input`` whose reads all together must end ``BODY_SECONDS`` after the first began."""
+    """``wsgi.input`` whose reads must all end within ``BODY_SECONDS`` after the first began."""
 
     def __init__(self, stream: Any, sock: socket.socket) -> None:
         self._stream = stream

@@ -46,7 +46,7 @@ class Connection(TConn):
         return bytes(self.parser.unreader.buf.getvalue()) if self.parser is not None else b""
 
     def close(self, graceful: bool = False) -> None:
-        """A graceful close waits up to 2 s for the client; gunicorn would do so in its one loop."""
+        """A graceful close waits up to 2 s for the client; gunicorn would do that in its only loop."""
         if graceful and self.worker.close_later(self):
             return
         super().close()
@@ -73,7 +73,7 @@ class PatientWorker(ThreadWorker):
         self._make_room()
         try:
             client, address = listener.accept()
-        except OSError:  # it is gone again, or another worker was first
+        except OSError:  # the connection is gone again, or another worker was first
             return
         self.nr_conns += 1
         connection = Connection(self.cfg, ClientSocket.of(client), address, listener.getsockname())
@@ -81,7 +81,7 @@ class PatientWorker(ThreadWorker):
         self._wait_for_request(connection)
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
-        """A kept connection begins its next request."""
+        """A kept-alive connection begins its next request."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._wait_for_request(conn)
@@ -110,11 +110,11 @@ class PatientWorker(ThreadWorker):
         return bool(self._incomplete or self._bodies_to_come or queued)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
-        """The rest of a body that nobody read is worth a moment, not a thread for gunicorn's five seconds."""
+        """Discarding the unread rest of a body may take a moment, but not a thread for gunicorn's five seconds."""
         return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + DRAIN_SECONDS))
 
     def close_later(self, connection: Connection) -> bool:
-        """False if too many are waited for already."""
+        """False if too many connections are already waiting."""
         if self._to_close >= MAX_CLOSING:
             return False
         self._to_close += 1
@@ -142,7 +142,7 @@ class PatientWorker(ThreadWorker):
         self._look(connection)
 
     def _look(self, connection: Connection) -> None:
-        """Nothing is taken out of the kernel's buffer: gunicorn's parser reads it all."""
+        """Nothing is consumed from the kernel's buffer: gunicorn's parser reads it all."""
         try:
             seen = connection.sock.recv(MAX_LOOK_BYTES, socket.MSG_PEEK)
             is_gone = seen == b""
@@ -189,7 +189,7 @@ class PatientWorker(ThreadWorker):
         done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, connection, future))
 
     def _drop_overdue(self) -> None:
-        """Those without any byte are in ``pending_conns``, which gunicorn looks after."""
+        """Connections without any byte are in ``pending_conns``, which gunicorn handles."""
         now = time.monotonic()
         overdue = [one for one in self._incomplete if one.waits_until <= now]
         self._incomplete = [one for one in self._incomplete if one.waits_until > now]
