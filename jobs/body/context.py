@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NoReturn, Protocol
@@ -10,6 +11,7 @@ from celery.exceptions import Retry
 from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.not_now import not_now, part_with
 from cnaasjobs.events import record
 from jobs import run
@@ -80,6 +82,7 @@ class JobContext:
         """
         while True:
             self._raise_if_stopping()
+            asked = time.monotonic()
             try:
                 standing = self._standing()
             except Error as exc:
@@ -88,7 +91,10 @@ class JobContext:
                 record(JobAction.CHECKPOINT_WAITS, job_id=self.job_id, error=str(exc))
                 self._stop.wait(_RETRY_SECONDS)
                 continue
-            break
+            if (took := time.monotonic() - asked) < conf.worker_lost_seconds / 2:
+                break
+            # The network held it up, or this process was frozen: the run may have been taken for lost meanwhile.
+            record(JobAction.CHECKPOINT_WAITS, job_id=self.job_id, error=f"its answer took {took:.1f} s, asked again")
         if standing is None or standing.run_token != self._run.run_token:
             self._stop_with(LockLost(f"this run of job {self.job_id} was ended by somebody else"))
         elif self._run.fence is not None and standing.fence != self._run.fence:

@@ -92,6 +92,18 @@ MUTANTS = {
             ),
         ),
     ),
+    "stale": Mutant(
+        says="a safe point goes by an answer however long that was on its way",
+        promise=Promise.HOLDERS,
+        edits=(
+            Edit(
+                file="jobs/body/context.py",
+                old="asked) < conf.worker_lost_seconds / 2:",
+                new="asked) < 1000 * conf.worker_lost_seconds:",
+            ),
+        ),
+        faults=("host cut off from PostgreSQL",),
+    ),
     "republish": Mutant(
         says="upkeep no longer sends a lost message again",
         promise=Promise.STARTS,

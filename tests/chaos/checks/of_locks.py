@@ -10,7 +10,9 @@ from tests.chaos.story import RUNNING, Operation, Run, Story
 
 
 def holders(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Broken]:
-    """No device operation starts after its token was gone; of those in hand then, one per device thread may end."""
+    """No device operation starts after its token was gone, and none on an answer from long before; of those in hand
+    then, one per device thread may end.
+    """
     for run in story.runs.values():
         carried_out = [operation for operation in run.operations if operation.go is not None]
         figures.operations += len(carried_out)
@@ -22,6 +24,10 @@ def holders(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[
             figures.overlapping += len(late)
             worst = max(operation.start - gone for operation in late)
             yield _overlap(run, story, f"{len(late)} operations started after its token was gone, up to {worst:.2f} s")
+        stale = [o for o in carried_out if o.go is not None and o.go - o.start > thresholds.worker_lost and o.go > gone]
+        if stale:
+            figures.overlapping += len(stale)
+            yield _overlap(run, story, f"it was told that it may before its token was gone, and went on after: {stale}")
         in_hand = [o for o in carried_out if o not in late and o.done is not None and o.done > gone]
         figures.ended_after += len(in_hand)
         threads = Counter(operation.thread for operation in in_hand)

@@ -61,6 +61,13 @@ def test_two_operations_of_one_thread_after_the_token_was_gone_are_one_too_many(
     assert "more than one operation of one thread" in only(Promise.HOLDERS, run)
 
 
+def test_an_operation_on_an_answer_from_before_its_token_was_gone_is_found(run: Fabricated) -> None:
+    _taken_over(run)
+    for event, at in ((Event.CHECK, 30), (Event.GO, 70), (Event.DONE, 71)):
+        run.line(event, 4, "old", at, device="device-2", operation="configure")
+    assert "it was told that it may before its token was gone" in only(Promise.HOLDERS, run)
+
+
 def test_the_ledger_alone_shows_an_older_holder_at_work(run: Fabricated) -> None:
     _taken_over(run)
     run.operation(4, "old", "device-2", 71, 72)
