@@ -50,6 +50,11 @@ class JobAction(Action):
     RESULT_REFUSED = "result_refused", ERROR, "job %(job_id)s: its result could not be stored"
     KEPT_LOST = "kept_lost", ERROR, "job %(job_id)s: what its body kept for a bad end could not be stored"
     PROGRESS_FAILED = "progress_failed", WARNING, "progress not written: %(error)s"
+    ANSWER_LATE = (
+        "answer_late",
+        WARNING,
+        "job %(job_id)s: the database's answer took %(seconds)s s, too long to go by; it is asked again",
+    )
     CHECKPOINT_WAITS = "checkpoint_waits", WARNING, "checkpoint of job %(job_id)s waits for the database: %(error)s"
     END_WAITS = "end_waits", WARNING, "end of job %(job_id)s waits for the database: %(error)s"
     END_FAILED = "end_failed", ERROR, "end of job %(job_id)s could not be stored, upkeep will find it"

@@ -16,6 +16,7 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.body import slots
 from jobs.body.execution import Execution
+from jobs.body.fresh import fresh
 from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
 from jobs.run import Refused, Run
@@ -39,19 +40,18 @@ def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
         record(JobAction.REFUSE_MESSAGE, reason="it names no job", messages=1)
         return
     token = UUID(request.run_token) if getattr(request, "run_token", None) else uuid4()
-    granted = _until_stored(
-        lambda: transitions.claim(
+
+    def ask() -> Run | Refused:
+        return transitions.claim(
             job_id,
             task_name=task.name,
             lock_name=task.lock,
             run_token=token,
             worker_id=getattr(request, "worker_id", None),
             worker=getattr(request, "worker", None) or request.hostname or "",
-        ),
-        what="claim",
-        job_id=job_id,
-        seconds=_CLAIM_SECONDS,
-    )
+        )
+
+    granted = _until_stored(lambda: fresh(ask, job_id=job_id), what="claim", job_id=job_id, seconds=_CLAIM_SECONDS)
     if isinstance(granted, Run):
         request.retries = granted.retries
         request.job = Execution(granted)

@@ -93,13 +93,13 @@ MUTANTS = {
         ),
     ),
     "stale": Mutant(
-        says="a safe point goes by an answer however long that was on its way",
+        says="a claim or a safe point goes by an answer however long that was on its way",
         promise=Promise.HOLDERS,
         edits=(
             Edit(
-                file="jobs/body/context.py",
-                old="asked) < conf.worker_lost_seconds / 2:",
-                new="asked) < 1000 * conf.worker_lost_seconds:",
+                file="jobs/body/fresh.py",
+                old="if took < conf.worker_lost_seconds / 2:",
+                new="if took < conf.worker_lost_seconds * 1000:",
             ),
         ),
         faults=("host cut off from PostgreSQL",),

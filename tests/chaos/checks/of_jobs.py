@@ -26,7 +26,7 @@ def ends(story: Story, _: Thresholds, figures: Figures) -> Iterator[Broken]:
             figures.exceptions[row.exception_type or "?"] += 1
 
 
-def once(story: Story, _: Thresholds, figures: Figures) -> Iterator[Broken]:
+def once(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Broken]:
     """By the ledger: a body began once, and again only after a retry or a rerun that its kind is allowed."""
     begins: dict[int, list[Run]] = {}
     for run in story.runs.values():
@@ -40,6 +40,7 @@ def once(story: Story, _: Thresholds, figures: Figures) -> Iterator[Broken]:
         allowed = 1 + sum(1 for change in back if (kind.retries if _is_retry(change, story) else kind.reruns))
         attempts = Counter(run.begins[0].attempt for run in runs)
         unclaimed = [run.token for run in runs if run.claim is None]
+        late = [run.token for run in runs if run.leave and run.begins[0].wall > run.leave.at + thresholds.clock]
         if count > allowed or max(attempts.values()) > 1:
             figures.run_twice += 1
             yield Broken(
@@ -50,6 +51,10 @@ def once(story: Story, _: Thresholds, figures: Figures) -> Iterator[Broken]:
         elif unclaimed:
             yield Broken(
                 promise=Promise.ONCE, what=f"job {job} ({kind.name}): a body began without a claim: {unclaimed}"
+            )
+        elif late:
+            yield Broken(
+                promise=Promise.ONCE, what=f"job {job} ({kind.name}): a body began after its run ended: {late}"
             )
 
 

@@ -74,6 +74,15 @@ def test_a_body_without_a_claim_is_found(run: Fabricated) -> None:
     assert "without a claim: ['other']" in only(Promise.ONCE, run)
 
 
+def test_a_body_that_begins_after_its_run_was_taken_from_it_is_found(run: Fabricated) -> None:
+    run.cut_off("host1", "database", 10, 52)
+    run.accept(4, at=10)
+    run.claim(4, "a", at=11)
+    run.leave(4, "a", "EXCEPTION", at=45, exception_type="WorkerLost")
+    run.line(Event.BEGIN, 4, "a", 52)
+    assert "a body began after its run ended: ['a']" in only(Promise.ONCE, run)
+
+
 def test_the_body_of_another_task_is_found(run: Fabricated) -> None:
     run.record.lines = [replace(line, kind="fan") if line.job == 1 else line for line in run.record.lines]
     assert only(Promise.BODY, run) == "job 1 (short): the body of fan began"

@@ -1,0 +1,26 @@
+"""Answers that were long on their way are no answers: the run may have been taken for lost meanwhile.
+
+The network may hold one up, or this process be frozen while it waits: what was true when the database said it is then
+no reason to begin anything.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from cnaasjobs.conf import conf
+from cnaasjobs.events import record
+from jobs.actions import JobAction
+
+T = TypeVar("T")
+
+
+def fresh(ask: Callable[[], T], *, job_id: int) -> T:
+    """What ``ask`` returns; asked again for as long as it takes so long that the run may be lost by then."""
+    while True:
+        asked = time.monotonic()
+        answer = ask()
+        took = time.monotonic() - asked
+        if took < conf.worker_lost_seconds / 2:
+            return answer
+        record(JobAction.ANSWER_LATE, job_id=job_id, seconds=round(took, 1))
