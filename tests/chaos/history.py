@@ -1,4 +1,4 @@
-"""The database's own account: triggers of the run write down each change of a job and of a lock.
+"""The database's own account: triggers of the run write down each change of a job and of a lock, and each heartbeat.
 
 A change counts from its commit (``track_commit_timestamp``), not from the statement: until then nobody saw it.
 """
@@ -21,6 +21,8 @@ CREATE TABLE chaos_job (
 CREATE TABLE chaos_lock (
     seq bigserial, name text, old_holder bigint, old_fence bigint, new_holder bigint, new_fence bigint,
     at timestamptz DEFAULT clock_timestamp());
+
+CREATE TABLE chaos_beat (pid int, at timestamptz DEFAULT clock_timestamp());
 
 CREATE FUNCTION chaos_job() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -46,6 +48,12 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+CREATE FUNCTION chaos_beat() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO chaos_beat (pid) VALUES (NEW.pid);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos AFTER INSERT OR UPDATE OF counter ON jobs_heartbeat FOR EACH ROW EXECUTE FUNCTION chaos_beat();
 CREATE TRIGGER chaos AFTER INSERT OR UPDATE OR DELETE ON jobs_job FOR EACH ROW EXECUTE FUNCTION chaos_job();
 CREATE TRIGGER chaos AFTER UPDATE ON locks_lock FOR EACH ROW EXECUTE FUNCTION chaos_lock();
 """
@@ -77,6 +85,14 @@ def tenures(server: PostgreSQL) -> list[Tenure]:
             key = name, new_holder, new_fence
             found[key] = Tenure(lock=name, job=new_holder, fence=new_fence, since=at, until=None)
     return list(found.values())
+
+
+def beats(server: PostgreSQL) -> dict[int, list[float]]:
+    """When each process wrote its heartbeat."""
+    found: dict[int, list[float]] = {}
+    for pid, at in server.execute(f"SELECT pid, {_COMMIT} FROM chaos_beat ORDER BY 2"):
+        found.setdefault(pid, []).append(at)
+    return found
 
 
 def rows(server: PostgreSQL) -> list[Row]:

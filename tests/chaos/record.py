@@ -190,6 +190,7 @@ class Record:
     faults: list[Fault] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
     children: dict[int, list[int]] = field(default_factory=dict)  # pool processes by their worker's pid
+    beats: dict[int, list[float]] = field(default_factory=dict)  # when each main process wrote its heartbeat
     deaths: list[Death] = field(default_factory=list)
     pauses: list[Pause] = field(default_factory=list)
     outages: list[Outage] = field(default_factory=list)
@@ -207,8 +208,8 @@ class Record:
         hints = get_type_hints(cls)
         for each in fields(cls):
             value = data[each.name]
-            if each.name == "children":
-                data[each.name] = {int(parent): pids for parent, pids in value.items()}
+            if each.name in ("children", "beats"):
+                data[each.name] = {int(pid): found for pid, found in value.items()}
             elif isinstance(value, list):
                 (item,) = get_args(hints[each.name])
                 data[each.name] = [_item(item, entry) for entry in value]

@@ -145,6 +145,7 @@ class Run:
             faults=self.injector.injected,
             processes=members.recorded_processes(),
             children=members.seen.children,
+            beats=history.beats(server),
             deaths=members.recorded_deaths(),
             pauses=members.seen.pauses,
             outages=self.fleet.outages,

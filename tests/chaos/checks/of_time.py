@@ -62,7 +62,10 @@ def rescue(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[B
             figures.rescued += 1
             since = _lost_since(run, story, left, thresholds)
             if since is None:
-                yield _rescue(run, story, f"taken for lost while its worker lived ({run.leave.worker})")
+                silent = _silent_for(run, story, left)
+                yield _rescue(
+                    run, story, f"taken for lost while its worker lived ({run.leave.worker}, silent for {silent:.1f} s)"
+                )
             else:
                 figures.longest_rescue = max(figures.longest_rescue, left - since)
 
@@ -86,6 +89,13 @@ def _lost_since(run: Run, story: Story, left: float, thresholds: Thresholds) -> 
         spans = [(max(since, began), min(until, left)) for since, until in silent.within(began, left)]
         times += [since for since, until in spans if until - since >= thresholds.worker_lost / 2]
     return min((at for at in times if at is not None and at <= left + thresholds.clock), default=None)
+
+
+def _silent_for(run: Run, story: Story, left: float) -> float:
+    """Since its worker's last heartbeat then: where that is long, the machine may have been too busy to live on."""
+    parent = story.parent_of(run)
+    beats = [] if parent is None else story.record.beats.get(parent.pid, [])
+    return left - max((at for at in beats if at <= left), default=left)
 
 
 def _rescue(run: Run, story: Story, what: str) -> Broken:

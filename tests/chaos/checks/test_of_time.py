@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.checks import Promise
 from tests.chaos.checks.judging import fine, judge, only
-from tests.chaos.fabricated import CHILD, SECOND_CHILD, START, WORKER, Fabricated
+from tests.chaos.fabricated import CHILD, SECOND_CHILD, SECOND_WORKER, START, WORKER, Fabricated
 from tests.chaos.ledger import Event
 from tests.chaos.record import Death, Pause, Remnant
 
@@ -105,10 +105,11 @@ def test_a_live_workers_job_taken_for_lost_is_found(run: Fabricated, after: str)
 
 
 def test_a_short_pause_of_a_worker_is_no_reason(run: Fabricated) -> None:
+    run.record.beats = {WORKER: [START + 104, START + 110, START + 115], SECOND_WORKER: [START + 111.5]}
     run.record.pauses.append(Pause(pid=WORKER, since=START + 105, until=START + 109))
     run.killed(rescued_at=112)
     run.record.deaths = []
-    assert "taken for lost while its worker lived" in only(Promise.RESCUE, run)
+    assert "taken for lost while its worker lived (w1@host, silent for 2.0 s)" in only(Promise.RESCUE, run)
 
 
 def test_a_pause_before_the_run_began_is_no_reason(run: Fabricated) -> None:
