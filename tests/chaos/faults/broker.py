@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import amqp
 from celery import Celery
+from kombu import Queue
 
 from tests.chaos import history
 from tests.chaos.faults.ground import Ground, Kinds, Struck
@@ -15,6 +16,7 @@ _BURST_SECONDS = 3.0
 _COPIES = 3  # of each message, when messages are duplicated
 _OTHER, _ANOTHER = "tests.chaos.bodies.short", "tests.chaos.bodies.urgent"
 _QUEUE = "default"
+_AS_IT_IS = Queue(_QUEUE, no_declare=True)
 
 
 class Broker:
@@ -87,7 +89,7 @@ class Broker:
         with self._celery.connection_for_write() as connection, connection.Producer() as producer:
             foreign = [(job, _OTHER if task != _OTHER else _ANOTHER) for job, task in jobs]
             for job, task in jobs * _COPIES + foreign:
-                self._celery.send_task(task, args=(job,), queue=_QUEUE, producer=producer, ignore_result=True)
+                self._celery.send_task(task, args=(job,), queue=_AS_IT_IS, producer=producer, ignore_result=True)
         return f"{len(jobs)} jobs × {_COPIES}", hits
 
     def _burst(self) -> int:
