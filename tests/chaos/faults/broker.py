@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import amqp
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from tests.chaos import history
 from tests.chaos.faults.ground import Ground, Kinds, Struck
@@ -16,7 +16,7 @@ _BURST_SECONDS = 3.0
 _COPIES = 3  # of each message, when messages are duplicated
 _OTHER, _ANOTHER = "tests.chaos.bodies.short", "tests.chaos.bodies.urgent"
 _QUEUE = "default"
-_AS_IT_IS = Queue(_QUEUE, no_declare=True)
+_AS_IT_IS = Queue(_QUEUE, no_declare=True)  # type: ignore[no-untyped-call]
 
 
 class Broker:
