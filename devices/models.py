@@ -17,6 +17,11 @@ class DeviceState(models.Model):
         db_default="",  # a worker of the version before does not give it
         help_text="Numbers of lines that are not in the hash: the device shows them anew each time. Comma-separated.",
     )
+    changes = models.TextField(
+        default="[]",
+        db_default="[]",  # a worker of the version before does not give it
+        help_text="JSON list, the newest last: [epoch seconds, by whom] of the last live syncs that changed it.",
+    )
     job_id = models.BigIntegerField(help_text="The job that committed it.")
     committed_at = models.DateTimeField()
     uncertain_job_id = models.BigIntegerField(

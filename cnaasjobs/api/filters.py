@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.db.models import F, QuerySet
@@ -40,25 +41,44 @@ class ColumnFilter(BaseFilterBackend):
     """Every ``filter[…]`` parameter narrows the result; repeating one narrows it again."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
-        asked = [pair for pair in _parameters(request, view) if pair[0] == "filter" or pair[0].startswith("filter[")]
-        if len(asked) > MAX_FILTERS:
-            raise refusal(view, f"more than {MAX_FILTERS} filters")
-        if sum(name.endswith("[contains]") for name, _ in asked) > MAX_CONTAINS:
-            raise refusal(view, f"more than {MAX_CONTAINS} filters with contains: each reads all rows")
-        for name, text in asked:
-            match = NAME.fullmatch(name)
-            if match is None:
-                raise refusal(view, f"{quoted(name)} is not of the form filter[field] or filter[field][operator]")
-            field, operator = match.group(1).replace(".", "_"), match.group(2)
-            column = _column(view, field)
-            if operator == "" or (operator or "") not in column.operators:
-                allowed = ", ".join(filter(None, column.operators))
-                raise refusal(view, f"operator {quoted(operator or '')} cannot be used on {field}, only {allowed}")
+        for asked in asked_filters(request, view):
             try:
-                queryset = queryset.filter(column.condition(field, operator or "", text))
+                queryset = queryset.filter(asked.column.condition(asked.field, asked.operator, asked.text))
             except ValueError as exc:
-                raise refusal(view, f"value {quoted(text)} for {field}: {exc}") from exc
+                raise asked.refusal(view, exc) from exc
         return queryset
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One filter of a request, its field and operator known to exist."""
+
+    field: str
+    column: Column
+    operator: str  # empty: equals
+    text: str
+
+    def refusal(self, view: Any, exc: ValueError) -> BadRequest:
+        return refusal(view, f"value {quoted(self.text)} for {self.field}: {exc}")
+
+
+def asked_filters(request: Request, view: Any) -> Iterator[Asked]:
+    """Every ``filter[…]`` parameter of the request."""
+    asked = [pair for pair in _parameters(request, view) if pair[0] == "filter" or pair[0].startswith("filter[")]
+    if len(asked) > MAX_FILTERS:
+        raise refusal(view, f"more than {MAX_FILTERS} filters")
+    if sum(name.endswith("[contains]") for name, _ in asked) > MAX_CONTAINS:
+        raise refusal(view, f"more than {MAX_CONTAINS} filters with contains: each reads all rows")
+    for name, text in asked:
+        match = NAME.fullmatch(name)
+        if match is None:
+            raise refusal(view, f"{quoted(name)} is not of the form filter[field] or filter[field][operator]")
+        field, operator = match.group(1).replace(".", "_"), match.group(2)
+        column = column_of(view, field)
+        if operator == "" or (operator or "") not in column.operators:
+            allowed = ", ".join(filter(None, column.operators))
+            raise refusal(view, f"operator {quoted(operator or '')} cannot be used on {field}, only {allowed}")
+        yield Asked(field, column, operator or "", text)
 
 
 class ColumnSort(BaseFilterBackend):
@@ -69,7 +89,7 @@ class ColumnSort(BaseFilterBackend):
         if asked is None:
             return queryset.order_by("id")
         field = asked.removeprefix("-").replace(".", "_")
-        _column(view, field)
+        column_of(view, field)
         descending = asked.startswith("-")
         if field == "id":
             return queryset.order_by("-id" if descending else "id")
@@ -85,7 +105,7 @@ def _parameters(request: Request, view: Any) -> Iterator[tuple[str, str]]:
             yield name, text
 
 
-def _column(view: Any, field: str) -> Column:
+def column_of(view: Any, field: str) -> Column:
     column: Column | None = view.columns.get(field)
     if column is None:
         raise refusal(view, f"unknown field {quoted(field)}, must be one of {', '.join(view.columns)}")

@@ -19,7 +19,7 @@ from devices.inventory.errors import InventoryError
 from devices.inventory.loading import Source
 from devices.inventory.secret_values import secret_values
 
-__all__ = ["InventoryError", "nornir"]
+__all__ = ["InventoryError", "directory", "forget", "nornir"]
 
 Fingerprint = tuple[tuple[str, int, int, int] | None, ...]
 
@@ -58,6 +58,22 @@ def nornir() -> Nornir:
             except InventoryError as exc:
                 raise InventoryError(f"The inventory of {config_file} can't be read: {exc}") from exc
         return loaded.nornir
+
+
+def forget() -> None:
+    """Whoever asks next reads it anew."""
+    with _mutex:
+        _cache.clear()
+
+
+def directory() -> Path:
+    """Where it lies: the directory of its first file, or that of the configuration that names it."""
+    config_file: Path = conf.nornir_config
+    try:
+        files = Source(config_file).files
+    except InventoryError:
+        files = (config_file,)
+    return next((file.parent for file in files[1:] if file.is_file()), config_file.parent)
 
 
 def _secrets() -> Named:

@@ -18,7 +18,7 @@ from devices.rendering.renderer import MB, Wanted
 from devices.rendering.renderers import pool
 from devices.selection import device_type
 
-__all__ = ["TemplateFailure", "refresh", "render"]
+__all__ = ["TemplateFailure", "read_anew", "refresh", "render"]
 
 _LENGTH: Final = 1000  # characters of a reason
 
@@ -32,6 +32,17 @@ def refresh(*, devices: int = 1) -> None:
     _job = next(_jobs)
     templates.refresh()
     pool().warm(devices, memory_mb=conf.render_memory_mb)
+
+
+def read_anew() -> None:
+    """Look at what there is now, for each platform that has a mapping.
+
+    Raises:
+        TemplateFailure: it can't be read.
+    """
+    templates.forget()
+    for platform in templates.platforms():
+        templates.platform_named(platform).read_mapping()
 
 
 def render(host: Host, secrets: Secrets, wanted: Wanted = lambda: None) -> str:

@@ -38,13 +38,17 @@ class Platform:
 
     def entrypoint(self, type_of_device: str) -> str:
         """The template that a type of device starts from."""
-        if self._mapping is None:
-            self._mapping = self._read_mapping()
+        self.read_mapping()
         entry = self._mapping.get(type_of_device) if isinstance(self._mapping, dict) else None
         if not isinstance(entry, dict) or not isinstance(entry.get("entrypoint"), str):
             of = f"device type {named(type_of_device)}" if type_of_device else "a host without device_type"
             raise TemplateFailure(f"{self._name}/{_MAPPING} has no entrypoint for {of}")
         return str(entry["entrypoint"])
+
+    def read_mapping(self) -> None:
+        """Unless it was read. Raises TemplateFailure."""
+        if self._mapping is None:
+            self._mapping = self._read_mapping()
 
     def source(self, name: str) -> tuple[bytes, str]:
         """A template, or why it can't be had, as a renderer wants it."""
@@ -130,6 +134,21 @@ def refresh() -> None:
         _generation += 1
         for path in changed:
             _platforms.pop(path, None)
+
+
+def platforms() -> list[str]:
+    """The platforms that have templates. Raises TemplateFailure."""
+    try:
+        return sorted(each.name for each in conf.templates.iterdir() if (each / _MAPPING).exists())
+    except OSError as exc:
+        raise TemplateFailure(f"{conf.templates} {_why(exc)} (CNAASJOBS_TEMPLATES)") from exc
+
+
+def forget() -> None:
+    """All of them are read again."""
+    global _generation
+    _generation += 1
+    _platforms.clear()
 
 
 def generation() -> int:

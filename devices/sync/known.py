@@ -80,6 +80,7 @@ class Known:
     rendered_hash: str = ""
     fingerprint: Fingerprint = Fingerprint()
     uncertain_job_id: int | None = None  # the job since which it is not sure that this still holds
+    changes: str = "[]"  # as they are stored
 
     def in_sync(self, rendered: str) -> bool:
         """The rendered configuration is the one last committed, for all that is known."""

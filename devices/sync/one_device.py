@@ -207,7 +207,8 @@ class DeviceSync:
                 self.report.notes.append(UNRECOGNISABLE)
         except Exception as exc:  # noqa: BLE001  (it is committed all the same)
             self.words.record(DeviceAction.CONFIG_UNREAD, self.words.of(exc), exc)
-        self._states.committed(self.host.name, rendered=self._rendered, fingerprint=fingerprint)
+        changed = bool(self.report.diff)
+        self._states.committed(self.host.name, rendered=self._rendered, fingerprint=fingerprint, changed=changed)
 
     def _after_failed_commit(self) -> list[str]:
         """What a commit that failed left behind, as far as that is more than nothing. Nothing of it is touched."""

@@ -6,6 +6,7 @@ to change. Devices that wait while one statement runs are marked by the next, al
 stored in batches: the database is not written once for each device.
 """
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from jobs.task import JobContext
 
 T = TypeVar("T")
 
+KEPT_CHANGES = 10
+
 _BATCH = 500
 _MANY = 5000  # hosts in one statement
 
@@ -37,6 +40,7 @@ class _Committed:
     rendered_hash: str
     fingerprint: Fingerprint
     at: datetime
+    changed: bool
 
 
 class DeviceStates:
@@ -74,9 +78,9 @@ class DeviceStates:
             self.unchanged(host)
             raise
 
-    def committed(self, host: str, *, rendered: str, fingerprint: Fingerprint) -> None:
-        """The device runs this now, for good."""
-        now = _Committed(rendered_hash=digest(rendered), fingerprint=fingerprint, at=timezone.now())
+    def committed(self, host: str, *, rendered: str, fingerprint: Fingerprint, changed: bool) -> None:
+        """The device runs this now, for good; ``changed`` unless it did so before."""
+        now = _Committed(rendered_hash=digest(rendered), fingerprint=fingerprint, at=timezone.now(), changed=changed)
         with self._mutex:
             self._unsaved[host] = now
             if len(self._unsaved) >= _BATCH:
@@ -127,6 +131,7 @@ class DeviceStates:
                 rendered_hash=now.rendered_hash,
                 running_hash=now.fingerprint.running_hash,
                 unstable_lines=",".join(map(str, now.fingerprint.unstable)),
+                changes=self._changes(self[host].changes, now),
                 job_id=self._ctx.job_id,
                 committed_at=now.at,
                 uncertain_job_id=None,
@@ -137,6 +142,12 @@ class DeviceStates:
         for hosts in _batches(sorted(self._unchanged)):
             ours = DeviceState.objects.filter(host__in=hosts, uncertain_job_id=self._ctx.job_id)
             ours.update(uncertain_job_id=None)
+
+    def _changes(self, before: str, now: _Committed) -> str:
+        if not now.changed:
+            return before
+        changes = [*json.loads(before), [now.at.timestamp(), self._ctx.scheduled_by]]
+        return json.dumps(changes[-KEPT_CHANGES:], ensure_ascii=False)
 
     def _with_database(self, work: Callable[[], T]) -> T:
         """Do it, also if the database must be waited for; raises JobStopped when the job may not go on."""
@@ -156,11 +167,13 @@ def _read(hosts: Sequence[str]) -> dict[str, Known]:
     found: dict[str, Known] = {}
     for batch in _batches(hosts):
         rows = DeviceState.objects.filter(host__in=batch).values_list(
-            "host", "rendered_hash", "running_hash", "unstable_lines", "uncertain_job_id"
+            "host", "rendered_hash", "running_hash", "unstable_lines", "uncertain_job_id", "changes"
         )
-        for host, rendered_hash, running_hash, unstable, uncertain in rows:
+        for host, rendered_hash, running_hash, unstable, uncertain, changes in rows:
             fingerprint = Fingerprint(running_hash=running_hash, unstable=_numbers(unstable))
-            found[host] = Known(rendered_hash=rendered_hash, fingerprint=fingerprint, uncertain_job_id=uncertain)
+            found[host] = Known(
+                rendered_hash=rendered_hash, fingerprint=fingerprint, uncertain_job_id=uncertain, changes=changes
+            )
     return found
 
 

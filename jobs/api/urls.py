@@ -5,6 +5,7 @@ from django.urls import re_path
 from cnaasjobs.api.views import NoMethods
 from jobs.api.device_views import DeviceJobs, JobDevices
 from jobs.api.log_view import JobLogLines
+from jobs.api.server_views import Permissions, Version
 from jobs.api.views import JobViewSet
 from jobs.api.waiting_views import LinesViewSet, WaitingViewSet
 
@@ -18,4 +19,6 @@ urlpatterns = [
     re_path(r"^job/(?P<job_id>[^/]+)/waiting/?$", WaitingViewSet.as_view({"get": "retrieve"})),
     re_path(r"^locks/?$", LinesViewSet.as_view({"get": "list"})),
     re_path(r"^device/(?P<hostname>[^/]+)/jobs/?$", DeviceJobs.as_view({"get": "list"})),
+    re_path(r"^auth/permissions/?$", Permissions.as_view({"get": "list"})),
+    re_path(r"^system/version/?$", Version.as_view({"get": "retrieve"})),
 ]

@@ -24,11 +24,29 @@ CALLS = [
     ("GET", "/joblocks", "locks.view_lock"),
     ("HEAD", "/joblocks", "locks.view_lock"),
     ("DELETE", "/joblocks", "locks.clear_lock"),
+    ("GET", "/job/1/waiting", "jobs.view_job"),
+    ("GET", "/locks", "locks.view_lock"),
+    ("GET", "/system/version", "jobs.view_job"),
+    ("GET", "/devices", "jobs.view_job"),
+    ("GET", "/device/a", "jobs.view_job"),
+    ("GET", "/device_synchistory", "jobs.view_job"),
+    ("GET", "/groups", "jobs.view_job"),
+    ("GET", "/groups/a", "jobs.view_job"),
+    ("GET", "/mgmtdomains", "jobs.view_job"),
+    ("GET", "/settings/server", "jobs.view_job"),
+    ("GET", "/repository/settings", "jobs.view_job"),
+    ("PUT", "/repository/settings", "jobs.add_job"),
+    ("GET", "/repository/templates", "jobs.view_job"),
+    ("PUT", "/repository/templates", "jobs.add_job"),
     ("POST", "/device_syncto", "jobs.add_job"),
     ("POST", "/device_syncto/hostname/a", "jobs.add_job"),
 ]
 EVERY = sorted({permission for _, _, permission in CALLS})
-EACH = [pytest.param(*call, marks=pytest.mark.devices if "device" in call[1] else ()) for call in CALLS]
+OF_DEVICES = ("device", "group", "mgmtdomains", "settings", "repository")
+EACH = [
+    pytest.param(*call, marks=pytest.mark.devices if any(part in call[1] for part in OF_DEVICES) else ())
+    for call in CALLS
+]
 
 
 def status(api: Api, method: str, path: str) -> int:

@@ -1,0 +1,96 @@
+"""Which devices run what they should: the configuration that we last committed is the one they would get now.
+
+To know that, a device's configuration is rendered. What was rendered is remembered by its keyed hash until the
+inventory, the templates or the secrets change, so that a list that is asked for again costs one query.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.conf import settings
+from nornir.core.inventory import Host, Inventory
+
+from cnaasjobs.conf import conf
+from cnaasjobs.secrecy import Secrets
+from devices import rendering
+from devices.models import DeviceState
+from devices.rendering import TemplateFailure, templates
+from devices.sync.known import digest
+
+_MANY: Final = 5000  # hosts in one statement
+
+
+def synchronized(hosts: Sequence[Host], inventory: Inventory) -> dict[str, bool]:
+    """Of each by name; False also where it is not known: never committed, uncertain, not renderable, no time left."""
+    committed = _committed([host.name for host in hosts])
+    wanted = [host for host in hosts if host.name in committed]
+    digests = _rendered.digests(wanted, inventory) if wanted else {}
+    return {host.name: committed.get(host.name, "") in digests.get(host.name, ()) for host in hosts}
+
+
+def _committed(names: Sequence[str]) -> dict[str, str]:
+    """The hash of what was committed last, of those of which that is certain."""
+    found: dict[str, str] = {}
+    for start in range(0, len(names), _MANY):
+        rows = DeviceState.objects.filter(host__in=names[start : start + _MANY], uncertain_job_id__isnull=True)
+        found |= dict(rows.exclude(rendered_hash="").values_list("host", "rendered_hash"))
+    return found
+
+
+class _TooLate(Exception):
+    """The request has no more time for it."""
+
+
+class _Rendered:
+    """Of this process: the hashes of what its devices would get now, by the present key and the former ones."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._of: tuple[Any, ...] = ()
+        self._digests: dict[str, tuple[str, ...]] = {}
+
+    def digests(self, hosts: Sequence[Host], inventory: Inventory) -> dict[str, tuple[str, ...]]:
+        """As many as a request has time for; the next one goes on from there."""
+        deadline = time.monotonic() + conf.read_seconds
+        secrets = Secrets.from_environment()
+        keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+        if not self._mutex.acquire(timeout=conf.read_seconds):
+            return {}
+        try:
+            rendering.refresh(devices=0)
+            # The inventory itself, not its number: another could get that once this one is gone.
+            of = (inventory, secrets, keys, conf.templates, templates.generation())
+            if not self._is_of(of):
+                self._of, self._digests = of, {}
+            for host in hosts:
+                if host.name not in self._digests and not self._render(host, secrets, keys, deadline):
+                    break
+            return {host.name: self._digests[host.name] for host in hosts if host.name in self._digests}
+        finally:
+            self._mutex.release()
+
+    def _is_of(self, of: tuple[Any, ...]) -> bool:
+        return bool(self._of) and self._of[0] is of[0] and self._of[1] is of[1] and self._of[2:] == of[2:]
+
+    def _render(self, host: Host, secrets: Secrets, keys: Sequence[str], deadline: float) -> bool:
+        """False if there is no time."""
+
+        def wanted() -> None:
+            if time.monotonic() >= deadline:
+                raise _TooLate
+
+        try:
+            wanted()
+            text = rendering.render(host, secrets, wanted)
+        except _TooLate:
+            return False
+        except TemplateFailure:
+            self._digests[host.name] = ()
+        else:
+            self._digests[host.name] = tuple(digest(text, key=key) for key in keys)
+        return True
+
+
+_rendered: Final = _Rendered()
