@@ -1,12 +1,14 @@
 """Registers the platform with Django's admin; the pages themselves are in ``jobs.admin_pages``."""
 
 from django.contrib import admin
-from django_celery_beat.models import CrontabSchedule, PeriodicTask
+from django.contrib.auth.models import Group, User
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from knox.models import AuthToken
 
+from jobs.admin_pages.accounts import OwnGroupAdmin, OwnUserAdmin
 from jobs.admin_pages.audit_page import AuditEntryAdmin
 from jobs.admin_pages.job_list import JobAdmin
-from jobs.admin_pages.recurring import CrontabAdmin, RecurringAdmin
+from jobs.admin_pages.recurring import CrontabAdmin, RecurringAdmin, RuleAdmin
 from jobs.admin_pages.tokens import TokenAdmin
 from jobs.admin_pages.workers import HeartbeatAdmin
 from jobs.models import AuditEntry, Heartbeat, Job
@@ -15,8 +17,11 @@ admin.site.register(Job, JobAdmin)
 admin.site.register(Heartbeat, HeartbeatAdmin)
 admin.site.register(AuditEntry, AuditEntryAdmin)
 # Importing our pages registered the packages' own.
-for theirs in (PeriodicTask, CrontabSchedule, AuthToken):
+for theirs in (PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule, AuthToken, User, Group):
     admin.site.unregister(theirs)
 admin.site.register(PeriodicTask, RecurringAdmin)
 admin.site.register(CrontabSchedule, CrontabAdmin)
+admin.site.register((IntervalSchedule, ClockedSchedule, SolarSchedule), RuleAdmin)
 admin.site.register(AuthToken, TokenAdmin)
+admin.site.register(User, OwnUserAdmin)
+admin.site.register(Group, OwnGroupAdmin)

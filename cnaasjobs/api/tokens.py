@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from cnaasjobs.api.delegation import lacking
 from cnaasjobs.conf import conf
 
 
@@ -16,9 +17,8 @@ def refusal(maker: Any, user: Any) -> str | None:
         return None
     if user.is_superuser:
         return f"{user.get_username()} is a superuser: only they can make such a token"
-    lacking = sorted(user.get_all_permissions() - maker.get_all_permissions())
-    if lacking:
-        return f"{user.get_username()} may do more than you: {', '.join(lacking[:3])}"
+    if more := lacking(maker, user):
+        return f"{user.get_username()} may do more than you: {', '.join(more[:3])}"
     return None
 
 

@@ -6,27 +6,21 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django_celery_beat.admin import CrontabScheduleAdmin, PeriodicTaskAdmin
+from django_celery_beat.admin import CrontabScheduleAdmin, PeriodicTaskAdmin, ScheduleAdmin
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from cnaasjobs.api.caller import origin, who
+from cnaasjobs.api.caller import who
+from jobs.admin_pages import recurring_actions
 from jobs.admin_pages.recurring_form import CrontabForm, RecurringForm
 from jobs.admin_pages.toolkit import registered
 from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment
-from jobs.audit import trail
-from jobs.beat.fire import arguments_of
 from jobs.beat.recurrence import ScheduleBroken, due_time
-from jobs.deeds import Deed
-from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
-from jobs.models import Job, ScheduleOwner
-from jobs.schedulable import HIGHEST_PRIORITY
-from jobs.task import JobTask
+from jobs.models import ScheduleOwner
 
 
 class RecurringAdmin(PeriodicTaskAdmin):
@@ -130,37 +124,52 @@ class RecurringAdmin(PeriodicTaskAdmin):
     def run_now(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         for row in queryset:
             try:
-                job = _run(request, row)
+                job = recurring_actions.run(request, row)
             except JobArgumentError as exc:
                 messages.error(request, f"Schedule {row.name}: {exc}")
             else:
                 words = format_html("Schedule {}: scheduled job {}", row.name, job_link(job.pk))
                 messages.success(request, words)
 
+    @admin.action(description="Enable selected schedules")
+    def enable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
+        self._switch(request, queryset, enabled=True)
 
-class CrontabAdmin(CrontabScheduleAdmin):
+    @admin.action(description="Disable selected schedules")
+    def disable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
+        self._switch(request, queryset, enabled=False)
+
+    def _switch(self, request: HttpRequest, queryset: QuerySet[PeriodicTask], *, enabled: bool) -> None:
+        switched = 0
+        for row in queryset:
+            try:
+                recurring_actions.switch(request, row, enabled=enabled)
+            except JobArgumentError as exc:
+                messages.error(request, f"Schedule {row.name}: {exc}")
+            else:
+                switched += 1
+        if switched:
+            words = "enabled" if enabled else "disabled"
+            messages.success(request, f"{switched} schedule{'' if switched == 1 else 's'} {words}")
+
+
+class RuleAdmin(ScheduleAdmin):
+    """When: one rule may belong to several schedules. Whoever changes it decides when their jobs start."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and _may_start_all(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and _may_start_all(request, obj)
+
+
+class CrontabAdmin(RuleAdmin, CrontabScheduleAdmin):
     form = CrontabForm
 
 
-def _run(request: HttpRequest, row: PeriodicTask) -> Job:
-    """Schedule one job of this schedule now. The schedule itself does not change."""
-    task = registered.tasks().get(row.task)
-    if not isinstance(task, JobTask):
-        raise JobArgumentError(f"{row.task} is not a job of this installation, only jobs can be run from here")
-    args, kwargs = arguments_of(row)
-    with transaction.atomic():
-        job = scheduling.schedule(
-            task,
-            task.named(args, kwargs),
-            scheduled_by=who(request),
-            comment=f"Schedule {row.name}, run now"[:255],
-            queue=row.queue or None,
-            priority=None if row.priority is None else min(row.priority, HIGHEST_PRIORITY),
-        )
-        trail.add(
-            Deed.SCHEDULED, who=who(request), origin=origin(request), job_id=job.pk, detail=f"schedule {row.name}"
-        )
-    return job
+def _may_start_all(request: HttpRequest, rule: Any) -> bool:
+    tasks = rule.periodictask_set.values_list("task", flat=True).distinct() if rule is not None else ()
+    return all(request.user.has_perm(registered.permission_of(task)) for task in tasks)
 
 
 def _crontabs() -> dict[int, str]:

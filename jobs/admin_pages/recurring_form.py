@@ -86,7 +86,7 @@ class RecurringForm(ModelForm):
         interval = data.get("interval")
         if interval is not None and (wrong := _wrong_interval(interval)):
             self.add_error("interval", wrong)
-        permission = task.permission if isinstance(task, JobTask) else "jobs.add_job"
+        permission = registered.permission_of(data.get("task") or "")
         if self.owner is not None and not self.owner.has_perm(permission):
             self.add_error("task", f"You may not start it yourself: that asks for the permission {permission}")
         for name in plain_tasks.REFUSED_OPTIONS:

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from knox.models import AuthToken
 
 from cnaasjobs.api.auth import refused
@@ -21,13 +21,14 @@ from jobs.audit import trail
 from jobs.deeds import Deed
 
 COMMAND_LINE: Final = "command line"
+_RULES: Final = (IntervalSchedule, CrontabSchedule, ClockedSchedule, SolarSchedule)  # by which schedules fire
 # These change nobody's rights, and only the platform writes them.
 _UNWATCHED: Final = frozenset({"last_login", "last_run_at", "total_run_count", "date_changed"})
 
 
 def connect() -> None:
     """Call once, when Django is ready."""
-    for model in (get_user_model(), Group, AuthToken, PeriodicTask):
+    for model in (get_user_model(), Group, AuthToken, PeriodicTask, *_RULES):
         name = model._meta.label_lower
         post_save.connect(_saved, sender=model, dispatch_uid=f"jobs.audit.saved.{name}")
         post_delete.connect(_deleted, sender=model, dispatch_uid=f"jobs.audit.deleted.{name}")

@@ -64,7 +64,13 @@ def test_tokens_and_schedules(ann: User) -> None:
     row.save()
     row.delete()
     kinds = [(action, detail.partition(" ")[0]) for _, action, detail in deeds()]
-    assert kinds == [("made", "token"), ("made", "schedule"), ("changed", "schedule"), ("deleted", "schedule")]
+    assert kinds == [
+        ("made", "token"),
+        ("made", "interval"),
+        ("made", "schedule"),
+        ("changed", "schedule"),
+        ("deleted", "schedule"),
+    ]
 
 
 @pytest.mark.parametrize("change", [{"password": "new"}, {"password": None}, {"is_active": False}])

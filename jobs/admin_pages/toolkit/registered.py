@@ -45,3 +45,9 @@ def call_of(task: JobTask) -> str:
     _ctx, *parameters = signature.parameters.values()
     shown = signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
     return f"{task.function_name_of({})}{shown}"
+
+
+def permission_of(name: str) -> str:
+    """What one must have to start the task of this name."""
+    task = tasks().get(name)
+    return task.permission if isinstance(task, JobTask) else "jobs.add_job"

@@ -1,0 +1,24 @@
+"""Nobody gives what he hasn't: who may make a token for somebody, change his account, or give a right."""
+
+from typing import Any
+
+from cnaasjobs.db.accounts import permissions_of
+
+
+def lacking(maker: Any, user: Any) -> list[str]:
+    """What ``user`` may do and ``maker`` may not. An inactive account counts as if it were active: it may be again."""
+    if maker.is_superuser:
+        return []
+    return sorted(set(permissions_of(user.pk)) - maker.get_all_permissions())
+
+
+def may_change(maker: Any, user: Any) -> bool:
+    """Whoever may change an account may log in as it: by a new password."""
+    if maker.is_superuser:
+        return True
+    return not user.is_superuser and not lacking(maker, user)
+
+
+def name_of(permission: Any) -> str:
+    """Such as ``jobs.add_job``."""
+    return f"{permission.content_type.app_label}.{permission.codename}"

@@ -1,0 +1,70 @@
+"""Users and groups: Django's own pages, in which nobody gives what he hasn't.
+
+Django trusts whoever may change users with everything: a new password makes him anybody, a tick makes him a superuser.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from cnaasjobs.api.delegation import may_change, name_of
+
+if TYPE_CHECKING:
+    _UserAdmin = UserAdmin[User]
+else:
+    _UserAdmin = UserAdmin
+
+
+class OwnUserAdmin(_UserAdmin):
+    """Of those who may do no more than he who asks. Others are shown, and left as they are."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or may_change(request.user, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or may_change(request.user, obj))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return fields if _is_superuser(request) else (*fields, "is_superuser")
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
+        if not _is_superuser(request):
+            options["queryset"] = _groups(request) if db_field.name == "groups" else _permissions(request)
+        return super().formfield_for_manytomany(db_field, request, **options)
+
+
+class OwnGroupAdmin(GroupAdmin):
+    """A group that may do more than he who asks is shown, and left as it is."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or _holds(request, obj))
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
+        if not _is_superuser(request):
+            options["queryset"] = _permissions(request)
+        return super().formfield_for_manytomany(db_field, request, **options)
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
+def _permissions(request: HttpRequest) -> QuerySet[Permission]:
+    """Those that he who asks has himself."""
+    held = request.user.get_all_permissions()
+    found = Permission.objects.select_related("content_type")
+    return found.filter(pk__in=[each.pk for each in found if name_of(each) in held])
+
+
+def _groups(request: HttpRequest) -> QuerySet[Group]:
+    found = Group.objects.prefetch_related("permissions__content_type")
+    return Group.objects.filter(pk__in=[group.pk for group in found if _holds(request, group)])
+
+
+def _holds(request: HttpRequest, group: Group) -> bool:
+    granted = group.permissions.select_related("content_type").all()
+    return _is_superuser(request) or {name_of(each) for each in granted} <= request.user.get_all_permissions()

@@ -1,0 +1,63 @@
+"""What is done to recurring schedules from their list: run now, enable, disable.
+
+Whatever starts a job asks for the permission of that job.
+"""
+
+from django.db import transaction
+from django.http import HttpRequest
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
+
+from cnaasjobs.api.caller import origin, who
+from jobs.admin_pages.toolkit import registered
+from jobs.audit import trail
+from jobs.beat.fire import arguments_of
+from jobs.deeds import Deed
+from jobs.dispatch import scheduling
+from jobs.errors import JobArgumentError
+from jobs.models import Job
+from jobs.schedulable import HIGHEST_PRIORITY
+from jobs.task import JobTask
+
+
+def run(request: HttpRequest, row: PeriodicTask) -> Job:
+    """Schedule one job of this schedule now. The schedule itself does not change."""
+    task = registered.tasks().get(row.task)
+    if not isinstance(task, JobTask):
+        raise JobArgumentError(f"{row.task} is not a job of this installation, only jobs can be run from here")
+    refuse_stranger(request, row)
+    args, kwargs = arguments_of(row)
+    with transaction.atomic():
+        job = scheduling.schedule(
+            task,
+            task.named(args, kwargs),
+            scheduled_by=who(request),
+            comment=f"Schedule {row.name}, run now"[:255],
+            queue=row.queue or None,
+            priority=None if row.priority is None else min(row.priority, HIGHEST_PRIORITY),
+        )
+        trail.add(
+            Deed.SCHEDULED, who=who(request), origin=origin(request), job_id=job.pk, detail=f"schedule {row.name}"
+        )
+    return job
+
+
+def switch(request: HttpRequest, row: PeriodicTask, *, enabled: bool) -> None:
+    """Enable it, as only somebody may who may start its job; or disable it. Its owner stays.
+
+    Raises JobArgumentError. By an update, because a broken schedule can't be saved, and can be disabled.
+    """
+    if enabled:
+        refuse_stranger(request, row)
+    values = {"enabled": True} if enabled else {"enabled": False, "last_run_at": None}
+    detail = f"schedule {row.name} of {row.task}: {'enabled' if enabled else 'disabled'}"
+    with transaction.atomic():
+        PeriodicTask.objects.filter(pk=row.pk).update(**values)
+        PeriodicTasks.update_changed()
+        trail.add(Deed.CHANGED, who=who(request), origin=origin(request), detail=detail)
+
+
+def refuse_stranger(request: HttpRequest, row: PeriodicTask) -> None:
+    """Raises JobArgumentError where this user may not start the schedule's job."""
+    permission = registered.permission_of(row.task)
+    if not request.user.has_perm(permission):
+        raise JobArgumentError(f"you may not start it yourself: that asks for the permission {permission}")
