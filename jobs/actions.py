@@ -56,6 +56,16 @@ class JobAction(Action):
         "job %(job_id)s: the database's answer took %(seconds)s s, too long to go by; it is asked again",
     )
     CHECKPOINT_WAITS = "checkpoint_waits", WARNING, "checkpoint of job %(job_id)s waits for the database: %(error)s"
+    DEVICE_FAILED = "job_device_failed", WARNING, "job %(job_id)s: device %(host)s failed"
+    DEVICES_WAIT = "devices_wait", WARNING, "the devices of job %(job_id)s wait for the database: %(error)s"
+    JOIN = "join", INFO, "job %(job_id)s: %(worker)s helps", "participant"
+    MAKES_ROOM = "makes_room", INFO, "job %(job_id)s: %(worker)s takes no more of its devices: %(why)s"
+    LEAVE = "leave", INFO, "job %(job_id)s: %(worker)s has left it"
+    DIFFERS = (
+        "differs",
+        WARNING,
+        "job %(job_id)s: %(worker)s has another inventory, other templates or other code, and does not help",
+    )
     END_WAITS = "end_waits", WARNING, "end of job %(job_id)s waits for the database: %(error)s"
     END_FAILED = "end_failed", ERROR, "end of job %(job_id)s could not be stored, upkeep will find it"
     UNKNOWN_TASK = "unknown_task", ERROR, "task %(task)s is unknown here; its job waits to be sent again"

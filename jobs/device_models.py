@@ -100,8 +100,11 @@ class Fleet(models.Model):
     repeats = models.BooleanField(help_text="A device whose process is lost may be begun again: nothing was changed.")
     all_or_none = models.BooleanField(help_text="A step begins when all devices are over in the one before it.")
     allowed = models.SmallIntegerField(default=1, help_text="How many steps may begin: what was decided so far.")
+    allowed_at = models.DateTimeField(null=True, blank=True, help_text="When the last of these was.")
     refused = models.TextField(null=True, blank=True, help_text="Why no further step may begin: decided, once.")
     end = models.TextField(null=True, blank=True, help_text="The end of the run that was met, for the last one out.")
+    orphan = models.TextField(null=True, blank=True, help_text="Nobody is there: how it ends if nobody joins.")
+    progress_at = models.DateTimeField(null=True, blank=True, help_text="When finished_devices was written last.")
     fingerprint = models.CharField(max_length=64, help_text="Of what each participant must have alike.")
 
     def __str__(self) -> str:

@@ -1,12 +1,12 @@
 """What a body hands back: its result as it will be stored, and what follows from it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Unpack
 
 from cnaasjobs.conf import conf
-from cnaasjobs.secrecy import mask_all
+from cnaasjobs.secrecy import mask, mask_all
 from jobs.errors import ResultNotStorable
 from jobs.schedulable import Schedulable, ScheduleOptions, known
 
@@ -29,7 +29,7 @@ class JobResult:
     ``result`` is anything that JSON can hold; ``change_score`` is an integer from 0 to 100.
     """
 
-    result: Any
+    result: Any = None
     change_score: int | None = None
     next_job: NextJob | None = None
 
@@ -39,6 +39,7 @@ class Outcome:
     """A finished body, ready to be stored: JSON texts."""
 
     result: str | None
+    devices_bytes: int | None = None  # the result is made of the device rows when it is read, and has so many bytes
     change_score: int | None = None
     next_job: NextJob | None = None
     finished_devices: str | None = None
@@ -60,6 +61,12 @@ def outcome_of(returned: Any, *, finished_devices: str | None) -> Outcome:
         next_job=full.next_job,
         finished_devices=finished_devices,
     )
+
+
+def of_devices(reports: Iterable[tuple[str, str]]) -> str:
+    """The result of a job that goes through devices, as JSON text: of hosts and the JSON texts of their reports."""
+    pairs = (f"{_ENCODER.encode(mask(host))}: {report}" for host, report in reports)
+    return f'{{"devices": {{{", ".join(pairs)}}}}}'
 
 
 def _as_text(result: Any) -> str:

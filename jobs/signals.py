@@ -19,6 +19,7 @@ from jobs.body.execution import Execution
 from jobs.body.fresh import fresh
 from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
+from jobs.outcome import Outcome
 from jobs.run import Refused, Run
 from jobs.task import JobTask
 
@@ -102,9 +103,9 @@ def _execution(task: Any) -> Execution | None:
 
 
 def _store_failure(execution: Execution, failure: Failure) -> None:
-    devices = execution.ctx.progress.as_json()
+    devices = execution.finished_devices
 
-    def store(kept: str | None) -> None:
+    def store(kept: Outcome | None) -> None:
         _until_stored(
             lambda: transitions.fail(execution.run, failure, finished_devices=devices, kept=kept),
             what="failure",

@@ -24,11 +24,12 @@ from jobs.body.context import JobContext
 from jobs.body.execution import Execution
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError, JobStopped
+from jobs.fleet.reports import DeviceFailed, DeviceResult
 from jobs.models import Job
 from jobs.outcome import JobResult, NextJob
 from jobs.schedulable import ScheduleOptions, checked_priority
 
-__all__ = ["JobContext", "JobResult", "JobTask", "NextJob", "job"]
+__all__ = ["DeviceFailed", "DeviceResult", "JobContext", "JobResult", "JobTask", "NextJob", "job"]
 
 _ONLY_FOR_MESSAGES = {"task_id", "producer", "connection", "router", "shadow", "serializer", "compression", "retry"}
 
@@ -49,6 +50,7 @@ class JobTask(Task):
     job_time_limit: float | None = None  # seconds; enforced by jobs.worker, which knows when a body has ended
     job_soft_time_limit: float | None = None
     rerun_if_lost: bool = False
+    helpers: int = 0
     lock_wait: int | None = None
     job_name: str | None = None
     check: Callable[..., None] | None = None
@@ -198,6 +200,7 @@ def job(
     time_limit: float | None = None,
     soft_time_limit: float | None = None,
     rerun_if_lost: bool = False,
+    helpers: int = 0,
     lock_wait: int | None = None,
     function_name: str | None = None,
     check: Callable[..., None] | None = None,
@@ -214,6 +217,7 @@ def job(
         priority: 0 to 9; 9 comes first within its queue.
         time_limit, soft_time_limit: seconds; the soft limit raises in the body, the hard one kills its process.
         rerun_if_lost: run it again when its worker is lost; only for bodies that may run twice.
+        helpers: at most so many processes of idle workers help with the devices of ``ctx.each``.
         lock_wait: it waits at most this many seconds for its lock; ``CNAASJOBS_LOCK_WAIT_SECONDS`` unless given.
         function_name: the name that the API shows; the function's own unless given.
         check: called with all arguments before a job is scheduled; its ValueError says what is wrong with them.
@@ -224,6 +228,8 @@ def job(
     if lock is not None and not 0 < len(lock) <= 32:
         raise ValueError(f"lock name {lock!r} must have 1 to 32 characters")
     checked_priority(options.get("priority", 0))
+    if not 0 <= options.get("helpers", 0) <= 1000:
+        raise ValueError(f"helpers {options['helpers']} must be from 0 to 1000")
     if check is not None:
         options["check"] = staticmethod(check)
     attributes = {"base": JobTask} | {_OTHERWISE_CELERYS.get(name, name): value for name, value in options.items()}

@@ -9,6 +9,7 @@ from celery.app.trace import build_tracer
 
 from jobs.dispatch import scheduling
 from jobs.models import Job
+from jobs.sql import store
 from jobs.states import Status
 from jobs.task import JobTask
 
@@ -32,8 +33,8 @@ def perform(job: Job) -> Job:
 
 def result_of(job: Job) -> Any:
     """The stored result of a finished job, parsed; None if it has none."""
-    outcome = getattr(job, "outcome", None)
-    return json.loads(outcome.result) if outcome is not None and outcome.result is not None else None
+    results = [outcome.result for outcome in store().outcomes([job.pk]) if outcome.result is not None]
+    return json.loads(results[0]) if results else None
 
 
 def exception_of(job: Job) -> dict[str, Any] | None:

@@ -111,6 +111,7 @@ class Conf(Table):
     # --- Jobs ---
     lock_wait_seconds = Whole(_DAY, 1, 10 * _YEAR, "how long a job waits in line for its lock, at most")
     result_max_mb = Real(256.0, 0.001, 900, "a job with a larger result ends as an EXCEPTION that says so")
+    report_seconds = Real(0.25, 0.01, 60, "how often a process writes the devices of a job that are over, at most")
     progress_seconds = Real(2.0, 0.01, 60, "how often the finished devices of a job are written, at most")
     job_log_level = Choice("INFO", LEVELS, "what a job's code logs from this level on is kept with the job")
     shutdown_grace_seconds = Real(60.0, 0, _DAY, "how long jobs may go on after SIGTERM before they are cut off")

@@ -15,6 +15,7 @@ from jobs.admin_pages import results, waiting
 from jobs.admin_pages.toolkit.long_text import cut, pretty
 from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment, span, status_badge, text
 from jobs.models import Job, JobOutcome
+from jobs.sql import store
 from jobs.states import TERMINAL, Status
 
 ARGUMENTS_SHOWN: Final = 20_000  # characters
@@ -47,7 +48,8 @@ def context(job: Job) -> dict[str, Any]:
 
 def whole_result(job_id: int) -> HttpResponse:
     """The stored JSON text, as it is."""
-    stored = JobOutcome.objects.filter(job_id=job_id).values_list("result", flat=True).first()
+    found = store().outcomes([job_id])
+    stored = found[0].result if found else None
     if stored is None:
         raise Http404(f"job {job_id} has no result")
     name = f'inline; filename="job-{job_id}-result.json"'
@@ -87,7 +89,11 @@ def _outcome(job: Job) -> JobOutcome | None:
     rows = JobOutcome.objects.filter(pk=job.pk).annotate(
         size=Length("result"), result_start=Substr("result", 1, RESULT_PARSED), exception_text=Substr("exception", 1)
     )
-    return rows.defer("result", "exception").first()
+    outcome: Any = rows.defer("result", "exception").first()
+    if outcome is not None and outcome.devices_bytes is not None:
+        (made,) = store().outcomes([job.pk])
+        outcome.size, outcome.result_start = len(made.result or ""), (made.result or "")[:RESULT_PARSED]
+    return outcome  # type: ignore[no-any-return]
 
 
 def _exception(outcome: Any) -> dict[str, Any] | None:

@@ -2,25 +2,31 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NoReturn, Protocol
 
 from celery.exceptions import Retry
-from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import Error, transaction
 
-from cnaasjobs.db.not_now import not_now, part_with
+from cnaasjobs.db.not_now import not_now
 from cnaasjobs.events import record
 from jobs import run
 from jobs.actions import JobAction
 from jobs.body.fresh import fresh
 from jobs.body.job_log import JobLog
+from jobs.body.membership import Membership
 from jobs.body.progress import Progress
+from jobs.body.shared_connection import SharedConnection
 from jobs.body.shared_read import SharedRead
 from jobs.errors import JobAborted, JobStopped, LockLost, TimeLimitExceeded
+from jobs.fleet.ends import EndedElsewhere, RunTaken, parsed
+from jobs.fleet.hands import in_hand
+from jobs.fleet.result import Done
 from jobs.run import Run
 from jobs.sql import store
+from jobs.sql.device_signature import FleetStanding
 from jobs.sql.signature import LogBatch
 from locks import service as locks
 
@@ -38,7 +44,8 @@ class RetryingTask(Protocol):
 class JobContext:
     """One run of one job, as its body sees it."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, joined: bool = False) -> None:
+        """``joined``: others run this body already, and this process helps them."""
         self.job_id = run.job_id
         self.attempt = run.attempt
         self.worker = run.worker
@@ -53,16 +60,86 @@ class JobContext:
         self._run = run
         self._stop = threading.Event()
         self._stop_reason: JobStopped | None = None
-        self._own_thread = threading.get_ident()
+        self._connection = SharedConnection()
         self._threads_before = set(threading.enumerate())
         self.abandoned: list[threading.Thread] = []
-        self._shared: BaseDatabaseWrapper | None = None
-        self._shared_mutex = threading.RLock()
-        self._standing = SharedRead(self._read_standing)
+        self.membership = Membership(self, run, joined=joined)
+        self._standing = SharedRead(self.membership.standing)
 
     def device_finished(self, device: str) -> None:
         """Report a device as done; ``finished_devices`` shows it within two seconds."""
         self.progress.device_finished(device)
+
+    def each(
+        self,
+        devices: Sequence[Any],
+        *steps: Callable[[Any], Any],
+        at_once: int = 20,
+        seconds: float | None = None,
+        lost: Callable[[Any, str], Any] | None = None,
+        hung: Callable[[Any, str], Any] | None = None,
+        back: Callable[[Any, str], Any] | None = None,
+        all_or_none: bool = False,
+        within: float | None = None,
+        alike: str = "",
+    ) -> Done:
+        """Do the steps on every device: in threads of this process, and of others that help. Once in a body.
+
+        A step gets the device and returns its report, anything JSON holds, or a ``DeviceResult``. ``DeviceFailed``, or
+        any exception, fails that device alone. A safe point comes before each device and each step. A step that is not
+        the last returns None if there is more to do on the device.
+
+        Everything before this call happens in each process that helps: load what is needed there, change nothing. What
+        comes after it happens once, in the last process, when every device is over; in the others this call does not
+        return (``finally`` and ``with`` around it still run).
+
+        Args:
+            devices: names, or objects with a ``name``, no two alike, each of 1 to 255 characters.
+            at_once: how many of them in each process at most.
+            seconds: a step on a device that takes longer hangs: the device failed, and the process ends with the job.
+            lost: makes the report of a device whose process was lost, of the device and the step it was last about to.
+            hung: makes the report of a device whose thread hangs, of the device and what it hangs in.
+            back: called for a device that is in hand when there is no further step, with the reason; makes its report.
+            all_or_none: a step begins when all devices are over in the one before it, and none has failed.
+            within: with ``all_or_none``, the seconds that a step after the first may take over all devices; if it took
+                longer there is no further step.
+            alike: what every process must have alike, beside the names of the devices and the code of the steps, such
+                as a hash of templates. One that differs does not help.
+
+        Raises:
+            ValueError: two devices of one name, no step, a name too long. RuntimeError: it was called before.
+            JobStopped: the job may not go on. Let it pass.
+        """
+        return self.membership.each(
+            devices,
+            steps,
+            at_once=at_once,
+            seconds=seconds,
+            lost=lost,
+            hung=hung,
+            back=back,
+            all_or_none=all_or_none,
+            within=within,
+            alike=alike,
+        )
+
+    def about_to(self, step: str, *, if_lost: str | None = None) -> None:
+        """The safe point of a function that ``each`` called, just before it changes its device.
+
+        The step is written with the device: if the process is lost from here on, the device failed with "… was lost in
+        <step>: " and ``if_lost``, such as "it reverts by itself by 10:42 UTC", or "its state is not known".
+
+        Raises:
+            JobAborted, LockLost, TimeLimitExceeded: stop now; let it pass.
+        """
+        self._pass(lambda: self.membership.about_to(step, if_lost))
+
+    @contextlib.contextmanager
+    def patience(self, seconds: float, at: str) -> Iterator[None]:
+        """In a function that ``each`` called: here its device hangs after so many seconds, in place of ``each``'s."""
+        piece = in_hand()
+        with contextlib.nullcontext() if piece is None else piece.within(seconds, at):
+            yield
 
     def keep(self, result_until: Callable[[BaseException], Any]) -> None:
         """If the body raises, store what this function makes of the exception beside it, as the job's result.
@@ -79,10 +156,13 @@ class JobContext:
         Raises:
             JobAborted, LockLost, TimeLimitExceeded: stop now; let the exception leave the body.
         """
+        self._pass(self._standing)
+
+    def _pass(self, ask: Callable[[], FleetStanding]) -> None:
         while True:
             self._raise_if_stopping()
             try:
-                standing = fresh(self._standing, job_id=self.job_id)
+                seen = fresh(ask, job_id=self.job_id)
             except Error as exc:
                 if not not_now(exc):
                     raise
@@ -90,20 +170,27 @@ class JobContext:
                 self._stop.wait(_RETRY_SECONDS)
                 continue
             break
-        if standing is None or standing.run_token != self._run.run_token:
-            self._stop_with(LockLost(f"this run of job {self.job_id} was ended by somebody else"))
-        elif self._run.fence is not None and standing.fence != self._run.fence:
-            self._stop_with(self._lock_lost())
-        elif standing.abort_reason is not None:
-            self._stop_with(JobAborted(standing.abort_reason))
+        self.judge(seen)
+        self._raise_if_stopping()
+
+    def judge(self, seen: FleetStanding) -> None:
+        """Of what was read at a safe point: may this run go on?"""
+        if not seen.is_mine:
+            self.stop(RunTaken(f"this run of job {self.job_id} was ended by somebody else"))
+        elif self._run.fence is not None and seen.fence != self._run.fence:
+            self.stop(self._lock_lost())
+        elif seen.abort_reason is not None:
+            self.stop(JobAborted(seen.abort_reason))
+        elif seen.end is not None:
+            self.stop(EndedElsewhere(parsed(seen.end).message))
 
     def holds_lock(self) -> bool:
         """Whether its lock is still held under this run's fencing token; also False when the database can't say."""
         try:
-            standing = fresh(self._standing, job_id=self.job_id)
+            seen = fresh(self._standing, job_id=self.job_id)
         except Error:
             return False
-        return standing is not None and standing.fence is not None and standing.fence == self._run.fence
+        return seen.fence is not None and seen.fence == self._run.fence
 
     @contextlib.contextmanager
     def guarded_by_lock(self) -> Iterator[None]:
@@ -116,6 +203,8 @@ class JobContext:
         with self.database(), transaction.atomic():
             if lock is None or fence is None or not locks.keep(lock, holder_id=self.job_id, fence=fence):
                 raise self._lock_lost()
+            if self.membership.is_on and not store().fleet_standing(self._run).is_mine:
+                raise RunTaken(f"this run of job {self.job_id} was ended by somebody else")
             yield
 
     @property
@@ -152,30 +241,12 @@ class JobContext:
         self.task.retry(exc=exc, countdown=countdown, eta=eta, max_retries=max_retries)
         raise RuntimeError("Celery's retry returned")
 
-    @contextlib.contextmanager
-    def database(self) -> Iterator[None]:
+    def database(self) -> AbstractContextManager[None]:
         """Django's ORM in a thread of the job, on the one connection that these threads share, one at a time.
 
         The body's own thread uses its own connection, as always.
         """
-        if threading.get_ident() == self._own_thread:
-            with _usable(connections[DEFAULT_DB_ALIAS]):
-                yield
-            return
-        with self._shared_mutex:
-            if self._shared is None:
-                self._shared = connections.create_connection(DEFAULT_DB_ALIAS)
-                self._shared.inc_thread_sharing()
-            before = getattr(connections._connections, DEFAULT_DB_ALIAS, None)  # type: ignore[attr-defined]
-            connections[DEFAULT_DB_ALIAS] = self._shared
-            try:
-                with _usable(self._shared):
-                    yield
-            finally:
-                if before is None:
-                    del connections[DEFAULT_DB_ALIAS]
-                else:
-                    connections[DEFAULT_DB_ALIAS] = before
+        return self._connection.use()
 
     def abandon(self, thread: threading.Thread) -> None:
         """A thread of the body hangs, and nothing can end it: the job does not wait for it, and its process ends with
@@ -197,11 +268,7 @@ class JobContext:
     def close(self) -> None:
         """No thread of this run touches the database any more."""
         self.progress.close()
-        with self._shared_mutex:
-            if self._shared is not None:
-                with contextlib.suppress(Error):
-                    self._shared.close()
-                self._shared = None
+        self._connection.close()
 
     def _lock_lost(self) -> LockLost:
         return LockLost(f"lock {self._run.lock_name} was cleared or taken over")
@@ -210,19 +277,22 @@ class JobContext:
         if self._stop.is_set() and self._stop_reason is not None:
             raise type(self._stop_reason)(*self._stop_reason.args)
 
-    def _stop_with(self, reason: JobStopped) -> NoReturn:
-        self.stop(reason)
-        raise self._stop_reason or reason
-
     def time_limit_reached(self, limit: float | None) -> TimeLimitExceeded:
         """The soft limit was reached in the body's own thread: its other threads stop before their next device."""
         reason = TimeLimitExceeded(f"the job ran longer than its soft time limit of {limit} seconds")
         self.stop(reason)
         return reason
 
-    def _read_standing(self) -> run.Standing | None:
-        with self.database():
-            return store().standing_of(self.job_id)
+    def soft_limit_reached(self) -> None:
+        self.time_limit_reached(getattr(self.task, "job_soft_time_limit", None))
+
+    def told_to_leave(self) -> bool:
+        return self.membership.told_to_leave()
+
+    @property
+    def stop_reason(self) -> JobStopped | None:
+        """Why it was told to stop."""
+        return self._stop_reason
 
     def _write_progress(self, devices: str) -> None:
         with self.database():
@@ -231,16 +301,3 @@ class JobContext:
     def _write_log(self, batch: LogBatch, most_lines: int, most_bytes: int) -> bool:
         with self.database():
             return store().append_log(self.job_id, batch, most_lines=most_lines, most_bytes=most_bytes)
-
-
-@contextlib.contextmanager
-def _usable(connection: Any) -> Iterator[None]:
-    """Close a broken connection, so that the next use opens a new one."""
-    try:
-        yield
-    except Error as exc:
-        if not_now(exc):
-            part_with(connection)
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
-        raise

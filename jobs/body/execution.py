@@ -3,6 +3,7 @@
 import json
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
@@ -13,6 +14,7 @@ from jobs.body import job_log, posix_signals, slots
 from jobs.body.context import JobContext, RetryingTask
 from jobs.end_reasons import Failure
 from jobs.errors import BodyExited
+from jobs.fleet.ends import EndMet, Left
 from jobs.outcome import Outcome, outcome_of
 from jobs.run import Run
 
@@ -30,12 +32,15 @@ class BodyTask(RetryingTask, Protocol):
 class Execution:
     """One run, in the process that runs its body: from the claim to a stored end."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, joined: bool = False, age: float = 0.0) -> None:
+        """``joined``: others run this job already, for ``age`` seconds, and this process helps them."""
         self.run = run
-        self.ctx = JobContext(run)
+        self.ctx = JobContext(run, joined=joined)
         self.outcome: Outcome | None = None
         self.failure: Failure | None = None  # what was raised, before Celery wraps an exception that cannot be pickled
-        self.kept: str | None = None  # the result of a body that raised (``ctx.keep``), as stored
+        self.kept: Outcome | None = None  # the result of a body that raised (``ctx.keep``, ``ctx.each``)
+        self.left = False  # the job goes on in other processes: nothing of its end is stored here
+        self._age = age
 
     def run_body(self, task: BodyTask) -> None:
         """Run the body to its end, with all its threads.
@@ -56,31 +61,54 @@ class Execution:
                 self.ctx.close()
             if self.ctx.retry_asked is not None:
                 raise self.ctx.retry_asked
-            self.outcome = outcome_of(returned, finished_devices=self.ctx.progress.as_json())
+            self.outcome = self._with_devices(outcome_of(returned, finished_devices=self.finished_devices))
+        except Left:
+            self.left = True
         except Exception as exc:
-            self.failure = Failure.of(exc, traceback=traceback.format_exc())
+            self.failure = exc.failure if isinstance(exc, EndMet) else Failure.of(exc, traceback.format_exc())
+            if self.ctx.membership.is_on:
+                self.left = not self.ctx.membership.leave_with(self.failure)
+            if self.left:
+                record(JobAction.LEAVE, exc=exc, job_id=self.run.job_id, worker=self.run.worker)
+                return
             self.kept = self._kept(exc)
             raise
 
-    def _kept(self, exc: Exception) -> str | None:
-        if self.ctx.result_until is None or isinstance(exc, Retry):
+    @property
+    def finished_devices(self) -> str:
+        """As stored: a JSON list."""
+        found = self.ctx.membership.finished
+        return self.ctx.progress.as_json() if found is None else json.dumps(found, ensure_ascii=False)
+
+    def _with_devices(self, outcome: Outcome) -> Outcome:
+        """A body that goes through devices and returns nothing has their reports as its result."""
+        made = self.ctx.membership.result
+        if made is None or outcome.result is not None:
+            return outcome
+        text, size = made
+        return replace(outcome, result=text, devices_bytes=size if text is None else None)
+
+    def _kept(self, exc: Exception) -> Outcome | None:
+        if isinstance(exc, Retry):
             return None
         try:
-            return outcome_of(self.ctx.result_until(exc), finished_devices=None).result
+            found = None if self.ctx.result_until is None else self.ctx.result_until(exc)
+            kept = self._with_devices(outcome_of(found, finished_devices=None))
         except BaseException as lost:  # noqa: BLE001  secondary: the end itself must be stored
             record(JobAction.KEPT_LOST, exc=lost, job_id=self.run.job_id)
             return None
+        return None if kept.result is None and kept.devices_bytes is None else kept
 
     def _in_body(self, task: BodyTask) -> Any:
         arguments = json.loads(self.run.start_arguments)
         try:
-            slots.running(task.request)
+            slots.running(task.request, age=self._age)
             return posix_signals.call_body(task.run, self.ctx, **arguments)
         except SoftTimeLimitExceeded as exc:
             raise self.ctx.time_limit_reached(task.job_soft_time_limit) from exc
         except (MemoryError, Ignore, Reject) as exc:
             raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc
-        except Exception:
+        except (Exception, Left):
             raise
         except BaseException as exc:  # some of these would end Celery's worker, others would make it lose the job
             raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc

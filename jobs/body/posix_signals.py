@@ -28,6 +28,11 @@ def call_body(body: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     return body(*args, **kwargs)
 
 
+def undisturbed(call: Callable[[], T], *, struck: Callable[[], None]) -> T:
+    """Inside this call, in the body, the soft limit raises nothing: ``struck`` is called, in the middle of anything."""
+    return call()
+
+
 def install() -> None:
     """In the child, before each job: billiard sets its own handlers after every hook that Celery offers."""
     global _terminate
@@ -42,7 +47,11 @@ def _strike(signum: int, frame: FrameType | None) -> None:
     request = _request_of_job()
     if request is None:
         raise SoftTimeLimitExceeded  # Celery's own limit of another task
-    if _in_body(frame):
+    struck = _undisturbed_by(frame)
+    if struck is not None:
+        slots.soft_limit_struck(request)
+        struck()
+    elif _in_body(frame):
         slots.soft_limit_struck(request)
         raise SoftTimeLimitExceeded
 
@@ -55,6 +64,15 @@ def _hold(signum: int, frame: FrameType | None) -> None:
 def _request_of_job() -> Any:
     request = current_task.request if current_task else None
     return request if getattr(request, "slot", None) is not None else None
+
+
+def _undisturbed_by(frame: FrameType | None) -> Callable[[], None] | None:
+    while frame is not None:
+        if frame.f_code is undisturbed.__code__:
+            struck: Callable[[], None] = frame.f_locals["struck"]
+            return struck
+        frame = frame.f_back
+    return None
 
 
 def _in_body(frame: FrameType | None) -> bool:

@@ -2,7 +2,7 @@
 
 The main process may be waiting for the broker when it must learn that a body has ended; shared memory needs no message.
 There is one slot per run, allocated before the pool forks, and its number is passed with the request. The child writes,
-the main process reads.
+the main process reads; but for one byte, by which it tells a body to leave.
 """
 
 import mmap
@@ -30,8 +30,8 @@ class Slot(NamedTuple):
 
 
 SLOTS: Final = 4096
-_LAYOUT: Final = struct.Struct("<BBxxId")
-_STAGE, _SOFT, _PID, _BEGAN = 0, 1, 4, 8
+_LAYOUT: Final = struct.Struct("<BBBxId")
+_STAGE, _SOFT, _LEAVE, _PID, _BEGAN = 0, 1, 2, 4, 8
 
 _memory: mmap.mmap | None = None
 _free: deque[int] = deque()
@@ -53,7 +53,7 @@ def take() -> int | None:
     if _memory is None or not _free:
         return None
     number = _free.popleft()
-    _LAYOUT.pack_into(_memory, number * _LAYOUT.size, Stage.WAITING, 0, 0, 0.0)
+    _LAYOUT.pack_into(_memory, number * _LAYOUT.size, Stage.WAITING, 0, 0, 0, 0.0)
     return number
 
 
@@ -65,8 +65,14 @@ def give_back(number: int) -> None:
 def read(number: int | None) -> Slot | None:
     if _memory is None or number is None:
         return None
-    stage, soft, pid, began = _LAYOUT.unpack_from(_memory, number * _LAYOUT.size)
+    stage, soft, _, pid, began = _LAYOUT.unpack_from(_memory, number * _LAYOUT.size)
     return Slot(Stage(stage), bool(soft), pid, began)
+
+
+def tell_to_leave(number: int | None) -> None:
+    """The worker stops: a body that shares its work with others leaves it to them. The one byte that goes this way."""
+    if _memory is not None and number is not None:
+        _memory[number * _LAYOUT.size + _LEAVE] = 1
 
 
 # --- the process that runs the body -----------------------------------------------------------------------------------
@@ -84,12 +90,17 @@ def taken(request: Any) -> bool:
     return True
 
 
-def running(request: Any) -> None:
-    """The body begins: its time limits count from here."""
+def running(request: Any, *, age: float = 0.0) -> None:
+    """The body begins: its time limits count from here, or from ``age`` seconds ago: the job began elsewhere."""
     offset = _offset(request)
     if offset is not None and _memory is not None:
-        struct.pack_into("<d", _memory, offset + _BEGAN, time.monotonic())
+        struct.pack_into("<d", _memory, offset + _BEGAN, time.monotonic() - age)
         _memory[offset + _STAGE] = Stage.RUNNING
+
+
+def told_to_leave(request: Any) -> bool:
+    offset = _offset(request)
+    return offset is not None and _memory is not None and bool(_memory[offset + _LEAVE])
 
 
 def soft_limit_struck(request: Any) -> None:

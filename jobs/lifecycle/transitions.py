@@ -121,7 +121,7 @@ def finish(run: Run, outcome: Outcome) -> bool:
     return True
 
 
-def fail(run: Run, failure: Failure, *, finished_devices: str | None = None, kept: str | None = None) -> bool:
+def fail(run: Run, failure: Failure, *, finished_devices: str | None = None, kept: Outcome | None = None) -> bool:
     """RUNNING → EXCEPTION, reported by the process that ran the body. ``kept`` is stored as the result nevertheless."""
     return _fail(run.job_id, run.run_token, run.lock_name, run.fence, failure, finished_devices, kept)
 
@@ -153,7 +153,7 @@ def _fail(
     fence: int | None,
     failure: Failure,
     finished_devices: str | None,
-    kept: str | None = None,
+    kept: Outcome | None = None,
 ) -> bool:
     with transaction.atomic():
         _release(lock_name, job_id, fence)
@@ -163,7 +163,12 @@ def _fail(
         if not done:
             transaction.set_rollback(True)
             return False
-        JobOutcome.objects.create(job_id=job_id, exception=failure.masked(mask).as_json(), result=kept)
+        JobOutcome.objects.create(
+            job_id=job_id,
+            exception=failure.masked(mask).as_json(),
+            result=None if kept is None else kept.result,
+            devices_bytes=None if kept is None else kept.devices_bytes,
+        )
         _after_commit_wake(lock_name)
     _record(Verb.FAIL, job_id, type=failure.type, reason=failure.message)
     return True

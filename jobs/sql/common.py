@@ -7,7 +7,9 @@ from uuid import UUID
 from django.db import connection
 
 from cnaasjobs.db.clock import now_sql
+from jobs.outcome import of_devices
 from jobs.run import Standing
+from jobs.sql.devices import device_reports
 from jobs.sql.signature import Addressed, StoredOutcome
 from jobs.sql.tables import BLOCK, JOB, LOCK, OUTCOME, WATERMARK
 from jobs.states import TRANSITIONS, Verb
@@ -25,7 +27,7 @@ _STANDING: Final = f"""
     LEFT JOIN {LOCK} AS held ON held.name = job.lock_name AND held.holder_id = job.id
     WHERE job.id = %s
 """
-_OUTCOMES: Final = f"SELECT job_id, result, exception, NULL FROM {OUTCOME} WHERE job_id IN ({{ids}})"
+_OUTCOMES: Final = f"SELECT job_id, result, exception, devices_bytes FROM {OUTCOME} WHERE job_id IN ({{ids}})"
 
 _KEPT: Final = f"SELECT below, (SELECT sum(jobs) FROM {BLOCK}) FROM {WATERMARK}"
 # Not in one statement: for an id that it does not know while planning, PostgreSQL expects a third of all rows above it,
@@ -72,7 +74,11 @@ def standing_of(job_id: int) -> Standing | None:
 
 
 def whole_outcomes(job_ids: Sequence[int]) -> list[StoredOutcome]:
-    return [StoredOutcome(*row) for row in rows(_OUTCOMES.format(ids=marks(job_ids)), job_ids)]
+    """A result that is made of device rows is made here."""
+    return [
+        StoredOutcome(job_id, result if size is None else of_devices(device_reports(job_id)), exception, None)
+        for job_id, result, exception, size in rows(_OUTCOMES.format(ids=marks(job_ids)), job_ids)
+    ]
 
 
 def kept_total() -> tuple[int, int]:
@@ -103,6 +109,6 @@ def count_into_blocks(first: int, below: int, *, block: int) -> None:
 def outcomes_by_size(job_ids: Sequence[int], limit: int, *, size: str) -> list[StoredOutcome]:
     """Results of ``limit`` bytes or more are left out, and their size returned; ``size`` is the expression for it."""
     short = f"CASE WHEN {size} < {limit} THEN result END"
-    long = f"CASE WHEN {size} >= {limit} THEN {size} END"
+    long = f"coalesce(devices_bytes, CASE WHEN {size} >= {limit} THEN {size} END)"
     sql = f"SELECT job_id, {short}, exception, {long} FROM {OUTCOME} WHERE job_id IN ({marks(job_ids)})"
     return [StoredOutcome(*row) for row in rows(sql, job_ids)]

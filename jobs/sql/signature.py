@@ -6,6 +6,7 @@ from uuid import UUID
 
 from jobs.outcome import Outcome
 from jobs.run import Run, Standing
+from jobs.sql.device_signature import DeviceStore
 from jobs.sql.position import Look, Position
 
 
@@ -43,7 +44,7 @@ class LogBatch(NamedTuple):
     text: str
 
 
-class Store(Protocol):
+class Store(DeviceStore, Protocol):
     # --- the two transitions of every job: only ``jobs.lifecycle`` calls these ----------------------------------------
 
     def claim(self, job_id: int, task_name: str, by: Claimant, *, lock_name: str | None) -> Run | None:

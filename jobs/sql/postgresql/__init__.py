@@ -9,11 +9,23 @@ from jobs.sql.common import (
     standing_of,
     wake_first,
 )
+from jobs.sql.deciding import decide
+from jobs.sql.devices import device_reports, fingerprint, finished_hosts, note_end, taken_devices
 from jobs.sql.log import append_log
 from jobs.sql.postgresql.claim import claim
+from jobs.sql.postgresql.devices import (
+    begin_devices,
+    fleet_standing,
+    note_steps,
+    show_progress,
+    take_devices,
+    tally,
+    write_devices,
+)
 from jobs.sql.postgresql.due import take_due
 from jobs.sql.postgresql.feed import look, position
 from jobs.sql.postgresql.finish import finish
+from jobs.sql.postgresql.leaving import leave
 from jobs.sql.postgresql.outcomes import outcomes, result_in_parts
 from jobs.sql.postgresql.prune import delete
 from jobs.sql.postgresql.snapshots import all_before_have_ended, transaction_number
@@ -21,20 +33,34 @@ from jobs.sql.postgresql.snapshots import all_before_have_ended, transaction_num
 __all__ = [
     "all_before_have_ended",
     "append_log",
+    "begin_devices",
     "block_of",
     "claim",
     "count_from",
     "count_into_blocks",
     "count_where",
+    "decide",
     "delete",
+    "device_reports",
+    "fingerprint",
     "finish",
+    "finished_hosts",
+    "fleet_standing",
     "kept_total",
+    "leave",
     "look",
+    "note_end",
+    "note_steps",
     "outcomes",
     "position",
     "result_in_parts",
+    "show_progress",
     "standing_of",
+    "take_devices",
     "take_due",
+    "taken_devices",
+    "tally",
     "transaction_number",
     "wake_first",
+    "write_devices",
 ]

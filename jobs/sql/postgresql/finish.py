@@ -13,7 +13,7 @@ from jobs.states import TRANSITIONS, Verb
 _FROM, _TO = (state.value for state in TRANSITIONS[Verb.FINISH])
 _TYPES: Final = {"job": "bigint", "token": "uuid", "devices": "text", "score": "smallint", "next": "bigint"}
 _OF_RELEASE: Final = {"lock": "text", "fence": "bigint"}
-_OF_STORE: Final = {"result": "text"}
+_OF_STORE: Final = {"result": "text", "bytes": "bigint"}
 
 # The lock is freed in any case: holder and token say that it is this run's, and whatever ended the run freed it too.
 _RELEASE: Final = f"""freed AS (
@@ -22,7 +22,9 @@ _RELEASE: Final = f"""freed AS (
         RETURNING 1
     ), """
 _AFTER_RELEASE: Final = " AND (SELECT count(*) FROM freed) >= 0"
-_STORE: Final = f"INSERT INTO {OUTCOME} (job_id, result) SELECT id, %(result)s FROM done RETURNING 1"
+_STORE: Final = (
+    f"INSERT INTO {OUTCOME} (job_id, result, devices_bytes) SELECT id, %(result)s, %(bytes)s FROM done RETURNING 1"
+)
 _FINISH: Final = f"""
     WITH {{release}}done AS (
         UPDATE {JOB} SET status = '{_TO}', finish_time = statement_timestamp(), run_token = NULL, fence = NULL,
@@ -58,10 +60,12 @@ def finish(run: Run, outcome: Outcome, *, next_job_id: int | None) -> bool:
         "score": outcome.change_score,
         "next": next_job_id,
         "result": outcome.result,
+        "bytes": outcome.devices_bytes,
         "lock": run.lock_name,
         "fence": run.fence,
     }
-    statement = _STATEMENTS[run.lock_name is not None and run.fence is not None, outcome.result is not None]
+    has_result = outcome.result is not None or outcome.devices_bytes is not None
+    statement = _STATEMENTS[run.lock_name is not None and run.fence is not None, has_result]
     with connection.cursor() as cursor:
         statement.execute(cursor, values, rows=run.job_id)
         return cursor.fetchone() is not None

@@ -5,7 +5,9 @@ from typing import Final
 
 from django.db import connection
 
+from jobs.outcome import of_devices
 from jobs.sql.common import outcomes_by_size, whole_outcomes
+from jobs.sql.devices import REPORTS
 from jobs.sql.signature import StoredOutcome
 from jobs.sql.tables import OUTCOME
 
@@ -28,4 +30,14 @@ def result_in_parts(job_id: int, size: int) -> list[bytes]:
         parts: dict[int, bytes] = {}
         while row := cursor.fetchone():
             parts[row[0]] = bytes(row[1])
+    if not parts:
+        return _parts_of_devices(job_id)
     return [parts[place] for place in sorted(parts)]
+
+
+def _parts_of_devices(job_id: int) -> list[bytes]:
+    """One that is made of device rows: a few of them at a time."""
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(REPORTS, [job_id])
+        reports = list(iter(cursor.fetchone, None))
+    return [of_devices(reports).encode()] if reports else []

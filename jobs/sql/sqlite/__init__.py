@@ -9,8 +9,20 @@ from jobs.sql.common import (
     standing_of,
     wake_first,
 )
+from jobs.sql.deciding import decide
+from jobs.sql.devices import device_reports, fingerprint, finished_hosts, note_end, taken_devices
 from jobs.sql.log import append_log
 from jobs.sql.sqlite.claim import claim
+from jobs.sql.sqlite.devices import (
+    begin_devices,
+    fleet_standing,
+    leave,
+    note_steps,
+    show_progress,
+    take_devices,
+    tally,
+    write_devices,
+)
 from jobs.sql.sqlite.due import take_due
 from jobs.sql.sqlite.feed import look, position
 from jobs.sql.sqlite.finish import finish
@@ -21,20 +33,34 @@ from jobs.sql.sqlite.snapshots import all_before_have_ended, transaction_number
 __all__ = [
     "all_before_have_ended",
     "append_log",
+    "begin_devices",
     "block_of",
     "claim",
     "count_from",
     "count_into_blocks",
     "count_where",
+    "decide",
     "delete",
+    "device_reports",
+    "fingerprint",
     "finish",
+    "finished_hosts",
+    "fleet_standing",
     "kept_total",
+    "leave",
     "look",
+    "note_end",
+    "note_steps",
     "outcomes",
     "position",
     "result_in_parts",
+    "show_progress",
     "standing_of",
+    "take_devices",
     "take_due",
+    "taken_devices",
+    "tally",
     "transaction_number",
     "wake_first",
+    "write_devices",
 ]

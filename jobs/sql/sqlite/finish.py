@@ -20,7 +20,7 @@ _RELEASE: Final = f"""
     UPDATE {LOCK} SET holder_id = NULL, start_time = NULL
     WHERE name = %(lock)s AND holder_id = %(job)s AND fence = %(fence)s
 """
-_STORE: Final = f"INSERT INTO {OUTCOME} (job_id, result) VALUES (%(job)s, %(result)s)"
+_STORE: Final = f"INSERT INTO {OUTCOME} (job_id, result, devices_bytes) VALUES (%(job)s, %(result)s, %(bytes)s)"
 
 
 def finish(run: Run, outcome: Outcome, *, next_job_id: int | None) -> bool:
@@ -32,6 +32,7 @@ def finish(run: Run, outcome: Outcome, *, next_job_id: int | None) -> bool:
         "score": outcome.change_score,
         "next": next_job_id,
         "result": outcome.result,
+        "bytes": outcome.devices_bytes,
         "lock": run.lock_name,
         "fence": run.fence,
         "now": now,
@@ -41,6 +42,6 @@ def finish(run: Run, outcome: Outcome, *, next_job_id: int | None) -> bool:
         if cursor.rowcount == 0:
             return False
         cursor.execute(_RELEASE, values)
-        if outcome.result is not None:
+        if outcome.result is not None or outcome.devices_bytes is not None:
             cursor.execute(_STORE, values)
     return True

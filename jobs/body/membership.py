@@ -1,0 +1,122 @@
+"""A run's part in ``ctx.each``: is this process a participant, and what its threads ask of the database then."""
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from cnaasjobs.events import record
+from jobs.actions import JobAction
+from jobs.body import posix_signals, slots
+from jobs.body.shared_read import SharedRead
+from jobs.end_reasons import Failure
+from jobs.fleet.each import Body, Each
+from jobs.fleet.ends import Left
+from jobs.fleet.hands import in_hand
+from jobs.fleet.plan import Plan
+from jobs.fleet.result import Done
+from jobs.run import Run
+from jobs.sql import store
+from jobs.sql.device_signature import Batch, FleetStanding, Note
+
+
+class _Context(Body, Protocol):
+    task: Any
+
+
+class Membership:
+    """Of one run in one process. Begins with ``each``, or with the run where it joined others; ends with ``each``."""
+
+    def __init__(self, ctx: _Context, run: Run, *, joined: bool) -> None:
+        self.is_on = joined
+        self.joined = joined
+        self.result: tuple[str | None, int] | None = None  # the job's, and its length, where this was the last one out
+        self.finished: list[str] | None = None  # likewise the devices that are over
+        self._ctx = ctx
+        self._run = run
+        self._called = False
+        self._mutex = threading.Lock()
+        self._to_note: dict[str, Note] = {}
+        self._note_all = SharedRead(self._write_notes)
+
+    def each(self, devices: Sequence[Any], steps: Sequence[Callable[[Any], Any]], **options: Any) -> Done:
+        if self._called:
+            raise RuntimeError("ctx.each can be called once in a job")
+        self._called = True
+        plan = Plan.of(devices, steps, helpers=self._helpers(), repeats=self._repeats(), **options)
+        if not plan.devices and not self.joined:
+            self.result, self.finished = ('{"devices": {}}', 0), []
+            return Done(devices=0, failed=0, max_score=0)
+        each = Each(self._ctx, self._run, plan, worker_id=getattr(self._request, "worker_id", None))
+        joined, self.is_on = self.is_on, True
+        try:
+            done = posix_signals.undisturbed(lambda: each.run(joined=joined), struck=each.strike)
+        except Left:
+            self.is_on = False
+            record(JobAction.LEAVE, job_id=self._run.job_id, worker=self._run.worker)
+            raise
+        finally:
+            if each.stored is not None:
+                self.result, self.finished, self.is_on = each.stored, each.finished, False
+        return done
+
+    def standing(self) -> FleetStanding:
+        """What a safe point asks, read afresh."""
+        with self._ctx.database():
+            if self.is_on:
+                return store().fleet_standing(self._run)
+            found = store().standing_of(self._run.job_id)
+        if found is None or found.run_token != self._run.run_token:
+            return FleetStanding(is_mine=False)
+        return FleetStanding(is_mine=True, abort_reason=found.abort_reason, fence=found.fence)
+
+    def about_to(self, step: str, if_lost: str | None) -> FleetStanding:
+        """The safe point of a thread that has a device in hand; the step is noted with it."""
+        piece = in_hand()
+        if piece is None or not self.is_on:
+            return self.standing()
+        with self._mutex:
+            self._to_note[piece.host] = Note(piece.host, step, if_lost)
+        return self._note_all()
+
+    def leave_with(self, failure: Failure) -> bool:
+        """The body raised while others may be there. True if they are not: the end is this process's to store.
+
+        Before ``each`` it is this process's own failure: others go on, and end the job. After that it is the job's.
+        """
+        leave, batch = store().leave, Batch()
+        with self._ctx.database():
+            leaving = None if self._called else leave(self._run, batch, end=None, though_waiting=False, orphan="")
+            if leaving is None or not (leaving.gone or leaving.last):
+                leaving = leave(self._run, batch, end=failure.as_json(), though_waiting=True, orphan="")
+        self.is_on = False
+        return leaving.last
+
+    def told_to_leave(self) -> bool:
+        return slots.told_to_leave(self._request)
+
+    @property
+    def _request(self) -> Any:
+        return getattr(self._ctx.task, "request", None)
+
+    def _helpers(self) -> int:
+        """None where one process at a time writes to the database."""
+        shared = connections[DEFAULT_DB_ALIAS].features.has_select_for_update_skip_locked
+        return int(getattr(self._ctx.task, "helpers", 0)) if shared else 0
+
+    def _repeats(self) -> bool:
+        arguments = json.loads(self._run.start_arguments)
+        return arguments.get("dry_run") is True or bool(getattr(self._ctx.task, "rerun_if_lost", False))
+
+    def _write_notes(self) -> FleetStanding:
+        with self._mutex:
+            notes = list(self._to_note.values())
+        with self._ctx.database():
+            seen = store().note_steps(self._run, notes)
+        with self._mutex:
+            for note in notes:
+                if self._to_note.get(note.host) is note:
+                    del self._to_note[note.host]
+        return seen

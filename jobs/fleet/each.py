@@ -1,0 +1,289 @@
+"""The loop of one participant: it takes devices, hands them to its threads, writes what is over, and leaves.
+
+It runs in the body's own thread. Everything it asks of the database may be asked again, so while that is away it waits.
+Nothing may be raised in here but at its end: what is in hand would be forgotten. So the soft time limit only tells it.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from threading import Thread
+from typing import Final, Protocol, TypeVar
+
+from django.db import Error
+
+from cnaasjobs.conf import conf
+from cnaasjobs.db.not_now import not_now
+from cnaasjobs.events import record
+from jobs.actions import JobAction
+from jobs.end_reasons import EndReason, Failure
+from jobs.errors import JobStopped
+from jobs.fleet.ends import EndedElsewhere, EndMet, Left, RunTaken
+from jobs.fleet.hands import Hands, Piece
+from jobs.fleet.plan import Plan
+from jobs.fleet.result import Done
+from jobs.fleet.unwritten import Devices
+from jobs.fleet.work import Safety, Work
+from jobs.run import Run
+from jobs.sql import store
+from jobs.sql.device_signature import FleetStanding, Leaving, NewFleet, Taken
+
+T = TypeVar("T")
+
+_RETRY_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 1.0  # a participant that has nothing to write looks so often whether it may go on
+
+
+class Body(Safety, Protocol):
+    """What a participant needs of the run's context."""
+
+    @property
+    def stop_reason(self) -> JobStopped | None: ...
+
+    def stop(self, reason: JobStopped) -> None: ...
+
+    def soft_limit_reached(self) -> None: ...
+
+    def judge(self, seen: FleetStanding) -> None: ...
+
+    def told_to_leave(self) -> bool: ...
+
+    def abandon(self, thread: Thread) -> None: ...
+
+    def database(self) -> AbstractContextManager[None]: ...
+
+
+class Each:
+    """One call of ``ctx.each`` in one process."""
+
+    def __init__(self, body: Body, run: Run, plan: Plan, *, worker_id: int | None) -> None:
+        self._body = body
+        self._run = run
+        self._plan = plan
+        self._worker_id = worker_id
+        self._hands = Hands(plan.at_once)
+        self._work = Work(body, plan)
+        self._is_struck = False
+        self._leaves = False  # it takes no more
+        self._dry = False  # nobody waited to be begun when this asked last
+        self._others = 0
+        self._step = 0  # that its devices are in; more than the first only where all are to be over in it
+        self._devices = Devices()
+        self._showed_at = time.monotonic()
+        self._noted = False
+        # Where this is the last: the job's result and its length in bytes, and the hosts that are over, in that order.
+        self.stored: tuple[str | None, int] | None = None
+        self.finished: list[str] | None = None
+
+    def strike(self) -> None:
+        """The soft time limit. Called by a signal handler, in the middle of anything."""
+        self._is_struck = True
+
+    def run(self, *, joined: bool) -> Done:
+        """Returns in the last participant, when every device of the job is over.
+
+        Raises:
+            Left: others are there, and the job is theirs to end; or it waits for others to come.
+            JobStopped, EndMet: the job ends before all are over, and it is this participant's to end.
+        """
+        try:
+            if joined:
+                self._join()
+            else:
+                self._begin()
+            while True:
+                self._heed()
+                self._take()
+                self._collect()
+                if self._hands.is_empty and (leaving := self._nothing_in_hand()) is not None:
+                    return self._end(leaving)
+                self._write()
+                self._hands.wait(self._pause())
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Whatever was raised: no thread goes on when this has returned, but those that hang."""
+        self._hands.close()
+        if not self._hands.is_empty:
+            self._body.stop(JobStopped("the job is ending"))
+        while not self._hands.is_empty:
+            self._hands.wait(_LOOK_SECONDS)
+            self._collect()
+
+    # --- beginning ----------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        plan = self._plan
+        fleet = NewFleet(
+            helpers=plan.helpers, repeats=plan.repeats, all_or_none=plan.all_or_none, fingerprint=plan.fingerprint
+        )
+        hosts = list(plan.devices)
+        taken = self._persist(
+            lambda: store().begin_devices(self._run, fleet, hosts, take=plan.at_once, worker_id=self._worker_id)
+        )
+        if taken is None:
+            self._body.judge(FleetStanding(is_mine=False))
+        self._dry = len(hosts) <= plan.at_once
+        self._hand_out(taken or [])
+
+    def _join(self) -> None:
+        self._others = 1
+        if self._persist(lambda: store().fingerprint(self._run.job_id)) != self._plan.fingerprint:
+            self._leaves = True
+            record(JobAction.DIFFERS, job_id=self._run.job_id, worker=self._run.worker)
+
+    # --- taking -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _may_take(self) -> bool:
+        return not (self._leaves or self._dry or self._step or self._body.stopping)
+
+    def _take(self) -> None:
+        """As many as threads are idle, never ahead. It is the safe point before each of them."""
+        if self._may_take and (idle := self._hands.idle) > 0:
+            taken = self._taken(idle)
+            self._dry = len(taken) < idle
+            self._hand_out(taken)
+
+    def _taken(self, count: int, *, tried: bool = False) -> list[Taken]:
+        seen, taken = self._persist(lambda: store().take_devices(self._run, count, tried=tried), self._adopted)
+        self._body.judge(seen)
+        return taken
+
+    def _adopted(self) -> tuple[FleetStanding, list[Taken]]:
+        """The answer to a taking was lost: what it took is there."""
+        taken = [one for one in store().taken_devices(self._run) if one.id not in self._devices.mine]
+        return store().fleet_standing(self._run), taken
+
+    def _hand_out(self, taken: list[Taken]) -> None:
+        self._devices.take(taken)
+        self._hands.give([self._piece(one, self._work.begin) for one in taken])
+
+    def _piece(self, taken: Taken, work: Callable[[Piece], object]) -> Piece:
+        return Piece(work, taken.id, taken.host, self._plan.devices[taken.host])
+
+    # --- what threads have done ---------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        for piece in self._hands.done():
+            self._devices.became(piece, piece.result, step=self._step)
+        for piece, thread in self._hands.hung():
+            self._body.abandon(thread)
+            self._devices.became(piece, self._work.hung(piece), step=self._step)
+
+    # --- stopping -----------------------------------------------------------------------------------------------------
+
+    def _heed(self) -> None:
+        """What tells this participant to stop, or to leave."""
+        if self._is_struck:
+            self._is_struck = False
+            self._body.soft_limit_reached()
+        if self._body.stopping and self._others and not self._noted:
+            self._noted = True
+            end = self._end_met()
+            self._persist(lambda: store().note_end(self._run, end) if end is not None else None)
+        if self._plan.helpers and not self._leaves and self._body.told_to_leave():
+            self._leaves = True
+            record(JobAction.MAKES_ROOM, job_id=self._run.job_id, worker=self._run.worker, why="its worker stops")
+
+    def _end_met(self) -> str | None:
+        reason = self._body.stop_reason
+        return None if reason is None or isinstance(reason, EndedElsewhere | RunTaken) else Failure.of(reason).as_json()
+
+    def _nothing_in_hand(self) -> Leaving | None:
+        """No thread has anything to do."""
+        if self._devices.held:
+            self._next_step()
+            return None
+        if self._may_take:
+            return None
+        leaves = self._leaves or self._body.stopping
+        left = f"worker {self._run.worker} stopped, and no other went on with the job"
+        leaving = self._persist(
+            lambda: store().leave(
+                self._run,
+                self._devices.batch(),
+                end=self._end_met(),
+                though_waiting=leaves,
+                orphan=Failure(type=EndReason.WORKER_SHUTDOWN, message=left).as_json(),
+            )
+        )
+        self._devices.written()
+        if leaving.gone or leaving.last:
+            return leaving
+        # Devices wait, and nobody else is there. One that has cost a process is begun alone.
+        self._hand_out(self._taken(self._plan.at_once) or self._taken(1, tried=True))
+        return None
+
+    def _next_step(self) -> None:
+        if self._body.stopping:
+            self._go_on(self._work.back(str(self._body.stop_reason)))
+            return
+        self._write(at_once=True)
+        step = self._step + 1
+        decision = self._persist(lambda: store().decide(self._run, step, within=self._plan.within))
+        if decision.allowed:
+            self._step = step
+            self._go_on(self._work.step(step))
+        elif decision.allowed is False:
+            self._go_on(self._work.back(decision.reason))
+
+    def _go_on(self, work: Callable[[Piece], object]) -> None:
+        self._hands.give([self._piece(one, work) for one in self._devices.let_go()])
+
+    def _end(self, leaving: Leaving) -> Done:
+        tally = leaving.tally
+        if leaving.gone or tally is None or isinstance(self._body.stop_reason, RunTaken):
+            raise Left
+        self.finished = self._devices.order
+        if len(self.finished) != tally.over:
+            self.finished = self._persist(lambda: store().finished_hosts(self._run.job_id))
+        text = self._persist(lambda: self._devices.result.text(self._run.job_id, self._plan.devices, tally))
+        self.stored = text, tally.size
+        if self._body.stop_reason is not None and leaving.end in (None, self._end_met()):
+            raise self._body.stop_reason
+        if leaving.end is not None:
+            raise EndMet.of(leaving.end)
+        return Done(devices=tally.devices, failed=tally.failed, max_score=tally.max_score)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def _write(self, *, at_once: bool = False) -> None:
+        since, has_news = time.monotonic() - self._devices.written_at, self._devices.has_news
+        due = since >= conf.report_seconds if has_news else self._plan.helpers > 0 and since >= _LOOK_SECONDS
+        if not due and not (at_once and has_news):
+            return
+        seen = self._persist(lambda: store().write_devices(self._run, self._devices.batch()))
+        self._devices.written()
+        self._body.judge(seen)
+        self._others = seen.others
+        self._dry = not seen.waiting
+        if seen.crowded and not self._leaves:
+            self._leaves = True
+            record(JobAction.MAKES_ROOM, job_id=self._run.job_id, worker=self._run.worker, why="a job waits for a slot")
+        if time.monotonic() - self._showed_at >= conf.progress_seconds:
+            self._persist(lambda: store().show_progress(self._run, seconds=conf.progress_seconds))
+            self._showed_at = time.monotonic()
+
+    def _pause(self) -> float:
+        if (self._may_take and self._hands.idle > 0) or (self._hands.is_empty and self._body.stopping):
+            return 0.0
+        return float(conf.report_seconds)
+
+    def _persist(self, ask: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+        """Ask the database until it answers; ``again`` is asked where an answer may have been lost."""
+        while True:
+            asked = time.monotonic()
+            try:
+                with self._body.database():
+                    answer = ask()
+                # An answer that was long on its way is none: this process may have been judged lost meanwhile.
+                if again is None or time.monotonic() - asked < conf.worker_lost_seconds / 2:
+                    return answer
+            except Error as exc:
+                if not not_now(exc):
+                    raise
+                record(JobAction.DEVICES_WAIT, job_id=self._run.job_id, error=str(exc))
+                time.sleep(_RETRY_SECONDS)
+            ask = again or ask

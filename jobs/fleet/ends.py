@@ -1,0 +1,42 @@
+"""How a participant's body ends: it leaves, or it carries out the end of the job that another had met."""
+
+import json
+from typing import Self
+
+from jobs.end_reasons import Failure
+from jobs.errors import JobAborted, LockLost
+
+
+class Left(BaseException):
+    """Raised by ``ctx.each`` where the job goes on elsewhere. It passes through the body, and nothing is stored.
+
+    No ``Exception``: a body that catches everything must not take it for a failure.
+    """
+
+
+class RunTaken(LockLost):
+    """The run is over, or this process was judged lost: whatever becomes of the job is not its business any more."""
+
+
+class EndedElsewhere(JobAborted):
+    """Another participant met the end of the job, and noted it."""
+
+
+class EndMet(Exception):
+    """This is the last participant, and the job ends as another one, or upkeep, has noted."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+    @classmethod
+    def of(cls, noted: str) -> Self:
+        return cls(parsed(noted))
+
+
+def parsed(noted: str) -> Failure:
+    """Of an end as it was noted, by ``Failure.as_json``."""
+    fields = json.loads(noted)
+    return Failure(
+        type=fields["type"], message=fields["message"], args=tuple(fields["args"]), traceback=fields["traceback"]
+    )

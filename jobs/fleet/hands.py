@@ -1,0 +1,137 @@
+"""The threads of one participant: each works on one device at a time, and none is waited for that hangs."""
+
+import contextlib
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+_current = threading.local()
+
+
+@dataclass(eq=False)
+class Piece:
+    """Something to do on one device. ``result`` is there when its thread has done it."""
+
+    work: Callable[["Piece"], Any]
+    id: int
+    host: str
+    device: Any
+    result: Any = None
+    at: str = ""  # what its thread is at
+    deadline: float = math.inf  # monotonic; after it the thread hangs
+    given_up: bool = False  # its thread hangs: what comes of it comes too late
+
+    @contextlib.contextmanager
+    def within(self, seconds: float | None, at: str) -> Iterator[None]:
+        """In here its thread hangs after so many seconds. If it did, and comes back all the same, it does not go on."""
+        before = self.at, self.deadline
+        self.at, self.deadline = at, math.inf if seconds is None else time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            if self.given_up:
+                threading.Event().wait()  # until the process ends: the device is another's by now
+            self.at, self.deadline = before
+
+
+@dataclass
+class Hands:
+    """Up to ``size`` threads, started as they are needed. All methods are the coordinating thread's.
+
+    ``Piece.work`` must not raise: what a thread raises would be lost.
+    """
+
+    size: int
+    busy: dict[int, tuple[Piece, threading.Thread]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._changed = threading.Condition()
+        self._todo: deque[Piece] = deque()
+        self._done: deque[Piece] = deque()
+        self._resting = 0
+        self._closed = False
+        self._numbers = 0
+
+    @property
+    def idle(self) -> int:
+        """How many more pieces would be begun at once."""
+        with self._changed:
+            return self.size - len(self.busy) - len(self._todo)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is in hand, and nothing lies there that was done."""
+        with self._changed:
+            return not (self.busy or self._todo or self._done)
+
+    def give(self, pieces: list[Piece]) -> None:
+        with self._changed:
+            self._todo.extend(pieces)
+            for _ in range(min(len(self._todo) - self._resting, self.size - len(self.busy) - self._resting)):
+                self._start()
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Until something was done."""
+        with self._changed:
+            if not self._done:
+                self._changed.wait(seconds)
+
+    def done(self) -> list[Piece]:
+        """What was done since this was asked last."""
+        with self._changed:
+            done, self._done = list(self._done), deque()
+        return done
+
+    def hung(self) -> list[tuple[Piece, threading.Thread]]:
+        """Give up the pieces whose time is over. Their threads are not waited for; others may start in their place."""
+        now = time.monotonic()
+        with self._changed:
+            late = [entry for entry in self.busy.values() if entry[0].deadline < now]
+            for piece, _ in late:
+                piece.given_up = True
+                del self.busy[id(piece)]
+        return late
+
+    def close(self) -> None:
+        """Nothing more is given; threads end when they have nothing in hand."""
+        with self._changed:
+            self._closed = True
+            self._todo.clear()
+            self._changed.notify_all()
+
+    def _start(self) -> None:
+        self._numbers += 1
+        self._resting += 1
+        # A daemon: one that is given up must not keep the process.
+        threading.Thread(target=self._work, name=f"device-{self._numbers}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._todo and not self._closed:
+                    self._changed.wait()
+                self._resting -= 1
+                if not self._todo:
+                    return
+                piece = self._todo.popleft()
+                self.busy[id(piece)] = piece, threading.current_thread()
+            _current.piece = piece
+            piece.result = piece.work(piece)
+            _current.piece = None
+            with self._changed:
+                if piece.given_up:
+                    return
+                del self.busy[id(piece)]
+                self._done.append(piece)
+                self._resting += 1
+                self._changed.notify_all()
+
+
+def in_hand() -> Piece | None:
+    """What the thread that asks is at."""
+    return getattr(_current, "piece", None)

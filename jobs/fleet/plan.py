@@ -1,0 +1,85 @@
+"""What is to be done with the devices of a job: the arguments of ``ctx.each``, checked."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+Step = Callable[[Any], Any]
+
+_LONGEST_NAME = 255
+_LONGEST_STEP = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The same in every participant, as far as ``fingerprint`` can tell."""
+
+    devices: Mapping[str, Any]  # by host, in the order of the selection
+    steps: Sequence[Step]
+    at_once: int
+    seconds: float | None
+    lost: Callable[[Any, str], Any] | None
+    hung: Callable[[Any, str], Any] | None
+    back: Callable[[Any, str], Any] | None
+    all_or_none: bool
+    within: float | None
+    helpers: int
+    repeats: bool
+    fingerprint: str
+
+    @classmethod
+    def of(cls, devices: Sequence[Any], steps: Sequence[Step], *, at_once: int, alike: str, **more: Any) -> Self:
+        """Check them.
+
+        Raises:
+            ValueError: equal names, a name of more than 255 characters, no step, less than one device at once.
+        """
+        by_host: dict[str, Any] = {}
+        for device in devices:
+            host = host_of(device)
+            if host in by_host:
+                raise ValueError(f"{host} is among the devices twice")
+            if not 0 < len(host) <= _LONGEST_NAME:
+                raise ValueError(f"the name {host:.40}… of a device must have 1 to {_LONGEST_NAME} characters")
+            by_host[host] = device
+        if not steps:
+            raise ValueError("each() needs a function to call for each device")
+        if at_once < 1:
+            raise ValueError(f"at_once={at_once} must be at least 1")
+        return cls(
+            devices=by_host,
+            steps=tuple(steps),
+            at_once=at_once,
+            fingerprint=_fingerprint(by_host, steps, alike),
+            **more,
+        )
+
+
+def host_of(device: Any) -> str:
+    """A device is its name, or has one."""
+    name = device if isinstance(device, str) else getattr(device, "name", None)
+    if not isinstance(name, str):
+        raise ValueError(f"{device!r:.60} is no device: neither a name nor something with a name")
+    return name
+
+
+def name_of(step: Callable[..., Any]) -> str:
+    return getattr(step, "__name__", type(step).__name__).strip("_")[:_LONGEST_STEP]
+
+
+def _fingerprint(hosts: Mapping[str, Any], steps: Sequence[Step], alike: str) -> str:
+    code = [[name_of(step), _source_of(step)] for step in steps]
+    return hashlib.sha256(json.dumps([list(hosts), code, alike]).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _source_of(step: Step) -> str:
+    """Of the file that a step stands in: another version of it is another step."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(step))
+        return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()
+    except (TypeError, OSError):
+        return ""

@@ -1,0 +1,101 @@
+"""What a function hands back of its device, and what is stored of it."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from cnaasjobs.secrecy import mask, storable
+from jobs.errors import ResultNotStorable
+from jobs.outcome import storable_json
+from jobs.sql.device_signature import Over
+
+_REASON_LENGTH = 1000
+
+
+class DeviceFailed(Exception):
+    """Raised for a device: it failed, and the others go on.
+
+    ``report`` is anything JSON holds; without one the report is ``{"failed": true, "reason": …}``.
+    """
+
+    def __init__(self, reason: str, *, report: Any = None, change_score: int | None = None, memo: Any = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.report = report
+        self.change_score = change_score
+        self.memo = memo
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceResult:
+    """What a function may return in place of a bare report.
+
+    Attributes:
+        report: anything JSON holds.
+        failed: why it failed, in words; None if it did not.
+        change_score: 0 to 100.
+        memo: kept with the device's row for a later job, never shown: anything JSON holds.
+    """
+
+    report: Any
+    failed: str | None = None
+    change_score: int | None = None
+    memo: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A device that is over: JSON texts, without secrets."""
+
+    id: int
+    host: str
+    reason: str | None  # why it failed
+    change_score: int | None
+    report: str
+    memo: str | None
+    at: float  # monotonic
+
+    def stored(self, now: float) -> Over:
+        return Over(
+            id=self.id,
+            failed=self.reason is not None,
+            reason=self.reason,
+            change_score=self.change_score,
+            report=self.report,
+            memo=self.memo,
+            age=max(0.0, now - self.at),
+        )
+
+
+def finished(device_id: int, host: str, returned: Any) -> Finished:
+    """Of what a function returned, or of the DeviceFailed that it raised. What cannot be stored is a failure."""
+    try:
+        return _finished(device_id, host, _as_result(returned))
+    except ResultNotStorable as exc:
+        return _finished(device_id, host, _as_result(DeviceFailed(str(exc))))
+
+
+def _as_result(returned: Any) -> DeviceResult:
+    if isinstance(returned, DeviceFailed):
+        report = returned.report
+        if report is None:
+            report = {"failed": True, "reason": returned.reason}
+        return DeviceResult(
+            report=report, failed=returned.reason, change_score=returned.change_score, memo=returned.memo
+        )
+    return returned if isinstance(returned, DeviceResult) else DeviceResult(report=returned)
+
+
+def _finished(device_id: int, host: str, result: DeviceResult) -> Finished:
+    score = result.change_score
+    if score is not None and (type(score) is not int or not 0 <= score <= 100):
+        raise ResultNotStorable(f"the change_score {score!r} is not an integer from 0 to 100")
+    return Finished(
+        id=device_id,
+        host=host,
+        reason=None if result.failed is None else storable(mask(result.failed))[:_REASON_LENGTH],
+        change_score=score,
+        report=storable_json(result.report, what=f"report of {host}"),
+        memo=None if result.memo is None else storable_json(result.memo, what=f"memo of {host}"),
+        at=time.monotonic(),
+    )

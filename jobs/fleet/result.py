@@ -1,0 +1,44 @@
+"""The result of a job that goes through devices: made of their reports, which are stored once, in the rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from jobs.fleet.reports import Finished
+from jobs.outcome import of_devices
+from jobs.sql import store
+from jobs.sql.device_signature import Tally
+
+COPIED_BYTES: Final = 256 * 1024  # a result up to this size is stored as a whole too: whoever lists jobs reads it so
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What ``ctx.each`` returns: all devices of the job together, whichever process worked on them."""
+
+    devices: int
+    failed: int
+    max_score: int  # the highest change_score of a device, 0 if none has one
+
+
+class ResultSoFar:
+    """The reports of this process, kept as long as they are few: then the rows need not be read for the result."""
+
+    def __init__(self) -> None:
+        self._reports: dict[str, str] | None = {}
+        self._size = 0
+
+    def add(self, device: Finished) -> None:
+        if self._reports is not None:
+            self._reports[device.host] = device.report
+            self._size += len(device.report)
+            if self._size > COPIED_BYTES:
+                self._reports = None
+
+    def text(self, job_id: int, hosts: Iterable[str], tally: Tally) -> str | None:
+        """The whole result; None if it is too long to be stored beside the rows."""
+        if tally.size > COPIED_BYTES:
+            return None
+        if self._reports is None or len(self._reports) != tally.over - tally.unreported:
+            return of_devices(store().device_reports(job_id))
+        return of_devices((host, self._reports[host]) for host in hosts if host in self._reports)

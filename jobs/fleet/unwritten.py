@@ -1,0 +1,58 @@
+"""What became of a participant's devices, until it is written."""
+
+import time
+from dataclasses import dataclass, field
+
+from jobs.fleet.hands import Piece
+from jobs.fleet.reports import Finished
+from jobs.fleet.result import ResultSoFar
+from jobs.fleet.work import Unfinished
+from jobs.sql.device_signature import Batch, Stepped, Taken
+
+
+@dataclass
+class Devices:
+    """Those that this participant has taken."""
+
+    mine: dict[int, Taken] = field(default_factory=dict)  # until they are written as over
+    held: list[Taken] = field(default_factory=list)  # over in a step, and waiting for the next
+    order: list[str] = field(default_factory=list)  # the hosts that are over
+    result: ResultSoFar = field(default_factory=ResultSoFar)
+    written_at: float = field(default_factory=time.monotonic)
+    _over: list[Finished] = field(default_factory=list)
+    _stepped: list[Stepped] = field(default_factory=list)
+    _unbegun: list[int] = field(default_factory=list)
+
+    def take(self, taken: list[Taken]) -> None:
+        self.mine.update((one.id, one) for one in taken)
+
+    def became(self, piece: Piece, result: object, *, step: int) -> None:
+        """What a thread made of a device in this step."""
+        if isinstance(result, Finished):
+            self._over.append(result)
+            self.order.append(result.host)
+            self.result.add(result)
+        elif result is Unfinished.UNBEGUN:
+            self._unbegun.append(piece.id)
+        else:
+            self.held.append(self.mine[piece.id])
+            self._stepped.append(Stepped(piece.id, step + 1))
+
+    def let_go(self) -> list[Taken]:
+        """Those that were held: the next step is theirs."""
+        held, self.held = self.held, []
+        return held
+
+    @property
+    def has_news(self) -> bool:
+        return bool(self._over or self._stepped or self._unbegun)
+
+    def batch(self) -> Batch:
+        now = time.monotonic()
+        return Batch([device.stored(now) for device in self._over], list(self._stepped), list(self._unbegun))
+
+    def written(self) -> None:
+        for device_id in [*(device.id for device in self._over), *self._unbegun]:
+            self.mine.pop(device_id, None)
+        self._over, self._stepped, self._unbegun = [], [], []
+        self.written_at = time.monotonic()

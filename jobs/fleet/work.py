@@ -1,0 +1,125 @@
+"""What a thread does with one device: the steps, one after the other, each after a safe point."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from cnaasjobs.events import record
+from jobs.actions import JobAction
+from jobs.errors import JobStopped, LockLost
+from jobs.fleet.hands import Piece
+from jobs.fleet.plan import Plan, Step, name_of
+from jobs.fleet.reports import DeviceFailed, Finished, finished
+
+
+class Unfinished(Enum):
+    """What became of a device that is not over."""
+
+    UNBEGUN = auto()  # the job was told to stop just before
+    IN_STEP = auto()  # it is over in this step, and waits for the others
+
+
+class Safety(Protocol):
+    """What a thread needs of the run's context."""
+
+    job_id: int
+
+    @property
+    def stopping(self) -> bool: ...
+
+    def about_to(self, step: str, *, if_lost: str | None = None) -> None: ...
+
+    def holds_lock(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """``Piece.work`` for every stage of a plan. Returns Finished or Unfinished, and never raises."""
+
+    safety: Safety
+    plan: Plan
+
+    def begin(self, piece: Piece) -> Finished | Unfinished:
+        if self.safety.stopping:
+            return Unfinished.UNBEGUN
+        steps = self.plan.steps[:1] if self.plan.all_or_none else self.plan.steps
+        return self._over(piece, lambda: self._steps(piece, steps), last=len(self.plan.steps) == len(steps))
+
+    def step(self, number: int) -> Callable[[Piece], Finished | Unfinished]:
+        """That step, where all devices are over in those before it."""
+        last = number == len(self.plan.steps) - 1
+        return lambda piece: self._over(piece, lambda: self._joint_step(piece, number, last), last=last)
+
+    def back(self, why: str) -> Callable[[Piece], Finished | Unfinished]:
+        """There is no further step, for this reason."""
+        return lambda piece: self._over(piece, lambda: self._taken_back(piece, why), last=True)
+
+    def hung(self, piece: Piece) -> Finished | Unfinished:
+        """Its thread was given up. (Never Unfinished.)"""
+
+        def report() -> Any:
+            if self.plan.hung is not None:
+                return self.plan.hung(piece.device, piece.at)
+            raise DeviceFailed(f"{piece.at}: no answer within {self.plan.seconds or 0:g} seconds")
+
+        return self._over(piece, report, last=True)
+
+    def _over(self, piece: Piece, work: Callable[[], Any], *, last: bool) -> Finished | Unfinished:
+        try:
+            returned = work()
+            if returned is None and not last:
+                return Unfinished.IN_STEP
+        except DeviceFailed as failed:
+            returned = failed
+        except BaseException as exc:  # noqa: BLE001  whatever is raised for a device is that device's own
+            record(JobAction.DEVICE_FAILED, exc=exc, job_id=self.safety.job_id, host=piece.host)
+            returned = DeviceFailed(_in_words(exc))
+        return finished(piece.id, piece.host, returned)
+
+    def _steps(self, piece: Piece, steps: Sequence[Step]) -> Any:
+        returned = None
+        try:
+            for number, step in enumerate(steps):
+                if number:
+                    self.safety.about_to(name_of(step))
+                returned = self._call(piece, step)
+                if returned is not None:
+                    break
+        except JobStopped as stopped:
+            return self._taken_back(piece, str(stopped))
+        return returned
+
+    def _joint_step(self, piece: Piece, number: int, last: bool) -> Any:
+        step = self.plan.steps[number]
+        try:
+            try:
+                self.safety.about_to(name_of(step))
+            except LockLost:
+                raise
+            except JobStopped:
+                # It was allowed on all devices, and is done on some: "all" is the nearer way out, while the lock is
+                # ours.
+                if not last or not self.safety.holds_lock():
+                    raise
+            return self._call(piece, step)
+        except JobStopped as stopped:
+            return self._taken_back(piece, str(stopped))
+
+    def _taken_back(self, piece: Piece, why: str) -> Any:
+        if self.plan.back is not None:
+            with piece.within(self.plan.seconds, name_of(self.plan.back)):
+                return self.plan.back(piece.device, why)
+        raise DeviceFailed(f"not done: {why}")
+
+    def _call(self, piece: Piece, step: Step) -> Any:
+        with piece.within(self.plan.seconds, name_of(step)):
+            return step(piece.device)
+
+
+def _in_words(exc: BaseException) -> str:
+    try:
+        text = " ".join(str(exc).split())
+    except BaseException as broken:  # noqa: BLE001  the author of an exception's class may do anything in it
+        return f"{type(exc).__name__} that can't be shown ({type(broken).__name__})"
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__

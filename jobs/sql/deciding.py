@@ -1,0 +1,49 @@
+"""May a step begin on all devices of a job? Asked by anybody, under the job's row, and answered once."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from cnaasjobs.db.clock import database_now
+from jobs.models import Fleet, Job, JobDevice, Participant
+from jobs.run import Run
+from jobs.sql.device_signature import Decision
+from jobs.states import RUNNING, DeviceState
+
+_NAMED = 3  # failed devices that a refusal names
+
+
+def decide(run: Run, step: int, *, within: float | None) -> Decision:
+    with transaction.atomic():
+        job = Job.objects.select_for_update().filter(pk=run.job_id, status=RUNNING.value).first()
+        fleet = Fleet.objects.filter(pk=run.job_id).first()
+        if job is None or fleet is None or not Participant.objects.filter(pk=run.run_token).exists():
+            return Decision(False, "the run was ended by somebody else")
+        if fleet.allowed > step:
+            return Decision(True, "")
+        if fleet.refused is None:
+            fleet.refused = _why_not(fleet, step, within)
+            if fleet.refused is None:
+                if fleet.end is not None or job.abort_reason is not None or _left(job.pk, step):
+                    return Decision(None, "")
+                fleet.allowed, fleet.allowed_at = step + 1, database_now()
+            fleet.save(update_fields=["allowed", "allowed_at", "refused"])
+        return Decision(fleet.refused is None, fleet.refused or "")
+
+
+def _why_not(fleet: Fleet, step: int, within: float | None) -> str | None:
+    devices = JobDevice.objects.filter(job_id=fleet.pk)
+    if failed := list(devices.filter(failed=True).order_by("place").values_list("host", flat=True)[:_NAMED]):
+        return ", ".join(failed)
+    if within is None or step == 1 or fleet.allowed_at is None:
+        return None
+    if database_now() - fleet.allowed_at > timedelta(seconds=within):
+        return f"the time that the step before took: more than {within:g} seconds"
+    return None
+
+
+def _left(job_id: int, step: int) -> bool:
+    """Some device is not over in the steps before."""
+    in_step = Q(state=DeviceState.TAKEN.value, steps_over__lt=step) | Q(state=DeviceState.WAITING.value)
+    return JobDevice.objects.filter(in_step, job_id=job_id).exists()

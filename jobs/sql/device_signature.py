@@ -1,0 +1,182 @@
+"""What a store can do with the devices of a job, and with the processes that work on them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from jobs.run import Run
+
+
+class Taken(NamedTuple):
+    """A device that is this participant's to begin."""
+
+    id: int
+    host: str
+    tries: int  # how often a process was lost that had it in hand
+
+
+class Over(NamedTuple):
+    """A device that is over: what is stored of it, without secrets. ``report`` and ``memo`` are JSON texts."""
+
+    id: int
+    failed: bool
+    reason: str | None
+    change_score: int | None
+    report: str
+    memo: str | None
+    age: float  # seconds since it was over
+
+
+class Stepped(NamedTuple):
+    """A device that is over in a step, and not in all of them."""
+
+    id: int
+    steps_over: int
+
+
+class Note(NamedTuple):
+    """The step that is about to begin on a device, and what to say of it if its process is lost from there on."""
+
+    host: str
+    step: str
+    if_lost: str | None
+
+
+class Batch(NamedTuple):
+    """What happened to a participant's devices since it wrote last."""
+
+    over: Sequence[Over] = ()
+    stepped: Sequence[Stepped] = ()
+    unbegun: Sequence[int] = ()  # ids of those that were taken and then not begun
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewFleet:
+    """What the participants of a run have in common; see ``jobs.device_models.Fleet``."""
+
+    helpers: int
+    repeats: bool
+    all_or_none: bool
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FleetStanding:
+    """What one participant sees of its run."""
+
+    is_mine: bool  # the run goes on, and this is a participant of it
+    abort_reason: str | None = None
+    fence: int | None = None  # the fencing token under which the job holds its lock now
+    end: str | None = None  # the end that somebody met
+    others: int = 0  # participants beside this one
+    waiting: bool = False  # there are devices that nobody has begun
+    crowded: bool = False  # jobs wait for a slot, and it is this participant's turn to make room
+
+
+class Decision(NamedTuple):
+    """May a step begin? ``allowed`` is None while that is open."""
+
+    allowed: bool | None
+    reason: str  # why not
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """All devices of a run together."""
+
+    devices: int
+    over: int
+    failed: int
+    max_score: int
+    unreported: int  # those that were lost: failed, and nobody wrote a report
+    size: int  # bytes of the result, more or less
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leaving:
+    """What became of a participant that would leave. Neither gone nor last: it stays, devices wait for it."""
+
+    gone: bool  # others are there, or the run is over, or it waits for others to come
+    last: bool  # the run is this participant's alone, and its to end
+    end: str | None = None
+    tally: Tally | None = None  # if last
+
+
+class DeviceStore(Protocol):
+    """``run.run_token`` is the participant's. What finds that this is no participant any more changes nothing."""
+
+    def begin_devices(
+        self, run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
+    ) -> list[Taken] | None:
+        """Write the rows of a run, the first ``take`` of them as taken; this run's process is the first participant.
+
+        Rows of an attempt before are replaced. Repeated, it finds what it wrote. None if the run is over.
+        """
+        ...
+
+    def fingerprint(self, job_id: int) -> str | None:
+        """What each participant of the run must have alike."""
+        ...
+
+    def take_devices(self, run: Run, count: int, *, tried: bool = False) -> tuple[FleetStanding, list[Taken]]:
+        """A safe point, and at most so many devices that nobody has begun; none where the run may not go on.
+
+        ``tried``: only such as have cost a process before; else only others.
+        """
+        ...
+
+    def taken_devices(self, run: Run) -> list[Taken]:
+        """Those that this participant has in hand, by the rows."""
+        ...
+
+    def write_devices(self, run: Run, batch: Batch) -> FleetStanding:
+        """Write what happened. A device that is not this participant's any more is left as it is."""
+        ...
+
+    def note_steps(self, run: Run, notes: Sequence[Note]) -> FleetStanding:
+        """A safe point before a step on each of these: notes it, if the run may go on."""
+        ...
+
+    def fleet_standing(self, run: Run) -> FleetStanding:
+        """A safe point: only ``is_mine``, ``abort_reason``, ``fence`` and ``end`` are read."""
+        ...
+
+    def note_end(self, run: Run, end: str) -> None:
+        """This is how the run ends, unless another end was noted before. Nobody joins it any more."""
+        ...
+
+    def leave(self, run: Run, batch: Batch, *, end: str | None, though_waiting: bool, orphan: str) -> Leaving:
+        """Write what happened, and leave if others are there; else the run is this participant's to end.
+
+        The job's ``run_token``, ``worker_id`` and ``worker`` are handed on where they named it.
+
+        Args:
+            end: how the run ends, for whoever is the last; the first that was noted stays.
+            though_waiting: leave also if nobody else is there and devices wait; without an end the run then has no
+                participant until one joins. ``orphan`` is how it ends if none does.
+        """
+        ...
+
+    def decide(self, run: Run, step: int, *, within: float | None) -> Decision:
+        """May step number ``step`` (from 1) begin: are all devices over in those before it, and has none failed?
+
+        Under the job's row, by whoever asks first; answered once and for all. ``within``: so many seconds the step
+        before may have taken at most, if it was not the first.
+        """
+        ...
+
+    def show_progress(self, run: Run, *, seconds: float) -> None:
+        """Bring the job's ``finished_devices`` up to date, unless a participant did so less than ``seconds`` ago."""
+        ...
+
+    def finished_hosts(self, job_id: int) -> list[str]:
+        """Those that are over, in the order in which they were."""
+        ...
+
+    def device_reports(self, job_id: int) -> list[tuple[str, str]]:
+        """Host and report (JSON text) of each device that has one, in the order of the selection."""
+        ...
+
+    def tally(self, job_id: int) -> Tally | None:
+        """All devices of a job together; None if it has none."""
+        ...

@@ -1,0 +1,140 @@
+"""What both databases are told in the same words of the devices of a job, and of those who work on them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from django.db import connection
+
+from jobs.run import Run
+from jobs.sql.device_signature import FleetStanding, Leaving, Taken, Tally
+from jobs.sql.tables import DEVICE, FLEET, PARTICIPANT
+from jobs.states import DeviceState
+
+CROWDED_SECONDS: Final = 0.3  # a job that waits longer for a slot gets a participant's
+
+_KEY_BYTES: Final = 6  # of a device in the result, beside its host and report: quotes, colon, comma, spaces
+ALL_OVER: Final = f"""
+    SELECT count(*) AS devices, coalesce(sum(CASE WHEN state = '{DeviceState.DONE}' THEN 1 ELSE 0 END), 0) AS over,
+        coalesce(sum(CASE WHEN failed THEN 1 ELSE 0 END), 0) AS failed, coalesce(max(change_score), 0) AS max_score,
+        coalesce(sum(CASE WHEN failed AND report IS NULL THEN 1 ELSE 0 END), 0) AS unreported,
+        coalesce(sum(CASE WHEN report IS NOT NULL THEN {{report}} + {{host}} + {_KEY_BYTES} ELSE 0 END), 0) AS size
+    FROM {DEVICE} WHERE job_id = %(job)s
+"""
+_FINISHED: Final = f"""
+    SELECT host FROM {DEVICE} WHERE job_id = %(job)s AND state = '{DeviceState.DONE}' ORDER BY finish_time, place
+"""
+_TAKEN: Final = f"""
+    SELECT id, host, tries FROM {DEVICE}
+    WHERE job_id = %(job)s AND state = '{DeviceState.TAKEN}' AND participant = %(token)s ORDER BY place
+"""
+REPORTS: Final = f"SELECT host, report FROM {DEVICE} WHERE job_id = %s AND report IS NOT NULL ORDER BY place"
+_NOTE_END: Final = f"""
+    UPDATE {FLEET} SET "end" = %(end)s WHERE job_id = %(job)s AND "end" IS NULL
+        AND EXISTS (SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s)
+"""
+
+
+def rows(statement: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
+
+
+def change(statement: str, values: Mapping[str, Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return int(cursor.rowcount)
+
+
+def key(token: UUID) -> str:
+    """As the driver takes it."""
+    return str(token) if connection.vendor == "postgresql" else token.hex
+
+
+def of_run(run: Run) -> dict[str, Any]:
+    return {
+        "job": run.job_id,
+        "token": key(run.run_token),
+        "worker": run.worker,
+        "fence": run.fence,
+        "nobody": key(uuid4()),
+    }
+
+
+def standing_from(found: Sequence[tuple[Any, ...]]) -> FleetStanding:
+    """Of the columns me, abort_reason, fence and end, and perhaps others, waiting and crowded; no row: it is over."""
+    if not found:
+        return FleetStanding(is_mine=False)
+    me, abort_reason, fence, end, *more = found[0]
+    if len(more) != 3:  # with devices in their place
+        more = [0, False, False]
+    return FleetStanding(
+        is_mine=me is not None,
+        abort_reason=abort_reason,
+        fence=fence,
+        end=end,
+        others=more[0],
+        waiting=bool(more[1]),
+        crowded=bool(more[2]),
+    )
+
+
+def leaving_of(found: Sequence[tuple[Any, ...]]) -> Leaving:
+    """Of the columns me, named, goes, orphaned, others, end, and a tally's. No row: the run is over."""
+    if not found:
+        return Leaving(gone=True, last=False)
+    me, named, goes, orphaned, others, end, *tally = found[0]
+    if me is None:  # it has left before, as the last if the run bears its name; or it was judged lost
+        return Leaving(gone=not named, last=bool(named), end=end, tally=_tally_of(tally) if named else None)
+    if not goes:
+        return Leaving(gone=False, last=False, end=end)
+    if others or orphaned:
+        return Leaving(gone=True, last=False, end=end)
+    return Leaving(gone=False, last=True, end=end, tally=_tally_of(tally))
+
+
+def _tally_of(columns: Sequence[Any]) -> Tally:
+    devices, over, failed, max_score, unreported, size = map(int, columns)
+    return Tally(devices=devices, over=over, failed=failed, max_score=max_score, unreported=unreported, size=size)
+
+
+def clear_rows(run: Run) -> None:
+    """Those of an attempt before, unless this run has begun its own."""
+    values = of_run(run)
+    if not rows(f"SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s", values):
+        for table in (DEVICE, PARTICIPANT, FLEET):
+            change(f"DELETE FROM {table} WHERE job_id = %(job)s", values)
+
+
+def fingerprint(job_id: int) -> str | None:
+    found = rows(f"SELECT fingerprint FROM {FLEET} WHERE job_id = %s", [job_id])
+    return found[0][0] if found else None
+
+
+def taken_devices(run: Run) -> list[Taken]:
+    return [Taken(*row) for row in rows(_TAKEN, of_run(run))]
+
+
+def note_end(run: Run, end: str) -> None:
+    change(_NOTE_END, {**of_run(run), "end": end})
+
+
+def finished_hosts(job_id: int) -> list[str]:
+    return [host for (host,) in rows(_FINISHED, {"job": job_id})]
+
+
+def as_list(hosts: Sequence[str]) -> str:
+    """As ``finished_devices`` has it."""
+    return json.dumps(hosts, ensure_ascii=False)
+
+
+def device_reports(job_id: int) -> list[tuple[str, str]]:
+    return [(host, report) for host, report in rows(REPORTS, [job_id])]
+
+
+def tally_of(job_id: int, statement: str) -> Tally | None:
+    found = _tally_of(rows(statement, {"job": job_id})[0])
+    return found if found.devices else None

@@ -1,0 +1,204 @@
+"""The devices of a job, where several processes work on them at once.
+
+Whoever takes devices locks its own participant row first, FOR KEY SHARE: a participant that was judged lost has none
+any more, and takes nothing, however old its snapshot of the others is.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.db import connection, transaction
+
+from jobs.run import Run
+from jobs.sql import devices as common
+from jobs.sql.device_signature import Batch, FleetStanding, NewFleet, Note, Taken, Tally
+from jobs.sql.devices import CROWDED_SECONDS, clear_rows, of_run, rows, standing_from, taken_devices
+from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
+from jobs.states import RUNNING, SCHEDULED, DeviceState
+
+ALL_OVER: Final = common.ALL_OVER.format(report="octet_length(report)", host="octet_length(host)")
+
+_MINE: Final = f"SELECT 1 FROM {JOB} WHERE id = %(job)s AND status = '{RUNNING}' AND run_token = %(token)s"
+_BEGIN: Final = f"""
+    WITH me AS (
+        INSERT INTO {PARTICIPANT} (token, job_id, worker_id, worker, joined_at)
+        SELECT %(token)s, %(job)s, %(worker_id)s, %(worker)s, statement_timestamp() WHERE EXISTS ({_MINE})
+        ON CONFLICT DO NOTHING RETURNING 1
+    ), fleet AS (
+        INSERT INTO {FLEET} (job_id, helpers, repeats, all_or_none, allowed, fingerprint)
+        SELECT %(job)s, %(helpers)s, %(repeats)s, %(all_or_none)s, 1, %(fingerprint)s FROM me
+    )
+    INSERT INTO {DEVICE} (job_id, place, host, state, failed, step, steps_over, tries, participant, worker, start_time)
+    SELECT %(job)s, given.place - 1, given.host,
+        CASE WHEN given.place <= %(take)s THEN '{DeviceState.TAKEN}' ELSE '{DeviceState.WAITING}' END,
+        FALSE, '', 0, 0,
+        CASE WHEN given.place <= %(take)s THEN %(token)s::uuid END,
+        CASE WHEN given.place <= %(take)s THEN %(worker)s END,
+        CASE WHEN given.place <= %(take)s THEN statement_timestamp() END
+    FROM me, unnest(%(hosts)s::text[]) WITH ORDINALITY AS given(host, place)
+    ORDER BY given.place
+    RETURNING id, host, tries, place
+"""
+# What a safe point asks. "me" is NULL where this is no participant (any more).
+_STAND: Final = f"""
+    SELECT {{me}} AS me, job.abort_reason, held.fence, fleet."end"
+    FROM {JOB} AS job JOIN {FLEET} AS fleet ON fleet.job_id = job.id
+    LEFT JOIN {LOCK} AS held ON held.name = job.lock_name AND held.holder_id = job.id
+    WHERE job.id = %(job)s AND job.status = '{RUNNING}'
+"""
+ME: Final = f"(SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s)"
+_LOCKED_ME: Final = f"me AS (SELECT 1 AS mine FROM {PARTICIPANT} WHERE token = %(token)s FOR KEY SHARE)"
+_MAY_GO_ON: Final = """EXISTS (
+        SELECT 1 FROM stand WHERE me IS NOT NULL AND abort_reason IS NULL AND "end" IS NULL
+            AND (%(fence)s::bigint IS NULL OR fence = %(fence)s)
+    )"""
+_TAKE: Final = f"""
+    WITH {_LOCKED_ME}, stand AS ({_STAND.format(me="(SELECT mine FROM me)")}), free AS (
+        SELECT id FROM {DEVICE}
+        WHERE job_id = %(job)s AND state = '{DeviceState.WAITING}' AND (tries > 0) = %(tried)s AND {_MAY_GO_ON}
+        ORDER BY place LIMIT %(count)s FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        UPDATE {DEVICE} AS device SET state = '{DeviceState.TAKEN}', participant = %(token)s, worker = %(worker)s,
+            start_time = statement_timestamp()
+        FROM free WHERE device.id = free.id
+        RETURNING device.id, device.host, device.tries, device.place
+    )
+    SELECT me, abort_reason, fence, "end", taken.id, taken.host, taken.tries
+    FROM stand LEFT JOIN taken ON TRUE ORDER BY taken.place
+"""
+_OVER: Final = f"""over AS (
+        UPDATE {DEVICE} AS device SET state = '{DeviceState.DONE}', failed = given.failed, reason = given.reason,
+            change_score = given.score, report = given.report, memo = given.memo,
+            finish_time = statement_timestamp() - given.age * interval '1 second'
+        FROM unnest(%(ids)s::bigint[], %(failed)s::boolean[], %(reasons)s::text[], %(scores)s::smallint[],
+            %(reports)s::text[], %(memos)s::text[], %(ages)s::float8[])
+            AS given(id, failed, reason, score, report, memo, age)
+        WHERE device.id = given.id AND device.participant = %(token)s AND device.state = '{DeviceState.TAKEN}'
+        RETURNING device.id
+    )"""
+_STEPPED: Final = f"""stepped AS (
+        UPDATE {DEVICE} AS device SET steps_over = given.steps
+        FROM unnest(%(stepped)s::bigint[], %(steps)s::smallint[]) AS given(id, steps)
+        WHERE device.id = given.id AND device.participant = %(token)s AND device.state = '{DeviceState.TAKEN}'
+        RETURNING device.id
+    )"""
+_UNBEGUN: Final = f"""unbegun AS (
+        UPDATE {DEVICE} AS device SET state = '{DeviceState.WAITING}', participant = NULL, worker = NULL,
+            start_time = NULL
+        WHERE id = ANY(%(unbegun)s) AND participant = %(token)s AND state = '{DeviceState.TAKEN}'
+        RETURNING device.id
+    )"""
+OTHERS: Final = f"(SELECT count(*) FROM {PARTICIPANT} WHERE job_id = %(job)s AND token <> %(token)s)"
+WAITING: Final = f"EXISTS (SELECT 1 FROM {DEVICE} WHERE job_id = %(job)s AND state = '{DeviceState.WAITING}')"
+# As many make room as jobs wait, the youngest first, and never the eldest.
+_CROWDED: Final = f"""(
+        SELECT count(*) FROM {PARTICIPANT} AS other JOIN {PARTICIPANT} AS mine ON mine.token = %(token)s
+        WHERE other.job_id = %(job)s AND (other.joined_at, other.token) > (mine.joined_at, mine.token)
+    ) < least({OTHERS}, (
+        SELECT count(*) FROM {JOB} WHERE status = '{SCHEDULED}' AND queue = (SELECT queue FROM {JOB} WHERE id = %(job)s)
+            AND dispatched_at < statement_timestamp() - interval '{CROWDED_SECONDS} seconds'
+    ))"""
+_WRITE: Final = f"""
+    {{changes}} SELECT stand.*, {OTHERS} AS others, {WAITING} AS waiting, {_CROWDED} AS crowded FROM stand
+"""
+_NOTE: Final = f"""
+    WITH {_LOCKED_ME}, stand AS ({_STAND.format(me="(SELECT mine FROM me)")}), noted AS (
+        UPDATE {DEVICE} AS device SET step = given.step, if_lost = given.if_lost
+        FROM unnest(%(hosts)s::text[], %(steps)s::text[], %(if_lost)s::text[]) AS given(host, step, if_lost)
+        WHERE device.job_id = %(job)s AND device.host = given.host AND device.participant = %(token)s
+            AND device.state = '{DeviceState.TAKEN}' AND {_MAY_GO_ON}
+        RETURNING 1
+    )
+    SELECT me, abort_reason, fence, "end" FROM stand
+"""
+_PROGRESS: Final = f"""
+    WITH due AS (
+        UPDATE {FLEET} SET progress_at = statement_timestamp()
+        WHERE job_id = %(job)s AND EXISTS {ME}
+            AND (progress_at IS NULL OR progress_at < statement_timestamp() - %(seconds)s * interval '1 second')
+        RETURNING 1
+    )
+    UPDATE {JOB} SET finished_devices = coalesce(
+        (SELECT json_agg(host ORDER BY finish_time, place)::text FROM {DEVICE}
+         WHERE job_id = %(job)s AND state = '{DeviceState.DONE}'), '[]')
+    WHERE id = %(job)s AND status = '{RUNNING}' AND EXISTS (SELECT 1 FROM due)
+"""
+
+
+def begin_devices(
+    run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
+) -> list[Taken] | None:
+    values = {
+        **of_run(run),
+        "worker_id": worker_id,
+        "helpers": fleet.helpers,
+        "repeats": fleet.repeats,
+        "all_or_none": fleet.all_or_none,
+        "fingerprint": fleet.fingerprint,
+        "take": take,
+        "hosts": [*hosts],
+    }
+    if run.attempt == 1:
+        found = rows(_BEGIN, values)
+    else:
+        with transaction.atomic():
+            clear_rows(run)
+            found = rows(_BEGIN, values)
+    if found:
+        return [Taken(*row[:3]) for row in sorted(found, key=lambda row: row[3])[:take]]
+    return taken_devices(run) if rows(f"SELECT 1 WHERE EXISTS {ME}", values) else None
+
+
+def take_devices(run: Run, count: int, *, tried: bool = False) -> tuple[FleetStanding, list[Taken]]:
+    found = rows(_TAKE, {**of_run(run), "count": count, "tried": tried})
+    return standing_from(found), [Taken(*row[4:]) for row in found if row[4] is not None]
+
+
+def write_devices(run: Run, batch: Batch) -> FleetStanding:
+    values = {**of_run(run), **given(batch)}
+    stand = f"stand AS ({_STAND.format(me=ME)})"
+    return standing_from(rows(_WRITE.format(changes=f"WITH {', '.join([*changes(batch), stand])}"), values))
+
+
+def fleet_standing(run: Run) -> FleetStanding:
+    return standing_from(rows(_STAND.format(me=ME), of_run(run)))
+
+
+def note_steps(run: Run, notes: Sequence[Note]) -> FleetStanding:
+    values = {
+        **of_run(run),
+        "hosts": [note.host for note in notes],
+        "steps": [note.step for note in notes],
+        "if_lost": [note.if_lost for note in notes],
+    }
+    return standing_from(rows(_NOTE, values))
+
+
+def show_progress(run: Run, *, seconds: float) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_PROGRESS, {**of_run(run), "seconds": seconds})
+
+
+def tally(job_id: int) -> Tally | None:
+    return common.tally_of(job_id, ALL_OVER)
+
+
+def changes(batch: Batch) -> list[str]:
+    given = ((_OVER, batch.over), (_STEPPED, batch.stepped), (_UNBEGUN, batch.unbegun))
+    return [statement for statement, rows in given if rows]
+
+
+def given(batch: Batch) -> dict[str, Any]:
+    over = batch.over
+    return {
+        "ids": [one.id for one in over],
+        "failed": [one.failed for one in over],
+        "reasons": [one.reason for one in over],
+        "scores": [one.change_score for one in over],
+        "reports": [one.report for one in over],
+        "memos": [one.memo for one in over],
+        "ages": [one.age for one in over],
+        "stepped": [one.id for one in batch.stepped],
+        "steps": [one.steps_over for one in batch.stepped],
+        "unbegun": [*batch.unbegun],
+    }

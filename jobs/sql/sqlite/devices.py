@@ -1,0 +1,186 @@
+"""The devices of a job, which on SQLite has one participant: one process at a time writes there."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from cnaasjobs.db.clock import now_sql
+from jobs.run import Run
+from jobs.sql import devices as common
+from jobs.sql.device_signature import Batch, FleetStanding, Leaving, NewFleet, Note, Taken, Tally
+from jobs.sql.devices import change, clear_rows, leaving_of, of_run, rows, standing_from, taken_devices
+from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
+from jobs.states import RUNNING, DeviceState
+
+ALL_OVER: Final = common.ALL_OVER.format(report="length(CAST(report AS BLOB))", host="length(CAST(host AS BLOB))")
+_MINE: Final = f"SELECT 1 FROM {JOB} WHERE id = %(job)s AND status = '{RUNNING}' AND run_token = %(token)s"
+_ME: Final = f"(SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s)"
+_JOIN: Final = f"""
+    INSERT INTO {PARTICIPANT} (token, job_id, worker_id, worker, joined_at)
+    SELECT %(token)s, %(job)s, %(worker_id)s, %(worker)s, %(now)s
+    WHERE EXISTS ({_MINE}) AND NOT EXISTS {_ME}
+"""
+_FLEET: Final = f"""
+    INSERT INTO {FLEET} (job_id, helpers, repeats, all_or_none, allowed, fingerprint)
+    VALUES (%(job)s, %(helpers)s, %(repeats)s, %(all_or_none)s, 1, %(fingerprint)s)
+"""
+_DEVICE: Final = f"""
+    INSERT INTO {DEVICE} (job_id, place, host, state, failed, step, steps_over, tries, participant, worker, start_time)
+    VALUES (%s, %s, %s, %s, FALSE, '', 0, 0, %s, %s, %s)
+"""
+_LOOK: Final = f"""
+    SELECT {_ME}, job.abort_reason, held.fence, fleet."end",
+        (SELECT count(*) FROM {PARTICIPANT} WHERE job_id = job.id AND token <> %(token)s),
+        EXISTS (SELECT 1 FROM {DEVICE} WHERE job_id = job.id AND state = '{DeviceState.WAITING}'), FALSE
+    FROM {JOB} AS job JOIN {FLEET} AS fleet ON fleet.job_id = job.id
+    LEFT JOIN {LOCK} AS held ON held.name = job.lock_name AND held.holder_id = job.id
+    WHERE job.id = %(job)s AND job.status = '{RUNNING}'
+"""
+_TAKE: Final = f"""
+    UPDATE {DEVICE}
+    SET state = '{DeviceState.TAKEN}', participant = %(token)s, worker = %(worker)s, start_time = %(now)s
+    WHERE id IN (
+        SELECT id FROM {DEVICE} WHERE job_id = %(job)s AND state = '{DeviceState.WAITING}' AND (tries > 0) = %(tried)s
+        ORDER BY place LIMIT %(count)s
+    ) RETURNING id, host, tries, place
+"""
+_OWN: Final = f"participant = %(token)s AND state = '{DeviceState.TAKEN}'"
+_OVER: Final = f"""
+    UPDATE {DEVICE} SET state = '{DeviceState.DONE}', failed = %(failed)s, reason = %(reason)s,
+        change_score = %(change_score)s, report = %(report)s, memo = %(memo)s, finish_time = %(then)s
+    WHERE id = %(id)s AND {_OWN}
+"""
+_STEPPED: Final = f"UPDATE {DEVICE} SET steps_over = %(steps_over)s WHERE id = %(id)s AND {_OWN}"
+_UNBEGUN: Final = f"""
+    UPDATE {DEVICE} SET state = '{DeviceState.WAITING}', participant = NULL, worker = NULL, start_time = NULL
+    WHERE id = %(id)s AND {_OWN}
+"""
+_NOTE: Final = f"""
+    UPDATE {DEVICE} SET step = %(step)s, if_lost = %(if_lost)s WHERE job_id = %(job)s AND host = %(host)s AND {_OWN}
+"""
+_NOTE_END: Final = f"""
+    UPDATE {FLEET} SET "end" = coalesce("end", %(new_end)s) WHERE job_id = %(job)s AND EXISTS {_ME}
+"""
+_NAMED: Final = f"SELECT run_token = %(token)s FROM {JOB} WHERE id = %(job)s"
+_DUE: Final = f"""
+    UPDATE {FLEET} SET progress_at = %(now)s
+    WHERE job_id = %(job)s AND EXISTS {_ME} AND (progress_at IS NULL OR progress_at < %(then)s)
+"""
+_PROGRESS: Final = f"UPDATE {JOB} SET finished_devices = %(hosts)s WHERE id = %(job)s AND status = '{RUNNING}'"
+
+
+def begin_devices(
+    run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
+) -> list[Taken] | None:
+    values = {
+        **of_run(run),
+        "worker_id": worker_id,
+        "helpers": fleet.helpers,
+        "repeats": fleet.repeats,
+        "all_or_none": fleet.all_or_none,
+        "fingerprint": fleet.fingerprint,
+        "now": _time(),
+    }
+    with transaction.atomic():
+        if run.attempt > 1:
+            clear_rows(run)
+        if change(_JOIN, values):
+            change(_FLEET, values)
+            taken = (DeviceState.TAKEN.value, values["token"], run.worker, values["now"])
+            waiting = (DeviceState.WAITING.value, None, None, None)
+            with connection.cursor() as cursor:
+                cursor.executemany(
+                    _DEVICE,
+                    [(run.job_id, n, host, *(taken if n < take else waiting)) for n, host in enumerate(hosts)],
+                )
+        elif not rows(f"SELECT 1 WHERE EXISTS {_ME}", values):
+            return None
+        return taken_devices(run)
+
+
+def take_devices(run: Run, count: int, *, tried: bool = False) -> tuple[FleetStanding, list[Taken]]:
+    with transaction.atomic():
+        seen = fleet_standing(run)
+        if not _may_go_on(run, seen):
+            return seen, []
+        found = rows(_TAKE, {**of_run(run), "count": count, "tried": tried, "now": _time()})
+    return seen, [Taken(*row[:3]) for row in sorted(found, key=lambda row: row[3])]
+
+
+def write_devices(run: Run, batch: Batch) -> FleetStanding:
+    with transaction.atomic():
+        _write(run, batch)
+        return fleet_standing(run)
+
+
+def fleet_standing(run: Run) -> FleetStanding:
+    return standing_from(rows(_LOOK, of_run(run)))
+
+
+def note_steps(run: Run, notes: Sequence[Note]) -> FleetStanding:
+    with transaction.atomic():
+        seen = fleet_standing(run)
+        if _may_go_on(run, seen):
+            for note in notes:
+                change(_NOTE, {**of_run(run), **note._asdict()})
+    return seen
+
+
+def leave(run: Run, batch: Batch, *, end: str | None, though_waiting: bool, orphan: str) -> Leaving:
+    values = {**of_run(run), "new_end": end}
+    with transaction.atomic():
+        _write(run, batch)
+        if end is not None:
+            change(_NOTE_END, values)
+        seen = standing_from(rows(_LOOK, values))
+        named = bool(rows(_NAMED, values)[0][0])
+        if not seen.is_mine and not named:
+            return Leaving(gone=True, last=False)
+        goes = not seen.waiting or seen.end is not None or though_waiting
+        if goes:
+            change(f"DELETE FROM {PARTICIPANT} WHERE token = %(token)s", values)
+        me = 1 if seen.is_mine else None
+        return leaving_of([(me, named, goes, False, 0, seen.end, *rows(ALL_OVER, values)[0])])
+
+
+def show_progress(run: Run, *, seconds: float) -> None:
+    now = timezone.now()
+    values = {**of_run(run), "now": _adapted(now), "then": _adapted(now - timedelta(seconds=seconds))}
+    with transaction.atomic():
+        if change(_DUE, values):
+            change(_PROGRESS, {**values, "hosts": common.as_list(common.finished_hosts(run.job_id))})
+
+
+def tally(job_id: int) -> Tally | None:
+    return common.tally_of(job_id, ALL_OVER)
+
+
+def _write(run: Run, batch: Batch) -> None:
+    now = timezone.now()
+    for over in batch.over:
+        then = _adapted(now - timedelta(seconds=over.age))
+        change(_OVER, {**of_run(run), **over._asdict(), "then": then})
+    for stepped in batch.stepped:
+        change(_STEPPED, {**of_run(run), **stepped._asdict()})
+    for device_id in batch.unbegun:
+        change(_UNBEGUN, {**of_run(run), "id": device_id})
+
+
+def _may_go_on(run: Run, seen: FleetStanding) -> bool:
+    return (
+        seen.is_mine
+        and seen.abort_reason is None
+        and seen.end is None
+        and (run.fence is None or seen.fence == run.fence)
+    )
+
+
+def _time() -> Any:
+    return now_sql()[1][0]
+
+
+def _adapted(when: Any) -> Any:
+    return connection.ops.adapt_datetimefield_value(when)

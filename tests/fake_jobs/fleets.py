@@ -1,0 +1,104 @@
+"""Jobs that go through devices by ``ctx.each``. A device is "name", or "name=what happens to it"."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from jobs.task import DeviceFailed, DeviceResult, JobContext, JobResult, job
+
+
+def _name(device: str) -> str:
+    return device.partition("=")[0]
+
+
+def act(device: str) -> Any:
+    """What a device does is in its name."""
+    _, _, what = device.partition("=")
+    match what.partition(":"):
+        case "fails", _, _:
+            raise DeviceFailed("it said no", report={"said": "no"}, change_score=7)
+        case "breaks", _, _:
+            raise RuntimeError("it broke")
+        case "exits", _, _:
+            sys.exit(3)
+        case "bytes", _, _:
+            return b"no JSON"
+        case "score", _, score:
+            return DeviceResult(report={"score": int(score)}, change_score=int(score), memo={"seen": device})
+        case "big", _, size:
+            return "x" * int(size)
+        case "naps", _, seconds:
+            time.sleep(float(seconds))
+        case "hangs", _, _:
+            threading.Event().wait()
+    return {"name": device}
+
+
+@job(lock="devices")
+def each(ctx: JobContext, *, hosts: list[str], at_once: int = 4, dry_run: bool = True) -> JobResult:
+    done = ctx.each(hosts, act, at_once=at_once)
+    return JobResult(change_score=done.max_score)
+
+
+@job(lock="devices")
+def each_hung(ctx: JobContext, *, hosts: list[str]) -> None:
+    ctx.each(hosts, act, at_once=2, seconds=0.2, hung=lambda device, at: f"{device} hangs in {at}")
+
+
+@job
+def each_with_result(ctx: JobContext, *, hosts: list[str]) -> str:
+    done = ctx.each(hosts, act)
+    return f"{done.devices} devices, {done.failed} failed"
+
+
+@job
+def each_twice(ctx: JobContext, *, hosts: list[str]) -> None:
+    ctx.each(hosts, act)
+    ctx.each(hosts, act)
+
+
+@job(lock="devices", helpers=4)
+def each_until_file(ctx: JobContext, *, hosts: list[str], path: str, at_once: int = 2, dry_run: bool = False) -> None:
+    """Each device notes when it begins, lasts until the file is there, and notes its end: host, pid, B or E."""
+    log = Path(f"{path}.log")
+
+    def note(device: str, what: str) -> None:
+        import os
+
+        with log.open("a") as lines:
+            lines.write(f"{device} {os.getpid()} {what}\n")
+
+    def last(device: str) -> str:
+        note(device, "B")
+        ctx.about_to("commit", if_lost="it reverts by itself")
+        while not Path(path).exists() and not ctx.stopping:
+            time.sleep(0.02)
+        note(device, "E")
+        return device
+
+    ctx.each(hosts, last, at_once=at_once)
+
+
+@job(lock="devices", helpers=4)
+def all_or_none(ctx: JobContext, *, hosts: list[str], fails_in: str = "") -> None:
+    """Three steps; a device "x=prepare" fails in that step. What is called is in the report."""
+    called: dict[str, list[str]] = {host: [] for host in hosts}
+
+    def step(name: str) -> Any:
+        def work(device: str) -> Any:
+            called[device].append(name)
+            if device.partition("=")[2] == name:
+                raise DeviceFailed(f"no {name}")
+            if device.partition("=")[2] == "nothing to do":
+                return called[device]
+            return called[device] if name == "confirm" else None
+
+        work.__name__ = name
+        return work
+
+    def back(device: str, why: str) -> DeviceResult:
+        return DeviceResult(report=[*called[device], "back"], failed=why)
+
+    ctx.each(hosts, step("prepare"), step("commit"), step("confirm"), all_or_none=True, back=back)

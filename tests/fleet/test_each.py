@@ -1,0 +1,242 @@
+"""``ctx.each`` in one process: what a job's devices leave behind."""
+
+import json
+import threading
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from jobs.dispatch import scheduling
+from jobs.fleet import result
+from jobs.lifecycle import transitions
+from jobs.models import Fleet, Job, JobDevice, JobOutcome, Participant
+from jobs.sql import store
+from jobs.states import DeviceState, Status
+from jobs.task import JobContext, JobTask, job
+from jobs.testing import exception_of, perform, perform_job, result_of
+from locks import service as locks
+from tests.fake_jobs import fleets
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def hosts_of(job: Job) -> list[tuple[str, str, bool]]:
+    return list(JobDevice.objects.filter(job=job).order_by("place").values_list("host", "state", "failed"))
+
+
+def test_the_result_is_made_of_the_reports_in_the_order_of_the_selection() -> None:
+    names = [f"sw{number}" for number in range(10)]
+    job = perform_job(fleets.each, hosts=names, at_once=3)
+    assert (job.status, job.change_score) == (Status.FINISHED, 0)
+    reports = ", ".join(f'"{name}": {{"name": "{name}"}}' for name in names)
+    assert job.outcome.result == f'{{"devices": {{{reports}}}}}'
+    assert sorted(json.loads(job.finished_devices or "")) == names
+    assert hosts_of(job) == [(name, DeviceState.DONE, False) for name in names]
+    assert not locks.held().exists()
+    assert not Participant.objects.exists()
+
+
+def test_one_device_that_fails_does_not_stop_the_others() -> None:
+    devices = ["a=fails", "b=breaks", "c=exits", "d=bytes", "e=score:40", "f"]
+    job = perform_job(fleets.each, hosts=devices, at_once=2)
+    assert (job.status, job.change_score) == (Status.FINISHED, 40)
+    reasons = dict(JobDevice.objects.filter(job=job, failed=True).values_list("host", "reason"))
+    assert reasons["a=fails"] == "it said no"
+    assert reasons["b=breaks"] == "RuntimeError: it broke"
+    assert reasons["c=exits"] == "SystemExit: 3"
+    assert "cannot be stored as JSON" in reasons.pop("d=bytes")
+    assert list(reasons) == ["a=fails", "b=breaks", "c=exits"]
+    found = result_of(job)["devices"]
+    assert found["a=fails"] == {"said": "no"}
+    assert found["b=breaks"] == {"failed": True, "reason": "RuntimeError: it broke"}
+    assert found["f"] == {"name": "f"}
+    scored = JobDevice.objects.get(job=job, host="e=score:40")
+    assert (scored.change_score, json.loads(scored.memo or "")) == (40, {"seen": "e=score:40"})
+    assert JobDevice.objects.get(job=job, host="a=fails").change_score == 7
+
+
+def test_a_secret_is_in_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPLATE_SECRET_SNMP", "verysecretcommunity")
+    job = perform_job(fleets.each, hosts=["a=verysecretcommunity"])
+    assert "verysecretcommunity" not in (JobDevice.objects.get(job=job).report or "")
+    assert "verysecretcommunity" not in (job.outcome.result or "")
+
+
+def test_no_devices_are_no_rows() -> None:
+    job = perform_job(fleets.each, hosts=[])
+    assert (job.status, job.outcome.result, job.finished_devices) == (Status.FINISHED, '{"devices": {}}', "[]")
+    assert not Fleet.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "words"), [(["a", "b", "a"], "a is among the devices twice"), (["x" * 256], "1 to 255 characters")]
+)
+def test_a_selection_that_cannot_be_is_refused(hosts: list[str], words: str) -> None:
+    job = perform_job(fleets.each, hosts=hosts)
+    assert job.exception_type == "ValueError"
+    assert words in (exception_of(job) or {})["message"]
+
+
+def test_each_is_called_once() -> None:
+    job = perform_job(fleets.each_twice, hosts=["a"])
+    assert job.exception_type == "RuntimeError"
+    assert result_of(job) == {"devices": {"a": {"name": "a"}}}  # what is known outlives it
+
+
+def test_a_body_may_return_a_result_of_its_own() -> None:
+    job = perform_job(fleets.each_with_result, hosts=["a", "b=fails"])
+    assert result_of(job) == "2 devices, 1 failed"
+
+
+def test_a_device_that_hangs_fails_alone() -> None:
+    job = perform_job(fleets.each_hung, hosts=["a=hangs", "b", "c", "d=hangs", "e"])
+    assert job.status == Status.FINISHED
+    found = result_of(job)["devices"]
+    assert found["a=hangs"] == "a=hangs hangs in act"
+    assert found["e"] == {"name": "e"}
+
+
+@pytest.mark.parametrize("limit", [256 * 1024, 50])
+def test_a_long_result_is_made_of_the_rows_when_it_is_read(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result, "COPIED_BYTES", limit)
+    job = perform_job(fleets.each, hosts=["a=big:100", "b", "c=fails"])
+    outcome = JobOutcome.objects.get(pk=job.pk)
+    assert (outcome.result is None) == (limit == 50)
+    expected = {"devices": {"a=big:100": "x" * 100, "b": {"name": "b"}, "c=fails": {"said": "no"}}}
+    assert result_of(job) == expected
+    (found,) = store().outcomes([job.pk], shorter_than=20)
+    assert (found.result, found.long) == (None, len(json.dumps(expected)) if limit > 50 else outcome.devices_bytes)
+    assert json.loads(b"".join(store().result_in_parts(job.pk, 64))) == expected
+
+
+@job(lock="devices")
+def stopped(ctx: JobContext, *, hosts: list[str], how: str) -> None:
+    """The third device is where it is told to stop."""
+    done: list[str] = []
+
+    def one(device: str) -> str:
+        if len(done) == 2:
+            _stop(ctx, how)
+        ctx.checkpoint()
+        done.append(device)
+        return device
+
+    ctx.each(hosts, one, at_once=1)
+
+
+def _stop(ctx: JobContext, how: str) -> None:
+    with ctx.database():
+        match how:
+            case "aborted":
+                transitions.abort(ctx.job_id, reason="enough", by="operator")
+            case "cleared":
+                locks.clear("devices", who="operator", origin="test")
+            case "ended":
+                JobDevice.objects.filter(job_id=ctx.job_id, state=DeviceState.TAKEN.value).update(
+                    state=DeviceState.WAITING.value, participant=None
+                )
+                Participant.objects.all().delete()
+                Job.objects.filter(pk=ctx.job_id).update(run_token=uuid4())
+
+
+@pytest.mark.parametrize(("how", "type_"), [("aborted", "JobAborted"), ("cleared", "LockLost")])
+def test_what_is_known_outlives_a_job_that_was_stopped(how: str, type_: str) -> None:
+    job = perform_job(stopped, hosts=["a", "b", "c", "d", "e"], how=how)
+    assert job.exception_type == type_
+    assert [(state, failed) for _, state, failed in hosts_of(job)] == [
+        (DeviceState.DONE, False),
+        (DeviceState.DONE, False),
+        (DeviceState.DONE, True),
+        (DeviceState.WAITING, False),
+        (DeviceState.WAITING, False),
+    ]
+    found = result_of(job)["devices"]
+    assert list(found) == ["a", "b", "c"]
+    assert found["c"]["reason"].startswith("not done: ")
+    assert json.loads(job.finished_devices or "") == ["a", "b", "c"]
+
+
+def test_a_participant_that_was_judged_lost_ends_nothing() -> None:
+    job = scheduling.schedule(stopped, {"hosts": ["a", "b", "c", "d"], "how": "ended"})
+    job = perform(job)
+    assert job.status == Status.RUNNING
+    assert {state for _, state, _ in hosts_of(job)} == {DeviceState.WAITING}  # what it had not written is not taken
+
+
+def test_an_attempt_begins_with_rows_of_its_own() -> None:
+    job = perform_job(retried, hosts=["a", "b"])
+    assert job.status == Status.SCHEDULED
+    assert {row.host for row in JobDevice.objects.filter(job=job)} == {"a", "b"}
+    Job.objects.filter(pk=job.pk).update(scheduled_time=job.scheduled_time.replace(year=2020))
+    job = perform(job)
+    assert (job.status, job.attempt) == (Status.FINISHED, 2)
+    assert result_of(job) == {"devices": {"a": {"name": "a"}}}
+    assert [row.host for row in JobDevice.objects.filter(job=job)] == ["a"]
+
+
+@job
+def retried(ctx: JobContext, *, hosts: list[str]) -> None:
+    ctx.each(hosts[: 3 - ctx.attempt], fleets.act)
+    if ctx.attempt == 1:
+        ctx.retry(countdown=0)
+
+
+# --- several steps ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hosts", "reports"),
+    [
+        (["a", "b"], {"a": ["prepare", "commit", "confirm"], "b": ["prepare", "commit", "confirm"]}),
+        (["a", "b=nothing to do"], {"a": ["prepare", "commit", "confirm"], "b=nothing to do": ["prepare"]}),
+    ],
+)
+def test_all_steps_are_done_on_all_devices(hosts: list[str], reports: dict[str, Any]) -> None:
+    assert result_of(perform_job(fleets.all_or_none, hosts=hosts)) == {"devices": reports}
+
+
+@pytest.mark.parametrize(("fails_in", "so_far"), [("prepare", ["prepare"]), ("commit", ["prepare", "commit"])])
+def test_one_failure_takes_all_back(fails_in: str, so_far: list[str]) -> None:
+    hosts = ["a", f"b={fails_in}", "c"]
+    job = perform_job(fleets.all_or_none, hosts=hosts)
+    found = result_of(job)["devices"]
+    assert found["a"] == found["c"] == [*so_far, "back"]
+    assert found[hosts[1]] == {"failed": True, "reason": f"no {fails_in}"}
+    assert dict(JobDevice.objects.filter(job=job).values_list("host", "reason"))["a"] == hosts[1]
+    assert not JobDevice.objects.filter(job=job, failed=False).exists()
+
+
+def test_a_failure_in_the_last_step_is_that_devices_own() -> None:
+    found = result_of(perform_job(fleets.all_or_none, hosts=["a", "b=confirm"]))["devices"]
+    assert found["a"] == ["prepare", "commit", "confirm"]
+    assert found["b=confirm"] == {"failed": True, "reason": "no confirm"}
+
+
+def test_devices_are_begun_at_most_so_many_at_once() -> None:
+    at_once = MostAtOnce(fleets.act)
+    perform_job(at_once.task, hosts=[f"sw{n}=naps:0.02" for n in range(12)])
+    assert at_once.most == 3
+
+
+class MostAtOnce:
+    """A job whose devices count how many of them are in hand."""
+
+    def __init__(self, step: Any) -> None:
+        self.most, self._now, self._mutex = 0, 0, threading.Lock()
+
+        def counted(device: str) -> Any:
+            with self._mutex:
+                self._now += 1
+                self.most = max(self.most, self._now)
+            try:
+                return step(device)
+            finally:
+                with self._mutex:
+                    self._now -= 1
+
+        @job(name="tests.most_at_once")
+        def body(ctx: JobContext, *, hosts: list[str]) -> None:
+            ctx.each(hosts, counted, at_once=3)
+
+        self.task: JobTask = body
