@@ -110,18 +110,8 @@ class JobContext:
             ValueError: two devices of one name, no step, a name too long. RuntimeError: it was called before.
             JobStopped: the job may not go on. Let it pass.
         """
-        return self.membership.each(
-            devices,
-            steps,
-            at_once=at_once,
-            seconds=seconds,
-            lost=lost,
-            hung=hung,
-            back=back,
-            all_or_none=all_or_none,
-            within=within,
-            alike=alike,
-        )
+        options = {"at_once": at_once, "seconds": seconds, "lost": lost, "hung": hung, "back": back, "within": within}
+        return self.membership.each(devices, steps, all_or_none=all_or_none, alike=alike, **options)
 
     def about_to(self, step: str, *, if_lost: str | None = None) -> None:
         """The safe point of a function that ``each`` called, just before it changes its device.
