@@ -31,6 +31,9 @@ def logging_config(level: str, formatter: type[JsonFormatter]) -> dict[str, Any]
             # Celery logs two lines for each task; a job's own transitions say more.
             "celery.worker.strategy": {**quiet, "level": "WARNING"},
             "celery.app.trace": {**quiet, "level": "WARNING"},
+            # Its INFO lines hold a WebSocket's whole URL, and with it the token of a front end.
+            "uvicorn.error": {**quiet, "level": "WARNING"},
+            "uvicorn.access": {**quiet, "level": "WARNING"},
             "gunicorn.error": {**quiet, "level": level},
             "gunicorn.access": {**quiet, "level": "WARNING"},  # clients poll once a second; a proxy logs them better
         },

@@ -16,7 +16,7 @@ class SyncResult(ResultView):
 
     def without(self, stored: str, parts: Collection[str]) -> str:
         """Whole entries of ``job_tasks`` are left out."""
-        result = _with_devices(stored)
+        result = with_devices(stored)
         if result is None:
             return stored
         names = {_TASKS[part] for part in parts if part in _TASKS}
@@ -26,13 +26,13 @@ class SyncResult(ResultView):
         return json.dumps(result, ensure_ascii=False)
 
     def on_page(self, stored: str) -> OnPage | None:
-        result = _with_devices(stored)
+        result = with_devices(stored)
         if result is None or not all(map(_has_tasks, result["devices"].values())):
             return None
         return OnPage(template="admin/devices/sync_result.html", context={"sync": SyncPage.of(result["devices"])})
 
 
-def _with_devices(stored: str) -> dict[str, Any] | None:
+def with_devices(stored: str) -> dict[str, Any] | None:
     """The result, parsed; None if it is none of a sync, whatever it looks like."""
     if '"job_tasks"' not in stored:
         return None

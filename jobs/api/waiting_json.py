@@ -1,6 +1,6 @@
 """What holds a job, and the locks with their lines, for the API."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,15 @@ def reason_object(reason: Reason) -> dict[str, Any]:
 
 def lock_objects() -> list[dict[str, Any]]:
     """Each lock that is held or waited for, with its holder and the first in its line."""
-    found = lines.all_lines()
+    return _objects(lines.all_lines())
+
+
+def lock_objects_of(names: Collection[str]) -> list[dict[str, Any]]:
+    """These, also one that is free and that nobody waits for."""
+    return _objects(list(lines.lines_of(names).values()))
+
+
+def _objects(found: Sequence[lines.Line]) -> list[dict[str, Any]]:
     progress = progress_of([each.holder.job_id for each in found if each.holder])
     return [
         {

@@ -156,7 +156,7 @@ def kept_in(log: JobLog) -> Iterator[None]:
 
 def _listen() -> None:
     """Loggers below the root's level make no lines at all: it is lowered, and those who listened there hear no more."""
-    root = logging.getLogger()
+    root = logging.root
     level = logging.getLevelNamesMapping()[conf.job_log_level]
     _handler.setLevel(level)
     if _handler not in root.handlers:

@@ -13,7 +13,7 @@ from tests.services.processes import ROOT
 ROOMS = ("cnaasjobs", "jobs", "locks", "devices")
 FILES = ("manage.py", "gunicorn.conf.py")
 # Imported by others, where a setting of ours or a row asks for it.
-BY_OTHERS = {"redis": "kombu's Redis transport", "ephem": "celery's solar schedules"}
+BY_OTHERS = {"redis": "kombu's Redis transport", "ephem": "celery's solar schedules", "wsproto": "uvicorn's"}
 
 
 def canonical(name: str) -> str:

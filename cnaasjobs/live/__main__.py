@@ -1,0 +1,30 @@
+"""``python -m cnaasjobs.live --bind 127.0.0.1:8001``: the events process."""
+
+import argparse
+import os
+import sys
+
+import django
+import uvicorn
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m cnaasjobs.live", description="Tells who listens what changed.")
+    parser.add_argument("--bind", default="127.0.0.1:8001", help="host:port, unix:/path or fd://number")
+    parser.add_argument("--proxy-protocol", action="store_true", help="each connection begins with a PROXY line")
+    options = parser.parse_args()
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
+    django.setup(set_prefix=False)
+    from cnaasjobs.live import application, server
+    from cnaasjobs.startup import problems
+
+    if wrong := problems():
+        sys.exit("\n".join(wrong))
+    uvicorn.Server(
+        server.config(application.application(), bind=options.bind, proxy_protocol=options.proxy_protocol)
+    ).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+"""What may happen in the events process. Each is explained in docs/log-events.md."""
+
+from logging import INFO, WARNING
+
+from cnaasjobs.events import Action
+
+
+class LiveAction(Action):
+    FEED_WAITS = "feed_waits", WARNING, "the change feed waits for the database: %(error)s"
+    FEED_WORKS = "feed_works", INFO, "the change feed goes on after %(waited_seconds).0f s"
+    READER_DROPPED = "reader_dropped", INFO, "a reader of %(what)s was too slow, its connection is closed"

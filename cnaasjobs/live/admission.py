@@ -1,0 +1,79 @@
+"""Who may listen, and to what: the credentials and permissions of the API, asked at connect and every 60 s."""
+
+from http import HTTPStatus
+from importlib import import_module
+from io import BytesIO
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib import auth
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.asgi import ASGIRequest
+from rest_framework.exceptions import APIException, NotAuthenticated
+from rest_framework.request import Request
+
+from cnaasjobs.api.auth import BearerAuthentication, DevUser
+from cnaasjobs.api.middleware import foreign_page, foreign_peer
+from cnaasjobs.conf import conf
+from jobs.feed import Kind
+
+AGAIN_SECONDS: Final = 60.0
+
+_PERMISSIONS: Final = {Kind.JOB: "jobs.view_job", Kind.LOG: "jobs.view_job", Kind.LOCK: "locks.view_lock"}
+
+
+class NotAdmitted(Exception):
+    """In words for the client, with the status that the API would answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def admit(scope: Any, *, token: str | None = None) -> frozenset[Kind]:
+    """What this connection may hear of. Asks the database.
+
+    Args:
+        scope: ASGI's, of the request that opened the connection.
+        token: where it is not in the header Authorization. A session's cookie does not count then.
+
+    Raises:
+        NotAdmitted: it may hear nothing.
+    """
+    request = ASGIRequest({**scope, "type": "http", "method": "GET"}, BytesIO())
+    try:
+        request.get_host()
+        user = _user(request, token)
+    except DisallowedHost as exc:
+        raise NotAdmitted(HTTPStatus.BAD_REQUEST, "This host name is not served here (ALLOWED_HOSTS)") from exc
+    except APIException as exc:
+        raise NotAdmitted(exc.status_code, str(exc.detail)) from exc
+    kinds = frozenset(kind for kind, permission in _PERMISSIONS.items() if user.has_perm(permission))
+    if not kinds:
+        raise NotAdmitted(HTTPStatus.FORBIDDEN, "Missing permission jobs.view_job")
+    return kinds
+
+
+def _user(request: ASGIRequest, token: str | None) -> Any:
+    if not conf.require_token:
+        if refused := foreign_peer(request) or foreign_page(request):
+            raise NotAdmitted(HTTPStatus.FORBIDDEN, refused)
+        return DevUser()
+    if token is not None:
+        request.META["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    if found := BearerAuthentication().authenticate(Request(request)):
+        return found[0]
+    user = _user_of_session(request) if token is None else None
+    if user is None or not user.is_authenticated:
+        raise NotAuthenticated
+    return user
+
+
+def _user_of_session(request: ASGIRequest) -> Any:
+    """The console's. Browsers send its cookie with no request of another site (SameSite)."""
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    if not key:
+        return None
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    return auth.get_user(request)

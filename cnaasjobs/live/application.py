@@ -1,0 +1,71 @@
+"""The two routes of the events process, as one ASGI application."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import socketio
+from django.db import Error
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from cnaasjobs.api.envelope import error_body
+from cnaasjobs.live.admission import NotAdmitted
+from cnaasjobs.live.database import Database
+from cnaasjobs.live.front_ends import FrontEnds
+from cnaasjobs.live.poller import Poller
+from cnaasjobs.live.readers import Readers
+
+EVENTS = "/api/v1.0/events"
+SOCKET_IO = "/socket.io/"
+
+
+def application() -> Any:
+    database = Database()
+    poller = Poller(database)
+    readers = Readers(database, poller)
+    front_ends = FrontEnds(database, poller)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(each.run()) for each in (poller, front_ends)]
+        for task in tasks:
+            task.add_done_callback(_ended)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            database.close()
+
+    routes = [Route(path, readers.respond, methods=["GET"]) for path in (EVENTS, f"{EVENTS}/")]
+    handlers: Any = {NotAdmitted: _refused, HTTPException: _refused_by_route, Error: _away}
+    starlette = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    return socketio.ASGIApp(front_ends.server, starlette, socketio_path=SOCKET_IO.strip("/"))
+
+
+def _ended(task: "asyncio.Task[None]") -> None:
+    """These never end by themselves. One that does takes the process with it: a supervisor starts it anew."""
+    if not task.cancelled() and (exc := task.exception()) is not None:
+        raise SystemExit(1) from exc
+
+
+def _refused(_: Request, exc: Any) -> Response:
+    return _error(exc.status, exc.message)
+
+
+def _refused_by_route(_: Request, exc: Any) -> Response:
+    return _error(exc.status_code, HTTPStatus(exc.status_code).phrase)
+
+
+def _away(_: Request, exc: Exception) -> Response:
+    return _error(HTTPStatus.SERVICE_UNAVAILABLE, "The database is away, try again")
+
+
+def _error(status: int, message: str) -> Response:
+    return JSONResponse(error_body(message), status_code=status, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,52 @@
+"""What a look at the feed found, written down once for all readers who want the same of it."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+import orjson
+
+from jobs.feed import Kind, News, Told
+
+
+class Wanted(NamedTuple):
+    """What a reader listens to."""
+
+    kinds: frozenset[Kind]
+    job_id: int | None = None  # of jobs and logs only this one's
+
+    def includes(self, told: Told) -> bool:
+        return told.kind in self.kinds and (told.kind is Kind.LOCK or self.job_id in (None, told.job_id))
+
+
+class Bulletin:
+    def __init__(self, news: News) -> None:
+        self.news = news
+        self._written: dict[Wanted, bytes] = {}
+
+    def written(self, wanted: Wanted) -> bytes:
+        """As Server-Sent Events; the last one carries the position. Nothing for one whom nothing of it concerns."""
+        if wanted not in self._written:
+            self._written[wanted] = b"".join(self._events(wanted))
+        return self._written[wanted]
+
+    def _events(self, wanted: Wanted) -> Iterator[bytes]:
+        position = str(self.news.position)
+        if not self.news.told:
+            event = "reset" if self.news.told is None else "position"
+            yield _event(event, orjson.dumps({"position": position}), position)
+            return
+        concerns = [told for told in self.news.told if wanted.includes(told)]
+        for told in concerns:
+            # A reader that is cut off within a look repeats all of it.
+            yield _event(told.kind, self._texts[id(told)], position if told is concerns[-1] else "")
+
+    @cached_property
+    def _texts(self) -> dict[int, bytes]:
+        return {id(told): orjson.dumps(told.data) for told in self.news.told or ()}
+
+
+def _event(name: str, data: bytes, position: str) -> bytes:
+    """``data`` is JSON, so it is one line."""
+    mark = f"id: {position}\n" if position else ""
+    return f"event: {name}\n{mark}data: ".encode() + data + b"\n\n"

@@ -1,0 +1,86 @@
+"""One client of socket.io: what it subscribed to, and what it is still to be told."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from jobs.feed import Kind, Told
+from jobs.states import Status
+
+JOBS_A_LOOK: Final = 20  # the existing front end loads its whole list at each
+MOST_PENDING: Final = 10_000
+LINES_UNTIL: Final = 200  # waiting messages; then log lines are dropped
+MESSAGES_UNTIL: Final = 1000  # then the client is
+
+_LEVELS: Final = logging.getLevelNamesMapping()
+
+
+class Connection:
+    """``scope`` and ``token`` are what it was admitted with."""
+
+    def __init__(self, scope: Any, token: str | None, kinds: frozenset[Kind]) -> None:
+        self.scope = scope
+        self.token = token
+        self.kinds = kinds
+        self.wants_jobs = False
+        self.wants_syncs = False
+        self.level: int | None = None
+        self._pending: dict[int, dict[str, Any]] = {}  # by job: what it is in, where it was not told yet
+
+    def subscribe(self, wish: Mapping[str, Any]) -> bool:
+        """``{"update": "job"}``, ``{"loglevel": "DEBUG"}`` (that and above), ``{"sync": "all"}``.
+
+        ``{"update": "device"}`` is understood, and there is nothing to tell. False for what is not understood.
+        """
+        match wish:
+            case {"update": "job"}:
+                self.wants_jobs = Kind.JOB in self.kinds
+            case {"update": "device"}:
+                pass
+            case {"loglevel": str(level)} if level.upper() in _LEVELS:
+                self.level = _LEVELS[level.upper()] if Kind.LOG in self.kinds else None
+            case {"sync": _}:
+                self.wants_syncs = Kind.JOB in self.kinds
+            case _:
+                return False
+        return True
+
+    def add(self, updates: Mapping[int, dict[str, Any]]) -> bool:
+        """False if it has too much to be told."""
+        if self.wants_jobs:
+            for job_id, update in updates.items():
+                self._pending.pop(job_id, None)
+                self._pending[job_id] = update
+        return len(self._pending) <= MOST_PENDING
+
+    @property
+    def is_behind(self) -> bool:
+        return bool(self._pending)
+
+    def next_updates(self) -> list[dict[str, Any]]:
+        first = list(self._pending)[:JOBS_A_LOOK]
+        return [self._pending.pop(job_id) for job_id in first]
+
+    def wants_line(self, level: str) -> bool:
+        return self.level is not None and _LEVELS.get(level, logging.CRITICAL) >= self.level
+
+
+def update_of(job: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What front ends are told of a job in this state; nothing of one that waits."""
+    update = {"job_id": job["id"], "status": job["status"]}
+    match job["status"]:
+        case Status.RUNNING:
+            return {**update, "function_name": job["function_name"], "scheduled_by": job["scheduled_by"]}
+        case Status.FINISHED:
+            return update if job["next_job_id"] is None else {**update, "next_job_id": job["next_job_id"]}
+        case Status.EXCEPTION:
+            return {**update, "exception": job["exception"]["message"] if job["exception"] else ""}
+    return None
+
+
+def lines_of(log: Told) -> Iterator[tuple[str, str]]:
+    """Level and text of each line. Front ends find those of a job by "job #<id>"."""
+    for line in log.data["lines"]:
+        device = f"{line['device']}: " if line["device"] and line["device"] not in line["text"] else ""
+        head = f"[{line['time']}] {line['level']} in {line['module']} job #{log.job_id}:"
+        yield line["level"], f"{head} {device}{line['text']}"

@@ -1,0 +1,179 @@
+"""``/socket.io/``: job updates, log lines and syncs as existing front ends take them.
+
+A job's update is sent when its state is another one than was told last: its progress is no news to them.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import socketio
+from django.db import Error
+
+from cnaasjobs.api.middleware import LOOPBACK_NAMES
+from cnaasjobs.conf import conf
+from cnaasjobs.events import record
+from cnaasjobs.live import recent
+from cnaasjobs.live.actions import LiveAction
+from cnaasjobs.live.admission import AGAIN_SECONDS, NotAdmitted, admit
+from cnaasjobs.live.bulletin import Bulletin
+from cnaasjobs.live.connections import LINES_UNTIL, MESSAGES_UNTIL, Connection, lines_of, update_of
+from cnaasjobs.live.database import Database
+from cnaasjobs.live.poller import LOOK_SECONDS, Poller
+from jobs.feed import Kind, Told
+from jobs.states import TERMINAL, Status
+
+EVENTS: Final = "events"
+
+
+class FrontEnds:
+    """Listens for all clients together, while there is one."""
+
+    def __init__(self, database: Database, poller: Poller) -> None:
+        self.server = socketio.AsyncServer(
+            async_mode="asgi", cors_allowed_origins=_may_come_from, cors_credentials=True, logger=False
+        )
+        self._database = database
+        self._poller = poller
+        self._clients: dict[str, Connection] = {}
+        self._bulletins: asyncio.Queue[Bulletin] = asyncio.Queue()
+        self._running: set[int] = set()  # jobs that were told to be RUNNING
+        self._checked = time.monotonic()
+        self.server.on("connect", self._connect)
+        self.server.on("disconnect", self._disconnect)
+        self.server.on(EVENTS, self._subscribe)
+
+    def take(self, bulletin: Bulletin) -> None:
+        self._bulletins.put_nowait(bulletin)
+
+    async def run(self) -> None:
+        while True:
+            try:
+                bulletin = await asyncio.wait_for(self._bulletins.get(), LOOK_SECONDS)
+                await self._tell(bulletin)
+            except TimeoutError:
+                pass
+            for sid, client in list(self._clients.items()):
+                for update in client.next_updates():
+                    await self._emit(sid, update)
+            if time.monotonic() - self._checked > AGAIN_SECONDS:
+                self._checked = time.monotonic()
+                await self._admit_again()
+
+    # --- clients ------------------------------------------------------------------------------------------------------
+
+    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: Any = None) -> None:
+        scope = environ["asgi.scope"]
+        given = parse_qs(environ.get("QUERY_STRING", "")).get("jwt")
+        token = given[0] if given else ""
+        try:
+            kinds = await self._database.ask(admit, scope, token=token)
+        except NotAdmitted as exc:
+            raise socketio.exceptions.ConnectionRefusedError(exc.message) from None
+        except Error:
+            raise socketio.exceptions.ConnectionRefusedError("The database is away, try again") from None
+        self._clients[sid] = Connection(scope, token, kinds)
+        if len(self._clients) == 1:
+            self._running.clear()
+            self._poller.join(self)
+
+    async def _disconnect(self, sid: str, reason: str = "") -> None:
+        self._clients.pop(sid, None)
+        if not self._clients:
+            self._poller.leave(self)
+
+    async def _subscribe(self, sid: str, wish: Any = None) -> None:
+        client = self._clients.get(sid)
+        if client is None or not isinstance(wish, Mapping) or not client.subscribe(wish):
+            return
+        if wish.get("update") == "job" and client.wants_jobs:
+            await self._tell_recent(client)
+
+    async def _tell_recent(self, *clients: Connection) -> None:
+        """A front end that reconnects reads nothing anew: what happened meanwhile is told again."""
+        try:
+            jobs = await self._database.ask(recent.jobs)
+        except Error:
+            return
+        updates = {job["id"]: update for job in jobs if (update := update_of(job)) is not None}
+        for client in clients:
+            client.add(updates)
+
+    async def _admit_again(self) -> None:
+        for sid, client in list(self._clients.items()):
+            try:
+                client.kinds = await self._database.ask(admit, client.scope, token=client.token)
+            except NotAdmitted:
+                await self.server.disconnect(sid)
+            except Error:  # who knows; nothing is told while the database is away
+                return
+
+    # --- news ---------------------------------------------------------------------------------------------------------
+
+    async def _tell(self, bulletin: Bulletin) -> None:
+        told = bulletin.news.told
+        if told is None:
+            await self._tell_recent(*self._clients.values())
+            return
+        updates = self._updates(told)
+        for sid, client in list(self._clients.items()):
+            if not client.add(updates) or self._waiting(sid) > MESSAGES_UNTIL:
+                record(LiveAction.READER_DROPPED, what="socket.io")
+                await self.server.disconnect(sid)
+        for log in told:
+            if log.kind is Kind.LOG:
+                await self._tell_lines(log)
+        if updates and any(client.wants_syncs for client in self._clients.values()):
+            await self._tell_syncs([job_id for job_id, update in updates.items() if update["status"] in TERMINAL])
+
+    def _updates(self, told: list[Told]) -> dict[int, dict[str, Any]]:
+        updates: dict[int, dict[str, Any]] = {}
+        for each in told:
+            if each.kind is not Kind.JOB or each.job_id is None:
+                continue
+            update, is_running = update_of(each.data), each.data["status"] == Status.RUNNING
+            if update is not None and not (is_running and each.job_id in self._running):
+                updates[each.job_id] = update
+            (self._running.add if is_running else self._running.discard)(each.job_id)
+        return updates
+
+    async def _tell_lines(self, log: Told) -> None:
+        for level, text in lines_of(log):
+            for sid, client in list(self._clients.items()):
+                if client.wants_line(level) and self._waiting(sid) <= LINES_UNTIL:
+                    await self._emit(sid, text)
+
+    async def _tell_syncs(self, job_ids: list[int]) -> None:
+        try:
+            syncs = await self._database.ask(recent.syncs, job_ids)
+        except Error:
+            return
+        for sync in syncs:
+            for sid, client in list(self._clients.items()):
+                if client.wants_syncs:
+                    await self._emit(sid, sync)
+
+    async def _emit(self, sid: str, data: Any) -> None:
+        await self.server.emit(EVENTS, data, to=sid)
+
+    def _waiting(self, sid: str) -> int:
+        """Messages that the client has not taken yet: socket.io itself sets them no bound."""
+        socket = self.server.eio.sockets.get(self.server.manager.eio_sid_from_sid(sid, "/"))
+        return socket.queue.qsize() if socket is not None else 0
+
+
+def _may_come_from(origin: str | None, environ: Mapping[str, Any]) -> bool:
+    """The server's own pages, and those of ``CNAASJOBS_CORS_ORIGINS``. In development any page of this machine: the
+    existing front end's own nginx drops the port from Host."""
+    if origin is None or origin in conf.cors_origins:
+        return True
+    try:
+        parts = urlsplit(origin)
+        host = (parts.hostname or "").lower()
+    except ValueError:
+        return False
+    if not conf.require_token and (host in LOOPBACK_NAMES or host.endswith(".localhost")):
+        return True
+    return bool(parts.netloc.lower() == environ.get("HTTP_HOST", "").lower())

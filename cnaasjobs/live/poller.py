@@ -1,0 +1,100 @@
+"""One look at the feed for all who listen, four times a second while there is one, and none otherwise."""
+
+import asyncio
+import time
+from collections import defaultdict
+from typing import Final, Protocol
+
+from django.db import Error
+
+from cnaasjobs.events import record
+from cnaasjobs.live.actions import LiveAction
+from cnaasjobs.live.bulletin import Bulletin
+from cnaasjobs.live.database import Database
+from jobs import feed
+from jobs.feed import News, Position
+
+LOOK_SECONDS: Final = 0.25
+POSITION_SECONDS: Final = 15.0
+
+
+class Listener(Protocol):
+    def take(self, bulletin: Bulletin) -> None:
+        """Called for each look that found something, in their order. Waits for nobody."""
+
+
+class Poller:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._listeners: set[Listener] = set()
+        self._newcomers: dict[Listener, Position | None] = {}
+        self._somebody_came = asyncio.Event()
+        self._position: Position | None = None
+        self._told_position = 0.0
+        self._away_since: float | None = None
+
+    def join(self, listener: Listener, since: Position | None = None) -> None:
+        """It is told what it missed since then, or else where the feed stands; and from there on all there is."""
+        self._newcomers[listener] = since
+        self._somebody_came.set()
+
+    def leave(self, listener: Listener) -> None:
+        self._listeners.discard(listener)
+        self._newcomers.pop(listener, None)
+
+    async def run(self) -> None:
+        while True:
+            if not self._listeners and not self._newcomers:
+                self._position = None
+                self._somebody_came.clear()
+                await self._somebody_came.wait()
+            began = time.monotonic()
+            try:
+                await self._look()
+                self._works()
+            except Error as exc:
+                self._waits(exc)
+            await asyncio.sleep(max(0.0, LOOK_SECONDS - (time.monotonic() - began)))
+
+    async def _look(self) -> None:
+        if self._position is None:
+            self._position = await self._database.ask(feed.position)
+        else:
+            news = await self._database.ask(feed.look, self._position)
+            self._position = news.position
+            if news.told is None or news.told:
+                self._tell(news)
+        if time.monotonic() - self._told_position >= POSITION_SECONDS:
+            self._told_position = time.monotonic()
+            self._tell(News([], self._position))
+        if self._newcomers:
+            await self._welcome(self._position)
+
+    async def _welcome(self, now: Position) -> None:
+        """Those who were away for as long, as after a restart of this process all are, share one look."""
+        groups: defaultdict[Position | None, list[Listener]] = defaultdict(list)
+        for listener, since in self._newcomers.items():
+            groups[since].append(listener)
+        for since, listeners in groups.items():
+            missed = News([], now) if since is None else await self._database.ask(feed.look, since)
+            bulletin = Bulletin(missed)
+            for listener in listeners:
+                if listener in self._newcomers:  # it may have left meanwhile
+                    del self._newcomers[listener]
+                    self._listeners.add(listener)
+                    listener.take(bulletin)
+
+    def _tell(self, news: News) -> None:
+        bulletin = Bulletin(news)
+        for listener in list(self._listeners):
+            listener.take(bulletin)
+
+    def _waits(self, exc: Error) -> None:
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            record(LiveAction.FEED_WAITS, error=str(exc))
+
+    def _works(self) -> None:
+        if self._away_since is not None:
+            record(LiveAction.FEED_WORKS, waited_seconds=time.monotonic() - self._away_since)
+            self._away_since = None

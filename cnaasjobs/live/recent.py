@@ -1,0 +1,44 @@
+"""What front ends are told that the feed's own events do not say: what happened just now, and which devices changed."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any, Final
+
+from django.apps import apps
+
+from cnaasjobs.db.clock import database_now
+from jobs.feed.objects import job_objects
+from jobs.models import Job
+from jobs.states import Status
+
+RECENT: Final = timedelta(seconds=10)
+_MOST: Final = 1000
+
+
+def jobs() -> list[dict[str, Any]]:
+    """Those that began or ended in the last ten seconds, as events tell of them."""
+    since = database_now() - RECENT
+    began = Job.objects.filter(status=Status.RUNNING.value, start_time__gte=since)
+    ended = Job.objects.filter(finish_time__gte=since)
+    rows = [
+        job
+        for found in (began, ended)
+        for job in found.defer("finished_devices", "start_arguments").order_by("id")[:_MOST]
+    ]
+    return list(job_objects(rows))
+
+
+def syncs(job_ids: Collection[int]) -> list[dict[str, Any]]:
+    """A line for each device that one of these jobs changed."""
+    if not apps.is_installed("devices"):
+        return []
+    from devices.results.changed import changed_by
+
+    return [
+        {
+            "syncevent_hostname": host,
+            "syncevent_data": {"cause": "sync_devices", "by": job.scheduled_by, "job_id": job.pk},
+        }
+        for job in Job.objects.filter(pk__in=job_ids).order_by("id")
+        for host in changed_by(job)
+    ]

@@ -1,0 +1,75 @@
+"""uvicorn, and what one connection may cost."""
+
+import asyncio
+import socket
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+SEND_BUFFER_BYTES: Final = 65_536  # else the kernel keeps megabytes for a reader that reads no more
+SHUTDOWN_SECONDS: Final = 3
+_LONGEST_PROXY_LINE: Final = 107
+
+
+class Protocol(H11Protocol):
+    """HTTP of a connection that may begin with a PROXY line, by which ``make run`` says whose it is."""
+
+    expects_proxy_line = False
+    _begun = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        if self.expects_proxy_line:
+            self._begun += data
+            line, end, data = self._begun.partition(b"\r\n")
+            if not end and len(line) <= _LONGEST_PROXY_LINE:
+                return
+            self.expects_proxy_line = False
+            self.client = _peer(line)
+            if self.client is None:
+                self.transport.close()
+                return
+        super().data_received(data)
+
+
+class ProxiedProtocol(Protocol):
+    expects_proxy_line = True
+
+
+def _peer(line: bytes) -> tuple[str, int] | None:
+    """``PROXY TCP4 192.0.2.1 192.0.2.2 50000 8000``."""
+    parts = line.decode("ascii", "replace").split(" ")
+    if len(parts) != 6 or parts[0] != "PROXY" or not parts[4].isdigit():
+        return None
+    return parts[2], int(parts[4])
+
+
+def config(application: Any, *, bind: str, proxy_protocol: bool) -> uvicorn.Config:
+    """``bind``: ``host:port``, ``unix:/path`` or ``fd://number``, as gunicorn has them."""
+    return uvicorn.Config(
+        application,
+        **_address(bind),
+        http=ProxiedProtocol if proxy_protocol else Protocol,
+        ws="wsproto",
+        lifespan="on",
+        log_config=None,  # cnaasjobs.logs has all of it
+        access_log=False,
+        proxy_headers=False,  # cnaasjobs.api.caller knows whom to believe
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+
+def _address(bind: str) -> dict[str, Any]:
+    if bind.startswith("unix:"):
+        return {"uds": bind.removeprefix("unix:")}
+    if bind.startswith("fd://"):
+        return {"fd": int(bind.removeprefix("fd://"))}
+    host, _, port = bind.rpartition(":")
+    return {"host": host.strip("[]"), "port": int(port)}

@@ -1,0 +1,99 @@
+"""Who may listen: the API's credentials and permissions, when a connection is opened and afterwards."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from knox.models import AuthToken
+
+from cnaasjobs.live import readers
+from tests.live.conftest import Live
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _tokens_required(settings: Any) -> None:
+    settings.CNAASJOBS_REQUIRE_TOKEN = True
+
+
+@pytest.fixture
+def user_with() -> Callable[..., User]:
+    def make(*permissions: str) -> User:
+        user = User.objects.create_user("ann", password="correct horse")
+        for permission in permissions:
+            app, codename = permission.split(".")
+            user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+        return user
+
+    return make
+
+
+def bearer(user: User) -> dict[str, str]:
+    return {"Authorization": f"Bearer {AuthToken.objects.create(user)[1]}"}
+
+
+def test_without_credentials_and_with_wrong_ones(live: Live) -> None:
+    assert live.stream().status == 401
+    refused = live.stream("", {"Authorization": "Bearer wrong"})
+    assert (refused.status, refused.message) == (401, "Invalid token")
+
+
+def test_without_the_permission(live: Live, user_with: Callable[..., User]) -> None:
+    refused = live.stream("", bearer(user_with()))
+    assert (refused.status, refused.message) == (403, "Missing permission jobs.view_job")
+
+
+def test_a_kind_that_one_may_not_see(live: Live, user_with: Callable[..., User]) -> None:
+    token = bearer(user_with("jobs.view_job"))
+    assert live.stream("?kind=job,lock", token).status == 403
+    assert live.stream("?kind=job,log", token).status == 200
+    assert live.stream("", token).status == 200
+
+
+@pytest.mark.parametrize(("query", "word"), [("?kind=device", "'device'"), ("?job=x", "job"), ("?job=%D9%A3", "job")])
+def test_a_query_that_is_none(live: Live, user_with: Callable[..., User], query: str, word: str) -> None:
+    refused = live.stream(query, bearer(user_with("jobs.view_job")))
+    assert refused.status == 400
+    assert word in refused.message
+
+
+def test_the_consoles_session(live: Live, user_with: Callable[..., User]) -> None:
+    browser = Client()
+    browser.force_login(user_with("jobs.view_job"))
+    cookie = {"Cookie": f"sessionid={browser.cookies['sessionid'].value}"}
+    assert live.stream("", cookie).status == 200
+    browser.logout()
+    assert live.stream("", cookie).status == 401
+
+
+@pytest.mark.parametrize("how", ["token", "permission"])
+def test_who_may_no_longer_listen_is_told_no_more(
+    live: Live, user_with: Callable[..., User], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(readers, "AGAIN_SECONDS", 0.2)
+    user = user_with("jobs.view_job")
+    stream = live.stream("", bearer(user)).begin()
+    if how == "token":
+        AuthToken.objects.all().delete()
+    else:
+        user.user_permissions.clear()
+    stream.wait_for(lambda: stream.has_ended)
+
+
+def test_another_sites_page_is_not_served_where_no_token_is_asked_for(live: Live, settings: Any) -> None:
+    settings.CNAASJOBS_REQUIRE_TOKEN = False
+    assert live.stream("", {"Origin": "https://evil.example"}).status == 403
+    assert live.stream("", {"Sec-Fetch-Site": "cross-site"}).status == 403
+    assert live.stream("", {"Origin": "http://localhost:5173"}).status == 200
+
+
+def test_the_origins_that_are_listed(live: Live, user_with: Callable[..., User], settings: Any) -> None:
+    settings.CNAASJOBS_CORS_ORIGINS = ["https://front.example"]
+    token = bearer(user_with("jobs.view_job"))
+    listed = live.stream("", {**token, "Origin": "https://front.example"}).answer.headers
+    assert listed["Access-Control-Allow-Origin"] == "https://front.example"
+    other = live.stream("", {**token, "Origin": "https://other.example"}).answer.headers
+    assert other["Access-Control-Allow-Origin"] is None

@@ -1,0 +1,285 @@
+"""socket.io as existing front ends speak it."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import socketio
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from knox.models import AuthToken
+
+from cnaasjobs.live import connections, front_ends
+from cnaasjobs.live.connections import JOBS_A_LOOK, Connection, lines_of, update_of
+from jobs.feed import Kind, Told
+from jobs.models import Job, JobLog, JobOutcome
+from jobs.states import Status
+from tests.factory import job_in, job_row, job_rows
+from tests.live.conftest import Live
+from tests.waiting import stays, wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Connect = Callable[..., "FrontEnd"]
+WARNING = ["2026-11-26T20:00:00.000001", "WARNING", "site", "sw1", "slow"]
+INFO = ["2026-11-26T20:00:00.000002", "INFO", "site", None, "fine"]
+
+
+class FrontEnd:
+    """The library of the field, with the messages that it got."""
+
+    def __init__(self, url: str, *, jwt: str, transports: list[str], headers: dict[str, str]) -> None:
+        self.got: list[Any] = []
+        self.refusals: list[Any] = []
+        self.client = socketio.Client(reconnection=False)
+        self.client.on("events", self.got.append)
+        self.client.on("connect_error", self.refusals.append)
+        try:
+            self.client.connect(f"{url}?jwt={jwt}", headers=headers, transports=transports, wait_timeout=10)
+        except socketio.exceptions.ConnectionError as exc:  # of one that was refused in words it says nothing
+            raise ConnectionError(str(self.refusals[0] if self.refusals else exc)) from exc
+
+    def subscribe(self, **wish: str) -> None:
+        self.client.emit("events", wish)
+
+    def updates(self) -> list[dict[str, Any]]:
+        return [each for each in list(self.got) if isinstance(each, dict) and "status" in each]
+
+    def lines(self) -> list[str]:
+        return [each for each in list(self.got) if isinstance(each, str)]
+
+
+@pytest.fixture
+def connect(live: Live) -> Iterator[Connect]:
+    clients: list[FrontEnd] = []
+
+    def one(jwt: str = "null", *, transports: list[str] | None = None, **headers: str) -> FrontEnd:
+        clients.append(FrontEnd(live.url, jwt=jwt, transports=transports or ["polling", "websocket"], headers=headers))
+        return clients[-1]
+
+    yield one
+    for client in clients:
+        client.client.disconnect()
+        client.client.eio.http and client.client.eio.http.close()
+
+
+def subscribed(client: FrontEnd, live: Live) -> FrontEnd:
+    """Its subscription is there: it hears of what happens from now on."""
+    client.subscribe(update="job")
+    Job.objects.all().delete()
+    known = job_in(Status.FINISHED)
+    wait_until(lambda: {"job_id": known.pk, "status": "FINISHED"} in client.updates(), message=lambda: str(client.got))
+    client.got.clear()
+    return client
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]])
+def test_a_jobs_updates(live: Live, connect: Connect, transports: list[str]) -> None:
+    client = subscribed(connect(transports=transports), live)
+    running = job_in(Status.RUNNING)
+    wait_until(client.updates)
+    assert client.updates() == [
+        {"job_id": running.pk, "status": "RUNNING", "function_name": "nothing", "scheduled_by": None}
+    ]
+    failed = job_in(Status.EXCEPTION)
+    wait_until(lambda: len(client.updates()) == 2)
+    assert client.updates()[1] == {"job_id": failed.pk, "status": "EXCEPTION", "exception": "it broke"}
+
+
+def test_progress_is_no_update(live: Live, connect: Connect) -> None:
+    client = subscribed(connect(), live)
+    running = job_in(Status.RUNNING)
+    wait_until(client.updates)
+    Job.objects.filter(pk=running.pk).update(finished_devices='["sw1"]')
+    stays(lambda: len(client.updates()) == 1, seconds=0.7)
+
+
+def test_lines_of_a_level_and_above(live: Live, connect: Connect) -> None:
+    warned, informed, nothing = connect(), connect(), connect()
+    warned.subscribe(loglevel="WARNING")
+    informed.subscribe(loglevel="DEBUG")
+    subscribed(nothing, live)
+    job = job_row("RUNNING")
+    JobLog.objects.create(job=job, lines=2, size=9, text=json.dumps([WARNING, INFO]))
+    head = "[2026-11-26T20:00:00.00000"
+    expected = [f"{head}1] WARNING in site job #{job.pk}: sw1: slow", f"{head}2] INFO in site job #{job.pk}: fine"]
+    wait_until(lambda: len(informed.lines()) == 2 and warned.lines())
+    assert informed.lines() == expected
+    assert warned.lines() == expected[:1]
+    assert nothing.lines() == []
+
+
+@pytest.mark.devices
+def test_devices_that_a_live_sync_changed(live: Live, connect: Connect) -> None:
+    client = connect()
+    client.subscribe(sync="all")
+    subscribed(client, live)
+
+    def report(diff: str, *, failed: bool = False) -> dict[str, Any]:
+        return {"failed": failed, "job_tasks": [{"task_name": "Sync device config", "diff": diff, "failed": failed}]}
+
+    devices = {"sw1": report("+ vlan 7"), "sw2": report(""), "sw3": report("+ vlan 7", failed=True)}
+    task = {"task_name": "devices.tasks.sync_devices", "scheduled_by": "ann"}
+    result = json.dumps({"devices": devices})
+    dry = job_row("RUNNING", start_arguments='{"dry_run": true}', **task)
+    wet = job_row("RUNNING", start_arguments='{"dry_run": false}', **task)
+    for job in (dry, wet):
+        JobOutcome.objects.create(job=job, result=result)
+        finish(job)
+    said = {
+        "syncevent_hostname": "sw1",
+        "syncevent_data": {"cause": "sync_devices", "by": "ann", "job_id": wet.pk},
+    }
+    wait_until(lambda: said in client.got, message=lambda: str(client.got))
+    assert [each for each in client.got if "syncevent_data" in each] == [said]
+
+
+def finish(job: Job) -> None:
+    from cnaasjobs.db.clock import database_now
+    from jobs.guarded_status import made_up_states
+
+    with made_up_states():
+        Job.objects.filter(pk=job.pk).update(status="FINISHED", run_token=None, finish_time=database_now())
+
+
+def test_at_subscribing_what_happened_just_now_is_told(live: Live, connect: Connect) -> None:
+    job_row("FINISHED")  # a year ago
+    now = job_in(Status.FINISHED)
+    client = connect()
+    client.subscribe(update="job")
+    wait_until(client.updates)
+    assert client.updates() == [{"job_id": now.pk, "status": "FINISHED"}]
+
+
+def test_more_at_once_than_the_feed_tells(live: Live, connect: Connect) -> None:
+    client = subscribed(connect(), live)
+    job_rows(1001)
+    now = job_in(Status.FINISHED)
+    wait_until(lambda: now.pk in [update["job_id"] for update in client.updates()])
+
+
+@pytest.fixture
+def tokens_required(settings: Any) -> None:
+    settings.CNAASJOBS_REQUIRE_TOKEN = True
+
+
+def token_of(*permissions: str) -> tuple[User, str]:
+    user = User.objects.create_user("ann", password="correct horse")
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return user, AuthToken.objects.create(user)[1]
+
+
+@pytest.mark.usefixtures("tokens_required")
+def test_a_wrong_token_is_refused_in_words(connect: Connect) -> None:
+    with pytest.raises(ConnectionError, match="Invalid token"):
+        connect("wrong")
+
+
+@pytest.mark.usefixtures("tokens_required")
+def test_a_session_is_no_token(connect: Connect) -> None:
+    browser = Client()
+    browser.force_login(token_of("view_job")[0])
+    with pytest.raises(ConnectionError, match="credentials"):
+        connect("", Cookie=f"sessionid={browser.cookies['sessionid'].value}")
+
+
+@pytest.mark.usefixtures("tokens_required")
+def test_a_token_that_is_taken_back(connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front_ends, "AGAIN_SECONDS", 0.2)
+    client = subscribed(connect(token_of("view_job")[1]), live)
+    AuthToken.objects.all().delete()
+    wait_until(lambda: not client.client.connected)
+
+
+def test_a_page_of_another_site(connect: Connect) -> None:
+    with pytest.raises(ConnectionError, match="not an accepted origin"):
+        connect(Origin="https://evil.example")
+    assert connect(Origin="http://localhost:5173").client.connected
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "dev", "allowed"),
+    [
+        ("https://front.example", "api.example", False, True),
+        ("https://api.example", "api.example", False, True),
+        ("https://api.example:8443", "api.example", False, False),
+        ("https://other.example", "api.example", False, False),
+        ("http://localhost:8080", "api.example", False, False),
+        ("http://localhost:8080", "localhost", True, True),
+        ("http://[", "localhost", True, False),
+    ],
+)
+def test_origins(settings: Any, origin: str, host: str, dev: bool, allowed: bool) -> None:
+    settings.CNAASJOBS_REQUIRE_TOKEN = not dev
+    settings.CNAASJOBS_CORS_ORIGINS = ["https://front.example"]
+    assert front_ends._may_come_from(origin, {"HTTP_HOST": host}) is allowed
+
+
+# --- one client -------------------------------------------------------------------------------------------------------
+
+
+def updates(*ids: int, status: str = "FINISHED") -> dict[int, dict[str, Any]]:
+    return {number: {"job_id": number, "status": status} for number in ids}
+
+
+def client(*kinds: Kind) -> Connection:
+    return Connection({}, None, frozenset(kinds or Kind))
+
+
+def test_a_look_has_at_most_20_updates_and_none_is_lost() -> None:
+    one = client()
+    one.subscribe({"update": "job"})
+    one.add(updates(*range(50), status="RUNNING"))
+    assert len(one.next_updates()) == JOBS_A_LOOK
+    one.add(updates(*range(50)))
+    rest = []
+    while one.is_behind:
+        rest += one.next_updates()
+    assert rest == list(updates(*range(50)).values())
+
+
+def test_too_much_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MOST_PENDING", 3)
+    one = client()
+    one.subscribe({"update": "job"})
+    assert one.add(updates(1, 2, 3))
+    assert not one.add(updates(4))
+
+
+@pytest.mark.parametrize(
+    ("wish", "understood"),
+    [
+        ({"update": "job"}, True),
+        ({"update": "device"}, True),
+        ({"loglevel": "debug"}, True),
+        ({"sync": "all"}, True),
+        ({"loglevel": "loud"}, False),
+        ({"loglevel": 7}, False),
+        ({}, False),
+    ],
+)
+def test_wishes(wish: dict[str, Any], understood: bool) -> None:
+    assert client().subscribe(wish) is understood
+
+
+def test_nobody_subscribes_to_what_he_may_not_see() -> None:
+    one = client(Kind.LOCK)
+    for wish in ({"update": "job"}, {"loglevel": "DEBUG"}, {"sync": "all"}):
+        one.subscribe(wish)
+    one.add(updates(1))
+    assert not one.is_behind
+    assert not one.wants_line("CRITICAL")
+    assert not one.wants_syncs
+
+
+def test_an_update_names_the_next_job() -> None:
+    job = {"id": 1, "status": "FINISHED", "next_job_id": 2}
+    assert update_of(job) == {"job_id": 1, "status": "FINISHED", "next_job_id": 2}
+    assert update_of({**job, "status": "SCHEDULED"}) is None
+
+
+def test_a_line_that_names_its_device_does_so_once() -> None:
+    line = {"time": "t", "level": "INFO", "module": "m", "device": "sw1", "text": "sw1 is slow"}
+    told = Told(Kind.LOG, 5, {"job_id": 5, "lines": [line]})
+    assert list(lines_of(told)) == [("INFO", "[t] INFO in m job #5: sw1 is slow")]
