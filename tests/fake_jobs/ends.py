@@ -1,9 +1,13 @@
 """Jobs that end as a body must not, and the platform must survive."""
 
+import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from celery.exceptions import Ignore, Reject
@@ -15,6 +19,16 @@ from tests.fake_jobs.writer import start_writer
 @job
 def end_badly(ctx: JobContext, *, how: str) -> Any:
     return BAD_ENDS[how]()
+
+
+@job
+def in_processes(ctx: JobContext, *, how: str) -> Any:
+    """Computes in processes of its own."""
+    if how == "program":
+        return subprocess.run([sys.executable, "-c", "print(1 + 2)"], capture_output=True, text=True).stdout.strip()
+    pool: Any = multiprocessing.Pool if how == "multiprocessing" else ProcessPoolExecutor
+    with pool(2) as started:
+        return sum(started.map(abs, [-1, -2]))
 
 
 @job(lock="devices")

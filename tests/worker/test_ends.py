@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from jobs.testing import result_of
 from locks.models import Lock
 from tests.fake_jobs import with_lock
-from tests.fake_jobs.ends import BAD_ERRORS, LOST_PROCESS, end_badly_with_lock
+from tests.fake_jobs.ends import BAD_ERRORS, LOST_PROCESS, end_badly_with_lock, in_processes
 from tests.fake_jobs.lasting import survive_sigterm, wait_for_file
 from tests.services import Redis
 from tests.waiting import wait_until
@@ -43,6 +44,14 @@ def test_every_bad_end_ends_the_job_and_the_worker_goes_on(start_worker: StartWo
         assert not Lock.objects.filter(holder_id__isnull=False).exists(), how
         wait_for_status(with_lock.schedule(), "FINISHED")
     assert worker.running
+
+
+def test_a_body_starts_programs_and_no_processes_of_multiprocessing(start_worker: StartWorker) -> None:
+    start_worker(concurrency=1)
+    for how in ("multiprocessing", "ProcessPoolExecutor"):
+        job = wait_for_end(in_processes.schedule(how=how))
+        assert "daemonic processes are not allowed to have children" in reason(job), how
+    assert result_of(wait_for_status(in_processes.schedule(how="program"), "FINISHED")) == "3"
 
 
 @pytest.mark.parametrize("how", ["os_exit", "sigkill"])
