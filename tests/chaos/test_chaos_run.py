@@ -4,7 +4,7 @@ import pytest
 
 from tests.chaos.__main__ import main
 
-FAULTS = 10
+FAULTS = 9
 
 
 @pytest.mark.long
