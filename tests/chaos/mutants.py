@@ -82,12 +82,12 @@ MUTANTS = {
         edits=(
             Edit(
                 file="jobs/body/context.py",
-                old="if standing is None or standing.run_token != self._run.run_token:",
-                new="if standing is None:",
+                old="if not seen.is_mine:",
+                new="if False:",
             ),
             Edit(
                 file="jobs/body/context.py",
-                old="elif self._run.fence is not None and standing.fence != self._run.fence:",
+                old="elif self._run.fence is not None and seen.fence != self._run.fence:",
                 new="elif False:",
             ),
         ),
@@ -177,8 +177,8 @@ MUTANTS = {
             ),
             Edit(
                 file=FINISH,
-                old="SELECT id, %(result)s FROM done RETURNING 1",
-                new="SELECT id, %(result)s FROM done"
+                old="SELECT id, %(result)s, %(bytes)s FROM done RETURNING 1",
+                new="SELECT id, %(result)s, %(bytes)s FROM done"
                 " ON CONFLICT (job_id) DO UPDATE SET result = excluded.result RETURNING 1",
             ),
         ),
