@@ -8,7 +8,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from jobs.admin_pages.toolkit import scan
+from cnaasjobs.db import scan
 from jobs.admin_pages.toolkit.read_only import ReadOnlyAdmin
 
 BEFORE, AFTER = "before", "after"

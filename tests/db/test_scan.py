@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from jobs.admin_pages.toolkit import scan
+from cnaasjobs.db import scan
 from jobs.models import AuditEntry
 from tests.factory import audit_entries
 

@@ -1,0 +1,42 @@
+"""Reading the jobs that a search finds, newest first.
+
+Not every part of a search has an index of its own, and one for each would cost every job. So ids are looked through in
+windows, by the index that all jobs have, until there are enough or the time is up; then it says how far it came.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from cnaasjobs.db import scan
+from cnaasjobs.db.clock import database_now
+from jobs.models import Job
+from jobs.search.qualifiers import condition_of, id_of
+
+SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    jobs: list[Job]
+    before: int | None  # older ones that match have ids below this
+    gave_up: str | None  # why there may be more among those that it had no time for
+
+
+def search(line: str, *, size: int, before: int | None = None, seconds: float = SECONDS) -> Found:
+    """The newest jobs that a line finds, at most ``size``. A number alone finds that job.
+
+    Raises:
+        SearchError: the line cannot be understood.
+    """
+    jobs = Job.objects.defer("finished_devices", "start_arguments")
+    if (job_id := id_of(line)) is not None:
+        return Found(jobs=list(jobs.filter(pk=job_id)), before=None, gave_up=None)
+    matching = jobs.filter(condition_of(line, now=database_now()))
+    page = scan.read(matching, size=size, before=before, seconds=seconds)
+    return Found(jobs=page.rows, before=page.before, gave_up=_why(page, seconds) if page.gave_up else None)
+
+
+def _why(page: scan.Page[Job], seconds: float) -> str:
+    looked = f"looked through jobs {page.looked_from} to {page.looked_to} only"
+    more = f"go on below {page.looked_to}, or say more, such as since:24h or device:…"
+    return f"The search took longer than {seconds:g} s and {looked}: {more}"

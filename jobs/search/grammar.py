@@ -1,0 +1,57 @@
+"""From a line of text to its terms. What it cannot mean is said in words that its author understands."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+MAX_LENGTH: Final = 1000
+MAX_TERMS: Final = 20
+
+_TERM: Final = re.compile(r'(?:(?P<name>[A-Za-z_]\w*):)?(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s"]+)|)(?=\s|$)')
+_PLAIN: Final = re.compile(r'[^\s"]+')
+_BLANK: Final = re.compile(r"\s*")
+
+
+class SearchError(ValueError):
+    """The line cannot be understood; the text says why."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One part of the line: ``name:value``, or text without a name."""
+
+    name: str | None
+    value: str
+
+    def __str__(self) -> str:
+        """As it can be typed."""
+        is_plain = bool(_PLAIN.fullmatch(self.value)) and (self.name is not None or ":" not in self.value)
+        value = self.value if is_plain else f'"{self.value}"'
+        return value if self.name is None else f"{self.name}:{value}"
+
+
+def terms_of(line: str) -> list[Term]:
+    """Raises SearchError."""
+    if len(line) > MAX_LENGTH:
+        raise SearchError(f"a search has at most {MAX_LENGTH} characters")
+    if "\x00" in line:
+        raise SearchError("a search cannot hold a NUL character")
+    found: list[Term] = []
+    at = _skip(line, 0)
+    while at < len(line):
+        match = _TERM.match(line, at)
+        if match is None or match.end() == at:
+            raise SearchError(f"a quotation mark is missing, or stands in the middle: {line[at : at + 40]}")
+        quoted, plain, name = match["quoted"], match["plain"], match["name"]
+        if quoted is None and plain is None:
+            raise SearchError(f"{name}: needs a value, such as {name}:something")
+        found.append(Term(name.lower() if name else None, quoted if quoted is not None else plain))
+        at = _skip(line, match.end())
+    if len(found) > MAX_TERMS:
+        raise SearchError(f"a search has at most {MAX_TERMS} terms")
+    return found
+
+
+def _skip(line: str, at: int) -> int:
+    blank = _BLANK.match(line, at)
+    return blank.end() if blank else at
