@@ -1,6 +1,6 @@
-"""What may happen to a device during a sync. Each is explained in docs/log-events.md.
+"""What can happen to a device during a sync. Each action is explained in docs/log-events.md.
 
-``reason`` and ``trace`` are masked: no secret of the templates and no password of a device stands in them.
+``reason`` and ``trace`` are masked: they contain no secret of the templates and no password of a device.
 """
 
 from logging import DEBUG, ERROR, WARNING

@@ -21,5 +21,5 @@ class DevicesConfig(AppConfig):
 
 
 def _import_drivers(**_: Any) -> None:
-    """NAPALM is large and only workers need it: imported before the children fork, its memory is shared."""
+    """NAPALM is large and only workers need it. Importing it before the children fork lets them share its memory."""
     from devices.sync import campaign  # noqa: F401

@@ -1,4 +1,4 @@
-"""NAPALM drivers: any that is installed, core, community or local, by the host's platform."""
+"""NAPALM drivers, by the host's platform: any that is installed, core, community or local."""
 
 import copy
 import functools
@@ -20,17 +20,17 @@ sys.modules.setdefault("napalm_lab", lab_driver)
 
 
 class NoDriver(Exception):
-    """There is no driver that could be used, in words for the device's result."""
+    """There is no usable driver; the text is for the device's result."""
 
 
-@functools.cache  # NAPALM searches for it each time; one that is not installed is asked for again
+@functools.cache  # NAPALM searches for it each time; a driver that is not installed is looked up again
 def driver_named(platform: str | None) -> type[NetworkDriver]:
     """Raises NoDriver."""
     try:
         driver_class: type[NetworkDriver] = get_network_driver(platform)
     except ModuleImportError as exc:
         raise NoDriver(f"no NAPALM driver for platform {platform} is installed where this worker runs") from exc
-    except Exception as exc:  # its own imports, or anything at all: it is anybody's code
+    except Exception as exc:  # its imports may fail, or anything else: it is third-party code
         raise NoDriver(f"the driver for platform {platform} can't be imported: {type(exc).__name__}: {exc}") from exc
     return driver_class
 
@@ -42,7 +42,7 @@ def ssh_config_file(config: Config) -> str | None:
 
 
 def driver_of(host: Host, ssh_config: str | None) -> Callable[[], NetworkDriver]:
-    """What makes a driver object for the host, not yet opened, with the inventory's connection options for NAPALM.
+    """A function that makes a driver object for the host, not yet opened, with the inventory's options for NAPALM.
 
     Raises:
         NoDriver: none is installed, or it can't be imported.
@@ -57,7 +57,7 @@ def driver_of(host: Host, ssh_config: str | None) -> Callable[[], NetworkDriver]
     }
 
     def new_driver() -> NetworkDriver:
-        # A copy, because groups share their options and drivers change them.
+        # A copy, because groups share their options, and drivers change them.
         extras: dict[str, Any] = copy.deepcopy(options.extras or {})
         optional_args = extras.setdefault("optional_args", {})
         if options.port:
@@ -70,7 +70,7 @@ def driver_of(host: Host, ssh_config: str | None) -> Callable[[], NetworkDriver]
 
 
 def has_commit_confirm(driver: NetworkDriver) -> bool:
-    """Whether its class implements a commit that reverts by itself until it is confirmed."""
+    """Whether its class implements a commit that reverts by itself unless it is confirmed."""
     driver_class: Any = type(driver)
     return _implements_commit_confirm(driver_class)
 
@@ -85,10 +85,10 @@ def _implements_commit_confirm(driver_class: Any) -> bool:
 
 
 def pending_name(driver: NetworkDriver) -> str | None:
-    """What tells one unconfirmed commit from another; empty if none waits, None if the driver can't tell.
+    """What distinguishes one unconfirmed commit from another; empty if none waits, None if the driver can't tell.
 
-    NAPALM has no call for that, but its own drivers know more than they say: eos the session, junos the revision, ios
-    who began it and when.
+    NAPALM has no call for that, but its drivers know more than they tell: eos the session, junos the revision, ios who
+    began it and when.
     """
     ask = getattr(driver, "_get_pending_commits", None)
     if ask is None:

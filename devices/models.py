@@ -1,4 +1,4 @@
-"""What the platform last committed on each device."""
+"""What the platform last committed to each device."""
 
 from django.db import models
 
@@ -14,12 +14,12 @@ class DeviceState(models.Model):
     unstable_lines = models.TextField(
         blank=True,
         default="",
-        db_default="",  # a worker of the version before does not give it
+        db_default="",  # a worker of the previous version does not set it
         help_text="Numbers of lines that are not in the hash: the device shows them anew each time. Comma-separated.",
     )
     changes = models.TextField(
         default="[]",
-        db_default="[]",  # a worker of the version before does not give it
+        db_default="[]",  # a worker of the previous version does not set it
         help_text="JSON list, the newest last: [epoch seconds, by whom] of the last live syncs that changed it.",
     )
     job_id = models.BigIntegerField(help_text="The job that committed it.")

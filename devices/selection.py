@@ -11,7 +11,7 @@ _SHOWN = 5  # names in one message
 
 
 class SelectionError(ValueError):
-    """No such device, type or group, or not exactly one way to select."""
+    """No such device, type or group, or not exactly one way of selecting."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Selector:
         return f"group {self.group}" if self.group is not None else "all devices"
 
     def arguments(self) -> dict[str, Any]:
-        """As arguments of the job, which selects again when it starts."""
+        """As arguments of the job, which selects the devices again when it starts."""
         if self.hostnames is not None:
             return {"hostnames": list(self.hostnames)}
         if self.device_type is not None:
@@ -47,7 +47,7 @@ class Selector:
         """The selected devices, in the inventory's order.
 
         Raises:
-            SelectionError: the inventory knows no such device or group, or nobody knows such a type.
+            SelectionError: the inventory has no such device or group, or there is no such type.
         """
         hosts = inventory.hosts
         if self.hostnames is not None:

@@ -1,4 +1,4 @@
-"""The job of this app. Celery finds it here."""
+"""The job of this app, where Celery finds it."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -29,7 +29,7 @@ def _one_selection(**arguments: Any) -> None:
     lock="devices",
     check=_one_selection,
     soft_time_limit=conf.sync_time_limit_seconds,
-    # What a device in hand may need after that: for the step it is at, and to take its commit back.
+    # What the current devices may need after that: for their current step, and to take their commits back.
     time_limit=conf.sync_time_limit_seconds + 3 * conf.device_seconds,
 )
 def sync_devices(
@@ -45,7 +45,7 @@ def sync_devices(
     auto_push: bool = False,
     confirm_mode: Literal[0, 1, 2] | None = None,
 ) -> JobResult:
-    """Bring devices to the configuration that their templates make, or show what that would change.
+    """Bring devices to the configuration that their templates produce, or show what that would change.
 
     Args:
         hostnames, device_type, group, all: exactly one says which devices; the inventory is asked when the job starts.
@@ -58,7 +58,7 @@ def sync_devices(
     Raises:
         InventoryError, SelectionError: there is nothing that could be synchronised.
     """
-    from devices.sync.campaign import Push  # NAPALM is large, and web servers and Beat import this module
+    from devices.sync.campaign import Push  # NAPALM is large, and web servers and Beat import this module too
     from devices.sync.one_device import Options
 
     mode: int = conf.confirm_mode if confirm_mode is None else confirm_mode

@@ -1,6 +1,6 @@
-"""YAML files as Nornir reads them (1.2, by ruamel.yaml), with faults said by file and line and nothing quoted.
+"""YAML files as Nornir reads them (1.2, by ruamel.yaml). Errors name file and line, and quote nothing.
 
-Credentials are taken as they are written: YAML makes the number 123 of the password 0123, and 100000.0 of 1e5.
+Credentials are taken as they are written: YAML would turn the password 0123 into the number 123, and 1e5 into 100000.0.
 """
 
 import re
@@ -15,33 +15,33 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 CREDENTIALS: Final = frozenset({"username", "password", "secret"})
 _NOT_TEXT: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp"))
 _TEXT: Final = "tag:yaml.org,2002:str"
-# In a parser's words: a punctuation mark that it expected, or its name for what it found. The rest may be secret.
+# From a parser's message: an expected punctuation mark, or the parser's name for what it found. The rest may be secret.
 _HARMLESS: Final = re.compile(r"'(?:[][,:?{}-]|<[a-z ]+>)'")
 _QUOTE: Final = re.compile(r"[\"'`]")
 
 
 class Unreadable(Exception):
-    """A file that can't be read, in words that quote nothing of it."""
+    """A file can't be read; the text quotes nothing of it."""
 
 
 def named(name: object, *, length: int = 100) -> str:
-    """A name out of a file as it may stand in a message."""
+    """A name from a file, in the form for a message."""
     plain = isinstance(name, str) and name.isprintable() and name.strip()
     return (str(name) if plain else repr(name))[:length]
 
 
 def read(path: Path, *, encoding: str = "utf-8") -> Any:
-    """What stands in a file; None if it is empty.
+    """The content of a file; None if it is empty.
 
     Raises:
-        FileNotFoundError: it may be allowed to be missing.
-        Unreadable: why, in words that begin with its path.
+        FileNotFoundError: some files may be missing.
+        Unreadable: why; the text begins with the path.
     """
     return parsed(_text(path, encoding), path)
 
 
 def parsed(text: str, path: Path) -> Any:
-    """What a file's text says. Raises Unreadable."""
+    """Parses the text of a file. Raises Unreadable."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:
@@ -62,11 +62,11 @@ def _text(path: Path, encoding: str) -> str:
     except UnicodeDecodeError as exc:
         raise Unreadable(f"{path} is not {encoding} (at byte {exc.start})") from exc
     except LookupError as exc:
-        raise Unreadable(f"{path}: {encoding} is no encoding that Python knows") from exc
+        raise Unreadable(f"{path}: {encoding} is not an encoding that Python knows") from exc
 
 
 class _BadEntry(Exception):
-    """An entry of a file's outermost mapping that can't be made a value."""
+    """An entry of a file's outermost mapping that can't be turned into a value."""
 
     def __init__(self, name: object, fault: Exception) -> None:
         super().__init__(name)
@@ -80,23 +80,23 @@ class _Constructor(SafeConstructor):
         try:
             return super().construct_document(node)
         except MarkedYAMLError:
-            raise  # it knows its line
+            raise  # it has a line number
         except Exception as exc:
             raise self._blamed(node, exc) from exc
 
     def _blamed(self, node: Node, exc: Exception) -> Exception:
-        """The entry that can't be constructed; ``exc`` itself says no place."""
+        """The entry that can't be constructed; ``exc`` itself does not name a place."""
         for key, value in node.value if isinstance(node, MappingNode) else ():
             self.constructed_objects, self.recursive_objects, self.state_generators = {}, {}, []
             try:
                 super().construct_document(value)
-            except Exception as found:  # noqa: BLE001  (the same as before, or one of its kind)
+            except Exception as found:  # noqa: BLE001  (the same as before, or a similar one)
                 return _BadEntry(key.value, found)
         return exc if isinstance(exc, RecursionError) else YAMLError()
 
 
 def _as_written(node: Node, seen: set[int]) -> None:
-    """Make text of credentials that are numbers, dates or booleans to YAML; none at all stays none."""
+    """Turn credentials that YAML reads as numbers, dates or booleans back into text; a missing one stays missing."""
     if id(node) in seen:
         return
     seen.add(id(node))

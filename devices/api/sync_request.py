@@ -56,7 +56,7 @@ class SyncBody(BaseModel):
     hostname: str | None = Field(None, description="One device, by its name in the inventory.")
     hostnames: list[str] | None = Field(None, min_length=1, description="Devices, each once, by their names.")
     device_type: str | None = Field(None, description="All devices of a type: ACCESS, DIST or CORE, in any case.")
-    group: str | None = Field(None, description="All devices of a group of the inventory, its subgroups' included.")
+    group: str | None = Field(None, description="All devices of a group of the inventory, including its subgroups.")
     all: bool | None = Field(None, description="All devices.")
     failed_of: int | None = Field(
         None, ge=1, lt=2**63, description="The devices that this job left undone: failed, lost, or never begun."
@@ -69,7 +69,7 @@ class SyncBody(BaseModel):
         default_factory=lambda: conf.confirm_mode,
         ge=0,
         le=2,
-        description="0 commits, 1 confirms each device by itself, 2 is all devices or none.",
+        description="0 commits, 1 confirms each device separately, 2 is all devices or none.",
     )
     start_at: Annotated[datetime, BeforeValidator(_time)] | None = Field(
         None, description="When it is due, in UTC unless it has an offset; now unless given."

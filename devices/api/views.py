@@ -45,7 +45,8 @@ class DeviceSyncto(ApiViewSet):
 def _decided(request: Request, body: Mapping[str, Any], hostname: str | None) -> Callable[[], Answer]:
     """What is left to do in the transaction. The inventory, which may be slow, and earlier jobs are asked before it.
 
-    A refusal waits too: a repeated request is answered as the first was, whatever the inventory says by now.
+    A refusal is also left for the transaction: a repeated request is answered as the first was, whatever the inventory
+    says by then.
     """
     try:
         wanted = sync_request.parse(body, hostname=hostname)

@@ -1,8 +1,8 @@
 """The inventory is Nornir's own, by any of its plugins: ``NORNIR_CONFIG`` names its configuration file.
 
-It is cached in each process. Files are looked at before each use and read again when they changed; what comes from
-elsewhere (another plugin, a transform function) is read again after ``CNAASJOBS_INVENTORY_CACHE_SECONDS``. Its shape
-is checked once, when it is read: a wrong type is said by file and host, before anything uses it.
+It is cached in each process. Files are checked before each use and read again when they have changed; what comes from
+elsewhere (another plugin, a transform function) is read again after ``CNAASJOBS_INVENTORY_CACHE_SECONDS``. Its shape is
+checked once, when it is read: a wrong type is reported by file and host, before anything uses it.
 """
 
 import threading
@@ -77,7 +77,7 @@ def directory() -> Path:
 
 
 def _secrets() -> Named:
-    """Of the inventory that this process has read last."""
+    """The secrets of the inventory that this process read last."""
     return next((loaded.secrets for loaded in list(_cache.values())), frozenset())
 
 

@@ -34,7 +34,7 @@ _WORDS: Final[dict[type, str]] = {
 
 
 def configuration(file: Path) -> Config:
-    """Raises InventoryError, with a text that names the section and the key."""
+    """Raises InventoryError, whose text names the section and the key."""
     try:
         raw = read(file)
     except FileNotFoundError as exc:
@@ -73,7 +73,7 @@ def workers(config: Config) -> int:
         found = getattr(load_runner(config), "num_workers", 1)
     except PluginNotRegistered as exc:
         raise InventoryError(f"runner: no plugin {named(config.runner.plugin)} is installed") from exc
-    except Exception as exc:  # a plugin of anybody's may raise anything
+    except Exception as exc:  # a third-party plugin may raise anything
         raise InventoryError(f"runner: {in_words(exc, config.runner.options)}") from exc
     try:
         return max(1, int(found))

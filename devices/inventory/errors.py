@@ -1,4 +1,4 @@
-"""What is wrong with an inventory, in words that quote nothing of it but the names of files, hosts and groups."""
+"""What is wrong with an inventory. The text quotes nothing but names of files, hosts and groups."""
 
 import os
 import re
@@ -13,11 +13,14 @@ _USER_IN_URL = re.compile(r"//[^/\s@]*@")
 
 
 class InventoryError(Exception):
-    """The inventory can't be read; the text says why, without showing what stands in it."""
+    """The inventory can't be read; the text says why, without showing its content."""
 
 
 def in_words(exc: BaseException, options: Mapping[str, Any]) -> str:
-    """What a plugin of anybody's raised. Its text may hold what the plugin was given, or read from the environment."""
+    """What a third-party plugin raised.
+
+    Its text may contain what the plugin was given, or read from the environment.
+    """
     try:
         text = str(exc)
     except Exception:  # noqa: BLE001  (the author's __str__ can raise anything)

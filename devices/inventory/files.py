@@ -1,6 +1,6 @@
 """Nornir's SimpleInventory: hosts, groups and defaults in three files of YAML.
 
-Read here and not by Nornir's plugin, because that fails on a wrong type without a word of where it stands.
+Read here and not by Nornir's plugin, because that fails on a wrong type without saying where it is.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ FILES: Final = {"host_file": "hosts.yaml", "group_file": "groups.yaml", "default
 
 
 def load(options: Mapping[str, Any]) -> Inventory:
-    """The inventory of these files. Only that of the hosts must be there.
+    """The inventory of these files. Only the hosts' file must exist.
 
     Raises:
         InventoryError: names the file, and the host or group.
@@ -79,5 +79,5 @@ def _entries(content: Any, file: Path, kind: str) -> list[tuple[str, Any]]:
 def _parents(names: list[str], groups: Groups, file: Path, *, of: str) -> ParentGroups:
     for name in names:
         if name not in groups:
-            raise InventoryError(f"{of}: groups must be groups of {file}, and {named(name)} is none")
+            raise InventoryError(f"{of}: groups must be groups of {file}, and {named(name)} is not one")
     return ParentGroups(groups[name] for name in names)

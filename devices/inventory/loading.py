@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Source:
-    """Where one configuration file says that an inventory comes from."""
+    """Where an inventory comes from, according to a configuration file."""
 
     def __init__(self, config_file: Path) -> None:
         self.config = configuration(config_file)
@@ -32,7 +32,7 @@ class Source:
 
     @property
     def from_files(self) -> bool:
-        """All of it stands in ``files``."""
+        """Whether all of it comes from ``files``."""
         return self._is_simple and not self._from.transform_function
 
     def load(self) -> Inventory:
@@ -48,7 +48,7 @@ class Source:
                 shape.check(inventory)
             except InventoryError as exc:
                 raise InventoryError(f"{exc} (says the {plugin})") from exc
-            except Exception as exc:  # it made no inventory of Nornir's types
+            except Exception as exc:  # what it made does not consist of Nornir's types
                 raise InventoryError(f"the {plugin} must make hosts and groups of Nornir's types") from exc
         return inventory
 
@@ -63,7 +63,7 @@ class Source:
             function(host, **(self._from.transform_function_options or {}))
 
     def _asked(self, plugin: str, work: Callable[[], T]) -> T:
-        """What anybody's code makes; it may raise anything."""
+        """What third-party code makes; it may raise anything."""
         try:
             return work()
         except PluginNotRegistered as exc:

@@ -8,9 +8,9 @@ from nornir.core.inventory import Inventory
 
 from cnaasjobs.secrecy import HIDDEN, MIN_LENGTH, Named
 
-# Names of options that hold one, such as NAPALM's ``optional_args.secret``. Files and switches are none.
+# Names of options that hold a secret, such as NAPALM's ``optional_args.secret``, but not files and switches.
 _OPTION: Final = re.compile(r"secret|passw|passphrase|pwd|token|community|credential|api_?key|private_?key", re.I)
-# Data is for templates, where much is called a key or a community that stands in every configuration.
+# ``data`` is left out: it is for templates, where much that is called a key or a community is in every configuration.
 _DATA: Final = re.compile(r"secret|passw|passphrase|pwd|private_?key", re.I)
 
 

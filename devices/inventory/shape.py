@@ -1,6 +1,6 @@
 """What hosts, groups and defaults must look like, whichever plugin they come from.
 
-Nornir takes whatever it is given, and a wrong type shows itself later: in a web request, or in the middle of a job.
+Nornir accepts anything, and a wrong type only shows later: in a web request, or in the middle of a job.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from devices.inventory.errors import InventoryError
 from devices.yaml_files import named
 
 MAX_NAME: Final = 255  # characters: devices.models.DeviceState.host
-_MAX_WAYS: Final = 500  # from a group to those above it, counted once for each way that leads there
+_MAX_WAYS: Final = 500  # groups above a group, counted once for each path that leads there
 
 _MUST_BE: Final = {
     "hostname": "must be text (quote it)",
@@ -30,7 +30,7 @@ _MUST_BE: Final = {
 
 
 def _credential(value: object) -> object:
-    """Other plugins than that of files may hand over a number; what a file says is text already."""
+    """Plugins other than ours for files may give a number; values from files are text already."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -56,7 +56,7 @@ class _Connection(_Login):
 
 
 class _Defaults(_Login):
-    data: dict[Any, Any] | None = None  # keys that are no text are no variables of a template, and do no harm
+    data: dict[Any, Any] | None = None  # keys that are not text can't be variables in a template, and do no harm
     connection_options: dict[str, _Connection | None] | None = None
 
 
@@ -68,31 +68,31 @@ Model = TypeVar("Model", bound=_Defaults)
 
 
 def defaults_of(raw: object, *, where: str) -> Defaults:
-    """Nornir's defaults from what a file says."""
+    """Nornir's defaults, from the content of a file."""
     return Defaults(**_arguments(_checked(_Defaults, raw, where)))
 
 
 def host_of(name: str, raw: object, defaults: Defaults, *, where: str) -> tuple[Host, list[str]]:
-    """A host without its groups, and their names."""
+    """A host without its groups, and the names of these."""
     found = _checked(_Element, raw, f"{where}: host {named(name)}")
     return Host(name=name, defaults=defaults, **_arguments(found)), found.groups or []
 
 
 def group_of(name: str, raw: object, defaults: Defaults, *, where: str) -> tuple[Group, list[str]]:
-    """A group without the groups above it, and their names."""
+    """A group without the groups above it, and the names of these."""
     found = _checked(_Element, raw, f"{where}: group {named(name)}")
     return Group(name=name, defaults=defaults, **_arguments(found)), found.groups or []
 
 
 def check_names(names: Iterable[object], what: str) -> None:
-    """YAML makes numbers of what looks like one, and not every text can be stored."""
+    """YAML turns names that look like numbers into numbers, and not every text can be stored."""
     for name in names:
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or "\x00" in name or not _has_utf8(name):
             raise InventoryError(f"{what} name {named(name)} must be text of 1 to {MAX_NAME} characters (quote it)")
 
 
 def check(inventory: Inventory) -> None:
-    """An inventory of any plugin's, or one that a transform function changed; ports and credentials are made right."""
+    """Check an inventory from any plugin, or changed by a transform function; ports and credentials are converted."""
     _correct(inventory.defaults, _checked(_Defaults, inventory.defaults.dict(), "the defaults"))
     for kind, elements in (("host", inventory.hosts), ("group", inventory.groups)):
         check_names(elements, kind)
@@ -102,7 +102,7 @@ def check(inventory: Inventory) -> None:
 
 
 def check_groups(inventory: Inventory) -> None:
-    """No group is above itself, and those above one are not too many: Nornir walks them at each look at a host."""
+    """No group may be above itself, or have too many above it: Nornir walks all of them whenever it reads a host."""
     above = {name: [parent.name for parent in group.groups] for name, group in inventory.groups.items()}
     ways: dict[str, int] = {}
     try:
@@ -134,7 +134,7 @@ def _wrong(place: tuple[int | str, ...]) -> str:
 
 
 def _arguments(found: _Defaults) -> dict[str, Any]:
-    """As Nornir's constructors take them."""
+    """As arguments of Nornir's constructors."""
     options = found.connection_options or {}
     return {
         **{name: getattr(found, name) for name in _Login.model_fields},

@@ -1,1 +1,1 @@
-"""The lab: a NAPALM driver over files, with an inventory and templates for it. The default, and for tests."""
+"""The lab: a NAPALM driver for files, with an inventory and templates. The default without devices, and for tests."""

@@ -1,10 +1,10 @@
 """NAPALM's ``lab`` driver: a device is a file, its running configuration, at ``CNAASJOBS_STATE_DIR/lab/<host>``.
 
 A commit with ``revert_in`` is kept below ``.pending`` until it is confirmed: while it is pending it is what the device
-runs, and when its deadline has passed the device runs its file again. So it reverts without anybody's help, also when
-the process that committed it is gone. The deadline is the file's time of change, on the machine's monotonic clock: all
-processes share it, and no change of the time of day moves it. The directory is named after the machine's start, so that
-a restart ends a pending commit too.
+runs, and when its deadline has passed the device runs its file again. So it reverts by itself, even when the process
+that committed it is gone. The deadline is the file's modification time, on the machine's monotonic clock: all processes
+share it, and changing the time of day does not move it. The directory is named after the machine's boot, so that a
+restart ends a pending commit too.
 
 ``optional_args``: ``delay_seconds`` (once per device, in ``open``) and ``fail`` (one of ``FAILURES``).
 """
@@ -37,7 +37,7 @@ FAILURES = ("open", "auth", "load", "commit")
 def _boot_id() -> str:
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return "-"  # not Linux: there a restart is not told from a clock that stood still
+    return "-"  # not Linux: there a restart can't be distinguished from a clock that stood still
 
 
 class LabDriver(NetworkDriver):
@@ -73,7 +73,7 @@ class LabDriver(NetworkDriver):
     # --- connection ---------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        if self._delay and not self._is_pending():  # coming back to confirm costs no second delay
+        if self._delay and not self._is_pending():  # reconnecting to confirm has no second delay
             time.sleep(self._delay)
         if self._fail == "open":
             raise ConnectionException(f"Cannot connect to {self.hostname}")
@@ -134,7 +134,7 @@ class LabDriver(NetworkDriver):
         return self._is_pending()
 
     def _get_pending_commits(self) -> dict[str, int]:
-        """By a name, the seconds that are left: as NAPALM's own drivers know it."""
+        """The seconds that are left, by a name: in the form of NAPALM's own drivers."""
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(self._pending_file)
             left_ns = found.st_mtime_ns - time.monotonic_ns()
@@ -145,7 +145,7 @@ class LabDriver(NetworkDriver):
     def confirm_commit(self) -> None:
         if not self._is_pending():
             raise CommitError("No commit is pending confirmation")
-        os.replace(self._pending_file, self._file)  # at once: nobody sees neither
+        os.replace(self._pending_file, self._file)  # in one step: nobody sees the state in between
 
     def rollback(self) -> None:
         if self._is_pending():
@@ -176,13 +176,13 @@ class LabDriver(NetworkDriver):
 
 @functools.cache
 def _directories(state_dir: Path) -> tuple[str, str]:
-    """Of running configurations, and of commits that wait for their confirmation."""
+    """The directories of running configurations, and of commits that wait for their confirmation."""
     running = state_dir / "lab"
     return str(running), str(running / ".pending" / _boot_id())
 
 
-# A sync of 1,000 devices comes here 15,000 times. Each system call may hand Python's lock to another thread, which is
-# dearer than the call: so no file objects, which make three times as many.
+# A sync of 1,000 devices comes here 15,000 times. Each system call may pass Python's lock to another thread, which
+# costs more than the call. So no file objects, which make three times as many calls.
 
 
 def _read(file: str) -> str | None:

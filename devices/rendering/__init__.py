@@ -1,7 +1,7 @@
-"""Configurations from templates: Jinja2 files below ``CNAASJOBS_TEMPLATES``, rendered in processes of their own.
+"""Configurations from templates: Jinja2 files below ``CNAASJOBS_TEMPLATES``, rendered in separate processes.
 
-A template may be wrong, or hostile: it runs in Jinja2's sandbox, in a process without the platform's environment, and
-the kernel bounds that process's time and memory (``child``). Files are read here, never there (``templates``).
+A template may be wrong or hostile: it runs in Jinja2's sandbox, in a process without the platform's environment whose
+time and memory the kernel limits (``child``). Files are read here, never there (``templates``).
 """
 
 import itertools
@@ -49,11 +49,11 @@ def render(host: Host, secrets: Secrets, wanted: Wanted = lambda: None) -> str:
     """The configuration of one device, with its secrets in clear text.
 
     Args:
-        wanted: asked now and then while it takes long; what it raises ends the rendering, and passes.
+        wanted: called now and then while it takes long; what it raises ends the rendering and is passed on.
 
     Raises:
-        TemplateFailure: a template is missing, broken, or asks for something the inventory does not say; or it takes
-            more time, memory or output than it may.
+        TemplateFailure: a template is missing, broken, or needs something that the inventory does not have; or it takes
+        more time, memory or output than allowed.
     """
     platform = templates.platform_named(host.platform)
     entrypoint = platform.entrypoint(device_type(host))

@@ -1,8 +1,8 @@
-"""The program of a process that renders templates: Jinja2's sandbox, limits of the kernel, nothing of the platform.
+"""The program of a process that renders templates: Jinja2's sandbox and the kernel's limits, without the platform.
 
 ``python -I -S child.py PARENT MEMORY_BYTES SITE_PACKAGES``, with an empty environment: started by path, so it imports
-the standard library and Jinja2 only. It opens no template itself: it asks for each, and its parent decides. What is
-read here comes from the parent; the parent trusts nothing of what is written.
+the standard library and Jinja2 only. It opens no templates itself: it asks its parent for each, which decides. Its
+input comes from the parent; the parent does not trust its output.
 """
 
 import ctypes
@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment as Environment
 
-# A frame is its kind, the length of its content, and that.
+# A frame consists of its kind, the length of its content, and the content.
 HEADER: Final = struct.Struct("!cQ")
 RENDER, SOURCE, MISSING, REFUSED = b"R", b"S", b"M", b"X"  # to the child
 NEED, TEXT, FAILED, TOO_LARGE, NO_MEMORY, NO_DATA = b"N", b"T", b"F", b"L", b"O", b"D"  # from it
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
-# What Jinja2, Python's codecs and strptime import when they need it first, and what inventories' data are made of.
+# What Jinja2, Python's codecs and strptime import at first use, and the types of an inventory's data.
 _NEEDED: Final = (
     *(
         "jinja2.sandbox",
@@ -44,11 +44,11 @@ _NEEDED: Final = (
     *(f"encodings.{codec}" for codec in ("unicode_escape", "ascii", "latin_1", "utf_16", "idna", "punycode")),
 )
 _MARK: Final = "<template> "  # of a template's file name in tracebacks
-_LENGTH: Final = 10_000  # characters of a reason; its parent masks it before it is folded and cut to what is shown
+_LENGTH: Final = 10_000  # characters of a reason; its parent masks it before shortening it to what is shown
 
 
 class Request(NamedTuple):
-    """One device to render. Data that devices have in common are sent once, and named by a number then."""
+    """One device to render. Data that devices have in common is sent once, and after that named by a number."""
 
     platform: str
     entrypoint: str
@@ -57,14 +57,14 @@ class Request(NamedTuple):
     data: dict[str, Any]
     below: list[int]  # and those over these, of which the first wins
     shared: dict[int, dict[str, Any]]  # what was not sent before
-    job: int  # shared data of the job before are forgotten
-    generation: int  # of the templates: another than before means that files changed
+    job: int  # the shared data of the previous job is forgotten
+    generation: int  # of the templates: a different one than before means that files changed
     seconds: float
     max_bytes: int
 
 
 class Refused(Exception):
-    """A template that may not be read, whatever the template that names it would do about it."""
+    """A template that may not be read, whatever the including template would do about it."""
 
 
 class Room:
@@ -78,7 +78,7 @@ class Room:
         self._job = 0
 
     def answer(self, request: Request) -> tuple[bytes, bytes]:
-        """The kind of frame and its content. Never raises what a template did."""
+        """The kind of frame and its content. Never raises what a template raised."""
         if request.generation != self._generation:
             self._environments.clear()
             self._generation = request.generation
@@ -112,7 +112,7 @@ class Room:
         variables.update(request.data)
         variables.update(self._shared[request.secrets])
         variables["host"] = request.host
-        # A number as a key, which YAML may make, can't be a variable's name.
+        # A number as a key, which YAML allows, can't be the name of a variable.
         return {name: value for name, value in variables.items() if isinstance(name, str)}
 
     def _environment(self, platform: str) -> "Environment":
@@ -154,7 +154,7 @@ def _reason(exc: Exception, entrypoint: str) -> str:
 
 
 def _place(exc: Exception, entrypoint: str) -> str:
-    """The innermost template line of the traceback; Jinja puts the templates' own files and lines there."""
+    """The innermost template line of the traceback, where Jinja puts the templates' own files and lines."""
     for frame, line in reversed(list(traceback.walk_tb(exc.__traceback__))):
         name = frame.f_code.co_filename
         if name.startswith(_MARK):
@@ -163,11 +163,11 @@ def _place(exc: Exception, entrypoint: str) -> str:
 
 
 class _Plain(pickle.Unpickler):
-    """Of what the standard library and Jinja2 have; nothing can be imported here any more."""
+    """Allows the types of the standard library and Jinja2; nothing can be imported here any more."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module not in sys.modules:
-            raise pickle.UnpicklingError(f"{module}.{name} is no plain data")
+            raise pickle.UnpicklingError(f"{module}.{name} is not plain data")
         return super().find_class(module, name)
 
 
@@ -175,7 +175,7 @@ class _Plain(pickle.Unpickler):
 
 
 def confine(parent: int, memory: int) -> None:
-    """Limits that hold whatever a template does. Time is measured for each device, see ``_serve``."""
+    """Limits that hold whatever a template does. Time is measured per device, see ``_serve``."""
     _limit(resource.RLIMIT_AS, memory)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -186,11 +186,11 @@ def confine(parent: int, memory: int) -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit("its parent ended before it began")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's is for the parent
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's signal is for the parent
 
 
 def shut() -> None:
-    """From now on it has the descriptors that it has: no file, no connection, no module can be opened."""
+    """From now on it cannot get new file descriptors: no file, no connection, no module can be opened."""
     sys.path.append(sys.argv[3])
     for module in _NEEDED:
         importlib.import_module(module)
@@ -203,7 +203,7 @@ def _limit(what: int, most: int) -> None:
     try:
         resource.setrlimit(what, (bound, bound))
     except ValueError:
-        if sys.platform == "linux":  # macOS takes not all of them
+        if sys.platform == "linux":  # macOS does not support all of them
             raise
 
 
@@ -212,10 +212,10 @@ def _serve() -> None:
     while (frame := _read()) is not None:
         try:
             request = Request(*_Plain(io.BytesIO(frame[1])).load())
-        except Exception as exc:  # noqa: BLE001  (objects of anybody's classes, and what these do)
+        except Exception as exc:  # noqa: BLE001  (objects of any class, and what these do)
             _write(NO_DATA, f"{type(exc).__name__}: {exc}"[:_LENGTH].encode("utf-8", "backslashreplace"))
             continue
-        # The kernel ends the process then: in the middle of a computation in C too, and without the parent's help.
+        # Then the kernel ends the process, even in the middle of a computation in C, and without the parent's help.
         signal.setitimer(signal.ITIMER_REAL, request.seconds)
         answer = room.answer(request)
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -2,4 +2,4 @@
 
 
 class TemplateFailure(Exception):
-    """A device's configuration can't be rendered; the text says why, in a line."""
+    """A device's configuration can't be rendered; the text says why in one line."""

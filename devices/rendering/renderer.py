@@ -1,4 +1,4 @@
-"""One process that renders, seen from its parent: it may do anything but outlive its limits."""
+"""One rendering process as its parent sees it: it may do anything except outlive its limits."""
 
 import contextlib
 import os
@@ -21,34 +21,34 @@ from devices.rendering.child import HEADER, Request
 from devices.rendering.failures import TemplateFailure
 
 T = TypeVar("T")
-Sources = Callable[[str], tuple[bytes, str]]  # a template by its name, as the child's Room wants it
+Sources = Callable[[str], tuple[bytes, str]]  # a template by its name, in the form that the child's Room needs
 Wanted = Callable[[], None]  # raises when nobody waits for the configuration any more
 
-PAUSE_SECONDS: Final = 2.0  # between two questions whether it is still wanted
+PAUSE_SECONDS: Final = 2.0  # between two checks whether it is still wanted
 MB: Final = 1 << 20
-_BACKSTOP_SECONDS: Final = 10.0  # to start, and after the kernel should have ended it
-_SHORT: Final = 64 * 1024  # bytes of a name or a reason at most
+_BACKSTOP_SECONDS: Final = 10.0  # for starting, and after the kernel should have ended it
+_SHORT: Final = 64 * 1024  # bytes of a name or a reason, at most
 _CHUNK: Final = 64 * 1024
 _PACKAGES: Final = str(Path(jinja2.__file__).parents[1])
 
 
 class _Broken(Exception):
-    """The process is gone, or says what it may not."""
+    """The process is gone, or broke the protocol."""
 
 
 class Renderer:
     """Used by one thread at a time."""
 
     def __init__(self, *, memory_mb: int) -> None:
-        """Call it in a thread that lives as long as the process may: the kernel ends the child with that thread."""
+        """Call it in a thread that lives as long as the process may: the kernel ends the child with the thread."""
         self.memory_mb = memory_mb
-        self._shared: dict[int, dict[str, Any]] = {}  # what it was sent; held, so that no number becomes another's
+        self._shared: dict[int, dict[str, Any]] = {}  # what it was sent, kept so that no number is reused
         self._job = 0
         self._buffer = bytearray()
         self._until = self._ask_at = 0.0
         self._wanted: Wanted = lambda: None
         self._socket, theirs = socket.socketpair()
-        # Waits of the kernel's: one system call for each part of an answer. Each may hand Python's lock to another
+        # The kernel waits, with one system call for each part of an answer. Each call may pass Python's lock to another
         # thread, and a job has fifty.
         for waits in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self._socket.setsockopt(socket.SOL_SOCKET, waits, _timeval(PAUSE_SECONDS))
@@ -78,30 +78,30 @@ class Renderer:
 
     @property
     def alive(self) -> bool:
-        """It runs, as the kernel says."""
+        """Whether it runs, according to the kernel."""
         return self._process.poll() is None
 
     def close(self) -> None:
-        """End it now, with all that it may have started."""
-        if self._process.returncode is None:  # its number is its own until it is collected
+        """End it now, with everything that it may have started."""
+        if self._process.returncode is None:  # its number is not reused until it is collected
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._socket.close()
 
     def disown(self) -> None:
-        """In a child that was forked: it is its parent's."""
+        """In a forked child: the process belongs to the parent."""
         self._socket.close()
-        self._process.returncode = 0  # for Python, which would look for it at the object's end
+        self._process.returncode = 0  # for Python, which would look for the process when the object is deleted
 
     def render(self, request: Request, shared: dict[int, dict[str, Any]], source: Sources, wanted: Wanted) -> str:
-        """The configuration of one device. The process is closed when it can't be used for another.
+        """The configuration of one device. The process is closed if it can't be used for another.
 
         Args:
-            shared: the data that devices have in common, by number; what the process has by now is not sent again.
+            shared: the data that devices have in common, by number; what the process already has is not sent again.
 
         Raises:
-            TemplateFailure: why there is none. What ``wanted`` raises passes.
+            TemplateFailure: why there is none. What ``wanted`` raises is passed on.
         """
         began = time.monotonic()
         self._until = began + request.seconds + _BACKSTOP_SECONDS
@@ -135,7 +135,7 @@ class Renderer:
         return f"template {request.entrypoint}: {what}"
 
     def _end(self, request: Request) -> str:
-        """How a process ended that gave no answer."""
+        """How a process ended that did not answer."""
         code = self._process.returncode
         if code == -signal.SIGALRM or time.monotonic() > self._until:
             return f"rendering takes longer than {request.seconds:g} seconds (CNAASJOBS_RENDER_SECONDS)"
@@ -180,7 +180,7 @@ class Renderer:
         return kind, content
 
     def _fill(self, length: int) -> None:
-        """Until the buffer has so many bytes."""
+        """Wait until the buffer has this many bytes."""
         while len(self._buffer) < length:
             part = self._tried(partial(self._socket.recv, _CHUNK))
             if part == b"":
@@ -188,9 +188,9 @@ class Renderer:
             self._buffer += part or b""
 
     def _tried(self, call: Callable[[], T]) -> T | None:
-        """None: it waited as long as a pause."""
+        """None if nothing came for the length of a pause."""
         now = time.monotonic()
-        if now > self._until:  # looked at each time: one that says much is as late as one that says nothing
+        if now > self._until:  # checked each time: a process that writes much is as late as one that writes nothing
             raise _Broken
         if now >= self._ask_at:
             self._wanted()

@@ -1,4 +1,4 @@
-"""The processes that render for this one. They are started when they are needed, and used again by later jobs."""
+"""The processes that render for this one. They are started when needed, and used again by later jobs."""
 
 import atexit
 import contextlib
@@ -14,11 +14,11 @@ from devices.rendering.renderer import PAUSE_SECONDS, Renderer, Wanted
 
 PROCESSES: Final = min(4, max(2, os.cpu_count() or 1))  # two at least: one that hangs does not stop the others
 _IDLE_SECONDS: Final = 300.0
-_FRESH_SECONDS: Final = 1.0  # so long nobody asks the kernel whether one still runs: a system call for each device
+_FRESH_SECONDS: Final = 1.0  # how often the kernel is asked whether one still runs: a system call
 
 
 class Pool:
-    """Of this process. A child that it forks has one of its own."""
+    """Belongs to this process. A forked child has its own."""
 
     def __init__(self) -> None:
         self._places = threading.Semaphore(PROCESSES)
@@ -31,7 +31,10 @@ class Pool:
 
     @contextlib.contextmanager
     def renderer(self, *, memory_mb: int, wanted: Wanted) -> Iterator[Renderer]:
-        """One, for one device. What ``wanted`` raises while all are busy passes; OSError when none can be started."""
+        """A renderer for one device.
+
+        What ``wanted`` raises while all are busy is passed on; OSError if none can be started.
+        """
         while not self._places.acquire(timeout=PAUSE_SECONDS):
             wanted()
         try:
@@ -57,7 +60,7 @@ class Pool:
         _close(idle)
 
     def disown(self) -> None:
-        """In a child that was forked: these are its parent's, which must see the end of their sockets."""
+        """In a forked child: these belong to the parent, which must see their sockets end."""
         for _, found in self._idle:
             if found.done() and found.exception() is None:
                 found.result().disown()

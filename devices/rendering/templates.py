@@ -1,7 +1,7 @@
 """The files below ``CNAASJOBS_TEMPLATES``: ``<platform>/mapping.yml`` and the Jinja2 templates beside it.
 
-What was read is kept, and whether a file changed is looked at when a job starts, so that all devices of a job are
-rendered by the same templates. Nothing outside of the directory is read, wherever a name or a link points.
+What was read is kept. Files are checked for changes when a job starts, so that all devices of a job are rendered with
+the same templates. Nothing outside of the directory is read, wherever a name or a link points.
 """
 
 import os
@@ -18,7 +18,7 @@ _LARGEST: Final = 16 << 20  # bytes of one file
 _MAPPING: Final = "mapping.yml"
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe has no writer to wait for
 
-_Stamp = tuple[int, int, int] | None  # None: it can't be looked at, and reading it says why
+_Stamp = tuple[int, int, int] | None  # None: its state can't be read, and reading the file says why
 
 
 class Platform:
@@ -33,7 +33,7 @@ class Platform:
         self._stamps: dict[Path, _Stamp] = {}
 
     def has_changed(self) -> bool:
-        """A file that was read is another by now."""
+        """Whether a file that was read has changed."""
         return any(_stamp(path) != stamp for path, stamp in list(self._stamps.items()))
 
     def entrypoint(self, type_of_device: str) -> str:
@@ -51,7 +51,7 @@ class Platform:
             self._mapping = self._read_mapping()
 
     def source(self, name: str) -> tuple[bytes, str]:
-        """A template, or why it can't be had, as a renderer wants it."""
+        """A template, or why it is not available, in the form that a renderer needs."""
         found = self._sources.get(name)
         if found is None:
             try:
@@ -94,7 +94,7 @@ def _text(path: Path) -> str:
     with open(path, "rb", opener=lambda name, _: os.open(name, _OPEN)) as file:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
-            raise ValueError("is no file")
+            raise ValueError("is not a file")
         if about.st_size > _LARGEST:
             raise ValueError(f"is larger than {_LARGEST >> 20} MB")
         content = file.read(_LARGEST)
@@ -105,7 +105,7 @@ def _text(path: Path) -> str:
 
 
 def _whole(name: str) -> str:
-    """Not cut yet: a template may have made the name of a secret, which is masked first."""
+    """Not shortened yet: a template may have built the name from a secret, which must be masked first."""
     return named(name, length=len(name) * 10)
 
 
@@ -127,7 +127,7 @@ _generation = 1
 
 
 def refresh() -> None:
-    """A job begins: what changed since the last one is read again."""
+    """A job begins: what has changed since the last one is read again."""
     global _generation
     changed = [path for path, platform in list(_platforms.items()) if platform.has_changed()]
     if changed:
@@ -152,7 +152,7 @@ def forget() -> None:
 
 
 def generation() -> int:
-    """Another number than before says that templates changed."""
+    """A different number than before means that templates changed."""
     return _generation
 
 

@@ -29,7 +29,7 @@ class Task:
 
     @property
     def is_long(self) -> bool:
-        """A whole configuration, more likely than a message."""
+        """More likely a whole configuration than a message."""
         return self.lines > MESSAGE_LINES
 
 
@@ -54,7 +54,7 @@ class SyncPage:
 
     @classmethod
     def of(cls, devices: Mapping[str, dict[str, Any]]) -> Self:
-        """Of a result's ``devices``, each with a list of ``job_tasks``."""
+        """Made from a result's ``devices``, each with a list of ``job_tasks``."""
         everyone = [_summary(name, device) for name, device in devices.items()]
         everyone.sort(key=lambda each: (not each[1], not each[2]))
         return cls(
@@ -70,7 +70,7 @@ def _summary(name: str, device: dict[str, Any]) -> tuple[str, bool, bool]:
 
 
 def _within(everyone: list[tuple[str, bool, bool]], devices: Mapping[str, dict[str, Any]]) -> Iterator[Device]:
-    """As many devices as the page has room for, at least one."""
+    """As many devices as the page has space for, at least one."""
     room = SHOWN
     for name, failed, changed in everyone:
         tasks = [_task(task) for task in devices[name]["job_tasks"]]
@@ -98,7 +98,7 @@ def _task(task: dict[str, Any]) -> Task:
 
 
 def _diff_line(line: str) -> DiffLine:
-    """A line of a unified diff, or of a driver's own kind; leading blanks are common there."""
+    """A line of a unified diff, or of a driver's own format, where leading spaces are common."""
     start = line.lstrip()[:1]
     if line.startswith(("@@", "---", "+++")):
         return DiffLine(line, "place")

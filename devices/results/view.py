@@ -1,4 +1,4 @@
-"""The view of a sync's results that jobs asks."""
+"""The view of a sync's results that jobs uses."""
 
 import json
 from collections.abc import Collection
@@ -15,7 +15,7 @@ class SyncResult(ResultView):
     parts = tuple(_TASKS)
 
     def without(self, stored: str, parts: Collection[str]) -> str:
-        """Whole entries of ``job_tasks`` are left out."""
+        """Leaves out whole entries of ``job_tasks``."""
         result = with_devices(stored)
         if result is None:
             return stored
@@ -33,12 +33,12 @@ class SyncResult(ResultView):
 
 
 def with_devices(stored: str) -> dict[str, Any] | None:
-    """The result, parsed; None if it is none of a sync, whatever it looks like."""
+    """The result, parsed; None if it is not the result of a sync, whatever it looks like."""
     if '"job_tasks"' not in stored:
         return None
     try:
         result = json.loads(stored)
-    except RecursionError:  # a sync's result is never that deep
+    except RecursionError:  # the result of a sync is never that deep
         return None
     return result if isinstance(result, dict) and isinstance(result.get("devices"), dict) else None
 

@@ -1,8 +1,8 @@
-"""The sync of one job's devices, each in a thread of its own at a time.
+"""The sync of one job's devices, several at a time, each in its own thread.
 
-A device that fails says why and does not stop the others. ``confirm_mode``: 0 commits; 1 commits with a timer by which
-the device reverts, looks whether it can still be reached, and confirms; 2 does each of these steps on all devices
-before the next, and takes everything back when one of them fails.
+A device that fails says why and does not stop the others. ``confirm_mode``: 0 commits; 1 commits with a timer after
+which the device reverts, checks that it can still be reached, and confirms; 2 does each of these steps on all devices
+before the next step, and takes everything back if one of them fails.
 """
 
 import time
@@ -56,7 +56,7 @@ class Push:
             for host in hosts
             for words in [Words(host, ctx.job_id)]
         }
-        # A Nornir of this job's own: the cached one would remember the failed hosts of the job before.
+        # This job's own Nornir object: the cached one would remember the failed hosts of earlier jobs.
         self._nornir = Nornir(
             inventory=Inventory(
                 hosts=Hosts({host.name: host for host in hosts}),
@@ -74,7 +74,7 @@ class Push:
         """Afterwards ``reports`` has one for each device. When it returns or raises, no thread is left.
 
         Raises:
-            JobStopped: the job may not go on; devices that were not begun were not touched.
+            JobStopped: the job may not go on; devices that had not begun were not touched.
         """
         try:
             if self._options.confirm_mode == 2 and not self._options.dry_run:
@@ -90,7 +90,7 @@ class Push:
         return {name: sync.report for name, sync in self._syncs.items()}
 
     def reports_until(self, end: BaseException) -> dict[str, DeviceReport]:
-        """What is known of each device that was begun, where the job ended before all were over."""
+        """What is known about each device that had begun, if the job ended before all were done."""
         for name, sync in self._syncs.items():
             if not sync.report.is_empty and not sync.report.failed and name not in self._over:
                 sync.report.failure = f"{sync.became}: {sync.words.of(end)}"
@@ -160,7 +160,7 @@ class Push:
             self._ctx.checkpoint()
         except LockLost:
             raise
-        except JobStopped as stopped:  # some are confirmed: "all" is the nearer way out, as long as the lock is ours
+        except JobStopped as stopped:  # some are confirmed: better confirm the rest, as long as the lock is ours
             if not self._ctx.holds_lock():
                 raise
             self._stopped = stopped
@@ -192,7 +192,10 @@ class Push:
         return sync.attempt(sync.commit)
 
     def _take_back(self, sync: DeviceSync) -> None:
-        """Only while the lock is certainly ours. Else somebody may be at the device: its timer reverts what we left."""
+        """Only while the lock is certainly ours.
+
+        Otherwise another job may be using the device; its timer reverts our commit.
+        """
         if sync.pending and self._ctx.holds_lock():
             sync.take_back()
 
@@ -201,7 +204,7 @@ class Push:
         self._ctx.device_finished(sync.host.name)
 
     def _each(self, step: Callable[[DeviceSync], None], *, even_if_stopping: bool = False) -> None:
-        """Do a step on every device; raises JobStopped if it was raised in any."""
+        """Do a step on every device; raises JobStopped if any of them raised it."""
 
         def unless_stopping(sync: DeviceSync) -> None:
             if even_if_stopping or not self._ctx.stopping:
@@ -214,7 +217,7 @@ class Push:
             self._ctx.checkpoint()
 
     def _in_threads(self, step: Callable[[DeviceSync], None]) -> None:
-        """Nothing of one device leaves its thread: what it raises is its own failure, or stops them all."""
+        """No exception of one device leaves its thread: it is that device's failure, or stops all of them."""
 
         def sync_device(task: Task) -> Result:
             sync = self._syncs[task.host.name]
@@ -222,7 +225,7 @@ class Push:
                 step(sync)
             except JobStopped as stopped:
                 self._stopped = stopped
-            except BaseException as exc:  # noqa: BLE001  (a fault of anybody's, outside of the steps that are attempted)
+            except BaseException as exc:  # noqa: BLE001  (any fault, outside of the steps that are attempted)
                 sync.failed(exc)
                 if sync.pending:
                     sync.report.failure = f"{sync.report.failure}; {sync.became}"

@@ -1,7 +1,7 @@
-"""How much a diff may hurt: 0 (nothing changes) to 100.
+"""How risky a diff is: 0 (nothing changes) to 100.
 
-Each changed line counts: little if it is ordinary, more if it is about what carries traffic, most if such a line goes
-away. Comments, descriptions and lines that only moved count nothing.
+Each changed line counts: little if it is ordinary, more if it concerns what carries traffic, most if such a line is
+removed. Comments, descriptions and lines that only moved do not count.
 """
 
 import re
@@ -27,7 +27,7 @@ _TAKES_AWAY = re.compile(r"^((no|undo|delete|deactivate|inactive:)\s(?!shutdown)
 
 
 def change_score(diff: str) -> int:
-    """The score of one device's diff, as NAPALM gives it: lines that begin with + or - are what changes."""
+    """The score of one device's diff as NAPALM returns it: lines that begin with + or - are the changes."""
     lines = Counter(line for line in diff.splitlines() if line[:1] in _SIGNS)
     for line in [line for line in lines if line[0] == "-"]:
         moved = min(lines[line], lines["+" + line[1:]])
@@ -42,7 +42,7 @@ def _points(line: str) -> int:
     sign, text = line[0], line[1:].strip()
     if not text or text.startswith(_HARMLESS) or line.startswith(_HEADERS) or _SET_DESCRIPTION.match(text):
         return 0
-    takes_away = bool(_TAKES_AWAY.match(text)) != (sign == "-")  # taking away a "no …" gives something back
+    takes_away = bool(_TAKES_AWAY.match(text)) != (sign == "-")  # removing a "no …" turns something on again
     if _SENSITIVE.search(text):
         return REMOVED_SENSITIVE if takes_away else ADDED_SENSITIVE
     return REMOVED if takes_away else ADDED

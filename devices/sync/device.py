@@ -1,4 +1,4 @@
-"""One device during a sync: NAPALM's verbs, with failures said in one short line that shows no secret."""
+"""One device during a sync: NAPALM's verbs, with failures described in one short line without secrets."""
 
 import contextlib
 import functools
@@ -16,14 +16,14 @@ from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
 from jobs.task import JobContext
 
-PROBE_SECONDS = 30.0  # how long a device may stay unreachable after a commit before that is taken back
+PROBE_SECONDS = 30.0  # how long a device may be unreachable after a commit before the commit is taken back
 PROBE_PAUSE_SECONDS = 3.0
 CLOSING = "connection not closed"
 
 
 class Device:
-    """The connection to one device. Used by one thread at a time, never the main one: whatever its driver raises there,
-    an exit or an interrupt too, is the device's own.
+    """The connection to one device. Used by one thread at a time, never the main thread: whatever its driver raises
+    there, even SystemExit or KeyboardInterrupt, is a failure of the device.
     """
 
     def __init__(self, host: Host, ssh_config: str | None, words: Words, ctx: JobContext, patience: Patience) -> None:
@@ -43,7 +43,7 @@ class Device:
 
     @property
     def is_open(self) -> bool:
-        """It may have a connection: one was opened, or tried."""
+        """Whether it may have a connection: one was opened, or attempted."""
         return self._driver is not None
 
     @functools.cached_property
@@ -59,7 +59,7 @@ class Device:
             self._driver.open()
 
     def close(self) -> None:
-        """Close the connection if one was opened, or tried, and leave no candidate behind; failures are only logged."""
+        """Close the connection if one was opened, or tried, and leave no candidate behind. Failures are only logged."""
         driver, self._driver = self._driver, None
         loaded, self._loaded = self._loaded, False
         if driver is None:
@@ -67,18 +67,18 @@ class Device:
         try:
             with self._patience.step(CLOSING):
                 if loaded:
-                    with contextlib.suppress(BaseException):  # the connection may be gone; it is closed all the same
+                    with contextlib.suppress(BaseException):  # the connection may be gone; close it all the same
                         driver.discard_config()
                 driver.close()
         except BaseException as exc:  # noqa: BLE001  (it was never complete, or the device has ended it)
             self._words.record(DeviceAction.CLOSE_FAILED, "connection not closed cleanly", exc)
 
     def give_up(self) -> None:
-        """A thread hangs in its driver: nobody uses that any more."""
+        """A thread hangs in its driver, so nothing uses the driver any more."""
         self._driver, self._loaded = None, False
 
     def require_commit_confirm(self) -> None:
-        """Before any change: can its driver do what confirm_mode 1 and 2 need, and is the device free for it?"""
+        """Before any change: does its driver support what confirm_mode 1 and 2 need, and is the device free for it?"""
         pending = None
         if has_commit_confirm(self.driver):
             pending = self.has_pending_commit()
@@ -88,11 +88,11 @@ class Device:
         self._refuse(pending)
 
     def require_no_pending_commit(self) -> None:
-        """As far as its driver can tell: without a timer this is no condition for a commit."""
+        """As far as its driver can tell: without a timer this is not required for a commit."""
         self._refuse(self.waits_for_confirmation())
 
     def waits_for_confirmation(self) -> bool:
-        """Whether somebody's commit does, as far as its driver can tell."""
+        """Whether any commit waits, as far as its driver can tell."""
         try:
             return has_commit_confirm(self.driver) and bool(self.has_pending_commit())
         except DeviceFailure as failure:
@@ -108,7 +108,7 @@ class Device:
                 return None
 
     def pending_name(self) -> str | None:
-        """What tells the unconfirmed commit on the device from another; empty if none waits, None if unknown."""
+        """What distinguishes the unconfirmed commit on the device from others; empty if none waits, None if unknown."""
         try:
             with self._step("cannot ask which commit is pending"):
                 return pending_name(self.driver)
@@ -133,7 +133,7 @@ class Device:
         with self._step("cannot compare configurations"):
             diff = self.driver.compare_config()
         if diff is not None and not isinstance(diff, str):
-            raise DeviceFailure(f"driver {type(self.driver).__name__} compares without a text as its answer")
+            raise DeviceFailure(f"driver {type(self.driver).__name__} does not return text when it compares")
         return diff or ""
 
     def discard(self) -> None:
@@ -144,7 +144,7 @@ class Device:
     def commit(self, *, revert_in: int | None) -> None:
         """Commit the candidate; with ``revert_in`` (seconds) it must be confirmed. Never with a message.
 
-        Several drivers raise when they get a message, and Junos' own can't find a pending commit that has one.
+        Several drivers raise if they get a message, and Junos' driver can't find a pending commit that has one.
         """
         with self._step("commit failed"):
             if revert_in is None:
@@ -154,7 +154,7 @@ class Device:
         self._loaded = False
 
     def probe(self) -> None:
-        """Can the device still be reached by a new connection? The first one may outlive what locked us out."""
+        """Can the device still be reached by a new connection? The first one may survive a change that locks us out."""
         started = time.monotonic()
         while True:
             second: NetworkDriver | None = None
@@ -163,7 +163,7 @@ class Device:
                     second = self._new_driver()
                     second.open()
                 return
-            except LockError:  # it answered: our first connection holds its lock
+            except LockError:  # it answered: our first connection holds the device's lock
                 return
             except BaseException as exc:
                 if time.monotonic() - started > PROBE_SECONDS or self._ctx.next_stop(PROBE_PAUSE_SECONDS):
@@ -179,7 +179,7 @@ class Device:
             self.driver.confirm_commit()
 
     def rollback(self) -> None:
-        """Of what is pending, whoever committed it: ``TimedCommit`` knows whether it may be done."""
+        """Applies to whatever is pending, whoever committed it: ``TimedCommit`` knows whether it may be used."""
         with self._step("rollback failed"):
             self.driver.rollback()
 
@@ -195,7 +195,7 @@ class Device:
                 yield
         except (DeviceFailure, JobStopped):
             raise
-        except BaseException as exc:  # anybody's driver raises anything: its device failed
+        except BaseException as exc:  # a third-party driver may raise anything: its device failed
             raise DeviceFailure(f"{what}: {self._in_words(exc)}") from exc
 
     def _in_words(self, exc: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What is kept of a configuration to recognise it by: keyed hashes, never its text."""
+"""What is kept to recognise a configuration: keyed hashes, never its text."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -27,8 +27,8 @@ def matches(stored: str, text: str) -> bool:
 
 
 def essential(running: str, platform: str | None) -> str:
-    """A running configuration less its comments, into which devices write the time of day, and less the lines that the
-    setting says are of no matter on this platform.
+    """A running configuration without its comments, in which devices write the time of day, and without the lines that
+    the setting declares irrelevant on this platform.
     """
     text = _COMMENTS.sub("", f"\n{running}").strip()
     left_out = conf.lines_left_out.get(platform or "")
@@ -38,23 +38,23 @@ def essential(running: str, platform: str | None) -> str:
 
 
 def same(first: str, second: str, *, unstable: Collection[int] = ()) -> bool:
-    """Whether two readings (``essential``) show one configuration."""
+    """Whether two readings (``essential``) show the same configuration."""
     return first == second or (bool(unstable) and _less(first, unstable) == _less(second, unstable))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """Of a running configuration. One that is false can't be recognised again."""
+    """The fingerprint of a running configuration. A false one can't be recognised again."""
 
     running_hash: str = ""
-    unstable: Sequence[int] = ()  # numbers of the lines that the device shows anew each time; they are not in the hash
+    unstable: Sequence[int] = ()  # numbers of lines that differ each time they are shown; not in the hash
 
     @classmethod
     def of(cls, first: str | None, second: str | None) -> "Fingerprint":
-        """From two readings (``essential``) of a device that nobody changed in between.
+        """Made from two readings (``essential``) of a device that nobody changed in between.
 
-        What differs all the same (salted secrets, counters) is left out. If that is more than half of it, or even the
-        number of lines differs, the configuration can't be recognised.
+        Lines that differ nevertheless (salted secrets, counters) are left out. If that is more than half of them, or
+        even the number of lines differs, the configuration can't be recognised.
         """
         if first is None or second is None:
             return cls()
@@ -75,19 +75,19 @@ class Fingerprint:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What is known of one device."""
+    """What is known about one device."""
 
     rendered_hash: str = ""
     fingerprint: Fingerprint = Fingerprint()
-    uncertain_job_id: int | None = None  # the job since which it is not sure that this still holds
+    uncertain_job_id: int | None = None  # the job since which this may no longer hold
     changes: str = "[]"  # as they are stored
 
     def in_sync(self, rendered: str) -> bool:
-        """The rendered configuration is the one last committed, for all that is known."""
+        """Whether the rendered configuration is the one last committed, as far as is known."""
         return bool(self.rendered_hash) and self.uncertain_job_id is None and matches(self.rendered_hash, rendered)
 
     def differs(self, running: str | None) -> bool:
-        """The running configuration is not the one that our last commit left; False if that can't be told."""
+        """Whether the running configuration is not the one that our last commit left; False if that is unknown."""
         return running is not None and bool(self.fingerprint) and not self.fingerprint.recognises(running)
 
 

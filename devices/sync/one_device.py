@@ -22,7 +22,7 @@ UNRECOGNISABLE = "it shows another configuration each time it is asked: changes 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How devices are to be synchronised."""
+    """How devices are synchronised."""
 
     dry_run: bool
     force: bool
@@ -36,7 +36,7 @@ class Options:
 
 
 class DeviceSync:
-    """One device in one job. ``attempt`` its steps: a failure then stands in ``report``, and in the log."""
+    """One device in one job. Call its steps through ``attempt``, which puts a failure into ``report`` and the log."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class DeviceSync:
     def commit(self) -> None:
         """Call ``DeviceStates.about_to_commit`` just before it."""
         try:
-            self._require_free()  # it was when its changes were found, and that may be a while ago
+            self._require_free()  # it was free when its changes were found, but that may be a while ago
         except DeviceFailure:
             self._states.unchanged(self.host.name)
             raise
@@ -119,24 +119,24 @@ class DeviceSync:
             self._record()
 
     def take_back(self) -> None:
-        """Undo the commit that waits for its confirmation, if there is one; the report says what became of it."""
+        """Undo the commit that waits for its confirmation, if there is one; the report says what happened to it."""
         pending = self._pending
         if pending is None:
             return
         self._fate = pending.take_back()
         self._pending = None
         if self._fate == ROLLED_BACK and self._is_as_before() is None:
-            self._states.unchanged(self.host.name)  # nobody can look: the device's word is enough
+            self._states.unchanged(self.host.name)  # nobody can check, so the device's answer is enough
         if self.report.failure and self._fate:
             self.report.failure += f"; {self._fate}"
 
     def attempt(self, step: Callable[[], None]) -> bool:
-        """Do a step of this object; False if the device failed, whatever was raised. Only JobStopped passes."""
+        """Do a step of this object; False if the device failed, whatever was raised. Only JobStopped is passed on."""
         try:
             step()
         except JobStopped:
             raise
-        except BaseException as exc:  # noqa: BLE001  (a fault of anybody's ends this device, not the others)
+        except BaseException as exc:  # noqa: BLE001  (any fault ends this device, not the others)
             self.failed(exc)
         return not self.report.failed
 
@@ -144,7 +144,7 @@ class DeviceSync:
         self.report.failure = self.words.failure(exc)
 
     def give_up(self, step: str, *, seconds: float) -> bool:
-        """Its thread hangs in a step and will not come back. True if all that matters was done by then."""
+        """Its thread hangs in a step and will not return. True if everything that matters was done by then."""
         self._device.give_up()
         pending, self._pending, self.to_commit = self._pending, None, False
         if step == CLOSING:
@@ -156,12 +156,12 @@ class DeviceSync:
 
     @property
     def pending(self) -> bool:
-        """A commit of ours waits for its confirmation, for all that we know."""
+        """Whether a commit of ours waits for its confirmation, as far as we know."""
         return self._pending is not None
 
     @property
     def became(self) -> str:
-        """What became of its changes, where that is neither confirmed nor a failure of its own."""
+        """What happened to its changes, if they are neither confirmed nor a failure of its own."""
         fate = self._fate if self._pending is None else self._pending.reverts
         return f"committed, and {fate}" if fate else "not committed"
 
@@ -170,7 +170,7 @@ class DeviceSync:
         return self._device.is_open
 
     def close(self) -> None:
-        """No further step: of thousands of devices only the reports are kept."""
+        """No further step follows: for thousands of devices only the reports are kept."""
         self._device.close()
         self._rendered, self._before = "", None
 
@@ -186,7 +186,7 @@ class DeviceSync:
             self._device.require_no_pending_commit()
 
     def _differs(self) -> None:
-        """It does not run what our last commit left: that must not be overwritten unasked."""
+        """It does not run what our last commit left, which must not be overwritten without being asked."""
         since = self._known.uncertain_job_id
         if since is None:
             what = "the configuration was changed outside since the last commit"
@@ -198,20 +198,20 @@ class DeviceSync:
             raise DeviceFailure(f"{what}; use force to overwrite that")
 
     def _record(self) -> None:
-        """Committed, for good; whether that can be recognised later is another matter."""
+        """Committed for good, whether or not it can be recognised later."""
         fingerprint = Fingerprint()
         try:
             first, second = self._running_config(), self._running_config()
             fingerprint = Fingerprint.of(first, second)
             if first is not None and not fingerprint:
                 self.report.notes.append(UNRECOGNISABLE)
-        except Exception as exc:  # noqa: BLE001  (it is committed all the same)
+        except Exception as exc:  # noqa: BLE001  (it is committed nevertheless)
             self.words.record(DeviceAction.CONFIG_UNREAD, self.words.of(exc), exc)
         changed = bool(self.report.diff)
         self._states.committed(self.host.name, rendered=self._rendered, fingerprint=fingerprint, changed=changed)
 
     def _after_failed_commit(self) -> list[str]:
-        """What a commit that failed left behind, as far as that is more than nothing. Nothing of it is touched."""
+        """What a failed commit left behind, if anything. It is not touched."""
         said = []
         if self._device.waits_for_confirmation():
             said.append("a commit that may not be ours waits for its confirmation on the device, and is left alone")
@@ -220,9 +220,9 @@ class DeviceSync:
         return said
 
     def _is_as_before(self) -> bool | None:
-        """After a commit that failed or was taken back: does the device run what it ran before? None: who knows.
+        """After a commit that failed or was taken back: does the device run what it ran before? None if unknown.
 
-        Then what was known of it holds.
+        If so, what was known about it still holds.
         """
         if self._before is None:
             return None

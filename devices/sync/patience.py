@@ -1,7 +1,7 @@
-"""How long a step on a device may take, and what becomes of a thread that hangs in one.
+"""How long a step on a device may take, and what happens to a thread that hangs in one.
 
-Nothing can end a thread, and a driver may wait for ever, in C too. So the device is given up, by whoever waits for the
-threads: its thread does nothing more if it ever comes back, and the process ends with the job (``ctx.abandon``).
+Nothing can end a thread, and a driver may wait forever, even in C. So the code that waits for the threads gives the
+device up: its thread does nothing more if it ever returns, and the process ends with the job (``ctx.abandon``).
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-LOOK_SECONDS: Final = 1.0  # between two looks for steps that take too long
+LOOK_SECONDS: Final = 1.0  # between two checks for steps that take too long
 
 
 @dataclass
@@ -22,7 +22,7 @@ class _Step:
 
 
 class Patience:
-    """Of one job, for all its threads."""
+    """The patience of one job, for all its threads."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -31,7 +31,7 @@ class Patience:
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """A call into a driver. It is left, or given up: never both."""
+        """A call into a driver. It either returns or is given up, never both."""
         thread, step = threading.current_thread(), _Step(what, time.monotonic())
         with self._mutex:
             self._steps[thread] = step
@@ -43,10 +43,10 @@ class Patience:
                 if not given_up:
                     del self._steps[thread]
             if given_up:
-                threading.Event().wait()  # until the process ends: the device is another's by now
+                threading.Event().wait()  # until the process ends: another job may be using the device by now
 
     def give_up(self) -> list[tuple[threading.Thread, str]]:
-        """The threads that hang, each once, and in what."""
+        """The threads that hang, each once, and what they hang in."""
         late = time.monotonic() - self.seconds
         with self._mutex:
             hanging = [(thread, step) for thread, step in self._steps.items() if step.began < late]

@@ -1,4 +1,4 @@
-"""What a job says of each device: three tasks, in the order and with the keys that clients of this API know."""
+"""What a job says about each device: three tasks, in the order and with the keys that clients of this API know."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,17 +8,17 @@ PUSH, GENERATE, SYNC = "push_sync_device", "Generate device config", "Sync devic
 
 @dataclass
 class DeviceReport:
-    """How one device went, with secrets in clear text: they are masked where it is stored."""
+    """What happened to one device, with secrets in clear text: they are masked where it is stored."""
 
     config: str | None = None  # None: it could not be generated
     diff: str = ""
     failure: str | None = None
     change_score: int = 0
-    notes: list[str] = field(default_factory=list)  # what a reader should know though nothing failed
+    notes: list[str] = field(default_factory=list)  # what a reader should know although nothing failed
 
     @property
     def is_empty(self) -> bool:
-        """The device was not begun."""
+        """Whether the device was never begun."""
         return self.config is None and self.failure is None
 
     @property
@@ -26,7 +26,7 @@ class DeviceReport:
         return self.failure is not None
 
     def as_result(self) -> dict[str, Any]:
-        """A failed device has the tasks up to the failure, and the reason stands at the first and the last of them."""
+        """A failed device has the tasks up to the failure; the first and the last of them contain the reason."""
         said = "; ".join([*([self.failure] if self.failure else []), *self.notes]) or None
         tasks = [_task(PUSH, failed=self.failed, result=said)]
         if self.config is None:

@@ -1,4 +1,4 @@
-"""How Nornir runs our tasks: a runner plugin whose threads are over when it returns, or given up because they hang."""
+"""How Nornir runs our tasks: a runner plugin whose threads have ended, or were given up, when it returns."""
 
 import threading
 from collections import deque
@@ -17,7 +17,7 @@ from jobs.task import JobContext
 class DeviceThreads:
     """Runs a task on each host, ``num_workers`` at a time, in the order of the hosts.
 
-    ``hangs`` is told of a host whose thread was given up, and of the step it hangs in. Another takes its place.
+    ``hangs`` is called with a host whose thread was given up, and the step it hangs in. Another thread takes its place.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class DeviceThreads:
             while not crew.is_over:
                 wait(crew.results, timeout=LOOK_SECONDS, return_when=FIRST_EXCEPTION)
                 self._give_up(crew)
-        except BaseException as exc:  # a soft time limit, or the process is told to end: no device is begun after this
+        except BaseException as exc:  # a soft time limit, or the process was told to end: no device begins after this
             self._ctx.stop(JobStopped(f"the job is ending: {type(exc).__name__}"))
             raise
         finally:
@@ -51,7 +51,7 @@ class DeviceThreads:
             self._hangs(crew.replace(thread), what)
 
     def _join(self, crew: "_Crew") -> None:
-        """Wait for every thread, and don't let a signal cut that short: what it raises is raised afterwards."""
+        """Wait for every thread, and don't let a signal interrupt that: what it raises is raised afterwards."""
         interrupted: BaseException | None = None
         crew.cancel()
         while crew.threads:
@@ -76,20 +76,20 @@ class _Crew:
 
     @property
     def is_over(self) -> bool:
-        """Each host has its result, or one has a fault of ours."""
+        """Whether each host has its result, or one raised a fault of ours."""
         return all(result.done() for result in self.results) or any(
             result.done() and result.exception() is not None for result in self.results
         )
 
     def start(self, count: int) -> None:
         for number in range(min(count, len(self._todo))):
-            # A daemon: one that is given up must not keep the process.
+            # A daemon thread: one that is given up must not keep the process alive.
             thread = threading.Thread(target=self._work, name=f"device-{number}", daemon=True)
             self.threads.append(thread)
             thread.start()
 
     def replace(self, thread: threading.Thread) -> Host:
-        """It was given up: another goes on in its place. Returns the host that it was at."""
+        """It was given up, and another goes on in its place. Returns the host that it was working on."""
         host, result = self._doing.pop(thread)
         self.threads.remove(thread)
         thread.name = f"given-up-{thread.name}"
@@ -98,7 +98,7 @@ class _Crew:
         return host
 
     def cancel(self) -> None:
-        """No host is begun any more."""
+        """Begin no further host."""
         while self._todo:
             _, result = self._todo.popleft()
             result.cancel()

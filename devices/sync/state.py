@@ -1,9 +1,9 @@
-"""What is known of the devices of one job, and what it committed on them.
+"""What is known about the devices of one job, and what it committed to them.
 
-Just before its commit a device is marked uncertain, and the mark is gone when it is known how that ended. So a worker
-that dies in between leaves devices that are not in sync, never one that wrongly is; and only those that it was about
-to change. Devices that wait while one statement runs are marked by the next, all together, and what was confirmed is
-stored in batches: the database is not written once for each device.
+Just before its commit a device is marked uncertain; the mark is removed when the outcome is known. So a worker that
+dies in between leaves devices marked as not in sync, never one wrongly in sync, and only those that it was about to
+change. Devices that wait while one statement runs are marked together by the next, and what was confirmed is stored in
+batches: the database is not written once per device.
 """
 
 import json
@@ -44,7 +44,7 @@ class _Committed:
 
 
 class DeviceStates:
-    """The states of the devices of one job. All methods but ``close`` may be called from any of its threads."""
+    """The states of the devices of one job. Any of its threads may call all methods except ``close``."""
 
     def __init__(self, ctx: JobContext, hosts: Sequence[str]) -> None:
         self._ctx = ctx
@@ -60,15 +60,15 @@ class DeviceStates:
         return self._known.get(host, Known())
 
     def about_to_commit(self, host: str) -> None:
-        """The safe point before a commit, which marks the device too.
+        """The safe point before a commit, which also marks the device.
 
-        From here until ``committed`` or ``unchanged`` nobody can say what it runs.
+        From here until ``committed`` or ``unchanged`` it is not known what the device runs.
 
         Raises:
-            JobStopped: the job may not go on; the device is as it was.
+            JobStopped: the job may not go on; the device is unchanged.
         """
         if host not in self._known or self._known[host].uncertain_job_id is not None:
-            self._ctx.checkpoint()  # nothing is known that could turn out wrong, or it bears an earlier job's mark
+            self._ctx.checkpoint()  # nothing is known that could become wrong, or it has the mark of an earlier job
             return
         with self._mutex:
             self._to_mark.add(host)
@@ -87,13 +87,13 @@ class DeviceStates:
                 self._save()
 
     def unchanged(self, host: str) -> None:
-        """It was not committed, or that was taken back: what was known before holds."""
+        """Nothing was committed, or it was taken back: what was known before still holds."""
         with self._mutex:
             if host in self._marked:
                 self._unchanged.add(host)
 
     def close(self) -> None:
-        """Store what is left, once: when the database is away, the marks say enough."""
+        """Store what is left, trying once: if the database is away, the marks say enough."""
         with self._mutex:
             if self._unsaved or self._unchanged:
                 self._save()
@@ -101,7 +101,7 @@ class DeviceStates:
     # --- the database -------------------------------------------------------------------------------------------------
 
     def _mark(self) -> None:
-        """Marks first: the question whether the job may go on is answered as late as can be."""
+        """Marks first, so that whether the job may go on is asked as late as possible."""
         with self._mutex:
             hosts = sorted(self._to_mark)
         job_id = self._ctx.job_id
@@ -112,7 +112,7 @@ class DeviceStates:
         self._ctx.checkpoint()
 
     def _save(self) -> None:
-        """While the job holds its lock: one that lost it must not overwrite what its successor found out."""
+        """While the job holds its lock: a job that lost it must not overwrite what its successor found out."""
         try:
             with self._ctx.guarded_by_lock():
                 self._store()
@@ -150,7 +150,7 @@ class DeviceStates:
         return json.dumps(changes[-KEPT_CHANGES:], ensure_ascii=False)
 
     def _with_database(self, work: Callable[[], T]) -> T:
-        """Do it, also if the database must be waited for; raises JobStopped when the job may not go on."""
+        """Do it, waiting for the database if necessary; raises JobStopped if the job may not go on."""
         while True:
             try:
                 with self._ctx.database():

@@ -1,9 +1,9 @@
-"""A commit that its device takes back by itself unless it is confirmed in time, and whether what is pending is ours.
+"""A commit that its device reverts unless it is confirmed in time, and whether the pending commit is ours.
 
-NAPALM confirms, or rolls back, whatever is pending, and on some platforms that is anybody's. So ours is only one whose
-commit call returned, on a device where nothing was pending just before it, and where still the same is pending, as far
-as the driver can tell one from another. Near its end it is left alone: a rollback that comes after the device's own
-would undo the commit before.
+NAPALM confirms, or rolls back, whatever is pending, and on some platforms that may be another user's commit. So a
+commit counts as ours only if its call returned, nothing was pending on the device just before it, and the same commit
+is still pending, as far as the driver can tell. Near the end of its timer it is left alone: a rollback after the
+device's own would undo the previous commit.
 """
 
 import time
@@ -14,7 +14,7 @@ from devices.actions import DeviceAction
 from devices.sync.device import Device
 from devices.sync.words import DeviceFailure, Words
 
-LEFT_ALONE_SECONDS: Final = 10.0  # before the timer's end
+LEFT_ALONE_SECONDS: Final = 10.0  # seconds before the timer's end
 ROLLED_BACK: Final = "rolled back"
 NOTHING_PENDING: Final = "no commit is pending on the device: it reverted, was confirmed, or its driver has no timers"
 
@@ -25,7 +25,7 @@ class TimedCommit:
     def __init__(self, device: Device, words: Words, *, revert_in: int) -> None:
         """
         Raises:
-            DeviceFailure: the commit call failed. What is pending now, if anything is, may be anybody's.
+            DeviceFailure: the commit call failed. If a commit is pending now, it may not be ours.
         """
         self._device = device
         self._words = words
@@ -42,7 +42,7 @@ class TimedCommit:
     def confirm(self) -> None:
         """
         Raises:
-            DeviceFailure: it is not confirmed, or nobody can say.
+            DeviceFailure: it is not confirmed, or this is unknown.
         """
         if self._near_its_end():
             raise DeviceFailure("too late to confirm the commit")
@@ -52,7 +52,10 @@ class TimedCommit:
         self._device.confirm_commit()
 
     def take_back(self) -> str:
-        """Roll it back if it is certainly ours; says what became of it. Empty if ``confirm`` has said that already."""
+        """Roll it back if it is certainly ours; returns what happened to it.
+
+        Empty if ``confirm`` has already said that.
+        """
         if self._is_over:
             return ""
         if self._near_its_end():
@@ -70,9 +73,9 @@ class TimedCommit:
         return time.monotonic() > self._ends - LEFT_ALONE_SECONDS
 
     def _not_ours(self) -> str:
-        """Why it is not ours that is pending; empty if it is."""
+        """Why the pending commit is not ours; empty if it is."""
         name = None if self._name is None else self._device.pending_name()
-        if name is None:  # its driver can't tell one from another
+        if name is None:  # its driver can't distinguish commits
             return NOTHING_PENDING if self._device.has_pending_commit() is False else ""
         if not name:
             return NOTHING_PENDING

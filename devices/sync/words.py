@@ -1,4 +1,4 @@
-"""What went wrong on one device, in words. Saying it may not fail: an exception may be anything, its text too."""
+"""Describes what went wrong on one device. This must never fail, whatever the exception and its text are."""
 
 import traceback
 
@@ -16,18 +16,18 @@ UNSPEAKABLE = "an exception that can't be shown"
 
 
 class DeviceFailure(Exception):
-    """What is wrong with one device, in words for its result."""
+    """What is wrong with one device; the text is for its result."""
 
 
 class Words:
-    """The words of one device: without secrets, short, and whatever happened."""
+    """Describes failures of one device: short, without secrets, and whatever happened."""
 
     def __init__(self, host: Host, job_id: int) -> None:
         self._host = host
         self._job_id = job_id
 
     def of(self, exc: BaseException) -> str:
-        """What an exception says, in a line."""
+        """The text of an exception, in one line."""
         try:
             # Netmiko goes on with advice for programmers.
             paragraph = self.mask(_text(exc)).strip().partition("\n\n")[0]
@@ -35,15 +35,15 @@ class Words:
             if isinstance(exc, ConnectAuthError | NetmikoAuthenticationException):
                 return f"wrong credentials ({text})" if text else "wrong credentials"
             return text or type(exc).__name__
-        except BaseException:  # noqa: BLE001  (the author of an exception's class may do anything in it)
+        except BaseException:  # noqa: BLE001  (an exception's class may do anything in its methods)
             return UNSPEAKABLE
 
     def mask(self, text: str) -> str:
-        """Before it is folded or cut, and again at the boundary like everything else: then it does nothing."""
+        """Masked before it is shortened, and again at the boundary like everything else, which then changes nothing."""
         return storable(mask(text))
 
     def failure(self, exc: BaseException) -> str:
-        """The reason for the device's result, which goes to the log too, with the traceback."""
+        """The reason for the device's result, which is also logged, with the traceback."""
         if isinstance(exc, DeviceFailure | TemplateFailure):
             reason = self.mask(str(exc))
         else:  # a fault of ours or a library's
@@ -53,7 +53,7 @@ class Words:
         return reason
 
     def record(self, action: DeviceAction, reason: str, exc: BaseException) -> None:
-        """Under the job and the host. The traceback as text, because it is masked."""
+        """Logged with the job and the host. The traceback is text, because it is masked."""
         try:
             said, trace = self.mask(reason), self.mask("".join(traceback.format_exception(exc)).rstrip())
         except BaseException as broken:  # noqa: BLE001  (as above)

@@ -45,7 +45,7 @@ MANY = "".join(
 FAULTS = [
     # hosts
     ("hosts.yml", "sw1: {groups: access}", "host sw1: groups must be a list of group names"),
-    ("hosts.yml", "sw1: {groups: [labb]}", "host sw1: groups must be groups of {dir}/groups.yml, and labb is none"),
+    ("hosts.yml", "sw1: {groups: [labb]}", "host sw1: groups must be groups of {dir}/groups.yml, and labb is not one"),
     ("hosts.yml", "sw1: {groups: [100]}", "host sw1: groups must be a list of group names (quote"),
     ("hosts.yml", "sw1: {platform: 9300}", "host sw1: platform must be text (quote it)"),
     ("hosts.yml", "sw1: {platform: [Hunter2]}", "host sw1: platform must be text"),
@@ -82,7 +82,7 @@ FAULTS = [
     (
         "groups.yml",
         "access: {groups: [nosuch]}",
-        "access: groups must be groups of {dir}/groups.yml, and nosuch is none",
+        "access: groups must be groups of {dir}/groups.yml, and nosuch is not one",
     ),
     ("groups.yml", "access: {groups: [a]}\na: {groups: [b]}\nb: {groups: [a]}", "a group above itself (a → b → a)"),
     ("groups.yml", "access: {groups: [access]}", "group access must not be a group above itself (access → access)"),
