@@ -117,7 +117,7 @@ FAULTS = [
         "inventory.options: hosts_file must be one of",
     ),
     ("config.yml", "inventory: {options: {host_file: 1}}", "inventory.options: host_file must be text"),
-    ("config.yml", "inventory: {options: {encoding: nosuch, host_file: hosts.yml}}", "nosuch is no encod"),
+    ("config.yml", "inventory: {options: {encoding: nosuch, host_file: hosts.yml}}", "nosuch is not an encod"),
     ("config.yml", "inventory: {plugn: SimpleInventory}", "inventory: plugn must be one of"),
     ("config.yml", "inventory: {plugin: nosuch}", "the inventory plugin nosuch is not installed"),
     ("config.yml", "runner: {plugin: nosuch}", "runner: no plugin nosuch is installed"),

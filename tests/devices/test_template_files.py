@@ -110,7 +110,7 @@ def test_what_is_no_template_is_said(lab: Lab) -> None:
         file.truncate(17 << 20)
     for name, said in {
         "sub": "can't be read: Is a directory",
-        "pipe.j2": "is no file",
+        "pipe.j2": "is not a file",
         "binary.j2": "is not UTF-8 (at byte 3)",
         "loop.j2": "can't be read: Too many levels of symbolic links",
         "huge.j2": "is larger than 16 MB",
