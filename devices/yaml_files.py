@@ -17,6 +17,8 @@ _NOT_TEXT: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "fl
 _TEXT: Final = "tag:yaml.org,2002:str"
 # From a parser's message: an expected punctuation mark, or the parser's name for what it found. The rest may be secret.
 _HARMLESS: Final = re.compile(r"'(?:[][,:?{}-]|<[a-z ]+>)'")
+# One character: no secret yet, and a tab is nothing that could be shown.
+_STRAY: Final = re.compile(r"found character '.{1,10}' that cannot start any token", re.DOTALL)
 _QUOTE: Final = re.compile(r"[\"'`]")
 
 
@@ -116,7 +118,9 @@ def _fault(exc: BaseException) -> str:
     if isinstance(exc, RecursionError):
         return " is nested too deeply"
     if isinstance(exc, MarkedYAMLError) and exc.problem_mark is not None:
-        problem = str(exc.problem)
+        problem = _STRAY.sub(
+            "a value must not begin with this character (quote it; a tab is no indentation)", str(exc.problem)
+        )
         if _QUOTE.search(_HARMLESS.sub("", problem)):
             problem = _QUOTE.split(problem)[0].strip(" :,(")
         return f", line {exc.problem_mark.line + 1}: {problem}"

@@ -28,7 +28,7 @@ class Platform:
         self.directory = root / name
         self._root = root
         self._name = name
-        self._mapping: Any = None
+        self._mapping: dict[Any, Any] | None = None
         self._sources: dict[str, str] = {}
         self._stamps: dict[Path, _Stamp] = {}
 
@@ -38,17 +38,17 @@ class Platform:
 
     def entrypoint(self, type_of_device: str) -> str:
         """The template that a type of device starts from."""
-        self.read_mapping()
-        entry = self._mapping.get(type_of_device) if isinstance(self._mapping, dict) else None
+        entry = self.read_mapping().get(type_of_device)
         if not isinstance(entry, dict) or not isinstance(entry.get("entrypoint"), str):
             of = f"device type {named(type_of_device)}" if type_of_device else "a host without device_type"
             raise TemplateFailure(f"{self._name}/{_MAPPING} has no entrypoint for {of}")
         return str(entry["entrypoint"])
 
-    def read_mapping(self) -> None:
-        """Unless it was read. Raises TemplateFailure."""
+    def read_mapping(self) -> dict[Any, Any]:
+        """Once. Raises TemplateFailure."""
         if self._mapping is None:
             self._mapping = self._read_mapping()
+        return self._mapping
 
     def source(self, name: str) -> tuple[bytes, str]:
         """A template, or why it is not available, in the form that a renderer needs."""
@@ -62,9 +62,12 @@ class Platform:
                 return REFUSED, f"template {_whole(name)} {_why(exc)}"
         return SOURCE, found
 
-    def _read_mapping(self) -> Any:
+    def _read_mapping(self) -> dict[Any, Any]:
         try:
-            return parsed(self._read(_MAPPING), self.directory / _MAPPING) or {}
+            mapping = parsed(self._read(_MAPPING), self.directory / _MAPPING) or {}
+            if isinstance(mapping, dict):
+                return mapping
+            why = f"{self.directory / _MAPPING} must be a mapping of device types"
         except Unreadable as exc:
             why = str(exc)
         except (OSError, ValueError) as exc:

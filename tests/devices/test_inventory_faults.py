@@ -101,7 +101,12 @@ FAULTS = [
     ("hosts.yml", "sw1: {data: {a: !!timestamp Hunter2}}", "line 1: failed to construct timestamp from"),
     ("hosts.yml", "sw1: {data: {Hunter2: 1, Hunter2: 2}}", "line 1: found duplicate key"),
     ("hosts.yml", "sw1: {}\nsw1: {password: Hunter2}", "line 2: found duplicate key"),
-    ("hosts.yml", "sw1: {password: @Hunter2}", "line 1: found character"),
+    ("hosts.yml", "sw1: {password: @Hunter2}", "line 1: a value must not begin with this character (quote it"),
+    (
+        "hosts.yml",
+        "sw1:\n\tpassword: Hunter2",
+        "line 2: a value must not begin with this character (quote it; a tab",
+    ),
     ("hosts.yml", "sw1: {}\n--- {password: Hunter2}", "line 2: but found another document"),
     ("hosts.yml", "sw1: {password: \x01Hunter2}", "holds a character that YAML does not allow"),
     ("hosts.yml", f"sw1: {{data: {{a: {DEEP}", "is nested too deeply"),

@@ -137,7 +137,7 @@ def test_templates_are_compiled_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
         ("ACCESS: [", "no templates for platform lab"),
         ("DIST: {entrypoint: full.j2}", "lab/mapping.yml has no entrypoint for device type ACCESS"),
         ("ACCESS: full.j2", "no entrypoint"),
-        ("just text", "no entrypoint"),
+        ("just text", "lab/mapping.yml must be a mapping of device types"),
     ],
 )
 def test_a_mapping_that_does_not_say_is_named(lab: Lab, mapping: str | None, said: str) -> None:
