@@ -47,7 +47,7 @@ class JobLogLines(ApiViewSet):
     def list(self, request: Request, job_id: str) -> Response | HttpResponse:
         lines = self._wanted(request, existing_job(job_id))
         if "text/plain" in request.headers.get("Accept", ""):
-            return HttpResponse(_as_text(lines), content_type="text/plain; charset=utf-8")
+            return HttpResponse(as_text(lines), content_type="text/plain; charset=utf-8")
         page: Any = self.paginate_queryset(lines)
         return self.get_paginated_response({"log": [line._asdict() for line in page]})
 
@@ -65,7 +65,7 @@ class JobLogLines(ApiViewSet):
         ]
 
 
-def _as_text(lines: Sequence[LogLine]) -> str:
+def as_text(lines: Sequence[LogLine]) -> str:
     return "".join(
         f"{line.time} {line.level} {line.module}{f' [{line.device}]' if line.device else ''}: {line.text}\n"
         for line in lines

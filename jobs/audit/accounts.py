@@ -47,12 +47,13 @@ def connect() -> None:
 def _record(deed: Deed, detail: str) -> None:
     request = current_request()
     if request is None:
-        trail.add(deed, who=_operator(), origin=COMMAND_LINE, detail=detail)
+        trail.add(deed, who=operator(), origin=COMMAND_LINE, detail=detail)
     else:
         trail.add(deed, who=who(request), origin=origin(request), detail=detail)
 
 
-def _operator() -> str:
+def operator() -> str:
+    """The shell's user, by name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # the user of a container may have no name

@@ -1,0 +1,136 @@
+"""Waiting for jobs until they have ended: with bars on a terminal, with a line for each change elsewhere."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Final
+
+from django.db import Error, connection
+from django.db.models import Q
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from cnaasjobs.db.not_now import not_now
+from jobs.cli.terminal import clean
+from jobs.models import Job, JobDevice, JobOutcome
+from jobs.states import TERMINAL, DeviceState, Status
+from jobs.waiting.look import reasons_of
+from jobs.waiting.progress import progress_of
+
+POLL_SECONDS: Final = 0.5
+
+
+class Verdict(IntEnum):
+    """What the shell is told. Of several jobs the worst, in this order: TIMED_OUT, NOT_FOUND, FAILED."""
+
+    FINISHED = 0
+    FAILED = 1  # it ended in an exception, or a device failed
+    NOT_FOUND = 2
+    TIMED_OUT = 3
+
+
+Seen = Callable[[Sequence[Job]], None]
+
+
+def wait(job_ids: Sequence[int], *, timeout: float | None, seen: Seen) -> Verdict:
+    """Until all have ended. While the database is away it waits too."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    pause = threading.Event()
+    while True:
+        jobs = _read(job_ids)
+        if jobs is not None:
+            seen(jobs)
+            if all(job.status in TERMINAL for job in jobs):
+                return _verdict(job_ids, jobs)
+        left = POLL_SECONDS if deadline is None else deadline - time.monotonic()
+        if left <= 0:
+            return Verdict.TIMED_OUT
+        pause.wait(min(POLL_SECONDS, left))
+
+
+def has_failed_device(job_id: int) -> bool:
+    """By the rows of its devices, or where it keeps none by its result."""
+    rows = JobDevice.objects.filter(job_id=job_id)
+    if rows.exists():
+        return rows.filter(Q(failed=True) | ~Q(state=DeviceState.DONE.value)).exists()
+    text = JobOutcome.objects.filter(pk=job_id).values_list("result", flat=True).first()
+    if not text or '"failed"' not in text:
+        return False
+    result = json.loads(text)
+    devices = result.get("devices") if isinstance(result, dict) else None
+    if not isinstance(devices, dict):
+        return False
+    return any(isinstance(device, dict) and device.get("failed") is True for device in devices.values())
+
+
+@contextmanager
+def shown(console: Console) -> Iterator[Seen]:
+    """Shows how far the jobs are, as ``wait`` sees them."""
+    if not console.is_terminal:
+        yield _Lines(console).seen
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[said]}", markup=False),
+    )
+    with Progress(*columns, console=console) as bars:
+        yield _Bars(bars).seen
+
+
+class _Bars:
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[int, TaskID] = {}
+
+    def seen(self, jobs: Sequence[Job]) -> None:
+        progress, held = progress_of([job.pk for job in jobs]), reasons_of(jobs)
+        for job in jobs:
+            if job.pk not in self._tasks:
+                title = f"job {job.pk} {clean(job.function_name)}"
+                self._tasks[job.pk] = self._bars.add_task(title, total=None, said="")
+            task, how_far, ended = self._tasks[job.pk], progress.get(job.pk), job.status in TERMINAL
+            done = how_far.done if how_far else int(ended)
+            total = how_far.total if how_far and how_far.total is not None else (done or 1 if ended else None)
+            failed = f" {how_far.failed} failed" if how_far and how_far.failed else ""
+            reasons = " ".join(map(str, held[job.pk]))
+            said = f"{job.status} {clean(job.exception_type)}{failed} {clean(reasons)}".strip()
+            self._bars.update(task, completed=done, total=total, said=said)
+            if ended:
+                self._bars.stop_task(task)
+
+
+class _Lines:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said: dict[int, str] = {}
+
+    def seen(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            said = f"job {job.pk} {clean(job.function_name)}: {job.status} {clean(job.exception_type)}".rstrip()
+            if self._said.get(job.pk) != said:
+                self._said[job.pk] = said
+                self._console.print(said)
+
+
+def _read(job_ids: Sequence[int]) -> list[Job] | None:
+    """None: the database is away."""
+    try:
+        return list(Job.objects.filter(pk__in=job_ids).defer("finished_devices", "start_arguments").order_by("id"))
+    except Error as exc:
+        if not not_now(exc):
+            raise
+        connection.close()
+        return None
+
+
+def _verdict(job_ids: Sequence[int], jobs: Sequence[Job]) -> Verdict:
+    if len(jobs) < len(set(job_ids)):
+        return Verdict.NOT_FOUND
+    failed = any(job.status != Status.FINISHED or has_failed_device(job.pk) for job in jobs)
+    return Verdict.FAILED if failed else Verdict.FINISHED

@@ -1,0 +1,152 @@
+"""Tables of jobs, of one job, and of locks."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cnaasjobs.db.clock import database_now
+from jobs.cli.terminal import clean, status_text
+from jobs.models import Job, JobDevice
+from jobs.states import DeviceState, Status
+from jobs.waiting import lines
+from jobs.waiting.look import reasons_of
+from jobs.waiting.progress import Progress, progress_of
+from jobs.waiting.reasons import in_words
+
+DEVICES_SHOWN: Final = 200
+
+
+def jobs_table(jobs: Sequence[Job]) -> Table:
+    """A row for each job; what holds it, if it waits."""
+    table = _table("id", "status", "function", "devices", "by", "comment", "when", "took", "score", "waits for")
+    now, progress, held = database_now(), progress_of([job.pk for job in jobs]), reasons_of(jobs)
+    for job in jobs:
+        note = "told to stop" if job.abort_reason is not None and job.status == Status.RUNNING else ""
+        table.add_row(
+            str(job.pk),
+            status_text(job.status, job.exception_type, note=note),
+            clean(job.function_name),
+            devices_text(progress.get(job.pk)),
+            clean(job.scheduled_by),
+            clean(" ".join(filter(None, [job.ticket_ref, job.comment])))[:60],
+            moment(job.start_time or job.scheduled_time),
+            took(job, now),
+            "" if job.change_score is None else str(job.change_score),
+            clean(" ".join(map(str, held[job.pk]))),
+        )
+    return table
+
+
+def devices_text(progress: Progress | None) -> Text:
+    """3/10, and how many failed."""
+    if progress is None:
+        return Text("")
+    text = Text(str(progress.done) if progress.total is None else f"{progress.done}/{progress.total}")
+    return text.append(f" {progress.failed} failed", style="bold red") if progress.failed else text
+
+
+def took(job: Job, now: datetime) -> str:
+    """How long it ran or has run; or in how long it is due."""
+    if job.start_time is not None:
+        return in_words((job.finish_time or now) - job.start_time)
+    return f"in {in_words(job.scheduled_time - now)}" if job.scheduled_time > now and not job.finish_time else ""
+
+
+def moment(when: datetime | None) -> str:
+    return "" if when is None else f"{when:%Y-%m-%d %H:%M:%S}"
+
+
+def job_view(job: Job, exception: dict[str, Any] | None, *, devices: str) -> RenderableType:
+    """One job: why first, then what is known of it, then its devices, those that failed first."""
+    facts = Table.grid(padding=(0, 2))
+    for name, value in _facts(job):
+        facts.add_row(Text(name, style="dim"), value)
+    parts: list[RenderableType] = []
+    for reason in reasons_of([job])[job.pk]:
+        parts.append(Text(clean(reason), style="yellow"))
+    if exception is not None:
+        parts.append(Text(f"{clean(exception['type'])}: {clean(exception['message'])}", style="bold red"))
+    parts.append(facts)
+    if devices != "none":
+        parts += _devices(job, only_failed=devices == "failed")
+    return Group(*parts)
+
+
+def _facts(job: Job) -> Iterator[tuple[str, Text | str]]:
+    now = database_now()
+    yield "job", f"{job.pk}  {clean(job.function_name)}"
+    yield "status", status_text(job.status, job.exception_type)
+    for name, when in (("scheduled", job.scheduled_time), ("started", job.start_time), ("finished", job.finish_time)):
+        if when is not None:
+            yield name, f"{moment(when)} UTC"
+    if length := took(job, now):
+        yield "took" if job.finish_time else "running for" if job.start_time else "due", length
+    if progress := progress_of([job.pk]).get(job.pk):
+        yield "devices", devices_text(progress)
+    others = {
+        "by": job.scheduled_by,
+        "comment": job.comment,
+        "ticket": job.ticket_ref,
+        "score": job.change_score,
+        "told to stop": job.abort_reason,
+        "next job": job.next_job_id,
+        "lock": job.lock_name,
+        "queue": job.queue,
+        "worker": job.worker,
+        "arguments": job.start_arguments[:1000],
+    }
+    for name, value in others.items():
+        if value not in (None, ""):
+            yield name, clean(value)
+
+
+def _devices(job: Job, *, only_failed: bool) -> list[RenderableType]:
+    rows = JobDevice.objects.filter(job=job)
+    total = rows.count()
+    if only_failed:
+        rows = rows.filter(failed=True)
+    shown = list(rows.order_by("-failed", "place").defer("report", "memo")[:DEVICES_SHOWN])
+    if not shown:
+        return []
+    table = _table("device", "state", "score", "step", "worker", "reason")
+    for device in shown:
+        state = Text("failed", style="bold red") if device.failed else Text(device.state.lower())
+        if device.state == DeviceState.DONE and not device.failed:
+            state = Text("done", style="green")
+        score = "" if device.change_score is None else str(device.change_score)
+        table.add_row(clean(device.host), state, score, clean(device.step), clean(device.worker), clean(device.reason))
+    parts: list[RenderableType] = [table]
+    if len(shown) < (rows.count() if only_failed else total):
+        parts.append(Text(f"the first {len(shown)} of {total} devices", style="dim"))
+    return parts
+
+
+def locks_table(found: Iterable[lines.Line]) -> Table:
+    table = _table("lock", "held by", "function", "by", "since", "devices", "waiting", "next in line")
+    rows = list(found)
+    progress = progress_of([each.holder.job_id for each in rows if each.holder])
+    for each in rows:
+        holder = each.holder
+        more = "+" if len(each.order) >= lines.COUNTED else ""
+        table.add_row(
+            clean(each.name),
+            f"job {holder.job_id}" if holder else "nobody",
+            clean((holder.function_name or "gone") if holder else ""),
+            clean(holder.scheduled_by if holder else ""),
+            moment(holder.since if holder else None),
+            devices_text(progress.get(holder.job_id) if holder else None),
+            f"{len(each.order)}{more}",
+            ", ".join(f"job {one.job_id}" for one in each.first[:3]),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

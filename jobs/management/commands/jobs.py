@@ -1,0 +1,195 @@
+"""``manage.py jobs``: list, show, watch, wait, abort, log, rerun."""
+
+import json
+import threading
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.live import Live
+from rich.text import Text
+
+from jobs.api.job_json import FIELDS, jobs_json
+from jobs.api.log_view import as_text, lines_of
+from jobs.api.waiting_json import reason_object
+from jobs.cli import deeds, follow, looks
+from jobs.cli.follow import Verdict
+from jobs.cli.terminal import clean, console_on, stream_of, write_json
+from jobs.errors import JobError, JobNotFound
+from jobs.models import Job, JobOutcome
+from jobs.search.find import Found, search
+from jobs.search.grammar import SearchError
+from jobs.search.qualifiers import id_of
+from jobs.states import TERMINAL
+from jobs.waiting.look import reasons_of
+
+NOT_FOUND: Final = 2
+_SEARCH: Final = "status:running function:sync device:sw1 by:ann ticket:NOC-1 lock:devices score:>20 since:24h text"
+_WAIT: Final = "until they ended. Exits with 0: finished, 1: exception or a failed device, 2: not found, 3: timed out"
+_REFRESH_SECONDS: Final = 2.0
+
+
+class Command(BaseCommand):
+    help = "Shows jobs and what holds them, waits for them, aborts them, runs them again."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        listed, watched = "the newest jobs that a search finds", "these, live, until Ctrl-C; ids: until they have ended"
+        for name, words in (("list", listed), ("watch", watched)):
+            verb = verbs.add_parser(name, help=words)
+            verb.add_argument("search", nargs="*", help=_SEARCH)
+            verb.add_argument("-n", "--number", type=int, default=20, help="how many (default 20)")
+            verb.add_argument("--json", action="store_true", help="as the API has them")
+            verb.add_argument("--before", type=int, help="older than this id")
+        show = verbs.add_parser("show", help="one job: what holds it, what became of it, its devices")
+        show.add_argument("id", type=int)
+        show.add_argument("--devices", choices=("all", "failed", "none"), default="all")
+        show.add_argument("--json", action="store_true", help="as the API has it, with what holds it")
+        wait = verbs.add_parser("wait", help=_WAIT)
+        wait.add_argument("id", type=int, nargs="+")
+        wait.add_argument("--timeout", type=float, help="seconds; then it exits with 3")
+        wait.add_argument("--json", action="store_true", help="the jobs as the API has them, when they have ended")
+        abort = verbs.add_parser("abort", help="end waiting jobs, tell running ones to stop")
+        abort.add_argument("id", type=int, nargs="+")
+        abort.add_argument("--reason", default="Aborted at the command line")
+        log = verbs.add_parser("log", help="what a job's code logged")
+        log.add_argument("id", type=int)
+        log.add_argument("--json", action="store_true", help="a line of JSON for each")
+        log.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")
+        rerun = verbs.add_parser("rerun", help="run a job that has ended again, with its arguments")
+        rerun.add_argument("id", type=int)
+        rerun.add_argument("--comment", help="in place of its comment")
+        rerun.add_argument("--json", action="store_true", help="the new job as the API has it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stream = stream_of(self)
+        self.console = console_on(self.stream)
+        try:
+            getattr(self, f"_{options['verb']}")(options)
+        except (JobNotFound, SearchError) as exc:
+            raise CommandError(str(exc), returncode=NOT_FOUND) from exc
+        except JobError as exc:
+            raise CommandError(str(exc)) from exc
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def _list(self, options: dict[str, Any]) -> None:
+        found = self._found(options)
+        if options["json"]:
+            jobs = _as_api([job.pk for job in found.jobs])
+            write_json(self.stream, {"jobs": jobs, "before": found.before, "gave_up": found.gave_up})
+            return
+        self.console.print(looks.jobs_table(found.jobs))
+        for said in _beside(found):
+            self.console.print(Text(said, style="dim"))
+
+    def _found(self, options: dict[str, Any]) -> Found:
+        if not 1 <= options["number"] <= 1000:
+            raise CommandError("--number must be from 1 to 1000", returncode=NOT_FOUND)
+        return search(" ".join(options["search"]), size=options["number"], before=options["before"])
+
+    def _show(self, options: dict[str, Any]) -> None:
+        job = Job.objects.filter(pk=options["id"]).first()
+        if job is None:
+            raise JobNotFound(options["id"])
+        if options["json"]:
+            (shown,) = _as_api([job.pk])
+            write_json(self.stream, {**shown, "waiting": [reason_object(each) for each in reasons_of([job])[job.pk]]})
+            return
+        exception = JobOutcome.objects.filter(pk=job.pk).values_list("exception", flat=True).first()
+        view = looks.job_view(job, json.loads(exception) if exception else None, devices=options["devices"])
+        self.console.print(view)
+
+    def _watch(self, options: dict[str, Any]) -> None:
+        """Jobs by their ids until they have ended; what a search finds until Ctrl-C."""
+        if options["search"] and all(map(id_of, options["search"])) and not options["json"]:
+            with follow.shown(self.console) as seen:
+                follow.wait([int(each) for each in options["search"]], timeout=None, seen=seen)
+            return
+        pause = threading.Event()
+        if options["json"] or not self.console.is_terminal:
+            said: dict[int, bytes] = {}
+            while True:
+                self._tell_changes(self._found(options), said)
+                pause.wait(_REFRESH_SECONDS)
+        with Live(console=self.console, auto_refresh=False, screen=False) as live:
+            while True:
+                live.update(looks.jobs_table(self._found(options).jobs), refresh=True)
+                pause.wait(_REFRESH_SECONDS)
+
+    def _tell_changes(self, found: Found, said: dict[int, bytes]) -> None:
+        """A line of JSON for each job that is another than it was."""
+        for job in _as_api([job.pk for job in found.jobs]):
+            text = json.dumps({name: str(job[name]) for name in ("status", "finished_devices", "start_time")}).encode()
+            if said.get(job["id"]) != text:
+                said[job["id"]] = text
+                write_json(self.stream, job)
+        self.stream.flush()
+
+    def _wait(self, options: dict[str, Any]) -> None:
+        ids = options["id"]
+        if options["json"]:
+            verdict = follow.wait(ids, timeout=options["timeout"], seen=lambda _: None)
+            write_json(self.stream, {"jobs": _as_api(ids), "verdict": verdict.name.lower()})
+        else:
+            with follow.shown(self.console) as seen:
+                verdict = follow.wait(ids, timeout=options["timeout"], seen=seen)
+            if verdict is Verdict.NOT_FOUND:
+                known = set(Job.objects.filter(pk__in=ids).values_list("id", flat=True))
+                raise JobNotFound(next(each for each in ids if each not in known))
+        if verdict:
+            raise SystemExit(int(verdict))
+
+    def _log(self, options: dict[str, Any]) -> None:
+        job_id, told, pause = options["id"], 0, threading.Event()
+        while True:
+            status = Job.objects.filter(pk=job_id).values_list("status", flat=True).first()
+            if status is None:
+                raise JobNotFound(job_id)
+            lines = list(lines_of(job_id))[told:]
+            told += len(lines)
+            for line in lines:
+                if options["json"]:
+                    write_json(self.stream, line._asdict())
+                else:
+                    self.stream.write(clean(as_text([line])) + "\n")
+            self.stream.flush()
+            if not options["follow"] or status in TERMINAL:
+                return
+            pause.wait(_REFRESH_SECONDS)
+
+    # --- doing --------------------------------------------------------------------------------------------------------
+
+    def _abort(self, options: dict[str, Any]) -> None:
+        refused = []
+        for job_id in options["id"]:
+            try:
+                job = deeds.abort(job_id, reason=options["reason"])
+            except JobError as exc:
+                refused.append(exc)
+                continue
+            told = "ended" if job.status in TERMINAL else "told to stop at its next safe point"
+            self.console.print(f"job {job_id}: {told}")
+        if refused:
+            code = NOT_FOUND if all(isinstance(exc, JobNotFound) for exc in refused) else 1
+            raise CommandError("\n".join(map(str, refused)), returncode=code)
+
+    def _rerun(self, options: dict[str, Any]) -> None:
+        again = deeds.rerun(options["id"], comment=options["comment"])
+        if options["json"]:
+            write_json(self.stream, _as_api([again.pk])[0])
+        else:
+            self.console.print(f"job {again.pk}: {clean(again.function_name)}, as job {options['id']}")
+
+
+def _as_api(ids: Sequence[int]) -> list[dict[str, Any]]:
+    return jobs_json(list(Job.objects.filter(pk__in=ids).order_by("-id").values_list(*FIELDS)))
+
+
+def _beside(found: Found) -> list[str]:
+    if found.gave_up:
+        return [found.gave_up]
+    return [f"older ones: --before {found.before}"] if found.before is not None else []

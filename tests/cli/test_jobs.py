@@ -1,0 +1,284 @@
+"""``manage.py jobs`` and ``manage.py locks``: what they show, how they end, what they leave in the audit trail."""
+
+import getpass
+import io
+import json
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+from cnaasjobs.db.clock import database_now
+from jobs.cli import follow
+from jobs.cli.terminal import clean, console_on
+from jobs.dispatch import scheduling
+from jobs.models import AuditEntry, Job, JobLog
+from jobs.states import Status
+from locks.models import Lock
+from tests import fake_jobs
+from tests.factory import device_row, hold_lock, job_in, job_row
+from tests.factory.held import HELD, held_by
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def run(*arguments: Any, stream: io.StringIO | None = None) -> str:
+    out = stream or io.StringIO()
+    call_command(*map(str, arguments), stdout=out)
+    return out.getvalue()
+
+
+def ends_with(*arguments: Any) -> int:
+    """The exit code, as the shell gets it."""
+    try:
+        run(*arguments)
+    except CommandError as exc:
+        return exc.returncode
+    except SystemExit as exc:
+        return int(str(exc.code))
+    return 0
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_list_and_show_say_all_that_holds_a_job(what: str) -> None:
+    held = held_by(what)
+    for shown in (run("jobs", "list"), run("jobs", "show", held.job.pk)):
+        words = " ".join(shown.split())
+        for said in held.says:
+            assert " ".join(said.split()) in words
+
+
+def test_the_list_takes_the_search_and_its_rows_say_what_became_of_them() -> None:
+    failed = job_row("EXCEPTION", scheduled_by="ann", exception_type="WorkerLost", ticket_ref="NOC-1", comment="night")
+    device_row(failed, "a1")
+    device_row(failed, "a2", reason="no route")
+    job_row(scheduled_by="eve")
+    (row,) = run("jobs", "list", "by:ann", "status:exception").splitlines()[1:]
+    for part in (str(failed.pk), "EXCEPTION WorkerLost", "sync_devices", "2/2 1 failed", "ann", "NOC-1 night", "1.0 s"):
+        assert part in row
+
+
+def test_a_search_that_cannot_be_understood_is_said() -> None:
+    with pytest.raises(CommandError, match="there is no devices:, only status:"):
+        run("jobs", "list", "devices:a")
+    assert ends_with("jobs", "list", "devices:a") == 2
+
+
+def test_pages_of_the_list() -> None:
+    jobs = [job_row() for _ in range(3)]
+    assert f"older ones: --before {jobs[1].pk}" in run("jobs", "list", "-n", 2)
+    assert str(jobs[0].pk) in run("jobs", "list", "--before", jobs[1].pk).splitlines()[1]
+
+
+def test_json_is_the_apis() -> None:
+    job = job_row("EXCEPTION", scheduled_by="ann")
+    found = json.loads(run("jobs", "list", "--json"))
+    assert [each["id"] for each in found["jobs"]] == [job.pk]
+    assert found["jobs"][0]["exception"]["type"] == "ValueError"
+    shown = json.loads(run("jobs", "show", job.pk, "--json"))
+    assert shown == found["jobs"][0] | {"waiting": []}
+
+
+def test_a_long_result_is_json_too() -> None:
+    job = job_row(result=json.dumps({"text": "x" * 1_000_000}))
+    assert len(json.loads(run("jobs", "show", job.pk, "--json"))["result"]["text"]) == 1_000_000
+
+
+def test_show_has_why_first_then_the_devices_that_failed() -> None:
+    job = job_row(
+        "EXCEPTION", exception=json.dumps({"message": "it broke", "type": "ValueError", "args": ["it broke"]})
+    )
+    device_row(job, "a1")
+    device_row(job, "a2", reason="no route")
+    shown = run("jobs", "show", job.pk)
+    assert shown.index("ValueError: it broke") < shown.index("no route") < shown.index("a1")
+    assert "a1" not in run("jobs", "show", job.pk, "--devices", "failed")
+    assert "a2" not in run("jobs", "show", job.pk, "--devices", "none")
+
+
+def test_colours_are_for_terminals_only() -> None:
+    job = job_row("EXCEPTION")
+    assert "\x1b[" not in run("jobs", "show", job.pk)
+    assert "\x1b[" in run("jobs", "show", job.pk, stream=Terminal())
+    assert "\x1b[" not in run("jobs", "list")
+
+
+def test_what_somebody_wrote_does_not_reach_the_terminal_as_a_command() -> None:
+    job = job_row(comment="\x1b]0;owned\x07 night", scheduled_by="[red]ann[/red]")
+    shown = run("jobs", "show", job.pk, stream=Terminal())
+    assert "\x1b]0" not in shown
+    assert "\x07" not in shown
+    assert "[red]ann[/red]" in shown
+    assert clean("a\x1b[2Jb\nc\x9bd") == "a\N{REPLACEMENT CHARACTER}[2Jb c\N{REPLACEMENT CHARACTER}d"
+
+
+def test_the_log_of_a_job() -> None:
+    job = job_row()
+    lines = [["2026-11-24T13:06:03.319761", "INFO", "devices", "a1", "is \x1b[31mdone"]]
+    JobLog.objects.create(job=job, lines=1, size=10, text=json.dumps(lines))
+    shown = run("jobs", "log", job.pk, "--follow")
+    assert "INFO devices [a1]: is \N{REPLACEMENT CHARACTER}[31mdone" in shown
+    assert json.loads(run("jobs", "log", job.pk, "--json"))["device"] == "a1"
+
+
+def test_locks_with_their_lines() -> None:
+    held = held_by("those before it in line")
+    shown = " ".join(run("locks", "list").split())
+    assert "devices" in shown
+    assert f"job {held.job.pk - 3} with_lock" in shown
+    assert f" 3 job {held.job.pk - 2}, job {held.job.pk - 1}, job {held.job.pk}" in shown
+    assert json.loads(run("locks", "list", "--json"))["locks"][0]["waiting"] == 3
+
+
+# --- waiting ----------------------------------------------------------------------------------------------------------
+
+
+def _failed_device() -> Job:
+    job = job_row()
+    device_row(job, "a1", reason="no route")
+    return job
+
+
+def _failed_device_in_the_result() -> Job:
+    return job_row(result='{"devices": {"a1": {"failed": true, "job_tasks": []}}}')
+
+
+def _one_never_begun() -> Job:
+    job = job_row()
+    device_row(job, "a1", "WAITING")
+    return job
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (lambda: job_row(), 0),
+        (lambda: job_row(result='{"devices": {"a1": {"failed": false, "job_tasks": []}}}'), 0),
+        (lambda: job_row(result='"failed"'), 0),
+        (lambda: job_row("EXCEPTION"), 1),
+        (_failed_device, 1),
+        (_failed_device_in_the_result, 1),
+        (_one_never_begun, 1),
+        (lambda: Job(pk=4711), 2),
+        (lambda: job_row("RUNNING"), 3),
+        (lambda: job_row("SCHEDULED"), 3),
+    ],
+)
+@pytest.mark.parametrize("json_too", [(), ("--json",)])
+def test_wait_tells_the_shell_how_it_ended(make: Callable[[], Job], code: int, json_too: tuple[str, ...]) -> None:
+    assert ends_with("jobs", "wait", make().pk, "--timeout", 0, *json_too) == code
+
+
+def test_wait_waits_until_all_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
+    first, second = job_row(), job_in(Status.SCHEDULED)
+    told: list[int] = []
+
+    def waits() -> None:
+        try:
+            told.append(follow.wait([first.pk, second.pk], timeout=60, seen=lambda _: looked.set()))
+        finally:
+            connections.close_all()
+
+    looked = threading.Event()
+    thread = threading.Thread(target=waits)
+    thread.start()
+    assert looked.wait(30)
+    assert told == []
+    run("jobs", "abort", second.pk)
+    thread.join(30)
+    assert told == [follow.Verdict.FAILED]
+
+
+def test_bars_on_a_terminal_and_a_line_for_each_change_elsewhere() -> None:
+    job = job_row("RUNNING")
+    device_row(job, "a1")
+    device_row(job, "a2", "WAITING")
+    plain, terminal = io.StringIO(), Terminal()
+    for stream in (plain, terminal):
+        with follow.shown(console_on(stream)) as seen:
+            seen([job])
+            seen([job])
+    assert plain.getvalue() == f"job {job.pk} sync_devices: RUNNING\n"
+    assert "1/2" in terminal.getvalue()
+
+
+def test_watch_of_ids_ends_with_them() -> None:
+    job = job_row()
+    assert f"job {job.pk} sync_devices: FINISHED" in run("jobs", "watch", job.pk)
+
+
+# --- doing ------------------------------------------------------------------------------------------------------------
+
+
+def deeds() -> list[tuple[str, str, str, int | None, str | None]]:
+    return list(AuditEntry.objects.order_by("id").values_list("who", "origin", "action", "job_id", "lock_name"))
+
+
+def test_abort_is_the_shells_users() -> None:
+    me = getpass.getuser()
+    waiting, running = job_in(Status.SCHEDULED), job_in(Status.RUNNING)
+    shown = run("jobs", "abort", waiting.pk, running.pk, "--reason", "wrong window")
+    assert f"job {waiting.pk}: ended" in shown
+    assert f"job {running.pk}: told to stop at its next safe point" in shown
+    running.refresh_from_db()
+    assert running.abort_reason == f"wrong window (aborted by {me})"
+    assert deeds() == [(me, "command line", "aborted", job.pk, None) for job in (waiting, running)]
+
+
+def test_what_cannot_be_aborted_is_said_and_stops_no_other() -> None:
+    ended, waiting = job_row(), job_in(Status.SCHEDULED)
+    with pytest.raises(CommandError, match=f"Job id {ended.pk} is in state FINISHED") as refused:
+        run("jobs", "abort", ended.pk, waiting.pk)
+    assert refused.value.returncode == 1
+    waiting.refresh_from_db()
+    assert waiting.exception_type == "JobAborted"
+    assert ends_with("jobs", "abort", 4711) == 2
+
+
+def test_a_job_is_run_again_with_its_arguments() -> None:
+    job = scheduling.schedule(fake_jobs.add, {"a": 1, "b": 2}, comment="night", ticket_ref="NOC-1", queue="fast")
+    assert ends_with("jobs", "rerun", job.pk) == 1  # it has not ended
+    run("jobs", "abort", job.pk)
+    again = json.loads(run("jobs", "rerun", job.pk, "--json"))
+    assert (again["function_name"], again["start_arguments"]) == ("add", {"a": 1, "b": 2})
+    me = getpass.getuser()
+    assert (again["scheduled_by"], again["comment"], again["ticket_ref"]) == (me, "night", "NOC-1")
+    assert Job.objects.get(pk=again["id"]).queue == "fast"
+    assert deeds()[-1] == (me, "command line", "scheduled", again["id"], None)
+    assert AuditEntry.objects.latest("id").detail == f"add: job {job.pk} again"
+    assert f"as job {job.pk}" in run("jobs", "rerun", job.pk, "--comment", "by day")
+    assert Job.objects.latest("id").comment == "by day"
+    assert ends_with("jobs", "rerun", 4711) == 2
+
+
+def test_one_whose_task_nobody_knows_is_not_run_again() -> None:
+    job = job_row(task_name="gone.task")
+    with pytest.raises(CommandError, match=r"Nobody here knows the task gone\.task"):
+        run("jobs", "rerun", job.pk)
+
+
+def test_a_lock_is_cleared() -> None:
+    job = job_in(Status.RUNNING)
+    hold_lock("devices", job)
+    assert f"cleared; job {job.pk} held it" in run("locks", "clear", "devices")
+    assert Lock.objects.get(name="devices").holder_id is None
+    assert deeds() == [(getpass.getuser(), "command line", "cleared", job.pk, "devices")]
+    assert ends_with("locks", "clear", "devices") == 2
+
+
+def test_a_job_for_later_says_in_how_long() -> None:
+    scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=3, seconds=30))
+    assert "in 3 h 00 min" in run("jobs", "list")
