@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.measure import Better, Line, Spread
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = 0.98  # of the other's rate; where less is better, its inverse
+TARGET = 0.98  # as a fraction of the other's rate; its inverse where less is better
 
 _OURS = ("benchmarks/bodies.py", "benchmarks/driver.py", "benchmarks/settings.py")
 
@@ -33,7 +33,7 @@ class Base:
 
 
 def lay_out(revision: str, cache: Path) -> Base:
-    """The source of a revision of this repository, of which git knows.
+    """The source of a revision that git knows in this repository.
 
     Raises:
         SystemExit: there is no such revision.

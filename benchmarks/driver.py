@@ -1,4 +1,4 @@
-"""What has to be timed in a process of the product's own, with its settings and log: ``python -m benchmarks.driver``.
+"""What must be timed in one of the product's own processes, with its settings and log: ``python -m benchmarks.driver``.
 
 Prints its figures as JSON.
 """

@@ -1,6 +1,6 @@
 """The private services of a run, and the product's processes on them.
 
-``started`` is the one door: afterwards Django is set up in this process on the product's own database, with
+``started`` is the only entrance: after it Django is set up in this process on the product's own database, with
 production's settings, so that rows may import the product.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "benchmarks" / ".cache"
 
-# The same server for both sides of every row. What was committed survives a crash of the machine, as by default.
+# The same server for both sides of every row. Commits survive a crash of the machine, as by default.
 POSTGRESQL = {
     "fsync": "on",
     "full_page_writes": "on",
@@ -164,7 +164,7 @@ class Bench:
                 return 0
 
     def settle(self) -> None:
-        """What the side before left to write is written: the next one does not pay for it."""
+        """Write what the previous side left to write, so that the next one does not pay for it."""
         self.postgresql.execute("CHECKPOINT")
 
     def end_processes(self) -> None:
@@ -191,7 +191,7 @@ def production() -> dict[str, str]:
 
 
 def _environment(env: Mapping[str, str]) -> dict[str, str]:
-    """Nothing of ours reaches a baseline's settings by chance."""
+    """None of our variables reach a baseline's settings by accident."""
     ours = ("CNAASJOBS_", "DJANGO_", "CELERY_", "DATABASE_")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | dict(env)
 

@@ -14,7 +14,7 @@ def peak_memory(pid: int) -> int:
 
 
 def resident_memory(pid: int) -> int:
-    """Bytes in memory now, those shared with the process that forked it included: what ``ps`` shows."""
+    """Bytes in memory now, including those shared with the process that forked it: what ``ps`` shows."""
     return int(psutil.Process(pid).memory_info().rss)
 
 

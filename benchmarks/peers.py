@@ -1,4 +1,4 @@
-"""An environment of their own for peers: procrastinate needs psycopg 3, which must never lie beside psycopg2."""
+"""A separate environment for peers: procrastinate needs psycopg 3, which must never be installed beside psycopg2."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Asking web servers: one kept connection, requests one after the other."""
+"""Asks web servers: one kept-alive connection, requests one after the other."""
 
 import http.client
 import json

@@ -1,6 +1,6 @@
-"""Which commit of a git repository a directory shows, in one line.
+"""Which commit of a git repository a directory is at, in one line.
 
-Asked of git itself, with nothing of our environment, and only what runs no code that the repository could name.
+Asked of git itself, without our environment, and only by commands that run no code from the repository.
 """
 
 import os
@@ -24,7 +24,7 @@ def commit_of(directory: Path) -> str:
 
 
 def _git(directory: Path, *arguments: str) -> str | None:
-    """What it says; None if it can't: it is not installed, or this is no repository, or one without a commit."""
+    """git's output; None if it is not installed, or this is not a repository, or one without a commit."""
     environ = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0"}
     try:
         done = subprocess.run(

@@ -1,1 +1,1 @@
-"""The test suite, with the real services it runs on (``tests.services``)."""
+"""The test suite, with the real services that it runs on (``tests.services``)."""

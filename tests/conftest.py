@@ -35,7 +35,7 @@ _numbers = count(1)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real processes see only what is committed. By the marker, pytest-django knows before it makes the database."""
+    """Real processes see only what is committed, so these tests get the marker before pytest-django orders them."""
     for item in items:
         names = getattr(item, "fixturenames", [])
         if "platform" in names and "postgresql" not in names:
@@ -54,7 +54,7 @@ def _session_service(kind: type[PostgreSQL] | type[RabbitMQ] | type[Redis]) -> I
 
 
 def _recovered(service: Service) -> None:
-    """After a test that froze or killed it."""
+    """Make it usable again after a test that froze or killed it."""
     if service.process is not None and service.process.running:
         service.thaw()
     else:
@@ -148,7 +148,7 @@ def _nobody_was_wrong_before() -> None:
 
 @pytest.fixture(autouse=True)
 def _events_as_declared() -> Iterator[None]:
-    """Whatever a test makes happen in this process is recorded with the fields that its action declares."""
+    """Every event that a test causes in this process must have the fields that its action declares."""
     undeclared: list[Event] = []
 
     def check(event: Event) -> None:

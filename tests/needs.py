@@ -1,6 +1,6 @@
 """``@pytest.mark.needs("postgresql", …)``: what a test needs besides Python.
 
-The last line of a run counts, by name, the tests that were not run for want of it.
+The last line of a run counts and names the tests that were not run because something is missing.
 """
 
 import os
@@ -14,7 +14,7 @@ import pytest
 from tests.services import SERVICES, Nginx, PgBouncer, namespace
 
 REASON = "not installed here: "
-_missing: dict[str, set[str]] = defaultdict(set)  # what is missing -> the tests that were not run for it
+_missing: dict[str, set[str]] = defaultdict(set)  # what is missing -> the tests that were not run because of it
 
 
 def libfaketime() -> Path | None:
@@ -41,7 +41,7 @@ def _is_available(what: str) -> bool:
 
 
 def require(services: Iterable[str]) -> None:
-    """Skips the running test, to be counted as not run, where one of these is missing."""
+    """Skips the running test, which then counts as not run, if one of these is missing."""
     missing = [name for name in services if not _is_available(name)]
     if missing:
         pytest.skip(REASON + ", ".join(missing))

@@ -13,6 +13,6 @@ def addresses() -> list[str]:
 
 
 def address() -> str | None:
-    """This process's; None where there are none, or where it is the only one."""
+    """The address for this process; None if there are none, or if it is the only process."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     return addresses()[int(worker.removeprefix("gw"))] if worker and addresses() else None

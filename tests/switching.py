@@ -85,7 +85,7 @@ def _use_broker(url: str) -> None:
 
 
 def forget_broker_connections() -> None:
-    """A broker that was away a moment ago, or another one, is tried afresh."""
+    """Forget failures and connections, so that a broker that was away, or another one, is tried anew."""
     publisher.drop()
     publisher._broken_until = 0.0
     pools.reset()  # type: ignore[no-untyped-call]

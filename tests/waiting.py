@@ -19,8 +19,8 @@ def wait_until(
 ) -> T:
     """Calls ``condition`` until it is true and returns what it returned.
 
-    Every ``interval`` seconds; by itself often at first and less so by and by, for a condition costs work that others
-    wait for. Raises AssertionError after ``timeout`` seconds, with ``message`` (a callable is asked then, for its state
+    It is called every ``interval`` seconds; by default often at first and gradually less often, because each call costs
+    time that other tests need. Raises AssertionError after ``timeout`` seconds, with ``message`` (a callable is called
     then).
     """
     deadline, pause = time.monotonic() + timeout, interval or _FIRST_INTERVAL

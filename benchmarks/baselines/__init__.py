@@ -1,4 +1,4 @@
-"""The other sides of the rows, each written as well as an expert would, and standing alone: they import no product."""
+"""The other sides of the rows, each as good as an expert would write it, and without imports of the product."""
 
 import sys
 from typing import TYPE_CHECKING

@@ -1,7 +1,8 @@
 """What the promises cost by themselves: a bare Celery task that claims and ends a job of the product.
 
 It has the product's two statements, prepared, each its own commit, and nothing else of it: no log, no context of a run,
-no limits, no heartbeat, no supervision. What lies between this and the bare loop no tuning of the product can save.
+no limits, no heartbeat, no supervision. No tuning of the product can save the difference between this and the bare
+loop.
 """
 
 import json

@@ -160,7 +160,7 @@ def big(bench: Bench) -> Iterator[Line]:
 
 
 def _growth(bench: Bench, database: str, path: str) -> float:
-    """By how many sizes of the response the peak of the only web process grows with the first such request."""
+    """How much the peak memory of the only web process grows with the first such request, in sizes of the response."""
     client = product_client(bench, database=database, env={"CNAASJOBS_WEB_WORKERS": "1"})
     client.get(f"{API}/jobs?per_page=1")
     process = bench.platforms[-1].processes[-1].children()[0].pid

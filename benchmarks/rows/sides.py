@@ -1,6 +1,7 @@
 """Sides of the execute rows: a queue is filled, then a worker with two slots empties it.
 
-The rate is by the database's own times: from the first start to the last end, so a worker's own start is not in it.
+The rate is computed from the database's times, from the first start to the last end, so it excludes the worker's own
+start.
 """
 
 from functools import partial

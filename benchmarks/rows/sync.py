@@ -21,8 +21,9 @@ from tests.waiting import wait_until
 DELAY_SECONDS: Final = 0.05
 AT_A_TIME: Final = 50
 _LAB: Final = ROOT / "devices" / "lab"
-# A lab device is a file, and what a disk does to make one is no device's work. ext4 took 1.0 s of processor longer for
-# 1,000 of them where many files had been deleted in the minutes before, as other rows do. So they lie in memory.
+# A lab device is a file, and the time a disk takes to make one does not count as a device's. ext4 took 1.0 s more
+# processor time for 1,000 of them when many files had been deleted in the minutes before, as other rows do. So they are
+# kept in memory.
 _MEMORY: Final = Path("/dev/shm")
 
 

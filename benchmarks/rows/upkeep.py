@@ -98,7 +98,7 @@ def prune(bench: Bench) -> Iterator[Line]:
 
 
 def _while_pruned(bench: Bench, client: Client, database: str, count: int) -> tuple[float, list[float]]:
-    """Rows per second until all that is to go is gone; and what each request took meanwhile, in ms."""
+    """Rows per second until everything due is deleted, and how long each request took meanwhile, in ms."""
 
     def left() -> int:
         return int(bench.postgresql.execute("SELECT count(*) FROM jobs_job", database=database)[0][0])

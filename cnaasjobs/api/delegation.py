@@ -1,4 +1,4 @@
-"""Nobody gives what he hasn't: who may make a token for somebody, change his account, or give a right."""
+"""Nobody can grant more than they have: who may make a token for another user, change an account, or grant rights."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def lacking(maker: Any, user: Any) -> list[str]:
 
 
 def may_change(maker: Any, user: Any) -> bool:
-    """Whoever may change an account may log in as it: by a new password."""
+    """Whether ``maker`` may change the account: with that they could log in as ``user``, by setting a new password."""
     if maker.is_superuser:
         return True
     return not user.is_superuser and not lacking(maker, user)

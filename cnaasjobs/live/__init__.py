@@ -1,4 +1,4 @@
-"""The events process: tells those who listen what changed, as it is committed. ``python -m cnaasjobs.live --bind …``.
+"""The events process: tells listeners what has changed, as it is committed. ``python -m cnaasjobs.live --bind …``.
 
 ``server``       uvicorn, and what a connection may cost
 ``application``  the two routes: Server-Sent Events, and socket.io for existing front ends

@@ -9,7 +9,7 @@ import uvicorn
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m cnaasjobs.live", description="Tells who listens what changed.")
+    parser = argparse.ArgumentParser(prog="python -m cnaasjobs.live", description="Tells listeners what has changed.")
     parser.add_argument("--bind", default="127.0.0.1:8001", help="host:port, unix:/path or fd://number")
     parser.add_argument("--proxy-protocol", action="store_true", help="each connection begins with a PROXY line")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What may happen in the events process. Each is explained in docs/log-events.md."""
+"""What can happen in the events process. Each action is explained in docs/log-events.md."""
 
 from logging import INFO, WARNING
 

@@ -1,4 +1,4 @@
-"""Who may listen, and to what: the credentials and permissions of the API, asked at connect and every 60 s."""
+"""Who may listen, and to what: the credentials and permissions of the API, checked at connect and every 60 s."""
 
 from http import HTTPStatus
 from importlib import import_module
@@ -23,7 +23,7 @@ _PERMISSIONS: Final = {Kind.JOB: "jobs.view_job", Kind.LOG: "jobs.view_job", Kin
 
 
 class NotAdmitted(Exception):
-    """In words for the client, with the status that the API would answer."""
+    """The text is for the client, with the status that the API would answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ def admit(scope: Any, *, token: str | None = None) -> frozenset[Kind]:
 
     Args:
         scope: ASGI's, of the request that opened the connection.
-        token: where it is not in the header Authorization. A session's cookie does not count then.
+        token: if it is not in the Authorization header. A session cookie does not count then.
 
     Raises:
         NotAdmitted: it may hear nothing.

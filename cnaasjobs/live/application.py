@@ -50,7 +50,7 @@ def application() -> Any:
 
 
 def _ended(task: "asyncio.Task[None]") -> None:
-    """These never end by themselves. One that does takes the process with it: a supervisor starts it anew."""
+    """These never end by themselves. If one does, the process ends too, and a supervisor restarts it."""
     if not task.cancelled() and (exc := task.exception()) is not None:
         raise SystemExit(1) from exc
 

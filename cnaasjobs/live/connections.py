@@ -1,4 +1,4 @@
-"""One client of socket.io: what it subscribed to, and what it is still to be told."""
+"""One socket.io client: what it subscribed to, and what it has yet to be told."""
 
 import logging
 from collections.abc import Iterator, Mapping

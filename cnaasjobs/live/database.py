@@ -1,4 +1,4 @@
-"""The one thread that asks the database: whatever number of readers there is, the process has one connection."""
+"""The one thread that asks the database: however many readers there are, the process has one connection."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class Database:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
 
     async def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Raises what the question raises: django.db.Error while the database is away."""
+        """Raises what the query raises: django.db.Error while the database is away."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: _asked(question, *args, **kwargs))
 
     def close(self) -> None:
@@ -25,7 +25,7 @@ class Database:
 
 
 def _asked(question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """A question changes nothing: one whose connection was gone is asked again on a new one."""
+    """Queries change nothing, so one whose connection was gone is repeated on a new one."""
     was_open = connection.connection is not None
     try:
         return question(*args, **kwargs)

@@ -1,6 +1,6 @@
 """``/socket.io/``: job updates, log lines and syncs as existing front ends take them.
 
-A job's update is sent when its state is another one than was told last: its progress is no news to them.
+A job's update is sent when its state differs from the one sent last: they do not need its progress.
 """
 
 import asyncio
@@ -92,7 +92,7 @@ class FrontEnds:
             await self._tell_recent(client)
 
     async def _tell_recent(self, *clients: Connection) -> None:
-        """A front end that reconnects reads nothing anew: what happened meanwhile is told again."""
+        """A front end that reconnects does not load anything again, so it is told what happened meanwhile."""
         try:
             jobs = await self._database.ask(recent.jobs)
         except Error:
@@ -159,7 +159,7 @@ class FrontEnds:
         await self.server.emit(EVENTS, data, to=sid)
 
     def _waiting(self, sid: str) -> int:
-        """Messages that the client has not taken yet: socket.io itself sets them no bound."""
+        """How many messages the client has not taken yet: socket.io itself sets no limit."""
         socket = self.server.eio.sockets.get(self.server.manager.eio_sid_from_sid(sid, "/"))
         return socket.queue.qsize() if socket is not None else 0
 

@@ -20,7 +20,7 @@ POSITION_SECONDS: Final = 15.0
 
 class Listener(Protocol):
     def take(self, bulletin: Bulletin) -> None:
-        """Called for each look that found something, in their order. Waits for nobody."""
+        """Called in order for each look that found something. It must not wait for anything."""
 
 
 class Poller:
@@ -34,7 +34,7 @@ class Poller:
         self._away_since: float | None = None
 
     def join(self, listener: Listener, since: Position | None = None) -> None:
-        """It is told what it missed since then, or else where the feed stands; and from there on all there is."""
+        """The listener is told what it missed since then, or else where the feed is now, and everything after that."""
         self._newcomers[listener] = since
         self._somebody_came.set()
 
@@ -71,7 +71,7 @@ class Poller:
             await self._welcome(self._position)
 
     async def _welcome(self, now: Position) -> None:
-        """Those who were away for as long, as after a restart of this process all are, share one look."""
+        """Those that were away for the same time, like all after a restart of this process, share one look."""
         groups: defaultdict[Position | None, list[Listener]] = defaultdict(list)
         for listener, since in self._newcomers.items():
             groups[since].append(listener)

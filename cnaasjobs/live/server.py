@@ -7,13 +7,13 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-SEND_BUFFER_BYTES: Final = 65_536  # else the kernel keeps megabytes for a reader that reads no more
+SEND_BUFFER_BYTES: Final = 65_536  # otherwise the kernel keeps megabytes for a reader that has stopped reading
 SHUTDOWN_SECONDS: Final = 3
 _LONGEST_PROXY_LINE: Final = 107
 
 
 class Protocol(H11Protocol):
-    """HTTP of a connection that may begin with a PROXY line, by which ``make run`` says whose it is."""
+    """HTTP on a connection that may begin with a PROXY line, in which ``make run`` gives the client's address."""
 
     expects_proxy_line = False
     _begun = b""

@@ -36,7 +36,7 @@ def _sync(job_id: int) -> Job:
     if job is None:
         raise BadRequest(str(JobNotFound(job_id)))
     if job.task_name != sync_devices.name:
-        raise BadRequest(f"Job {job_id} ({job.function_name}) is no sync of devices")
+        raise BadRequest(f"Job {job_id} ({job.function_name}) is not a sync of devices")
     return job
 
 
@@ -52,7 +52,7 @@ def _undone_rows(job: Job) -> list[str]:
 
 
 def _undone_without_rows(job: Job, inventory: Inventory) -> list[str]:
-    """It ended before it came to its devices; or a worker of a version that kept no rows ran it."""
+    """It ended before it reached its devices, or was run by a worker of a version that kept no rows."""
     result = JobOutcome.objects.filter(job=job).values_list("result", flat=True).first()
     devices: dict[str, Any] = json.loads(result)["devices"] if result else {}
     if job.status == Status.FINISHED:

@@ -1,4 +1,4 @@
-"""Lists of what is no table: filters, order and pages of the inventory's devices, with the words of the other lists."""
+"""Lists without a table: filters, order and pages of the inventory's devices, with the messages of the other lists."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -13,14 +13,14 @@ Row = Mapping[str, Any]
 
 
 class PagesOfSequence(NumberedPages):
-    """Pages of a sequence, whose rows are there already."""
+    """Pages of a sequence whose rows are already in memory."""
 
     def count(self, queryset: Any) -> int:
         return len(queryset)
 
 
 def filtered(rows: Iterable[Row], asked: Iterable[Asked], view: Any) -> list[Row]:
-    """Those that meet all of them, in their order."""
+    """The rows that pass all filters, in their order."""
     found = list(rows)
     for one in asked:
         holds = _predicate(one, view)
@@ -29,7 +29,7 @@ def filtered(rows: Iterable[Row], asked: Iterable[Asked], view: Any) -> list[Row
 
 
 def ordered(rows: Sequence[Row], field: str, *, descending: bool) -> list[Row]:
-    """Ties by their order. What is unset counts as the greatest."""
+    """Ties keep their order. Unset values count as the greatest."""
     return sorted(rows, key=lambda row: (row[field] is None, row[field]), reverse=descending)
 
 
@@ -44,7 +44,7 @@ def asked_order(request: Request, view: Any) -> tuple[str, bool] | None:
 
 
 def split_by(view: Any, request: Request, costly: str) -> tuple[list[Asked], list[Asked]]:
-    """The filters on all other fields, and those on the one that costs something to know."""
+    """The filters on all other fields, and those on the one that is expensive to know."""
     asked = list(asked_filters(request, view))
     return [one for one in asked if one.field != costly], [one for one in asked if one.field == costly]
 

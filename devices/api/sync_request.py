@@ -1,7 +1,7 @@
 """What a client may ask of device_syncto: the keys of the body, their types, and what they mean.
 
-Types are taken at their word: "false" is no boolean and 1 is no text, because a client that mixes them up must not
-start a live run. Two tolerances of existing clients stay: null counts as absent for every key, and false for the four
+Types are strict: "false" is not a boolean and 1 is not text, because a client that mixes them up must not start a live
+run. Two exceptions for existing clients remain: null counts as absent for every key, and so does false for the four
 with which they select devices.
 """
 
@@ -35,7 +35,7 @@ class FailedOf:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncRequest:
-    """A request that is complete and well-formed; whether there are such devices is another matter."""
+    """A complete and well-formed request; whether there are such devices is checked later."""
 
     selection: Selector | FailedOf
     options: Mapping[str, Any]

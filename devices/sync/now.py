@@ -1,7 +1,8 @@
-"""Which devices run what they should: the configuration that we last committed is the one they would get now.
+"""Which devices run what they should: those for which the configuration that we last committed is the one they would
+get now.
 
-To know that, a device's configuration is rendered. What was rendered is remembered by its keyed hash until the
-inventory, the templates or the secrets change, so that a list that is asked for again costs one query.
+To know that, a device's configuration must be rendered. The result is remembered by its keyed hash until the inventory,
+the templates or the secrets change, so that asking for a list again costs one query.
 """
 
 import threading
@@ -23,7 +24,7 @@ _MANY: Final = 5000  # hosts in one statement
 
 
 def synchronized(hosts: Sequence[Host], inventory: Inventory) -> dict[str, bool]:
-    """Of each by name; False also where it is not known: never committed, uncertain, not renderable, no time left."""
+    """The answer for each by name; also False if unknown: never committed, uncertain, not renderable, no time left."""
     committed = _committed([host.name for host in hosts])
     wanted = [host for host in hosts if host.name in committed]
     digests = _rendered.digests(wanted, inventory) if wanted else {}
@@ -31,7 +32,7 @@ def synchronized(hosts: Sequence[Host], inventory: Inventory) -> dict[str, bool]
 
 
 def _committed(names: Sequence[str]) -> dict[str, str]:
-    """The hash of what was committed last, of those of which that is certain."""
+    """The hash of what was last committed, for the devices for which that is certain."""
     found: dict[str, str] = {}
     for start in range(0, len(names), _MANY):
         rows = DeviceState.objects.filter(host__in=names[start : start + _MANY], uncertain_job_id__isnull=True)
@@ -40,11 +41,11 @@ def _committed(names: Sequence[str]) -> dict[str, str]:
 
 
 class _TooLate(Exception):
-    """The request has no more time for it."""
+    """The request has no time left for it."""
 
 
 class _Rendered:
-    """Of this process: the hashes of what its devices would get now, by the present key and the former ones."""
+    """One per process: the hashes of what devices would get now, by the present key and the former ones."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -52,7 +53,7 @@ class _Rendered:
         self._digests: dict[str, tuple[str, ...]] = {}
 
     def digests(self, hosts: Sequence[Host], inventory: Inventory) -> dict[str, tuple[str, ...]]:
-        """As many as a request has time for; the next one goes on from there."""
+        """As many as the request has time for; the next request goes on from there."""
         deadline = time.monotonic() + conf.read_seconds
         secrets = Secrets.from_environment()
         keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)

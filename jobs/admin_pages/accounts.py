@@ -1,6 +1,7 @@
-"""Users and groups: Django's own pages, in which nobody gives what he hasn't.
+"""Users and groups: Django's own pages, in which nobody can grant more than they have.
 
-Django trusts whoever may change users with everything: a new password makes him anybody, a tick makes him a superuser.
+Django trusts everybody who may change users with everything: a new password lets them log in as anybody, a tick makes
+them superuser.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ else:
 
 
 class OwnUserAdmin(_UserAdmin):
-    """Of those who may do no more than he who asks. Others are shown, and left as they are."""
+    """Users who may do no more than the person at the page can be changed. Others are only shown."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or may_change(request.user, obj))
@@ -38,7 +39,7 @@ class OwnUserAdmin(_UserAdmin):
 
 
 class OwnGroupAdmin(GroupAdmin):
-    """A group that may do more than he who asks is shown, and left as it is."""
+    """A group that may do more than the person at the page is only shown."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or _holds(request, obj))
@@ -54,7 +55,7 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 
 def _permissions(request: HttpRequest) -> QuerySet[Permission]:
-    """Those that he who asks has himself."""
+    """The permissions that the person at the page has."""
     held = request.user.get_all_permissions()
     found = Permission.objects.select_related("content_type")
     return found.filter(pk__in=[each.pk for each in found if name_of(each) in held])

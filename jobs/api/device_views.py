@@ -41,7 +41,7 @@ class JobDevices(ApiViewSet):
 
 
 class DeviceJobs(ApiViewSet):
-    """``GET /device/<hostname>/jobs``. One that no job had is no error: nobody here knows the inventory."""
+    """``GET /device/<hostname>/jobs``. A name that no job had is not an error: this app does not know the inventory."""
 
     collection = "jobs"
     pagination_class = NumberedPages

@@ -1,7 +1,7 @@
-"""Answers that were long on their way are no answers: the run may have been taken for lost meanwhile.
+"""An answer that took too long does not count: the run may have been taken for lost meanwhile.
 
-The network may hold one up, or this process be frozen while it waits: what was true when the database said it is then
-no reason to begin anything.
+The network may delay an answer, or this process may be frozen while it waits: what was true when the database answered
+is then no reason to begin anything.
 """
 
 import time
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def fresh(ask: Callable[[], T], *, job_id: int) -> T:
-    """What ``ask`` returns; asked again for as long as it takes so long that the run may be lost by then."""
+    """What ``ask`` returns. It is asked again as long as the answer takes so long that the run may be lost by then."""
     while True:
         asked = time.monotonic()
         answer = ask()

@@ -1,7 +1,7 @@
-"""What a job's code logs is kept with the job: in batches, without secrets, within bounds. It never slows a job.
+"""What a job's code logs is kept with the job: in batches, without secrets, within limits. It never slows a job down.
 
-While the database is away lines are dropped, and counted. ``JobLog`` is the log of one run in this process; a handler
-at the root of all loggers gives each line to the run whose code logged it.
+While the database is away lines are dropped and counted. ``JobLog`` is the log of one run in this process; a handler at
+the root of all loggers passes each line to the run whose code logged it.
 """
 
 import json
@@ -21,7 +21,8 @@ from jobs.sql.signature import LogBatch
 MOST_LINES: Final = 10_000
 MOST_BYTES: Final = 1_000_000
 _LONGEST: Final = 10_000  # characters of one line
-# Ours and those of libraries that say at INFO how they work: no news of a job. From WARNING on they are kept too.
+# Our own loggers, and those of libraries whose INFO lines describe how they work, not what the job does. From WARNING
+# on they are kept too.
 _QUIET: Final = (
     "paramiko", "ncclient", "netmiko", "nornir", "celery", "kombu", "amqp", "django", "cnaasjobs", "jobs", "locks",
 )  # fmt: skip
@@ -33,7 +34,7 @@ _device: ContextVar[str | None] = ContextVar("device", default=None)
 
 @contextmanager
 def of_device(host: str) -> Iterator[None]:
-    """What this thread logs in here is of this device."""
+    """What this thread logs inside belongs to this device."""
     token = _device.set(host)
     try:
         yield
@@ -49,7 +50,7 @@ class Line(NamedTuple):
     text: str
 
     def kept(self) -> tuple[str, str, str, str | None, str]:
-        """Without secrets, before any of it is cut."""
+        """Masks secrets before anything is cut."""
         moment = datetime.fromtimestamp(self.time, UTC).isoformat(timespec="microseconds")[:26]
         text = storable(mask(self.text))
         cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
@@ -57,10 +58,10 @@ class Line(NamedTuple):
 
 
 class JobLog:
-    """The lines of one run. The last batch is written before the job's end."""
+    """The lines of one run. The last batch is written before the job ends."""
 
     def __init__(self, write: Write) -> None:
-        """``write`` stores a batch; another thread calls it, and it may fail while the database is away."""
+        """``write`` stores a batch; it is called in another thread, and may fail while the database is away."""
         self._write = write
         self._pending: list[Line] = []
         self._pending_bytes = 0
@@ -92,7 +93,7 @@ class JobLog:
                     self._dropped += len(lines)
 
     def close(self) -> None:
-        """Write what there is. Nothing is taken after this."""
+        """Write what there is. Nothing is accepted after this."""
         with self._mutex:
             self._closed, is_due, self._is_due = True, self._is_due, False
         if is_due:
@@ -110,7 +111,7 @@ class JobLog:
         batch = LogBatch(lines=len(kept), size=sum(len(line[-1].encode()) for line in kept), text=text)
         try:
             return self._write(batch, most_lines, most_bytes)
-        except Exception:  # noqa: BLE001  it is for the eye: whatever the database says, the job goes on
+        except Exception:  # noqa: BLE001  it is only for display: whatever the database says, the job goes on
             return False
 
 
@@ -141,7 +142,7 @@ _counting = threading.Lock()
 
 @contextmanager
 def kept_in(log: JobLog) -> Iterator[None]:
-    """What is logged in here, by this thread or by one of the body's, is kept."""
+    """What this thread, or one of the body's, logs inside is kept."""
     thread = threading.get_ident()
     with _counting:
         _logs[thread] = log
@@ -155,7 +156,7 @@ def kept_in(log: JobLog) -> Iterator[None]:
 
 
 def _listen() -> None:
-    """Loggers below the root's level make no lines at all: it is lowered, and those who listened there hear no more."""
+    """Below the root's level loggers make no lines at all, so it is lowered; the root's other handlers get no more."""
     root = logging.root
     level = logging.getLevelNamesMapping()[conf.job_log_level]
     _handler.setLevel(level)

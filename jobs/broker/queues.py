@@ -1,7 +1,7 @@
-"""The queues as every process of ours declares them: RabbitMQ serves by priority only those that were declared so.
+"""The queues as all our processes declare them: RabbitMQ serves only those by priority that were declared for it.
 
-What a queue is cannot be changed once it exists. One that exists otherwise is used as it is, and is named once with the
-way to move. Redis has no such thing to declare: kombu keeps one list for each priority.
+A queue's type cannot be changed once it exists. An existing queue of another type is used as it is, and logged once
+with the way to replace it. Redis needs no declaration: kombu keeps one list per priority.
 """
 
 from copy import copy
@@ -19,11 +19,11 @@ from jobs.schedulable import HIGHEST_PRIORITY
 
 _KombuQueue: Any = entity.Queue  # half of it is typed
 _QUORUM: Final = {"x-queue-type": "quorum"}
-_named: set[str] = set()  # queues that exist otherwise, and were said to
+_named: set[str] = set()  # queues of another type, already logged
 
 
 class Queue(_KombuQueue):
-    """One that exists with other properties is no error."""
+    """An existing queue with other properties is not an error."""
 
     max_priority: int | None
 
@@ -31,7 +31,7 @@ class Queue(_KombuQueue):
         channel = channel or self.channel
         if passive or not isinstance(channel, Channel):
             return super().queue_declare(nowait=nowait, passive=passive, channel=channel)
-        spare = channel.connection.channel()  # a refusal ends the channel, with what was agreed on it
+        spare = channel.connection.channel()  # a refusal closes the channel, with all its settings
         try:
             return super().queue_declare(channel=spare)
         except PreconditionFailed as exc:
@@ -42,7 +42,7 @@ class Queue(_KombuQueue):
     def _as_it_is(self, channel: Any, refusal: PreconditionFailed) -> Any:
         try:
             declared = super().queue_declare(passive=True, channel=channel)
-        except NotFound:  # such a queue cannot be: the virtual host's default type is one without priorities
+        except NotFound:  # such a queue is impossible: the virtual host's default type has no priorities
             plain = copy(self)
             plain.max_priority = None
             return super(Queue, plain).queue_declare(channel=channel)
@@ -50,7 +50,7 @@ class Queue(_KombuQueue):
             _named.add(self.name)
             record(JobAction.QUEUE_AS_IT_IS, queue=self.name, refusal=refusal.reply_text)
         if not is_quorum(self) and self._would_be(channel, _QUORUM):
-            self.queue_arguments, self.max_priority = {**_QUORUM}, None  # who consumes from it must know
+            self.queue_arguments, self.max_priority = {**_QUORUM}, None  # its consumers must know
         return declared
 
     def _would_be(self, channel: Any, arguments: dict[str, str]) -> bool:
@@ -64,7 +64,7 @@ class Queue(_KombuQueue):
 
 class Queues(amqp.Queues):  # type: ignore[misc, unused-ignore]
     def _add(self, queue: Any) -> Any:
-        """Each queue comes through here: Celery's default, those of ``-Q``, those that a message names first."""
+        """Every queue is made here: Celery's default, those of ``-Q``, and those that a message names first."""
         ours = Queue(**queue.as_dict())
         ours.max_priority = None if is_quorum(ours) else HIGHEST_PRIORITY
         return super()._add(ours)
@@ -77,7 +77,7 @@ class AMQP(amqp.AMQP):  # type: ignore[misc, unused-ignore]
 
 
 def serves_by_priority(name: str) -> bool:
-    """Whether what waits there with a higher priority always goes first; from RabbitMQ 4 quorum queues mostly do so."""
+    """Whether messages of a higher priority always go first; quorum queues of RabbitMQ 4 do so only mostly."""
     return not is_quorum(current_app.amqp.queues[name])
 
 
@@ -87,5 +87,5 @@ def for_broker(priority: int, *, redis: bool) -> int:
 
 
 def is_quorum(queue: Any) -> bool:
-    """As far as is known before it was declared; afterwards the one that was declared knows."""
+    """As far as known before it was declared; after that the declared queue knows."""
     return _QUORUM.items() <= (queue.queue_arguments or {}).items()

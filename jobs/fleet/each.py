@@ -1,4 +1,4 @@
-"""The loop of one participant: it takes devices, hands them to its threads, writes what is over, and leaves.
+"""The loop of one participant: it takes devices, passes them to its threads, writes finished ones, and leaves.
 
 It runs in the body's own thread. Everything it asks of the database may be asked again, so while that is away it waits.
 Nothing may be raised in here but at its end: what is in hand would be forgotten. So the soft time limit only tells it.
@@ -103,7 +103,7 @@ class Each:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Whatever was raised: no thread goes on when this has returned, but those that hang."""
+        """Whatever was raised: when this has returned no thread goes on, except those that hang."""
         self._hands.close()
         if not self._hands.is_empty:
             self._body.stop(JobStopped("the job is ending"))
@@ -140,7 +140,7 @@ class Each:
         return not (self._leaves or self._dry or self._step or self._body.stopping)
 
     def _take(self) -> None:
-        """As many as threads are idle, never ahead. It is the safe point before each of them."""
+        """Take as many as there are idle threads, never more. It is the safe point before each device."""
         if self._may_take and (idle := self._hands.idle) > 0:
             taken = self._taken(idle)
             self._dry = len(taken) < idle
@@ -152,7 +152,7 @@ class Each:
         return taken
 
     def _adopted(self) -> tuple[FleetStanding, list[Taken]]:
-        """The answer to a taking was lost: what it took is there."""
+        """The answer was lost: what was taken is in the database."""
         taken = [one for one in store().taken_devices(self._run) if one.id not in self._devices.mine]
         return store().fleet_standing(self._run), taken
 
@@ -175,7 +175,7 @@ class Each:
     # --- stopping -----------------------------------------------------------------------------------------------------
 
     def _heed(self) -> None:
-        """What tells this participant to stop, or to leave."""
+        """What told this participant to stop, or to leave."""
         if self._is_struck:
             self._is_struck = False
             self._body.soft_limit_reached()
@@ -192,7 +192,7 @@ class Each:
         return None if reason is None or isinstance(reason, EndedElsewhere | RunTaken) else Failure.of(reason).as_json()
 
     def _nothing_in_hand(self) -> Leaving | None:
-        """No thread has anything to do."""
+        """Whether no thread has anything to do."""
         if self._devices.held:
             self._next_step()
             return None
@@ -272,13 +272,13 @@ class Each:
         return float(conf.report_seconds)
 
     def _persist(self, ask: Callable[[], T], again: Callable[[], T] | None = None) -> T:
-        """Ask the database until it answers; ``again`` is asked where an answer may have been lost."""
+        """Ask the database until it answers; ``again`` is called where an answer may have been lost."""
         while True:
             asked = time.monotonic()
             try:
                 with self._body.database():
                     answer = ask()
-                # An answer that was long on its way is none: this process may have been judged lost meanwhile.
+                # An answer that took too long does not count: this process may have been judged lost meanwhile.
                 if again is None or time.monotonic() - asked < conf.worker_lost_seconds / 2:
                     return answer
             except Error as exc:

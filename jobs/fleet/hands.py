@@ -27,14 +27,14 @@ class Piece:
 
     @contextlib.contextmanager
     def within(self, seconds: float | None, at: str) -> Iterator[None]:
-        """In here its thread hangs after so many seconds. If it did, and comes back all the same, it does not go on."""
+        """Inside, its thread counts as hanging after this many seconds. If it returns after that, it does not go on."""
         before = self.at, self.deadline
         self.at, self.deadline = at, math.inf if seconds is None else time.monotonic() + seconds
         try:
             yield
         finally:
             if self.given_up:
-                threading.Event().wait()  # until the process ends: the device is another's by now
+                threading.Event().wait()  # until the process ends: the device belongs to others by now
             self.at, self.deadline = before
 
 
@@ -58,13 +58,13 @@ class Hands:
 
     @property
     def idle(self) -> int:
-        """How many more pieces would be begun at once."""
+        """How many more pieces would begin at once."""
         with self._changed:
             return self.size - len(self.busy) - len(self._todo)
 
     @property
     def is_empty(self) -> bool:
-        """Nothing is in hand, and nothing lies there that was done."""
+        """Whether nothing is being worked on, and no finished piece is left."""
         with self._changed:
             return not (self.busy or self._todo or self._done)
 
@@ -76,7 +76,7 @@ class Hands:
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Until something was done."""
+        """Wait until something was done."""
         with self._changed:
             if not self._done:
                 self._changed.wait(seconds)
@@ -98,7 +98,7 @@ class Hands:
         return late
 
     def close(self) -> None:
-        """Nothing more is given; threads end when they have nothing in hand."""
+        """No more work is given; threads end when they have finished their pieces."""
         with self._changed:
             self._closed = True
             self._todo.clear()
@@ -107,7 +107,7 @@ class Hands:
     def _start(self) -> None:
         self._numbers += 1
         self._resting += 1
-        # A daemon: one that is given up must not keep the process.
+        # A daemon thread: one that is given up must not keep the process alive.
         threading.Thread(target=self._work, name=f"device-{self._numbers}", daemon=True).start()
 
     def _work(self) -> None:
@@ -133,5 +133,5 @@ class Hands:
 
 
 def in_hand() -> Piece | None:
-    """What the thread that asks is at."""
+    """The piece that the calling thread is working on."""
     return getattr(_current, "piece", None)

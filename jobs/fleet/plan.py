@@ -63,7 +63,7 @@ def host_of(device: Any) -> str:
     """A device is its name, or has one."""
     name = device if isinstance(device, str) else getattr(device, "name", None)
     if not isinstance(name, str):
-        raise ValueError(f"{device!r:.60} is no device: neither a name nor something with a name")
+        raise ValueError(f"{device!r:.60} is not a device: neither a name nor an object with a name")
     return name
 
 

@@ -1,4 +1,4 @@
-"""What a function hands back of its device, and what is stored of it."""
+"""What a function returns for its device, and what is stored of it."""
 
 import time
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class DeviceResult:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A device that is over: JSON texts, without secrets."""
+    """A finished device: JSON texts, without secrets."""
 
     id: int
     host: str
@@ -68,7 +68,10 @@ class Finished:
 
 
 def finished(device_id: int, host: str, returned: Any) -> Finished:
-    """Of what a function returned, or of the DeviceFailed that it raised. What cannot be stored is a failure."""
+    """Made from what a function returned, or from the DeviceFailed that it raised.
+
+    What cannot be stored is a failure.
+    """
     try:
         return _finished(device_id, host, _as_result(returned))
     except ResultNotStorable as exc:

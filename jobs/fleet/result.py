@@ -9,7 +9,7 @@ from jobs.outcome import of_devices
 from jobs.sql import store
 from jobs.sql.device_signature import Tally
 
-COPIED_BYTES: Final = 256 * 1024  # a result up to this size is stored as a whole too: whoever lists jobs reads it so
+COPIED_BYTES: Final = 256 * 1024  # a result up to this size is also stored as a whole, for lists of jobs
 
 
 @dataclass(frozen=True, kw_only=True)

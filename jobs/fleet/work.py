@@ -14,7 +14,7 @@ from jobs.fleet.reports import DeviceFailed, Finished, finished
 
 
 class Unfinished(Enum):
-    """What became of a device that is not over."""
+    """What happened to a device that has not finished."""
 
     UNBEGUN = auto()  # the job was told to stop just before
     IN_STEP = auto()  # it is over in this step, and waits for the others
@@ -52,11 +52,11 @@ class Work:
         return lambda piece: self._over(piece, lambda: self._joint_step(piece, number, last), last=last)
 
     def back(self, why: str) -> Callable[[Piece], Finished | Unfinished]:
-        """There is no further step, for this reason."""
+        """No further step may begin, for this reason."""
         return lambda piece: self._over(piece, lambda: self._taken_back(piece, why), last=True)
 
     def hung(self, piece: Piece) -> Finished | Unfinished:
-        """Its thread was given up. (Never Unfinished.)"""
+        """The outcome of a thread that was given up. (Never Unfinished.)"""
 
         def report() -> Any:
             if self.plan.hung is not None:
@@ -72,7 +72,7 @@ class Work:
                 return Unfinished.IN_STEP
         except DeviceFailed as failed:
             returned = failed
-        except BaseException as exc:  # noqa: BLE001  whatever is raised for a device is that device's own
+        except BaseException as exc:  # noqa: BLE001  whatever is raised for a device is that device's failure
             record(JobAction.DEVICE_FAILED, exc=exc, job_id=self.safety.job_id, host=piece.host)
             returned = DeviceFailed(_in_words(exc))
         return finished(piece.id, piece.host, returned)
@@ -98,7 +98,7 @@ class Work:
             except LockLost:
                 raise
             except JobStopped:
-                # It was allowed on all devices, and is done on some: "all" is the nearer way out, while the lock is
+                # It was allowed on all devices, and is done on some: better do it on the rest too, while the lock is
                 # ours.
                 if not last or not self.safety.holds_lock():
                     raise

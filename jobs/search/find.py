@@ -1,6 +1,6 @@
 """Reading the jobs that a search finds, newest first.
 
-Not every part of a search has an index of its own, and one for each would cost every job. So ids are looked through in
+Not every part of a search has its own index, and having them all would slow down every job. So ids are searched in
 windows, by the index that all jobs have, until there are enough or the time is up; then it says how far it came.
 """
 

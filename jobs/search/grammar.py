@@ -1,4 +1,4 @@
-"""From a line of text to its terms. What it cannot mean is said in words that its author understands."""
+"""From a line of text to its terms. Errors are worded for the person who typed it."""
 
 import re
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def terms_of(line: str) -> list[Term]:
     while at < len(line):
         match = _TERM.match(line, at)
         if match is None or match.end() == at:
-            raise SearchError(f"a quotation mark is missing, or stands in the middle: {line[at : at + 40]}")
+            raise SearchError(f"a quotation mark is missing, or is in the middle of a word: {line[at : at + 40]}")
         quoted, plain, name = match["quoted"], match["plain"], match["name"]
         if quoted is None and plain is None:
             raise SearchError(f"{name}: needs a value, such as {name}:something")

@@ -61,7 +61,7 @@ def _text(value: str) -> Q:
 
 def _status(value: str, now: datetime) -> Q:
     if value.upper() not in list(Status):
-        raise SearchError(f"status:{value} is none, only {', '.join(status.lower() for status in Status)}")
+        raise SearchError(f"status:{value} does not exist, only {', '.join(status.lower() for status in Status)}")
     return Q(status=value.upper())
 
 
@@ -76,12 +76,12 @@ def _device(value: str, now: datetime) -> Q:
 def _score(value: str, now: datetime) -> Q:
     match = _SCORE.fullmatch(value)
     if match is None:
-        raise SearchError(f"score:{value} is none, only such as score:20, score:>20 or score:<=5")
+        raise SearchError(f"score:{value} is not understood, only such as score:20, score:>20 or score:<=5")
     return Q(**{f"change_score{_COMPARED[match[1]]}": int(match[2])})
 
 
 def _since(value: str, now: datetime) -> Q:
-    """What ended since then, or has not ended."""
+    """Jobs that ended since then, or have not ended."""
     return Q(finish_time__gte=_moment(value, now)) | Q(finish_time__isnull=True)
 
 
@@ -92,7 +92,7 @@ def _moment(value: str, now: datetime) -> datetime:
         moment = datetime.fromisoformat(value)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as exc:
-        raise SearchError(f"since:{value} is none, only such as since:30m, since:24h or since:2026-11-24") from exc
+        raise SearchError(f"since:{value} is not known, only such as since:30m, since:24h or since:2026-11-24") from exc
 
 
 QUALIFIERS: Final[Mapping[str, Meaning]] = {

@@ -103,7 +103,7 @@ class Leaving:
 
 
 class DeviceStore(Protocol):
-    """``run.run_token`` is the participant's. What finds that this is no participant any more changes nothing."""
+    """``run.run_token`` is the participant's. If it is no longer a participant, nothing is changed."""
 
     def begin_devices(
         self, run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None

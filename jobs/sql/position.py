@@ -21,7 +21,7 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """None for a text that is no position."""
+        """None for a text that is not a position."""
         found = _TEXT.fullmatch(text)
         if found is None:
             return None

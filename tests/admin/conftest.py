@@ -14,7 +14,7 @@ VIEWS = ("jobs.view_job", "locks.view_lock", "jobs.view_heartbeat", "jobs.view_a
 
 
 class Admin:
-    """A browser without its looks: the address of a page is below ``/admin``."""
+    """A browser without rendering: the address of a page is below ``/admin``."""
 
     def __init__(self, user: User) -> None:
         self.user = user
@@ -60,7 +60,7 @@ def admin_of(db: None) -> AdminOf:
 
 @pytest.fixture
 def viewer(admin_of: AdminOf) -> Admin:
-    """Sees everything of the platform and may do nothing."""
+    """May see everything of the platform, and change nothing."""
     return admin_of(*VIEWS, "django_celery_beat.view_periodictask", name="viewer")
 
 

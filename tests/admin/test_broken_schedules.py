@@ -1,4 +1,4 @@
-"""A recurring schedule that its forms would have refused is shown, and can be mended."""
+"""A recurring schedule that its forms would have refused is shown, and can be corrected."""
 
 import pytest
 from django_celery_beat.models import CrontabSchedule

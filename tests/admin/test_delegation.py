@@ -1,4 +1,4 @@
-"""Nobody gives what he hasn't: accounts, groups and recurring schedules, changed by those who may do little else."""
+"""Nobody can grant more than they have: users with few permissions change accounts, groups and schedules."""
 
 from typing import Any
 

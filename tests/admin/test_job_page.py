@@ -93,7 +93,7 @@ def test_a_result_is_shown_by_the_template_of_its_tasks_view(
     viewer: Admin, monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
 ) -> None:
     class Doubled(ResultView):
-        """Of a task that returns a number; what is none is shown as any other result."""
+        """The view of a task that returns a number; anything else is shown as any other result."""
 
         def on_page(self, stored: str) -> OnPage | None:
             value = json.loads(stored)

@@ -17,7 +17,7 @@ def clear_url(lock: Lock) -> str:
 
 
 def the_lock() -> Lock:
-    """Fails if none is held."""
+    """Fails if no lock is held."""
     return held_locks().get()
 
 

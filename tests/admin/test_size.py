@@ -94,7 +94,7 @@ def test_pages_ask_no_more_at_800_jobs_than_at_80(boss: Admin, path: str) -> Non
 
 @pytest.mark.needs("postgresql")
 def test_on_postgresql_no_page_reads_the_whole_table(postgresql: PostgreSQL) -> None:
-    """Every statement of every page is explained on 60,000 rows: a plan that walks the table would be named."""
+    """Every statement of every page is explained on 60,000 rows, and a plan that walks the table is a failure."""
     boss = Admin(User.objects.create_superuser("boss", password="correct horse"))
     ids = _some_of_everything()
     postgresql.execute(

@@ -139,10 +139,10 @@ def test_a_token_its_user_and_its_permissions_cost_one_query(
     user_with: Callable[..., User], api_of: Callable[[User], Api]
 ) -> None:
     api = api_of(user_with("jobs.view_job"))
-    assert api.get("/jobs").status == 200  # PostgreSQL is told the statement once on a connection
+    assert api.get("/jobs").status == 200  # PostgreSQL gets the statement once per connection
     with CaptureQueriesContext(connection) as queries:
         assert api.get("/jobs").status == 200
-    of_users = ("auth_", "knox", "EXECUTE token")  # prepared, it goes by its name
+    of_users = ("auth_", "knox", "EXECUTE token")  # prepared, it is called by its name
     about_users = [query["sql"] for query in queries if any(words in query["sql"] for words in of_users)]
     assert len(about_users) == 1, about_users
 

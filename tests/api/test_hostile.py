@@ -1,4 +1,4 @@
-"""Random input: never a 500, never anything but the envelope."""
+"""Random input never leads to a 500, or to anything but the envelope."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What one client may ask for at once, and how often it may be wrong."""
+"""What one client may ask for at once, and how often it may fail."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The real web server: what is no HTTP, chunked bodies, static files, JSON logs."""
+"""The real web server: requests that are not HTTP, chunked bodies, static files, JSON logs."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""The chain of seals finds an entry that was changed, deleted or slipped in, and holds up no entry."""
+"""The chain of seals finds entries that were changed, deleted or inserted, and delays no entry."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ def test_a_link_that_is_gone_or_not_ours_is_found(settings: Any) -> None:
 
 @pytest.mark.needs("postgresql")
 def test_an_entry_of_an_open_transaction_is_waited_for(postgresql: PostgreSQL) -> None:
-    """It has a lower number than one that is committed already: sealed now, it would look slipped in later."""
+    """Its number is lower than that of a committed entry: if that were sealed now, this one would look inserted."""
     slow = connections.create_connection("default")
     try:
         slow.set_autocommit(False)

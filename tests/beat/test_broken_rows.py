@@ -1,4 +1,4 @@
-"""A row of django-celery-beat that nobody could have saved by its forms: the others fire."""
+"""A row of django-celery-beat that its forms would have refused does not keep the others from firing."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -39,7 +39,7 @@ def test_the_others_fire(beat: Recurring, what: str) -> None:
 
 
 def test_a_row_that_cannot_be_read_at_all(beat: Recurring, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What no driver makes an object of: a time that is none in SQLite, or one without end in PostgreSQL."""
+    """A value that no driver can turn into an object: an invalid time in SQLite, or infinity in PostgreSQL."""
     unreadable = "2026-13-45 00:00:00" if connection.vendor == "sqlite" else "infinity"
     every(60, name="a good one", last_run_at=ago(minutes=2))
     row_with("start_time", unreadable)

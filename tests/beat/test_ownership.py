@@ -1,4 +1,4 @@
-"""A recurring schedule starts what its owner may start, as he may now, and says so."""
+"""A recurring schedule starts only what its owner may start at that time, and names the owner."""
 
 from typing import Any
 

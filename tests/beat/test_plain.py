@@ -1,4 +1,4 @@
-"""A recurring Celery task that is no job: where its message comes to lie."""
+"""A recurring Celery task that is no job: which queue its message ends up in."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An answer that was long on its way is asked for again: at a safe point, and of a claim."""
+"""An answer that took too long is asked for again, at a safe point and for a claim."""
 
 import time
 from collections.abc import Callable

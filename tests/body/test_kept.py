@@ -1,4 +1,4 @@
-"""What a body keeps for the case that it raises is stored beside the exception."""
+"""What a body keeps in case it raises is stored beside the exception."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a body may ask of its lock: by the fencing token of its own run, not by who stands in the lock's row."""
+"""What a body may ask about its lock: answered by the fencing token of its run, not by the holder in the row."""
 
 import threading
 from collections.abc import Callable

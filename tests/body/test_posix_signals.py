@@ -1,4 +1,4 @@
-"""The soft time limit strikes inside a body and nowhere else."""
+"""The soft time limit raises inside a body and nowhere else."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Threads that ask at the same time share one reading, and none gets an answer older than its question."""
+"""Threads that ask at the same time share one read, and none gets an answer older than its question."""
 
 import ctypes
 import itertools
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def waiting(read: SharedRead[T]) -> int:
-    """How many threads wait for the reading that has not begun: the one that will do it, and those that share it."""
+    """How many threads wait for the read that has not begun: the one that will do it, and those that share it."""
     reading = read._next
     return 0 if reading is None else 1 + len(reading.over._cond._waiters)  # type: ignore[attr-defined]
 
@@ -112,7 +112,7 @@ def test_one_stopped_while_it_waits_holds_nobody_up() -> None:
         assert began.acquire(timeout=10)
         leads = threading.Thread(target=stopped)
         leads.start()
-        wait_until(lambda: waiting(read) == 1)  # it waits for its turn, and will read for those who come now
+        wait_until(lambda: waiting(read) == 1)  # it waits for its turn, and will read for those that come now
         others = [pool.submit(read) for _ in range(5)]
         wait_until(lambda: waiting(read) == 6)
         raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
@@ -132,7 +132,7 @@ def test_one_stopped_while_it_answers_holds_nobody_up(monkeypatch: pytest.Monkey
         def set(self) -> None:
             if self._cond._waiters and not interrupted.is_set():  # type: ignore[attr-defined]
                 interrupted.set()
-                self._flag = True  # as far as it came, without a word to those who wait
+                self._flag = True  # as far as it came, without waking those that wait
                 raise KeyboardInterrupt
             super().set()
 

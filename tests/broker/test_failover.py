@@ -1,4 +1,4 @@
-"""A list of brokers: whoever sends, asks or works goes to the first that answers; a dead one costs but a moment."""
+"""A list of brokers: every client goes to the first that answers, and a dead one costs only a moment."""
 
 import socket
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ REFUSES = 1  # a port of nobody
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port that takes connections and says nothing: a host that is frozen."""
+    """A port that accepts connections and says nothing, like a frozen host."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield int(listener.getsockname()[1])
 

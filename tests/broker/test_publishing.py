@@ -1,4 +1,4 @@
-"""Messages: confirmed when the broker is there, no loss and no hang when it is not."""
+"""Messages are confirmed while the broker is up; nothing is lost and nothing hangs while it is not."""
 
 import gc
 import multiprocessing

@@ -1,4 +1,4 @@
-"""TLS to the broker: only one whose certificate a known authority made out to the name in the URL gets our messages."""
+"""TLS to the broker: it gets messages only with a certificate from a known authority for the name in the URL."""
 
 import shutil
 from collections.abc import Iterator

@@ -2,6 +2,6 @@
 
 ``python -m tests.chaos`` (``make chaos``) runs it. What the run saw is a ``record.Record``; the promises are checked on
 that alone, by pure functions (``checks``), so that a fabricated record shows that each broken promise is found. Three
-sources that do not know of each other are compared: the ledger that job bodies write, the history that triggers of the
-run's own keep in the database, and what the harness itself did to the processes.
+independent sources are compared: the ledger that job bodies write, the history that the run's own triggers keep in the
+database, and what the harness itself did to the processes.
 """

@@ -66,7 +66,7 @@ def locked(ctx: JobContext, *, seconds: float) -> str:
 @job(lock="west")
 @ledgered
 def campaign(ctx: JobContext, *, seconds: float) -> str:
-    """Holds its lock for so long that whoever is frozen or killed in it is rescued while it is at work."""
+    """Holds its lock for so long that the rescue after a freeze or a kill comes while it is at work."""
     _work(seconds, steps=max(1, round(seconds / 0.4)))
     return "done"
 
@@ -82,7 +82,7 @@ def blind(ctx: JobContext, *, seconds: float) -> str:
 @job(lock="east")
 @ledgered
 def keeper(ctx: JobContext, *, seconds: float) -> str:
-    """In a transaction that has its lock's row for all the time: who vanishes in it leaves the row to nobody."""
+    """In a transaction that locks its lock's row all the time: if its host vanishes, nobody can use the row."""
     end = time.monotonic() + seconds
     with ctx.guarded_by_lock():
         while time.monotonic() < end:

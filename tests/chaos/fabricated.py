@@ -1,4 +1,4 @@
-"""Records made by hand: a run in which all went well, to be spoilt in one place by each test of the checker."""
+"""Records made by hand: a run in which all went well, which each test of the checker breaks in one place."""
 
 from dataclasses import replace
 from typing import Any

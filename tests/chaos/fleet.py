@@ -159,7 +159,7 @@ class Fleet:
 
 
 def _copy_source(tree: Path) -> None:
-    """So that neither a mutant nor somebody's editor changes what the fleet runs."""
+    """So that neither a mutant nor an editor changes what the fleet runs."""
     tree.mkdir()
     for name in _SOURCE:
         if (ROOT / name).is_dir():

@@ -12,7 +12,7 @@ from tests.chaos.record import Cut
 from tests.services import PostgreSQL, RabbitMQ
 from tests.services.relay import Relay
 
-KEEPALIVE_SECONDS = 25.0  # then a server's own would have found a client gone, if the relay did not answer them
+KEEPALIVE_SECONDS = 25.0  # by then keepalives would have found a client gone, if the relay did not answer them
 
 
 class Silence(StrEnum):
@@ -69,7 +69,7 @@ class Host:
         return self.database.stranded_ports()
 
     def is_forgotten(self) -> None:
-        """The services find out about connections that are no more."""
+        """The services find out about connections that no longer exist."""
         self.database.end_stranded()
         self.broker.end_stranded()
 

@@ -1,4 +1,4 @@
-"""The processes of the fleet and their supervisor: what dies is started again; starts, deaths, pauses are recorded."""
+"""The processes of the fleet and their supervisor: what dies is restarted; starts, deaths and pauses are recorded."""
 
 import contextlib
 import os
@@ -66,7 +66,7 @@ class Members:
         self._supervisor.start()
 
     def end_supervision(self) -> None:
-        """The run is over: what dies from now on is not of interest."""
+        """The run is over: deaths from now on do not matter."""
         self._stopping.set()
         if self._supervisor.is_alive():
             self._supervisor.join()

@@ -53,7 +53,7 @@ MUTANTS = {
     ),
     "lock": Mutant(
         says="a claim no longer asks whether the job's lock is free",
-        promise=Promise.CAUSE,  # fencing keeps the devices safe: the holder before ends as LockLost, for no reason
+        promise=Promise.CAUSE,  # fencing keeps the devices safe: the previous holder ends as LockLost without a reason
         edits=(
             Edit(
                 file=CLAIM,

@@ -1,4 +1,4 @@
-"""What will be fed and what will be broken, and when: drawn from one seed, so that a run can be had again."""
+"""What will be fed, what will be broken, and when: drawn from one seed, so that a run can be repeated."""
 
 import random
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ ABORTS = 0.03
 @dataclass(frozen=True)
 class FaultKind:
     """``weight``: how often it is drawn, in relation. ``least``, ``most``: how long it lasts. ``apart``: seconds until
-    the next; after an outage long enough to recover, for nobody promises anything of one that never ends.
+    the next; after an outage long enough to recover, because nothing is promised for an outage that never ends.
     """
 
     weight: int

@@ -108,7 +108,7 @@ class Process:
 
 @dataclass(frozen=True, kw_only=True)
 class Death:
-    """A process of the fleet, pool children included, that is no more."""
+    """The death of a process of the fleet, including pool children."""
 
     pid: int
     at: float

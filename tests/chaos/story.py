@@ -11,7 +11,7 @@ from tests.chaos.spans import Spans, crowded
 
 RUNNING = "RUNNING"
 TERMINAL = frozenset({"FINISHED", "EXCEPTION"})
-DELETED = "DELETED"  # what the history says of a row that is no more
+DELETED = "DELETED"  # what the history says about a deleted row
 
 
 @dataclass(kw_only=True)

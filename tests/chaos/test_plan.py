@@ -1,4 +1,4 @@
-"""The plan and those who carry it out speak of the same kinds."""
+"""The plan and the code that carries it out know the same kinds."""
 
 from pathlib import Path
 

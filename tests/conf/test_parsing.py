@@ -1,4 +1,4 @@
-"""What the text of a variable must be: each as people write it, and what is refused, without quoting a secret."""
+"""What the text of a variable must be: accepted as people write it, and refused without quoting a secret."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Worker, Beat, web and ``make run`` start with good settings alone; what is wrong is said in lines, not tracebacks."""
+"""Worker, Beat, web and ``make run`` start only with good settings; errors are single lines, not tracebacks."""
 
 import os
 import subprocess

@@ -41,7 +41,7 @@ def test_the_documentation_shows_each_variable_as_it_is() -> None:
 
 
 def test_nothing_else_knows_their_names() -> None:
-    """Whoever needs a value asks ``conf``: another's name for it would have a type and a default of its own."""
+    """Code that needs a value asks ``conf``: another way to it would have its own type and default."""
     elsewhere = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for room in ("cnaasjobs", "jobs", "locks", "devices")

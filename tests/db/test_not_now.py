@@ -1,4 +1,4 @@
-"""What means "not now" and what is a mistake, asked of the databases themselves."""
+"""Which errors mean "not now" and which are mistakes, as the databases themselves raise them."""
 
 import sqlite3
 from collections.abc import Callable

@@ -84,13 +84,13 @@ def test_sessions_that_a_pooler_shares_are_noticed(pooler: Pooler, settings: dic
 @pytest.mark.needs("pgbouncer")
 @pytest.mark.parametrize("size", ["20", "3", "1"])
 def test_a_session_for_each_connection_is_fine(pooler: Pooler, size: str) -> None:
-    """Also where there are fewer than we ask for: the others wait, as a new connection would."""
+    """Also with fewer sessions than we ask for: the others wait, as any new connection would."""
     assert found(pooler(pool_mode="session", default_pool_size=size).url) == []
 
 
 @pytest.mark.needs("pgbouncer")
 def test_the_server_process_behind_a_pooler_is_the_real_one(pooler: Pooler) -> None:
-    """PgBouncer makes one up: whoever asks whether it still runs would be told that it ended."""
+    """PgBouncer makes one up, and asking whether that process still runs would say that it has ended."""
     with on_database(pooler(pool_mode="session").url):
         assert session.is_server_process(session.server_process())
 

@@ -1,4 +1,4 @@
-"""Drivers of strangers, as packages in a directory on ``sys.path``. Each keeps its devices in a dict, by hostname."""
+"""Third-party drivers, as packages in a directory on ``sys.path``. Each keeps its devices in a dict, by hostname."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""How much a diff may hurt."""
+"""How risky a diff is."""
 
 import pytest
 

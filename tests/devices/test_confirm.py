@@ -60,7 +60,7 @@ def test_without_a_confirm_the_device_reverts_by_itself_and_is_not_in_sync(
     assert DeviceState.objects.get(host="sw1").uncertain_job_id == dead.pk
     lab.change("sw1", motd="hello")
     lab.options("sw1", fail="open")
-    assert "cannot connect" in reason(live(), "sw1")  # what was known before the death is no proof of being in sync
+    assert "cannot connect" in reason(live(), "sw1")  # what was known before does not prove that it is in sync
     lab.change("sw1", motd="new")
     lab.options("sw1")
     job = live()

@@ -109,7 +109,7 @@ def test_a_job_that_has_not_ended_is_refused(api: Api, status: str) -> None:
 def test_a_job_that_is_no_sync_or_not_there_is_refused(api: Api) -> None:
     other = job_row(function_name="reload_devices")
     device_row(other, "sw1", "WAITING")
-    assert after(api, other).message == f"Job {other.pk} (reload_devices) is no sync of devices"
+    assert after(api, other).message == f"Job {other.pk} (reload_devices) is not a sync of devices"
     reply = api.post(URL, {"failed_of": 987654})
     assert (reply.status, reply.message) == (400, "No job with id 987654 found")
 

@@ -1,4 +1,4 @@
-"""The inventory: read once, read again when it changed, never shown in what is said of its faults."""
+"""The inventory: read once, read again when it has changed, and never quoted in errors about it."""
 
 import os
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_nornir_writes_no_log_file_and_touches_no_logger(
 
 
 class CountingInventory:
-    """Another plugin: its data come from somewhere that nobody can watch."""
+    """Another plugin, whose data comes from a place that cannot be watched for changes."""
 
     loads = 0
 

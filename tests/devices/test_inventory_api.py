@@ -225,7 +225,7 @@ def test_a_repository_says_its_commit(api: Api, lab: Lab) -> None:
 
 
 def test_what_a_repository_names_is_not_run(api: Api, lab: Lab, tmp_path: Path) -> None:
-    """Who writes templates must not run code as the web server."""
+    """Authors of templates must not be able to run code as the web server."""
     _committed(lab.directory)
     trap = tmp_path / "trap.sh"
     trap.write_text(f"#!/bin/sh\ntouch {tmp_path / 'sprung'}\n")

@@ -1,4 +1,4 @@
-"""Inventories that are wrong: a 503 and a job say the same words, with file and host, and quote nothing."""
+"""Wrong inventories: the API's 503 and a job have the same message, with file and host, and quote nothing."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ from tests.devices.lab import Lab
 
 __all__ = ["api"]
 
-CANARY = "Hunter2"  # stands in many of the files, and in no message
+CANARY = "Hunter2"  # occurs in many of the files, and in no message
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ def fault() -> str:
 
 
 class Foreign:
-    """An inventory plugin of a stranger, with a token."""
+    """A third-party inventory plugin, with a token."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options

@@ -1,4 +1,4 @@
-"""Whatever one device's driver raises, answers, or is given ends that device alone, with a reason in its result."""
+"""Whatever one device's driver raises, returns or is given ends only that device, with a reason in its result."""
 
 import json
 import logging

@@ -1,4 +1,7 @@
-"""Commits that wait for their confirmation: whose they are, and what became of ours. Never is another's taken back."""
+"""Commits that wait for their confirmation: whose they are, and what happened to ours.
+
+Another user's is never taken back.
+"""
 
 import json
 import re
@@ -36,7 +39,7 @@ def live(**kwargs: Any) -> Job:
 
 
 def commit_by_hand(name: str = "sw1") -> None:
-    """Somebody else's, on a connection of his own, with a timer of ten minutes."""
+    """Another user's commit, on a separate connection, with a timer of ten minutes."""
     theirs = LabDriver(name)
     theirs.load_replace_candidate(config=THEIRS)
     COMMIT(theirs, revert_in=600)
@@ -70,7 +73,7 @@ def test_a_commit_made_by_hand_between_our_preparation_and_our_commit_stays(
 
 @pytest.mark.parametrize("mode", [0, 1, 2])
 def test_a_driver_that_would_commit_over_a_pending_commit_is_not_let_to(lab: Lab, foreign: Foreign, mode: int) -> None:
-    """On some platforms that confirms the other one."""
+    """On some platforms this confirms the other user's commit."""
     installed = foreign.install(
         "napalm_foo",
         """
@@ -91,7 +94,7 @@ ForeignDriver.compare_config = compare_config
 def test_a_commit_by_hand_is_never_taken_for_ours_whose_driver_can_not_tell_them_apart(
     lab: Lab, foreign: Foreign
 ) -> None:
-    """Its commit fails because of theirs: that one is pending says nothing then."""
+    """Our commit fails because of theirs, so a pending commit proves nothing."""
     installed = foreign.install(
         "napalm_foo",
         """

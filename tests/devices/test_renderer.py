@@ -1,4 +1,4 @@
-"""A process that renders and does anything but that: its parent loses no more than its time with it."""
+"""A rendering process that misbehaves in any way costs its parent no more than time."""
 
 import ipaddress
 import signal

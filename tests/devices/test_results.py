@@ -1,4 +1,4 @@
-"""Results of syncs: a client of the API leaves out what it has no use for; the job's page shows devices and diffs."""
+"""Results of syncs: clients of the API can leave parts out; the job's page shows devices and diffs."""
 
 import json
 from pathlib import Path
@@ -140,7 +140,7 @@ def test_any_result_that_can_be_stored_is_shown(viewer: Admin, result: str) -> N
 
 
 def test_the_platform_knows_nothing_of_the_form() -> None:
-    """A sync's words stand in devices alone: templates, style sheets and code of the rooms below it have none."""
+    """Only devices knows the vocabulary of a sync: templates, style sheets and code of lower rooms do not use it."""
     root = Path(__file__).resolve().parents[2]
     files = [path for room in ("jobs", "locks", "cnaasjobs/api") for path in (root / room).rglob("*") if path.is_file()]
     texts = {path: path.read_text() for path in files if path.suffix in {".py", ".html", ".css", ".js"}}

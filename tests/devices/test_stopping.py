@@ -1,4 +1,7 @@
-"""A job that is told to stop: aborted, its lock cleared, its time over. Devices not begun are never touched."""
+"""A job that is told to stop: aborted, its lock cleared, its time over.
+
+Devices that had not begun are never touched.
+"""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is accepted, what is refused with which words, and what leads to a row."""
+"""What is accepted, what is refused with which message, and what leads to a row."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""A job that code in a worker starts says by what, and stands in the audit trail."""
+"""A job that code in a worker starts names what started it, and is in the audit trail."""
 
 from uuid import uuid4
 

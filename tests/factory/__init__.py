@@ -1,7 +1,7 @@
-"""What tests find in the database: one room for all of them.
+"""What tests find in the database, made in one place for all of them.
 
-``jobs`` and ``workers`` make it by the product's own functions, in the state that is asked for. ``rows`` writes rows as
-they would stand there, for tests of reading, many at once too. ``schedules`` makes recurring ones, as the admin does.
+``jobs`` and ``workers`` make it by the product's own functions, in the state that is asked for. ``rows`` writes
+finished rows directly, many at once too, for tests of reading. ``schedules`` makes recurring ones, as the admin does.
 """
 
 from tests.factory.jobs import claim, claimed, job_in, refused

@@ -1,4 +1,4 @@
-"""Rows of django-celery-beat that its forms would have refused, each named "broken" and due if it means anything."""
+"""Rows of django-celery-beat that its forms would have refused, each named "broken", and due if they mean anything."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from tests.factory.schedules import NOTHING, ago, at, daily, every
 
 
 def write(row: Model, column: str, value: str | int | None) -> None:
-    """Past the models, as an import does."""
+    """Written without the models, as an import does."""
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE {row._meta.db_table} SET {column} = %s WHERE id = %s", [value, row.pk])
 

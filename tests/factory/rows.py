@@ -1,4 +1,4 @@
-"""Rows as they would stand in the database, past the functions that make them one by one."""
+"""Rows as they would be in the database, written directly and not by the functions that make them one by one."""
 
 import json
 from collections.abc import Iterable, Mapping

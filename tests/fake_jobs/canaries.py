@@ -1,4 +1,4 @@
-"""Jobs that give away what the environment's CANARIES says, in every way that a body can."""
+"""Jobs that leak what the environment's CANARIES contains, in every way that a body can."""
 
 import asyncio
 import json

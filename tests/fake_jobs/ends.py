@@ -1,4 +1,4 @@
-"""Jobs that end as a body must not, and the platform must survive."""
+"""Jobs that end in ways that a body must not, and that the platform must survive."""
 
 import multiprocessing
 import os

@@ -36,7 +36,7 @@ def operate_locked(ctx: JobContext, *, count: int = 1, seconds: float = 0.01) ->
 @job
 @ledgered
 def until(ctx: JobContext, *, path: str) -> str:
-    """Goes on until the file is there, and asks nobody."""
+    """Goes on until the file is there, without a safe point."""
     while not Path(path).exists():
         time.sleep(0.02)
     return "done"

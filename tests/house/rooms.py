@@ -1,7 +1,7 @@
 """The rooms of the house, and who may import whom: the table of CONTRIBUTING.md as a contract of import-linter.
 
-A module belongs to the room with the longest place that holds it. The table is exact: what a room imports stands in its
-row, and what stands there is imported. Imports by a string count.
+A module belongs to the room with the longest place that holds it. The table is exact: what a room imports is in its
+row, and what is in its row is imported. Imports by a string count.
 """
 
 import re

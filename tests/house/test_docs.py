@@ -1,4 +1,4 @@
-"""What the docs and docstrings point at is there."""
+"""What the docs and docstrings refer to exists."""
 
 import re
 import subprocess

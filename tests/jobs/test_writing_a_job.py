@@ -1,4 +1,4 @@
-"""The page for people who write jobs: its code is run as it stands there."""
+"""The page for people who write jobs: its code is run as it is printed there."""
 
 import re
 from pathlib import Path

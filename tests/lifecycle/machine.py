@@ -1,7 +1,7 @@
 """The lifecycle against a model: any calls in any order, duplicates and latecomers included, leave both the same.
 
-The model knows the promises only: who may go from which state to which, that a lock has one holder, and that nobody
-sleeps in line before a free lock.
+The model knows only the promises: which state may follow which, that a lock has one holder, and that no job sleeps in
+line for a free lock.
 """
 
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @rule(job_id=jobs, what=st.sampled_from(["fall due", "cancel", "abort", "abort", "clear", "wake"]))
     def intervene(self, job_id: int, what: str) -> None:
-        """One rule for what is rarer than messages and ends of runs."""
+        """One rule for everything that is rarer than messages and ends of runs."""
         match what:
             case "fall due":
                 self._fall_due(job_id)

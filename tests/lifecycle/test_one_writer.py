@@ -112,7 +112,7 @@ OF_LIFECYCLE = {"transit", "made_up_states"}  # and the stores' claim and finish
 
 
 def writes(source: str) -> Iterator[str]:
-    """What in this source writes a job's status, or has somebody do it."""
+    """The places in this source that write a job's status, or have it written."""
     tree = ast.parse(source)
     knows_jobs = any(re.search(r"\bjobs\.(models|sql)\b", line) for line in map(_line, ast.walk(tree)))
     for node in ast.walk(tree):

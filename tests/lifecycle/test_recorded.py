@@ -1,4 +1,4 @@
-"""What a transition records: what it did, once, when it is committed."""
+"""What a transition records: what it did, once, after its commit."""
 
 from collections.abc import Iterator
 

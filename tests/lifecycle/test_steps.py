@@ -1,4 +1,4 @@
-"""The steps of a job's life are all there afterwards, in their order, also those that its row forgot."""
+"""All steps of a job's life are there afterwards, in order, including those that its row no longer shows."""
 
 from datetime import timedelta
 

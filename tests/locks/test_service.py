@@ -1,4 +1,4 @@
-"""Named locks by themselves: who has one, by which token, and who is told when a person clears it."""
+"""Named locks by themselves: who holds one, under which token, and who is told when a person clears it."""
 
 from collections.abc import Iterator
 from typing import Any

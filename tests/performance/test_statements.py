@@ -1,4 +1,4 @@
-"""How many statements the way of a job takes: where work must not grow, it is counted. Nothing here is timed."""
+"""How many statements a job takes: work that must not grow is counted, and nothing is timed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""How long the tests of promises take that name minutes: every threshold and outage is divided by one factor.
+"""How long tests of promises that speak of minutes take: every threshold and outage is divided by one factor.
 
 ``CNAASJOBS_TEST_FULL_LENGTH=1`` makes the factor 1: the run for the record.
 """

@@ -1,4 +1,4 @@
-"""A web server that is cut off from the database after it sent COMMIT can't know: it says so, and keeps its word."""
+"""A web server that is cut off from the database after sending COMMIT says that it can't know, and keeps its word."""
 
 from collections.abc import Iterator
 from typing import Any

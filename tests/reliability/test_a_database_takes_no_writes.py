@@ -1,4 +1,4 @@
-"""Promise 4, and the API's word, while the database answers and takes no writes: a failover, a guard of a full disk."""
+"""Promise 4, and what the API says, while the database takes no writes: a failover, a guard against a full disk."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A host that is gone in the middle of a transaction holds up nobody for long: not its own job, nor anybody else's."""
+"""A host that vanishes in the middle of a transaction blocks nothing for long: neither its own job nor any other."""
 
 import sys
 import time
@@ -31,7 +31,7 @@ SERVER_SECONDS = 40.0  # the server's limits: 25 s for one that is gone, 20 s fo
 
 @dataclass
 class Host:
-    """Where the processes run that are to be gone."""
+    """Where the processes that will vanish run."""
 
     env: dict[str, str]
     prefix: list[str]

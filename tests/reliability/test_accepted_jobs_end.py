@@ -1,4 +1,4 @@
-"""Promise 1: an accepted job ends, whatever becomes of broker, database, web server and Beat after its acceptance."""
+"""Promise 1: an accepted job ends, whatever happens to broker, database, web server and Beat after that."""
 
 import threading
 import time

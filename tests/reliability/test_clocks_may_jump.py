@@ -81,7 +81,7 @@ def test_the_clock_of_one_process_jumps(whose: str, postgresql: PostgreSQL, rabb
 
 @pytest.fixture
 def jumping(django_db_blocker: DjangoDbBlocker) -> Iterator[tuple[PostgreSQL, Clock]]:
-    """A PostgreSQL of its own, migrated, whose clock is in the test's hand."""
+    """A separate, migrated PostgreSQL whose clock the test controls."""
     directory = scratch_directory("clock")
     clock = Clock(directory / "clock")
     server = PostgreSQL(directory / "postgresql", env=clock.env)

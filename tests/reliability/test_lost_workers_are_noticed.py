@@ -1,4 +1,4 @@
-"""Promise 3: the jobs of a dead worker are rescued in time, those of a living one never."""
+"""Promise 3: the jobs of a dead worker are rescued in time, those of a live worker never."""
 
 import time
 from collections.abc import Callable

@@ -70,7 +70,7 @@ class Copy:
             return json.loads(response.read())
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of this copy, wherever it hangs in the tree."""
+        """Every process of this copy, wherever it is in the tree."""
         return processes_of(self.state)
 
     def named(self, *words: str) -> list[psutil.Process]:
@@ -105,7 +105,7 @@ def processes_of(state: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            # A Redis writes its title over its environment; it stands in its data directory.
+            # Redis overwrites its environment with its title, but its working directory is its data directory.
             is_broker = process.cwd() == str(state / "broker")
             is_ours = is_broker or process.environ().get("CNAASJOBS_STATE_DIR") == str(state)
             if is_ours and process.status() != psutil.STATUS_ZOMBIE:

@@ -38,7 +38,7 @@ def test_a_signal_ends_all_of_it(copy: Copy, number: signal.Signals) -> None:
     [(signal.SIGINT, False), (signal.SIGHUP, False), (signal.SIGTERM, False), (signal.SIGINT, True)],
 )
 def test_a_signal_to_make_ends_all_of_it(scratch: Path, number: signal.Signals, whole_group: bool) -> None:
-    """Of the first three make passes on SIGTERM alone; the last is Ctrl-C, or a shell that ends its job."""
+    """Of the first three make passes on only SIGTERM; the last is Ctrl-C, or a shell that ends its job."""
     copy = Copy(scratch, command=["make", "--old-file=setup", "run"])
     try:
         copy.process.wait_for_output("Admin ", timeout=60)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.needs("redis")
 def running() -> Iterator[Copy]:
     """One copy for all tests of this module that leave it running."""
     directory = scratch_directory("run")
-    left_open = directory / "state" / "log" / "web.log"  # by a careless hand, before the first start
+    left_open = directory / "state" / "log" / "web.log"  # by mistake, before the first start
     left_open.parent.mkdir(parents=True)
     left_open.touch()
     for path in (left_open, *left_open.parents[:2]):

@@ -12,7 +12,7 @@ from cnaasjobs.run.state import StateDirectory
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """One that was there before, open to everybody."""
+    """A state directory from an earlier version, open to everybody."""
     state = tmp_path / "state"
     (state / "broker" / "appendonlydir").mkdir(parents=True)
     for name in ("db.sqlite3", "db.sqlite3-wal", "secret-key", "broker/appendonlydir/1.aof"):
@@ -47,7 +47,7 @@ def test_an_old_one_is_mended(old: Path) -> None:
 
 
 def test_what_is_not_ours_is_left_alone(old: Path) -> None:
-    """Somebody named his home directory."""
+    """Somebody gave their home directory."""
     (old / "thesis.txt").touch(0o644)
     with pytest.raises(StartError, match=r"holds what is not of the platform \(thesis.txt\) and is open to others"):
         StateDirectory(old)
@@ -68,7 +68,7 @@ def test_a_link_is_not_followed(old: Path, tmp_path: Path) -> None:
 @pytest.mark.needs("root")  # only root can give a file away
 @pytest.mark.parametrize("name", ["", "secret-key", "broker/appendonlydir"])
 def test_what_another_user_put_there_is_refused_by_name(old: Path, name: str) -> None:
-    """He would know the key, or could read what is written into it."""
+    """That user would know the key, or could read what is written into the file."""
     os.chown(old / name, 12345, -1)
     with pytest.raises(StartError, match="belongs to another user") as refusal:
         StateDirectory(old)

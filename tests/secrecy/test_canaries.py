@@ -1,4 +1,4 @@
-"""Secrets are planted wherever one can be, every step fails with them in its words, and nothing is kept of them."""
+"""Secrets are planted wherever one can be, every step fails with them in its message, and none of them is stored."""
 
 import base64
 import json

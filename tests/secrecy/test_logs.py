@@ -1,4 +1,4 @@
-"""No secret in the log, whoever logs it."""
+"""No secret gets into the log, whatever logs it."""
 
 import json
 import logging

@@ -27,7 +27,7 @@ def scratch_directory(name: str) -> Path:
 
 
 def find_binary(name: str, places: Iterable[str] = ()) -> str | None:
-    """On PATH, else in the places where distributions hide their servers."""
+    """On PATH, otherwise in the places where distributions put their servers."""
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *places]))
 
 

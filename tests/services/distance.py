@@ -54,5 +54,5 @@ class Distance:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(_CHUNK):
             self._loop.call_later(self._way, writer.write, data)
-        await asyncio.sleep(self._way)  # what is under way still arrives
+        await asyncio.sleep(self._way)  # what has been sent still arrives
         raise ConnectionResetError  # the other side learns of an end in the same way

@@ -67,7 +67,10 @@ class Managed:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def tree(self) -> list[psutil.Process]:
-        """The process and everything below it, parents first. None once it ended: its number may be another's."""
+        """The process and everything below it, parents first.
+
+        Empty once it has ended: its number may have been reused.
+        """
         if not self.running:
             return []
         try:
@@ -85,7 +88,7 @@ class Managed:
             self._popen.send_signal(number)
 
     def freeze(self) -> None:
-        """SIGSTOP to the process, then to its children: none is left to start another."""
+        """SIGSTOP to the process, then to its children, so that none can start another."""
         _signal_all(self.tree(), signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -106,7 +109,7 @@ class Managed:
     def orphans(self) -> list[psutil.Process]:
         """What is left of its session when it is gone."""
         if not self.running and psutil.pid_exists(self.pid):
-            return []  # the number is another's by now, so nothing was left: a session keeps its leader's
+            return []  # the number was reused, so nothing was left: a session keeps its leader's number
         found = []
         for process in psutil.process_iter():
             try:

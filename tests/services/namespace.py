@@ -1,4 +1,4 @@
-"""A host of its own for processes of ours: a network namespace of Linux, which can vanish from the network."""
+"""A separate host for our processes: a network namespace of Linux, which can vanish from the network."""
 
 import functools
 import os
@@ -42,7 +42,7 @@ class Namespace:
         return ["ip", "netns", "exec", self.name]
 
     def vanish(self) -> None:
-        """Nothing reaches it any more and nothing comes from it, as when its power fails."""
+        """Nothing reaches it and nothing comes from it any more, as after a power failure."""
         _ip("-n", self.name, "link", "set", "there", "down")
 
     def __enter__(self) -> Self:

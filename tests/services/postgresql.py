@@ -29,7 +29,7 @@ def _version(place: Path) -> int:
 
 @functools.cache
 def server_user() -> str | None:
-    """Whom the server runs as: None for ourselves."""
+    """The user that the server runs as; None for ourselves."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -105,7 +105,7 @@ class PostgreSQL(Service):
         wait_until(lambda: not self.execute(f"SELECT 1 {others} AND pid = ANY(%s)", cut), message="still connected")
 
     def take_no_writes(self) -> None:
-        """From now on every new transaction can only read: what a standby says, and a guard of a full disk."""
+        """From now on every new transaction can only read, as on a standby, or with a guard against a full disk."""
         self.takes_writes = False
         self._set("ALTER SYSTEM SET default_transaction_read_only = on", expected="on")
 

@@ -93,7 +93,7 @@ class RabbitMQ(Broker):
         return f"cnaasjobs{self.port}@localhost"
 
     def use_new_vhost(self) -> None:
-        """A virtual host that nobody used yet, with queues of its own; it is there again after ``wipe``, empty.
+        """Use a new virtual host, with its own queues; after ``wipe`` it exists again, empty.
 
         ``url``, ``queues`` and ``purge`` mean it from now on.
         """
@@ -152,7 +152,7 @@ class RabbitMQ(Broker):
         shutil.rmtree(self.directory / "mnesia", ignore_errors=True)
 
     def _write_definitions(self) -> Path:
-        """The user, and virtual hosts up to the next that is asked for and some more."""
+        """The user, and virtual hosts: those used so far, and some more."""
         last = (self._made // _VHOSTS + 1) * _VHOSTS
         vhosts = ["/", *(f"test{number}" for number in range(1, last + 1))]
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
@@ -178,7 +178,7 @@ class RabbitMQ(Broker):
         return True
 
     def _environment(self) -> dict[str, str]:
-        """Everything of the machine's own RabbitMQ is overridden, its configuration files included."""
+        """Everything of the machine's own RabbitMQ is overridden, including its configuration files."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("RABBITMQ_", "ERL_"))}
         directory = str(self.directory)
         return kept | {

@@ -1,8 +1,8 @@
-"""A TCP relay between one host and a service, to cut the two off from each other without a word.
+"""A TCP relay between one host and a service, which can silently cut the two off from each other.
 
 While it is cut, what one side sends arrives nowhere and nobody is told: no FIN, no reset. When it is healed the
-connections go on where they stood, as TCP does after a partition that was short. The kernel answers for the relay
-meanwhile, so keepalives find nothing wrong: the far end is a host that lives and says nothing.
+connections go on where they were, as TCP does after a short partition. The kernel answers for the relay meanwhile, so
+keepalives find nothing wrong: the far end looks like a live host that says nothing.
 """
 
 import asyncio
@@ -56,11 +56,11 @@ class Relay:
         self._trigger = sent
 
     def strand(self) -> None:
-        """Connections that there are pass nothing ever again, as when a firewall forgot them. New ones do."""
+        """Existing connections never pass anything again, as when a firewall has forgotten them. New ones do."""
         self._call(self._strand()).result(10)
 
     def reset_clients(self) -> None:
-        """As ``strand``, but the clients are told: only the service holds its ends for alive."""
+        """Like ``strand``, but the clients are told: only the service believes that its ends are alive."""
         self._call(self._strand(reset_clients=True)).result(10)
 
     def stranded_ports(self) -> list[int]:
@@ -68,7 +68,7 @@ class Relay:
         return [pair.port for pair in list(self._pairs) if pair.stranded and pair.port]
 
     def end_stranded(self) -> None:
-        """Both sides learn that the stranded connections are no more, as keepalives find out in the end."""
+        """Both sides learn that the stranded connections are gone, as keepalives eventually find out."""
         self._call(self._end_stranded()).result(10)
 
     @property

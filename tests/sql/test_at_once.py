@@ -95,7 +95,7 @@ def _finish(job: Job) -> Callable[[], object]:
 def test_the_locks_row_is_locked_before_the_jobs(
     act: Callable[[Job], Callable[[], object]], postgresql: PostgreSQL, meanwhile: Meanwhile
 ) -> None:
-    """As in every transaction: two that locked them in different orders would wait for each other for ever."""
+    """As in every transaction: two that locked them in different orders would wait for each other forever."""
     job = fake_jobs.with_lock.schedule()
     call = act(job)
     with transaction.atomic():

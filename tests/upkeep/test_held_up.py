@@ -1,4 +1,4 @@
-"""One job whose rows somebody holds up does not keep the others from being rescued, freed, woken or ended."""
+"""One job whose rows are locked does not keep the others from being rescued, freed, woken or ended."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

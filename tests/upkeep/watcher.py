@@ -1,4 +1,4 @@
-"""A Beat that watches, with its monotonic clock in the test's hand."""
+"""A Beat that watches, on a monotonic clock that the test controls."""
 
 from jobs.beat.heartbeat import BeatHeartbeat
 from jobs.upkeep.rescue import Rescue

@@ -1,4 +1,4 @@
-"""Clients that send slowly, or nothing, hold up nobody else."""
+"""Clients that send slowly, or nothing, delay nobody else."""
 
 import contextlib
 import socket

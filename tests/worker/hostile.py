@@ -1,4 +1,4 @@
-"""Messages that somebody else puts into a worker's queue: good ones with one part, or several, made bad."""
+"""Messages that an outsider puts into a worker's queue: good ones with one or more parts made bad."""
 
 # ruff: noqa: E501  tables of values
 
@@ -175,7 +175,7 @@ def to_rabbitmq(channel: amqp.Channel, message: Hostile, queue: str) -> None:
 
 
 def to_redis(client: redis.Redis, message: Hostile, queue: str, dice: random.Random) -> None:
-    """Also what is no message at all."""
+    """Including what is not a message at all."""
     if dice.random() < 0.1:
         client.lpush(
             queue, dice.choice([b"", b"x", b"5", b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 5000, b'{"properties": 5}'])

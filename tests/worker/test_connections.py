@@ -1,4 +1,4 @@
-"""A pool child keeps its database connection from task to task, and notices when it broke."""
+"""A pool child keeps its database connection from task to task, and notices when it is broken."""
 
 import pytest
 from django.db import connection

@@ -94,7 +94,7 @@ def test_a_killed_parent_leaves_no_child_that_goes_on(start_worker: StartWorker,
 
 
 def test_sigterm_to_a_child_is_no_end_of_its_job(start_worker: StartWorker) -> None:
-    """systemd sends it to every process of a service; the grace period is the main process's to keep."""
+    """systemd sends it to every process of a service; the main process keeps the grace period."""
     worker = start_worker(concurrency=1)
     for _ in range(2):
         wait_for_status(survive_sigterm.schedule(), "FINISHED")

@@ -1,4 +1,4 @@
-"""Time limits: soft raises in the body, hard ends its process; neither strikes once the body has ended."""
+"""Time limits: the soft one raises in the body, the hard one ends its process; neither strikes after the body."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A worker that lost its broker, with or without a word, takes jobs again soon, and does not storm it meanwhile."""
+"""A worker that lost its broker, silently or not, soon takes jobs again, and does not flood the broker meanwhile."""
 
 from collections.abc import Callable, Iterator
 
@@ -26,12 +26,12 @@ def relay(rabbitmq: RabbitMQ) -> Iterator[Relay]:
 
 
 def _clients_reset(relay: Relay, rabbitmq: RabbitMQ) -> None:
-    """Only the broker holds the connection for alive."""
+    """Only the broker believes that the connection is alive."""
     relay.reset_clients()
 
 
 def _stranded(relay: Relay, rabbitmq: RabbitMQ) -> None:
-    """Both hold it for alive, and nothing passes."""
+    """Both believe that it is alive, and nothing passes."""
     relay.strand()
 
 

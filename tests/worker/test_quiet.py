@@ -1,4 +1,4 @@
-"""A worker that has nothing to complain of prints no warning, also as root and into a file."""
+"""A worker without problems prints no warning, even as root and into a file."""
 
 import json
 import signal

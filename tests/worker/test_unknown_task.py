@@ -1,4 +1,4 @@
-"""A job whose task no worker knows ends, once other workers had their chance."""
+"""A job whose task no worker knows ends after other workers have had their chance."""
 
 from datetime import timedelta
 

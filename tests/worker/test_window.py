@@ -1,4 +1,4 @@
-"""A worker holds no message that it has no free slot for."""
+"""A worker holds no message for which it has no free slot."""
 
 import time
 from collections.abc import Callable
@@ -77,7 +77,7 @@ def test_a_short_job_starts_at_once_while_a_slot_is_idle_on_redis(
 def test_nothing_stays_unacknowledged_while_long_jobs_run(
     rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path
 ) -> None:
-    """RabbitMQ's consumer_timeout closes the channel of whoever keeps a message too long."""
+    """RabbitMQ's consumer_timeout closes the channel of a consumer that keeps a message too long."""
     start_worker()
     long = [wait_for_file.schedule(path=str(scratch / "end")) for _ in range(4)]
     wait_until(lambda: running(long) == 2)

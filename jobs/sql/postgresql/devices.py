@@ -39,7 +39,7 @@ _BEGIN: Final = f"""
     ORDER BY given.place
     RETURNING id, host, tries, place
 """
-# What a safe point asks. "me" is NULL where this is no participant (any more).
+# What a safe point asks. "me" is NULL if this is not a participant (any more).
 _STAND: Final = f"""
     SELECT {{me}} AS me, job.abort_reason, held.fence, fleet."end"
     FROM {JOB} AS job JOIN {FLEET} AS fleet ON fleet.job_id = job.id

@@ -1,4 +1,4 @@
-"""A good record, to be spoilt in one place by each test."""
+"""A good record, which each test breaks in one place."""
 
 import pytest
 

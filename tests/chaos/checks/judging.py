@@ -11,7 +11,7 @@ def judge(run: Fabricated) -> Verdict:
 
 
 def only(promise: Promise, run: Fabricated) -> str:
-    """The one promise that is broken; what was said of it."""
+    """The one broken promise, and what was said about it."""
     verdict = judge(run)
     assert verdict.promises() == {promise}, verdict.broken
     return "; ".join(each.what for each in verdict.broken)

@@ -68,7 +68,7 @@ def _overlap(run: Run, story: Story, what: str) -> Broken:
 
 
 def turn(story: Story, thresholds: Thresholds, _: Figures) -> Iterator[Broken]:
-    """Who takes a lock leaves nobody behind who was in its line before, by the time of falling due, then the id."""
+    """A job that takes a lock passes none that was in its line before it, by due time and then id."""
     lines: dict[str, list[_Place]] = defaultdict(list)
     for job, changes in story.changes.items():
         row = story.rows.get(job)

@@ -9,7 +9,7 @@ from tests.chaos.story import Story
 
 
 def clock(story: Story, thresholds: Thresholds, _: Figures) -> Iterator[Broken]:
-    """The checks compare wall clocks: they mean nothing if somebody set the machine's."""
+    """The checks compare wall clocks, and mean nothing if the machine's was set meanwhile."""
     offsets = [line.wall - line.mono for line in story.record.lines if line.event is Event.BEGIN]
     if offsets and max(offsets) - min(offsets) > thresholds.clock:
         yield Broken(

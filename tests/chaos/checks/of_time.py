@@ -103,7 +103,7 @@ def _rescue(run: Run, story: Story, what: str) -> Broken:
 
 
 def remnants(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Broken]:
-    """PostgreSQL rolls back and frees by itself what a host held that is gone and told nobody."""
+    """PostgreSQL by itself rolls back and frees what a vanished host held."""
     for remnant in story.record.remnants:
         taken = (story.record.until if remnant.until is None else remnant.until) - remnant.since
         figures.longest_remnant = max(figures.longest_remnant, taken)

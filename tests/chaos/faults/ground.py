@@ -1,4 +1,4 @@
-"""What all faults need: the fleet, something that it is worth to strike, and the count of what was struck."""
+"""What all faults need: the fleet, a target that is worth striking, and a count of what was struck."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""Hosts: cut off without a word from one service, in one direction or both; or gone for good inside a transaction."""
+"""Hosts: silently cut off from one service, in one direction or both; or gone for good inside a transaction."""
 
 import random
 import time
@@ -54,7 +54,7 @@ class Hosts:
         return f"{_says(silence, forget=forget)}, {planned.seconds:.1f} s", hits
 
     def web_cut_off_in_a_commit(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        """The COMMIT of a request arrives, its answer does not, and a Beat has all the time to find the job."""
+        """The COMMIT of a request arrives, its answer does not, and a Beat has enough time to find the job."""
         hits = self._ground.struck()
         front = self._fleet.front
         with self._fleet.outage("database") as surely:
@@ -69,7 +69,7 @@ class Hosts:
         return f"{planned.seconds:.1f} s", hits
 
     def vanished(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        """Its processes are gone without a word; the supervisor starts others, as on a host that is set up anew."""
+        """Its processes vanish silently; the supervisor starts others, as on a newly installed host."""
         member, _, lines = self._ground.busy_worker(rng, "keeper")
         host = self._fleet.host(member)
         since, ports = time.time(), host.vanish()

@@ -54,7 +54,7 @@ class Workers:
         return f"{member.name}{jobs(lines)}", len(lines)
 
     def _lasting(self, what: str, *kinds: str) -> str:
-        """A body with safe points shows that no device is begun any more; one without, that a late end is none."""
+        """A body with safe points shows that no further device begins; one without, that a late end does not count."""
         return self._ground.in_turn(what, *kinds)
 
     def _freeze(self, member: Member, pids: list[int], seconds: float) -> Struck:
