@@ -59,6 +59,8 @@ class JobAction(Action):
     DEVICE_FAILED = "job_device_failed", WARNING, "job %(job_id)s: device %(host)s failed"
     DEVICES_WAIT = "devices_wait", WARNING, "the devices of job %(job_id)s wait for the database: %(error)s"
     JOIN = "join", INFO, "job %(job_id)s: %(worker)s helps", "participant"
+    NOT_JOINED = "not_joined", INFO, "job %(job_id)s: needs no help: %(reason)s"
+    INVITE = "invite", INFO, "job %(job_id)s: %(count)d idle processes are asked to help with its devices"
     MAKES_ROOM = "makes_room", INFO, "job %(job_id)s: %(worker)s takes no more of its devices: %(why)s"
     LEAVE = "leave", INFO, "job %(job_id)s: %(worker)s has left it"
     DIFFERS = (

@@ -96,6 +96,7 @@ class Fleet(models.Model):
     """What the participants of one run have in common. Written under the job's row, except at ``ctx.each``."""
 
     job = models.OneToOneField("jobs.Job", primary_key=True, on_delete=models.CASCADE, related_name="fleet")
+    attempt = models.PositiveIntegerField(default=1, help_text="The job's, by which it knows the rows of another.")
     helpers = models.SmallIntegerField(help_text="How many processes may work on it beside one.")
     repeats = models.BooleanField(help_text="A device whose process is lost may be begun again: nothing was changed.")
     all_or_none = models.BooleanField(help_text="A step begins when all devices are over in the one before it.")

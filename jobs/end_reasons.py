@@ -66,6 +66,14 @@ class Failure:
             message, args = f"{type(exc).__name__} that cannot be shown ({type(broken).__name__})", ()
         return cls(type=type(exc).__name__[:64], message=message or type(exc).__name__, args=args, traceback=traceback)
 
+    @classmethod
+    def parsed(cls, text: str) -> Self:
+        """Of its ``as_json``."""
+        fields = json.loads(text)
+        return cls(
+            type=fields["type"], message=fields["message"], args=tuple(fields["args"]), traceback=fields["traceback"]
+        )
+
     def masked(self, mask: Callable[[str], str]) -> Self:
         """The same without secrets: an exception's text may contain anything that the code was given."""
         return replace(

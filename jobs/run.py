@@ -25,12 +25,12 @@ class Run:
     ticket_ref: str | None
 
     @classmethod
-    def of(cls, job: Job) -> Self:
-        """The run of a RUNNING job's row."""
+    def of(cls, job: Job, *, run_token: UUID | None = None, worker: str | None = None) -> Self:
+        """The run of a RUNNING job's row; that of a process that helps has a token and a worker of its own."""
         return cls(
             job_id=job.pk,
-            run_token=cast("UUID", job.run_token),
-            worker=job.worker or "",
+            run_token=cast("UUID", run_token or job.run_token),
+            worker=worker or job.worker or "",
             attempt=job.attempt,
             retries=job.retries,
             start_arguments=job.start_arguments,

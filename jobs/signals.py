@@ -18,9 +18,11 @@ from jobs.body import slots
 from jobs.body.execution import Execution
 from jobs.body.fresh import fresh
 from jobs.end_reasons import Failure
-from jobs.lifecycle import transitions
+from jobs.lifecycle import participants, transitions
+from jobs.lifecycle.participants import Joined
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
+from jobs.states import JOIN
 from jobs.task import JobTask
 
 T = TypeVar("T")
@@ -52,12 +54,37 @@ def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
             worker=getattr(request, "worker", None) or request.hostname or "",
         )
 
+    if args[1:] == (JOIN,) or args[1:] == [JOIN]:
+        _join(task, job_id, token)
+        return
     granted = _until_stored(lambda: fresh(ask, job_id=job_id), what="claim", job_id=job_id, seconds=_CLAIM_SECONDS)
     if isinstance(granted, Run):
         request.retries = granted.retries
         request.job = Execution(granted)
     elif isinstance(granted, Refused):
         record(JobAction.REFUSE, job_id=job_id, reason=granted.reason)
+
+
+def _join(task: JobTask, job_id: int, token: UUID) -> None:
+    """The job runs already, and has devices that nobody has begun."""
+    request = task.request
+
+    def ask() -> Joined | Refused:
+        return participants.join(
+            job_id,
+            task_name=task.name,
+            run_token=token,
+            worker_id=getattr(request, "worker_id", None),
+            worker=getattr(request, "worker", None) or request.hostname or "",
+            longest=task.longest,
+        )
+
+    joined = _until_stored(lambda: fresh(ask, job_id=job_id), what="join", job_id=job_id, seconds=_CLAIM_SECONDS)
+    if isinstance(joined, Joined):
+        request.retries = joined.run.retries
+        request.job = Execution(joined.run, joined=True, age=joined.age)
+    elif isinstance(joined, Refused):
+        record(JobAction.NOT_JOINED, job_id=job_id, reason=joined.reason)
 
 
 @signals.task_success.connect(dispatch_uid="jobs.finish")

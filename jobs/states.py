@@ -39,6 +39,10 @@ class Step(StrEnum):
     ENDED = "ended"
 
 
+# The second argument of the message of a job that runs already: help with its devices. Workers of before refuse it.
+JOIN: Final = "join"
+
+
 class Verb(StrEnum):
     """What can happen to a job."""
 

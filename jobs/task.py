@@ -56,6 +56,12 @@ class JobTask(Task):
     check: Callable[..., None] | None = None
     _types: dict[str, TypeAdapter[Any]] | None = None
 
+    @property
+    def longest(self) -> float | None:
+        """Seconds after which a job of this task ends, or begins to."""
+        limits = [limit for limit in (self.job_soft_time_limit, self.job_time_limit) if limit is not None]
+        return min(limits, default=None)
+
     # --- scheduling ---------------------------------------------------------------------------------------------------
 
     def schedule(self, **kwargs: Any) -> Job:

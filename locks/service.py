@@ -61,6 +61,11 @@ def release(name: str, *, holder_id: int, fence: int) -> bool:
     return freed == 1
 
 
+def is_held(name: str, *, holder_id: int, fence: int | None) -> bool:
+    """Whether this holder has it by this token, as far as can be seen now."""
+    return fence is not None and Lock.objects.filter(name=name, holder_id=holder_id, fence=fence).exists()
+
+
 def keep(name: str, *, holder_id: int, fence: int) -> bool:
     """Whether this holder still has it under this token. If so nobody takes it away before the transaction ends."""
     mine = Lock.objects.select_for_update().filter(name=name, holder_id=holder_id, fence=fence)

@@ -20,8 +20,9 @@ from jobs.body.membership import Membership
 from jobs.body.progress import Progress
 from jobs.body.shared_connection import SharedConnection
 from jobs.body.shared_read import SharedRead
+from jobs.end_reasons import Failure
 from jobs.errors import JobAborted, JobStopped, LockLost, TimeLimitExceeded
-from jobs.fleet.ends import EndedElsewhere, RunTaken, parsed
+from jobs.fleet.ends import EndedElsewhere, RunTaken
 from jobs.fleet.hands import in_hand
 from jobs.fleet.result import Done
 from jobs.run import Run
@@ -172,7 +173,7 @@ class JobContext:
         elif seen.abort_reason is not None:
             self.stop(JobAborted(seen.abort_reason))
         elif seen.end is not None:
-            self.stop(EndedElsewhere(parsed(seen.end).message))
+            self.stop(EndedElsewhere(Failure.parsed(seen.end).message))
 
     def holds_lock(self) -> bool:
         """Whether its lock is still held under this run's fencing token; also False when the database can't say."""

@@ -22,6 +22,9 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.broker import queues
 from jobs.broker.opening import BrokerUnavailable, broker_errors, is_redis, opened
+from jobs.states import JOIN
+
+_JOIN_SECONDS = 10  # a slot that was idle takes it at once, or none was
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Message:
     task_name: str
     queue: str
     priority: int  # 9 first
+    joins: bool = False  # it runs already: help with its devices
 
 
 class _Confirms:
@@ -105,7 +109,7 @@ class _Link:
 
     def _send(self, message: Message) -> None:
         """What ``send_task`` does, without its handling of options and routes: the row has all that is needed."""
-        args = (message.job_id,)
+        args = (message.job_id, JOIN) if message.joins else (message.job_id,)
         composed = self._amqp.create_task_message(
             uuid(),
             message.task_name,
@@ -114,6 +118,8 @@ class _Link:
             kwargsrepr="{}",
             ignore_result=True,
             create_sent_event=self._says_sent,
+            # On RabbitMQ it is the broker that drops it: its clock is not that of another host.
+            expires=_JOIN_SECONDS if message.joins and self.redis else None,
         )
         self._amqp.send_task_message(
             self.producer,
@@ -123,6 +129,7 @@ class _Link:
             priority=queues.for_broker(message.priority, redis=self.redis),
             declare=[] if message.queue in self._declared else None,
             retry=False,
+            **({"expiration": _JOIN_SECONDS} if message.joins and not self.redis else {}),
         )
         self._declared.add(message.queue)
 

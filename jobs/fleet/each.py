@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Thread
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from django.db import Error
 
@@ -236,6 +236,9 @@ class Each:
         tally = leaving.tally
         if leaving.gone or tally is None or isinstance(self._body.stop_reason, RunTaken):
             raise Left
+        if tally.unreported and self._plan.lost is not None:
+            self._report_lost(self._plan.lost)
+            tally = self._persist(lambda: store().tally(self._run.job_id)) or tally
         self.finished = self._devices.order
         if len(self.finished) != tally.over:
             self.finished = self._persist(lambda: store().finished_hosts(self._run.job_id))
@@ -246,6 +249,14 @@ class Each:
         if leaving.end is not None:
             raise EndMet.of(leaving.end)
         return Done(devices=tally.devices, failed=tally.failed, max_score=tally.max_score)
+
+    def _report_lost(self, lost: Callable[[Any, str], Any]) -> None:
+        """Of devices whose participant died: only the body knows how to say it."""
+        reports = []
+        for device_id, host, step in self._persist(lambda: store().unreported_devices(self._run.job_id)):
+            report = self._work.report(Piece(self._work.begin, device_id, host, self._plan.devices[host]), lost, step)
+            reports.append((device_id, report))
+        self._persist(lambda: store().write_reports(reports))
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 """How a participant's body ends: it leaves, or it carries out the end of the job that another had met."""
 
-import json
 from typing import Self
 
 from jobs.end_reasons import Failure
@@ -31,12 +30,4 @@ class EndMet(Exception):
 
     @classmethod
     def of(cls, noted: str) -> Self:
-        return cls(parsed(noted))
-
-
-def parsed(noted: str) -> Failure:
-    """Of an end as it was noted, by ``Failure.as_json``."""
-    fields = json.loads(noted)
-    return Failure(
-        type=fields["type"], message=fields["message"], args=tuple(fields["args"]), traceback=fields["traceback"]
-    )
+        return cls(Failure.parsed(noted))

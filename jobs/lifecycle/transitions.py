@@ -5,6 +5,7 @@ transaction that ends the job; follow-ups (waking the next in line, publishing) 
 it.
 """
 
+import json
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
@@ -19,7 +20,7 @@ from jobs.actions import record_transition
 from jobs.dispatch import line, scheduling, sending
 from jobs.end_reasons import EndReason, Failure
 from jobs.errors import JobAborted, JobNotAbortable, JobNotFound
-from jobs.lifecycle import steps
+from jobs.lifecycle import participants, steps
 from jobs.models import Job, JobOutcome
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
@@ -131,18 +132,29 @@ def lose(job_id: int, run_token: UUID, *, type: str, message: str) -> bool:
 
     RUNNING → EXCEPTION; a job declared ``rerun_if_lost`` goes back to SCHEDULED after a reason that ``reruns``.
     """
-    job = Job.objects.filter(pk=job_id, run_token=run_token).first()
+    left = participants.lose(job_id, run_token, Failure(type=type, message=message))
+    if left.goes_on:
+        return True
+    job = Job.objects.filter(pk=job_id, run_token=left.run_token).first()
     if job is None:
         return False
-    reason = EndReason.of(type)
+    reason = EndReason.of(left.failure.type)
     may_rerun = job.rerun_if_lost and reason is not None and reason.reruns and job.abort_reason is None
     if may_rerun and _rerun(job, message):
         return True
-    failure = Failure(type=type, message=message)
+    return end_lost(job, left.failure)
+
+
+def end_lost(job: Job, failure: Failure) -> bool:
+    """RUNNING → EXCEPTION of a run in which nobody takes part any more. What is known of its devices outlives it."""
+    finished, kept = job.finished_devices, None
+    if (tally := store().tally(job.pk)) is not None:
+        finished = json.dumps(store().finished_hosts(job.pk), ensure_ascii=False)
+        kept = Outcome(result=None, devices_bytes=tally.size)
     with transaction.atomic():
-        done = _fail(job_id, run_token, job.lock_name, job.fence, failure, job.finished_devices)
+        done = _fail(job.pk, cast("UUID", job.run_token), job.lock_name, job.fence, failure, finished, kept)
         if done:
-            steps.add(job_id, Step.LOST, mask(message))
+            steps.add(job.pk, Step.LOST, mask(failure.message))
     return done
 
 

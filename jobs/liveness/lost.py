@@ -15,10 +15,21 @@ from uuid import UUID
 from django.db.models import Q
 
 from cnaasjobs.conf import conf
-from jobs.models import Heartbeat, Job
+from jobs.models import Heartbeat, Job, Participant
 from jobs.states import Status
 
 _MISSED_BEATS = 3  # the claim may have come during the first, and before the second was written
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A run, or one process's part in it, and the worker that has it by the database."""
+
+    job_id: int
+    token: UUID
+    worker_id: int | None
+    worker: str | None
+    since: datetime | None
 
 
 @dataclass
@@ -63,13 +74,13 @@ class Lost:
             self._counted_at = None  # the time until the next look does not count
             raise
 
-    def runs(self, running: Sequence[Job]) -> list[tuple[Job, str]]:
+    def runs(self, running: Sequence[Held]) -> list[tuple[Held, str]]:
         """Those of the running jobs whose run is lost, and why, in words. They are to be read after the look: a run
         that was dropped from a heartbeat had ended in the database before that.
         """
-        tokens = {job.run_token for job in running if job.run_token is not None}
+        tokens = {held.token for held in running}
         self._ages = {token: self._ages.get(token, -self._seconds) + self._seconds for token in tokens}
-        lost = [(job, why) for job in running if (why := self._why(job))]
+        lost = [(held, why) for held in running if (why := self._why(held))]
         self._missing = {token: seen for token, seen in self._missing.items() if token in tokens}
         self._orphans = {token: silent for token, silent in self._orphans.items() if token in tokens}
         return lost
@@ -86,7 +97,9 @@ class Lost:
 
     def _look(self) -> float:
         of_running = Job.objects.filter(status=Status.RUNNING.value).values("worker_id")
-        rows = list(Heartbeat.objects.filter(Q(stopped_at__isnull=True) | Q(pk__in=of_running)))
+        of_participants = Participant.objects.filter(job__status=Status.RUNNING.value).values("worker_id")
+        with_runs = Q(pk__in=of_running) | Q(pk__in=of_participants)
+        rows = list(Heartbeat.objects.filter(Q(stopped_at__isnull=True) | with_runs))
         own = next((row.counter for row in rows if row.pk == self._own_heartbeat()), None)
         if own is None or own == self._own_counter:
             return 0.0  # nothing was learnt about anybody
@@ -110,22 +123,20 @@ class Lost:
 
     # --- judging ------------------------------------------------------------------------------------------------------
 
-    def _why(self, job: Job) -> str | None:
+    def _why(self, held: Held) -> str | None:
         """The reason in words, or None while the run may well be alive."""
-        token = job.run_token
-        if token is None:
-            return None
+        token = held.token
         if any(str(token) in sight.tokens and not sight.is_still for sight in self._sights.values()):
             self._missing.pop(token, None)
             self._orphans.pop(token, None)
             return None
-        sight = None if job.worker_id is None else self._sights.get(job.worker_id)
+        sight = None if held.worker_id is None else self._sights.get(held.worker_id)
         if sight is None:
             self._orphans[token] = self._orphans.get(token, -self._seconds) + self._seconds
             if self._orphans[token] < conf.worker_lost_seconds:
                 return None
-            started = _utc(job.start_time)
-            return f"worker {job.worker or 'unknown'} is gone, it has no heartbeat; it started this job at {started}"
+            started = _utc(held.since)
+            return f"worker {held.worker or 'unknown'} is gone, it has no heartbeat; it started this job at {started}"
         seen = f"{sight.row.name} (pid {sight.row.pid}), last seen at {_utc(sight.row.last_seen)}"
         if sight.is_still:
             # One that was frozen may claim before it beats again: that run gets the same time.

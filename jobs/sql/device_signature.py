@@ -1,8 +1,9 @@
 """What a store can do with the devices of a job, and with the processes that work on them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from jobs.run import Run
 
@@ -167,6 +168,21 @@ class DeviceStore(Protocol):
 
     def show_progress(self, run: Run, *, seconds: float) -> None:
         """Bring the job's ``finished_devices`` up to date, unless a participant did so less than ``seconds`` ago."""
+        ...
+
+    def lose_devices(self, job_id: int, token: UUID, *, worker: str, repeats: bool) -> int:
+        """Those of a participant that is gone: they wait again, or failed. Returns how many it had in hand.
+
+        In the caller's transaction, in which the participant's row was deleted before.
+        """
+        ...
+
+    def unreported_devices(self, job_id: int) -> list[tuple[int, str, str]]:
+        """Id, host and last step of those that were lost, and of which nobody made a report yet."""
+        ...
+
+    def write_reports(self, reports: Iterable[tuple[int, str]]) -> None:
+        """JSON texts, by the device's id, for devices that have none."""
         ...
 
     def finished_hosts(self, job_id: int) -> list[str]:

@@ -10,8 +10,8 @@ from jobs.actions import JobAction
 from jobs.background.one_by_one import OneByOne
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
-from jobs.liveness.lost import Lost
-from jobs.models import Heartbeat, Job
+from jobs.liveness.lost import Held, Lost
+from jobs.models import Heartbeat, Job, Participant
 from jobs.states import Status
 
 _BATCH = 200
@@ -23,14 +23,12 @@ class Rescue:
         """``own_heartbeat`` names the heartbeat row of this process, None until it has one."""
         self._lost = Lost(own_heartbeat, clock)
         # A worker that vanished may have left an open transaction that locks its job's rows.
-        self._end = OneByOne("rescue of a job", _lose, key=lambda lost: lost[0].pk)
+        self._end = OneByOne("rescue of a job", _lose, key=lambda lost: str(lost[0].token))
 
     def step(self) -> int:
         """Look once, and end the runs that are lost. Returns how many."""
         self._lost.look()
-        running = Job.objects.filter(status=Status.RUNNING.value)
-        running = running.only("id", "run_token", "worker_id", "worker", "start_time")
-        ended = self._end(self._lost.runs(list(running)))
+        ended = self._end(self._lost.runs(_held()))
         self._bury()
         return ended
 
@@ -46,7 +44,29 @@ class Rescue:
             Heartbeat.objects.filter(pk__in=ids, stopped_at__isnull=False).delete()
 
 
-def _lose(lost: tuple[Job, str]) -> int:
-    job, why = lost
-    token = job.run_token
-    return token is not None and transitions.lose(job.pk, token, type=EndReason.WORKER_LOST, message=why)
+def _held() -> list[Held]:
+    """Each process that takes part in a run; of a run where none does, the run itself."""
+    taking_part = Participant.objects.filter(job__status=Status.RUNNING.value)
+    held = [
+        Held(job_id=one.job_id, token=one.token, worker_id=one.worker_id, worker=one.worker, since=one.joined_at)
+        for one in taking_part
+    ]
+    shared = {one.job_id for one in held}
+    running = Job.objects.filter(status=Status.RUNNING.value)
+    for job in running.only("id", "run_token", "worker_id", "worker", "start_time"):
+        if job.pk not in shared and job.run_token is not None:
+            held.append(
+                Held(
+                    job_id=job.pk,
+                    token=job.run_token,
+                    worker_id=job.worker_id,
+                    worker=job.worker,
+                    since=job.start_time,
+                )
+            )
+    return held
+
+
+def _lose(lost: tuple[Held, str]) -> int:
+    held, why = lost
+    return transitions.lose(held.job_id, held.token, type=EndReason.WORKER_LOST, message=why)

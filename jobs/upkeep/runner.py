@@ -16,6 +16,8 @@ from jobs.audit.seal import Seal
 from jobs.background.faults import Complaint, bound_statements, forget_connection
 from jobs.sql import totals
 from jobs.upkeep import lines
+from jobs.upkeep.invite import invite
+from jobs.upkeep.orphans import end_orphans
 from jobs.upkeep.prune import Prune
 from jobs.upkeep.republish import Republish
 from jobs.upkeep.rescue import Rescue
@@ -72,6 +74,7 @@ def repairs(own_heartbeat: Callable[[], int | None]) -> Upkeep:
     return Upkeep(
         [
             Step("rescue", Rescue(own_heartbeat).step),
+            Step("orphans", end_orphans),
             Step("free_locks", lines.free_abandoned),
             Step("wake", lines.wake_first),
             Step("lock_wait", lines.end_overdue),
@@ -83,6 +86,7 @@ def chores() -> Upkeep:
     """What may be slow: it asks the broker, or writes much."""
     return Upkeep(
         [
+            Step("invite", invite),
             Step("republish", Republish().step),
             Step("prune", Prune().step),
             Step("totals", _advance_totals),

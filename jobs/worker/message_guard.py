@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from jobs.states import JOIN
+
 MAX_BODY_BYTES: Final = 4096
 _MAX_TEXT: Final = 255
 _MAX_JOB_ID: Final = 2**63 - 1
@@ -162,7 +164,7 @@ def _checked_body(message: Received) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _one_job(args: list[Any], kwargs: dict[str, Any]) -> None:
-    if kwargs or len(args) != 1 or not _is_job_id(args[0]):
+    if kwargs or not args or not _is_job_id(args[0]) or args[1:] not in ([], [JOIN]):
         raise Refusal("its arguments are not the number of one job")
 
 

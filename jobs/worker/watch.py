@@ -17,7 +17,7 @@ from celery.worker import state
 from cnaasjobs.conf import conf
 from cnaasjobs.events import record
 from jobs.actions import JobAction
-from jobs.body.slots import Stage, read
+from jobs.body.slots import Stage, read, tell_to_leave
 from jobs.end_reasons import EndReason
 from jobs.worker.ends import reporter
 from jobs.worker.heartbeat import heartbeat
@@ -132,6 +132,8 @@ class Watch(threading.Thread):
             self._stopping_since = now
         grace = 0.0 if main_ended or _stop_at_once() else conf.shutdown_grace_seconds
         grace_over = now - self._stopping_since >= grace
+        for request in in_progress.snapshot():
+            tell_to_leave(request.slot)
         busy = [request for request in in_progress.snapshot() if request.end_reported or request.stage in _BUSY]
         if grace_over:
             self._cut_off(busy, grace)

@@ -12,6 +12,7 @@ from jobs.sql.common import (
 from jobs.sql.deciding import decide
 from jobs.sql.devices import device_reports, fingerprint, finished_hosts, note_end, taken_devices
 from jobs.sql.log import append_log
+from jobs.sql.lost import lose_devices, unreported_devices, write_reports
 from jobs.sql.postgresql.claim import claim
 from jobs.sql.postgresql.devices import (
     begin_devices,
@@ -49,6 +50,7 @@ __all__ = [
     "kept_total",
     "leave",
     "look",
+    "lose_devices",
     "note_end",
     "note_steps",
     "outcomes",
@@ -61,6 +63,8 @@ __all__ = [
     "taken_devices",
     "tally",
     "transaction_number",
+    "unreported_devices",
     "wake_first",
     "write_devices",
+    "write_reports",
 ]

@@ -25,8 +25,8 @@ _BEGIN: Final = f"""
         SELECT %(token)s, %(job)s, %(worker_id)s, %(worker)s, statement_timestamp() WHERE EXISTS ({_MINE})
         ON CONFLICT DO NOTHING RETURNING 1
     ), fleet AS (
-        INSERT INTO {FLEET} (job_id, helpers, repeats, all_or_none, allowed, fingerprint)
-        SELECT %(job)s, %(helpers)s, %(repeats)s, %(all_or_none)s, 1, %(fingerprint)s FROM me
+        INSERT INTO {FLEET} (job_id, attempt, helpers, repeats, all_or_none, allowed, fingerprint)
+        SELECT %(job)s, %(attempt)s, %(helpers)s, %(repeats)s, %(all_or_none)s, 1, %(fingerprint)s FROM me
     )
     INSERT INTO {DEVICE} (job_id, place, host, state, failed, step, steps_over, tries, participant, worker, start_time)
     SELECT %(job)s, given.place - 1, given.host,
@@ -130,6 +130,7 @@ def begin_devices(
 ) -> list[Taken] | None:
     values = {
         **of_run(run),
+        "attempt": run.attempt,
         "worker_id": worker_id,
         "helpers": fleet.helpers,
         "repeats": fleet.repeats,

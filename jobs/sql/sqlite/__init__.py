@@ -12,11 +12,11 @@ from jobs.sql.common import (
 from jobs.sql.deciding import decide
 from jobs.sql.devices import device_reports, fingerprint, finished_hosts, note_end, taken_devices
 from jobs.sql.log import append_log
+from jobs.sql.lost import lose_devices, unreported_devices, write_reports
 from jobs.sql.sqlite.claim import claim
 from jobs.sql.sqlite.devices import (
     begin_devices,
     fleet_standing,
-    leave,
     note_steps,
     show_progress,
     take_devices,
@@ -26,6 +26,7 @@ from jobs.sql.sqlite.devices import (
 from jobs.sql.sqlite.due import take_due
 from jobs.sql.sqlite.feed import look, position
 from jobs.sql.sqlite.finish import finish
+from jobs.sql.sqlite.leaving import leave
 from jobs.sql.sqlite.outcomes import outcomes, result_in_parts
 from jobs.sql.sqlite.prune import delete
 from jobs.sql.sqlite.snapshots import all_before_have_ended, transaction_number
@@ -49,6 +50,7 @@ __all__ = [
     "kept_total",
     "leave",
     "look",
+    "lose_devices",
     "note_end",
     "note_steps",
     "outcomes",
@@ -61,6 +63,8 @@ __all__ = [
     "taken_devices",
     "tally",
     "transaction_number",
+    "unreported_devices",
     "wake_first",
     "write_devices",
+    "write_reports",
 ]

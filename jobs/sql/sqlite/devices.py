@@ -10,8 +10,8 @@ from django.utils import timezone
 from cnaasjobs.db.clock import now_sql
 from jobs.run import Run
 from jobs.sql import devices as common
-from jobs.sql.device_signature import Batch, FleetStanding, Leaving, NewFleet, Note, Taken, Tally
-from jobs.sql.devices import change, clear_rows, leaving_of, of_run, rows, standing_from, taken_devices
+from jobs.sql.device_signature import Batch, FleetStanding, NewFleet, Note, Taken, Tally
+from jobs.sql.devices import change, clear_rows, of_run, rows, standing_from, taken_devices
 from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
 from jobs.states import RUNNING, DeviceState
 
@@ -24,8 +24,8 @@ _JOIN: Final = f"""
     WHERE EXISTS ({_MINE}) AND NOT EXISTS {_ME}
 """
 _FLEET: Final = f"""
-    INSERT INTO {FLEET} (job_id, helpers, repeats, all_or_none, allowed, fingerprint)
-    VALUES (%(job)s, %(helpers)s, %(repeats)s, %(all_or_none)s, 1, %(fingerprint)s)
+    INSERT INTO {FLEET} (job_id, attempt, helpers, repeats, all_or_none, allowed, fingerprint)
+    VALUES (%(job)s, %(attempt)s, %(helpers)s, %(repeats)s, %(all_or_none)s, 1, %(fingerprint)s)
 """
 _DEVICE: Final = f"""
     INSERT INTO {DEVICE} (job_id, place, host, state, failed, step, steps_over, tries, participant, worker, start_time)
@@ -61,10 +61,6 @@ _UNBEGUN: Final = f"""
 _NOTE: Final = f"""
     UPDATE {DEVICE} SET step = %(step)s, if_lost = %(if_lost)s WHERE job_id = %(job)s AND host = %(host)s AND {_OWN}
 """
-_NOTE_END: Final = f"""
-    UPDATE {FLEET} SET "end" = coalesce("end", %(new_end)s) WHERE job_id = %(job)s AND EXISTS {_ME}
-"""
-_NAMED: Final = f"SELECT run_token = %(token)s FROM {JOB} WHERE id = %(job)s"
 _DUE: Final = f"""
     UPDATE {FLEET} SET progress_at = %(now)s
     WHERE job_id = %(job)s AND EXISTS {_ME} AND (progress_at IS NULL OR progress_at < %(then)s)
@@ -77,6 +73,7 @@ def begin_devices(
 ) -> list[Taken] | None:
     values = {
         **of_run(run),
+        "attempt": run.attempt,
         "worker_id": worker_id,
         "helpers": fleet.helpers,
         "repeats": fleet.repeats,
@@ -112,7 +109,7 @@ def take_devices(run: Run, count: int, *, tried: bool = False) -> tuple[FleetSta
 
 def write_devices(run: Run, batch: Batch) -> FleetStanding:
     with transaction.atomic():
-        _write(run, batch)
+        write(run, batch)
         return fleet_standing(run)
 
 
@@ -129,23 +126,6 @@ def note_steps(run: Run, notes: Sequence[Note]) -> FleetStanding:
     return seen
 
 
-def leave(run: Run, batch: Batch, *, end: str | None, though_waiting: bool, orphan: str) -> Leaving:
-    values = {**of_run(run), "new_end": end}
-    with transaction.atomic():
-        _write(run, batch)
-        if end is not None:
-            change(_NOTE_END, values)
-        seen = standing_from(rows(_LOOK, values))
-        named = bool(rows(_NAMED, values)[0][0])
-        if not seen.is_mine and not named:
-            return Leaving(gone=True, last=False)
-        goes = not seen.waiting or seen.end is not None or though_waiting
-        if goes:
-            change(f"DELETE FROM {PARTICIPANT} WHERE token = %(token)s", values)
-        me = 1 if seen.is_mine else None
-        return leaving_of([(me, named, goes, False, 0, seen.end, *rows(ALL_OVER, values)[0])])
-
-
 def show_progress(run: Run, *, seconds: float) -> None:
     now = timezone.now()
     values = {**of_run(run), "now": _adapted(now), "then": _adapted(now - timedelta(seconds=seconds))}
@@ -158,7 +138,7 @@ def tally(job_id: int) -> Tally | None:
     return common.tally_of(job_id, ALL_OVER)
 
 
-def _write(run: Run, batch: Batch) -> None:
+def write(run: Run, batch: Batch) -> None:
     now = timezone.now()
     for over in batch.over:
         then = _adapted(now - timedelta(seconds=over.age))

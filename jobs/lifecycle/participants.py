@@ -1,0 +1,144 @@
+"""Processes that join a running job, and those that are lost: everything but the job's own transitions.
+
+Whoever changes who takes part locks the job's row first. The job's ``run_token``, ``worker_id`` and ``worker`` always
+name one of those who are there; where nobody is, the token is nobody's, so that a process that was taken for dead and
+comes back ends nothing.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from cnaasjobs.db.clock import DatabaseNow, database_now
+from cnaasjobs.events import record
+from jobs.actions import JobAction
+from jobs.end_reasons import EndReason, Failure
+from jobs.errors import JobAborted, LockLost
+from jobs.models import Fleet, Job, JobDevice, Participant
+from jobs.run import Refused, Run
+from jobs.sql import store
+from jobs.states import DeviceState, Status
+from locks import service as locks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """A process takes part in a run that has been going on for ``age`` seconds."""
+
+    run: Run
+    age: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """What is left of a run without one who took part: it goes on, or it ends like this."""
+
+    goes_on: bool
+    run_token: UUID
+    failure: Failure
+
+
+def join(
+    job_id: int, *, task_name: str, run_token: UUID, worker_id: int | None, worker: str, longest: float | None
+) -> Joined | Refused:
+    """Take part in a running job, as long as there are devices to begin. Repeated with the same token: the same.
+
+    ``longest``: the job's time limit in seconds; nobody joins after it.
+    """
+    with transaction.atomic():
+        job = _locked(job_id)
+        fleet = Fleet.objects.filter(pk=job_id).first()
+        if job is None or fleet is None or job.task_name != task_name or job.start_time is None:
+            return Refused(job_id=job_id, reason="it does not run, or needs no help")
+        age = (database_now() - job.start_time).total_seconds()
+        others = Participant.objects.filter(job_id=job_id).exclude(pk=run_token).count()
+        if not Participant.objects.filter(pk=run_token).exists():
+            if why := _why_not(job, fleet, others, too_late=longest is not None and age >= longest):
+                return Refused(job_id=job_id, reason=why)
+            Participant.objects.create(
+                token=run_token, job_id=job_id, worker_id=worker_id, worker=worker, joined_at=DatabaseNow()
+            )
+        if not others:
+            _named(job_id, run_token, worker_id, worker)
+            Fleet.objects.filter(pk=job_id).update(orphan=None)
+    record(JobAction.JOIN, job_id=job_id, worker=worker, participant=str(run_token))
+    run = Run.of(job, run_token=run_token, worker=worker)
+    return Joined(run=run, age=age)
+
+
+def _why_not(job: Job, fleet: Fleet, others: int, *, too_late: bool) -> str | None:
+    if fleet.end is not None or job.abort_reason is not None or too_late:
+        return "it is about to end"
+    if fleet.attempt != job.attempt:
+        return "it has not come to its devices"
+    if others > fleet.helpers:
+        return "enough take part"
+    if not JobDevice.objects.filter(job_id=job.pk, state=DeviceState.WAITING.value).exists():
+        return "all its devices were begun"
+    if job.lock_name is not None and not locks.is_held(job.lock_name, holder_id=job.pk, fence=job.fence):
+        return "it lost its lock"
+    return None
+
+
+def lose(job_id: int, token: UUID, failure: Failure) -> Left:
+    """A participant is gone, or was cut off. Its row goes first: what it may still ask for is refused from then on.
+
+    One that was none, such as a run without ``each``, leaves a run that does not go on.
+    """
+    with transaction.atomic():
+        job = _locked(job_id)
+        fleet = Fleet.objects.filter(pk=job_id).first()
+        mine = Participant.objects.filter(pk=token, job_id=job_id).first()
+        if job is None or fleet is None or mine is None:
+            orphan = Fleet.objects.filter(pk=job_id).values_list("orphan", flat=True).first()
+            return Left(goes_on=False, run_token=token, failure=Failure.parsed(orphan) if orphan else failure)
+        mine.delete()
+        in_hand = store().lose_devices(job_id, token, worker=mine.worker, repeats=fleet.repeats)
+        reason = EndReason.of(failure.type)
+        if fleet.end is None and (reason is None or not reason.reruns):
+            fleet.end = failure.as_json()
+            fleet.save(update_fields=["end"])
+        heir = Participant.objects.filter(job_id=job_id).order_by("joined_at").first()
+        if heir is not None:
+            if job.run_token == token:
+                _named(job_id, heir.token, heir.worker_id, heir.worker)
+            return Left(goes_on=True, run_token=heir.token, failure=failure)
+        if (fleet.repeats or not in_hand) and _may_wait(job, fleet):
+            _named(job_id, nobody := uuid4(), None, mine.worker)
+            Fleet.objects.filter(pk=job_id).update(orphan=failure.as_json())
+            return Left(goes_on=True, run_token=nobody, failure=failure)
+        return Left(goes_on=False, run_token=job.run_token or token, failure=_end_of(job, fleet) or failure)
+
+
+def end_of_orphan(job: Job, *, longest: float | None) -> Failure | None:
+    """Why a run in which nobody takes part must end now, without waiting for anybody."""
+    if (end := _end_of(job, job.fleet)) is not None:
+        return end
+    if job.lock_name is not None and not locks.is_held(job.lock_name, holder_id=job.pk, fence=job.fence):
+        return Failure.of(LockLost(f"lock {job.lock_name} was cleared or taken over"))
+    if longest is not None and job.start_time is not None:
+        age = (database_now() - job.start_time).total_seconds()
+        if age >= longest:
+            message = f"the job ran longer than its time limit of {longest:g} seconds"
+            return Failure(type=EndReason.TIME_LIMIT_EXCEEDED, message=message)
+    return None
+
+
+def _end_of(job: Job, fleet: Fleet) -> Failure | None:
+    if fleet.end is not None:
+        return Failure.parsed(fleet.end)
+    return None if job.abort_reason is None else Failure.of(JobAborted(job.abort_reason))
+
+
+def _may_wait(job: Job, fleet: Fleet) -> bool:
+    waiting = JobDevice.objects.filter(job_id=job.pk, state=DeviceState.WAITING.value)
+    return fleet.helpers > 0 and _end_of(job, fleet) is None and waiting.exists()
+
+
+def _locked(job_id: int) -> Job | None:
+    return Job.objects.select_for_update().filter(pk=job_id, status=Status.RUNNING.value).first()
+
+
+def _named(job_id: int, token: UUID, worker_id: int | None, worker: str) -> None:
+    Job.objects.filter(pk=job_id).update(run_token=token, worker_id=worker_id, worker=worker)

@@ -1,0 +1,59 @@
+"""What becomes of the devices of a participant that is gone, and what nobody has said yet of those that were lost."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db.models import F
+
+from cnaasjobs.db.clock import DatabaseNow
+from jobs.models import JobDevice
+from jobs.states import DeviceState
+
+_TRIES = 2  # a device that took so many processes with it is begun by no other
+
+
+def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int:
+    """Those that it had in hand wait again if they may be ``repeated``; else they failed, and the reason says where it
+    was. Returns how many it had. In the caller's transaction, after the participant's row was deleted.
+    """
+    in_hand = JobDevice.objects.filter(job_id=job_id, participant=token, state=DeviceState.TAKEN.value)
+    had = list(in_hand.only("pk", "step", "if_lost", "tries"))
+    again = [device.pk for device in had if repeats and device.tries + 1 < _TRIES]
+    in_hand.filter(pk__in=again).update(
+        state=DeviceState.WAITING.value,
+        tries=F("tries") + 1,
+        participant=None,
+        worker=None,
+        start_time=None,
+        step="",
+        if_lost=None,
+        steps_over=0,
+    )
+    reasons: dict[str, list[int]] = {}
+    for device in had:
+        if device.pk not in again:
+            reasons.setdefault(_reason(device, worker, repeats=repeats), []).append(device.pk)
+    for reason, ids in reasons.items():
+        in_hand.filter(pk__in=ids).update(
+            state=DeviceState.DONE.value, failed=True, reason=reason, tries=F("tries") + 1, finish_time=DatabaseNow()
+        )
+    return len(had)
+
+
+def unreported_devices(job_id: int) -> list[tuple[int, str, str]]:
+    """Id, host and last step of those that were lost, and of which nobody made a report yet."""
+    lost = JobDevice.objects.filter(job_id=job_id, failed=True, report__isnull=True).order_by("place")
+    return list(lost.values_list("pk", "host", "step"))
+
+
+def write_reports(reports: Iterable[tuple[int, str]]) -> None:
+    """JSON texts, by the device's id."""
+    for pk, report in reports:
+        JobDevice.objects.filter(pk=pk, report__isnull=True).update(report=report)
+
+
+def _reason(device: JobDevice, worker: str, *, repeats: bool) -> str:
+    if repeats:
+        return f"its process died with it, at worker {worker} and once before"
+    where = f"in {device.step}" if device.step else "while it worked on the device"
+    return f"worker {worker} was lost {where}: {device.if_lost or 'its state is not known'}"

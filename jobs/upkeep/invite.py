@@ -1,0 +1,132 @@
+"""Asks idle processes to help with the devices of running jobs. Nobody else does.
+
+As many as the slots that heartbeats and the database show idle, less one of each worker with several, which stays for
+the next job: a job never waits for a slot that a helper has just taken. The run with the fewest participants is served
+first. A message that nobody takes within seconds is dropped, and the next round sends another.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.db.models import Count, Exists, F, OuterRef
+
+from cnaasjobs.db.clock import database_now
+from cnaasjobs.db.exclusive import exclusively
+from cnaasjobs.events import record
+from jobs.actions import JobAction
+from jobs.broker import publisher
+from jobs.liveness import life
+from jobs.models import Heartbeat, Job, JobDevice, Participant
+from jobs.states import DeviceState, Status
+from jobs.upkeep.orphans import longest
+
+_MOST: Final = 200  # invitations in one round
+
+
+@dataclass
+class _Worker:
+    queues: frozenset[str]
+    idle: int
+
+
+@dataclass
+class _Run:
+    """One that has devices to begin."""
+
+    job: Job
+    participants: int
+    room: int  # processes that it could still use
+    asked: int = field(default=0)
+
+
+def invite() -> int:
+    """Send the invitations of this round. Returns how many."""
+    with exclusively("invite") as mine:
+        if not mine:
+            return 0
+        runs = _runs()
+        if not runs:
+            return 0
+        _share(runs, _workers())
+        asked = [run for run in runs if run.asked]
+        messages = [
+            publisher.Message(run.job.pk, run.job.task_name, run.job.queue, run.job.priority, joins=True)
+            for run in asked
+            for _ in range(run.asked)
+        ]
+        unsent = publisher.publish(messages)
+        for run in asked:
+            record(JobAction.INVITE, job_id=run.job.pk, count=run.asked)
+    return len(messages) - len(unsent)
+
+
+def _runs() -> list[_Run]:
+    waiting = JobDevice.objects.filter(job_id=OuterRef("pk"), state=DeviceState.WAITING.value)
+    rows = Job.objects.filter(
+        Exists(waiting),
+        status=Status.RUNNING.value,
+        abort_reason__isnull=True,
+        fleet__end__isnull=True,
+        fleet__helpers__gt=0,
+        fleet__attempt=F("attempt"),
+    )
+    counted = rows.annotate(taking_part=Count("participants")).select_related("fleet")
+    now = database_now()
+    found = []
+    for job in counted.order_by("pk"):
+        limit = longest(job.task_name)
+        too_late = limit is not None and job.start_time and (now - job.start_time).total_seconds() >= limit
+        room = min(job.fleet.helpers + 1 - job.taking_part, _left(job.pk))
+        if room > 0 and not too_late:
+            found.append(_Run(job, job.taking_part, room))
+    return found
+
+
+def _left(job_id: int) -> int:
+    """How many devices nobody has begun, counted no further than it matters."""
+    return JobDevice.objects.filter(job_id=job_id, state=DeviceState.WAITING.value)[:_MOST].count()
+
+
+def _workers() -> list[_Worker]:
+    """Those that live, with the slots that are idle by the heartbeat and by the database, whichever says fewer."""
+    running = Job.objects.filter(status=Status.RUNNING.value, participants__isnull=True)
+    busy = Counter(running.values_list("worker_id", flat=True))
+    busy += Counter(Participant.objects.filter(job__status=Status.RUNNING.value).values_list("worker_id", flat=True))
+    return [_worker(beat, busy[beat.pk]) for beat in life.alive("worker")]
+
+
+def _worker(beat: Heartbeat, busy: int) -> _Worker:
+    kept = 1 if beat.concurrency > 1 else 0
+    taken = max(busy, len(json.loads(beat.run_tokens)))
+    return _Worker(frozenset(json.loads(beat.queues)), max(0, beat.concurrency - kept - taken))
+
+
+def _share(runs: list[_Run], workers: list[_Worker]) -> None:
+    """One at a time, to the run with the fewest. Jobs that wait for a slot come first."""
+    sent = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=False)
+    for queue, jobs in sent.values_list("queue").annotate(Count("pk")):
+        for _ in range(min(jobs, _MOST)):
+            if not _slot_taken(workers, queue):
+                break
+    for _ in range(_MOST):
+        open_runs = [run for run in runs if run.room > run.asked]
+        open_runs.sort(key=lambda run: (run.participants + run.asked, run.job.pk))
+        if not any(_invited(run, workers) for run in open_runs):
+            return
+
+
+def _invited(run: _Run, workers: list[_Worker]) -> bool:
+    if _slot_taken(workers, run.job.queue):
+        run.asked += 1
+        return True
+    return False
+
+
+def _slot_taken(workers: list[_Worker], queue: str) -> bool:
+    for worker in workers:
+        if worker.idle > 0 and queue in worker.queues:
+            worker.idle -= 1
+            return True
+    return False

@@ -1,0 +1,120 @@
+"""Runs with participants, made by the product's own functions, and bodies that run in threads as processes would."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+from celery import current_app
+from celery.app.trace import build_tracer
+from django.db import connections
+
+from jobs.dispatch import scheduling
+from jobs.lifecycle import participants
+from jobs.lifecycle.participants import Joined
+from jobs.models import Job, Participant
+from jobs.run import Refused, Run
+from jobs.sql import store
+from jobs.sql.device_signature import NewFleet, Taken
+from jobs.states import JOIN
+from tests.factory import claim
+from tests.fake_jobs import fleets
+
+
+def begun(
+    hosts: Sequence[str] = ("a", "b", "c", "d"),
+    *,
+    take: int = 0,
+    helpers: int = 3,
+    repeats: bool = False,
+    all_or_none: bool = False,
+    worker_id: int | None = None,
+) -> tuple[Run, list[Taken]]:
+    """A job that was claimed and came to its devices."""
+    job = scheduling.schedule(fleets.each, {"hosts": list(hosts)})
+    run = claim(job, worker="first", worker_id=worker_id)
+    assert isinstance(run, Run)
+    fleet = NewFleet(helpers=helpers, repeats=repeats, all_or_none=all_or_none, fingerprint="alike")
+    taken = store().begin_devices(run, fleet, hosts, take=take, worker_id=worker_id)
+    assert taken is not None
+    return run, taken
+
+
+def join(
+    run: Run, *, token: UUID | None = None, worker: str = "second", worker_id: int | None = None, **more: Any
+) -> Joined | Refused:
+    options: dict[str, Any] = {"task_name": fleets.each.name, "longest": None, **more}
+    return participants.join(run.job_id, run_token=token or uuid4(), worker_id=worker_id, worker=worker, **options)
+
+
+def joined(run: Run, **more: Any) -> Run:
+    answer = join(run, **more)
+    assert isinstance(answer, Joined), answer
+    return answer.run
+
+
+def named(run: Run) -> UUID | None:
+    return Job.objects.get(pk=run.job_id).run_token
+
+
+def taking_part(run: Run) -> set[UUID]:
+    return set(Participant.objects.filter(job_id=run.job_id).values_list("token", flat=True))
+
+
+class Crew:
+    """Bodies of one job, each in a thread with its own connection."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._threads: list[threading.Thread] = []
+
+    def first(self, worker: str = "first") -> None:
+        self._start((self.job.pk,), worker)
+
+    def helper(self, worker: str) -> None:
+        self._start((self.job.pk, JOIN), worker)
+
+    def wait(self) -> Job:
+        for thread in self._threads:
+            thread.join(30)
+            assert not thread.is_alive(), "a body did not end"
+        self.job.refresh_from_db()
+        return self.job
+
+    def _start(self, args: tuple[Any, ...], worker: str) -> None:
+        task = current_app.tasks[self.job.task_name]
+        tracer = build_tracer(task.name, task, app=current_app)
+        message_id = str(uuid4())
+        self._run(lambda: tracer(message_id, args, {}, {"id": message_id, "hostname": worker}))
+
+    def _run(self, work: Callable[[], Any]) -> None:
+        def run() -> None:
+            try:
+                work()
+            finally:
+                connections.close_all()
+
+        thread = threading.Thread(target=run)
+        self._threads.append(thread)
+        thread.start()
+
+
+def in_thread(work: Callable[[], Any]) -> Callable[[], Any]:
+    """Begin it in another thread, with a connection of its own. What is returned waits, and returns what it did."""
+    answers: list[Any] = []
+
+    def run() -> None:
+        try:
+            answers.append(work())
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    def wait() -> Any:
+        thread.join(20)
+        assert not thread.is_alive()
+        return answers[0]
+
+    return wait
