@@ -278,9 +278,8 @@ class Each:
             self._showed_at = time.monotonic()
 
     def _pause(self) -> float:
-        if (self._may_take and self._hands.idle > 0) or (self._hands.is_empty and self._body.stopping):
-            return 0.0
-        return float(conf.report_seconds)
+        can_go_on = self._may_take and self._hands.idle > 0
+        return 0.0 if can_go_on or (self._hands.is_empty and self._body.stopping) else float(conf.report_seconds)
 
     def _persist(self, ask: Callable[[], T], again: Callable[[], T] | None = None) -> T:
         """Ask the database until it answers; ``again`` is called where an answer may have been lost."""

@@ -10,7 +10,7 @@ from jobs.actions import JobAction
 from jobs.errors import JobStopped, LockLost
 from jobs.fleet.hands import Piece
 from jobs.fleet.plan import Plan, Step, name_of
-from jobs.fleet.reports import DeviceFailed, Finished, finished
+from jobs.fleet.reports import DeviceFailed, DeviceResult, Finished, finished
 
 
 class Unfinished(Enum):
@@ -112,10 +112,12 @@ class Work:
             return self._taken_back(piece, str(stopped))
 
     def _taken_back(self, piece: Piece, why: str) -> Any:
+        """It failed, whatever its report says, unless ``back`` knows better."""
+        report = None
         if self.plan.back is not None:
             with piece.within(self.plan.seconds, name_of(self.plan.back)):
-                return self.plan.back(piece.device, why)
-        raise DeviceFailed(f"not done: {why}")
+                report = self.plan.back(piece.device, why)
+        return report if isinstance(report, DeviceResult) else DeviceFailed(f"not done: {why}", report=report)
 
     def _call(self, piece: Piece, step: Step) -> Any:
         with piece.within(self.plan.seconds, name_of(step)):

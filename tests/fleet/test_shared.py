@@ -1,0 +1,281 @@
+"""Several bodies of one job at the same time, each in a thread as if it were a process; on PostgreSQL."""
+
+import json
+import threading
+from collections import Counter
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from jobs.body.membership import Membership
+from jobs.dispatch import scheduling
+from jobs.end_reasons import EndReason, Failure
+from jobs.lifecycle import transitions
+from jobs.models import Job, JobDevice, Participant
+from jobs.run import Run
+from jobs.sql import store
+from jobs.sql.device_signature import Batch
+from jobs.states import DeviceState, Status
+from jobs.task import JobContext, JobResult, job
+from jobs.testing import exception_of, result_of
+from locks import service as locks
+from tests import fake_jobs
+from tests.fleet.parts import Crew, begun, in_thread, joined, named
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
+
+
+@pytest.fixture(autouse=True)
+def _services(postgresql: object, rabbitmq: object) -> None:
+    """Only there several processes take from a table at once."""
+
+
+class Body:
+    """What the devices of a job do: each waits until it may go on, and who did what is noted by the worker's name."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, str]] = []
+        self.over: list[tuple[str, str]] = []
+        self.after: list[str] = []
+        self.may_go_on = threading.Event()
+        self.differs: set[str] = set()
+
+    def one(self, ctx: JobContext, device: str) -> str:
+        self.begun.append((device, ctx.worker))
+        ctx.about_to("commit", if_lost="it reverts by itself")
+        while not self.may_go_on.is_set() and not ctx.next_stop(0.01):
+            pass
+        ctx.checkpoint()
+        self.over.append((device, ctx.worker))
+        return device
+
+    def begin(self, hosts: int = 8, **arguments: Any) -> Crew:
+        names = [f"sw{number}" for number in range(hosts)]
+        crew = Crew(scheduling.schedule(shared, {"hosts": names, **arguments}))
+        crew.first()
+        wait_until(lambda: len(self.begun) == arguments.get("at_once", 2))
+        return crew
+
+    def help(self, crew: Crew, worker: str, devices: int = 2) -> None:
+        before = len(self.begun)
+        crew.helper(worker)
+        wait_until(lambda: len(self.begun) == before + devices)
+
+
+_bodies: list[Body] = []
+
+
+@job(lock="devices", helpers=4)
+def shared(ctx: JobContext, *, hosts: list[str], at_once: int = 2, dry_run: bool = False) -> JobResult:
+    body = _bodies[-1]
+    done = ctx.each(
+        hosts,
+        lambda device: body.one(ctx, device),
+        at_once=at_once,
+        lost=lambda device, step: f"{device} was lost in {step}",
+        back=lambda device, why: f"{device} was stopped",
+        alike=ctx.worker if ctx.worker in body.differs else "",
+    )
+    body.after.append(ctx.worker)
+    return JobResult(change_score=done.failed)
+
+
+@pytest.fixture
+def body() -> Body:
+    _bodies.append(Body())
+    return _bodies[-1]
+
+
+def tokens() -> dict[str, Any]:
+    return dict(Participant.objects.values_list("worker", "token"))
+
+
+def test_every_device_is_over_once_and_the_job_ends_once(body: Body) -> None:
+    crew = body.begin(hosts=40)
+    body.help(crew, "second")
+    body.help(crew, "third")
+    assert len(tokens()) == 3
+    body.may_go_on.set()
+    ended = crew.wait()
+    assert ended.status == Status.FINISHED
+    assert Counter(device for device, _ in body.begun) == Counter(f"sw{number}" for number in range(40))
+    assert {worker for _, worker in body.over} == {"first", "second", "third"}
+    assert len(body.after) == 1
+    assert list(result_of(ended)["devices"]) == [f"sw{number}" for number in range(40)]
+    assert sorted(json.loads(ended.finished_devices or "")) == sorted(f"sw{n}" for n in range(40))
+    assert not Participant.objects.exists()
+    assert not locks.held().exists()
+
+
+def test_the_first_may_leave_and_the_job_goes_on(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+    crew = body.begin(at_once=1)
+    body.help(crew, "second", devices=1)
+    second = tokens()["second"]
+    leaving = Membership.told_to_leave
+    monkeypatch.setattr(Membership, "told_to_leave", lambda self: self._run.worker == "first" or leaving(self))
+    body.may_go_on.set()
+    ended = crew.wait()
+    assert ended.status == Status.FINISHED
+    assert body.after == ["second"]
+    assert [worker for _, worker in body.over].count("first") == 1  # the one that it had in hand
+    assert ended.worker == "second"
+    assert second not in tokens().values()
+
+
+def test_one_whose_templates_differ_does_not_help(body: Body) -> None:
+    crew = body.begin()
+    body.differs.add("second")
+    crew.helper("second")
+    wait_until(lambda: len(tokens()) == 1 and "second" not in tokens(), timeout=10)
+    body.may_go_on.set()
+    assert crew.wait().status == Status.FINISHED
+    assert {worker for _, worker in body.begun} == {"first"}
+
+
+def test_an_abort_ends_the_job_when_the_last_has_stopped(body: Body) -> None:
+    crew = body.begin()
+    body.help(crew, "second")
+    transitions.abort(crew.job.pk, reason="enough", by="operator")
+    assert Job.objects.get(pk=crew.job.pk).status == Status.RUNNING
+    body.may_go_on.set()
+    ended = crew.wait()
+    assert ended.exception_type == "JobAborted"
+    assert not body.after
+    states = Counter(JobDevice.objects.filter(job=ended).values_list("state", "failed"))
+    assert states == {(DeviceState.DONE, True): 4, (DeviceState.WAITING, False): 4}
+    assert set(result_of(ended)["devices"].values()) == {f"sw{number} was stopped" for number in range(4)}
+    assert not locks.held().exists()
+
+
+def test_a_limit_that_strikes_one_stops_all(body: Body) -> None:
+    crew = body.begin()
+    body.help(crew, "second")
+    store().note_end(_run_of("second"), '{"type": "TimeLimitExceeded", "message": "late", "args": [], "traceback": ""}')
+    body.may_go_on.set()
+    ended = crew.wait()
+    assert (ended.exception_type, (exception_of(ended) or {})["message"]) == ("TimeLimitExceeded", "late")
+    assert JobDevice.objects.filter(job=ended, state=DeviceState.WAITING.value).count() == 4
+
+
+def _run_of(worker: str) -> Any:
+    part = Participant.objects.get(worker=worker)
+    return Run.of(Job.objects.get(pk=part.job_id), run_token=part.token, worker=worker)
+
+
+def test_a_lost_participant_s_devices_failed_and_the_others_go_on(body: Body) -> None:
+    crew = body.begin()
+    body.help(crew, "second")
+    token = tokens()["first"]
+    assert transitions.lose(crew.job.pk, token, type=EndReason.WORKER_LOST, message="its process is gone")
+    assert named(_run_of("second")) == tokens()["second"]
+    body.may_go_on.set()
+    ended = crew.wait()
+    assert (ended.status, ended.change_score) == (Status.FINISHED, 2)
+    assert body.after == ["second"]
+    found = result_of(ended)["devices"]
+    lost = [device for device, worker in body.begun if worker == "first"]
+    assert [found[device] for device in lost] == [f"{device} was lost in commit" for device in lost]
+    assert "was lost in commit: it reverts by itself" in JobDevice.objects.get(job=ended, host=lost[0]).reason
+    assert [device for device, worker in body.over if worker == "first"] == []  # its safe point told it
+
+
+def test_in_a_dry_run_they_are_begun_again(body: Body) -> None:
+    crew = body.begin(dry_run=True)
+    body.help(crew, "second")
+    lost = {device for device, worker in body.begun if worker == "first"}
+    assert transitions.lose(crew.job.pk, tokens()["first"], type=EndReason.WORKER_LOST, message="gone")
+    body.may_go_on.set()
+    ended = crew.wait()
+    assert (ended.status, ended.change_score) == (Status.FINISHED, 0)
+    assert lost <= {device for device, worker in body.over if worker == "second"}
+    assert set(JobDevice.objects.filter(job=ended, tries=1).values_list("host", flat=True)) == lost
+
+
+# --- who comes at the same moment -------------------------------------------------------------------------------------
+
+
+def test_of_two_who_leave_at_once_exactly_one_is_the_last() -> None:
+    for _ in range(10):
+        run, _taken = begun(["a"], take=1)
+        helper = _joined_late(run)
+        gate = threading.Barrier(2)
+        answers = [wait() for wait in [_leave_at(gate, run), _leave_at(gate, helper)]]
+        assert sorted(answer.last for answer in answers) == [False, True]
+        transitions.end_lost(Job.objects.get(pk=run.job_id), Failure(type="X", message="x"))
+
+
+def _leave_at(gate: threading.Barrier, run: Run) -> Any:
+    def leave() -> Any:
+        gate.wait()
+        return store().leave(run, Batch(), end="{}", though_waiting=True, orphan="{}")
+
+    return in_thread(leave)
+
+
+def _joined_late(run: Any) -> Any:
+    JobDevice.objects.create(job_id=run.job_id, place=9, host="z")
+    return joined(run)
+
+
+def test_who_is_being_judged_lost_takes_nothing_however_old_its_snapshot() -> None:
+    run, _ = begun(take=0, repeats=True)
+    joined(run)
+    with transaction.atomic():
+        Participant.objects.filter(pk=run.run_token).delete()
+        taking = in_thread(lambda: store().take_devices(run, 4))
+        wait_until(_somebody_waits_for_a_lock)
+    seen, taken = taking()
+    assert (seen.is_mine, taken) == (False, [])
+    assert not JobDevice.objects.filter(state=DeviceState.TAKEN.value).exists()
+
+
+def test_what_was_taken_just_before_the_loss_is_given_back() -> None:
+    run, _ = begun(take=0, repeats=True)
+    joined(run)
+    with transaction.atomic():
+        assert len(store().take_devices(run, 4)[1]) == 4
+        losing = in_thread(
+            lambda: transitions.lose(run.job_id, run.run_token, type=EndReason.WORKER_LOST, message="gone")
+        )
+        wait_until(_somebody_waits_for_a_lock)
+    assert losing()
+    assert set(JobDevice.objects.values_list("state", "tries")) == {(DeviceState.WAITING.value, 1)}
+
+
+def test_many_take_at_once_and_none_takes_anothers() -> None:
+    run, _ = begun([f"sw{number}" for number in range(300)], helpers=5)
+    crowd = [run, *(joined(run) for _ in range(5))]
+
+    def take_all(one: Any) -> list[str]:
+        found: list[str] = []
+        while taken := store().take_devices(one, 5)[1]:
+            found += [device.host for device in taken]
+        return found
+
+    taken = [host for wait in [in_thread(lambda one=one: take_all(one)) for one in crowd] for host in wait()]  # type: ignore[misc]
+    assert Counter(taken) == Counter(f"sw{number}" for number in range(300))
+
+
+def test_as_many_make_room_as_jobs_wait_the_youngest_first_and_never_the_eldest() -> None:
+    run, _ = begun()
+    second, third = joined(run), joined(run)
+    assert not any(store().write_devices(one, Batch()).crowded for one in (run, second, third))
+    _waits(1)
+    assert [store().write_devices(one, Batch()).crowded for one in (run, second, third)] == [False, False, True]
+    _waits(5)
+    assert [store().write_devices(one, Batch()).crowded for one in (run, second, third)] == [False, True, True]
+
+
+def _waits(jobs: int) -> None:
+    for _ in range(jobs):
+        fake_jobs.nothing.schedule()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET dispatched_at = now() - interval '1 s' WHERE status = 'SCHEDULED'")
+
+
+def _somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
