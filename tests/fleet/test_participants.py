@@ -369,10 +369,10 @@ def test_a_participant_that_dies_before_the_decision_makes_it_a_no_and_after_it_
     run, taken = begun_anew()
     stepped(run, taken[:1], 1)
     assert Participant.objects.filter(job_id=run.job_id).count() == 2
-    helper = Participant.objects.exclude(pk=run.run_token).get(job_id=run.job_id)
+    other = Participant.objects.exclude(pk=run.run_token).get(job_id=run.job_id)
     JobDevice.objects.filter(job_id=run.job_id).update(steps_over=1)
     assert store().decide(run, 1, within=None).allowed
-    transitions.lose(run.job_id, helper.pk, type=EndReason.WORKER_LOST, message="gone")
+    transitions.lose(run.job_id, other.pk, type=EndReason.WORKER_LOST, message="gone")
     assert store().decide(run, 1, within=None).allowed  # it stands
     assert store().decide(run, 2, within=None).allowed is False
 
