@@ -16,6 +16,7 @@ ROW ?=
 BASE ?=
 ARGS ?=
 export PORT HOST
+unexport PYTHONDONTWRITEBYTECODE  # else each of hundreds of processes compiles the project anew
 
 # The first Python that fits: newest of those that every package has wheels for first. One without venv is the last
 # resort: environment.py then says what to install.

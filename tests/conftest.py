@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from celery import current_app
 from django.core.management import call_command
+from django.db import connections
+from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
 from cnaasjobs.api import throttle
 from cnaasjobs.conf import conf
 from cnaasjobs.embedded import broker_socket
 from cnaasjobs.events import Event, subscribe, unsubscribe
+from tests.emptying import empty, empty_tables
 from tests.needs import (
     pytest_runtest_logreport,
     pytest_runtest_setup,
@@ -29,6 +32,8 @@ from tests.switching import broker_url, database_url, forget_broker_connections,
 __all__ = ["pytest_runtest_logreport", "pytest_runtest_setup", "pytest_sessionfinish", "pytest_unconfigure"]
 
 pytest_plugins = ["tests.parallel"]
+
+TransactionTestCase._fixture_teardown = empty_tables  # type: ignore[attr-defined]
 
 _numbers = count(1)
 
@@ -98,11 +103,28 @@ def postgresql(_postgresql_server: PostgreSQL, django_db_blocker: DjangoDbBlocke
         server.database = "cnaasjobs"
 
 
+@pytest.fixture(scope="session")
+def _kept_database(_postgresql_server: PostgreSQL) -> str:
+    """One database for all tests that break nothing: it is emptied after each, like the suite's own."""
+    return _postgresql_server.create_database("kept", template="migrated")
+
+
+@pytest.fixture
+def _postgresql_to_use(
+    _postgresql_server: PostgreSQL, _kept_database: str, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    with django_db_blocker.unblock(), on_database(_kept_database):
+        yield
+        connections["default"].close()
+        _postgresql_server.cut_connections()  # of the test's threads
+        empty(connections["default"])
+
+
 @pytest.fixture(params=["own", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
 def each_database(request: pytest.FixtureRequest) -> None:
-    """The suite's own database, and a private PostgreSQL. For tests that are marked ``django_db`` too."""
+    """The suite's own database, and one on PostgreSQL. For tests that are marked ``django_db`` too."""
     if request.param == "postgresql":
-        request.getfixturevalue("postgresql")
+        request.getfixturevalue("_postgresql_to_use")
 
 
 @pytest.fixture

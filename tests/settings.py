@@ -37,6 +37,8 @@ if STARTED_BY_TESTS not in os.environ:
     if address := own_broker.address():
         os.environ["CELERY_BROKER_URL"] = address
 
+from celery.signals import worker_init  # noqa: E402
+
 from cnaasjobs.db import prepared  # noqa: E402
 from cnaasjobs.embedded import broker_url  # noqa: E402
 from cnaasjobs.settings import *  # noqa: E402, F403
@@ -49,6 +51,11 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
 CELERY_IMPORTS = [name for name in os.environ.get("CNAASJOBS_TEST_JOBS", FAKE_JOBS).split(",") if name]
+
+if STARTED_BY_TESTS in os.environ:
+    # Hundreds of workers, few of which see a device: NAPALM, a third of what a start costs, is imported by the job that
+    # needs it and not by the worker that begins.
+    worker_init.connect(lambda **_: None, weak=False, dispatch_uid="devices.import_drivers")
 
 prepared.MANY = 0  # the tests have few rows and run what production does, prepared statements included
 

@@ -7,7 +7,6 @@ always send one: everybody is the operator "dev". There ``cnaasjobs.api.middlewa
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.dispatch import Signal
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
 from rest_framework.exceptions import AuthenticationFailed
@@ -15,7 +14,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from cnaasjobs.api import throttle
-from cnaasjobs.api.caller import origin
+from cnaasjobs.api.caller import origin, refused
 from cnaasjobs.api.errors import TooManyRequests
 from cnaasjobs.api.permissions import remember
 from cnaasjobs.conf import conf
@@ -25,7 +24,6 @@ if TYPE_CHECKING:  # DRF's views import what its settings name, including this m
     from rest_framework.views import APIView
 
 DEV_USERNAME = "dev"
-refused = Signal()  # request, permission: a known user asked for a change without having the permission
 
 
 class DevUser(AnonymousUser):

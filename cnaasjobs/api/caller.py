@@ -5,11 +5,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
 
+from django.dispatch import Signal
 from django.http import HttpRequest
-from rest_framework.request import Request
 
 from cnaasjobs.conf import conf
+
+if TYPE_CHECKING:  # workers and Beat come here too, and do without DRF
+    from rest_framework.request import Request
+
+refused = Signal()  # request, permission: a known user asked for a change without having the permission
 
 Network = IPv4Network | IPv6Network
 
@@ -31,13 +37,13 @@ def current_request() -> HttpRequest | None:
     return _current.get()
 
 
-def who(request: Request | HttpRequest) -> str:
+def who(request: "Request | HttpRequest") -> str:
     """The user's name as text."""
     user = getattr(request, "user", None)
     return str(user.get_username())[:255] if user is not None else ""
 
 
-def origin(request: Request | HttpRequest) -> str:
+def origin(request: "Request | HttpRequest") -> str:
     """The client's address: the peer's, or behind a trusted proxy the nearest in X-Forwarded-For that is not a proxy's.
 
     A client can write anything into that header, so only what trusted proxies appended counts, read from the right.

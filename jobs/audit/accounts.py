@@ -15,8 +15,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_sa
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from knox.models import AuthToken
 
-from cnaasjobs.api.auth import refused
-from cnaasjobs.api.caller import current_request, origin, who
+from cnaasjobs.api.caller import current_request, origin, refused, who
 from jobs.audit import trail
 from jobs.deeds import Deed
 

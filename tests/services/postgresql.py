@@ -92,8 +92,17 @@ class PostgreSQL(Service):
 
     def create_database(self, name: str, *, template: str | None = None) -> str:
         """A new database, perhaps a copy of another; its URL."""
-        self.execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""), database="postgres")
+        sql = f'CREATE DATABASE "{name}"'
+        if template:
+            sql += f' TEMPLATE "{template}"'
+            if self.knows_file_copy():
+                sql += " STRATEGY file_copy"  # a quarter of the work of the default, which writes it all to the log
+        self.execute(sql, database="postgres")
         return self.database_url(name)
+
+    def knows_file_copy(self) -> bool:
+        """Since PostgreSQL 15 there is a choice; before, all copies were made that way."""
+        return int((self.data / "PG_VERSION").read_text()) >= 15
 
     def drop_database(self, name: str) -> None:
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', database="postgres")
