@@ -13,13 +13,16 @@ def database_path(state_dir: Path) -> Path:
     return state_dir / "db.sqlite3"
 
 
-def broker_socket(state_dir: Path) -> Path:
-    """In the state directory; if its path is too long for a socket, in a directory under /tmp named after it."""
-    socket = state_dir / "broker.sock"
-    if len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES:
-        return socket
+def socket_directory(state_dir: Path) -> Path:
+    """The state directory; if its path is too long for a socket, a directory under /tmp named after it."""
+    if len(os.fsencode(state_dir / "broker.sock")) <= MAX_SOCKET_PATH_BYTES:
+        return state_dir
     name = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:16]
-    return Path(f"/tmp/cnaasjobs-{os.getuid()}-{name}") / "broker.sock"  # noqa: S108  (make run checks its owner)
+    return Path(f"/tmp/cnaasjobs-{os.getuid()}-{name}")  # noqa: S108  (make run checks its owner)
+
+
+def broker_socket(state_dir: Path) -> Path:
+    return socket_directory(state_dir) / "broker.sock"
 
 
 def broker_url(state_dir: Path) -> str:

@@ -35,5 +35,7 @@ bound_waits()
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     if (sock := environ.get("gunicorn.socket")) is not None:
         environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], sock)
+    if "PROXY_ADDR" in environ:  # where the client called; without a Host, gunicorn has the path of its socket there
+        environ["SERVER_NAME"], environ["SERVER_PORT"] = environ["PROXY_ADDR"], environ["PROXY_PORT"]
     new_request()
     return _django(environ, start_response)

@@ -21,9 +21,8 @@ def main() -> None:
 
     if wrong := problems():
         sys.exit("\n".join(wrong))
-    uvicorn.Server(
-        server.config(application.application(), bind=options.bind, proxy_protocol=options.proxy_protocol)
-    ).run()
+    config = server.config(application.application(), proxy_protocol=options.proxy_protocol)
+    uvicorn.Server(config).run(sockets=[server.listener(options.bind)])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -9,6 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 SEND_BUFFER_BYTES: Final = 65_536  # otherwise the kernel keeps megabytes for a reader that has stopped reading
 SHUTDOWN_SECONDS: Final = 3
+BACKLOG: Final = 2048
 _LONGEST_PROXY_LINE: Final = 107
 
 
@@ -50,11 +52,27 @@ def _peer(line: bytes) -> tuple[str, int] | None:
     return parts[2], int(parts[4])
 
 
-def config(application: Any, *, bind: str, proxy_protocol: bool) -> uvicorn.Config:
-    """``bind``: ``host:port``, ``unix:/path`` or ``fd://number``, as gunicorn has them."""
+def listener(bind: str) -> socket.socket:
+    """On ``host:port``, ``unix:/path`` or ``fd://number``, as gunicorn has them."""
+    if bind.startswith("fd://"):
+        return socket.socket(fileno=int(bind.removeprefix("fd://")))
+    if bind.startswith("unix:"):
+        path = Path(bind.removeprefix("unix:"))
+        if path.is_socket():  # of one that was killed
+            path.unlink()
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(path))
+        listening.listen(BACKLOG)
+        return listening
+    host, _, port = bind.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+
+
+def config(application: Any, *, proxy_protocol: bool) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        **_address(bind),
         http=ProxiedProtocol if proxy_protocol else Protocol,
         ws="wsproto",
         lifespan="on",
@@ -64,12 +82,3 @@ def config(application: Any, *, bind: str, proxy_protocol: bool) -> uvicorn.Conf
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-
-
-def _address(bind: str) -> dict[str, Any]:
-    if bind.startswith("unix:"):
-        return {"uds": bind.removeprefix("unix:")}
-    if bind.startswith("fd://"):
-        return {"fd": int(bind.removeprefix("fd://"))}
-    host, _, port = bind.rpartition(":")
-    return {"host": host.strip("[]"), "port": int(port)}

@@ -67,6 +67,7 @@ def tell(config: Config, url: str, report: Mapping[str, Any]) -> None:
     say(f"Broker     {'CELERY_BROKER_URL' if config.broker_url else f'embedded, in {config.state_dir}'}")
     say(f"Logs       {config.state_dir / 'log'}")
     say(f"API        {url}/api/v1.0/jobs")
+    say(f"Events     {url}/api/v1.0/events")
     if report["token"]:
         say(f"Token      {report['token']} (as `Authorization: Bearer …`; kept in {config.state_dir / 'token'})")
     say(f"Admin      {url}/admin/ user {admin['name']}, {password}")
@@ -91,7 +92,8 @@ def start(config: Config, supervisor: Supervisor) -> None:
     report = prepare(state, env, with_token=require_token)
     if supervisor.stopping.is_set():
         return
-    for program in (programs.web(state, env, listener), programs.worker(state, env), programs.beat(state, env)):
+    front = programs.front(state, env, listener)
+    for program in (*front, programs.worker(state, env), programs.beat(state, env)):
         supervisor.add(program)
     api = first_job.Api(url, report["token"])
     tell(config, url, report)

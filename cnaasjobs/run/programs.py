@@ -5,6 +5,7 @@ import os
 import socket as sockets
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cnaasjobs.run.broker import server_command
@@ -22,16 +23,24 @@ ROOT_REMARK = "ignore:You're running the worker with superuser privileges"
 def broker(state: StateDirectory, env: Mapping[str, str]) -> Program:
     """Raises StartError if no server is found."""
     try:
-        argv = server_command(directory=state.path / "broker", unix_socket=state.prepare_socket())
+        argv = server_command(directory=state.path / "broker", unix_socket=state.socket("broker"))
     except FileNotFoundError as error:
         raise StartError(str(error)) from None
     return Program("broker", argv, state.log("broker"), env, pass_fds=(state.lock,), is_foundation=True)
 
 
-def web(state: StateDirectory, env: Mapping[str, str], listener: sockets.socket) -> Program:
+def front(state: StateDirectory, env: Mapping[str, str], listener: sockets.socket) -> list[Program]:
+    """What answers on the one port: the web server, the events process, and who passes requests to them."""
+    web, events = (state.socket(name) for name in ("web", "events"))
     number = listener.fileno()
-    argv = [sys.executable, "-m", "gunicorn", "cnaasjobs.wsgi", "--bind", f"fd://{number}", "--no-control-socket"]
-    return Program("web", argv, state.log("web"), env, pass_fds=(number, state.lock))
+    splitter = ["cnaasjobs.run.splitter", "--fd", str(number), "--web", str(web), "--events", str(events)]
+    bound = ["--bind", f"unix:{web}", "--umask", "077", "--proxy-protocol=v1", "--no-control-socket"]
+    return [
+        _python("web", state, env, "gunicorn", "cnaasjobs.wsgi", *bound),
+        _python("events", state, env, "cnaasjobs.live", "--bind", f"unix:{events}", "--proxy-protocol"),
+        # After them: what they still answer at the end passes here.
+        replace(_python("splitter", state, env, *splitter), pass_fds=(number, state.lock), is_foundation=True),
+    ]
 
 
 def worker(state: StateDirectory, env: Mapping[str, str]) -> Program:
@@ -45,6 +54,10 @@ def worker(state: StateDirectory, env: Mapping[str, str]) -> Program:
 
 def beat(state: StateDirectory, env: Mapping[str, str]) -> Program:
     return Program("beat", _celery("beat"), state.log("beat"), env, pass_fds=(state.lock,))
+
+
+def _python(name: str, state: StateDirectory, env: Mapping[str, str], *module: str) -> Program:
+    return Program(name, [sys.executable, "-m", *module], state.log(name), env, pass_fds=(state.lock,))
 
 
 def _celery(*arguments: str) -> list[str]:

@@ -7,12 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from cnaasjobs.embedded import broker_socket
+from cnaasjobs.embedded import socket_directory
 from cnaasjobs.run.config import StartError
 
 MAX_LOG_BYTES = 20_000_000
 # All that is kept in it. Where the directory was there before, only these are ours to change.
-_OURS: Final = ("lock", "secret-key", "admin-password", "token", "broker.sock", "log", "broker", "lab")
+_OURS: Final = (
+    "lock",
+    "secret-key",
+    "admin-password",
+    "token",
+    "broker.sock",
+    "web.sock",
+    "events.sock",
+    "log",
+    "broker",
+    "lab",
+)
 _DATABASE: Final = "db.sqlite3"  # and what SQLite puts beside it
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -47,13 +58,13 @@ class StateDirectory:
             file.replace(file.with_suffix(".log.1"))
         return file
 
-    def prepare_socket(self) -> Path:
-        """The embedded broker's socket; its directory is made if it is not the state directory.
+    def socket(self, name: str) -> Path:
+        """Where a process of ours will listen; its directory is made if it is not the state directory.
 
         Raises StartError when somebody else made that one.
         """
-        socket = broker_socket(self.path)
-        directory = socket.parent
+        directory = socket_directory(self.path)
+        socket = directory / f"{name}.sock"
         if directory != self.path:
             directory.mkdir(mode=0o700, exist_ok=True)
             found = directory.lstat()

@@ -39,5 +39,7 @@ class Head(NamedTuple):
 
 
 def _path_of(head: bytes) -> bytes:
+    if head.startswith(b"PROXY "):  # by which ``make run`` says whose connection it is
+        head = head.partition(b"\r\n")[2]
     parts = head.split(b" ", 2)
     return parts[1].partition(b"?")[0].rstrip(b"/") if len(parts) == 3 else b""

@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
 import pytest
@@ -27,6 +27,7 @@ class Stream:
     def __init__(self, port: int, query: str = "", headers: Mapping[str, str] | None = None) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         self._connection.request("GET", f"/api/v1.0/events{query}", headers=dict(headers or {}))
+        self._socket = self._connection.sock  # which a "Connection: close" takes from it
         self.answer = self._connection.getresponse()
         self.status = self.answer.status
         self.events: list[Event] = []
@@ -55,9 +56,9 @@ class Stream:
         return self
 
     def close(self) -> None:
-        if self._connection.sock is not None:
-            self._connection.sock.shutdown(socket.SHUT_RDWR)
         if self.status == 200:
+            with suppress(OSError):  # the other side was first
+                self._socket.shutdown(socket.SHUT_RDWR)
             self._thread.join()
         self.answer.close()
         self._connection.close()
@@ -95,7 +96,7 @@ class Live:
 @pytest.fixture
 def live(transactional_db: None) -> Iterator[Live]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = server.config(application.application(), bind=f"fd://{listener.fileno()}", proxy_protocol=False)
+        config = server.config(application.application(), proxy_protocol=False)
         config.timeout_graceful_shutdown = 1
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})

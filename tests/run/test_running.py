@@ -66,7 +66,11 @@ def test_the_state_directory_is_for_its_owner_also_what_was_there_before(running
     assert [path for path in every if path.lstat().st_mode & 0o077] == []
 
 
-@pytest.mark.parametrize("words", [("celery", "worker"), ("celery", "beat"), ("gunicorn",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [("celery", "worker"), ("celery", "beat"), ("gunicorn",), ("cnaasjobs.live",), ("cnaasjobs.run.splitter",)],
+    ids=" ".join,
+)
 def test_a_killed_process_is_started_again(running: Copy, words: tuple[str, ...]) -> None:
     before = running.named(*words)
     before[0].kill()

@@ -5,7 +5,7 @@ import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Platform:
             "PYTHONUNBUFFERED": "1",
             **(env or {}),
         }
-        self.url = ""
+        self.url = self.events_url = ""
 
     def manage(self, *arguments: str) -> str:
         """``manage.py`` with these arguments; what it printed."""
@@ -87,7 +87,13 @@ class Platform:
         return process
 
     def web(
-        self, name: str = "web", *, port: int | None = None, env: Mapping[str, str] | None = None, wait: bool = True
+        self,
+        name: str = "web",
+        *,
+        port: int | None = None,
+        env: Mapping[str, str] | None = None,
+        wait: bool = True,
+        options: Sequence[str] = (),
     ) -> Managed:
         """gunicorn; its address is ``self.url`` from then on."""
         self.url = f"http://127.0.0.1:{port or free_port()}"
@@ -99,12 +105,20 @@ class Platform:
             self.url.removeprefix("http://"),
             "--threads",
             "8",
+            *options,
         ]
         process = self._start(name, [sys.executable, *argv], env=env)
         if wait:
             process.wait_for_output("Booting worker")
             wait_until(lambda: self.get("/healthz")[0] == 200, timeout=30, message=process.output)
         return process
+
+    def events(self, name: str = "events", *, bind: str | None = None, proxied: bool = False) -> Managed:
+        """The events process; its address is ``self.events_url`` from then on, unless it binds a unix socket."""
+        bind = bind or f"127.0.0.1:{free_port()}"
+        self.events_url = f"http://{bind}"
+        argv = [sys.executable, "-m", "cnaasjobs.live", "--bind", bind, *(["--proxy-protocol"] if proxied else [])]
+        return self._start(name, argv, env=None)
 
     def request(
         self,
