@@ -37,6 +37,7 @@ class Front:
         self.platform = platform
         platform.web(options=["--bind", f"unix:{web}", "--proxy-protocol=v1"])
         self.events = platform.events(bind=f"unix:{events}", proxied=True)
+        wait_until(events.exists, timeout=60, message=self.events.output)
         self.direct = int(platform.url.rpartition(":")[2])
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
