@@ -6,25 +6,21 @@ where a result, an exception, an argument, an audit entry, a log line or an erro
 it, before anything of it is folded or cut. Only devices get the real text.
 """
 
-import base64
 import functools
-import html
-import json
 import os
 import re
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import ahocorasick
 from django.conf import settings
-from jinja2.utils import htmlsafe_json_dumps
+
+from cnaasjobs.secret_forms import DERIVED_LENGTH, Finder
 
 PREFIX: Final = "TEMPLATE_SECRET_"
 FORMER: Final = f"FORMER_{PREFIX}"  # FORMER_TEMPLATE_SECRET_X, …_X_2: what TEMPLATE_SECRET_X was before
 HIDDEN: Final = "********"
 MIN_LENGTH: Final = 4  # a shorter value from an inventory occurs in too much innocent text
-_DERIVED_LENGTH: Final = 6  # shorter lines, encodings and case changes of a value occur in too much innocent text
 _MAX_FORMER: Final = 20
 
 Named = frozenset[tuple[str, str]]  # (what is put in its place, the value)
@@ -35,7 +31,7 @@ class Secrets:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.variables = dict(variables)
-        self._automaton = _automaton(sorted(variables.items()))
+        self._finder = Finder(sorted(variables.items()))
 
     @classmethod
     def from_environment(cls) -> "Secrets":
@@ -45,7 +41,7 @@ class Secrets:
 
     def mask(self, text: str) -> str:
         """The text without these secrets."""
-        return _masked(text, self._automaton)
+        return self._finder.masked(text)
 
 
 @functools.lru_cache(maxsize=1)
@@ -65,7 +61,7 @@ def register(source: Callable[[], Named]) -> None:
 
 def mask(text: str) -> str:
     """The text without any secret that this process knows."""
-    return _masked(text, _of_all(tuple(source() for source in _sources)))
+    return _of_all(tuple(source() for source in _sources)).masked(text)
 
 
 def mask_all(value: Any) -> Any:
@@ -83,8 +79,8 @@ def mask_all(value: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=2)
-def _of_all(found: tuple[Named, ...]) -> Any:
-    return _automaton(sorted(pair for named in found for pair in named))
+def _of_all(found: tuple[Named, ...]) -> Finder:
+    return Finder(sorted(pair for named in found for pair in named))
 
 
 def _of_environment() -> Named:
@@ -121,40 +117,11 @@ def _of_settings() -> Named:
 def _named_in_settings(key: str, password: str, brokers: str) -> Named:
     of_brokers = [urllib.parse.urlsplit(url).password or "" for url in brokers.split(";")]
     values = {key, password, *of_brokers, *map(urllib.parse.unquote, of_brokers)}
-    return frozenset((HIDDEN, value) for value in values if len(value) >= _DERIVED_LENGTH)
+    return frozenset((HIDDEN, value) for value in values if len(value) >= DERIVED_LENGTH)
 
 
 register(_of_environment)
 register(_of_settings)
-
-
-# --- finding ----------------------------------------------------------------------------------------------------------
-
-
-def _automaton(pairs: list[tuple[str, str]]) -> Any:
-    """One pass over a text, however many secrets there are.
-
-    Of two that begin at the same place the longer one is taken: a short secret never cuts a long one, and an inserted
-    name is never searched again.
-    """
-    automaton = ahocorasick.Automaton()
-    for name, value in pairs:
-        for form in _forms(value):
-            if form and form not in automaton:
-                automaton.add_word(form, (len(form), name))
-    automaton.make_automaton()
-    return automaton
-
-
-def _masked(text: str, automaton: Any) -> str:
-    if len(automaton) == 0:
-        return text
-    parts: list[str] = []
-    done = 0
-    for last, (length, name) in automaton.iter_long(text):
-        parts += [text[done : last - length + 1], name]
-        done = last + 1
-    return "".join([*parts, text[done:]]) if parts else text
 
 
 def storable(text: str) -> str:
@@ -162,36 +129,3 @@ def storable(text: str) -> str:
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
-def _forms(value: str) -> Iterator[str]:
-    """The forms in which a value may appear in configurations, diffs, URLs, XML, JSON and messages of exceptions."""
-    if not value.strip():
-        return
-    parts = {value, value.strip()}
-    parts.update(line for line in map(str.strip, value.splitlines()) if len(line) >= _DERIVED_LENGTH)
-    for part in parts:
-        yield part
-        yield repr(part)[1:-1]
-        yield part.replace("\\", "\\\\").replace('"', '\\"')
-        yield json.dumps(part)[1:-1]
-        yield json.dumps(part, ensure_ascii=False)[1:-1]
-        yield json.dumps(json.dumps(part))[3:-3]
-        yield json.dumps(json.dumps(part, ensure_ascii=False), ensure_ascii=False)[3:-3]
-        yield repr(repr(part))[2:-2]
-        yield repr(part.encode("utf-8", "surrogateescape"))[2:-1]
-        yield htmlsafe_json_dumps(part)[1:-1]  # Jinja's filter tojson
-        yield html.escape(part)
-        yield html.escape(part, quote=False)
-        yield html.escape(part).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")  # Jinja's filter e
-        yield urllib.parse.quote(part)
-        yield urllib.parse.quote(part, safe="")
-        yield urllib.parse.quote_plus(part)
-        if len(part) >= _DERIVED_LENGTH:
-            yield part.upper()
-            yield part.lower()
-    if len(value) >= _DERIVED_LENGTH:
-        raw = value.encode("utf-8", "surrogateescape")
-        yield base64.b64encode(raw).decode().rstrip("=")
-        yield base64.urlsafe_b64encode(raw).decode().rstrip("=")
-        yield raw.hex()

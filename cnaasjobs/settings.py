@@ -163,7 +163,8 @@ LOGGING = logging_config(_start.log_level, MaskedJsonFormatter)
 
 # --- Celery -----------------------------------------------------------------------------------------------------------
 CELERY_BROKER_USE_SSL = broker_tls(CELERY_BROKER_URL)
-CELERY_RESULT_BACKEND = "django-db"  # for tasks that are not jobs; a job's row is its result
+# For tasks that are not jobs; a job's row is its result.
+CELERY_RESULT_BACKEND = "jobs.broker.plain_results.MaskedResults"
 CELERY_RESULT_EXTENDED = True  # with the task's name, and the schedule's that started it
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_DEFAULT_QUEUE_TYPE = CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = "quorum" if _start.quorum_queues else "classic"

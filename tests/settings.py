@@ -14,9 +14,15 @@ from tests import own_broker
 STARTED_BY_TESTS = "CNAASJOBS_STARTED_BY_TESTS"  # set for the processes that tests start: they get all they need
 # Those of our own that are not jobs, also for the processes that tests start.
 PLAIN_TASKS = ",".join(
-    ["tests.fake_jobs.plain", *(f"tests.fake_jobs.lasting.plain_{name}" for name in ("wait", "touch", "nothing"))]
+    [
+        "tests.fake_jobs.plain",
+        "tests.fake_jobs.canaries.plain_canaries",
+        *(f"tests.fake_jobs.lasting.plain_{name}" for name in ("wait", "touch", "nothing")),
+    ]
 )
-FAKE_JOBS = ",".join(["tests.fake_jobs", *(f"tests.fake_jobs.{name}" for name in ("ends", "lasting", "ledgered"))])
+FAKE_JOBS = ",".join(
+    ["tests.fake_jobs", *(f"tests.fake_jobs.{name}" for name in ("ends", "lasting", "ledgered", "canaries"))]
+)
 KEPT = {
     "CNAASJOBS_REQUIRE_ALL_TESTS",
     "CNAASJOBS_TEST_FULL_LENGTH",

@@ -56,7 +56,9 @@ def nornir() -> Nornir:
             try:
                 loaded = _cache[config_file] = _load(config_file)
             except InventoryError as exc:
-                raise InventoryError(f"The inventory of {config_file} can't be read: {exc}") from exc
+                # Not "from exc": what lies below quotes passwords that nobody knows yet, and a traceback would show it.
+                raise InventoryError(f"The inventory of {config_file} can't be read: {exc}") from None
+            _remember(loaded.secrets)
         return loaded.nornir
 
 
@@ -76,12 +78,18 @@ def directory() -> Path:
     return next((file.parent for file in files[1:] if file.is_file()), config_file.parent)
 
 
-def _secrets() -> Named:
-    """The secrets of the inventory that this process read last."""
-    return next((loaded.secrets for loaded in list(_cache.values())), frozenset())
+_known: Named = frozenset()  # of the inventory as it was read last
+_to_mask: Named = frozenset()
 
 
-secrecy.register(_secrets)
+def _remember(secrets: Named) -> None:
+    """Those of before count too: a running job began with them, and an inventory that broke says none."""
+    global _known, _to_mask
+    if secrets != _known:
+        _known, _to_mask = secrets, secrets | _known
+
+
+secrecy.register(lambda: _to_mask)
 
 
 def _load(config_file: Path) -> _Loaded:

@@ -23,6 +23,7 @@ class Lab:
         self.templates = directory / "templates"
         self.state = directory / "state"
         self.hosts: dict[str, dict[str, Any]] = {}
+        self.defaults: dict[str, Any] = {}
         self.groups: dict[str, dict[str, Any]] = {"access": {"data": {"device_type": "ACCESS"}}}
         self.workers = 10
         self.template(TEMPLATE)
@@ -63,7 +64,7 @@ class Lab:
         _dump(self.config, config)
         _dump(self.directory / "groups.yml", self.groups)
         _dump(self.directory / "hosts.yml", self.hosts)
-        _dump(self.directory / "defaults.yml", {"username": "admin", "password": "device-password"})
+        _dump(self.directory / "defaults.yml", {"username": "admin", "password": "device-password"} | self.defaults)
 
     def template(self, text: str, *, name: str = "full.j2", platform: str = "lab") -> None:
         directory = self.templates / platform

@@ -2,10 +2,15 @@
 
 import asyncio
 import json
+import logging
 import os
 from typing import Any
 
+from celery import shared_task
+
 from jobs.task import JobContext, job
+
+_LOG = logging.getLogger("a.library")
 
 
 @job
@@ -36,3 +41,23 @@ def raise_canaries(ctx: JobContext, *, kind: str) -> None:
             raise asyncio.CancelledError(text)
         case _:
             raise KeyboardInterrupt(text)
+
+
+@job
+def log_canaries(ctx: JobContext) -> None:
+    """As a driver's library may: in the text, the arguments, a traceback, and an object's words."""
+    text = os.environ["CANARIES"]
+    _LOG.warning("sent %s and %r", text, text.encode())
+    try:
+        raise OSError(5, text) from LookupError(text)
+    except OSError:
+        _LOG.exception("a step failed: %s", {"deep": [text]})
+
+
+@shared_task
+def plain_canaries(text: str | None = None, *, fail: bool = False) -> Any:
+    """A Celery task that is not a job: Celery itself keeps what it returns or raises, and its arguments."""
+    said = os.environ["CANARIES"]
+    if fail:
+        raise RuntimeError(said, {"deep": [said]}) from KeyError(said)
+    return {"said": [said, json.dumps(said)]}

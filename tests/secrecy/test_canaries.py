@@ -1,14 +1,13 @@
 """Secrets are planted wherever one can be, every step fails with them in its message, and none of them is stored."""
 
-import base64
 import json
 import logging
 import traceback
-import urllib.parse
 from typing import Any
 
 import pytest
-from django.apps import apps
+from celery import current_app
+from django.contrib.auth.models import User
 from django.test import Client
 
 from cnaasjobs.api.errors import BadRequest
@@ -16,110 +15,169 @@ from cnaasjobs.masked_logs import MaskedJsonFormatter
 from devices.tasks import sync_devices
 from jobs.audit import trail
 from jobs.deeds import Deed
-from jobs.models import Job
 from jobs.testing import perform_job
 from tests import fake_jobs
+from tests.devices.conftest import foreign
+from tests.devices.foreign import Foreign
 from tests.devices.lab import Lab
 from tests.fake_jobs import canaries
+from tests.secrecy.planting import LOGIN, OPTION, SAID, found_in, nothing_shows, planted, stored
 
-pytestmark = pytest.mark.django_db(transaction=True)
+__all__ = ["foreign", "planted"]
 
-TEMPLATE, FORMER, LOGIN, OPTION, GROUP, DATA = (
-    f"Canary-{name}-é\"'&<9/" for name in ("template", "former", "login", "option", "group", "data")
-)
-ALL = (TEMPLATE, FORMER, LOGIN, OPTION, GROUP, DATA)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("planted")]
 
 
-def forms(secret: str) -> list[str]:
-    """As it may be written down."""
-    return [
-        secret,
-        repr(secret)[1:-1],
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        urllib.parse.quote(secret, safe=""),
-        base64.b64encode(secret.encode()).decode().rstrip("="),
-        secret.upper(),
-        secret.encode().hex(),
-        repr(secret.encode())[2:-1],
-        json.dumps(json.dumps(secret))[3:-3],
-        repr(repr(secret))[2:-2],
-    ]
-
-
-SAID = " | ".join(form for secret in ALL for form in forms(secret))
-
-
-@pytest.fixture(autouse=True)
-def planted(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    monkeypatch.setenv("TEMPLATE_SECRET_X", TEMPLATE)
-    monkeypatch.setenv("FORMER_TEMPLATE_SECRET_X_2", FORMER)
-    monkeypatch.setenv("CANARIES", SAID)
-    lab.add("sw1", secret=OPTION)
-    lab.hosts["sw1"]["password"] = LOGIN
-    lab.groups["access"]["password"] = GROUP
-    lab.change("sw1", enable_password=DATA)
-    return lab
-
-
-def found_in(text: str) -> list[str]:
-    return [secret for secret in ALL for form in forms(secret) if form.lower() in text.lower()]
-
-
-def stored() -> str:
-    """Every text of every table of ours."""
-    rows = [
-        values
-        for model in apps.get_models()
-        if model._meta.app_label in ("jobs", "locks", "devices", "django_celery_results")
-        for values in model._default_manager.values_list()
-    ]
-    return "\n".join(str(value) for row in rows for value in row)
-
-
-def nothing_shows() -> None:
-    assert found_in(stored()) == []
+@pytest.fixture
+def browser(planted: Lab) -> Client:
+    """Of a superuser, who sees everything."""
     client = Client(headers={"Host": "localhost"})
-    for path in ("jobs", *(f"job/{pk}" for pk in Job.objects.values_list("pk", flat=True)), "joblocks"):
-        answer = client.get(f"/api/v1.0/{path}")
-        content = b"".join(answer) if answer.streaming else answer.content
-        assert found_in(content.decode()) == []
-        assert found_in(json.dumps(json.loads(content), ensure_ascii=False)) == []
+    client.force_login(User.objects.create_superuser("boss"))
+    return client
 
 
-def test_a_result_and_arguments(planted: Lab) -> None:
+def test_a_result_and_arguments(browser: Client) -> None:
     perform_job(sync_devices, all=True)  # the inventory is read from here on
     assert perform_job(fake_jobs.echo, value={"deep": [SAID]}).status == "FINISHED"
     assert perform_job(canaries.return_canaries).status == "FINISHED"
-    nothing_shows()
+    nothing_shows(browser)
 
 
 @pytest.mark.parametrize("kind", ["message", "lines", "bytes", "chained", "group", "cancelled", "interrupted"])
-def test_whatever_a_body_raises(planted: Lab, kind: str) -> None:
+def test_whatever_a_body_raises(browser: Client, kind: str) -> None:
     perform_job(sync_devices, all=True)
     job = perform_job(canaries.raise_canaries, kind=kind)
     assert job.status == "EXCEPTION"
-    nothing_shows()
+    nothing_shows(browser)
 
 
-def test_a_configuration_its_diff_and_what_devices_say(planted: Lab) -> None:
+def test_what_a_job_logs(browser: Client) -> None:
+    perform_job(sync_devices, all=True)
+    job = perform_job(canaries.log_canaries)
+    assert job.status == "FINISHED"
+    assert job.log.get().lines == 2
+    nothing_shows(browser)
+
+
+STEPS = ("open", "load_replace_candidate", "compare_config", "get_config", "has_pending_commit")
+STEPS_OF_COMMIT = ("commit_config", "confirm_commit", "rollback", "discard_config", "close")
+DRIVER = """
+import os
+
+def _raises(name, original):
+    def method(self, *args, **options):
+        if os.environ.get("FAILING_STEP") == name:
+            said = os.environ["CANARIES"]
+            kind = os.environ["FAILING_KIND"]
+            if kind == "lines":
+                raise RuntimeError("\\n\\n".join(said.split(" | ")))
+            if kind == "bytes":
+                raise CommandErrorException(said.encode(), {"sent": [said]})
+            try:
+                raise KeyError(said)
+            except KeyError as exc:
+                raise ConnectionException("it failed: %r" % exc) from exc
+        return original(self, *args, **options)
+    return method
+
+for _name in STEPS:
+    setattr(ForeignDriver, _name, _raises(_name, getattr(ForeignDriver, _name)))
+"""
+
+
+@pytest.mark.parametrize("kind", ["lines", "bytes", "chained"])
+def test_whatever_a_driver_raises_in_any_step(
+    planted: Lab, browser: Client, foreign: Foreign, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    foreign.install("napalm_canary", DRIVER.replace("STEPS", repr((*STEPS, *STEPS_OF_COMMIT))))
+    planted.hosts["sw1"]["platform"] = "canary"
+    planted.template("hostname x\n{{ TEMPLATE_SECRET_X }}\n", platform="canary")
+    planted.write()
+    monkeypatch.setenv("FAILING_KIND", kind)
+    for step in (*STEPS, *STEPS_OF_COMMIT):
+        monkeypatch.setenv("FAILING_STEP", step)
+        for options in (
+            {"dry_run": True},
+            {"dry_run": False, "confirm_mode": 1},
+            {"dry_run": False, "confirm_mode": 2},
+        ):
+            perform_job(sync_devices, all=True, force=True, resync=True, **options)
+    assert "it failed" in stored() or kind != "chained"
+    nothing_shows(browser)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ TEMPLATE_SECRET_X | list | nosuchfilter }}",
+        "{{ {}[TEMPLATE_SECRET_X].x }}",
+        "{% include TEMPLATE_SECRET_X %}",
+        "{{ enable_password | int(default=enable_password) + 1 }}",
+        "{{ (TEMPLATE_SECRET_X ~ enable_password).nosuchattribute.x }}",
+        "{% if %}{{ TEMPLATE_SECRET_X }}",
+        "{{ '%d' % TEMPLATE_SECRET_X }}",
+    ],
+)
+def test_whatever_a_template_fails_with(planted: Lab, browser: Client, text: str) -> None:
+    planted.template(f"hostname x\n{text}\n")
+    perform_job(sync_devices, all=True)
+    nothing_shows(browser)
+
+
+@pytest.mark.parametrize("file", ["hosts.yml", "groups.yml", "defaults.yml", "config.yml"])
+def test_an_inventory_that_can_not_be_read(planted: Lab, browser: Client, file: str) -> None:
+    """YAML's own errors quote the line that they are about."""
+    perform_job(sync_devices, all=True)
+    good = (planted.directory / file).read_text()
+    for wrong in ('\nsw9: {password: "%s"', "\nsw9: {password: !%s}", "\nsw9:\n  password: *%s\n", "\nsw9: [%s"):
+        (planted.directory / file).write_text(good + wrong % LOGIN.replace('"', ""))
+        answer = browser.post("/api/v1.0/device_syncto", {"all": True}, content_type="application/json")
+        assert found_in(answer.content.decode()) == []
+        perform_job(sync_devices, all=True)
+    nothing_shows(browser)
+
+
+@pytest.mark.parametrize("change", ["another password", "unreadable"])
+def test_the_passwords_of_before_are_masked_too(planted: Lab, browser: Client, change: str) -> None:
+    """A running job began with them."""
+    perform_job(sync_devices, all=True)
+    planted.hosts["sw1"]["password"] = "entirely-different"
+    planted.write()
+    if change == "unreadable":
+        planted.config.write_text("inventory: [")
+    perform_job(sync_devices, all=True)
+    assert perform_job(fake_jobs.echo, value=SAID).status == "FINISHED"
+    nothing_shows(browser)
+
+
+@pytest.mark.parametrize("fail", [False, True])
+def test_a_celery_task_that_is_no_job(browser: Client, fail: bool) -> None:
+    """Celery's own backend keeps its result, its traceback and its arguments."""
+    perform_job(sync_devices, all=True)
+    task = current_app.tasks["tests.fake_jobs.canaries.plain_canaries"]
+    task.apply(args=[SAID], kwargs={"fail": fail})
+    task.backend.store_result("1-2-3", {"said": SAID}, "SUCCESS", request=None)
+    nothing_shows(browser)
+
+
+def test_a_configuration_its_diff_and_what_devices_say(planted: Lab, browser: Client) -> None:
     lines = "\n".join(SAID.split(" | "))
     planted.template(f"hostname x\n{{{{ TEMPLATE_SECRET_X }}}}\n{{% raw %}}{lines}{{% endraw %}}\n")
     for dry_run in (True, False):
         job = perform_job(sync_devices, all=True, dry_run=dry_run)
         assert job.status == "FINISHED"
-        nothing_shows()
+        nothing_shows(browser)
     for step in ("open", "load", "commit"):
         planted.options("sw1", secret=OPTION, fail=step)
         planted.template(f"hostname {step}\n")
         perform_job(sync_devices, all=True, dry_run=False)
-        nothing_shows()
+        nothing_shows(browser)
 
 
-def test_the_audit_trail_an_error_and_a_log_line(planted: Lab) -> None:
+def test_the_audit_trail_an_error_and_a_log_line(browser: Client) -> None:
     perform_job(sync_devices, all=True)
     trail.add(Deed.SCHEDULED, who="ann", origin="x", detail=SAID)
-    nothing_shows()
+    nothing_shows(browser)
     formatter = MaskedJsonFormatter("%(message)s")
     try:
         raise BadRequest(SAID) from ValueError(SAID)

@@ -43,6 +43,24 @@ def test_every_form_of_a_value_becomes_its_name(shown: str) -> None:
     assert "TEMPLATE_SECRET_X" in masked
 
 
+@pytest.mark.parametrize("depth", range(1, 9))
+def test_however_often_a_message_quotes_a_message(depth: int) -> None:
+    for quotes in (json.dumps, repr, lambda text: json.dumps(text, ensure_ascii=False), lambda text: repr([text])):
+        for last in (json.dumps, repr):
+            shown = SECRET
+            for _ in range(depth):
+                shown = quotes(shown)
+            masked = mask(f"a {last(shown)} z", X=SECRET)
+            assert "w0rd" not in masked
+            assert masked.count("TEMPLATE_SECRET_X") == 1
+            assert (masked[:2], masked[-2:]) == ("a ", " z")
+
+
+def test_backslashes_beside_a_secret_stay() -> None:
+    assert mask(r"\\host\\share x\\\hunter2\\y", X="hunter2") == r"\\host\\share x\\\TEMPLATE_SECRET_X\\y"
+    assert mask("a\\\\b hunter2 c", X="hunter2") == "a\\\\b TEMPLATE_SECRET_X c"
+
+
 def test_each_line_of_a_long_secret_is_masked_in_a_diff() -> None:
     key = "-----BEGIN KEY-----\nMIIEpAIBAAKCAQEA\nq83vEjRWeJq83v\n-----END KEY-----\n"
     masked = mask("".join(f"+   {line}\n" for line in key.splitlines()), KEY=key)
