@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import amqp
 
@@ -34,6 +34,8 @@ POSTGRESQL = {
     "max_wal_size": "4GB",
     "shared_preload_libraries": "pg_stat_statements",
 }
+
+_BASE_VHOST: Final = "test1"  # its own on the shared broker
 
 
 class Bench:
@@ -76,7 +78,7 @@ class Bench:
 
         platform = Platform(
             database_url=self._url(database, base),
-            broker_url=self.rabbitmq.url,
+            broker_url=self._broker_url(base),
             directory=self._directory("platform"),
             settings_module="benchmarks.settings",
             env={**production(), **(env or {})},
@@ -98,7 +100,7 @@ class Bench:
             "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
             "CNAASJOBS_STATE_DIR": str(self.directory / "state"),
             "DATABASE_URL": self._url(database, base),
-            "CELERY_BROKER_URL": self.rabbitmq.url,
+            "CELERY_BROKER_URL": self._broker_url(base),
         }
         argv = python("benchmarks.driver", *arguments)
         return self.run(argv, env={**own, **(env or {})}, cwd=base.root if base else ROOT)
@@ -108,10 +110,14 @@ class Bench:
         tables = "jobs_job, jobs_joboutcome, jobs_heartbeat, jobs_jobblock, jobs_watermark, jobs_auditentry, locks_lock"
         database = base.database if base else None
         self.postgresql.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE", database=database)
-        self.purge("default")
+        self.purge("default", vhost=_BASE_VHOST if base else None)
 
     def _url(self, database: str | None, base: Base | None) -> str:
         return self.postgresql.database_url(database or (base.database if base else self.postgresql.database))
+
+    def _broker_url(self, base: Base | None) -> str:
+        """Another commit may declare the same queue otherwise."""
+        return self.rabbitmq.vhost_url(_BASE_VHOST) if base else self.rabbitmq.url
 
     # --- the other sides ----------------------------------------------------------------------------------------------
 
@@ -151,9 +157,9 @@ class Bench:
 
     # --- both ---------------------------------------------------------------------------------------------------------
 
-    def purge(self, *queues: str) -> None:
+    def purge(self, *queues: str, vhost: str | None = None) -> None:
         for queue in queues:
-            with self.rabbitmq.connect() as connection, suppress(amqp.exceptions.NotFound):
+            with self.rabbitmq.connect(vhost) as connection, suppress(amqp.exceptions.NotFound):
                 connection.channel().queue_purge(queue)
 
     def depth(self, queue: str) -> int:

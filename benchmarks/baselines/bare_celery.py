@@ -1,4 +1,4 @@
-"""What bare tasks share: Celery with the product's ack mode, prefetch and confirms, and a connection to PostgreSQL."""
+"""What bare tasks share: Celery with the product's ack mode, prefetch, confirms and priorities, and PostgreSQL."""
 
 import os
 from functools import cache
@@ -13,6 +13,7 @@ def application(name: str) -> Celery:
     app = Celery(name, broker=os.environ["BENCH_BROKER_URL"])
     app.conf.update(
         task_default_queue=name,
+        task_queue_max_priority=9,
         task_ignore_result=True,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,

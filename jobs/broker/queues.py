@@ -19,19 +19,26 @@ from jobs.schedulable import HIGHEST_PRIORITY
 
 _KombuQueue: Any = entity.Queue  # half of it is typed
 _QUORUM: Final = {"x-queue-type": "quorum"}
-_named: set[str] = set()  # queues of another type, already logged
+_named: set[str] = set()  # queues that exist with other properties, already logged
 
 
 class Queue(_KombuQueue):
     """An existing queue with other properties is not an error."""
 
     max_priority: int | None
+    _is_found_quorum = False  # it was to be another, and exists as one
+
+    @property
+    def is_quorum(self) -> bool:
+        """As it was found when it was declared; before that, as it would be declared."""
+        return self._is_found_quorum or bool(_QUORUM.items() <= (self.queue_arguments or {}).items())
 
     def queue_declare(self, nowait: bool = False, passive: bool = False, channel: Any = None) -> Any:
         channel = channel or self.channel
         if passive or not isinstance(channel, Channel):
             return super().queue_declare(nowait=nowait, passive=passive, channel=channel)
         spare = channel.connection.channel()  # a refusal closes the channel, with all its settings
+        self._is_found_quorum = False
         try:
             return super().queue_declare(channel=spare)
         except PreconditionFailed as exc:
@@ -49,8 +56,7 @@ class Queue(_KombuQueue):
         if self.name not in _named:
             _named.add(self.name)
             record(JobAction.QUEUE_AS_IT_IS, queue=self.name, refusal=refusal.reply_text)
-        if not is_quorum(self) and self._would_be(channel, _QUORUM):
-            self.queue_arguments, self.max_priority = {**_QUORUM}, None  # its consumers must know
+        self._is_found_quorum = not self.is_quorum and self._would_be(channel, _QUORUM)  # its consumers must know
         return declared
 
     def _would_be(self, channel: Any, arguments: dict[str, str]) -> bool:
@@ -66,7 +72,7 @@ class Queues(amqp.Queues):  # type: ignore[misc, unused-ignore]
     def _add(self, queue: Any) -> Any:
         """Every queue is made here: Celery's default, those of ``-Q``, and those that a message names first."""
         ours = Queue(**queue.as_dict())
-        ours.max_priority = None if is_quorum(ours) else HIGHEST_PRIORITY
+        ours.max_priority = None if ours.is_quorum else HIGHEST_PRIORITY
         return super()._add(ours)
 
 
@@ -78,14 +84,9 @@ class AMQP(amqp.AMQP):  # type: ignore[misc, unused-ignore]
 
 def serves_by_priority(name: str) -> bool:
     """Whether messages of a higher priority always go first; quorum queues of RabbitMQ 4 do so only mostly."""
-    return not is_quorum(current_app.amqp.queues[name])
+    return not current_app.amqp.queues[name].is_quorum
 
 
 def for_broker(priority: int, *, redis: bool) -> int:
     """Redis serves the lowest number first, AMQP the highest."""
     return HIGHEST_PRIORITY - priority if redis else priority
-
-
-def is_quorum(queue: Any) -> bool:
-    """As far as known before it was declared; after that the declared queue knows."""
-    return _QUORUM.items() <= (queue.queue_arguments or {}).items()

@@ -21,7 +21,6 @@ from amqp import spec
 from celery import bootsteps
 from celery.worker import state
 
-from jobs.broker.queues import is_quorum
 from jobs.worker.request import in_progress
 
 _ACK_SECONDS: Final = 0.1
@@ -80,7 +79,7 @@ class Window:
         self._consumer = consumer
         self._tasks = consumer.task_consumer
         self._channel = self._tasks.channel
-        self._is_global = bool(consumer.qos_global) and not any(map(is_quorum, self._tasks.queues))
+        self._is_global = bool(consumer.qos_global) and not any(queue.is_quorum for queue in self._tasks.queues)
         if consumer.qos_global and not self._is_global:  # Celery took the queues for what they would be declared as
             self._channel.basic_qos(0, 0, True)  # RabbitMQ refuses consumers of a quorum queue while this stands
             consumer.qos_global = False

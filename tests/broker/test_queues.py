@@ -8,6 +8,7 @@ from jobs.dispatch import scheduling
 from jobs.models import Job
 from tests import fake_jobs
 from tests.services import RabbitMQ
+from tests.switching import forget_broker_connections
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs("rabbitmq")]
 
@@ -18,6 +19,19 @@ def test_a_queue_that_can_have_no_priorities_is_declared_without(rabbitmq: Rabbi
     with current_app.connection_for_write() as connection, connection.channel() as channel:
         impossible(channel).declare()
         assert channel.queue_declare("q", passive=True).message_count == 0
+
+
+def test_what_a_queue_was_found_to_be_is_forgotten_when_it_is_moved(rabbitmq: RabbitMQ) -> None:
+    with current_app.connection_for_write() as connection, connection.channel() as channel:
+        channel.queue_declare("default", durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"})
+        scheduling.schedule(fake_jobs.nothing, {})
+        assert channel.queue_declare("default", passive=True).message_count == 1
+        assert not queues.serves_by_priority("default")
+        channel.queue_delete("default")
+        forget_broker_connections()
+        scheduling.schedule(fake_jobs.nothing, {})
+        channel.queue_declare("default", durable=True, auto_delete=False, arguments={"x-max-priority": 9})
+        assert queues.serves_by_priority("default")
 
 
 def test_jobs_are_sent_to_a_queue_of_before_and_confirmed(

@@ -53,19 +53,19 @@ class RabbitMQ(Broker):
 
     @property
     def url(self) -> str:
-        return self._url(self.vhost)
+        return self.vhost_url(self.vhost)
 
     def separate_urls(self) -> list[str]:
         """Its first virtual hosts."""
-        return [self._url(f"test{number}") for number in range(1, _VHOSTS + 1)]
+        return [self.vhost_url(f"test{number}") for number in range(1, _VHOSTS + 1)]
 
-    def _url(self, vhost: str) -> str:
+    def vhost_url(self, vhost: str) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{vhost}"
 
-    def connect(self) -> amqp.Connection:
+    def connect(self, vhost: str | None = None) -> amqp.Connection:
         connection = amqp.Connection(
             f"127.0.0.1:{self.port}",
-            virtual_host=self.vhost,
+            virtual_host=vhost or self.vhost,
             userid="guest",
             password="guest",
             connect_timeout=3,
