@@ -16,17 +16,22 @@ class SelectionError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:
-    """Exactly one of its fields is set; ``words`` may say why just these names were chosen."""
+    """Exactly one of the first four is set. With ``hostnames``, ``words`` may say why just these names were chosen, and
+    ``plan`` that nothing is to be changed but what this dry run showed.
+    """
 
     hostnames: tuple[str, ...] | None = None
     device_type: str | None = None
     group: str | None = None
     all: bool = False
     words: str = ""
+    plan: int | None = None
 
     def __post_init__(self) -> None:
         if sum([self.hostnames is not None, self.device_type is not None, self.group is not None, self.all]) != 1:
             raise SelectionError("Exactly one of hostname, device_type, group or all must be given")
+        if self.plan is not None and self.hostnames is None:
+            raise SelectionError("A plan goes with the hostnames of its devices")
 
     def __str__(self) -> str:
         if self.hostnames is not None:
@@ -38,7 +43,8 @@ class Selector:
     def arguments(self) -> dict[str, Any]:
         """As arguments of the job, which selects the devices again when it starts."""
         if self.hostnames is not None:
-            return {"hostnames": list(self.hostnames)}
+            names = {"hostnames": list(self.hostnames)}
+            return names if self.plan is None else {**names, "plan": self.plan}
         if self.device_type is not None:
             return {"device_type": self.device_type.upper()}
         return {"group": self.group} if self.group is not None else {"all": True}

@@ -1,15 +1,23 @@
 """The job of this app, where Celery finds it."""
 
+import inspect
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from cnaasjobs.conf import conf
 from devices import inventory
 from devices.selection import Selector
-from devices.sync.report import DeviceReport
 from jobs.task import JobContext, JobResult, NextJob, job
 
 AUTO_PUSH_SCORES = range(1, 10)
+
+
+class OnlyIfAsked(TypedDict, total=False):
+    """Arguments that a job has only if it needs them: a worker of a version that does not know one refuses such a job,
+    which would not be what was asked for, and takes every other.
+    """
+
+    plan: int
 
 
 def selector_of(arguments: Mapping[str, Any]) -> Selector:
@@ -17,17 +25,25 @@ def selector_of(arguments: Mapping[str, Any]) -> Selector:
     hostnames = arguments["hostnames"]
     return Selector(
         hostnames=None if hostnames is None else tuple(hostnames),
+        plan=arguments.get("plan"),
         **{name: arguments[name] for name in ("device_type", "group", "all")},
     )
 
 
-def _one_selection(**arguments: Any) -> None:
-    selector_of(arguments)
+def _check(**arguments: Any) -> None:
+    known = inspect.signature(sync_devices.run).parameters.keys() | OnlyIfAsked.__annotations__.keys()
+    if unknown := sorted(arguments.keys() - known):
+        raise ValueError(f"no such argument: {', '.join(unknown)}")
+    plan = selector_of(arguments).plan
+    if plan is not None and (type(plan) is not int or plan < 1):
+        raise ValueError(f"plan {plan!r} is no id of a job")
+    if plan is not None and arguments["dry_run"]:
+        raise ValueError("a plan is carried out live: dry_run must be false")
 
 
 @job(
     lock="devices",
-    check=_one_selection,
+    check=_check,
     soft_time_limit=conf.sync_time_limit_seconds,
     # What the current devices may need after that: for their current step, and to take their commits back.
     time_limit=conf.sync_time_limit_seconds + 3 * conf.device_seconds,
@@ -44,6 +60,7 @@ def sync_devices(
     resync: bool = False,
     auto_push: bool = False,
     confirm_mode: Literal[0, 1, 2] | None = None,
+    **more: Unpack[OnlyIfAsked],
 ) -> JobResult:
     """Bring devices to the configuration that their templates produce, or show what that would change.
 
@@ -54,40 +71,34 @@ def sync_devices(
         resync: push also to devices that are in sync.
         auto_push: after a dry run of one host with a small change, schedule the live run.
         confirm_mode: 0, 1 or 2; ``CNAASJOBS_CONFIRM_MODE`` unless given.
+        more: ``plan``, the id of a dry run of these hostnames: change nothing else than it showed.
 
     Raises:
-        InventoryError, SelectionError: there is nothing that could be synchronised.
+        InventoryError, SelectionError, PlanGone: there is nothing that could be synchronised.
     """
-    from devices.sync.campaign import Push  # NAPALM is large, and web servers and Beat import this module too
+    from devices.sync.campaign import Campaign  # NAPALM is large, and web servers and Beat import this module too
     from devices.sync.one_device import Options
+    from devices.sync.plan import Plan
 
     mode: int = conf.confirm_mode if confirm_mode is None else confirm_mode
     selector = selector_of({"hostnames": hostnames, "device_type": device_type, "group": group, "all": all})
     nornir = inventory.nornir()
     hosts = selector.hosts(nornir.inventory)
+    plan = more.get("plan")
     options = Options(
         dry_run=dry_run,
         force=force,
         resync=resync,
         confirm_mode=mode,
         revert_in=conf.confirm_minutes * 60,
+        plan=None if plan is None else Plan.of(plan, [host.name for host in hosts]),
     )
-    push = Push(ctx, nornir, hosts, options)
-    ctx.keep(lambda end: _result(push.reports_until(end)))
-    push.run()
-    reports = push.reports
-    score = max((report.change_score for report in reports.values()), default=0)
-    failed = any(report.failed for report in reports.values())
-    pushes = auto_push and dry_run and len(reports) == 1 and not failed and score in AUTO_PUSH_SCORES
+    done = Campaign(ctx, nornir, hosts, options).run()
+    pushes = auto_push and dry_run and done.devices == 1 and not done.failed and done.max_score in AUTO_PUSH_SCORES
     return JobResult(
-        _result(reports),
-        change_score=score,
+        change_score=done.max_score,
         next_job=_live(ctx, hosts[0].name, force=force, resync=resync, confirm_mode=mode) if pushes else None,
     )
-
-
-def _result(reports: Mapping[str, DeviceReport]) -> dict[str, Any]:
-    return {"devices": {name: report.as_result() for name, report in reports.items()}}
 
 
 def _live(ctx: JobContext, hostname: str, **options: Any) -> NextJob:

@@ -5,11 +5,14 @@ job's ``finished_devices`` and its result are made of these rows.
 """
 
 import uuid
+from typing import Final
 
 from django.db import models
 from django.db.models import Q
 
 from jobs.states import DeviceState
+
+TOO_LONG: Final = "the time that the step before took"  # how a Fleet's ``refused`` begins, if no device is named there
 
 
 class JobDevice(models.Model):
@@ -27,6 +30,11 @@ class JobDevice(models.Model):
     failed = models.BooleanField(default=False, help_text="Only of one that is DONE. A lost one failed too.")
     reason = models.TextField(null=True, blank=True, help_text="In words, without secrets; not null exactly if failed.")
     change_score = models.SmallIntegerField(null=True, blank=True, help_text="0 to 100, if its function gave one.")
+    taken_back = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It is DONE because the job was stopped while it was in hand: none of its finished devices.",
+    )
     report = models.TextField(
         null=True, blank=True, help_text="JSON text without secrets; null until DONE, and of one that was lost."
     )

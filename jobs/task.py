@@ -25,11 +25,12 @@ from jobs.body.execution import Execution
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError, JobStopped
 from jobs.fleet.reports import DeviceFailed, DeviceResult
+from jobs.fleet.result import Done
 from jobs.models import Job
 from jobs.outcome import JobResult, NextJob
 from jobs.schedulable import ScheduleOptions, checked_priority
 
-__all__ = ["DeviceFailed", "DeviceResult", "JobContext", "JobResult", "JobTask", "NextJob", "job"]
+__all__ = ["DeviceFailed", "DeviceResult", "Done", "JobContext", "JobResult", "JobTask", "NextJob", "job"]
 
 _ONLY_FOR_MESSAGES = {"task_id", "producer", "connection", "router", "shadow", "serializer", "compression", "retry"}
 

@@ -1,4 +1,4 @@
-"""Devices that are selected by an earlier sync: those that it left undone."""
+"""Devices that are selected by an earlier sync: those that it left undone, or those that its dry run showed."""
 
 import json
 from collections.abc import Sequence
@@ -7,6 +7,9 @@ from typing import Any
 from nornir.core.inventory import Inventory
 
 from cnaasjobs.api.errors import BadRequest
+from cnaasjobs.api.times import time_text
+from cnaasjobs.conf import conf
+from cnaasjobs.db.clock import database_now
 from devices.selection import Selector, few
 from devices.tasks import selector_of, sync_devices
 from jobs.errors import JobNotFound
@@ -29,6 +32,28 @@ def left_undone(job_id: int, inventory: Inventory) -> Selector:
         raise BadRequest(f"Job {job_id} left no device undone")
     _require_known(job_id, hosts, inventory)
     return Selector(hostnames=tuple(hosts), words=f"what job {job_id} left undone: {few(hosts)}")
+
+
+def planned(job_id: int, inventory: Inventory) -> Selector:
+    """The devices of a dry run, each to be changed as it showed.
+
+    Raises:
+        BadRequest: there is no such dry run, it did not finish, it is too old, it had no devices, or one is no longer
+            in the inventory.
+    """
+    job = _sync(job_id)
+    if json.loads(job.start_arguments).get("dry_run") is not True:
+        raise BadRequest(f"Job {job_id} is no dry run, and shows nothing that could be a plan")
+    if job.status != Status.FINISHED or job.finish_time is None:
+        raise BadRequest(f"Job {job_id} is {job.status}, a plan is a dry run that is FINISHED")
+    if (database_now() - job.finish_time).total_seconds() > conf.plan_max_age_seconds:
+        limit = f"{conf.plan_max_age_seconds} seconds (CNAASJOBS_PLAN_MAX_AGE_SECONDS)"
+        raise BadRequest(f"Job {job_id} finished {time_text(job.finish_time)}, longer ago than {limit}")
+    hosts = list(JobDevice.objects.filter(job=job).order_by("place").values_list("host", flat=True))
+    if not hosts:
+        raise BadRequest(f"Job {job_id} kept nothing of what it showed: it had no devices, or ran on a version before")
+    _require_known(job_id, hosts, inventory)
+    return Selector(hostnames=tuple(hosts), words=f"what job {job_id} showed of {few(hosts)}", plan=job_id)
 
 
 def _sync(job_id: int) -> Job:

@@ -21,7 +21,7 @@ from devices.selection import Selector, few
 from jobs.schedulable import ScheduleOptions
 
 FALSE_IS_ABSENT = ("hostname", "device_type", "group", "all")
-SELECTORS = ("hostname", "hostnames", "device_type", "group", "all", "failed_of")
+SELECTORS = ("hostname", "hostnames", "device_type", "group", "all", "failed_of", "plan")
 _NO_SUCH_NUMBER = ("int_type", "greater_than_equal", "less_than_equal", "less_than")
 OPTIONS = ("dry_run", "force", "resync", "auto_push", "confirm_mode")
 
@@ -33,11 +33,18 @@ class FailedOf:
     job_id: int
 
 
+@dataclass(frozen=True)
+class PlanOf:
+    """The devices of a dry run, to be changed as it showed."""
+
+    job_id: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class SyncRequest:
     """A complete and well-formed request; whether there are such devices is checked later."""
 
-    selection: Selector | FailedOf
+    selection: Selector | FailedOf | PlanOf
     options: Mapping[str, Any]
     scheduling: ScheduleOptions
 
@@ -61,7 +68,10 @@ class SyncBody(BaseModel):
     failed_of: int | None = Field(
         None, ge=1, lt=2**63, description="The devices that this job left undone: failed, lost, or never begun."
     )
-    dry_run: bool = Field(True, description="Only show what would change.")
+    plan: int | None = Field(
+        None, ge=1, lt=2**63, description="The devices of this dry run, live, each only as it showed."
+    )
+    dry_run: bool = Field(True, description="Only show what would change; false with a plan.")
     force: bool = Field(False, description="Overwrite what was changed outside since our last commit.")
     resync: bool = Field(False, description="Push also to devices that are in sync.")
     auto_push: bool = Field(False, description="After a dry run of one device with a small change, push that.")
@@ -88,9 +98,15 @@ def parse(body: Mapping[str, Any], *, hostname: str | None = None) -> SyncReques
         given = SyncBody.model_validate({key: value for key, value in body.items() if not _absent(key, value)})
     except ValidationError as exc:
         raise BadRequest(_refusal(exc.errors(include_url=False))) from exc
+    selection = _selection(given.model_dump(include=set(SELECTORS), exclude_unset=True), hostname)
+    options = given.model_dump(include=set(OPTIONS))
+    if isinstance(selection, PlanOf):
+        if given.dry_run and "dry_run" in given.model_fields_set:
+            raise BadRequest("A plan is carried out live: dry_run must be false, or absent")
+        options["dry_run"] = False
     return SyncRequest(
-        selection=_selection(given.model_dump(include=set(SELECTORS), exclude_unset=True), hostname),
-        options=given.model_dump(include=set(OPTIONS)),
+        selection=selection,
+        options=options,
         scheduling={"at": given.start_at, "comment": given.comment, "ticket_ref": given.ticket_ref},
     )
 
@@ -119,7 +135,7 @@ def _refusal(errors: list[ErrorDetails]) -> str:
     return f"{name} {words[error['type']]}"
 
 
-def _selection(chosen: dict[str, Any], hostname: str | None) -> Selector | FailedOf:
+def _selection(chosen: dict[str, Any], hostname: str | None) -> Selector | FailedOf | PlanOf:
     if hostname is not None:
         if any(key != "hostname" or value != hostname for key, value in chosen.items()):
             raise BadRequest(f"The URL names the device: {', '.join(chosen)} must be absent from the body")
@@ -133,6 +149,8 @@ def _selection(chosen: dict[str, Any], hostname: str | None) -> Selector | Faile
         return Selector(hostnames=_each_once(chosen["hostnames"]))
     if "failed_of" in chosen:
         return FailedOf(chosen["failed_of"])
+    if "plan" in chosen:
+        return PlanOf(chosen["plan"])
     return Selector(**chosen)
 
 

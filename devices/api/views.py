@@ -13,7 +13,7 @@ from cnaasjobs.api.errors import ApiError, BadRequest, Unavailable
 from cnaasjobs.api.views import ApiViewSet
 from devices import inventory
 from devices.api import earlier, sync_request
-from devices.api.sync_request import FailedOf, SyncRequest
+from devices.api.sync_request import FailedOf, PlanOf, SyncRequest
 from devices.selection import SelectionError, Selector
 from devices.tasks import sync_devices
 from jobs.api import idempotency
@@ -75,11 +75,17 @@ def _schedule(request: Request, wanted: SyncRequest, *, selector: Selector, sele
     return Answer(body=answer, headers={"X-Total-Count": str(selected)})
 
 
-def _devices(selection: Selector | FailedOf) -> tuple[Selector, int]:
+def _devices(selection: Selector | FailedOf | PlanOf) -> tuple[Selector, int]:
     """What the job will select by, and how many devices that are now."""
     try:
         known = inventory.nornir().inventory
-        selector = earlier.left_undone(selection.job_id, known) if isinstance(selection, FailedOf) else selection
+        match selection:
+            case FailedOf(job_id):
+                selector = earlier.left_undone(job_id, known)
+            case PlanOf(job_id):
+                selector = earlier.planned(job_id, known)
+            case _:
+                selector = selection
         return selector, len(selector.hosts(known))
     except SelectionError as exc:
         raise BadRequest(str(exc)) from exc

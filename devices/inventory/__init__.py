@@ -5,9 +5,12 @@ elsewhere (another plugin, a transform function) is read again after ``CNAASJOBS
 checked once, when it is read: a wrong type is reported by file and host, before anything uses it.
 """
 
+import json
 import threading
 import time
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 from nornir.core import Nornir
@@ -19,7 +22,7 @@ from devices.inventory.errors import InventoryError
 from devices.inventory.loading import Source
 from devices.inventory.secret_values import secret_values
 
-__all__ = ["InventoryError", "directory", "forget", "nornir"]
+__all__ = ["InventoryError", "content", "directory", "forget", "nornir"]
 
 Fingerprint = tuple[tuple[str, int, int, int] | None, ...]
 
@@ -31,6 +34,11 @@ class _Loaded:
     fingerprint: Fingerprint
     secrets: Named
     expires: float | None  # on the monotonic clock
+
+    @cached_property
+    def content(self) -> str:
+        whole = json.dumps(self.nornir.inventory.dict(), sort_keys=True, default=str)
+        return sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
 
     def current(self) -> bool:
         if self.expires is not None and time.monotonic() >= self.expires:
@@ -76,6 +84,11 @@ def directory() -> Path:
     except InventoryError:
         files = (config_file,)
     return next((file.parent for file in files[1:] if file.is_file()), config_file.parent)
+
+
+def content() -> str:
+    """A hash of all that the inventory says that this process has read last. Not to be shown: passwords are in it."""
+    return next((loaded.content for loaded in list(_cache.values())), "")
 
 
 _known: Named = frozenset()  # of the inventory as it was read last

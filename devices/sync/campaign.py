@@ -1,194 +1,176 @@
-"""The sync of one job's devices, several at a time, each in its own thread.
+"""The sync of one job's devices: what is done with each of them. ``ctx.each`` goes through them.
 
 A device that fails says why and does not stop the others. ``confirm_mode``: 0 commits; 1 commits with a timer after
 which the device reverts, checks that it can still be reached, and confirms; 2 does each of these steps on all devices
 before the next step, and takes everything back if one of them fails.
+
+Every process that helps with the job has its own campaign, for the devices that it has in hand.
 """
 
-import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any, Final, TypeVar
 
 from nornir.core import Nornir
-from nornir.core.inventory import Host, Hosts, Inventory
-from nornir.core.state import GlobalState
-from nornir.core.task import Result, Task
+from nornir.core.inventory import Host
 
 from cnaasjobs.conf import conf
 from cnaasjobs.secrecy import Secrets
 from devices.drivers import ssh_config_file
 from devices.inventory.configuration import workers
 from devices.rendering import refresh
+from devices.sync.alike import alike
 from devices.sync.device import Device
 from devices.sync.one_device import DeviceSync, Options
-from devices.sync.patience import Patience
 from devices.sync.report import DeviceReport
-from devices.sync.runner import DeviceThreads
 from devices.sync.state import DeviceStates
 from devices.sync.words import Words
-from jobs.errors import JobStopped, LockLost
-from jobs.task import JobContext
+from jobs.device_models import TOO_LONG
+from jobs.errors import JobStopped
+from jobs.task import DeviceResult, Done, JobContext
+
+T = TypeVar("T")
+
+COMMIT, CONFIRM = "commit", "confirm"
+_SPARE: Final = timedelta(seconds=60)  # a commit may reach its device so long after it was sent
 
 
-class Push:
+def _said_in_its_report(step: Callable[..., T]) -> Callable[..., T | DeviceResult]:
+    """A fault of anybody's, outside of what is attempted on a device, is that device's own too."""
+
+    @wraps(step)
+    def guarded(campaign: "Campaign", host: Host, *more: str) -> T | DeviceResult:
+        try:
+            return step(campaign, host, *more)
+        except JobStopped:
+            raise
+        except BaseException as exc:
+            if host.name not in campaign.in_hand:
+                raise
+            return campaign.broke(campaign.in_hand[host.name], exc)
+
+    return guarded
+
+
+class Campaign:
     """All devices of one job."""
 
     def __init__(self, ctx: JobContext, nornir: Nornir, hosts: Sequence[Host], options: Options) -> None:
         self._ctx = ctx
         self._options = options
-        secrets = Secrets.from_environment()
+        self._hosts = hosts
+        self._at_once = workers(nornir.config)
+        self._ssh_config = ssh_config_file(nornir.config)
+        self._secrets = Secrets.from_environment()
         refresh(devices=len(hosts))
-        ssh_config = ssh_config_file(nornir.config)
-        self._patience = Patience(conf.device_seconds)
-        self._stopped: JobStopped | None = None
-        self._failed: list[str] = []  # in confirm_mode 2
-        self._over: set[str] = set()
         self._states = DeviceStates(ctx, [host.name for host in hosts])
-        self._syncs = {
-            host.name: DeviceSync(
-                host,
-                device=Device(host, ssh_config, words, ctx, self._patience),
-                states=self._states,
-                options=options,
-                secrets=secrets,
-                words=words,
-                wanted=ctx.checkpoint,
-            )
-            for host in hosts
-            for words in [Words(host, ctx.job_id)]
-        }
-        # This job's own Nornir object: the cached one would remember the failed hosts of earlier jobs.
-        self._nornir = Nornir(
-            inventory=Inventory(
-                hosts=Hosts({host.name: host for host in hosts}),
-                groups=nornir.inventory.groups,
-                defaults=nornir.inventory.defaults,
-            ),
-            config=nornir.config,
-            data=GlobalState(dry_run=options.dry_run),
-            runner=DeviceThreads(
-                num_workers=workers(nornir.config), ctx=ctx, patience=self._patience, hangs=self._hangs
-            ),
-        )
+        self.in_hand: dict[str, DeviceSync] = {}
+        self._one_failed = False
 
-    def run(self) -> None:
-        """Afterwards ``reports`` has one for each device. When it returns or raises, no thread is left.
+    def run(self) -> Done:
+        """Go through them.
 
         Raises:
             JobStopped: the job may not go on; devices that had not begun were not touched.
         """
-        try:
-            if self._options.confirm_mode == 2 and not self._options.dry_run:
-                self._all_or_none()
-            else:
-                self._each(self._one_after_the_other)
-        finally:
-            self._states.close()
-
-    @property
-    def reports(self) -> dict[str, DeviceReport]:
-        """By device, in their order."""
-        return {name: sync.report for name, sync in self._syncs.items()}
-
-    def reports_until(self, end: BaseException) -> dict[str, DeviceReport]:
-        """What is known about each device that had begun, if the job ended before all were done."""
-        for name, sync in self._syncs.items():
-            if not sync.report.is_empty and not sync.report.failed and name not in self._over:
-                sync.report.failure = f"{sync.became}: {sync.words.of(end)}"
-        return {name: report for name, report in self.reports.items() if not report.is_empty}
+        all_or_none = self._options.confirm_mode == 2 and not self._options.dry_run
+        steps = (self._prepare, self._commit, self._confirm) if all_or_none else (self._sync,)
+        return self._ctx.each(
+            self._hosts,
+            *steps,
+            at_once=self._at_once,
+            lost=self._lost,
+            hung=self._hung,
+            back=self._back,
+            leaving=self._states.close,
+            all_or_none=all_or_none,
+            within=self._options.revert_in / 2,
+            alike=alike(self._secrets) if len(self._hosts) > self._at_once else "",  # else nobody will help
+        )
 
     # --- confirm_mode 0 and 1, dry runs -------------------------------------------------------------------------------
 
-    def _one_after_the_other(self, sync: DeviceSync) -> None:
-        try:
-            self._ctx.checkpoint()
-            sync.attempt(sync.find_changes)
-            if sync.to_commit:
-                self._attempt_commit(sync)
-            if sync.pending:
-                self._ctx.checkpoint()
-                if not sync.report.failed:
-                    sync.attempt(sync.confirm)
-                self._take_back(sync)
-        except JobStopped:
+    @_said_in_its_report
+    def _sync(self, host: Host) -> DeviceResult:
+        sync = self._begun(host)
+        sync.attempt(sync.find_changes)
+        if sync.to_commit:
+            self._attempt_commit(sync)
+        if sync.pending:
+            self._ctx.about_to(CONFIRM)
+            if not sync.report.failed:
+                sync.attempt(sync.confirm)
             self._take_back(sync)
-            raise
-        finally:
-            sync.close()
-        self._is_over(sync)
+        return self._over(sync)
 
     # --- confirm_mode 2 -----------------------------------------------------------------------------------------------
 
-    def _all_or_none(self) -> None:
-        try:
-            self._each(self._find_changes)
-            if not self._failed:
-                self._commit_all()
-            self._ctx.checkpoint()
-            if self._failed:
-                self._in_threads(self._take_back)
-                self._in_threads(self._not_committed)
-            else:
-                self._each(self._confirm, even_if_stopping=True)
-        except BaseException:  # a soft time limit too
-            self._in_threads(self._take_back)
-            raise
-        finally:
-            if any(sync.is_open for sync in self._syncs.values()):
-                self._in_threads(DeviceSync.close)
+    @_said_in_its_report
+    def _prepare(self, host: Host) -> DeviceResult | None:
+        sync = self._begun(host)
+        sync.attempt(sync.find_changes)
+        return None if sync.to_commit else self._over(sync)
 
-    def _commit_all(self) -> None:
-        started = time.monotonic()
-        self._each(self._commit)
-        if time.monotonic() - started > self._options.revert_in / 2:
-            self._failed.append("the time the commits took (the first may revert before the last is confirmed)")
+    @_said_in_its_report
+    def _commit(self, host: Host) -> DeviceResult | None:
+        sync = self.in_hand[host.name]
+        if self._one_failed:  # then none is to be confirmed, and this one need not be committed
+            return None
+        if self._attempt_commit(sync):
+            return None
+        self._take_back(sync)
+        return self._over(sync)
 
-    def _find_changes(self, sync: DeviceSync) -> None:
-        self._ctx.checkpoint()
-        self._note(sync, succeeded=sync.attempt(sync.find_changes))
-        if not sync.to_commit:
-            sync.close()
-            self._is_over(sync)
-
-    def _commit(self, sync: DeviceSync) -> None:
-        if sync.to_commit and not self._failed:
-            self._note(sync, succeeded=self._attempt_commit(sync))
-
-    def _confirm(self, sync: DeviceSync) -> None:
-        if not sync.pending:
-            return
-        try:
-            self._ctx.checkpoint()
-        except LockLost:
-            raise
-        except JobStopped as stopped:  # some are confirmed: better confirm the rest, as long as the lock is ours
-            if not self._ctx.holds_lock():
-                raise
-            self._stopped = stopped
+    @_said_in_its_report
+    def _confirm(self, host: Host) -> DeviceResult:
+        sync = self.in_hand[host.name]
         sync.attempt(sync.confirm)
         self._take_back(sync)
-        sync.close()
-        self._is_over(sync)
+        return self._over(sync)
 
-    def _not_committed(self, sync: DeviceSync) -> None:
-        if sync.to_commit:
-            reason = f"{sync.became} because of {', '.join(self._failed[:3])}: confirm_mode 2 is all devices or none"
-            sync.report.failure = sync.report.failure or reason
-            sync.close()
-            self._is_over(sync)
+    # --- how a device ends otherwise ----------------------------------------------------------------------------------
 
-    def _hangs(self, host: Host, step: str) -> None:
-        sync = self._syncs[host.name]
-        self._note(sync, succeeded=sync.give_up(step, seconds=self._patience.seconds))
-        self._is_over(sync)
+    @_said_in_its_report
+    def _back(self, host: Host, why: str) -> DeviceResult:
+        """The job is stopped, or in confirm_mode 2 another device failed: nothing more is done with this one."""
+        sync = self.in_hand[host.name]
+        self._take_back(sync)
+        if not sync.report.failed:
+            if self._ctx.stopping:
+                sync.report.failure = f"{sync.became}: {sync.words.of(JobStopped(why))}"
+            else:
+                sync.report.failure = f"{sync.became} because of {_in_full(why)}: confirm_mode 2 is all devices or none"
+        return self._over(sync)
 
-    def _note(self, sync: DeviceSync, *, succeeded: bool) -> None:
-        if not succeeded:
-            self._failed.append(sync.host.name)
+    def _hung(self, host: Host, step: str) -> DeviceResult:
+        sync = self.in_hand[host.name]
+        sync.give_up(step, seconds=conf.device_seconds)
+        return self._over(sync)
 
-    # --- both ---------------------------------------------------------------------------------------------------------
+    def _lost(self, host: Host, why: str) -> dict[str, Any]:
+        """The report of a device whose process died: its configuration and diff are gone with that."""
+        return DeviceReport(failure=why).as_result()
+
+    # --- what they are made of ----------------------------------------------------------------------------------------
+
+    def _begun(self, host: Host) -> DeviceSync:
+        words = Words(host, self._ctx.job_id)
+        sync = self.in_hand[host.name] = DeviceSync(
+            host,
+            device=Device(host, self._ssh_config, words, self._ctx),
+            states=self._states,
+            options=self._options,
+            secrets=self._secrets,
+            words=words,
+            wanted=self._ctx.checkpoint,
+        )
+        return sync
 
     def _attempt_commit(self, sync: DeviceSync) -> bool:
-        self._states.about_to_commit(sync.host.name)
+        reverts = datetime.now(UTC) + timedelta(seconds=self._options.revert_in) + _SPARE
+        if_lost = f"the device reverts by itself by {reverts:%H:%M} UTC" if self._options.confirms else None
+        self._states.about_to_commit(sync.host.name, COMMIT, if_lost=if_lost)
         return sync.attempt(sync.commit)
 
     def _take_back(self, sync: DeviceSync) -> None:
@@ -199,38 +181,30 @@ class Push:
         if sync.pending and self._ctx.holds_lock():
             sync.take_back()
 
-    def _is_over(self, sync: DeviceSync) -> None:
-        self._over.add(sync.host.name)
-        self._ctx.device_finished(sync.host.name)
+    def broke(self, sync: DeviceSync, exc: BaseException) -> DeviceResult:
+        """Nobody knows in what its connection is: it is not closed."""
+        sync.failed(exc)
+        if sync.pending:
+            sync.report.failure = f"{sync.report.failure}; {sync.became}"
+        return self._result(sync)
 
-    def _each(self, step: Callable[[DeviceSync], None], *, even_if_stopping: bool = False) -> None:
-        """Do a step on every device; raises JobStopped if any of them raised it."""
+    def _over(self, sync: DeviceSync) -> DeviceResult:
+        sync.close()
+        return self._result(sync)
 
-        def unless_stopping(sync: DeviceSync) -> None:
-            if even_if_stopping or not self._ctx.stopping:
-                step(sync)
+    def _result(self, sync: DeviceSync) -> DeviceResult:
+        del self.in_hand[sync.host.name]
+        self._one_failed |= sync.report.failed
+        return DeviceResult(
+            report=sync.report.as_result(),
+            failed=sync.report.failure,
+            change_score=sync.report.change_score,
+            memo=None if sync.shown is None else sync.shown.as_memo(),
+        )
 
-        self._in_threads(unless_stopping)
-        if self._stopped is not None:
-            raise self._stopped
-        if self._ctx.stopping:
-            self._ctx.checkpoint()
 
-    def _in_threads(self, step: Callable[[DeviceSync], None]) -> None:
-        """No exception of one device leaves its thread: it is that device's failure, or stops all of them."""
-
-        def sync_device(task: Task) -> Result:
-            sync = self._syncs[task.host.name]
-            try:
-                step(sync)
-            except JobStopped as stopped:
-                self._stopped = stopped
-            except BaseException as exc:  # noqa: BLE001  (any fault, outside of the steps that are attempted)
-                sync.failed(exc)
-                if sync.pending:
-                    sync.report.failure = f"{sync.report.failure}; {sync.became}"
-                self._note(sync, succeeded=False)
-                self._is_over(sync)
-            return Result(host=task.host)
-
-        self._nornir.run(task=sync_device)
+def _in_full(why: str) -> str:
+    """Of a refusal by time: what that means here."""
+    if not why.startswith(TOO_LONG):
+        return why
+    return "the time the commits took (the first may revert before the last is confirmed)"

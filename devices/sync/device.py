@@ -4,14 +4,15 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 from napalm.base import NetworkDriver
 from napalm.base.exceptions import LockError
 from nornir.core.inventory import Host
 
+from cnaasjobs.conf import conf
 from devices.actions import DeviceAction
 from devices.drivers import NoDriver, driver_of, has_commit_confirm, pending_name
-from devices.sync.patience import Patience
 from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
 from jobs.task import JobContext
@@ -26,12 +27,11 @@ class Device:
     there, even SystemExit or KeyboardInterrupt, is a failure of the device.
     """
 
-    def __init__(self, host: Host, ssh_config: str | None, words: Words, ctx: JobContext, patience: Patience) -> None:
+    def __init__(self, host: Host, ssh_config: str | None, words: Words, ctx: JobContext) -> None:
         self._host = host
         self._ssh_config = ssh_config
         self._words = words
         self._ctx = ctx
-        self._patience = patience
         self._driver: NetworkDriver | None = None
         self._loaded = False
 
@@ -65,7 +65,7 @@ class Device:
         if driver is None:
             return
         try:
-            with self._patience.step(CLOSING):
+            with self._patience(CLOSING):
                 if loaded:
                     with contextlib.suppress(BaseException):  # the connection may be gone; close it all the same
                         driver.discard_config()
@@ -159,7 +159,7 @@ class Device:
         while True:
             second: NetworkDriver | None = None
             try:
-                with self._patience.step("not reachable after the commit"):
+                with self._patience("not reachable after the commit"):
                     second = self._new_driver()
                     second.open()
                 return
@@ -183,6 +183,10 @@ class Device:
         with self._step("rollback failed"):
             self.driver.rollback()
 
+    def _patience(self, at: str) -> AbstractContextManager[None]:
+        """A call into a driver, which may wait for ever."""
+        return self._ctx.patience(conf.device_seconds, at)
+
     @staticmethod
     def _refuse(pending: bool | None) -> None:
         if pending:
@@ -191,7 +195,7 @@ class Device:
     @contextlib.contextmanager
     def _step(self, what: str) -> Iterator[None]:
         try:
-            with self._patience.step(what):
+            with self._patience(what):
                 yield
         except (DeviceFailure, JobStopped):
             raise

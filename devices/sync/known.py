@@ -66,6 +66,11 @@ class Fingerprint:
             return cls()
         return cls(running_hash=digest(_less(second, unstable)), unstable=tuple(unstable))
 
+    @classmethod
+    def of_one(cls, running: str, unstable: Sequence[int]) -> "Fingerprint":
+        """From one reading (``essential``) of a device of which these lines are known to differ by themselves."""
+        return cls(running_hash=digest(_less(running, unstable)), unstable=tuple(unstable))
+
     def __bool__(self) -> bool:
         return bool(self.running_hash)
 

@@ -11,6 +11,7 @@ from devices.rendering import render
 from devices.sync.change_score import change_score
 from devices.sync.device import CLOSING, Device
 from devices.sync.known import Fingerprint, essential, same
+from devices.sync.plan import Plan, Shown
 from devices.sync.report import DeviceReport
 from devices.sync.state import DeviceStates
 from devices.sync.timed_commit import ROLLED_BACK, TimedCommit
@@ -29,6 +30,7 @@ class Options:
     resync: bool
     confirm_mode: int
     revert_in: int  # seconds, in whole minutes
+    plan: Plan | None = None  # nothing else than it showed may be changed
 
     @property
     def confirms(self) -> bool:
@@ -53,6 +55,7 @@ class DeviceSync:
         self.report = DeviceReport()
         self.words = words
         self.to_commit = False
+        self.shown: Shown | None = None  # of a dry run that came to a diff
         self._device = device
         self._known = states[host.name]
         self._states = states
@@ -71,11 +74,11 @@ class DeviceSync:
         self._rendered = render(self.host, self._secrets, self._wanted)
         self.report.config = storable(self._rendered)
         options, known = self._options, self._known
-        in_sync = not options.dry_run and not options.resync and known.in_sync(self._rendered)
+        in_sync = not (options.dry_run or options.resync or options.plan) and known.in_sync(self._rendered)
         if in_sync and not options.force:
             return
         self._device.open()
-        self._before = self._running_config() if known.fingerprint else None
+        self._before = self._read_before()
         differs = known.differs(self._before)
         if in_sync and not differs:
             return
@@ -84,6 +87,7 @@ class DeviceSync:
         diff = self._device.compare()
         self.report.diff = storable(diff)
         self.report.change_score = change_score(diff)
+        self._compare_with_plan(diff)
         if differs:
             self._differs()
         if diff and not options.dry_run:
@@ -143,16 +147,15 @@ class DeviceSync:
     def failed(self, exc: BaseException) -> None:
         self.report.failure = self.words.failure(exc)
 
-    def give_up(self, step: str, *, seconds: float) -> bool:
-        """Its thread hangs in a step and will not return. True if everything that matters was done by then."""
+    def give_up(self, step: str, *, seconds: float) -> None:
+        """Its thread hangs in a step and will not return. It failed, unless all that matters was done by then."""
         self._device.give_up()
         pending, self._pending, self.to_commit = self._pending, None, False
         if step == CLOSING:
-            return True
+            return
         self.failed(DeviceFailure(f"{step}: no answer within {seconds:g} seconds (CNAASJOBS_DEVICE_SECONDS)"))
         if pending is not None:
             self.report.failure = f"{self.report.failure}; if it is not confirmed, it {pending.reverts}"
-        return False
 
     @property
     def pending(self) -> bool:
@@ -164,10 +167,6 @@ class DeviceSync:
         """What happened to its changes, if they are neither confirmed nor a failure of its own."""
         fate = self._fate if self._pending is None else self._pending.reverts
         return f"committed, and {fate}" if fate else "not committed"
-
-    @property
-    def is_open(self) -> bool:
-        return self._device.is_open
 
     def close(self) -> None:
         """No further step follows: for thousands of devices only the reports are kept."""
@@ -184,6 +183,33 @@ class DeviceSync:
             self._device.require_commit_confirm()
         else:
             self._device.require_no_pending_commit()
+
+    def _read_before(self) -> str | None:
+        """What it runs, if that is of use: to recognise it, or for a plan, which can do without."""
+        if self._known.fingerprint:
+            return self._running_config()
+        return self._readable() if self._options.dry_run or self._options.plan else None
+
+    def _compare_with_plan(self, diff: str) -> None:
+        if self._options.dry_run:
+            running = self._as_it_runs()
+            self.shown = Shown.of(rendered=self._rendered, running=running, diff=diff)
+        elif self._options.plan is not None:
+            self._options.plan.require(self.host.name, rendered=self._rendered, running=self._before, diff=diff)
+
+    def _as_it_runs(self) -> Fingerprint:
+        """Which lines differ by themselves is known since our last commit; before the first, a second look tells."""
+        if self._before is not None and self._known.fingerprint:
+            return Fingerprint.of_one(self._before, self._known.fingerprint.unstable)
+        return Fingerprint.of(self._before, self._readable())
+
+    def _readable(self) -> str | None:
+        """What it runs, where that is good to know and no more."""
+        try:
+            return self._running_config()
+        except DeviceFailure as failure:
+            self.words.record(DeviceAction.CONFIG_UNREAD, str(failure), failure)
+            return None
 
     def _differs(self) -> None:
         """It does not run what our last commit left, which must not be overwritten without being asked."""
@@ -224,14 +250,7 @@ class DeviceSync:
 
         If so, what was known about it still holds.
         """
-        if self._before is None:
-            return None
-        try:
-            running = self._running_config()
-        except DeviceFailure as failure:
-            self.words.record(DeviceAction.CONFIG_UNREAD, str(failure), failure)
-            return None
-        if running is None:
+        if self._before is None or (running := self._readable()) is None:
             return None
         unchanged = same(self._before, running, unstable=self._known.fingerprint.unstable)
         if unchanged:

@@ -17,11 +17,6 @@ class DeviceReport:
     notes: list[str] = field(default_factory=list)  # what a reader should know although nothing failed
 
     @property
-    def is_empty(self) -> bool:
-        """Whether the device was never begun."""
-        return self.config is None and self.failure is None
-
-    @property
     def failed(self) -> bool:
         return self.failure is not None
 

@@ -8,6 +8,7 @@ batches: the database is not written once per device.
 
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ T = TypeVar("T")
 KEPT_CHANGES = 10
 
 _BATCH = 500
+_SAVE_SECONDS = 2.0  # what was committed is stored no later, so that a process that dies leaves little unknown
 _MANY = 5000  # hosts in one statement
 
 
@@ -54,26 +56,28 @@ class DeviceStates:
         self._marked: set[str] = set()
         self._unchanged: set[str] = set()
         self._unsaved: dict[str, _Committed] = {}
+        self._saved_at = time.monotonic()
         self._known = self._with_database(lambda: _read(hosts))
 
     def __getitem__(self, host: str) -> Known:
         return self._known.get(host, Known())
 
-    def about_to_commit(self, host: str) -> None:
-        """The safe point before a commit, which also marks the device.
+    def about_to_commit(self, host: str, step: str, *, if_lost: str | None) -> None:
+        """The safe point before a commit (see ``ctx.about_to``), which also marks the device.
 
-        From here until ``committed`` or ``unchanged`` it is not known what the device runs.
+        From here until ``committed`` or ``unchanged`` it is not known what the device runs. The mark comes first, so
+        that whether the job may go on is asked as late as possible.
 
         Raises:
             JobStopped: the job may not go on; the device is unchanged.
         """
-        if host not in self._known or self._known[host].uncertain_job_id is not None:
-            self._ctx.checkpoint()  # nothing is known that could become wrong, or it has the mark of an earlier job
-            return
-        with self._mutex:
-            self._to_mark.add(host)
         try:
-            self._mark_waiting()
+            # Else nothing is known that could become wrong, or it has the mark of an earlier job.
+            if host in self._known and self._known[host].uncertain_job_id is None:
+                with self._mutex:
+                    self._to_mark.add(host)
+                self._mark_waiting()
+            self._ctx.about_to(step, if_lost=if_lost)
         except JobStopped:
             self.unchanged(host)
             raise
@@ -83,7 +87,7 @@ class DeviceStates:
         now = _Committed(rendered_hash=digest(rendered), fingerprint=fingerprint, at=timezone.now(), changed=changed)
         with self._mutex:
             self._unsaved[host] = now
-            if len(self._unsaved) >= _BATCH:
+            if len(self._unsaved) >= _BATCH or time.monotonic() - self._saved_at > _SAVE_SECONDS:
                 self._save()
 
     def unchanged(self, host: str) -> None:
@@ -101,18 +105,21 @@ class DeviceStates:
     # --- the database -------------------------------------------------------------------------------------------------
 
     def _mark(self) -> None:
-        """Marks first, so that whether the job may go on is asked as late as possible."""
         with self._mutex:
             hosts = sorted(self._to_mark)
-        job_id = self._ctx.job_id
-        self._with_database(lambda: fill_in(DeviceState, "uncertain_job_id", job_id, key="host", keys=hosts))
+        self._with_database(lambda: self._fill_in(hosts))
         with self._mutex:
             self._to_mark.difference_update(hosts)
             self._marked.update(hosts)
-        self._ctx.checkpoint()
+
+    def _fill_in(self, hosts: Sequence[str]) -> None:
+        """A process that was frozen, and is judged lost since, marks nothing that another has stored by now."""
+        with self._ctx.guarded_by_lock():
+            fill_in(DeviceState, "uncertain_job_id", self._ctx.job_id, key="host", keys=hosts)
 
     def _save(self) -> None:
         """While the job holds its lock: a job that lost it must not overwrite what its successor found out."""
+        self._saved_at = time.monotonic()
         try:
             with self._ctx.guarded_by_lock():
                 self._store()

@@ -80,6 +80,7 @@ class JobContext:
         lost: Callable[[Any, str], Any] | None = None,
         hung: Callable[[Any, str], Any] | None = None,
         back: Callable[[Any, str], Any] | None = None,
+        leaving: Callable[[], None] = lambda: None,
         all_or_none: bool = False,
         within: float | None = None,
         alike: str = "",
@@ -98,9 +99,11 @@ class JobContext:
             devices: names, or objects with a ``name``, no two alike, each of 1 to 255 characters.
             at_once: how many of them in each process at most.
             seconds: a step on a device that takes longer hangs: the device failed, and the process ends with the job.
-            lost: makes the report of a device whose process was lost, of the device and the step it was last about to.
+            lost: makes the report of a device whose process was lost, of the device and what is known of it, in words.
             hung: makes the report of a device whose thread hangs, of the device and what it hangs in.
             back: called for a device that is in hand when there is no further step, with the reason; makes its report.
+            leaving: called, perhaps more than once, before this process leaves the job or ends it, with no device in
+                hand: the last moment to store what is known of those it had.
             all_or_none: a step begins when all devices are over in the one before it, and none has failed.
             within: with ``all_or_none``, the seconds that a step after the first may take over all devices; if it took
                 longer there is no further step.
@@ -112,7 +115,8 @@ class JobContext:
             JobStopped: the job may not go on. Let it pass.
         """
         options = {"at_once": at_once, "seconds": seconds, "lost": lost, "hung": hung, "back": back, "within": within}
-        return self.membership.each(devices, steps, all_or_none=all_or_none, alike=alike, **options)
+        whole = {"leaving": leaving, "all_or_none": all_or_none, "alike": alike}
+        return self.membership.each(devices, steps, **whole, **options)
 
     def about_to(self, step: str, *, if_lost: str | None = None) -> None:
         """The safe point of a function that ``each`` called, just before it changes its device.

@@ -9,13 +9,13 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from cnaasjobs.conf import conf
 from cnaasjobs.secrecy import mask, storable
 from jobs.body import written_later
+from jobs.fleet.hands import in_hand
 from jobs.sql.signature import LogBatch
 
 MOST_LINES: Final = 10_000
@@ -28,18 +28,6 @@ _QUIET: Final = (
 )  # fmt: skip
 
 Write = Callable[[LogBatch, int, int], bool]  # a batch, and how many lines and bytes the job may then have
-
-_device: ContextVar[str | None] = ContextVar("device", default=None)
-
-
-@contextmanager
-def of_device(host: str) -> Iterator[None]:
-    """What this thread logs inside belongs to this device."""
-    token = _device.set(host)
-    try:
-        yield
-    finally:
-        _device.reset(token)
 
 
 class Line(NamedTuple):
@@ -129,7 +117,8 @@ class _Handler(logging.Handler):
             text = record.getMessage()
             if record.exc_info:
                 text = f"{text}\n{_formatter.formatException(record.exc_info)}"
-            device = getattr(record, "host", None) or _device.get()
+            piece = in_hand()
+            device = getattr(record, "host", None) or (piece and piece.host)
             log.add(Line(record.created, record.levelname, record.name, str(device) if device else None, text))
         except Exception:  # noqa: BLE001  as logging's own handlers: arguments that do not fit, or cannot be shown
             self.handleError(record)

@@ -122,8 +122,7 @@ class Each:
         taken = self._persist(
             lambda: store().begin_devices(self._run, fleet, hosts, take=plan.at_once, worker_id=self._worker_id)
         )
-        if taken is None:
-            self._body.judge(FleetStanding(is_mine=False))
+        self._body.judge(self._persist(lambda: store().fleet_standing(self._run)))  # aborted before it came here?
         self._dry = len(hosts) <= plan.at_once
         self._hand_out(taken or [])
 
@@ -198,6 +197,7 @@ class Each:
             return None
         if self._may_take:
             return None
+        self._plan.leaving()
         leaves = self._leaves or self._body.stopping
         left = f"worker {self._run.worker} stopped, and no other went on with the job"
         leaving = self._persist(
@@ -253,8 +253,8 @@ class Each:
     def _report_lost(self, lost: Callable[[Any, str], Any]) -> None:
         """Of devices whose participant died: only the body knows how to say it."""
         reports = []
-        for device_id, host, step in self._persist(lambda: store().unreported_devices(self._run.job_id)):
-            report = self._work.report(Piece(self._work.begin, device_id, host, self._plan.devices[host]), lost, step)
+        for device_id, host, why in self._persist(lambda: store().unreported_devices(self._run.job_id)):
+            report = self._work.report(Piece(self._work.begin, device_id, host, self._plan.devices[host]), lost, why)
             reports.append((device_id, report))
         self._persist(lambda: store().write_reports(reports))
 

@@ -23,7 +23,9 @@ class Piece:
     result: Any = None
     at: str = ""  # what its thread is at
     deadline: float = math.inf  # monotonic; after it the thread hangs
+    taken_back: bool = False  # the job was stopped while it was in hand
     given_up: bool = False  # its thread hangs: what comes of it comes too late
+    _leaving: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextlib.contextmanager
     def within(self, seconds: float | None, at: str) -> Iterator[None]:
@@ -33,9 +35,17 @@ class Piece:
         try:
             yield
         finally:
+            with self._leaving:
+                if not self.given_up:
+                    self.at, self.deadline = before
             if self.given_up:
                 threading.Event().wait()  # until the process ends: the device belongs to others by now
-            self.at, self.deadline = before
+
+    def give_up(self, now: float) -> bool:
+        """If its thread hangs. It is left, or given up: never both."""
+        with self._leaving:
+            self.given_up = self.deadline < now
+        return self.given_up
 
 
 @dataclass
@@ -91,10 +101,12 @@ class Hands:
         """Give up the pieces whose time is over. Their threads are not waited for; others may start in their place."""
         now = time.monotonic()
         with self._changed:
-            late = [entry for entry in self.busy.values() if entry[0].deadline < now]
-            for piece, _ in late:
-                piece.given_up = True
+            late = [entry for entry in self.busy.values() if entry[0].give_up(now)]
+            for piece, thread in late:
+                thread.name = f"given-up-{thread.name}"
                 del self.busy[id(piece)]
+                if len(self._todo) > self._resting:
+                    self._start()
         return late
 
     def close(self) -> None:
@@ -120,9 +132,8 @@ class Hands:
                     return
                 piece = self._todo.popleft()
                 self.busy[id(piece)] = piece, threading.current_thread()
-            _current.piece = piece
-            piece.result = piece.work(piece)
-            _current.piece = None
+            with carrying(piece):
+                piece.result = piece.work(piece)
             with self._changed:
                 if piece.given_up:
                     return
@@ -130,6 +141,16 @@ class Hands:
                 self._done.append(piece)
                 self._resting += 1
                 self._changed.notify_all()
+
+
+@contextlib.contextmanager
+def carrying(piece: Piece) -> Iterator[None]:
+    """In here the thread has it in hand."""
+    _current.piece = piece
+    try:
+        yield
+    finally:
+        _current.piece = None
 
 
 def in_hand() -> Piece | None:

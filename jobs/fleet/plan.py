@@ -25,6 +25,7 @@ class Plan:
     lost: Callable[[Any, str], Any] | None
     hung: Callable[[Any, str], Any] | None
     back: Callable[[Any, str], Any] | None
+    leaving: Callable[[], None]
     all_or_none: bool
     within: float | None
     helpers: int

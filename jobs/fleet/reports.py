@@ -54,6 +54,7 @@ class Finished:
     report: str
     memo: str | None
     at: float  # monotonic
+    taken_back: bool = False  # the job was stopped while it was in hand
 
     def stored(self, now: float) -> Over:
         return Over(
@@ -63,6 +64,7 @@ class Finished:
             change_score=self.change_score,
             report=self.report,
             memo=self.memo,
+            taken_back=self.taken_back,
             age=max(0.0, now - self.at),
         )
 

@@ -16,7 +16,7 @@ class Devices:
 
     mine: dict[int, Taken] = field(default_factory=dict)  # until they are written as over
     held: list[Taken] = field(default_factory=list)  # over in a step, and waiting for the next
-    order: list[str] = field(default_factory=list)  # the hosts that are over
+    order: list[str] = field(default_factory=list)  # the hosts that are over, less those that were taken back
     result: ResultSoFar = field(default_factory=ResultSoFar)
     written_at: float = field(default_factory=time.monotonic)
     _over: list[Finished] = field(default_factory=list)
@@ -30,7 +30,8 @@ class Devices:
         """What a thread made of a device in this step."""
         if isinstance(result, Finished):
             self._over.append(result)
-            self.order.append(result.host)
+            if not result.taken_back:
+                self.order.append(result.host)
             self.result.add(result)
         elif result is Unfinished.UNBEGUN:
             self._unbegun.append(piece.id)

@@ -1,7 +1,7 @@
 """What a thread does with one device: the steps, one after the other, each after a safe point."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -65,9 +65,9 @@ class Work:
 
         return self._over(piece, report, last=True)
 
-    def report(self, piece: Piece, make: Callable[[Any, str], Any], step: str) -> str:
-        """JSON text of what ``make`` says of a device that somebody else had at this step."""
-        found = self._over(piece, lambda: make(piece.device, step), last=True)
+    def report(self, piece: Piece, make: Callable[[Any, str], Any], why: str) -> str:
+        """JSON text of what ``make`` says of a device that failed for this reason in somebody else's hands."""
+        found = self._over(piece, lambda: make(piece.device, why), last=True)
         return found.report if isinstance(found, Finished) else "null"
 
     def _over(self, piece: Piece, work: Callable[[], Any], *, last: bool) -> Finished | Unfinished:
@@ -80,7 +80,7 @@ class Work:
         except BaseException as exc:  # noqa: BLE001  whatever is raised for a device is that device's failure
             record(JobAction.DEVICE_FAILED, exc=exc, job_id=self.safety.job_id, host=piece.host)
             returned = DeviceFailed(_in_words(exc))
-        return finished(piece.id, piece.host, returned)
+        return replace(finished(piece.id, piece.host, returned), taken_back=piece.taken_back)
 
     def _steps(self, piece: Piece, steps: Sequence[Step]) -> Any:
         returned = None
@@ -113,6 +113,7 @@ class Work:
 
     def _taken_back(self, piece: Piece, why: str) -> Any:
         """It failed, whatever its report says, unless ``back`` knows better."""
+        piece.taken_back = self.safety.stopping
         report = None
         if self.plan.back is not None:
             with piece.within(self.plan.seconds, name_of(self.plan.back)):

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from cnaasjobs.db.clock import database_now
+from jobs.device_models import TOO_LONG
 from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.run import Run
 from jobs.sql.device_signature import Decision
@@ -39,7 +40,7 @@ def _why_not(fleet: Fleet, step: int, within: float | None) -> str | None:
     if within is None or step == 1 or fleet.allowed_at is None:
         return None
     if database_now() - fleet.allowed_at > timedelta(seconds=within):
-        return f"the time that the step before took: more than {within:g} seconds"
+        return f"{TOO_LONG}: more than {within:g} seconds"
     return None
 
 

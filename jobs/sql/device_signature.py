@@ -26,6 +26,7 @@ class Over(NamedTuple):
     report: str
     memo: str | None
     age: float  # seconds since it was over
+    taken_back: bool = False  # the job was stopped while it was in hand
 
 
 class Stepped(NamedTuple):
@@ -178,7 +179,7 @@ class DeviceStore(Protocol):
         ...
 
     def unreported_devices(self, job_id: int) -> list[tuple[int, str, str]]:
-        """Id, host and last step of those that were lost, and of which nobody made a report yet."""
+        """Id, host and reason of those that were lost, and of which nobody made a report yet."""
         ...
 
     def write_reports(self, reports: Iterable[tuple[int, str]]) -> None:

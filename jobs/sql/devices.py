@@ -23,7 +23,8 @@ ALL_OVER: Final = f"""
     FROM {DEVICE} WHERE job_id = %(job)s
 """
 _FINISHED: Final = f"""
-    SELECT host FROM {DEVICE} WHERE job_id = %(job)s AND state = '{DeviceState.DONE}' ORDER BY finish_time, place
+    SELECT host FROM {DEVICE} WHERE job_id = %(job)s AND state = '{DeviceState.DONE}' AND NOT taken_back
+    ORDER BY finish_time, place
 """
 _TAKEN: Final = f"""
     SELECT id, host, tries FROM {DEVICE}

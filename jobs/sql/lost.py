@@ -41,9 +41,9 @@ def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int
 
 
 def unreported_devices(job_id: int) -> list[tuple[int, str, str]]:
-    """Id, host and last step of those that were lost, and of which nobody made a report yet."""
+    """Id, host and reason of those that were lost, and of which nobody made a report yet."""
     lost = JobDevice.objects.filter(job_id=job_id, failed=True, report__isnull=True).order_by("place")
-    return list(lost.values_list("pk", "host", "step"))
+    return [(pk, host, reason or "") for pk, host, reason in lost.values_list("pk", "host", "reason")]
 
 
 def write_reports(reports: Iterable[tuple[int, str]]) -> None:

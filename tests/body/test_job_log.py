@@ -11,7 +11,8 @@ from django.db import OperationalError
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobs.body import job_log
-from jobs.body.job_log import JobLog, Line, of_device
+from jobs.body.job_log import JobLog, Line
+from jobs.fleet.hands import Piece, carrying
 from jobs.models import Job
 from jobs.models import JobLog as Batches
 from jobs.sql import store
@@ -51,10 +52,15 @@ def logging_job(monkeypatch: pytest.MonkeyPatch) -> LoggingJob:
     return run
 
 
+def having(host: str) -> Piece:
+    """A device, in the hands of the thread that carries it."""
+    return Piece(lambda piece: None, 1, host, host)
+
+
 def test_a_line_is_kept_with_time_level_logger_and_device(logging_job: LoggingJob) -> None:
     def body() -> None:
         logging.getLogger(SITE).info("hello %s", "world")
-        with of_device("sw1"):
+        with carrying(having("sw1")):
             logging.getLogger(SITE).warning("odd")
         logging.getLogger(SITE).error("by name", extra={"host": "sw2"})
 
@@ -135,7 +141,7 @@ def test_nothing_is_kept_unmasked(logging_job: LoggingJob, monkeypatch: pytest.M
             raise ValueError("no: tiger-lily-42")
         except ValueError:
             logging.getLogger(SITE).exception("failed")
-        with of_device("tiger-lily-42"):
+        with carrying(having("tiger-lily-42")):
             logging.getLogger("tiger-lily-42").info("%s%s", "x" * 9_995, "tiger-lily-42")
 
     job = logging_job(body)

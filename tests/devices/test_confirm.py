@@ -10,13 +10,12 @@ from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync.one_device import DeviceSync
 from devices.tasks import sync_devices
-from jobs.errors import LockLost
 from jobs.models import Job
 from jobs.states import Status
 from jobs.testing import perform_job
 from tests.devices.foreign import Foreign
 from tests.devices.lab import Lab, devices_of, reason
-from tests.devices.test_stopping import clear, elsewhere
+from tests.devices.test_stopping import clear, contexts, elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,10 +28,11 @@ def live(**kwargs: object) -> Job:
 
 def stops_before_the_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
     """As when the worker is gone: nothing of the job touches the device any more."""
+    running = contexts(monkeypatch)
 
     def stop(self: DeviceSync) -> None:
         elsewhere(clear)
-        raise LockLost("gone")
+        running[-1].checkpoint()
 
     monkeypatch.setattr(DeviceSync, "confirm", stop)
 

@@ -47,9 +47,8 @@ STEPS = {
 
 
 @pytest.fixture(autouse=True)
-def impatient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(settings: Settings) -> None:
     settings.CNAASJOBS_DEVICE_SECONDS = 1.0
-    monkeypatch.setattr("devices.sync.runner.LOOK_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ import re
 from typing import Any
 
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded
 
 from cnaasjobs.conf import conf
 from devices.lab.driver import LabDriver
-from devices.sync.campaign import Push
+from devices.sync.campaign import Campaign
 from devices.tasks import sync_devices
 from jobs.models import Job
+from jobs.task import Done
 from jobs.testing import exception_of, perform, result_of
 from tests.devices.lab import Lab
-from tests.devices.test_stopping import abort, clear, job_of, pending, when
+from tests.devices.test_stopping import HOSTS, abort, clear, contexts, job_of, pending, when
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,14 +105,9 @@ def test_a_job_that_lost_its_lock_says_which_devices_it_left_to_their_timers(
 @pytest.mark.parametrize("mode", [0, 1, 2])
 def test_a_job_whose_time_is_over_keeps_what_was_known(lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
     job = job_of(lab, confirm_mode=mode)
-    original = Push._in_threads
-
-    def in_threads(self: Push, step: Any) -> None:
-        original(self, step)
-        if any(not report.is_empty for report in self.reports.values()) and not self._ctx.stopping:
-            raise SoftTimeLimitExceeded
-
-    monkeypatch.setattr(Push, "_in_threads", in_threads)
+    running = contexts(monkeypatch)
+    verb = ("commit_config", "confirm_commit", "compare_config")[mode]
+    when(monkeypatch, verb, "sw5", lambda: running[0].soft_limit_reached())
     perform(job)
     assert job.exception_type == "TimeLimitExceeded"
     why = f"the job ran longer than its soft time limit of {conf.sync_time_limit_seconds} seconds"
@@ -121,17 +116,20 @@ def test_a_job_whose_time_is_over_keeps_what_was_known(lab: Lab, monkeypatch: py
 
 
 def test_a_fault_of_the_platform_itself_keeps_them_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def reports(self: Push) -> None:
+    original = Campaign.run
+
+    def run(self: Campaign) -> None:
+        original(self)
         raise OSError("no more memory")
 
-    monkeypatch.setattr(Push, "reports", property(reports))
+    monkeypatch.setattr(Campaign, "run", run)
     job = job_of(lab)
     perform(job)
     stored = exception_of(job)
     assert stored is not None
     assert (stored["type"], stored["message"]) == ("OSError", "no more memory")
-    assert lab.running("sw5") is not None
-    assert result_of(job) is None  # what it asks for the reports fails too: the end is stored all the same
+    assert said(job) == dict.fromkeys(HOSTS)
+    assert finished(job) == HOSTS
 
 
 def test_a_dry_run_that_was_aborted_keeps_its_diffs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,13 +144,13 @@ def test_a_job_that_was_aborted_before_its_first_device_keeps_an_empty_result(
 ) -> None:
     lab.add("sw1")
     job = sync_devices.schedule(all=True)
-    original = Push.run
+    original = Campaign.run
 
-    def run(self: Push) -> None:
+    def run(self: Campaign) -> Done:
         abort(job)()
-        original(self)
+        return original(self)
 
-    monkeypatch.setattr(Push, "run", run)
+    monkeypatch.setattr(Campaign, "run", run)
     perform(job)
     assert (job.exception_type, result_of(job)) == ("JobAborted", {"devices": {}})
     assert LabDriver("sw1").get_config()["running"] == ""

@@ -14,6 +14,7 @@ from jobs.models import Job
 from jobs.states import Status
 from jobs.testing import perform_job
 from tests.devices.lab import Lab, devices_of
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,7 +64,7 @@ def test_all_devices_are_synchronised(lab: Lab, count: int, dry_run: bool) -> No
     assert sorted(json.loads(job.finished_devices or "")) == sorted(names)
     assert (lab.running("sw0") is None) is dry_run
     assert DeviceState.objects.filter(uncertain_job_id=None).count() == (0 if dry_run else count)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("device")]
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("device")])
 
 
 @pytest.mark.parametrize(("dry_run", "batches"), [(True, 0), (False, 4)])  # SQLite takes so many values at once

@@ -158,11 +158,11 @@ def test_devices_that_wait_for_their_mark_together_share_a_statement(lab: Lab, m
     waiting: set[str] = set()
     original_about = state.DeviceStates.about_to_commit
 
-    def about_to_commit(states: state.DeviceStates, host: str) -> None:
+    def about_to_commit(states: state.DeviceStates, host: str, step: str, **more: Any) -> None:
         nonlocal waiting
         waiting = states._to_mark
         all_arrived.wait()
-        original_about(states, host)
+        original_about(states, host, step, **more)
 
     def noted(*args: Any, keys: list[str], **kwargs: Any) -> None:
         if not statements:

@@ -7,16 +7,16 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connections
 
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
-from devices.sync.campaign import Push
+from devices.sync.campaign import Campaign
 from devices.tasks import sync_devices
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
+from jobs.task import Done, JobContext
 from jobs.testing import exception_of, perform
 from locks import service as locks
 from tests.devices.lab import Lab
@@ -54,6 +54,19 @@ def when(monkeypatch: pytest.MonkeyPatch, verb: str, host: str, happens: Callabl
 
     monkeypatch.setattr(LabDriver, verb, patched)
     return seen
+
+
+def contexts(monkeypatch: pytest.MonkeyPatch) -> list[JobContext]:
+    """Of the syncs that run from now on."""
+    found: list[JobContext] = []
+    original = Campaign.run
+
+    def run(self: Campaign) -> Done:
+        found.append(self._ctx)
+        return original(self)
+
+    monkeypatch.setattr(Campaign, "run", run)
+    return found
 
 
 def job_of(lab: Lab, *, confirm_mode: int = 1, dry_run: bool = False) -> Job:
@@ -156,14 +169,13 @@ def test_a_job_whose_time_is_over_takes_nothing_back_once_its_lock_is_gone(
 ) -> None:
     job = job_of(lab, confirm_mode=2)
     rolled_back = when(monkeypatch, "rollback", "nobody", lambda: None)
-    original = Push._commit_all
+    running = contexts(monkeypatch)
 
-    def commit_all(self: Push) -> None:
-        original(self)
-        elsewhere(clear)
-        raise SoftTimeLimitExceeded
+    def limit() -> None:
+        running[0].soft_limit_reached()
+        clear()
 
-    monkeypatch.setattr(Push, "_commit_all", commit_all)
+    when(monkeypatch, "commit_config", "sw5", limit)
     perform(job)
     assert job.exception_type == "TimeLimitExceeded"
     assert (rolled_back, pending(lab)) == ([], HOSTS)
@@ -211,27 +223,10 @@ def test_an_aborted_job_stores_what_it_confirmed(lab: Lab, monkeypatch: pytest.M
 def test_a_soft_time_limit_waits_for_the_device_in_hand_and_begins_no_other(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int
 ) -> None:
-    """The limit is an exception in the main thread, which waits for the device threads at that moment."""
     job = job_of(lab, confirm_mode=mode)
-    in_hand, go_on = threading.Event(), threading.Event()
-    opened: list[str] = []
-    original = LabDriver.open
-
-    def slow_open(self: LabDriver) -> None:
-        opened.append(self.hostname)
-        in_hand.set()
-        assert go_on.wait(10)
-        original(self)
-
-    def limit(futures: object, **_: object) -> None:
-        wait_until(in_hand.is_set)
-        threading.Timer(0.2, go_on.set).start()
-        raise SoftTimeLimitExceeded
-
-    monkeypatch.setattr(LabDriver, "open", slow_open)
-    monkeypatch.setattr("devices.sync.runner.wait", limit)
+    running = contexts(monkeypatch)
+    opened = when(monkeypatch, "open", "sw1", lambda: running[0].soft_limit_reached())
     perform(job)
     assert job.exception_type == "TimeLimitExceeded"
-    assert go_on.is_set()
     assert (opened, lab.running("sw1"), pending(lab)) == (["sw1"], None, [])
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("device")]
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("device")])

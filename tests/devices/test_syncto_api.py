@@ -131,7 +131,7 @@ def test_a_start_in_the_past_is_now(api: Api) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "Exactly one of hostname, hostnames, device_type, group, all or failed_of must be given"),
+        ({}, "Exactly one of hostname, hostnames, device_type, group, all, failed_of or plan must be given"),
         ({"all": False}, "Exactly one of"),
         ({"all": True, "hostname": "sw1"}, "not hostname and all"),
         ({"hostname": "nosuch"}, "No device with hostname nosuch found"),

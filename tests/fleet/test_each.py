@@ -154,7 +154,7 @@ def test_what_is_known_outlives_a_job_that_was_stopped(how: str, type_: str) -> 
     found = result_of(job)["devices"]
     assert list(found) == ["a", "b", "c"]
     assert found["c"]["reason"].startswith("not done: ")
-    assert json.loads(job.finished_devices or "") == ["a", "b", "c"]
+    assert json.loads(job.finished_devices or "") == ["a", "b"]  # c was taken back with the job
 
 
 def test_a_participant_that_was_judged_lost_ends_nothing() -> None:

@@ -74,7 +74,7 @@ def shared(ctx: JobContext, *, hosts: list[str], at_once: int = 2, dry_run: bool
         hosts,
         lambda device: body.one(ctx, device),
         at_once=at_once,
-        lost=lambda device, step: f"{device} was lost in {step}",
+        lost=lambda device, why: f"{device}: {why}",
         back=lambda device, why: f"{device} was stopped",
         alike=ctx.worker if ctx.worker in body.differs else "",
     )
@@ -176,7 +176,8 @@ def test_a_lost_participant_s_devices_failed_and_the_others_go_on(body: Body) ->
     assert body.after == ["second"]
     found = result_of(ended)["devices"]
     lost = [device for device, worker in body.begun if worker == "first"]
-    assert [found[device] for device in lost] == [f"{device} was lost in commit" for device in lost]
+    reasons = dict(JobDevice.objects.filter(job=ended, failed=True).values_list("host", "reason"))
+    assert [found[device] for device in lost] == [f"{device}: {reasons[device]}" for device in lost]
     assert "was lost in commit: it reverts by itself" in (JobDevice.objects.get(job=ended, host=lost[0]).reason or "")
     assert [device for device, worker in body.over if worker == "first"] == []  # its safe point told it
 

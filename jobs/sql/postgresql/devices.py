@@ -69,10 +69,10 @@ _TAKE: Final = f"""
 _OVER: Final = f"""over AS (
         UPDATE {DEVICE} AS device SET state = '{DeviceState.DONE}', failed = given.failed, reason = given.reason,
             change_score = given.score, report = given.report, memo = given.memo,
-            finish_time = statement_timestamp() - given.age * interval '1 second'
+            taken_back = given.taken_back, finish_time = statement_timestamp() - given.age * interval '1 second'
         FROM unnest(%(ids)s::bigint[], %(failed)s::boolean[], %(reasons)s::text[], %(scores)s::smallint[],
-            %(reports)s::text[], %(memos)s::text[], %(ages)s::float8[])
-            AS given(id, failed, reason, score, report, memo, age)
+            %(reports)s::text[], %(memos)s::text[], %(taken_back)s::boolean[], %(ages)s::float8[])
+            AS given(id, failed, reason, score, report, memo, taken_back, age)
         WHERE device.id = given.id AND device.participant = %(token)s AND device.state = '{DeviceState.TAKEN}'
         RETURNING device.id
     )"""
@@ -120,7 +120,7 @@ _PROGRESS: Final = f"""
     )
     UPDATE {JOB} SET finished_devices = coalesce(
         (SELECT json_agg(host ORDER BY finish_time, place)::text FROM {DEVICE}
-         WHERE job_id = %(job)s AND state = '{DeviceState.DONE}'), '[]')
+         WHERE job_id = %(job)s AND state = '{DeviceState.DONE}' AND NOT taken_back), '[]')
     WHERE id = %(job)s AND status = '{RUNNING}' AND EXISTS (SELECT 1 FROM due)
 """
 
@@ -198,6 +198,7 @@ def given(batch: Batch) -> dict[str, Any]:
         "scores": [one.change_score for one in over],
         "reports": [one.report for one in over],
         "memos": [one.memo for one in over],
+        "taken_back": [one.taken_back for one in over],
         "ages": [one.age for one in over],
         "stepped": [one.id for one in batch.stepped],
         "steps": [one.steps_over for one in batch.stepped],
