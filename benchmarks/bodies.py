@@ -9,7 +9,7 @@ from celery import signals
 from jobs.task import JobContext, JobTask, job
 
 DEVICES = [f"device{number:02}" for number in range(20)]
-LOCKS = 16  # so many that each is free again when its turn comes
+LOCKS = 16  # enough that each is free again when its turn comes
 
 
 @job

@@ -14,7 +14,7 @@ _SAFE: Final = ("--no-pager", "-c", "safe.directory=*", "-c", "core.fsmonitor=fa
 
 
 def commit_of(directory: Path) -> str:
-    """``Commit <40 hex> <branch> by <name> at <date>``, or that it lies in no repository."""
+    """``Commit <40 hex> <branch> by <name> at <date>``, or that it is not in a repository."""
     shown = _git(directory, "log", "-1", "--no-show-signature", "--no-mailmap", "--format=%H%n%cn%n%ci", "HEAD")
     if shown is None or len(lines := shown.splitlines()) != 3:
         return NO_REPOSITORY

@@ -1,4 +1,4 @@
-"""The forms in which a secret may stand in a text, and how they are found there."""
+"""The forms in which a secret may occur in a text, and how they are found."""
 
 import base64
 import html
@@ -28,7 +28,7 @@ class Finder:
     """
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
-        """Pairs of what stands in its place, and the secret."""
+        """Pairs of what replaces it, and the secret."""
         self._automaton = ahocorasick.Automaton()
         for name, value in named:
             for form in forms(value):
@@ -108,7 +108,7 @@ def _escaped(text: str) -> set[str]:
 
 
 def _as_python(text: str) -> Iterator[str]:
-    """Which quotes it escapes depends on what else stands in the same text."""
+    """Which quotes it escapes depends on what else is in the same text."""
     raw = text.encode("utf-8", "surrogateescape")
     yield repr("\"'" + text)[4:-1]
     yield ascii("\"'" + text)[4:-1]

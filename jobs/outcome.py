@@ -39,7 +39,7 @@ class Outcome:
     """A finished body, ready to be stored: JSON texts."""
 
     result: str | None
-    devices_bytes: int | None = None  # the result is made of the device rows when it is read, and has so many bytes
+    devices_bytes: int | None = None  # the result is made of the device rows when it is read, and has this many bytes
     change_score: int | None = None
     next_job: NextJob | None = None
     finished_devices: str | None = None

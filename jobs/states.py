@@ -21,7 +21,7 @@ class DeviceState(StrEnum):
     """One device of a job that goes through devices."""
 
     WAITING = "WAITING"  # nobody has begun it
-    TAKEN = "TAKEN"  # a participant has it in hand, or is about to
+    TAKEN = "TAKEN"  # a participant is working on it, or about to
     DONE = "DONE"  # over, well or not
 
 

@@ -224,7 +224,7 @@ def job(
         priority: 0 to 9; 9 comes first within its queue.
         time_limit, soft_time_limit: seconds; the soft limit raises in the body, the hard one kills its process.
         rerun_if_lost: run it again when its worker is lost; only for bodies that may run twice.
-        helpers: at most so many processes of idle workers help with the devices of ``ctx.each``.
+        helpers: at most this many processes of idle workers help with the devices of ``ctx.each``.
         lock_wait: it waits at most this many seconds for its lock; ``CNAASJOBS_LOCK_WAIT_SECONDS`` unless given.
         function_name: the name that the API shows; the function's own unless given.
         check: called with all arguments before a job is scheduled; its ValueError says what is wrong with them.

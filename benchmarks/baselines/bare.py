@@ -74,7 +74,7 @@ def fill(count: int) -> None:
 
 
 def schedule(count: int) -> float:
-    """Seconds for so many rows, each with its commit and its confirmed message, on connections that are open."""
+    """Seconds for ``count`` rows, each with its own commit and confirmed message, on open connections."""
     with app.producer_pool.acquire(block=True) as producer:
         noop.apply_async((insert(),), producer=producer)
         begun = time.perf_counter()
@@ -84,7 +84,7 @@ def schedule(count: int) -> float:
 
 
 def publish(count: int) -> float:
-    """Seconds for so many messages on one channel, a thousand in flight between two waits for their confirms."""
+    """Seconds for this many messages on one channel, a thousand in flight between two waits for confirms."""
     # Without Celery's own way to confirm, which waits for each message.
     with app.connection_for_write(transport_options={"confirm_publish": False}) as broker:
         channel = broker.channel()

@@ -70,7 +70,7 @@ def _sync(bench: Bench, lab: Path) -> Iterator[Line]:
 
 
 def _inventory(bench: Bench, size: int) -> Path:
-    """The lab's groups, and so many access switches."""
+    """The lab's groups, and this many access switches."""
     directory = bench.directory / f"inventory{size}"
     if not directory.exists():
         directory.mkdir()

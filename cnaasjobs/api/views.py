@@ -18,7 +18,7 @@ class ApiViewSet(GenericViewSet[Any]):
     """A viewset that names the permission each method asks for; a handler without one is refused at start."""
 
     http_method_names = METHODS
-    permissions_required: ClassVar[Mapping[str, str | None]] = {}  # None: whoever is known
+    permissions_required: ClassVar[Mapping[str, str | None]] = {}  # None: any known user
     filter_backends = (ColumnFilter, ColumnSort)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

@@ -1,9 +1,9 @@
-"""The number of a row's last change, which the database writes and nobody else: what the change feed reads.
+"""The number of a row's last change, written only by the database: what the change feed reads.
 
 On PostgreSQL it is the number of the transaction that wrote the row: the column's default when the row is inserted, a
 trigger's after that. On SQLite, which has one writer at a time, a counter in one row. The triggers of PostgreSQL are
-made by migrations. Those of SQLite are made anew after each ``migrate``: to change a column, Django makes the table
-anew, and its triggers are gone without a word.
+made by migrations. Those of SQLite are made again after each ``migrate``: to change a column, Django recreates the
+table, and its triggers silently disappear.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ _FUNCTION: Final = """
 
 
 class TransactionNumber(Func):
-    """Of the transaction that writes. Savepoints share it."""
+    """The number of the writing transaction. Savepoints share it."""
 
     function = "txid_current"
     output_field = models.BigIntegerField()
@@ -93,7 +93,7 @@ def after_migrate(sender: AppConfig, using: str, **_: Any) -> None:
 
 
 def without_triggers(connection: BaseDatabaseWrapper) -> Iterator[str]:
-    """Tables whose changes are not numbered. Raises what a database that is away raises."""
+    """Tables whose changes are not numbered. Raises a database error if it is away."""
     models = list(_numbered(connection))
     if not models:
         return

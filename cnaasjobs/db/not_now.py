@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 _POSTGRESQL: Final = {
     "08": "the connection broke, or none could be made",
     "25006": "it takes no writes: a standby, a failover, a guard against a full disk",
-    "25P03": "it ended our connection, on which a transaction stood idle: a new one works",
+    "25P03": "it ended our connection because a transaction on it was idle: a new one works",
     "25P04": "it ended our connection, whose transaction took too long: a new one works",
     "40001": "two transactions met, or a standby's replay was in the way: one has to repeat",
     "40003": "nobody knows whether it was done; our statements may all be repeated",

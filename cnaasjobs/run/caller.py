@@ -1,4 +1,4 @@
-"""Whoever types ``make run`` and ends make ends the platform, also where make does not tell its children.
+"""Ending the make of ``make run`` ends the platform, even where make does not tell its children.
 
 A key at the terminal reaches all of them, and SIGTERM make passes on. SIGINT and SIGHUP to make alone it keeps to
 itself: it lets go of its handler, and then waits for its children to end. That can be seen here from outside.

@@ -78,7 +78,7 @@ class BoundedInput:
         with _noted(self._socket, socket.SHUT_RD, yields=began + PATIENCE_SECONDS, ends=began + BODY_SECONDS):
             try:
                 yield
-            except ParseException as exc:  # chunks that are none
+            except ParseException as exc:  # invalid chunks
                 raise OSError(str(exc)) from exc
 
 

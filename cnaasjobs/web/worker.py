@@ -24,7 +24,7 @@ from cnaasjobs.web.deadlines import ClientSocket, end_overdue, make_way
 from cnaasjobs.web.heads import Head
 
 HEAD_SECONDS: Final = 10.0
-SOON_SECONDS: Final = 0.5  # so long a short body may be behind its head
+SOON_SECONDS: Final = 0.5  # how long a short body may take to follow its head
 MAX_LOOK_BYTES: Final = 32768  # of a request: less than the kernel keeps, more than a head that gunicorn takes
 LOOK_AGAIN_SECONDS: Final = 0.1
 DRAIN_SECONDS: Final = 0.1
@@ -169,7 +169,7 @@ class PatientWorker(ThreadWorker):
             self._incomplete.append(connection)
 
     def _wait_for_body(self, connection: Connection, length: int) -> None:
-        """It is usually a packet behind its head. The kernel says when so many bytes are there."""
+        """It usually follows one packet behind its head. The kernel says when this many bytes have arrived."""
         connection.late_at = time.monotonic() + SOON_SECONDS
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, length)
         self._bodies_to_come.append(connection)

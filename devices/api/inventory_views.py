@@ -20,7 +20,7 @@ from devices.models import DeviceState
 from devices.selection import Selector, device_type
 from devices.sync.now import synchronized
 
-MANAGED: Final = "MANAGED"  # what stands in the inventory is
+MANAGED: Final = "MANAGED"  # everything in the inventory is
 CAUSE: Final = "sync_devices"
 _COSTLY: Final = "synchronized"  # to know that, its configuration is rendered
 

@@ -71,7 +71,7 @@ def nornir() -> Nornir:
 
 
 def forget() -> None:
-    """Whoever asks next reads it anew."""
+    """The next use reads it again."""
     with _mutex:
         _cache.clear()
 

@@ -150,7 +150,7 @@ class Renderer:
         new = {number: data for number, data in shared.items() if number not in self._shared}
         try:
             content = pickle.dumps(tuple(request._replace(shared=new)), pickle.HIGHEST_PROTOCOL)
-        except Exception as exc:  # noqa: BLE001  (objects of anybody's classes)
+        except Exception as exc:  # noqa: BLE001  (objects of any class)
             return child.NO_DATA, f"{type(exc).__name__}: {exc}".encode("utf-8", "replace")
         self._send(child.RENDER, content)
         while True:

@@ -49,7 +49,7 @@ class Pool:
             self._places.release()
 
     def warm(self, devices: int, *, memory_mb: int) -> None:
-        """A job begins: start what is missing for so many devices at a time, and don't wait for it."""
+        """A job begins: start what is missing for this many devices at a time, without waiting for it."""
         with self._mutex:
             for _ in range(min(devices, PROCESSES) - len(self._idle)):
                 self._idle.append((time.monotonic(), self._order(memory_mb)))

@@ -4,7 +4,7 @@ A device that fails says why and does not stop the others. ``confirm_mode``: 0 c
 which the device reverts, checks that it can still be reached, and confirms; 2 does each of these steps on all devices
 before the next step, and takes everything back if one of them fails.
 
-Every process that helps with the job has its own campaign, for the devices that it has in hand.
+Every process that helps with the job has its own campaign, for the devices that it is working on.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,11 +33,11 @@ from jobs.task import DeviceResult, Done, JobContext
 T = TypeVar("T")
 
 COMMIT, CONFIRM = "commit", "confirm"
-_SPARE: Final = timedelta(seconds=60)  # a commit may reach its device so long after it was sent
+_SPARE: Final = timedelta(seconds=60)  # how long after it was sent a commit may reach its device
 
 
 def _said_in_its_report(step: Callable[..., T]) -> Callable[..., T | DeviceResult]:
-    """A fault of anybody's, outside of what is attempted on a device, is that device's own too."""
+    """Any fault outside of what is attempted on a device is that device's failure too."""
 
     @wraps(step)
     def guarded(campaign: "Campaign", host: Host, *more: str) -> T | DeviceResult:

@@ -184,7 +184,7 @@ class Device:
             self.driver.rollback()
 
     def _patience(self, at: str) -> AbstractContextManager[None]:
-        """A call into a driver, which may wait for ever."""
+        """A call into a driver, which may wait forever."""
         return self._ctx.patience(conf.device_seconds, at)
 
     @staticmethod

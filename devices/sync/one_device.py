@@ -65,7 +65,7 @@ class DeviceSync:
         self._rendered = ""
         self._before: str | None = None  # the running configuration, where there is one to compare it with
         self._pending: TimedCommit | None = None
-        self._fate = ""  # what became of a commit that was not confirmed
+        self._fate = ""  # what happened to a commit that was not confirmed
 
     # --- steps --------------------------------------------------------------------------------------------------------
 

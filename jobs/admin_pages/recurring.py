@@ -154,7 +154,7 @@ class RecurringAdmin(PeriodicTaskAdmin):
 
 
 class RuleAdmin(ScheduleAdmin):
-    """When: one rule may belong to several schedules. Whoever changes it decides when their jobs start."""
+    """When to fire: one rule may belong to several schedules, so changing it changes when all their jobs start."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and _may_start_all(request, obj)

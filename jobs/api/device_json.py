@@ -48,7 +48,7 @@ def devices_of(job_id: int) -> Rows:
 
 
 def jobs_of(hostname: str) -> Rows:
-    """The rows of one device, with what is said of each job."""
+    """The rows of one device, with the fields of each job."""
     of_the_job = {name: F(f"job__{name}") for name in _OF_THE_JOB if name != "job_id"}
     its_rows = _named(JobDevice.objects.filter(host=hostname)).annotate(**of_the_job)
     rows: Rows = its_rows.values("pk", *HISTORY_COLUMNS)

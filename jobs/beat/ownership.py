@@ -24,7 +24,7 @@ def owner_of(row: PeriodicTask, task: JobTask) -> str:
         JobArgumentError: it has no owner, or the owner may not start this job any more.
     """
     owned = ScheduleOwner.objects.select_related("user").filter(schedule_id=row.pk).first()
-    if owned is None and row.name in current_app.conf.beat_schedule:  # whoever saved it in the admin owns it
+    if owned is None and row.name in current_app.conf.beat_schedule:  # the user who saved it in the admin owns it
         return FROM_SETTINGS
     if not conf.require_token:
         return NOBODY if owned is None else owned.name

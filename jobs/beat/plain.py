@@ -1,5 +1,5 @@
 """Sends the messages of recurring Celery tasks that are not jobs, in a thread of its own: a broker that hangs must not
-hold up the schedules of jobs.
+delay the schedules of jobs.
 
 A task that is not a job has no row that could wait for the broker. If the broker does not take its message, the fire is
 given back, so that it is tried again and still fires only once.

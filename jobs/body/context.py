@@ -99,10 +99,10 @@ class JobContext:
             devices: names, or objects with a ``name``, no two alike, each of 1 to 255 characters.
             at_once: how many of them in each process at most.
             seconds: a step on a device that takes longer hangs: the device failed, and the process ends with the job.
-            lost: makes the report of a device whose process was lost, of the device and what is known of it, in words.
-            hung: makes the report of a device whose thread hangs, of the device and what it hangs in.
-            back: called for a device that is in hand when there is no further step, with the reason; makes its report.
-            leaving: called, perhaps more than once, before this process leaves the job or ends it, with no device in
+            lost: makes the report of a device whose process was lost, from the device and what is known about it, as
+            text. hung: makes the report of a device whose thread hangs, of the device and what it hangs in. back:
+            called for a device in progress when there is no further step, with the reason; makes its report. leaving:
+            called, perhaps more than once, before this process leaves the job or ends it, with no device in
                 hand: the last moment to store what is known of those it had.
             all_or_none: a step begins when all devices are over in the one before it, and none has failed.
             within: with ``all_or_none``, the seconds that a step after the first may take over all devices; if it took
@@ -131,7 +131,7 @@ class JobContext:
 
     @contextlib.contextmanager
     def patience(self, seconds: float, at: str) -> Iterator[None]:
-        """In a function that ``each`` called: here its device hangs after so many seconds, in place of ``each``'s."""
+        """In a function that ``each`` called: inside, its device hangs after this many seconds instead."""
         piece = in_hand()
         with contextlib.nullcontext() if piece is None else piece.within(seconds, at):
             yield

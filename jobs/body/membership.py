@@ -73,7 +73,7 @@ class Membership:
         return FleetStanding(is_mine=True, abort_reason=found.abort_reason, fence=found.fence)
 
     def about_to(self, step: str, if_lost: str | None) -> FleetStanding:
-        """The safe point of a thread that has a device in hand; the step is noted with it."""
+        """The safe point of a thread that is working on a device; the step is noted with it."""
         piece = in_hand()
         if piece is None or not self.is_on:
             return self.standing()

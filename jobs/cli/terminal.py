@@ -1,4 +1,4 @@
-"""The way to the terminal: colours only on one, and no control character of anybody's text."""
+"""Output: colours only on a terminal, and no control characters from other people's text."""
 
 import re
 from typing import IO, Any, Final

@@ -1,4 +1,4 @@
-"""The change feed: what became visible since a position, as the objects that its readers are told.
+"""The change feed: what became visible since a position, as the objects that its readers get.
 
 ``look`` is what the events process asks four times a second, for all its readers at once. A page that shows jobs reads
 ``position`` before its rows, so that its stream begins exactly there.
@@ -13,7 +13,7 @@ from jobs.sql.position import Kind, Position
 
 __all__ = ["Kind", "News", "Position", "Told", "look", "position"]
 
-LIMIT: Final = 1000  # changes; whoever is further behind loads all again
+LIMIT: Final = 1000  # changes; a reader that is further behind loads everything again
 
 
 class News(NamedTuple):

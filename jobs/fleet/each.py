@@ -1,7 +1,8 @@
 """The loop of one participant: it takes devices, passes them to its threads, writes finished ones, and leaves.
 
 It runs in the body's own thread. Everything it asks of the database may be asked again, so while that is away it waits.
-Nothing may be raised in here but at its end: what is in hand would be forgotten. So the soft time limit only tells it.
+Nothing may be raised in here except at its end: devices in progress would be forgotten. So the soft time limit only
+notifies it.
 """
 
 import time

@@ -7,14 +7,14 @@ from jobs.errors import JobAborted, LockLost
 
 
 class Left(BaseException):
-    """Raised by ``ctx.each`` where the job goes on elsewhere. It passes through the body, and nothing is stored.
+    """Raised by ``ctx.each`` if the job goes on elsewhere. It passes through the body, and nothing is stored.
 
-    No ``Exception``: a body that catches everything must not take it for a failure.
+    Not an ``Exception``: a body that catches everything must not take it for a failure.
     """
 
 
 class RunTaken(LockLost):
-    """The run is over, or this process was judged lost: whatever becomes of the job is not its business any more."""
+    """The run is over, or this process was judged lost: what happens to the job is no longer its business."""
 
 
 class EndedElsewhere(JobAborted):

@@ -1,4 +1,4 @@
-"""The threads of one participant: each works on one device at a time, and none is waited for that hangs."""
+"""The threads of one participant: each works on one device at a time, and hanging ones are not waited for."""
 
 import contextlib
 import math
@@ -23,7 +23,7 @@ class Piece:
     result: Any = None
     at: str = ""  # what its thread is at
     deadline: float = math.inf  # monotonic; after it the thread hangs
-    taken_back: bool = False  # the job was stopped while it was in hand
+    taken_back: bool = False  # the job was stopped while it was in progress
     given_up: bool = False  # its thread hangs: what comes of it comes too late
     _leaving: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -145,7 +145,7 @@ class Hands:
 
 @contextlib.contextmanager
 def carrying(piece: Piece) -> Iterator[None]:
-    """In here the thread has it in hand."""
+    """Inside, the thread is working on it."""
     _current.piece = piece
     try:
         yield

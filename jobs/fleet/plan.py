@@ -78,7 +78,7 @@ def _fingerprint(hosts: Mapping[str, Any], steps: Sequence[Step], alike: str) ->
 
 
 def _source_of(step: Step) -> str:
-    """Of the file that a step stands in: another version of it is another step."""
+    """Of the file that contains a step: another version of it is another step."""
     try:
         file = inspect.getsourcefile(inspect.unwrap(step))
         return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()

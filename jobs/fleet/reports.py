@@ -32,7 +32,7 @@ class DeviceResult:
 
     Attributes:
         report: anything JSON holds.
-        failed: why it failed, in words; None if it did not.
+        failed: why it failed, as text; None if it did not.
         change_score: 0 to 100.
         memo: kept with the device's row for a later job, never shown: anything JSON holds.
     """
@@ -54,7 +54,7 @@ class Finished:
     report: str
     memo: str | None
     at: float  # monotonic
-    taken_back: bool = False  # the job was stopped while it was in hand
+    taken_back: bool = False  # the job was stopped while it was in progress
 
     def stored(self, now: float) -> Over:
         return Over(

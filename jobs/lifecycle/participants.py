@@ -1,6 +1,6 @@
 """Processes that join a running job, and those that are lost: everything but the job's own transitions.
 
-Whoever changes who takes part locks the job's row first. The job's ``run_token``, ``worker_id`` and ``worker`` always
+Every change of who takes part locks the job's row first. The job's ``run_token``, ``worker_id`` and ``worker`` always
 name one of those who are there; where nobody is, the token is nobody's, so that a process that was taken for dead and
 comes back ends nothing.
 """

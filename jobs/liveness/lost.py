@@ -1,6 +1,6 @@
 """Which processes are gone for good, so that their runs may be taken from them.
 
-It trusts only what this process saw itself, on its own monotonic clock: a heartbeat whose counter stood still for
+It trusts only what this process saw itself, on its own monotonic clock: a heartbeat whose counter did not change for
 ``CNAASJOBS_WORKER_LOST_SECONDS`` while the run was there, or a run that its living worker no longer lists. Time counts
 only while the database took this process's own heartbeat: when it takes no writes, every worker looks still.
 """
@@ -75,7 +75,7 @@ class Lost:
             raise
 
     def runs(self, running: Sequence[Held]) -> list[tuple[Held, str]]:
-        """Those of the running jobs whose run is lost, and why, in words. They are to be read after the look: a run
+        """Those of the running jobs whose run is lost, and why, in words. Read the jobs after the look: a run
         that was dropped from a heartbeat had ended in the database before that.
         """
         tokens = {held.token for held in running}

@@ -43,7 +43,7 @@ def _meaning(term: Term, now: datetime) -> Q:
     if meaning is None:
         raise SearchError(
             f"there is no {term.name}:, only {', '.join(f'{name}:' for name in QUALIFIERS)}; "
-            f'text with a colon stands in quotation marks: "{term.name}:{term.value}"'
+            f'put text with a colon in quotation marks: "{term.name}:{term.value}"'
         )
     return reduce(operator.or_, (meaning(value, now) for value in _alternatives(term)))
 

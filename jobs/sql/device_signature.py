@@ -13,7 +13,7 @@ class Taken(NamedTuple):
 
     id: int
     host: str
-    tries: int  # how often a process was lost that had it in hand
+    tries: int  # how often a process was lost while working on it
 
 
 class Over(NamedTuple):
@@ -26,7 +26,7 @@ class Over(NamedTuple):
     report: str
     memo: str | None
     age: float  # seconds since it was over
-    taken_back: bool = False  # the job was stopped while it was in hand
+    taken_back: bool = False  # the job was stopped while it was in progress
 
 
 class Stepped(NamedTuple):
@@ -121,14 +121,14 @@ class DeviceStore(Protocol):
         ...
 
     def take_devices(self, run: Run, count: int, *, tried: bool = False) -> tuple[FleetStanding, list[Taken]]:
-        """A safe point, and at most so many devices that nobody has begun; none where the run may not go on.
+        """A safe point, and up to ``limit`` devices that nobody has begun; none if the run may not go on.
 
         ``tried``: only such as have cost a process before; else only others.
         """
         ...
 
     def taken_devices(self, run: Run) -> list[Taken]:
-        """Those that this participant has in hand, by the rows."""
+        """Those that this participant is working on, by the rows."""
         ...
 
     def write_devices(self, run: Run, batch: Batch) -> FleetStanding:
@@ -153,7 +153,7 @@ class DeviceStore(Protocol):
         The job's ``run_token``, ``worker_id`` and ``worker`` are handed on where they named it.
 
         Args:
-            end: how the run ends, for whoever is the last; the first that was noted stays.
+            end: how the run ends, for the last participant; the first one noted stays.
             though_waiting: leave also if nobody else is there and devices wait; without an end the run then has no
                 participant until one joins. ``orphan`` is how it ends if none does.
         """
@@ -162,8 +162,8 @@ class DeviceStore(Protocol):
     def decide(self, run: Run, step: int, *, within: float | None) -> Decision:
         """May step number ``step`` (from 1) begin: are all devices over in those before it, and has none failed?
 
-        Under the job's row, by whoever asks first; answered once and for all. ``within``: so many seconds the step
-        before may have taken at most, if it was not the first.
+        Decided by the first to ask, under the lock on the job's row, once and for all. ``within``: how many seconds the
+        step before may have taken at most, if it was not the first.
         """
         ...
 
@@ -172,7 +172,7 @@ class DeviceStore(Protocol):
         ...
 
     def lose_devices(self, job_id: int, token: UUID, *, worker: str, repeats: bool) -> int:
-        """Those of a participant that is gone: they wait again, or failed. Returns how many it had in hand.
+        """Those of a participant that is gone: they wait again, or have failed. Returns how many it was working on.
 
         In the caller's transaction, in which the participant's row was deleted before.
         """

@@ -9,12 +9,12 @@ from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import JobDevice
 from jobs.states import DeviceState
 
-_TRIES = 2  # a device that took so many processes with it is begun by no other
+_TRIES = 2  # a device that has cost this many processes is not begun again
 
 
 def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int:
-    """Those that it had in hand wait again if they may be ``repeated``; else they failed, and the reason says where it
-    was. Returns how many it had. In the caller's transaction, after the participant's row was deleted.
+    """Those that it was working on wait again if they may be ``repeated``; otherwise they failed, and the reason says
+    where it was. Returns how many it had. In the caller's transaction, after the participant's row was deleted.
     """
     in_hand = JobDevice.objects.filter(job_id=job_id, participant=token, state=DeviceState.TAKEN.value)
     had = list(in_hand.only("pk", "step", "if_lost", "tries"))

@@ -20,7 +20,7 @@ class InLine:
     job_id: int
     function_name: str | None  # None: there is no such job any more
     scheduled_by: str | None
-    since: datetime  # when it fell due and stood in line, or got the lock
+    since: datetime  # since when it has been due and in line, or has had the lock
 
 
 @dataclass(frozen=True, kw_only=True)

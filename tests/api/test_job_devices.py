@@ -21,7 +21,7 @@ REPORT = '{"zebra": 1, "failed": true, "a": [1.50]}'  # as it is stored: its ord
 
 @pytest.fixture
 def job() -> Job:
-    """Four devices: one well, one failed, one in hand, one that nobody has begun."""
+    """Four devices: one finished, one failed, one in progress, one that nobody has begun."""
     job = job_row("RUNNING")
     device_row(job, "sw1", change_score=21)
     device_row(job, "sw2", reason="cannot connect: timed out", report=REPORT, worker="celery@w2")

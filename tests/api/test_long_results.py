@@ -18,7 +18,7 @@ PIECE = 300 * KIB  # no piece of an answer is longer, on PostgreSQL
 
 
 def _text(size: int, letter: str = "x") -> str:
-    """JSON text of so many bytes."""
+    """JSON text of this many bytes."""
     wide = len(letter.encode())
     return '{"a": "' + letter * ((size - 9) // wide) + "." * ((size - 9) % wide) + '"}'
 

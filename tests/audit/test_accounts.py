@@ -1,4 +1,4 @@
-"""Logins and changes of users, groups, tokens and schedules stand in the audit trail; a new password ends tokens."""
+"""Logins and changes of users, groups, tokens and schedules are in the audit trail; a new password ends tokens."""
 
 from typing import Any
 

@@ -74,7 +74,7 @@ def test_nothing_is_written_after_the_end() -> None:
     progress.device_finished("a")
     progress.close()
     progress.device_finished("b")
-    progress.flush()  # the thread had it in hand just before
+    progress.flush()  # the thread was writing it just before
     later = Store()
     following = Progress(later)
     following.device_finished("c")

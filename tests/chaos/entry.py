@@ -51,7 +51,7 @@ class Entry:
         self.write(Event.END, how="returned")
 
     def operation(self, device: str, name: str, seconds: float) -> None:
-        """Ask, then act on the device for so long, whatever happens meanwhile."""
+        """Ask, then act on the device for this long, whatever happens meanwhile."""
         self.write(Event.CHECK, device=device, operation=name)
         self.ctx.checkpoint()
         self.write(Event.GO, device=device, operation=name)

@@ -41,7 +41,7 @@ class Host:
 
     @contextmanager
     def cut_off(self, component: str, silence: Silence = Silence.BOTH_WAYS, *, forget: bool = False) -> Iterator[None]:
-        """While this lasts. Afterwards connections go on where they stood; with ``forget`` none of them does: the host
+        """While this lasts. Afterwards connections go on where they were; with ``forget`` none of them does: the host
         is told so with a reset, the service holds its ends for alive until its keepalives would find out.
         """
         way, since = self.way(component), time.time()

@@ -121,7 +121,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> str:
 
 
 def note(job: Job, host: str) -> str | None:
-    """What is said of a device that did not fail."""
+    """What the result says about a device that did not fail."""
     device = devices_of(job)[host]
     assert device["failed"] is False, device
     text: str | None = device["job_tasks"][0]["result"]

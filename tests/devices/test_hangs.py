@@ -1,4 +1,4 @@
-"""A device that hangs fails with the step it hung in, and holds up no other; its thread does nothing more."""
+"""A device that hangs fails with the step it hung in, and delays no other; its thread does nothing more."""
 
 import threading
 from collections.abc import Iterator

@@ -209,7 +209,7 @@ def test_a_device_that_stopped_to_show_what_it_runs_is_compared_by_its_diff(
     assert reason(carry_out(shown, force=True), "sw1") == something_else(shown)
 
 
-# --- plans that are none ----------------------------------------------------------------------------------------------
+# --- invalid plans --------------------------------------------------------------------------------------------------
 
 
 def test_a_dry_run_that_is_gone_when_the_live_run_starts_ends_it(lab: Lab) -> None:

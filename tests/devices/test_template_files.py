@@ -1,4 +1,4 @@
-"""Files below the templates' directory: nothing outside of it is read, and what is wrong with one is said."""
+"""Files below the templates' directory: nothing outside of it is read, and faults are named."""
 
 import os
 from pathlib import Path

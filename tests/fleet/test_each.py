@@ -220,7 +220,7 @@ def test_devices_are_begun_at_most_so_many_at_once() -> None:
 
 
 class MostAtOnce:
-    """A job whose devices count how many of them are in hand."""
+    """A job whose devices count how many of them are in progress."""
 
     def __init__(self, step: Any) -> None:
         self.most, self._now, self._mutex = 0, 0, threading.Lock()

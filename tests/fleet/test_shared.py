@@ -119,7 +119,7 @@ def test_the_first_may_leave_and_the_job_goes_on(body: Body, monkeypatch: pytest
     ended = crew.wait()
     assert ended.status == Status.FINISHED
     assert body.after == ["second"]
-    assert [worker for _, worker in body.over].count("first") == 1  # the one that it had in hand
+    assert [worker for _, worker in body.over].count("first") == 1  # the one that it was working on
     assert ended.worker == "second"
     assert second not in tokens().values()
 

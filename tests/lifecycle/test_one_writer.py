@@ -158,7 +158,7 @@ def _text(node: ast.AST) -> str:
 
 
 def sets_status(statement: str) -> bool:
-    """An SQL statement, or a part of one, that writes the column wherever it stands in the list."""
+    """An SQL statement, or a part of one, that writes the column wherever it is in the list."""
     while (less := re.sub(r"\([^()]*\)", "()", statement)) != statement:
         statement = less
     after_set = re.split(r"\bSET\b", statement, flags=re.IGNORECASE)[1:]

@@ -37,7 +37,7 @@ class FrontEnd:
         self.client.on("connect_error", self.refusals.append)
         try:
             self.client.connect(f"{url}?jwt={jwt}", headers=headers, transports=transports, wait_timeout=10)
-        except socketio.exceptions.ConnectionError as exc:  # of one that was refused in words it says nothing
+        except socketio.exceptions.ConnectionError as exc:  # it says nothing about one that was refused with a message
             raise ConnectionError(str(self.refusals[0] if self.refusals else exc)) from exc
 
     def subscribe(self, **wish: str) -> None:

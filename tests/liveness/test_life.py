@@ -1,4 +1,4 @@
-"""Who seems alive: one rule for a row in hand and for a query."""
+"""Which processes seem alive: the same rule for one row and for a query."""
 
 from datetime import timedelta
 

@@ -84,7 +84,7 @@ def answer(port: int, raw: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
         client.sendall(raw)
         parts = iter(lambda: client.recv(65536), b"")
-        return re.sub(rb"Date: [^\r]+\r\n|:%d\b" % port, b"", b"".join(parts))  # its own port stands in Link
+        return re.sub(rb"Date: [^\r]+\r\n|:%d\b" % port, b"", b"".join(parts))  # its own port is in Link
 
 
 @pytest.mark.parametrize(

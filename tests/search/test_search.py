@@ -1,4 +1,4 @@
-"""The search grammar: what each part finds, what is said of one that cannot be understood, and how long it may take."""
+"""The search grammar: what each part finds, how errors are worded, and how long it may take."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Canaries in the real processes: what the broker carries, what the logs say, what lies in the state directory."""
+"""Canaries in the real processes: what the broker carries, what the logs say, what is in the state directory."""
 
 import os
 from pathlib import Path

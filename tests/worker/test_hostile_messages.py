@@ -23,7 +23,7 @@ from tests.worker.conftest import StartWorker, pool_children, wait_for_status
 
 SEED = 14
 COUNT = 5000 if os.environ.get(FULL_LENGTH) == "1" else 400
-EVERY = 100  # one of our own jobs after so many
+EVERY = 100  # one of our own jobs after this many
 MAX_GROWTH = 50_000_000  # bytes
 
 

@@ -42,7 +42,7 @@ class Command(BaseCommand):
             verb.add_argument("-n", "--number", type=int, default=20, help="how many (default 20)")
             verb.add_argument("--json", action="store_true", help="as the API has them")
             verb.add_argument("--before", type=int, help="older than this id")
-        show = verbs.add_parser("show", help="one job: what holds it, what became of it, its devices")
+        show = verbs.add_parser("show", help="one job: what it waits for, its outcome, its devices")
         show.add_argument("id", type=int)
         show.add_argument("--devices", choices=("all", "failed", "none"), default="all")
         show.add_argument("--json", action="store_true", help="as the API has it, with what holds it")

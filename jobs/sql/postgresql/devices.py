@@ -1,6 +1,6 @@
 """The devices of a job, where several processes work on them at once.
 
-Whoever takes devices locks its own participant row first, FOR KEY SHARE: a participant that was judged lost has none
+A participant that takes devices first locks its own row, FOR KEY SHARE: a participant that was judged lost has none
 any more, and takes nothing, however old its snapshot of the others is.
 """
 

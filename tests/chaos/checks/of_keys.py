@@ -1,4 +1,4 @@
-"""What an Idempotency-Key promises a client that got a 503 or no answer, and what became of jobs nobody was told of."""
+"""What an Idempotency-Key promises a client that got a 503 or no answer, and the jobs nobody was told of."""
 
 from collections import defaultdict
 from collections.abc import Iterator

@@ -85,7 +85,7 @@ def test_one_token_given_twice_is_found(run: Fabricated) -> None:
 
 
 def _in_line(run: Fabricated, *, first_since: float, first_due: float | None = None) -> None:
-    """Job 4 takes the lock at 120 s; job 5 stood in line before it, and has it after."""
+    """Job 4 takes the lock at 120 s; job 5 was in line before it, and gets it after."""
     run.accept(5, "fan", at=first_since, due=first_due, lock="south")
     run.accept(4, "fan", at=117, due=119, lock="south")
     for job, fence, at in ((4, 1, 120), (5, 2, 130)):
