@@ -49,12 +49,7 @@ def _unwise() -> Iterator[CheckMessage]:
             id="cnaasjobs.W001",
         )
     if settings.CELERY_TASK_DEFAULT_QUEUE_TYPE == "quorum":
-        yield Warning(
-            f"{Start.quorum_queues.name} is 1: quorum queues have no priorities before RabbitMQ 4.0, and then two"
-            " (5 to 9 before 0 to 4)",
-            hint="leave it out, or let no job depend on its priority",
-            id="cnaasjobs.W004",
-        )
+        yield _quorum(redis=settings.CELERY_BROKER_URL.startswith("redis"))
     for number, url in enumerate(settings.CELERY_BROKER_URL.split(";"), start=1):
         broker, which = url_to_parts(url), f"CELERY_BROKER_URL (broker {number})"
         amqp = broker.scheme in ("amqp", "amqps", "pyamqp")
@@ -68,6 +63,17 @@ def _unwise() -> Iterator[CheckMessage]:
                 hint="amqps:// or rediss://",
                 id="cnaasjobs.W003",
             )
+
+
+def _quorum(*, redis: bool) -> CheckMessage:
+    name = Start.quorum_queues.name
+    if redis:
+        return Warning(f"{name} is 1, and the broker is a Redis, which has no such queues", id="cnaasjobs.W005")
+    return Warning(
+        f"{name} is 1: quorum queues have no priorities before RabbitMQ 4.0, and then two (5 to 9 before 0 to 4)",
+        hint="leave it out, or let no job depend on its priority",
+        id="cnaasjobs.W004",
+    )
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]")
 _ORIGIN = re.compile(r"https?://(?P<host>[^/:\[\]]+|\[[^\]]+\])(:\d+)?", re.IGNORECASE)
+_TASK = re.compile(r"[\w-]+(\.[\w-]+)*")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _BROKERS = {
     "amqp": "amqp",
@@ -59,6 +60,13 @@ def header(text: str) -> str:
     if not _HEADER.fullmatch(text):
         raise ValueError(f"must be a header such as X-Forwarded-Proto, not {text!r}")
     return "HTTP_" + text.upper().replace("-", "_").removeprefix("HTTP_")
+
+
+def plain_task(text: str) -> str:
+    """Celery's own call whatever a message asks for."""
+    if not _TASK.fullmatch(text) or text.startswith("celery."):
+        raise ValueError(f"must be names of tasks of your own, such as site.tasks.report, not {text!r}")
+    return text
 
 
 def patterns(text: str) -> dict[str, re.Pattern[str]]:

@@ -135,7 +135,9 @@ class Conf(Table):
         60.0, 0, _DAY, "a job due for this long whose function no worker knows ends as `UnknownTask`"
     )
 
-    plain_tasks = Texts("Celery tasks that are not jobs but that workers may call; never `celery.*`")
+    plain_tasks = Texts(
+        "Celery tasks that are not jobs but that workers may call; never `celery.*`", item=parsing.plain_task
+    )
 
     # --- Devices ---
     confirm_mode = Whole(1, 0, 2, "0 commit, 1 confirm each device, 2 all devices or none")

@@ -3,7 +3,7 @@
 import pytest
 
 from cnaasjobs.conf import from_environment
-from cnaasjobs.conf.parsing import brokers, database, header, host, network, origin
+from cnaasjobs.conf.parsing import brokers, database, header, host, network, origin, plain_task
 from cnaasjobs.conf.variables import Texts
 
 HOSTS = Texts("", item=host)
@@ -57,6 +57,17 @@ def test_what_is_no_origin(text: str) -> None:
 @pytest.mark.parametrize("text", ["X-Forwarded-Proto", "x-forwarded-proto", "HTTP_X_FORWARDED_PROTO"])
 def test_a_header_as_http_or_as_django_spells_it(text: str) -> None:
     assert header(text) == "HTTP_X_FORWARDED_PROTO"
+
+
+@pytest.mark.parametrize("text", ["report", "site.tasks.report", "my-site.tasks.report"])
+def test_the_name_of_a_task(text: str) -> None:
+    assert plain_task(text) == text
+
+
+@pytest.mark.parametrize("text", ["celery.chain", "celery.", "site.tasks.", "site tasks", "!!"])
+def test_what_is_no_task_of_ones_own(text: str) -> None:
+    with pytest.raises(ValueError, match="must be names of tasks of your own"):
+        plain_task(text)
 
 
 @pytest.mark.parametrize("text", ["X-Forwarded-Proto: https", "X Forwarded", "", "-x"])

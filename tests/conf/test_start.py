@@ -111,6 +111,11 @@ def test_check_deploy_names_what_is_unwise(name: str, value: str, words: str) ->
     assert "hunter2" not in said
 
 
+def test_check_deploy_says_where_quorum_queues_are_none() -> None:
+    said = deploy_check({**GOOD, "CNAASJOBS_QUORUM_QUEUES": "1", "CELERY_BROKER_URL": "redis://localhost/0"})
+    assert "CNAASJOBS_QUORUM_QUEUES is 1, and the broker is a Redis" in said
+
+
 @pytest.mark.parametrize("url", ["amqp://u:p@localhost//", "amqp://u:p@127.0.0.1:5673//", "redis://[::1]/0"])
 def test_on_this_machine_nobody_is_on_the_way(url: str) -> None:
     assert "identified some issues" not in deploy_check({**GOOD, "CELERY_BROKER_URL": url})
