@@ -21,7 +21,7 @@ PLAIN_TASKS = ",".join(
     ]
 )
 FAKE_JOBS = ",".join(
-    ["tests.fake_jobs", *(f"tests.fake_jobs.{name}" for name in ("ends", "lasting", "ledgered", "canaries"))]
+    ["tests.fake_jobs", *(f"tests.fake_jobs.{name}" for name in ("ends", "fleets", "lasting", "ledgered", "canaries"))]
 )
 KEPT = {
     "CNAASJOBS_REQUIRE_ALL_TESTS",

@@ -7,19 +7,22 @@ for it, and the database has half of the time for others. Audit entries are kept
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from django.db import transaction
+from django.db.models import Count
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
 from cnaasjobs.db.rows import free_rows
 from jobs.background.budget import Budget
-from jobs.models import IdempotencyKey, Job
+from jobs.models import IdempotencyKey, Job, JobDevice
 from jobs.sql import store, totals
 from jobs.states import Status
 
 _BATCH = 100  # reading the oldest jobs steps over those of the last batch
+_DEVICES = 2000  # rows of them in one batch
 _KEYS = 2000
 _SECONDS = 2.0
 _KEYS_KEPT = timedelta(hours=24)
@@ -34,6 +37,7 @@ class Prune:
         # All jobs of one status below this time are deleted, so the search need not walk over those of the other again.
         self._done: dict[Status, datetime] = {}
         self._started_over = clock()
+        self._more = False  # the last batch was a full one
 
     def step(self) -> int:
         """Delete for a short while. Returns how many jobs were deleted."""
@@ -62,7 +66,7 @@ class Prune:
             begun = self._clock()
             batch = self._batch(status, before)
             deleted += len(batch)
-            if len(batch) < _BATCH:
+            if not self._more:
                 break
             self._sleep(min(self._clock() - begun, budget.seconds_left()))
         return deleted
@@ -72,7 +76,9 @@ class Prune:
             rows = Job.objects.filter(status=status.value, finish_time__lt=before).order_by("finish_time")
             if status in self._done:
                 rows = rows.filter(finish_time__gte=self._done[status])
-            found = list(free_rows(rows).only("pk", "finish_time")[:_BATCH])
+            oldest = list(free_rows(rows).only("pk", "finish_time")[:_BATCH])
+            found = _few_rows(oldest)
+            self._more = len(oldest) == _BATCH or len(found) < len(oldest)
             ids = [job.pk for job in found]
             if ids:
                 totals.forget(ids)
@@ -80,6 +86,14 @@ class Prune:
         if found and found[-1].finish_time is not None:
             self._done[status] = found[-1].finish_time
         return ids
+
+
+def _few_rows(jobs: list[Job]) -> list[Job]:
+    """The first of these that have no more than so many device rows together, but one at least."""
+    counts = JobDevice.objects.filter(job_id__in=[job.pk for job in jobs]).values_list("job_id").annotate(Count("pk"))
+    devices = dict(counts.order_by())
+    rows = list(accumulate(devices.get(job.pk, 0) for job in jobs))
+    return [job for job, so_far in zip(jobs, rows, strict=True) if so_far <= max(_DEVICES, rows[0])]
 
 
 def _delete_keys(budget: Budget) -> None:

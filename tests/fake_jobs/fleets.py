@@ -1,5 +1,6 @@
 """Jobs that go through devices by ``ctx.each``. A device is "name", or "name=what happens to it"."""
 
+import os
 import sys
 import threading
 import time
@@ -60,25 +61,29 @@ def each_twice(ctx: JobContext, *, hosts: list[str]) -> None:
 
 
 @job(lock="devices", helpers=4)
-def each_until_file(ctx: JobContext, *, hosts: list[str], path: str, at_once: int = 2, dry_run: bool = False) -> None:
-    """Each device notes when it begins, lasts until the file is there, and notes its end: host, pid, B or E."""
-    log = Path(f"{path}.log")
-
-    def note(device: str, what: str) -> None:
-        import os
-
-        with log.open("a") as lines:
-            lines.write(f"{device} {os.getpid()} {what}\n")
+def each_until_file(
+    ctx: JobContext, *, hosts: list[str], path: str, at_once: int = 2, dry_run: bool = False, seconds: float = 0
+) -> None:
+    """Each device lasts until the file is there, and then so many seconds. Its log has a line for each begin and end:
+    the device, the process, B or E.
+    """
 
     def last(device: str) -> str:
-        note(device, "B")
+        _note(path, f"{device} {os.getpid()} B")
         ctx.about_to("commit", if_lost="it reverts by itself")
-        while not Path(path).exists() and not ctx.stopping:
-            time.sleep(0.02)
-        note(device, "E")
+        while not Path(path).exists() and not ctx.next_stop(0.02):
+            pass
+        ctx.next_stop(seconds)
+        _note(path, f"{device} {os.getpid()} E")
         return device
 
     ctx.each(hosts, last, at_once=at_once)
+    _note(path, f"after {os.getpid()} A")
+
+
+def _note(path: str, line: str) -> None:
+    with Path(f"{path}.log").open("a") as log:
+        log.write(f"{line}\n")
 
 
 @job(lock="devices", helpers=4)

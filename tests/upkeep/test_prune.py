@@ -56,6 +56,16 @@ def test_what_belongs_to_a_job_goes_with_it(settings: Any) -> None:
     assert Participant.objects.get().job_id == young
 
 
+def test_a_batch_is_no_larger_than_its_device_rows_allow(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
+    monkeypatch.setattr(prune, "_DEVICES", 5)
+    jobs = [finished(days) for days in (9, 8, 7, 6)]
+    for job_id, devices in zip(jobs, (2, 3, 1, 8), strict=True):
+        JobDevice.objects.bulk_create(JobDevice(job_id=job_id, place=n, host=f"sw{n}") for n in range(devices))
+    step, before = Prune(), database_now() - timedelta(days=1)
+    assert [step._batch(Status.FINISHED, before) for _ in range(4)] == [jobs[:2], jobs[2:3], jobs[3:], []]
+
+
 def test_batches_begin_with_the_longest_finished(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
     monkeypatch.setattr(prune, "_BATCH", 2)

@@ -8,11 +8,13 @@ from django.db import OperationalError
 
 from cnaasjobs.db.clock import database_now
 from jobs.beat.heartbeat import BeatHeartbeat
-from jobs.models import Heartbeat, Job
+from jobs.models import Heartbeat, Job, JobDevice
+from jobs.sql import store
 from jobs.testing import exception_of
 from locks import service as locks
 from tests import fake_jobs
 from tests.factory import Worker, run_on
+from tests.fleet.parts import begun, joined, taking_part
 from tests.switching import database_fails
 from tests.upkeep.watcher import Watcher
 
@@ -245,3 +247,40 @@ def test_old_rows_of_heartbeats_are_deleted_unless_a_running_job_names_them(watc
     Heartbeat.objects.filter(pk=recent.row.pk).update(stopped_at=database_now())
     watcher.look()
     assert set(Heartbeat.objects.filter(kind="worker").values_list("name", flat=True)) == {"used", "recent"}
+
+
+def test_a_participant_is_lost_with_its_own_worker_and_nobody_else_is(watcher: Watcher) -> None:
+    lives, dies = Worker("w1@host"), Worker("w2@host")
+    run, _ = begun(worker_id=lives.row.pk, take=1)
+    helper = joined(run, worker="w2@host", worker_id=dies.row.pk)
+    store().take_devices(helper, 2)
+    dies.beat(helper)
+    for _ in range(40):
+        lives.beat(run)
+        watcher.look()
+    job = Job.objects.get(pk=run.job_id)
+    assert (job.status, job.run_token) == ("RUNNING", run.run_token)
+    assert taking_part(run) == {run.run_token}
+    assert JobDevice.objects.filter(failed=True, worker="w2@host").count() == 2
+    assert dies.row.stopped_at is not None
+    # The named one dies: the run is the helper's that lives.
+    helper = joined(run, worker="w3@host", worker_id=(third := Worker("w3@host")).row.pk)
+    for _ in range(40):
+        third.beat(helper)
+        watcher.look()
+    job.refresh_from_db()
+    assert (job.status, job.run_token, job.worker) == ("RUNNING", helper.run_token, "w3@host")
+
+
+def test_a_run_that_nobody_joins_ends_after_the_same_time(watcher: Watcher) -> None:
+    worker = Worker()
+    run, _ = begun(worker_id=worker.row.pk, repeats=True, take=1)
+    worker.beat(run)
+    looks = 0
+    while Job.objects.get(pk=run.job_id).status == "RUNNING":
+        watcher.look()
+        looks += 1
+        assert looks < 60
+    assert looks > 25  # 30 s until its worker is judged gone, and 30 s for others to come
+    assert Job.objects.get(pk=run.job_id).exception_type == "WorkerLost"
+    assert not locks.held().exists()

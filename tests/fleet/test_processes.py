@@ -1,0 +1,115 @@
+"""Real workers and a Beat: idle ones are asked and help, whoever dies, and through a rolling restart."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.models import Job, JobDevice, Participant
+from jobs.states import Status
+from jobs.testing import result_of
+from tests.fake_jobs.fleets import each_until_file
+from tests.services.managed import Managed
+from tests.services.processes import Platform
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
+
+QUICK = {
+    "CNAASJOBS_HEARTBEAT_SECONDS": "0.2",
+    "CNAASJOBS_UPKEEP_SECONDS": "0.3",
+    "CNAASJOBS_WORKER_LOST_SECONDS": "3",
+}
+
+
+@pytest.fixture(autouse=True)
+def _services(postgresql: object, rabbitmq: object) -> None:
+    """Nobody is asked to help where one process writes at a time."""
+
+
+class Sync:
+    """A job of so many devices, and the workers' log of it."""
+
+    def __init__(self, scratch: Path, hosts: int, **arguments: Any) -> None:
+        self.path = scratch / "go"
+        self.hosts = [f"sw{number}" for number in range(hosts)]
+        self.job = each_until_file.schedule(hosts=self.hosts, path=str(self.path), **arguments)
+
+    def lines(self, what: str) -> list[tuple[str, int]]:
+        log = Path(f"{self.path}.log")
+        found = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+        return [(device, int(pid)) for device, pid, kind in found if kind == what]
+
+    def wait_for_processes(self, count: int) -> None:
+        wait_until(lambda: len({pid for _, pid in self.lines("B")}) >= count, timeout=30)
+
+    def ended(self) -> Job:
+        wait_until(lambda: Job.objects.filter(pk=self.job.pk, finish_time__isnull=False).exists(), timeout=60)
+        return Job.objects.get(pk=self.job.pk)
+
+
+def workers(platform: Platform, *names: str, concurrency: int = 1) -> list[Managed]:
+    return [platform.worker(name, env=QUICK, concurrency=concurrency) for name in names]
+
+
+def test_idle_workers_help_and_one_slot_of_each_stays_free(platform: Platform, scratch: Path) -> None:
+    platform.beat(env=QUICK)
+    first, second = workers(platform, "w1", "w2", concurrency=2)
+    sync = Sync(scratch, 12, dry_run=True)
+    sync.wait_for_processes(2)
+    assert Participant.objects.count() == 2
+    lost = Participant.objects.get(token=str(Job.objects.get(pk=sync.job.pk).run_token))
+    killed = first if lost.worker.startswith("w1@") else second
+    killed.signal(signal.SIGKILL)  # the first participant's whole worker
+    wait_until(lambda: not Participant.objects.filter(pk=lost.pk).exists(), timeout=30)
+    job = Job.objects.get(pk=sync.job.pk)
+    assert job.status == Status.RUNNING
+    assert Participant.objects.filter(token=str(job.run_token)).exists()
+    sync.path.touch()
+    job = sync.ended()
+    assert job.status == Status.FINISHED
+    assert list(result_of(job)["devices"]) == sync.hosts
+    assert len(sync.lines("A")) == 1
+    assert Counter(device for device, _ in sync.lines("E")) == Counter(sync.hosts)
+    assert JobDevice.objects.filter(job=job, tries=1).count() == 2
+
+
+def test_a_rolling_restart_ends_with_every_device_done_once(platform: Platform, scratch: Path) -> None:
+    platform.beat(env=QUICK)
+    first, second = workers(platform, "w1", "w2")
+    sync = Sync(scratch, 60, seconds=0.3)
+    sync.wait_for_processes(1)
+    sync.path.touch()
+    sync.wait_for_processes(2)
+    for number, worker in enumerate([first, second]):
+        worker.signal(signal.SIGTERM)
+        assert worker.wait(timeout=30) == 0
+        workers(platform, f"new{number}")
+    job = sync.ended()
+    assert (job.status, job.exception_type) == (Status.FINISHED, None)
+    for kind in "BE":
+        assert Counter(device for device, _ in sync.lines(kind)) == Counter(sync.hosts)
+    assert len({pid for _, pid in sync.lines("E")}) >= 3
+    assert len(sync.lines("A")) == 1
+
+
+def test_a_killed_process_of_a_live_run_fails_what_it_had_and_nothing_else(platform: Platform, scratch: Path) -> None:
+    platform.beat(env=QUICK)
+    workers(platform, "w1", "w2")
+    sync = Sync(scratch, 10)
+    sync.wait_for_processes(2)
+    wait_until(lambda: len(sync.lines("B")) == 4)
+    pid = sync.lines("B")[0][1]
+    had = {device for device, of in sync.lines("B") if of == pid}
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: JobDevice.objects.filter(failed=True).count() == 2, timeout=30)
+    sync.path.touch()
+    job = sync.ended()
+    assert job.status == Status.FINISHED
+    failed = dict(JobDevice.objects.filter(job=job, failed=True).values_list("host", "reason"))
+    assert set(failed) == had
+    assert all(reason and "was lost in commit: it reverts by itself" in reason for reason in failed.values())
+    assert Counter(device for device, _ in sync.lines("E")) == Counter(set(sync.hosts) - had)

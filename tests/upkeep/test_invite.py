@@ -1,0 +1,122 @@
+"""Who is asked to help: as many as slots are idle, never the last of a worker, the run with the fewest first."""
+
+import json
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from jobs.broker import publisher
+from jobs.models import Heartbeat, Job, JobDevice, Participant
+from jobs.states import DeviceState
+from jobs.upkeep.invite import invite
+from locks.models import Lock
+from tests import fake_jobs
+from tests.fleet.parts import begun, joined
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The jobs of the invitations of all rounds."""
+    jobs: list[int] = []
+
+    def publish(messages: list[publisher.Message], **_: Any) -> list[int]:
+        jobs.extend(message.job_id for message in messages if message.joins)
+        return []
+
+    monkeypatch.setattr(publisher, "publish", publish)
+    return jobs
+
+
+def worker(slots: int, *, busy: int = 0, queues: tuple[str, ...] = ("default",)) -> Heartbeat:
+    now = timezone.now()
+    tokens = json.dumps([f"t{number}" for number in range(busy)])
+    return Heartbeat.objects.create(
+        kind="worker",
+        name="w@host",
+        pid=1,
+        started_at=now,
+        last_seen=now,
+        queues=json.dumps(queues),
+        concurrency=slots,
+        run_tokens=tokens,
+    )
+
+
+@pytest.mark.parametrize(
+    ("slots", "invitations"), [([1, 1], 2), ([2], 1), ([4], 3), ([1, 2, 4], 3), ([], 0)]
+)  # no more than helpers=3
+def test_one_slot_of_each_worker_with_several_stays_free(asked: list[int], slots: list[int], invitations: int) -> None:
+    run, _ = begun([f"sw{number}" for number in range(50)])
+    for count in slots:
+        worker(count)
+    assert invite() == invitations
+    assert asked == [run.job_id] * invitations
+
+
+def test_no_slot_is_idle_that_the_heartbeat_or_the_database_knows_to_be_taken(asked: list[int]) -> None:
+    row = worker(2)
+    begun(worker_id=row.pk)  # by the database; the heartbeat does not know it yet
+    worker(1, busy=1)
+    assert invite() == 0
+
+
+def test_other_queues_workers_are_not_asked_for(asked: list[int]) -> None:
+    begun()
+    worker(3, queues=("elsewhere",))
+    assert invite() == 0
+
+
+def test_jobs_that_wait_for_a_slot_come_first(asked: list[int]) -> None:
+    begun()
+    worker(3)
+    for _ in range(2):
+        fake_jobs.nothing.schedule()
+    Job.objects.filter(status="SCHEDULED").update(dispatched_at=timezone.now())
+    asked.clear()
+    assert invite() == 0
+
+
+def begun_twice() -> tuple[Any, Any]:
+    """Of different locks."""
+    first, _ = begun()
+    Job.objects.filter(pk=first.job_id).update(lock_name=None, fence=None)
+    Lock.objects.update(holder_id=None, start_time=None)
+    second, _ = begun()
+    return first, second
+
+
+def test_the_run_with_the_fewest_is_served_first(asked: list[int]) -> None:
+    first, second = begun_twice()
+    Participant.objects.create(job_id=first.job_id, worker="another", joined_at=timezone.now())
+    worker(1)
+    assert invite() == 1
+    assert asked == [second.job_id]
+    worker(1)
+    worker(1)
+    asked.clear()
+    invite()
+    assert sorted(asked) == [first.job_id, second.job_id, second.job_id]
+
+
+@pytest.mark.parametrize("why", ["begun", "ended", "aborted", "alone", "full", "another attempt", "late"])
+def test_nobody_is_asked_where_it_is_no_use(asked: list[int], why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = begun(helpers=0 if why == "alone" else 1)
+    worker(3)
+    match why:
+        case "begun":
+            JobDevice.objects.update(state=DeviceState.TAKEN.value, participant=run.run_token)
+        case "ended":
+            Job.objects.get(pk=run.job_id).fleet.__class__.objects.update(end="{}")
+        case "aborted":
+            Job.objects.filter(pk=run.job_id).update(abort_reason="")
+        case "full":
+            joined(run)
+        case "another attempt":
+            Job.objects.filter(pk=run.job_id).update(attempt=2)
+        case "late":
+            monkeypatch.setattr("jobs.upkeep.invite.longest", lambda name: 0.0)
+    assert invite() == 0
+    assert not asked
