@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amqp.exceptions import PreconditionFailed
+from amqp.exceptions import NotFound, PreconditionFailed
 from celery import current_app
 
 from jobs.dispatch import scheduling
@@ -65,6 +65,20 @@ def fits(queue: str, **arguments: Any) -> bool:
         return True
 
 
+def exists(queue: str) -> bool:
+    with current_app.connection_for_write() as connection, connection.channel() as channel:
+        try:
+            channel.queue_declare(queue, passive=True)
+        except NotFound:
+            return False
+        return True
+
+
+def delete(queue: str) -> None:
+    with current_app.connection_for_write() as connection, connection.channel() as channel:
+        channel.queue_delete(queue)
+
+
 @pytest.mark.needs("rabbitmq")
 def test_a_queue_of_before_is_used_named_once_and_can_be_moved(
     rabbitmq: RabbitMQ, platform: Platform, start_worker: StartWorker, scratch: Path
@@ -83,12 +97,15 @@ def test_a_queue_of_before_is_used_named_once_and_can_be_moved(
     end = scratch / "end"
     jobs = [scheduling.schedule(wait_for_file, {"path": str(end)}) for _ in range(4)]
     wait_for_status(jobs[0], "RUNNING")
-    with current_app.connection_for_write() as connection, connection.channel() as channel:
-        channel.queue_delete("default")
+    delete("default")  # while its consumers are cancelled, with three messages in it
     end.touch()
     for job in jobs:
         wait_for_status(job, "FINISHED", timeout=40)
     assert fits("default", **{"x-max-priority": HIGHEST_PRIORITY})
+
+    delete("default")  # while an idle worker consumes from it
+    wait_until(lambda: exists("default"), timeout=20, message=worker.output)
+    wait_for_status(nothing.schedule(), "FINISHED")
 
 
 @pytest.mark.needs("rabbitmq")
