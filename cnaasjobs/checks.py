@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import Error as DatabaseAway
 from django.db import connections
 from kombu.utils.url import url_to_parts
 
@@ -84,6 +85,13 @@ def _is_loopback(host: str | None) -> bool:
 def databases_are_suitable(
     app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    return [
-        Error(problem, id="cnaasjobs.E003") for alias in databases or () for problem in unsuitable(connections[alias])
-    ]
+    return [problem for alias in databases or () for problem in _of_database(alias)]
+
+
+def _of_database(alias: str) -> Iterator[CheckMessage]:
+    try:
+        connections[alias].ensure_connection()
+        for problem in unsuitable(connections[alias]):
+            yield Error(problem, id="cnaasjobs.E003")
+    except DatabaseAway as exc:
+        yield Error(f"The database does not answer: {' '.join(str(exc).split())}", id="cnaasjobs.E004")

@@ -1,9 +1,11 @@
 """Databases that would lose text or sessions are refused in words, at migrate, check and start."""
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -109,6 +111,17 @@ def refused_by_all(platform: Platform, problem: str) -> None:
         assert process.wait() != 0
         assert problem in process.output()
         assert "Traceback" not in process.output()
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["check", "--database", "default"]])
+def test_a_database_that_does_not_answer_is_one_line(scratch: Path, command: list[str]) -> None:
+    nowhere = {"CNAASJOBS_DEV": "1", "CNAASJOBS_STATE_DIR": str(scratch), "DATABASE_URL": "postgres://u@127.0.0.1:1/n"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", *command], cwd=ROOT, env={**os.environ, **nowhere}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "The database does not answer: connection to server at" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.needs("rabbitmq")
