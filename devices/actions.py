@@ -3,12 +3,13 @@
 ``reason`` and ``trace`` are masked: they contain no secret of the templates and no password of a device.
 """
 
-from logging import DEBUG, ERROR, WARNING
+from logging import DEBUG, ERROR, INFO, WARNING
 
 from cnaasjobs.events import Action
 
 
 class DeviceAction(Action):
+    DEVICE_SEEN = "device_seen", INFO, "%(host)s: %(what)s", "job_id"
     DEVICE_FAILED = "device_failed", ERROR, "%(host)s: %(reason)s", "job_id trace"
     ROLLBACK_FAILED = "rollback_failed", WARNING, "%(host)s: %(reason)s", "job_id trace"
     CONFIG_UNREAD = "config_unread", WARNING, "%(host)s: %(reason)s", "job_id trace"

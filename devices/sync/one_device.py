@@ -76,11 +76,13 @@ class DeviceSync:
         options, known = self._options, self._known
         in_sync = not (options.dry_run or options.resync or options.plan) and known.in_sync(self._rendered)
         if in_sync and not options.force:
+            self.words.saw("in sync")
             return
         self._device.open()
         self._before = self._read_before()
         differs = known.differs(self._before)
         if in_sync and not differs:
+            self.words.saw("in sync")
             return
         self._require_free()
         self._device.load(self._rendered)
@@ -90,6 +92,7 @@ class DeviceSync:
         self._compare_with_plan(diff)
         if differs:
             self._differs()
+        self.words.saw(f"a change of score {self.report.change_score}" if diff else "no change")
         if diff and not options.dry_run:
             self.to_commit = True
             return
@@ -112,14 +115,17 @@ class DeviceSync:
         except DeviceFailure as failure:
             raise DeviceFailure("; ".join([str(failure), *self._after_failed_commit()])) from failure
         if self._pending is None:
+            self.words.saw("committed")
             self._record()
         else:
+            self.words.saw("committed, to be confirmed")
             self._device.probe()
 
     def confirm(self) -> None:
         if self._pending is not None:
             self._pending.confirm()
             self._pending = None
+            self.words.saw("confirmed")
             self._record()
 
     def take_back(self) -> None:

@@ -52,6 +52,10 @@ class Words:
         self.record(DeviceAction.DEVICE_FAILED, reason, exc)
         return reason
 
+    def saw(self, what: str) -> None:
+        """The device and what became of it, for whoever follows the job."""
+        record(DeviceAction.DEVICE_SEEN, job_id=self._job_id, host=self._host.name, what=what)
+
     def record(self, action: DeviceAction, reason: str, exc: BaseException) -> None:
         """Logged with the job and the host. The traceback is text, because it is masked."""
         try:

@@ -14,17 +14,23 @@ SITE = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
 
 
 class Nginx(Service):
-    """``upstream``: host and port of the web server. Of the site's file only names, ports and paths are changed."""
+    """``upstream``: host and port of the web server; ``events``: of the events process.
+
+    Of the site's file only names, ports and paths are changed.
+    """
 
     name = "nginx"
     places: ClassVar = ["/usr/sbin", "/usr/local/sbin"]
 
-    def __init__(self, directory: Path, *, upstream: str, certificate: Certificate) -> None:
+    def __init__(
+        self, directory: Path, *, upstream: str, certificate: Certificate, events: str = "127.0.0.1:8001"
+    ) -> None:
         super().__init__(directory)
         self.port, self.plain_port = free_port(), free_port()
         self.certificate = certificate
         self._changes = {
             "server 127.0.0.1:8000;": f"server {upstream};",
+            "server 127.0.0.1:8001;": f"server {events};",
             "listen 80;": f"listen 127.0.0.1:{self.plain_port};",
             "listen 443 ssl;": f"listen 127.0.0.1:{self.port} ssl;",
             "/etc/cnaasjobs/tls/certificate.pem": str(certificate.certificate),

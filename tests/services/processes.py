@@ -113,12 +113,19 @@ class Platform:
             wait_until(lambda: self.get("/healthz")[0] == 200, timeout=30, message=process.output)
         return process
 
-    def events(self, name: str = "events", *, bind: str | None = None, proxied: bool = False) -> Managed:
+    def events(
+        self,
+        name: str = "events",
+        *,
+        bind: str | None = None,
+        proxied: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> Managed:
         """The events process; its address is ``self.events_url`` from then on, unless it binds a unix socket."""
         bind = bind or f"127.0.0.1:{free_port()}"
         self.events_url = f"http://{bind}"
         argv = [sys.executable, "-m", "cnaasjobs.live", "--bind", bind, *(["--proxy-protocol"] if proxied else [])]
-        return self._start(name, argv, env=None)
+        return self._start(name, argv, env=env)
 
     def request(
         self,

@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
+import socketio
 from django.contrib.auth.models import Permission, User
 from knox.models import AuthToken
 
@@ -24,6 +26,11 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs("nginx")]
 
+PROXIED = {
+    "CNAASJOBS_REQUIRE_TOKEN": "1",
+    "CNAASJOBS_PROXY_SSL_HEADER": "X-Forwarded-Proto",
+    "CNAASJOBS_TRUSTED_PROXIES": "127.0.0.1",
+}
 MANY = 48  # three times the threads of all processes
 
 
@@ -37,16 +44,14 @@ def token() -> str:
 
 @pytest.fixture
 def nginx(platform: Platform, scratch: Path, token: str) -> Iterator[Nginx]:
-    platform.web(
-        env={
-            "CNAASJOBS_REQUIRE_TOKEN": "1",
-            "CNAASJOBS_PROXY_SSL_HEADER": "X-Forwarded-Proto",
-            "CNAASJOBS_TRUSTED_PROXIES": "127.0.0.1",
-        }
-    )
-    upstream = platform.url.removeprefix("http://")
-    with Nginx(scratch / "nginx", upstream=upstream, certificate=issue(scratch)) as server:
+    platform.web(env=PROXIED)
+    with _in_front_of(platform, scratch) as server:
         yield server
+
+
+def _in_front_of(platform: Platform, scratch: Path) -> Nginx:
+    web, events = (url.removeprefix("http://") or "127.0.0.1:1" for url in (platform.url, platform.events_url))
+    return Nginx(scratch / "nginx", upstream=web, events=events, certificate=issue(scratch))
 
 
 def asked(
@@ -143,3 +148,41 @@ def test_its_own_refusals_are_in_the_apis_words(nginx: Nginx, platform: Platform
     platform.stop()
     status, _, body = asked(nginx, "/api/v1.0/jobs", token=token)
     assert (status, body) == (502, {"status": "error", "message": "The web server does not answer, try again"})
+
+
+def test_live_events_pass(platform: Platform, scratch: Path, token: str) -> None:
+    """As they come, not when a buffer is full; and WebSockets."""
+    platform.web(env=PROXIED)
+    events = platform.events(env=PROXIED)
+    wait_until(lambda: _answers(platform.events_url), timeout=60, message=events.output)
+    with _in_front_of(platform, scratch) as nginx:
+        address = f"{nginx.url}/api/v1.0/events"
+        request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}", "Host": "localhost"})
+        with urllib.request.urlopen(request, timeout=10, context=nginx.context()) as stream:
+            assert stream.readline() == b"event: position\n"
+            job = job_row()
+            while not (line := stream.readline()).startswith(b'data: {"id"'):
+                pass
+            assert json.loads(line.removeprefix(b"data: "))["id"] == job.pk
+        authority = str(nginx.certificate.authority)
+        with requests.Session() as session:
+            session.trust_env, session.verify = False, authority
+            client = socketio.Client(
+                reconnection=False,
+                http_session=session,
+                websocket_extra_options={"sslopt": {"ca_certs": authority}},
+            )
+            client.connect(f"{nginx.url}?jwt={token}", wait_timeout=10)
+            wait_until(lambda: client.transport() == "websocket")
+            client.disconnect()
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{url}/api/v1.0/events", timeout=3).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code == 401
+    except OSError:
+        return False
+    return False
