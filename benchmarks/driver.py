@@ -49,6 +49,13 @@ def many(count: int) -> dict[str, float]:
     return {"committed": committed[0] - begun, "confirmed": time.perf_counter() - begun}
 
 
+def sync(kind: str) -> None:
+    """One sync of all devices."""
+    from devices.tasks import sync_devices
+
+    sync_devices.schedule(all=True, dry_run=kind == "dry")
+
+
 def main(command: str, *arguments: str) -> None:
     from cnaasjobs.celery import app
 
@@ -57,6 +64,7 @@ def main(command: str, *arguments: str) -> None:
     commands: dict[str, Callable[[], Any]] = {
         "one_by_one": lambda: one_by_one(int(arguments[0])),
         "many": lambda: many(int(arguments[0])),
+        "sync": lambda: sync(arguments[0]),
         "fill": lambda: fill(arguments[0], int(arguments[1])),
     }
     print(json.dumps(commands[command]()))

@@ -1,0 +1,19 @@
+"""Jobs that go through devices. Apart from ``bodies``, which other commits run too: they may not know ``ctx.each``."""
+
+import time
+from typing import Any
+
+from jobs.task import JobContext, job
+
+_REPORT = "x" * 10_000
+
+
+@job(helpers=8)
+def ten_kilobytes(ctx: JobContext, *, devices: int) -> None:
+    """Each device takes 50 ms, and has a report of 10 KB."""
+
+    def work(device: str) -> dict[str, Any]:
+        time.sleep(0.05)
+        return {"name": device, "text": _REPORT}
+
+    ctx.each([f"device{number:05}" for number in range(devices)], work, at_once=25)
