@@ -15,6 +15,7 @@ from cnaasjobs.conf.parsing import broker_tls
 from cnaasjobs.conf.table import ROOT
 from cnaasjobs.logs import logging_config
 from cnaasjobs.masked_logs import MaskedJsonFormatter
+from cnaasjobs.version import VERSION
 from jobs.schedulable import HIGHEST_PRIORITY
 
 _start, _values = from_environment(os.environ)
@@ -72,6 +73,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "corsheaders",
     "rest_framework",
+    "drf_spectacular_sidecar",  # Swagger UI's own files
     "knox",
     "django_celery_results",
     "django_celery_beat",
@@ -140,7 +142,16 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["cnaasjobs.api.auth.HasPermission"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "cnaasjobs.api.envelope.AlwaysJSON",
     "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "cnaasjobs.api.spectacular.DescribedSchema",
     "EXCEPTION_HANDLER": "cnaasjobs.api.errors.exception_handler",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "cnaasjobs",
+    "DESCRIPTION": "Jobs and locks for network automation.",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.0",
+    "PREPROCESSING_HOOKS": ["cnaasjobs.api.description.without_slash"],
+    "POSTPROCESSING_HOOKS": ["cnaasjobs.api.description.with_components"],
 }
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None}  # `manage.py token create --days` sets an end
 

@@ -2,8 +2,10 @@
 
 from django.apps import apps
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
+
+from cnaasjobs.api.schema_views import ApiSchema, api_docs
 
 handler400 = "cnaasjobs.api.errors.bad_request"
 handler403 = "cnaasjobs.api.errors.forbidden"
@@ -13,6 +15,8 @@ handler500 = "cnaasjobs.api.errors.server_error"
 API = "api/v1.0/"
 
 urlpatterns = [
+    re_path(f"^{API}schema/?$", ApiSchema.as_view({"get": "retrieve"})),
+    re_path(f"^{API}docs/?$", api_docs),
     path(API, include("jobs.api.urls")),
     path(API, include("locks.urls")),
     *([path(API, include("devices.api.urls"))] if apps.is_installed("devices") else []),

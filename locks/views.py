@@ -11,10 +11,11 @@ from cnaasjobs.api.envelope import success
 from cnaasjobs.api.errors import BadRequest, NotFound
 from cnaasjobs.api.times import time_text
 from cnaasjobs.api.views import ApiViewSet
-from locks import holders, service
+from locks import described, holders, service
 
 
 class LockViewSet(ApiViewSet):
+    described = described.LOCKS
     permissions_required = {"GET": "locks.view_lock", "DELETE": "locks.clear_lock"}
 
     def list(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from cnaasjobs.api.body import measure_chunked, refuse_encoded
+from cnaasjobs.api.description import Described
 from cnaasjobs.api.filters import ColumnFilter, ColumnSort
 
 # Without OPTIONS: a browser's preflight is answered before any view; any other is a 405, whose Allow must not list it.
@@ -15,10 +16,11 @@ METHODS = ["get", "head", "post", "put", "patch", "delete"]
 
 
 class ApiViewSet(GenericViewSet[Any]):
-    """A viewset that names the permission each method asks for; a handler without one is refused at start."""
+    """A viewset that names the permission of each method and describes each handler; it is refused without."""
 
     http_method_names = METHODS
     permissions_required: ClassVar[Mapping[str, str | None]] = {}  # None: any known user
+    described: ClassVar[Mapping[str, Described]] = {}
     filter_backends = (ColumnFilter, ColumnSort)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -32,6 +34,9 @@ class ApiViewSet(GenericViewSet[Any]):
         unguarded = [method for method in actions or {} if method.upper() not in cls.permissions_required]
         if unguarded:
             raise TypeError(f"{cls.__name__} names no permission for {', '.join(unguarded)}")
+        undescribed = [handler for handler in (actions or {}).values() if handler not in cls.described]
+        if undescribed:
+            raise TypeError(f"{cls.__name__} does not describe {', '.join(undescribed)}")
         return super().as_view(dict(actions or {}), **initkwargs)
 
 

@@ -15,6 +15,7 @@ from cnaasjobs.api.errors import NotFound, Unavailable
 from cnaasjobs.api.filters import quoted
 from cnaasjobs.api.views import ApiViewSet
 from devices import inventory
+from devices.api import described
 from devices.api.listing import PagesOfSequence, asked_order, filtered, ordered, split_by
 from devices.models import DeviceState
 from devices.selection import Selector, device_type
@@ -39,6 +40,7 @@ class _Reads(ApiViewSet):
 class Devices(_Reads):
     """``GET /devices`` and ``GET /device/<hostname>``."""
 
+    described = described.DEVICES
     collection = "devices"
     pagination_class = PagesOfSequence
     columns: ClassVar[Mapping[str, Column]] = {
@@ -88,6 +90,8 @@ def _with_sync(rows: Any, found: Inventory) -> list[dict[str, Any]]:
 class Groups(_Reads):
     """``GET /groups`` and ``GET /groups/<group>``: each group's hosts, those of groups below it too."""
 
+    described = described.GROUPS
+
     def list(self, request: Request) -> Response:
         found = read_inventory()
         members: dict[str, list[str]] = {name: [] for name in found.groups}
@@ -106,12 +110,16 @@ class Groups(_Reads):
 class ManagementDomains(_Reads):
     """``GET /mgmtdomains``: an inventory of Nornir's has none."""
 
+    described = described.MANAGEMENT_DOMAINS
+
     def list(self, request: Request) -> Response:
         return success({"mgmtdomains": []})
 
 
 class SyncHistory(_Reads):
     """``GET /device_synchistory``: the last live syncs that changed each device."""
+
+    described = described.SYNC_HISTORY
 
     def list(self, request: Request) -> Response:
         rows = self._rows(request).exclude(changes="[]")

@@ -14,6 +14,7 @@ from cnaasjobs.api.views import ApiViewSet
 from cnaasjobs.conf import conf
 from cnaasjobs.git import commit_of
 from devices import inventory, rendering
+from devices.api import described
 from devices.api.inventory_views import read_inventory
 from devices.rendering import TemplateFailure
 
@@ -33,6 +34,7 @@ def _read_templates() -> None:
 class Repository(ApiViewSet):
     """``GET`` and ``PUT /repository/settings``, ``/repository/templates``. Nothing is ever pulled."""
 
+    described = described.REPOSITORY
     permissions_required: ClassVar[Mapping[str, str | None]] = {"GET": "jobs.view_job", "PUT": "jobs.add_job"}
     read: ClassVar[Mapping[str, Callable[[], None]]] = {"settings": _read_settings, "templates": _read_templates}
 
@@ -53,6 +55,7 @@ class Repository(ApiViewSet):
 class ServerSettings(ApiViewSet):
     """``GET /settings/server``, without an envelope: the existing front end takes it so."""
 
+    described = described.SERVER_SETTINGS
     permissions_required: ClassVar[Mapping[str, str | None]] = {"GET": "jobs.view_job"}
 
     def retrieve(self, request: Request) -> Response:

@@ -12,7 +12,7 @@ from cnaasjobs.api.caller import origin, who
 from cnaasjobs.api.errors import ApiError, BadRequest, Unavailable
 from cnaasjobs.api.views import ApiViewSet
 from devices import inventory
-from devices.api import earlier, sync_request
+from devices.api import described, earlier, sync_request
 from devices.api.sync_request import FailedOf, PlanOf, SyncRequest
 from devices.selection import SelectionError, Selector
 from devices.tasks import sync_devices
@@ -28,6 +28,7 @@ from jobs.schedulable import ScheduleOptions
 class DeviceSyncto(ApiViewSet):
     """``POST /device_syncto`` and ``POST /device_syncto/hostname/<hostname>``."""
 
+    described = described.SYNCTO
     permissions_required: ClassVar[dict[str, str]] = {"POST": "jobs.add_job"}
 
     def create(self, request: Request, hostname: str | None = None) -> Response:

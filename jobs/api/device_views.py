@@ -8,6 +8,7 @@ from cnaasjobs.api.errors import NotFound
 from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
+from jobs.api import described
 from jobs.api.device_json import COLUMNS, HISTORY_COLUMNS, device_objects, devices_of, jobs_of
 from jobs.api.views import existing_job
 
@@ -15,6 +16,7 @@ from jobs.api.views import existing_job
 class JobDevices(ApiViewSet):
     """``GET /job/<id>/devices`` and ``GET /job/<id>/devices/<hostname>``."""
 
+    described = described.JOB_DEVICES
     collection = "devices"
     pagination_class = NumberedPages
     columns = COLUMNS
@@ -43,6 +45,7 @@ class JobDevices(ApiViewSet):
 class DeviceJobs(ApiViewSet):
     """``GET /device/<hostname>/jobs``. A name that no job had is not an error: this app does not know the inventory."""
 
+    described = described.DEVICE_JOBS
     collection = "jobs"
     pagination_class = NumberedPages
     columns = HISTORY_COLUMNS

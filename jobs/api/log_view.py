@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
+from jobs.api import described
 from jobs.api.views import existing_job
 from jobs.models import JobLog
 
@@ -40,6 +41,7 @@ class LinePages(NumberedPages):
 class JobLogLines(ApiViewSet):
     """``?level=`` (that one and above), ``?device=``, ``?text=`` (contained, in any case)."""
 
+    described = described.JOB_LOG
     collection = "log"
     pagination_class = LinePages
     permissions_required = {"GET": "jobs.view_job"}

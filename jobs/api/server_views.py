@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from cnaasjobs.api.envelope import success
 from cnaasjobs.api.views import ApiViewSet
 from cnaasjobs.version import VERSION, git_version
+from jobs.api import described
 
 EVERYTHING = [{"pages": ["*"], "rights": ["*"]}]
 
@@ -20,6 +21,7 @@ class Permissions(ApiViewSet):
     It asks for the right to ``read`` or ``write`` one of its pages, and shows a button of a page only to who may write.
     """
 
+    described = described.PERMISSIONS
     permissions_required: ClassVar[Mapping[str, str | None]] = {"GET": None}
 
     def list(self, request: Request) -> Response:
@@ -40,6 +42,7 @@ class Permissions(ApiViewSet):
 class Version(ApiViewSet):
     """``GET /system/version``."""
 
+    described = described.VERSION
     permissions_required: ClassVar[Mapping[str, str | None]] = {"GET": "jobs.view_job"}
 
     def retrieve(self, request: Request) -> Response:

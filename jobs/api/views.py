@@ -14,6 +14,7 @@ from cnaasjobs.api.errors import BadRequest, NotFound
 from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
+from jobs.api import described
 from jobs.api.job_json import COLUMNS, FIELDS, jobs_json
 from jobs.audit import trail
 from jobs.deeds import Deed
@@ -37,6 +38,7 @@ class JobPages(NumberedPages):
 
 
 class JobViewSet(ApiViewSet):
+    described = described.JOBS
     collection = "jobs"
     pagination_class = JobPages
     columns = COLUMNS

@@ -6,6 +6,7 @@ from rest_framework.response import Response
 from cnaasjobs.api.envelope import success
 from cnaasjobs.api.errors import NotFound
 from cnaasjobs.api.views import ApiViewSet
+from jobs.api import described
 from jobs.api.views import job_id_of
 from jobs.api.waiting_json import lock_objects, reason_object
 from jobs.errors import JobNotFound
@@ -14,6 +15,7 @@ from jobs.waiting.look import reasons_of
 
 
 class WaitingViewSet(ApiViewSet):
+    described = described.WAITING
     permissions_required = {"GET": "jobs.view_job"}
 
     def retrieve(self, request: Request, job_id: str) -> Response:
@@ -26,6 +28,7 @@ class WaitingViewSet(ApiViewSet):
 
 
 class LinesViewSet(ApiViewSet):
+    described = described.LINES
     permissions_required = {"GET": "locks.view_lock"}
 
     def list(self, request: Request) -> Response:

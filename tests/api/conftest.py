@@ -10,8 +10,10 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from knox.models import AuthToken
 
+from tests.api import described
+
 API = "/api/v1.0"
-BARE = ("/settings/server", "/auth/permissions")  # a success of these has no envelope
+BARE = ("/settings/server", "/auth/permissions", "/schema")  # a success of these has no envelope
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,14 @@ class Reply:
 
 
 def checked(path: str, status: int, content_type: str, raw: bytes, headers: Mapping[str, str]) -> Reply:
-    if status == 200 and path in BARE:
+    if _is_bare(path, status):
         assert content_type == "application/json"
         return Reply(status, {"data": json.loads(raw)}, headers, raw)
     return in_envelope(status, content_type, raw, headers)
+
+
+def _is_bare(path: str, status: int) -> bool:
+    return status == 200 and path.partition("?")[0] in BARE
 
 
 def in_envelope(status: int, content_type: str, raw: bytes, headers: Mapping[str, str]) -> Reply:
@@ -69,7 +75,9 @@ class Api:
             raw = json.dumps(body).encode()
         options.setdefault("content_type", "application/json")
         response = self.client.generic(method, API + path, raw or b"", **options)
-        return checked(path, response.status_code, response["Content-Type"], response.content, response.headers)
+        reply = checked(path, response.status_code, response["Content-Type"], response.content, response.headers)
+        described.check(method, path, reply.status, reply.body["data"] if _is_bare(path, reply.status) else reply.body)
+        return reply
 
     def get(self, path: str, **options: Any) -> Reply:
         return self.request("GET", path, **options)

@@ -42,11 +42,12 @@ def test_a_result_comes_byte_for_byte(api: Api, size: int, letter: str) -> None:
 def test_results_of_all_lengths_stand_in_one_list(api: Api) -> None:
     stored = {job_row("FINISHED", result=_text(size)).pk: _text(size) for size in (*SIZES, *reversed(SIZES))}
     job_row("SCHEDULED")
-    job_row("EXCEPTION", exception='{"message": "it broke"}')
+    broke = {"message": "it broke", "type": "ValueError", "args": ["it broke"], "traceback": None}
+    job_row("EXCEPTION", exception=json.dumps(broke))
     reply = api.get("/jobs")
     *ended, waiting, failed = reply.data["jobs"]
     assert {job["id"]: job["result"] for job in ended} == {job_id: json.loads(text) for job_id, text in stored.items()}
-    assert (waiting["result"], failed["result"], failed["exception"]) == (None, None, {"message": "it broke"})
+    assert (waiting["result"], failed["result"], failed["exception"]) == (None, None, broke)
     assert reply.headers["Content-Length"] == str(len(reply.raw))
     assert reply.headers["X-Total-Count"] == str(len(stored) + 2)
 

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
+from cnaasjobs.api.description import Described
 from cnaasjobs.api.filters import ColumnFilter, ColumnSort
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
@@ -22,6 +23,7 @@ class _Entries(ApiViewSet):
     collection = "entries"
     pagination_class = NumberedPages
     permissions_required = {"GET": "jobs.view_auditentry"}
+    described = {"list": Described(summary="Entries", answer={}, pages=True)}
 
     def list(self, request: Request) -> Any:
         rows = self.paginate_queryset(AuditEntry.objects.order_by("id").values_list("id", flat=True))

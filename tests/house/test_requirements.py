@@ -13,7 +13,12 @@ from tests.services.processes import ROOT
 ROOMS = ("cnaasjobs", "jobs", "locks", "devices")
 FILES = ("manage.py", "gunicorn.conf.py")
 # Imported by others, where a setting of ours or a row asks for it.
-BY_OTHERS = {"redis": "kombu's Redis transport", "ephem": "celery's solar schedules", "wsproto": "uvicorn's"}
+BY_OTHERS = {
+    "redis": "kombu's Redis transport",
+    "ephem": "celery's solar schedules",
+    "wsproto": "uvicorn's",
+    "drf-spectacular-sidecar": "the page that shows the API's description",
+}
 
 
 def canonical(name: str) -> str:

@@ -1,0 +1,113 @@
+"""How a view describes its answers, and the OpenAPI 3.1 document that is made of all descriptions by drf-spectacular.
+
+A view says in ``described`` what each of its handlers takes and answers, in JSON Schema; ``ApiViewSet`` refuses one
+that does not. The tests of the API check every answer against the document, so that it says what is true.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final
+
+Schema = Mapping[str, Any]
+
+NULLABLE_TEXT: Final[Schema] = {"type": ["string", "null"]}
+NUMBER: Final[Schema] = {"type": "integer"}
+TEXT: Final[Schema] = {"type": "string"}
+_TIME: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$"
+TIME: Final[Schema] = {
+    "type": "string",
+    "pattern": _TIME,
+    "description": "UTC",
+    "examples": ["2019-12-05T13:06:03.319761"],
+}
+NULLABLE_TIME: Final[Schema] = {**TIME, "type": ["string", "null"]}
+
+_components: dict[str, Schema] = {
+    "Error": {
+        "type": "object",
+        "properties": {"status": {"const": "error"}, "message": {"type": "string", "minLength": 1}},
+        "required": ["status", "message"],
+        "additionalProperties": False,
+    }
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """Of the query."""
+
+    name: str
+    description: str
+    schema: Schema = field(default_factory=lambda: TEXT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """One handler of a view."""
+
+    summary: str
+    answer: Schema  # what stands in ``data``; the whole answer, if it is bare
+    beside: Mapping[str, Schema] = field(default_factory=dict)  # keys at the top level beside it
+    bare: bool = False
+    body: Schema | None = None
+    parameters: tuple[Parameter, ...] = ()
+    pages: bool = False  # it has pages, filters and an order
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: bool = False  # it also answers text/plain
+    public: bool = False  # it asks for no credentials
+
+    def whole_answer(self) -> Schema:
+        if self.bare:
+            return self.answer
+        return exactly({"status": {"const": "success"}, "data": self.answer, **self.beside})
+
+
+def exactly(properties: Mapping[str, Schema], *, optional: Iterable[str] = ()) -> Schema:
+    """An object with these keys and no others."""
+    required = [name for name in properties if name not in set(optional)]
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def list_of(item: Schema) -> Schema:
+    return {"type": "array", "items": item}
+
+
+def component(name: str, schema: Schema) -> Schema:
+    """Give a schema a name in the document; returns the reference to it."""
+    _components[name] = schema
+    return reference(name)
+
+
+def reference(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document of all URLs of this process."""
+    from drf_spectacular.generators import SchemaGenerator  # it is large, and asked for once
+
+    made: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    return made
+
+
+# --- drf-spectacular's hooks, named in the settings -------------------------------------------------------------------
+
+
+def without_slash(endpoints: list[tuple[str, str, str, Any]], **_: Any) -> list[tuple[str, str, str, Any]]:
+    """A trailing slash is allowed and never needed; a URL without methods has nothing to describe."""
+    return [(path.rstrip("/"), *rest) for path, *rest in endpoints if hasattr(rest[-1].cls, "described")]
+
+
+def with_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    result["components"] = {
+        "schemas": dict(sorted(_components.items())),
+        "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+    }
+    return result

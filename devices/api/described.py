@@ -1,0 +1,77 @@
+"""What the handlers of this API take and answer, for the API's description."""
+
+from cnaasjobs.api.description import (
+    NULLABLE_TEXT,
+    NUMBER,
+    TEXT,
+    Described,
+    Parameter,
+    component,
+    exactly,
+    list_of,
+)
+from devices.api.sync_request import SyncBody
+
+_DEVICE = component(
+    "Device",
+    exactly(
+        {
+            "hostname": TEXT,
+            "device_type": {"type": "string", "description": "ACCESS, DIST, CORE, or empty."},
+            "platform": NULLABLE_TEXT,
+            "state": {"const": "MANAGED"},
+            "synchronized": {
+                "type": "boolean",
+                "description": "What was committed last is what it would get now; false if that is not known.",
+            },
+        }
+    ),
+)
+_EVENT = exactly({"cause": TEXT, "by": NULLABLE_TEXT, "timestamp": {"type": "number", "description": "Since 1970."}})
+_GROUPS = exactly({"groups": {"type": "object", "additionalProperties": list_of(TEXT)}})
+
+SYNCTO = {
+    "create": Described(
+        summary="Synchronise devices",
+        answer=TEXT,
+        beside={"job_id": NUMBER},
+        body=component("SyncRequest", SyncBody.model_json_schema()),
+        headers={"X-Total-Count": "How many devices are meant."},
+    )
+}
+DEVICES = {
+    "list": Described(summary="The inventory's devices", answer=exactly({"devices": list_of(_DEVICE)}), pages=True),
+    "retrieve": Described(summary="One device", answer=exactly({"devices": list_of(_DEVICE)})),
+}
+GROUPS = {
+    "list": Described(summary="The inventory's groups with their devices", answer=_GROUPS),
+    "retrieve": Described(summary="One group", answer=_GROUPS),
+}
+MANAGEMENT_DOMAINS = {
+    "list": Described(
+        summary="None: an inventory of Nornir's has no management domains",
+        answer=exactly({"mgmtdomains": {"type": "array", "maxItems": 0}}),
+    )
+}
+SYNC_HISTORY = {
+    "list": Described(
+        summary="The last live syncs that changed each device, the newest last",
+        answer=exactly({"hostnames": {"type": "object", "additionalProperties": {**list_of(_EVENT), "maxItems": 10}}}),
+        parameters=(Parameter(name="hostname", description="Only this device's."),),
+    )
+}
+REPOSITORY = {
+    "retrieve": Described(summary="The commit that the inventory (settings) or the templates are at", answer=TEXT),
+    "refresh": Described(
+        summary="Read it anew; nothing is pulled",
+        answer=TEXT,
+        body=exactly({"action": {"type": "string", "examples": ["REFRESH"]}}),
+    ),
+}
+SERVER_SETTINGS = {
+    "retrieve": Described(
+        summary="Settings that front ends need",
+        answer=exactly({"api": exactly({"COMMIT_CONFIRMED_MODE": {"type": "integer", "minimum": 0, "maximum": 2}})}),
+        bare=True,
+    )
+}

@@ -1,0 +1,104 @@
+"""The API's description: OpenAPI 3.1, complete, served with a page to read it. Other tests check answers against it."""
+
+import re
+from typing import Any
+
+import jsonschema
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from cnaasjobs.api.description import document
+from cnaasjobs.api.views import ApiViewSet
+from tests.api import described
+from tests.api.conftest import Api
+
+pytestmark = pytest.mark.django_db
+
+BROWSER = {"Host": "localhost"}
+
+
+def test_it_is_served_to_everybody_as_openapi_3_1(tokens_required: None) -> None:
+    found = Api().get("/schema").data
+    assert found["openapi"] == "3.1.0"
+    assert found == document()
+    assert Api().post("/schema").status == 405
+
+
+def _handlers(patterns: list[URLPattern | URLResolver]) -> dict[type[ApiViewSet], set[str]]:
+    found: dict[type[ApiViewSet], set[str]] = {}
+    for each in patterns:
+        if isinstance(each, URLResolver):
+            for view, handlers in _handlers(each.url_patterns).items():
+                found.setdefault(view, set()).update(handlers)
+            continue
+        of_url: Any = getattr(each.callback, "cls", object)
+        if issubclass(of_url, ApiViewSet):
+            found.setdefault(of_url, set()).update(each.callback.actions.values())  # type: ignore[attr-defined]
+    return found
+
+
+def test_every_handler_of_every_url_stands_in_it() -> None:
+    operations = [each for path in document()["paths"].values() for each in path.values()]
+    for view, handlers in _handlers(get_resolver().url_patterns).items():
+        assert view.described.keys() == handlers, view
+        for handler in handlers:
+            assert any(each["summary"] == view.described[handler].summary for each in operations), (view, handler)
+    ids = [each["operationId"] for each in operations]
+    assert len(set(ids)) == len(ids)
+
+
+def test_its_schemas_are_schemas_and_what_they_refer_to_is_there() -> None:
+    found = document()
+    for path in found["paths"].values():
+        for operation in path.values():
+            for answer in operation["responses"].values():
+                for content in answer["content"].values():
+                    jsonschema.Draft202012Validator.check_schema(content["schema"])
+    for name in re.findall(r"#/components/schemas/(\w+)", str(found)):
+        jsonschema.Draft202012Validator.check_schema(found["components"]["schemas"][name])
+
+
+def test_a_list_says_how_it_can_be_filtered() -> None:
+    operation = document()["paths"]["/api/v1.0/jobs"]["get"]
+    names = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
+    assert names >= {"per_page", "page", "sort", "filter[status]", "filter[finish_time]", "filter_jobresult"}
+    assert "X-Total-Count" in operation["responses"]["200"]["headers"]
+    assert operation["security"] == [{"token": []}]
+    assert "jobs.view_job" in operation["description"]
+
+
+def test_an_answer_that_is_another_than_described_is_noticed() -> None:
+    answer = {"status": "success", "data": {"locks": [{"job_id": 1, "name": "devices", "start_time": "now"}]}}
+    with pytest.raises(AssertionError, match="abort"):
+        described.check("GET", "/joblocks", 200, answer)
+    with pytest.raises(AssertionError, match="does not say that it answers 201"):
+        described.check("GET", "/joblocks", 201, answer)
+
+
+def test_a_view_that_describes_nothing_is_refused_at_start() -> None:
+    class Nothing(ApiViewSet):
+        permissions_required = {"GET": None}
+
+        def list(self) -> None: ...
+
+    with pytest.raises(TypeError, match="Nothing does not describe list"):
+        Nothing.as_view({"get": "list"})
+
+
+def test_the_page_runs_only_what_this_server_serves() -> None:
+    client = Client(headers=BROWSER)
+    page = client.get("/api/v1.0/docs")
+    assert page.status_code == 200
+    policy = page["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+    text = page.content.decode()
+    assert not re.search(r"<script(?![^>]* src=)|<style|\son\w+=|https?://", text)
+    files = re.findall(r'(?:src|href)="(/static/[^"]+)"', text)
+    assert len(files) == 3
+    for file in files:
+        served = client.get(file)
+        assert (served.status_code, len(served.getvalue()) > 100) == (200, True)
+        served.close()
+    assert client.post("/api/v1.0/docs").status_code == 405
