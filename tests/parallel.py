@@ -11,7 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests import own_broker
 
-PER_CORE = 2
+PER_CORE = 3
 MOST = 8
 
 # Their tests share what takes long to start: a browser, a web server, `make run`.
@@ -30,7 +30,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """After pytest-randomly, which mixes them."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Long ones first, then those that start processes and mostly wait, then the others: no core idles at the end."""
+    if item.get_closest_marker("long") or item.nodeid.startswith(_TOGETHER):
+        return 0
+    return 1 if "platform" in getattr(item, "fixturenames", []) else 2
 
 
 class Scheduling(LoadScopeScheduling):

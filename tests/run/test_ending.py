@@ -22,15 +22,30 @@ def copy(scratch: Path) -> Iterator[Copy]:
     copy.stop()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_a_signal_ends_all_of_it(copy: Copy, number: signal.Signals) -> None:
-    copy.wait_for_first_job()
-    copy.process.signal(number)
+def test_each_signal_ends_all_of_it_and_the_next_start_goes_on_there(scratch: Path) -> None:
+    state, password = scratch / "state", ""
+    for start, number in enumerate([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], start=1):
+        copy = Copy(scratch / str(start), env={"CNAASJOBS_STATE_DIR": str(state)})
+        copy.state = state
+        try:
+            if start == 1:
+                copy.wait_for_first_job()
+                password = (state / "admin-password").read_text()
+            else:
+                copy.process.wait_for_output("Admin ", timeout=60)
+                wait_until(lambda copy=copy: copy.named("celery", "worker"), timeout=20, interval=0.1)  # type: ignore[misc]
+                copy.wait_for_job(copy.sync())
+                assert [job["id"] for job in copy.get("/api/v1.0/jobs")["data"]["jobs"]] == list(range(1, start + 1))
+                assert "First start" not in copy.output()
+                assert (state / "admin-password").read_text() == password
+            copy.process.signal(number)
 
-    assert copy.process.wait(timeout=30) == 0
-    assert copy.processes() == []
-    logs = "".join(log.read_text() for log in (copy.state / "log").iterdir() if log.name != "broker.log")
-    assert not re.search('Warning:|Traceback|"level": "(WARNING|ERROR|CRITICAL)"', copy.output() + logs), logs
+            assert copy.process.wait(timeout=30) == 0
+            assert copy.processes() == []
+            logs = "".join(log.read_text() for log in (state / "log").iterdir() if log.name != "broker.log")
+            assert not re.search('Warning:|Traceback|"level": "(WARNING|ERROR|CRITICAL)"', copy.output() + logs), logs
+        finally:
+            copy.stop()
 
 
 @pytest.mark.parametrize(
@@ -80,27 +95,6 @@ def test_nothing_outlives_a_killed_supervisor(copy: Copy) -> None:
     copy.process.kill()
 
     wait_until(lambda: not copy.processes(), timeout=60, interval=0.2, message=lambda: str(copy.processes()))
-
-
-def test_a_second_start_goes_on_where_the_first_ended(scratch: Path) -> None:
-    first = Copy(scratch)
-    first.wait_for_first_job()
-    first.stop()
-    password = (first.state / "admin-password").read_text()
-
-    (scratch / "again").mkdir()
-    second = Copy(scratch / "again", env={"CNAASJOBS_STATE_DIR": str(first.state)})
-    second.state = first.state
-    try:
-        second.process.wait_for_output("Admin ", timeout=60)
-        wait_until(lambda: second.named("celery", "worker"), timeout=20, interval=0.1)
-        second.wait_for_job(second.sync())
-
-        assert [job["id"] for job in second.get("/api/v1.0/jobs")["data"]["jobs"]] == [1, 2]
-        assert "First start" not in second.output()
-        assert (second.state / "admin-password").read_text() == password
-    finally:
-        second.stop()
 
 
 def test_a_second_signal_ends_what_does_not_end_by_itself(copy: Copy) -> None:
