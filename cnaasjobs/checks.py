@@ -71,7 +71,7 @@ def _quorum(*, redis: bool) -> CheckMessage:
     if redis:
         return Warning(f"{name} is 1, and the broker is a Redis, which has no such queues", id="cnaasjobs.W005")
     return Warning(
-        f"{name} is 1: quorum queues have no priorities before RabbitMQ 4.0, and then two (5 to 9 before 0 to 4)",
+        f"{name} is 1: quorum queues have no priorities before RabbitMQ 4.0, and two before 4.3 (5 to 9, 0 to 4)",
         hint="leave it out, or let no job depend on its priority",
         id="cnaasjobs.W004",
     )

@@ -72,7 +72,8 @@ class Start(Table):
         False, "`1`: workers answer `celery inspect` and obey `celery control` from anybody who can write to the broker"
     )
     quorum_queues = Flag(
-        False, "`1`: RabbitMQ keeps each queue on several nodes, and mostly without priorities; see production.md"
+        False,
+        "`1`: RabbitMQ keeps each queue on several nodes, before 4.3 mostly without priorities; see production.md",
     )
     log_level = Choice("INFO", LEVELS, "level of the JSON logs of all processes")
 

@@ -1,14 +1,14 @@
 """The queues as all our processes declare them: RabbitMQ serves only those by priority that were declared for it.
 
-A queue's type cannot be changed once it exists. An existing queue of another type is used as it is, and logged once
-with the way to replace it. Redis needs no declaration: kombu keeps one list per priority.
+The properties of an existing queue cannot be changed. One that was declared with others is used as it is, and logged
+once with the way to replace it. Redis needs no declaration: kombu keeps one list per priority.
 """
 
 from copy import copy
 from typing import Any, Final
 
 from amqp import Channel
-from amqp.exceptions import NotFound, PreconditionFailed
+from amqp.exceptions import PreconditionFailed
 from celery import current_app
 from celery.app import amqp
 from kombu import entity
@@ -19,6 +19,7 @@ from jobs.schedulable import HIGHEST_PRIORITY
 
 _KombuQueue: Any = entity.Queue  # half of it is typed
 _QUORUM: Final = {"x-queue-type": "quorum"}
+_IMPOSSIBLE: Final = "invalid arg"  # in RabbitMQ's words: no queue of its type can have priorities, before 4.3
 _named: set[str] = set()  # queues that exist with other properties, already logged
 
 
@@ -42,21 +43,24 @@ class Queue(_KombuQueue):
         try:
             return super().queue_declare(channel=spare)
         except PreconditionFailed as exc:
-            return self._as_it_is(spare, exc)
+            declared = self._declared_otherwise(spare, exc)
+            self._is_found_quorum = not self.is_quorum and self._would_be(spare, _QUORUM)  # its consumers must know
+            return declared
         finally:
             spare.close()
 
-    def _as_it_is(self, channel: Any, refusal: PreconditionFailed) -> Any:
-        try:
-            declared = super().queue_declare(passive=True, channel=channel)
-        except NotFound:  # such a queue is impossible: the virtual host's default type has no priorities
+    def _declared_otherwise(self, channel: Any, refusal: PreconditionFailed) -> Any:
+        if _IMPOSSIBLE in refusal.reply_text:
             plain = copy(self)
             plain.max_priority = None
-            return super(Queue, plain).queue_declare(channel=channel)
+            try:
+                return super(Queue, plain).queue_declare(channel=channel)
+            except PreconditionFailed as exc:
+                refusal = exc
+        declared = super().queue_declare(passive=True, channel=channel)
         if self.name not in _named:
             _named.add(self.name)
             record(JobAction.QUEUE_AS_IT_IS, queue=self.name, refusal=refusal.reply_text)
-        self._is_found_quorum = not self.is_quorum and self._would_be(channel, _QUORUM)  # its consumers must know
         return declared
 
     def _would_be(self, channel: Any, arguments: dict[str, str]) -> bool:
@@ -72,7 +76,7 @@ class Queues(amqp.Queues):  # type: ignore[misc, unused-ignore]
     def _add(self, queue: Any) -> Any:
         """Every queue is made here: Celery's default, those of ``-Q``, and those that a message names first."""
         ours = Queue(**queue.as_dict())
-        ours.max_priority = None if ours.is_quorum else HIGHEST_PRIORITY
+        ours.max_priority = HIGHEST_PRIORITY
         return super()._add(ours)
 
 
@@ -83,7 +87,7 @@ class AMQP(amqp.AMQP):  # type: ignore[misc, unused-ignore]
 
 
 def serves_by_priority(name: str) -> bool:
-    """Whether messages of a higher priority always go first; quorum queues of RabbitMQ 4 do so only mostly."""
+    """Whether messages of a higher priority always go first; quorum queues before RabbitMQ 4.3 do so mostly, or not."""
     return not current_app.amqp.queues[name].is_quorum
 
 
