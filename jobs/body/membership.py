@@ -12,6 +12,7 @@ from jobs.actions import JobAction
 from jobs.body import posix_signals, slots
 from jobs.body.shared_read import SharedRead
 from jobs.end_reasons import Failure
+from jobs.fleet.asking import until_answered
 from jobs.fleet.each import Body, Each
 from jobs.fleet.ends import Left
 from jobs.fleet.hands import in_hand
@@ -19,7 +20,7 @@ from jobs.fleet.plan import Plan
 from jobs.fleet.result import Done
 from jobs.run import Run
 from jobs.sql import store
-from jobs.sql.device_signature import Batch, FleetStanding, Note
+from jobs.sql.device_signature import Batch, FleetStanding, Leaving, Note
 
 
 class _Context(Body, Protocol):
@@ -86,13 +87,17 @@ class Membership:
 
         Before ``each`` it is this process's own failure: others go on, and end the job. After that it is the job's.
         """
-        leave, batch = store().leave, Batch()
-        with self._ctx.database():
-            leaving = None if self._called else leave(self._run, batch, end=None, though_waiting=False, orphan="")
-            if leaving is None or not (leaving.gone or leaving.last):
-                leaving = leave(self._run, batch, end=failure.as_json(), though_waiting=True, orphan="")
+        leaving = None if self._called else self._leave(end=None)
+        if leaving is None or not (leaving.gone or leaving.last):
+            leaving = self._leave(end=failure.as_json())
         self.is_on = False
         return leaving.last
+
+    def _leave(self, *, end: str | None) -> Leaving:
+        def ask() -> Leaving:
+            return store().leave(self._run, Batch(), end=end, though_waiting=end is not None, orphan="")
+
+        return until_answered(self._ctx.database, ask, job_id=self._run.job_id)
 
     def told_to_leave(self) -> bool:
         return slots.told_to_leave(self._request)

@@ -11,14 +11,12 @@ from contextlib import AbstractContextManager
 from threading import Thread
 from typing import Any, Final, Protocol, TypeVar
 
-from django.db import Error
-
 from cnaasjobs.conf import conf
-from cnaasjobs.db.not_now import not_now
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.end_reasons import EndReason, Failure
 from jobs.errors import JobStopped
+from jobs.fleet.asking import until_answered
 from jobs.fleet.ends import EndedElsewhere, EndMet, Left, RunTaken
 from jobs.fleet.hands import Hands, Piece
 from jobs.fleet.plan import Plan
@@ -31,7 +29,6 @@ from jobs.sql.device_signature import FleetStanding, Leaving, NewFleet, Taken
 
 T = TypeVar("T")
 
-_RETRY_SECONDS: Final = 0.5
 _LOOK_SECONDS: Final = 1.0  # a participant that has nothing to write looks so often whether it may go on
 
 
@@ -283,18 +280,4 @@ class Each:
         return 0.0 if can_go_on or (self._hands.is_empty and self._body.stopping) else float(conf.report_seconds)
 
     def _persist(self, ask: Callable[[], T], again: Callable[[], T] | None = None) -> T:
-        """Ask the database until it answers; ``again`` is called where an answer may have been lost."""
-        while True:
-            asked = time.monotonic()
-            try:
-                with self._body.database():
-                    answer = ask()
-                # An answer that took too long does not count: this process may have been judged lost meanwhile.
-                if again is None or time.monotonic() - asked < conf.worker_lost_seconds / 2:
-                    return answer
-            except Error as exc:
-                if not not_now(exc):
-                    raise
-                record(JobAction.DEVICES_WAIT, job_id=self._run.job_id, error=str(exc))
-                time.sleep(_RETRY_SECONDS)
-            ask = again or ask
+        return until_answered(self._body.database, ask, again, job_id=self._run.job_id)

@@ -91,8 +91,9 @@ def lose(job_id: int, token: UUID, failure: Failure) -> Left:
         fleet = Fleet.objects.filter(pk=job_id).first()
         mine = Participant.objects.filter(pk=token, job_id=job_id).first()
         if job is None or fleet is None or mine is None:
-            orphan = Fleet.objects.filter(pk=job_id).values_list("orphan", flat=True).first()
-            return Left(goes_on=False, run_token=token, failure=Failure.parsed(orphan) if orphan else failure)
+            is_orphan = job is not None and fleet is not None and fleet.attempt == job.attempt
+            noted = fleet.orphan if is_orphan and fleet is not None else None
+            return Left(goes_on=False, run_token=token, failure=Failure.parsed(noted) if noted else failure)
         mine.delete()
         in_hand = store().lose_devices(job_id, token, worker=mine.worker, repeats=fleet.repeats)
         reason = EndReason.of(failure.type)

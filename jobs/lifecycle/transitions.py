@@ -21,7 +21,7 @@ from jobs.dispatch import line, scheduling, sending
 from jobs.end_reasons import EndReason, Failure
 from jobs.errors import JobAborted, JobNotAbortable, JobNotFound
 from jobs.lifecycle import participants, steps
-from jobs.models import Job, JobOutcome
+from jobs.models import Fleet, Job, JobOutcome
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
 from jobs.sql import store
@@ -148,7 +148,8 @@ def lose(job_id: int, run_token: UUID, *, type: str, message: str) -> bool:
 def end_lost(job: Job, failure: Failure) -> bool:
     """RUNNING → EXCEPTION of a run in which nobody takes part any more. What is known of its devices outlives it."""
     finished, kept = job.finished_devices, None
-    if (tally := store().tally(job.pk)) is not None:
+    goes_through_devices = Fleet.objects.filter(pk=job.pk, attempt=job.attempt).exists()
+    if goes_through_devices and (tally := store().tally(job.pk)) is not None:
         finished = json.dumps(store().finished_hosts(job.pk), ensure_ascii=False)
         kept = Outcome(result=None, devices_bytes=tally.size)
     with transaction.atomic():

@@ -4,6 +4,7 @@ Who waits too long is ended by ``rescue``, like a run whose worker is gone.
 """
 
 from celery import current_app
+from django.db.models import F
 
 from jobs.background.one_by_one import OneByOne
 from jobs.lifecycle import participants, transitions
@@ -13,7 +14,8 @@ from jobs.states import Status
 
 def end_orphans() -> int:
     """End those that were aborted, ran too long or lost their lock. Returns how many."""
-    orphans = Job.objects.filter(status=Status.RUNNING.value, fleet__orphan__isnull=False).select_related("fleet")
+    orphans = Job.objects.filter(status=Status.RUNNING.value, fleet__orphan__isnull=False)
+    orphans = orphans.filter(fleet__attempt=F("attempt")).select_related("fleet")
     return _end(list(orphans))
 
 

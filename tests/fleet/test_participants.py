@@ -335,6 +335,19 @@ def test_who_was_judged_lost_takes_and_writes_and_notes_nothing() -> None:
     assert leave(run).gone
 
 
+def test_what_an_attempt_left_behind_says_nothing_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are there until the next one comes to its devices."""
+    run, _ = begun(take=0)
+    assert leave(run, though_waiting=True).gone
+    Job.objects.filter(pk=run.job_id).update(attempt=2, abort_reason="enough")
+    assert end_orphans() == 0
+    token = named(run)
+    assert token is not None
+    assert transitions.lose(run.job_id, token, type=EndReason.WORKER_LOST, message="no heartbeat")
+    job = Job.objects.get(pk=run.job_id)
+    assert (job.exception_type, result_of(job)) == ("WorkerLost", None)
+
+
 # --- deciding ---------------------------------------------------------------------------------------------------------
 
 

@@ -41,6 +41,9 @@ class Body:
         self.after: list[str] = []
         self.may_go_on = threading.Event()
         self.differs: set[str] = set()
+        self.breaks: set[str] = set()
+        self.broken: list[str] = []
+        self.alone: Any = lambda: None
 
     def one(self, ctx: JobContext, device: str) -> str:
         self.begun.append((device, ctx.worker))
@@ -70,6 +73,11 @@ _bodies: list[Body] = []
 @job(lock="devices", helpers=4)
 def shared(ctx: JobContext, *, hosts: list[str], at_once: int = 2, dry_run: bool = False) -> JobResult:
     body = _bodies[-1]
+    if ctx.worker in body.breaks:
+        if ctx.worker == "third":
+            body.alone()
+        body.broken.append(ctx.worker)
+        raise RuntimeError(f"{ctx.worker} can't read its inventory")
     done = ctx.each(
         hosts,
         lambda device: body.one(ctx, device),
@@ -192,6 +200,24 @@ def test_in_a_dry_run_they_are_begun_again(body: Body) -> None:
     assert (ended.status, ended.change_score) == (Status.FINISHED, 0)
     assert lost <= {device for device, worker in body.over if worker == "second"}
     assert set(JobDevice.objects.filter(job=ended, tries=1).values_list("host", flat=True)) == lost
+
+
+def test_a_helper_whose_body_fails_before_its_devices_leaves_and_alone_it_fails_the_job(body: Body) -> None:
+    crew = body.begin()
+    body.breaks.add("second")
+    crew.helper("second")
+    wait_until(lambda: body.broken == ["second"] and len(tokens()) == 1)
+    assert Job.objects.get(pk=crew.job.pk).status == Status.RUNNING
+    body.breaks.add("third")
+    body.alone = lambda: transitions.lose(
+        crew.job.pk, tokens()["first"], type=EndReason.WORKER_LOST, message="its process is gone"
+    )
+    crew.helper("third")
+    wait_until(lambda: Job.objects.filter(pk=crew.job.pk, exception_type="RuntimeError").exists(), timeout=10)
+    body.may_go_on.set()
+    ended = crew.wait()
+    assert (exception_of(ended) or {})["message"] == "third can't read its inventory"
+    assert not locks.held().exists()
 
 
 # --- who comes at the same moment -------------------------------------------------------------------------------------

@@ -1,0 +1,43 @@
+"""Asking the database until it answers, where nothing may be given up meanwhile."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Final, TypeVar
+
+from django.db import Error
+
+from cnaasjobs.conf import conf
+from cnaasjobs.db.not_now import not_now
+from cnaasjobs.events import record
+from jobs.actions import JobAction
+
+T = TypeVar("T")
+
+_RETRY_SECONDS: Final = 0.5
+
+
+def until_answered(
+    database: Callable[[], AbstractContextManager[None]],
+    ask: Callable[[], T],
+    again: Callable[[], T] | None = None,
+    *,
+    job_id: int,
+) -> T:
+    """``again`` is asked in place of ``ask`` where an answer may have been lost, or was long on its way.
+
+    Such an answer is none: this process may have been judged lost meanwhile.
+    """
+    while True:
+        asked = time.monotonic()
+        try:
+            with database():
+                answer = ask()
+            if again is None or time.monotonic() - asked < conf.worker_lost_seconds / 2:
+                return answer
+        except Error as exc:
+            if not not_now(exc):
+                raise
+            record(JobAction.DEVICES_WAIT, job_id=job_id, error=str(exc))
+            time.sleep(_RETRY_SECONDS)
+        ask = again or ask
