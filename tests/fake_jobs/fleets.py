@@ -86,6 +86,19 @@ def _note(path: str, line: str) -> None:
         log.write(f"{line}\n")
 
 
+@job(lock="devices", helpers=4, soft_time_limit=2, time_limit=30)
+def each_limited(ctx: JobContext, *, hosts: list[str], path: str) -> None:
+    """Longer than its soft limit: each device ends when the job is told to stop."""
+
+    def last(device: str) -> None:
+        _note(path, f"{device} {os.getpid()} B")
+        ctx.next_stop(60)
+        _note(path, f"{device} {os.getpid()} E")
+        ctx.checkpoint()
+
+    ctx.each(hosts, last, at_once=2)
+
+
 @job(lock="devices", helpers=4)
 def all_or_none(ctx: JobContext, *, hosts: list[str], fails_in: str = "") -> None:
     """Three steps; a device "x=prepare" fails in that step. What is called is in the report."""

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from jobs.models import Job, JobDevice, Participant
 from jobs.states import Status
 from jobs.testing import result_of
-from tests.fake_jobs.fleets import each_until_file
+from tests.fake_jobs.fleets import each_limited, each_until_file
+from tests.services import PostgreSQL
 from tests.services.managed import Managed
 from tests.services.processes import Platform
 from tests.waiting import wait_until
@@ -36,7 +38,8 @@ class Sync:
     def __init__(self, scratch: Path, hosts: int, **arguments: Any) -> None:
         self.path = scratch / "go"
         self.hosts = [f"sw{number}" for number in range(hosts)]
-        self.job = each_until_file.schedule(hosts=self.hosts, path=str(self.path), **arguments)
+        task = arguments.pop("task", each_until_file)
+        self.job = task.schedule(hosts=self.hosts, path=str(self.path), **arguments)
 
     def lines(self, what: str) -> list[tuple[str, int]]:
         log = Path(f"{self.path}.log")
@@ -44,7 +47,7 @@ class Sync:
         return [(device, int(pid)) for device, pid, kind in found if kind == what]
 
     def wait_for_processes(self, count: int) -> None:
-        wait_until(lambda: len({pid for _, pid in self.lines("B")}) >= count, timeout=30)
+        wait_until(lambda: len({pid for _, pid in self.lines("B")}) >= count, timeout=60)
 
     def ended(self) -> Job:
         wait_until(lambda: Job.objects.filter(pk=self.job.pk, finish_time__isnull=False).exists(), timeout=60)
@@ -64,7 +67,7 @@ def test_idle_workers_help_and_one_slot_of_each_stays_free(platform: Platform, s
     lost = Participant.objects.get(token=str(Job.objects.get(pk=sync.job.pk).run_token))
     killed = first if lost.worker.startswith("w1@") else second
     killed.signal(signal.SIGKILL)  # the first participant's whole worker
-    wait_until(lambda: not Participant.objects.filter(pk=lost.pk).exists(), timeout=30)
+    wait_until(lambda: not Participant.objects.filter(pk=lost.pk).exists(), timeout=60)
     job = Job.objects.get(pk=sync.job.pk)
     assert job.status == Status.RUNNING
     assert Participant.objects.filter(token=str(job.run_token)).exists()
@@ -86,7 +89,7 @@ def test_a_rolling_restart_ends_with_every_device_done_once(platform: Platform, 
     sync.wait_for_processes(2)
     for number, worker in enumerate([first, second]):
         worker.signal(signal.SIGTERM)
-        assert worker.wait(timeout=30) == 0
+        assert worker.wait(timeout=60) == 0
         workers(platform, f"new{number}")
     job = sync.ended()
     assert (job.status, job.exception_type) == (Status.FINISHED, None)
@@ -101,11 +104,11 @@ def test_a_killed_process_of_a_live_run_fails_what_it_had_and_nothing_else(platf
     workers(platform, "w1", "w2")
     sync = Sync(scratch, 10)
     sync.wait_for_processes(2)
-    wait_until(lambda: len(sync.lines("B")) == 4)
+    wait_until(lambda: len(sync.lines("B")) == 4, timeout=30)
     pid = sync.lines("B")[0][1]
     had = {device for device, of in sync.lines("B") if of == pid}
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: JobDevice.objects.filter(failed=True).count() == 2, timeout=30)
+    wait_until(lambda: JobDevice.objects.filter(failed=True).count() == 2, timeout=60)
     sync.path.touch()
     job = sync.ended()
     assert job.status == Status.FINISHED
@@ -113,3 +116,34 @@ def test_a_killed_process_of_a_live_run_fails_what_it_had_and_nothing_else(platf
     assert set(failed) == had
     assert all(reason and "was lost in commit: it reverts by itself" in reason for reason in failed.values())
     assert Counter(device for device, _ in sync.lines("E")) == Counter(set(sync.hosts) - had)
+
+
+def test_a_database_that_is_restarted_costs_time_and_nothing_else(
+    platform: Platform, scratch: Path, postgresql: PostgreSQL
+) -> None:
+    platform.beat(env=QUICK)
+    workers(platform, "w1", "w2")
+    sync = Sync(scratch, 30, seconds=0.2)
+    sync.path.touch()
+    sync.wait_for_processes(2)
+    connection.close()
+    postgresql.kill()
+    postgresql.start()
+    job = sync.ended()
+    assert (job.status, job.exception_type) == (Status.FINISHED, None)
+    assert Counter(device for device, _ in sync.lines("E")) == Counter(sync.hosts)
+    assert JobDevice.objects.filter(job=job, failed=False).count() == 30
+    assert len(sync.lines("A")) == 1
+
+
+def test_the_soft_limit_of_the_job_s_start_stops_all_its_processes(platform: Platform, scratch: Path) -> None:
+    platform.beat(env=QUICK)
+    workers(platform, "w1", "w2")
+    sync = Sync(scratch, 20, task=each_limited)
+    job = sync.ended()
+    assert job.exception_type == "TimeLimitExceeded"
+    assert len({pid for _, pid in sync.lines("B")}) == 2
+    assert Counter(sync.lines("B")) == Counter(sync.lines("E"))
+    assert JobDevice.objects.filter(job=job, state="WAITING").count() == 20 - len(sync.lines("B"))
+    assert JobDevice.objects.filter(job=job, failed=True).count() == len(sync.lines("B"))
+    assert not Participant.objects.exists()
