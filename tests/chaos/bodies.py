@@ -16,7 +16,7 @@ from typing import Any
 
 from devices.lab.driver import LabDriver
 from devices.tasks import sync_devices
-from jobs.task import JobContext, JobResult, JobTask, job
+from jobs.task import DeviceFailed, JobContext, JobResult, JobTask, job
 from tests.chaos.entry import Entry, ledgered
 from tests.chaos.ledger import Event
 
@@ -110,6 +110,26 @@ def fan(ctx: JobContext, *, devices: list[str], threads: int, seconds: float) ->
     return JobResult({"devices": {device: {"failed": False} for device in devices}}, change_score=len(devices))
 
 
+@job(lock="fleet", helpers=4)
+@ledgered
+def roll(ctx: JobContext, *, devices: list[str], seconds: float, dry_run: bool = False) -> JobResult:
+    """Its devices are a row each, and other processes may help with them. Some fail."""
+    entry = Entry.current
+    assert entry is not None
+
+    def load(device: str) -> dict[str, str] | None:
+        entry.operation(device, "load", seconds, ask=lambda: ctx.about_to("load"))
+        if device.endswith("7"):
+            raise DeviceFailed("as it was told to")
+        if dry_run:
+            return {"diff": device}
+        entry.operation(device, "commit", seconds / 2, ask=lambda: ctx.about_to("commit", if_lost="nobody knows"))
+        return {"committed": device}
+
+    done = ctx.each(devices, load, at_once=3)
+    return JobResult(change_score=done.failed)
+
+
 @job
 @ledgered
 def failing(ctx: JobContext, *, seconds: float) -> None:
@@ -135,7 +155,7 @@ def rerun(ctx: JobContext, *, seconds: float) -> str:
 
 TASKS: dict[str, JobTask] = {
     task.name.rpartition(".")[2]: task
-    for task in (short, urgent, delayed, long, locked, campaign, blind, keeper, fan, failing, retried, rerun)
+    for task in (short, urgent, delayed, long, locked, campaign, blind, keeper, fan, roll, failing, retried, rerun)
 }
 
 

@@ -41,7 +41,7 @@ class Entry:
 
     @contextmanager
     def body(self) -> Iterator[None]:
-        self.write(Event.BEGIN)
+        self.write(Event.JOIN if self.ctx.membership.joined else Event.BEGIN)
         Entry.current = self
         try:
             yield
@@ -50,10 +50,10 @@ class Entry:
             raise
         self.write(Event.END, how="returned")
 
-    def operation(self, device: str, name: str, seconds: float) -> None:
+    def operation(self, device: str, name: str, seconds: float, *, ask: Callable[[], None] | None = None) -> None:
         """Ask, then act on the device for this long, whatever happens meanwhile."""
         self.write(Event.CHECK, device=device, operation=name)
-        self.ctx.checkpoint()
+        (ask or self.ctx.checkpoint)()
         self.write(Event.GO, device=device, operation=name)
         time.sleep(seconds)
         self.write(Event.DONE, device=device, operation=name)

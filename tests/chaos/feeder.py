@@ -17,7 +17,7 @@ from typing import Any
 import django
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from tests.chaos.plan import BURST, LASTING, LASTING_SECONDS, PlannedJob
+from tests.chaos.plan import BURST, LASTING, LASTING_SECONDS, PlannedJob, lasting_arguments
 
 _RETRY_SECONDS = 0.5
 
@@ -63,9 +63,11 @@ class Feeder:
         for request in self._requests.iterdir():
             kind = request.name.partition("-")[0]
             request.unlink()
-            many = [{"seconds": LASTING_SECONDS}] if kind in LASTING else [{"seconds": 0.1}] * BURST
+            many: list[dict[str, Any]] = [{"seconds": 0.1}] * BURST
+            if kind in LASTING:
+                many = [lasting_arguments(kind, LASTING_SECONDS)]
 
-            def insert(kind: str = kind, many: list[dict[str, float]] = many) -> list[int]:
+            def insert(kind: str = kind, many: list[dict[str, Any]] = many) -> list[int]:
                 from jobs.dispatch import scheduling
 
                 return [job.pk for job in scheduling.schedule_many(self._tasks[kind], many)]

@@ -4,8 +4,9 @@ A change counts from its commit (``track_commit_timestamp``), not from the state
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from tests.chaos.record import Change, Row, Tenure
+from tests.chaos.record import Change, DeviceRow, Membership, Row, Tenure
 from tests.services import PostgreSQL
 
 _CHANGE = (
@@ -22,6 +23,8 @@ CREATE TABLE chaos_lock (
     seq bigserial, name text, old_holder bigint, old_fence bigint, new_holder bigint, new_fence bigint,
     at timestamptz DEFAULT clock_timestamp());
 
+CREATE TABLE chaos_participant (
+    seq bigserial, job bigint, token uuid, worker text, is_in boolean, at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE chaos_beat (pid int, at timestamptz DEFAULT clock_timestamp());
 
 CREATE FUNCTION chaos_job() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -48,6 +51,17 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+CREATE FUNCTION chaos_participant() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO chaos_participant (job, token, worker, is_in) VALUES (NEW.job_id, NEW.token, NEW.worker, TRUE);
+    ELSE
+        INSERT INTO chaos_participant (job, token, worker, is_in) VALUES (OLD.job_id, OLD.token, OLD.worker, FALSE);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos AFTER INSERT OR DELETE ON jobs_participant
+    FOR EACH ROW EXECUTE FUNCTION chaos_participant();
 CREATE FUNCTION chaos_beat() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO chaos_beat (pid) VALUES (NEW.pid);
@@ -85,6 +99,28 @@ def tenures(server: PostgreSQL) -> list[Tenure]:
             key = name, new_holder, new_fence
             found[key] = Tenure(lock=name, job=new_holder, fence=new_fence, since=at, until=None)
     return list(found.values())
+
+
+def memberships(server: PostgreSQL) -> list[Membership]:
+    """Each process that took part in a job's devices, while it did."""
+    found: dict[str, Membership] = {}
+    sql = f"SELECT job, token::text, worker, is_in, {_COMMIT} FROM chaos_participant ORDER BY seq"
+    for job, token, worker, is_in, at in server.execute(sql):
+        if is_in:
+            found[token] = Membership(job=job, token=token, worker=worker, since=at, until=None)
+        else:
+            found[token] = replace(found[token], until=at)
+    return list(found.values())
+
+
+def devices(server: PostgreSQL) -> list[DeviceRow]:
+    """What is said of each device in the end."""
+    sql = (
+        "SELECT job_id, host, state, failed, reason, tries, participant::text FROM jobs_jobdevice"
+        " JOIN jobs_job ON jobs_job.id = job_id WHERE jobs_job.task_name LIKE 'tests.chaos.%' ORDER BY job_id, place"
+    )
+    names = ("job", "host", "state", "failed", "reason", "tries", "participant")
+    return [DeviceRow(**dict(zip(names, row, strict=True))) for row in server.execute(sql)]
 
 
 def beats(server: PostgreSQL) -> dict[int, list[float]]:

@@ -19,6 +19,7 @@ VARIABLE = "CNAASJOBS_CHAOS_LEDGER"  # the directory, for the processes of the f
 
 class Event(StrEnum):
     BEGIN = "begin"  # a body starts
+    JOIN = "join"  # a body starts in a process that helps others with its devices
     CHECK = "check"  # a device operation is about to ask whether it may; its start
     GO = "go"  # it may
     DONE = "done"  # the operation is over
@@ -105,7 +106,7 @@ def running_in(path: Path) -> Line | None:
     begun: Line | None = None
     if path.exists():
         for line in read_file(path):
-            if line.event is Event.BEGIN:
+            if line.event in (Event.BEGIN, Event.JOIN):
                 begun = line
             elif line.event is Event.END:
                 begun = None

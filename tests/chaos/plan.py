@@ -20,6 +20,7 @@ LASTING = {
     "campaign": 0.35,
     "blind": 0.5,
     "keeper": 0.15,
+    "roll": 0.6,
 }  # how many are at work at once, on average, in any run
 LASTING_SECONDS = 18.0  # at least; they outlive the rescue of a frozen worker
 SYNCS = 0.2  # of all jobs: device_syncto by HTTP
@@ -64,6 +65,9 @@ FAULTS = {
     "PostgreSQL away": FaultKind(1, 18, 20, apart=40),
     "PostgreSQL's connections cut": FaultKind(3),
     "PostgreSQL takes no writes": FaultKind(2, 4, 16, apart=19),
+    "participants killed": FaultKind(2),
+    "participants frozen": FaultKind(1, 3, 8),
+    "participants told to end": FaultKind(2),
     # Silence: these last beyond CNAASJOBS_WORKER_LOST_SECONDS by so much.
     "host cut off from PostgreSQL": FaultKind(3, 2, 6, apart=19),
     "host cut off from the broker": FaultKind(3, 2, 6, apart=19),
@@ -140,10 +144,19 @@ def _faults(
 
 
 def _lasting(rng: random.Random, kind: str, seconds: float) -> PlannedJob:
-    arguments = {"seconds": rng.uniform(LASTING_SECONDS, LASTING_SECONDS + 6)}
+    arguments = lasting_arguments(kind, rng.uniform(LASTING_SECONDS, LASTING_SECONDS + 6))
+    if kind == "roll":
+        arguments["dry_run"] = rng.random() < 0.3
     return PlannedJob(
         kind=kind, arguments=arguments, at=rng.uniform(0, max(seconds - 20, 0)), abort=rng.random() < ABORTS
     )
+
+
+def lasting_arguments(kind: str, seconds: float) -> dict[str, Any]:
+    """So that one process needs so long."""
+    if kind == "roll":
+        return {"devices": [f"device-{number}" for number in range(round(seconds * 10 / 3))], "seconds": 0.6}
+    return {"seconds": seconds}
 
 
 def _job(rng: random.Random, seconds: float) -> PlannedJob:

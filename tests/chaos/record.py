@@ -70,6 +70,30 @@ class Tenure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Membership:
+    """A process took part in a job's devices; ``until`` is the commit that ended it."""
+
+    job: int
+    token: str
+    worker: str
+    since: float
+    until: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceRow:
+    """A device of a job at the end of the run."""
+
+    job: int
+    host: str
+    state: str
+    failed: bool
+    reason: str | None
+    tries: int
+    participant: str | None  # who had it last
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """A job in the database at the end of the run."""
 
@@ -187,6 +211,8 @@ class Record:
     changes: list[Change] = field(default_factory=list)
     tenures: list[Tenure] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    memberships: list[Membership] = field(default_factory=list)
+    devices: list[DeviceRow] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
     children: dict[int, list[int]] = field(default_factory=dict)  # pool processes by their worker's pid

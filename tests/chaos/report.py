@@ -26,6 +26,7 @@ def table(record: Record, verdict: Verdict, thresholds: Thresholds, *, seed: int
         ("device operations", figures.operations),
         ("overlapping holders", figures.overlapping),
         ("operations in hand that ended after the token was gone", figures.ended_after),
+        ("rows of devices / participants", f"{figures.devices} / {figures.participants}"),
         ("stuck", figures.stuck),
         ("longest wait of a due job while a slot was idle", f"{figures.longest_wait:.1f} s"),
         ("taken for lost", figures.rescued),

@@ -29,6 +29,7 @@ KINDS = [
     Kind(name="blind"),
     Kind(name="keeper", ends_with=("OperationalError", "InterfaceError", "InternalError")),  # its transaction's
     Kind(name="fan"),
+    Kind(name="roll"),
     Kind(name="failing", ends_with=("ValueError",)),
     Kind(name="retried", retries=True),
     Kind(name="rerun", reruns=True),
@@ -142,6 +143,8 @@ class Run:
             changes=history.changes(server),
             tenures=history.tenures(server),
             rows=history.rows(server),
+            memberships=history.memberships(server),
+            devices=history.devices(server),
             faults=self.injector.injected,
             processes=members.recorded_processes(),
             children=members.seen.children,

@@ -28,19 +28,20 @@ class Operation:
 
 @dataclass(kw_only=True)
 class Run:
-    """One attempt, by its run token: what the database says of it, and what the ledger says."""
+    """One attempt in one process, by its run token: what the database says of it, and what the ledger says."""
 
     job: int
     token: str
     claim: Change | None = None
     leave: Change | None = None
     begins: list[Line] = field(default_factory=list)
+    joins: list[Line] = field(default_factory=list)  # of a process that helped the first one
     end: Line | None = None
     operations: list[Operation] = field(default_factory=list)
 
     @property
     def begin(self) -> Line | None:
-        return self.begins[0] if self.begins else None
+        return next(iter([*self.begins, *self.joins]), None)
 
 
 class Story:
@@ -54,6 +55,7 @@ class Story:
         self.runs: dict[tuple[int, str], Run] = {}
         self._read_changes()
         self._read_ledger()
+        self.members = {member.token: member for member in record.memberships}
         self._free_and_idle: dict[str, Spans] = {}
         self._deaths = {death.pid: death.at for death in record.deaths}
 
@@ -77,6 +79,8 @@ class Story:
             key = line.job, line.token, line.thread
             if line.event is Event.BEGIN:
                 run.begins.append(line)
+            elif line.event is Event.JOIN:
+                run.joins.append(line)
             elif line.event is Event.END:
                 run.end = line
             elif line.event is Event.CHECK:
@@ -207,6 +211,8 @@ class Story:
     def gone(self, run: Run) -> float | None:
         """The moment its tokens were gone: its run's, or its lock's if that came first. None: never."""
         times = [run.leave.at] if run.leave is not None else []
+        if (member := self.members.get(run.token)) is not None and member.until is not None:
+            times.append(member.until)
         begin = run.begin
         if begin is not None and begin.lock is not None and begin.fence is not None:
             ended = self._tenure_ends.get((begin.lock, run.job, begin.fence), begin.wall)

@@ -1,13 +1,14 @@
 """The promises, each a pure function over the story of a run: what was broken, in words, and the table's figures."""
 
-from tests.chaos.checks import of_answers, of_jobs, of_keys, of_locks, of_the_run, of_time
+from tests.chaos.checks import of_answers, of_devices, of_jobs, of_keys, of_locks, of_the_run, of_time
 from tests.chaos.checks.promises import Check, Figures, Promise, Thresholds, Verdict
 from tests.chaos.record import Record
 from tests.chaos.story import Story
 
 __all__ = ["Figures", "Promise", "Thresholds", "Verdict", "check"]
 
-CHECKS: list[Check] = [*of_jobs.ALL, *of_locks.ALL, *of_time.ALL, *of_answers.ALL, *of_keys.ALL, *of_the_run.ALL]
+_ROOMS = (of_jobs, of_locks, of_devices, of_time, of_answers, of_keys, of_the_run)
+CHECKS: list[Check] = [each for room in _ROOMS for each in room.ALL]
 
 
 def check(record: Record, thresholds: Thresholds) -> Verdict:

@@ -40,7 +40,7 @@ def holders(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[
 def holders_by_ledger(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Broken]:
     """The same without asking the database: who works under an older fencing token than one already at work."""
     by_lock: dict[str, list[tuple[Operation, Run]]] = defaultdict(list)
-    owners: dict[tuple[str, int], str] = {}
+    owners: dict[tuple[str, int], tuple[int, int]] = {}
     for run in story.runs.values():
         begin = run.begin
         if begin is None or begin.lock is None:
@@ -48,8 +48,8 @@ def holders_by_ledger(story: Story, thresholds: Thresholds, figures: Figures) ->
         if begin.fence is None:
             yield _overlap(run, story, f"its body began without a token of lock {begin.lock}")
             continue
-        owner = owners.setdefault((begin.lock, begin.fence), run.token)
-        if owner != run.token:
+        mine = begin.job, begin.attempt
+        if owners.setdefault((begin.lock, begin.fence), mine) != mine:
             yield _overlap(run, story, f"token {begin.fence} of lock {begin.lock} was given twice")
         by_lock[begin.lock] += [(operation, run) for operation in run.operations if operation.go is not None]
     for operations in by_lock.values():

@@ -14,6 +14,7 @@ class Promise(StrEnum):
     BODY = "a message runs no body but its job's own"
     TIME = "no job starts before it is due"
     HOLDERS = "never two holders of one lock"
+    DEVICES = "each device of a job is over once, in one participant's hands"
     TURN = "first come, first served in a lock's line"
     STARTS = "a due job starts while a slot is idle"
     RESCUE = "a lost worker's job is rescued, a live one's never"
@@ -67,6 +68,8 @@ class Figures:
     longest_rescue: float = 0.0
     attempts: int = 0
     operations: int = 0
+    devices: int = 0  # rows of jobs that have ended
+    participants: int = 0
     aborts: Counter[int] = field(default_factory=Counter)
     probes: int = 0
     slowest_answer: float = 0.0

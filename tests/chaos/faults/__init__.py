@@ -8,12 +8,13 @@ from tests.chaos.faults.broker import Broker
 from tests.chaos.faults.database import Database
 from tests.chaos.faults.ground import Ground, Kinds
 from tests.chaos.faults.hosts import Hosts
+from tests.chaos.faults.participants import Participants
 from tests.chaos.faults.workers import Workers
 from tests.chaos.fleet import Fleet
 from tests.chaos.plan import PlannedFault
 from tests.chaos.record import Fault
 
-_ROOMS = (Workers, BeatAndWeb, Broker, Database, Hosts)
+_ROOMS = (Workers, BeatAndWeb, Broker, Database, Hosts, Participants)
 
 
 class Injector:
