@@ -10,6 +10,7 @@ from tests.chaos.members import Member
 from tests.chaos.plan import PlannedFault
 
 _SHARED = "roll"
+_BEGIN_SECONDS = 16.0  # for a job
 _HELP_SECONDS = 6.0  # for a second one to come
 _ONE, _FIRST, _ALL = "one", "the first", "all"
 
@@ -49,10 +50,15 @@ class Participants:
     def _next(self, what: str, rng: random.Random) -> tuple[str, list[Participant]]:
         """Of one job: of as many as there are when they have had the time to become several."""
         who = self._ground.in_turn(what, _ONE, _FIRST, _ALL)
-        self._ground.busy_worker(rng, _SHARED)
+        if not self._of_one_job():
+            self._ground.ask_for(_SHARED)
+            deadline = time.monotonic() + _BEGIN_SECONDS
+            while not self._of_one_job() and time.monotonic() < deadline:
+                time.sleep(0.05)
         deadline = time.monotonic() + _HELP_SECONDS
         while len(found := self._of_one_job()) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
+        rng.shuffle(found)
         first = [each for each in found if each[2].event is Event.BEGIN]
         return who, {_ONE: found[:1], _FIRST: first or found[:1], _ALL: found}[who]
 
