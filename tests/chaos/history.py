@@ -166,6 +166,12 @@ def with_messages(server: PostgreSQL) -> list[tuple[int, str]]:
     ]
 
 
+def of_kind(server: PostgreSQL, kind: str) -> list[int]:
+    """The jobs of this kind that run or wait, and the last that have ended."""
+    sql = "SELECT id FROM jobs_job WHERE task_name = %s ORDER BY finish_time DESC NULLS FIRST, id LIMIT 6"
+    return [int(job) for (job,) in server.execute(sql, f"tests.chaos.bodies.{kind}")]
+
+
 def struck(server: PostgreSQL) -> int:
     """RUNNING jobs and held locks at this moment."""
     ((count,),) = server.execute(

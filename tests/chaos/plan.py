@@ -68,6 +68,7 @@ FAULTS = {
     "participants killed": FaultKind(2),
     "participants frozen": FaultKind(1, 3, 8),
     "participants told to end": FaultKind(2),
+    "joins duplicated": FaultKind(2),
     # Silence: these last beyond CNAASJOBS_WORKER_LOST_SECONDS by so much.
     "host cut off from PostgreSQL": FaultKind(3, 2, 6, apart=19),
     "host cut off from the broker": FaultKind(3, 2, 6, apart=19),

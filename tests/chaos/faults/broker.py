@@ -5,18 +5,16 @@ import time
 from collections.abc import Callable
 
 import amqp
-from celery import Celery
-from kombu.entity import Queue
 
 from tests.chaos import history
 from tests.chaos.faults.ground import Ground, Kinds, Struck
+from tests.chaos.faults.messages import Messages
 from tests.chaos.plan import LASTING, PlannedFault
 
 _BURST_SECONDS = 3.0
 _COPIES = 3  # of each message, when messages are duplicated
 _OTHER, _ANOTHER = "tests.chaos.bodies.short", "tests.chaos.bodies.urgent"
 _QUEUE = "default"
-_AS_IT_IS = Queue(_QUEUE, no_declare=True)  # type: ignore[no-untyped-call]
 
 
 class Broker:
@@ -24,7 +22,7 @@ class Broker:
         self._ground = ground
         self._fleet = ground.fleet
         self._server = ground.fleet.rabbitmq
-        self._celery = Celery(broker=self._server.url, set_as_current=False)
+        self._messages = Messages(self._server.url)
         self.kinds: Kinds = {
             "broker restarted": self.restarted,
             "broker purged": self.purged,
@@ -86,10 +84,8 @@ class Broker:
         self._ground.busy_worker(rng, rng.choice(list(LASTING)))
         jobs = history.with_messages(self._fleet.postgresql)
         hits = self._ground.struck()
-        with self._celery.connection_for_write() as connection, connection.Producer() as producer:
-            foreign = [(job, _OTHER if task != _OTHER else _ANOTHER) for job, task in jobs]
-            for job, task in jobs * _COPIES + foreign:
-                self._celery.send_task(task, args=(job,), queue=_AS_IT_IS, producer=producer, ignore_result=True)
+        foreign = [(_OTHER if task != _OTHER else _ANOTHER, (job,)) for job, task in jobs]
+        self._messages.send([(task, (job,)) for job, task in jobs * _COPIES] + foreign)
         return f"{len(jobs)} jobs × {_COPIES}", hits
 
     def _burst(self) -> int:

@@ -4,12 +4,16 @@ import random
 import signal
 import time
 
+from tests.chaos import history
 from tests.chaos.faults.ground import Ground, Kinds, Struck
+from tests.chaos.faults.messages import Messages
 from tests.chaos.ledger import Event, Line
 from tests.chaos.members import Member
 from tests.chaos.plan import PlannedFault
 
-_SHARED = "roll"
+_SHARED, _TASK = "roll", "tests.chaos.bodies.roll"
+_JOIN = "join"  # the second argument of an invitation
+_COPIES = 4  # of each
 _BEGIN_SECONDS = 16.0  # for a job
 _HELP_SECONDS = 6.0  # for a second one to come
 _ONE, _FIRST, _ALL = "one", "the first", "all"
@@ -25,7 +29,9 @@ class Participants:
             "participants killed": self.killed,
             "participants frozen": self.frozen,
             "participants told to end": self.told_to_end,
+            "joins duplicated": self.joins_duplicated,
         }
+        self._messages = Messages(ground.fleet.rabbitmq.url)
 
     def killed(self, planned: PlannedFault, rng: random.Random) -> Struck:
         who, struck = self._next("killed", rng)
@@ -46,6 +52,13 @@ class Participants:
         for member in {id(member): member for member, _, _ in struck}.values():
             self._members.tell_to_end(member, signal.SIGTERM)
         return _says(who, struck)
+
+    def joins_duplicated(self, planned: PlannedFault, rng: random.Random) -> Struck:
+        """More invitations than anybody sent: to the job that runs, to those that wait and to those that have ended."""
+        _, struck = self._next("invited", rng)
+        jobs = history.of_kind(self._ground.fleet.postgresql, _SHARED)
+        self._messages.send([(_TASK, (job, _JOIN)) for job in jobs * _COPIES])
+        return f"{len(jobs)} jobs × {_COPIES}", len(struck)
 
     def _next(self, what: str, rng: random.Random) -> tuple[str, list[Participant]]:
         """Of one job: of as many as there are when they have had the time to become several."""
