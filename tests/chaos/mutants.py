@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.chaos.checks import Promise
 
 CLAIM = "jobs/sql/postgresql/claim.py"
+DEVICES = "jobs/sql/postgresql/devices.py"
 WITHDRAW = "jobs/api/withdraw.py"
 FINISH = "jobs/sql/postgresql/finish.py"
 
@@ -103,6 +104,30 @@ MUTANTS = {
             ),
         ),
         faults=("host cut off from PostgreSQL",),
+    ),
+    "taken": Mutant(
+        says="a participant takes devices that another has in hand",
+        promise=Promise.DEVICES,
+        edits=(
+            Edit(
+                file=DEVICES,
+                old="state = '{DeviceState.WAITING}' AND (tries > 0) = %(tried)s",
+                new="state IN ('{DeviceState.WAITING}', '{DeviceState.TAKEN}') AND (tries > 0) = %(tried)s",
+            ),
+        ),
+        faults=("joins duplicated",),
+    ),
+    "judged": Mutant(
+        says="a participant that was judged lost goes on",
+        promise=Promise.HOLDERS,
+        edits=(
+            Edit(
+                file=DEVICES,
+                old="SELECT 1 AS mine FROM {PARTICIPANT} WHERE token = %(token)s FOR KEY SHARE",
+                new="SELECT 1 AS mine WHERE %(token)s::uuid IS NOT NULL",
+            ),
+        ),
+        faults=("participants frozen",),
     ),
     "republish": Mutant(
         says="upkeep no longer sends a lost message again",
