@@ -43,6 +43,11 @@ class Run:
     def begin(self) -> Line | None:
         return next(iter([*self.begins, *self.joins]), None)
 
+    @property
+    def is_nobodys(self) -> bool:
+        """The job goes on when all its participants are gone, until another joins: the token is a placeholder."""
+        return self.claim is not None and self.claim.before == RUNNING and self.begin is None
+
 
 class Story:
     def __init__(self, record: Record) -> None:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from tests.chaos.checks.of_time import lost_since
 from tests.chaos.checks.promises import Broken, Figures, Promise, Thresholds
 from tests.chaos.record import DeviceRow
 from tests.chaos.story import TERMINAL, Operation, Run, Story
@@ -73,6 +74,14 @@ def gone(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Bro
         until = story.record.until if member.until is None else member.until
         if died is not None and until - died > thresholds.rescue:
             yield _member(member.job, story, f"still has a participant {until - died:.1f} s after its process was gone")
+        # One that leaves has nothing in hand.
+        in_hand = any(_is_in_hand(operation, until - thresholds.clock) for operation in run.operations)
+        if in_hand and lost_since(run, story, member.since, until, thresholds) is None:
+            yield _member(member.job, story, f"lost a participant that lived ({member.worker})")
+
+
+def _is_in_hand(operation: Operation, at: float) -> bool:
+    return operation.go is not None and operation.go < at and (operation.done is None or operation.done > at)
 
 
 def _touches(story: Story) -> dict[tuple[int, str], list[Touch]]:

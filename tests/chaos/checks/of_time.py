@@ -40,7 +40,7 @@ def _waits(changes: list[Change], until: float) -> Iterator[tuple[float, float]]
 def due(story: Story, _: Thresholds, __: Figures) -> Iterator[Broken]:
     """The database's clock decides, on both sides: a claim's commit is never earlier than the job's time."""
     for run in story.runs.values():
-        if run.claim is not None and run.claim.at < run.claim.due:
+        if run.claim is not None and run.claim.before != RUNNING and run.claim.at < run.claim.due:
             name = story.kind_of(run.job).name
             early = run.claim.due - run.claim.at
             yield Broken(promise=Promise.TIME, what=f"job {run.job} ({name}) started {early:.2f} s before it was due")
@@ -52,7 +52,7 @@ def rescue(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[B
         if run.claim is None:
             continue
         left = story.record.until if run.leave is None else run.leave.at
-        died = story.died(run)
+        died = None if run.is_nobodys else story.died(run)
         if died is not None and died < left:
             taken = left - died
             if taken > thresholds.rescue:
@@ -79,13 +79,20 @@ def _taken_for_lost(leave: Change, story: Story) -> bool:
 
 def _lost_since(run: Run, story: Story, left: float, thresholds: Thresholds) -> float | None:
     """When its process or its worker died, or fell silent under it for long enough; None if none of it came before."""
-    parent = story.parent_of(run)
     assert run.claim is not None
+    if run.is_nobodys:
+        others = [(each, each.begin) for each in story.runs.values() if each.job == run.job and each is not run]
+        times = [lost_since(each, story, begin.wall, left, thresholds) for each, begin in others if begin is not None]
+        return min((at for at in times if at is not None), default=None)
+    return lost_since(run, story, run.claim.at, left, thresholds)
+
+
+def lost_since(run: Run, story: Story, began: float, left: float, thresholds: Thresholds) -> float | None:
+    parent = story.parent_of(run)
     times = [story.died(run)]
     if parent is not None:
         times += [parent.until, parent.draining]
         silent = story.paused(parent.pid) | story.cut_off(parent, "database")
-        began = run.claim.at
         spans = [(max(since, began), min(until, left)) for since, until in silent.within(began, left)]
         times += [since for since, until in spans if until - since >= thresholds.worker_lost / 2]
     return min((at for at in times if at is not None and at <= left + thresholds.clock), default=None)

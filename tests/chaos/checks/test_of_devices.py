@@ -62,7 +62,7 @@ def test_a_device_that_was_changed_twice_is_found(run: Fabricated) -> None:
 
 
 def test_a_device_that_two_have_at_once_is_found(run: Fabricated) -> None:
-    run.operation(4, "second", "r2", 15.5, 16, pid=SECOND_CHILD)
+    run.operation(4, "second", "r2", 15.5, 16, pid=SECOND_CHILD, thread=2)
     assert "r2 was touched by two participants at once" in only(Promise.DEVICES, run)
 
 
@@ -111,3 +111,19 @@ def test_a_dead_participant_that_stays_is_found(run: Fabricated) -> None:
     ]
     run.record.deaths.append(Death(pid=SECOND_CHILD, at=START + 22.5))
     assert "still has a participant 67.5 s after its process was gone" in only(Promise.RESCUE, run)
+
+
+def test_a_live_participant_with_a_device_in_hand_that_is_judged_lost_is_found(run: Fabricated) -> None:
+    run.record.memberships = [
+        replace(each, until=START + 15.6) if each.token == "second" else each for each in run.record.memberships
+    ]
+    assert "lost a participant that lived (w@host)" in only(Promise.RESCUE, run)
+
+
+def test_a_job_whose_participants_are_all_gone_may_be_taken_for_lost(run: Fabricated) -> None:
+    run.record.changes = [change for change in run.record.changes if change.job != 4 or change.at < START + 19]
+    run.record.deaths += [Death(pid=pid, at=START + 18) for pid in (CHILD, SECOND_CHILD)]
+    run.record.lines = [line for line in run.record.lines if line.event is not Event.END or line.job != 4]
+    run.change(4, 20, "RUNNING", "RUNNING", old_token="first", new_token="nobody's", worker="w1@host")
+    run.leave(4, "nobody's", "EXCEPTION", at=31, exception_type="WorkerLost")
+    assert fine(run).figures.longest_rescue == pytest.approx(13)
