@@ -182,10 +182,11 @@ def struck(server: PostgreSQL) -> int:
 
 
 def held_by(server: PostgreSQL, ports: Sequence[int]) -> int:
-    """Locks that sessions hold whose client had these ports: an open transaction's, or advisory ones."""
+    """Locks of sessions whose client had these ports: those of open transactions that stand idle, and advisory ones."""
     ((count,),) = server.execute(
         "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
-        " WHERE client_port = ANY(%s) AND granted AND locktype IN ('transactionid', 'relation', 'advisory')",
+        " WHERE client_port = ANY(%s) AND granted AND (locktype = 'advisory' OR (locktype IN ('transactionid',"
+        " 'relation') AND state LIKE 'idle in transaction%%'))",
         list(ports),
     )
     return int(count)

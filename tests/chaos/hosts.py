@@ -62,11 +62,10 @@ class Host:
         finally:
             self.cuts.append(Cut(host=self.name, component=component, since=since, until=time.time()))
 
-    def vanish(self) -> list[int]:
-        """Nothing of its connections moves any more. Returns the ports at which PostgreSQL sees them."""
+    def vanish(self) -> None:
+        """Nothing of its connections moves any more."""
         self.broker.strand()
         self.database.strand()
-        return self.database.stranded_ports()
 
     def is_forgotten(self) -> None:
         """The services find out about connections that no longer exist."""

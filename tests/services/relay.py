@@ -63,9 +63,9 @@ class Relay:
         """Like ``strand``, but the clients are told: only the service believes that its ends are alive."""
         self._call(self._strand(reset_clients=True)).result(10)
 
-    def stranded_ports(self) -> list[int]:
-        """Where the service sees the stranded connections come from."""
-        return [pair.port for pair in list(self._pairs) if pair.stranded and pair.port]
+    def ports(self) -> list[int]:
+        """Where the service sees its connections come from, the stranded ones too."""
+        return [pair.port for pair in list(self._pairs) if pair.port]
 
     def end_stranded(self) -> None:
         """Both sides learn that the stranded connections are gone, as keepalives eventually find out."""

@@ -16,6 +16,7 @@ from tests.waiting import wait_until
 _COMMIT = b"COMMIT\x00"
 _COMMIT_SECONDS = 15.0  # for a POST to come by
 _WEB_SECONDS = 10.0  # for the web server to reach what it was cut off from
+_LOCKS_SECONDS = 5.0
 _REMNANT_SECONDS = 60.0
 
 
@@ -72,13 +73,24 @@ class Hosts:
         """Its processes vanish silently; the supervisor starts others, as on a newly installed host."""
         member, _, lines = self._ground.busy_worker(rng, "keeper")
         host = self._fleet.host(member)
-        since, ports = time.time(), host.vanish()
+        held = self._held_by(host)
+        host.vanish()
+        since, ports = time.time(), host.database.ports()
         for each in self._members.on(host.name):
             children = self._members.children(each)
             for pid in [each.pid, *children]:
                 self._members.kill(pid)
         self._members.later(lambda: self._watch_what_is_left(host, since, ports))
-        return f"{host.name}{jobs(lines)}", len(lines)
+        return f"{host.name}{jobs(lines)}, {held} locks", held
+
+    def _held_by(self, host: Host) -> int:
+        """Locks, waited for a while: the body has begun, its transaction may not have."""
+        deadline = time.monotonic() + _LOCKS_SECONDS
+        while not (held := history.held_by(self._fleet.postgresql, host.database.ports())):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        return held
 
     def _watch_what_is_left(self, host: Host, since: float, ports: list[int]) -> None:
         """Until the server has given up what the host held, which nobody tells it to."""
