@@ -166,14 +166,17 @@ def _ask_in_ledger(ctx: JobContext) -> None:
     """Each safe point of this run writes its start before the token is read, and that it was passed."""
     entry = Entry.current
     assert entry is not None
-    ask = ctx.checkpoint
 
-    def checkpoint() -> None:
-        entry.write(Event.CHECK, device=threading.current_thread().name, operation="safe point")
-        ask()
-        entry.write(Event.GO, device=threading.current_thread().name, operation="safe point")
+    def watched(ask: Callable[..., None]) -> Callable[..., None]:
+        def safe_point(*args: Any, **options: Any) -> None:
+            entry.write(Event.CHECK, device=threading.current_thread().name, operation="safe point")
+            ask(*args, **options)
+            entry.write(Event.GO, device=threading.current_thread().name, operation="safe point")
 
-    ctx.checkpoint = checkpoint  # type: ignore[method-assign]
+        return safe_point
+
+    ctx.checkpoint = watched(ctx.checkpoint)  # type: ignore[method-assign]
+    ctx.about_to = watched(ctx.about_to)  # type: ignore[method-assign]
 
 
 def _watched(function: Callable[..., Any]) -> Callable[..., Any]:
