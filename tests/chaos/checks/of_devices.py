@@ -66,6 +66,7 @@ def _until(operation: Operation, run: Run, story: Story) -> float:
 
 def gone(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Broken]:
     """A participant whose process died is none any more in time; one that lives is never judged lost."""
+    known = {row.job for row in story.record.devices}
     for member in story.record.memberships:
         run = story.runs.get((member.job, member.token))
         if run is None or run.begin is None:
@@ -75,7 +76,9 @@ def gone(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Bro
         if died is not None and until - died > thresholds.rescue:
             yield _member(member.job, story, f"still has a participant {until - died:.1f} s after its process was gone")
         # One that leaves has nothing in hand.
-        in_hand = any(_is_in_hand(operation, until - thresholds.clock) for operation in run.operations)
+        in_hand = member.job in known and any(
+            _is_in_hand(operation, until - thresholds.clock) for operation in run.operations
+        )
         if in_hand and lost_since(run, story, member.since, until, thresholds) is None:
             yield _member(member.job, story, f"lost a participant that lived ({member.worker})")
 
