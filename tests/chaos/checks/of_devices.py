@@ -1,5 +1,6 @@
 """The devices of a job that goes through them by ``ctx.each``, in one process or in several at once."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -69,22 +70,20 @@ def gone(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Bro
     known = {row.job for row in story.record.devices}
     for member in story.record.memberships:
         run = story.runs.get((member.job, member.token))
-        if run is None or run.begin is None:
+        if member.job not in known or run is None or run.begin is None:
             continue
         died = story.died(run)
         until = story.record.until if member.until is None else member.until
         if died is not None and until - died > thresholds.rescue:
             yield _member(member.job, story, f"still has a participant {until - died:.1f} s after its process was gone")
         # One that leaves has nothing in hand.
-        in_hand = member.job in known and any(
-            _is_in_hand(operation, until - thresholds.clock) for operation in run.operations
-        )
+        in_hand = any(_is_in_hand(operation, until, thresholds.clock) for operation in run.operations)
         if in_hand and lost_since(run, story, member.since, until, thresholds) is None:
             yield _member(member.job, story, f"lost a participant that lived ({member.worker})")
 
 
-def _is_in_hand(operation: Operation, at: float) -> bool:
-    return operation.go is not None and operation.go < at and (operation.done is None or operation.done > at)
+def _is_in_hand(operation: Operation, at: float, clock: float) -> bool:
+    return operation.go is not None and operation.go < at - clock and (operation.done or math.inf) > at + clock
 
 
 def _touches(story: Story) -> dict[tuple[int, str], list[Touch]]:
