@@ -44,6 +44,7 @@ def _check(**arguments: Any) -> None:
 @job(
     lock="devices",
     check=_check,
+    helpers=conf.sync_helpers,
     soft_time_limit=conf.sync_time_limit_seconds,
     # What the current devices may need after that: for their current step, and to take their commits back.
     time_limit=conf.sync_time_limit_seconds + 3 * conf.device_seconds,

@@ -153,6 +153,7 @@ class Conf(Table):
     sync_time_limit_seconds = Whole(
         6 * _HOUR, 1, 30 * _DAY, "how long a sync may run; then it begins no further device"
     )
+    sync_helpers = Whole(8, 0, 1000, "how many more processes of idle workers may help with one sync")
     plan_max_age_seconds = Whole(_DAY, 1, 10 * _YEAR, "how old a dry run may be that a live run takes as its `plan`")
     device_seconds = Real(600.0, 1, _DAY, "how long one step on a device may take, such as connecting or a commit")
     render_seconds = Real(20.0, 0.1, _HOUR, "how long rendering one device's configuration may take")
