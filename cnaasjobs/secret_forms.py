@@ -24,7 +24,7 @@ class Finder:
     name is never searched again.
 
     A message that quotes a message that quotes a message doubles the backslashes each time. So a run of them counts as
-    one, here and there, and no depth is too deep.
+    one, in the text and in the secret, at any depth.
     """
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
@@ -54,7 +54,7 @@ class Finder:
 
 
 class _Runs:
-    """A text with one backslash for each run of them, and where its characters were."""
+    """A text with one backslash for each run of them, and where its characters were before."""
 
     def __init__(self, text: str) -> None:
         self.short = _BACKSLASHES.sub(r"\\", text)
@@ -91,7 +91,7 @@ def forms(value: str) -> Iterator[str]:
 
 
 def _written(part: str) -> set[str]:
-    """As it is, in capitals, in HTML and XML: Jinja's filters write some characters in ways of their own."""
+    """As it is, in capitals, in HTML and XML: Jinja's filters write some characters differently."""
     in_html = html.escape(part)
     of_jinja = in_html.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
     found = {part, in_html, of_jinja, html.escape(part, quote=False), htmlsafe_json_dumps(part)[1:-1]}

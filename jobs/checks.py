@@ -16,8 +16,8 @@ def changes_are_numbered(
 ) -> list[CheckMessage]:
     return [
         Error(
-            f"Nobody would be told of changes in {table}: it has lost the triggers that number them",
-            hint="On SQLite `manage.py migrate --skip-checks` makes them anew.",
+            f"Changes in {table} would not be noticed: it has lost the triggers that number them",
+            hint="On SQLite `manage.py migrate --skip-checks` makes them again.",
             id="jobs.E001",
         )
         for alias in databases or ()

@@ -23,7 +23,7 @@ class JobStep(models.Model):
 
 
 class JobLog(models.Model):
-    """A batch of lines. As a row for each line they would take twenty times as much of the database."""
+    """A batch of lines. With a row for each line they would take twenty times as much space."""
 
     job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="log", db_index=False)
     lines = models.IntegerField()

@@ -1,7 +1,7 @@
-"""How a view describes its answers, and the OpenAPI 3.1 document that is made of all descriptions by drf-spectacular.
+"""How a view describes its answers, and the OpenAPI 3.1 document that drf-spectacular makes from all descriptions.
 
 A view says in ``described`` what each of its handlers takes and answers, in JSON Schema; ``ApiViewSet`` refuses one
-that does not. The tests of the API check every answer against the document, so that it says what is true.
+that does not. The tests of the API check every answer against the document, so that the document stays true.
 """
 
 from collections.abc import Iterable, Mapping

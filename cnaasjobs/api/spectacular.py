@@ -1,4 +1,4 @@
-"""drf-spectacular's view of our views: it reads ``described`` and guesses nothing."""
+"""How drf-spectacular sees our views: it reads ``described`` and guesses nothing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -59,8 +59,8 @@ class DescribedSchema(AutoSchema):
         error = dict(reference("Error"))
         answers: dict[Any, Any] = {
             200: OpenApiResponse(response=dict(described.whole_answer()), description="Success"),
-            "4XX": OpenApiResponse(response=error, description="It can't be answered as it was asked"),
-            "5XX": OpenApiResponse(response=error, description="Not now: the database, or what else it needs, is away"),
+            "4XX": OpenApiResponse(response=error, description="The request can't be answered as it is"),
+            "5XX": OpenApiResponse(response=error, description="Not now: the database, or another part, is away"),
         }
         if described.text:
             answers[(200, "text/plain")] = OpenApiResponse(response={"type": "string"}, description="Success")

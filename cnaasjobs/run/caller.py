@@ -1,7 +1,7 @@
 """Ending the make of ``make run`` ends the platform, even where make does not tell its children.
 
-A key at the terminal reaches all of them, and SIGTERM make passes on. SIGINT and SIGHUP to make alone it keeps to
-itself: it lets go of its handler, and then waits for its children to end. That can be seen here from outside.
+A key at the terminal reaches all of them, and make passes SIGTERM on. It does not pass on SIGINT and SIGHUP that only
+make gets: it resets its handler, and then waits for its children to end. That can be seen from outside.
 """
 
 import signal
@@ -16,13 +16,13 @@ _ENDS: Final = sum(1 << (number - 1) for number in (signal.SIGINT, signal.SIGHUP
 
 
 class Callers:
-    """The makes above this process, one of another."""
+    """The makes above this process."""
 
     def __init__(self) -> None:
         self._at_start = _makes()
 
     def want_the_end(self) -> bool:
-        """One of them is gone, or no longer handles a signal that it handled."""
+        """Whether one of them is gone, or no longer handles a signal that it handled."""
         now = _makes()
         return any(pid not in now or handled & ~now[pid] for pid, handled in self._at_start.items())
 

@@ -1,8 +1,8 @@
 """One port for ``make run``: passes each request on, unread, to the web server or to the events process.
 
-Only the first line is looked at, for the path. What follows goes on as it came, garbage too, so that the answers are
-the web server's own. One request a connection: the next one may be another's. A PROXY line says whose it is. In
-production nginx does this: `deploy/nginx.conf`.
+Only the first line is read, for the path. Everything is passed on as it came, even garbage, so that the answers are the
+web server's own. One request per connection: the next one may be for the other server. A PROXY line names the client.
+In production nginx does this: `deploy/nginx.conf`.
 """
 
 import argparse
@@ -13,10 +13,10 @@ import socket
 from typing import Final
 
 FIRST_LINE_SECONDS: Final = 10.0
-CONNECT_SECONDS: Final = 30.0  # one that has died is started again meanwhile
+CONNECT_SECONDS: Final = 30.0  # one that has died is being restarted
 CONNECT_PAUSE_SECONDS: Final = 0.05
 PIECE: Final = 65_536
-# Before the client's own: of two the first one counts.
+# Put before the client's own: of two the first one counts.
 CLOSE: Final = b"Connection: close\r\n"
 
 _OF_EVENTS: Final = re.compile(rb"[A-Z]+ (/api/v1\.0/events/?|/socket\.io/[^ ?]*)(\?[^ ]*)? HTTP/1\.[01]\r\n")
@@ -56,7 +56,7 @@ class Splitter:
 
 
 async def _first_line(reader: asyncio.StreamReader) -> bytes:
-    """With what came together with it; what there is of one that does not end in time."""
+    """With what came after it; as much as there is of one that does not end in time."""
     seen = b""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FIRST_LINE_SECONDS):

@@ -1,4 +1,4 @@
-"""What the beginning of a request says of the rest of it, as far as the worker's loop must know. gunicorn parses it."""
+"""What the beginning of a request says about the rest, as far as the worker's loop must know. gunicorn parses it."""
 
 import re
 from typing import Final, NamedTuple, Self
@@ -7,14 +7,14 @@ SHORT_BYTES: Final = 16_384  # of a request whose body is waited for without a t
 
 _HEALTH: Final = (b"/healthz", b"/readyz")
 _END: Final = b"\r\n\r\n"
-_BARE_LF: Final = re.compile(rb"(?<!\r)\n")  # gunicorn's parser refuses it, and waits for no end
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")  # gunicorn's parser refuses it without waiting for its end
 _LENGTH: Final = re.compile(rb"\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r", re.IGNORECASE)
 _CHUNKED: Final = re.compile(rb"\ntransfer-encoding:", re.IGNORECASE)
 _EXPECT: Final = re.compile(rb"\nexpect:", re.IGNORECASE)
 
 
 class Head(NamedTuple):
-    """Of a request whose head is there."""
+    """About a request whose head has arrived."""
 
     is_health: bool  # it asks for our health
     has_all: bool  # its body is there too
@@ -22,7 +22,7 @@ class Head(NamedTuple):
 
     @classmethod
     def of(cls, seen: bytes) -> Self | None:
-        """None: the head has not ended yet."""
+        """None while the head has not ended."""
         end = seen.find(_END)
         head = seen if end < 0 else seen[: end + len(_END)]
         if _BARE_LF.search(head):

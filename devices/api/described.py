@@ -22,7 +22,7 @@ _DEVICE = component(
             "state": {"const": "MANAGED"},
             "synchronized": {
                 "type": "boolean",
-                "description": "What was committed last is what it would get now; false if that is not known.",
+                "description": "Whether what was committed last is what it would get now; false if unknown.",
             },
         }
     ),
@@ -36,7 +36,7 @@ SYNCTO = {
         answer=TEXT,
         beside={"job_id": NUMBER},
         body=component("SyncRequest", SyncBody.model_json_schema()),
-        headers={"X-Total-Count": "How many devices are meant."},
+        headers={"X-Total-Count": "How many devices are selected."},
     )
 }
 DEVICES = {

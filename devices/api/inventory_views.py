@@ -1,4 +1,4 @@
-"""What front ends read of the inventory: its devices, groups, and what was synchronised. Nothing of it changes here."""
+"""What front ends read from the inventory: its devices, groups, and what was synchronised. Nothing changes it here."""
 
 import json
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class Devices(_Reads):
         "hostname": Text(),
         "device_type": Text(),
         "platform": Text(),
-        # Of the states that other systems know only this one: a client that asks for another gets nothing.
+        # Other systems know more states, here there is only this one: a client that asks for another gets nothing.
         "state": Text(),
         _COSTLY: YesNo(),
     }

@@ -11,7 +11,7 @@ from jobs.result_views import view_of
 
 
 def changed_by(job: Job) -> list[str]:
-    """Names of devices: none that failed, and none that was in sync already. Of another job, or a dry run, none."""
+    """Names of devices, without those that failed or were already in sync. Empty for other jobs and dry runs."""
     if not isinstance(view_of(job.task_name), SyncResult) or json.loads(job.start_arguments).get("dry_run", True):
         return []
     return [host for host, report in _reports(job) if not report.get("failed") and _has_diff(report)]

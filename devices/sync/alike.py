@@ -1,5 +1,5 @@
-"""What the processes that work on one sync must have alike, so that a device is the same whichever has it: inventory,
-templates, secrets and code. One keyed hash, because secrets are among it.
+"""What must be the same in all processes that work on one sync, so that it does not matter which one has a device:
+inventory, templates, secrets and code. One keyed hash, because it includes secrets.
 """
 
 import json
@@ -20,12 +20,12 @@ def alike(secrets: Secrets) -> str:
 
 @cache
 def _code() -> str:
-    """As it was when this process began, more or less."""
+    """About as it was when this process began."""
     return _files(Path(devices.__file__).parent, "*.py")
 
 
 def _files(directory: Path, pattern: str = "*") -> str:
-    """Of all files below a directory, with their names. One that can't be read is as good as none."""
+    """Of all files below a directory, with their names. One that can't be read counts as missing."""
     found = sha256()
     for path in sorted(directory.rglob(pattern)):
         if path.is_file():

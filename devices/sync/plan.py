@@ -1,8 +1,9 @@
-"""A plan: what a dry run showed of each device, kept as keyed hashes, and whether a live run would change just that.
+"""A plan: what a dry run showed for each device, kept as keyed hashes, and whether a live run would change exactly
+that.
 
-A configuration that is rendered to the same text, on a device that runs the same, changes the same: so the two are
-compared, and not the diffs, which some devices show anew each time. Only where the running configuration can't be read
-or recognised, the diff must be the same instead.
+The same rendered configuration, on a device that runs the same, makes the same change. So these two are compared, and
+not the diffs, which some devices show differently each time. Only if the running configuration can't be read or
+recognised, the diff must be the same instead.
 """
 
 import json
@@ -18,12 +19,12 @@ _MANY = 5000  # hosts in one statement
 
 
 class PlanGone(Exception):
-    """The dry run is not there any more, or was for other devices."""
+    """The dry run no longer exists, or was for other devices."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What one device would change: by which configuration, in which, and how that looked."""
+    """The change of one device: the new configuration, the running one, and the diff."""
 
     rendered_hash: str
     running: Fingerprint
@@ -42,8 +43,8 @@ class Shown:
         return matches(self.diff_hash, diff)
 
     def as_memo(self) -> dict[str, Any]:
-        """To be kept with the device's row. Hashes as numbers: in a text somebody's short password may stand by chance,
-        and would be masked.
+        """To be kept with the device's row. Hashes are numbers, because a text may contain a short password by chance,
+        which would be masked.
         """
         running = self.running.running_hash
         return {
@@ -65,7 +66,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a dry run showed of the devices of a live run."""
+    """What a dry run showed for the devices of a live run."""
 
     job_id: int
     shown: Mapping[str, Shown | None]
@@ -74,7 +75,7 @@ class Plan:
     def of(cls, job_id: int, hosts: Sequence[str]) -> "Plan":
         """
         Raises:
-            PlanGone: it has not all of these devices.
+            PlanGone: it does not have all of these devices.
         """
         shown: dict[str, Shown | None] = {}
         for start in range(0, len(hosts), _MANY):

@@ -1,6 +1,6 @@
-"""What is done to recurring schedules from their list: run now, enable, disable.
+"""Actions on recurring schedules from their list: run now, enable, disable.
 
-Whatever starts a job asks for the permission of that job.
+Every action that starts a job requires the permission of that job.
 """
 
 from django.db import transaction
@@ -42,7 +42,7 @@ def run(request: HttpRequest, row: PeriodicTask) -> Job:
 
 
 def switch(request: HttpRequest, row: PeriodicTask, *, enabled: bool) -> None:
-    """Enable it, as only somebody may who may start its job; or disable it. Its owner stays.
+    """Enable it, which requires the permission to start its job, or disable it. Its owner stays.
 
     Raises JobArgumentError. By an update, because a broken schedule can't be saved, and can be disabled.
     """

@@ -66,7 +66,7 @@ _OF_A_DEVICE: Final[dict[str, Schema]] = {
     "step": NULLABLE_TEXT,
     "start_time": NULLABLE_TIME,
     "finish_time": NULLABLE_TIME,
-    "report": {"description": "What the job's result says of the device."},
+    "report": {"description": "What the job's result says about the device."},
 }
 _DEVICE = component("JobDevice", exactly(_OF_A_DEVICE, optional=["report"]))
 _JOB_OF_DEVICE = component(
@@ -169,7 +169,7 @@ JOB_LOG = {
         parameters=(
             Parameter(name="level", description="That level and above, such as WARNING."),
             Parameter(name="device", description="Lines of one device."),
-            Parameter(name="text", description="Lines that have it, in any case."),
+            Parameter(name="text", description="Lines that contain it, in any case."),
         ),
     )
 }

@@ -56,7 +56,7 @@ def jobs_of(hostname: str) -> Rows:
 
 
 def device_objects(rows: Sequence[dict[str, Any]], *, with_reports: bool = False) -> list[dict[str, Any]]:
-    """The objects of the API, of rows of ``devices_of`` or ``jobs_of``."""
+    """The API's objects, from rows of ``devices_of`` or ``jobs_of``."""
     reports = dict(_reports([row["pk"] for row in rows])) if with_reports else {}
     return [_object(row) | ({"report": reports.get(row["pk"])} if with_reports else {}) for row in rows]
 
@@ -71,7 +71,7 @@ def _object(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reports(pks: Sequence[int]) -> Iterator[tuple[int, orjson.Fragment | dict[str, str] | None]]:
-    """A few at a time, as many as fit into a page. One alone always fits."""
+    """A few at a time, as many as fit into a page. A single one always fits."""
     room = conf.page_max_mb * 1_000_000
     for start in range(0, len(pks), _REPORTS):
         some = JobDevice.objects.filter(pk__in=pks[start : start + _REPORTS])

@@ -1,4 +1,4 @@
-"""What front ends ask of the server itself: which version it is, and what the user who asks may do."""
+"""What front ends ask about the server itself: its version, and what the user may do."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -18,7 +18,7 @@ EVERYTHING = [{"pages": ["*"], "rights": ["*"]}]
 class Permissions(ApiViewSet):
     """``GET /auth/permissions``, without an envelope, in the existing front end's own words.
 
-    It asks for the right to ``read`` or ``write`` one of its pages, and shows a button of a page only to who may write.
+    It asks for the right to ``read`` or ``write`` one of its pages, and shows buttons only to users who may write.
     """
 
     described = described.PERMISSIONS
@@ -51,5 +51,5 @@ class Version(ApiViewSet):
 
 @cache
 def _git_version() -> str:
-    """Of the code that this process runs: what is checked out later is not it."""
+    """The version of the code that this process runs, even if another was checked out later."""
     return git_version()

@@ -12,7 +12,7 @@ from jobs.waiting.reasons import Reason
 
 
 def reason_object(reason: Reason) -> dict[str, Any]:
-    """``holds``, ``text`` and ``since``, and by the kind of what holds it who or what that is."""
+    """``holds``, ``text`` and ``since``, and, depending on ``holds``, who or what it is."""
     return {
         "holds": reason.holds.value,
         "text": str(reason),
@@ -27,7 +27,7 @@ def lock_objects() -> list[dict[str, Any]]:
 
 
 def lock_objects_of(names: Collection[str]) -> list[dict[str, Any]]:
-    """These, also one that is free and that nobody waits for."""
+    """These locks, including free ones that nobody waits for."""
     return _objects(list(lines.lines_of(names).values()))
 
 

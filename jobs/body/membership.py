@@ -1,4 +1,4 @@
-"""A run's part in ``ctx.each``: is this process a participant, and what its threads ask of the database then."""
+"""A run's part in ``ctx.each``: whether this process is a participant, and what its threads then ask the database."""
 
 import json
 import threading
@@ -64,7 +64,7 @@ class Membership:
         return done
 
     def standing(self) -> FleetStanding:
-        """What a safe point asks, read afresh."""
+        """What a safe point asks, read anew."""
         with self._ctx.database():
             if self.is_on:
                 return store().fleet_standing(self._run)
@@ -85,7 +85,8 @@ class Membership:
     def leave_with(self, failure: Failure) -> bool:
         """The body raised while others may be there. True if they are not: the end is this process's to store.
 
-        Before ``each`` it is this process's own failure: others go on, and end the job. After that it is the job's.
+        Before ``each`` it is this process's own failure: others go on, and end the job. After that it is the job's
+        failure.
         """
         leaving = None if self._called else self._leave(end=None)
         if leaving is None or not (leaving.gone or leaving.last):

@@ -12,7 +12,7 @@ from cnaasjobs.db.not_now import not_now, part_with
 
 
 class SharedConnection:
-    """Opened when a thread needs it first. The thread that makes this object is the body's own."""
+    """Opened when a thread first needs it. The thread that makes this object is the body's own."""
 
     def __init__(self) -> None:
         self._own_thread = threading.get_ident()
@@ -51,7 +51,7 @@ class SharedConnection:
 
 @contextlib.contextmanager
 def _usable(connection: Any) -> Iterator[None]:
-    """A connection that broke is closed, so that the next use opens a new one."""
+    """Close a broken connection, so that the next use opens a new one."""
     try:
         yield
     except Error as exc:

@@ -1,4 +1,4 @@
-"""What a run has to say of itself while it goes on: written at most every ``CNAASJOBS_PROGRESS_SECONDS``.
+"""What a run reports about itself while it goes on: written at most every ``CNAASJOBS_PROGRESS_SECONDS``.
 
 One thread writes for all runs of this process: most jobs end before it has anything to do.
 """
@@ -37,7 +37,7 @@ class _Writer(threading.Thread):
     def add(self, due: Due) -> None:
         with self._changed:
             self._due[due] = time.monotonic() + conf.progress_seconds
-            if self._has_nothing:  # else it looks again in time: a stream of short jobs does not wake it for each
+            if self._has_nothing:  # else it looks in time anyway: short jobs must not wake it each time
                 self._changed.notify()
 
     def remove(self, due: Due) -> None:

@@ -8,7 +8,7 @@ from cnaasjobs.secrecy import mask, mask_all
 
 
 class MaskedResults(DatabaseBackend):
-    """What a task returned or raised, its arguments and its traceback. Who asks for a result gets what is kept."""
+    """What a task returned or raised, its arguments and its traceback. Asking for a result returns what is kept."""
 
     def encode_content(self, data: Any) -> Any:
         return super().encode_content(mask_all(data))

@@ -19,7 +19,7 @@ from locks import service as locks
 
 
 class CannotRunAgain(JobError):
-    """It is not over, or nobody knows its task."""
+    """It has not ended, or this process does not know its task."""
 
 
 def abort(job_id: int, *, reason: str) -> Job:

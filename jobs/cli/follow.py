@@ -24,7 +24,7 @@ POLL_SECONDS: Final = 0.5
 
 
 class Verdict(IntEnum):
-    """What the shell is told. Of several jobs the worst, in this order: TIMED_OUT, NOT_FOUND, FAILED."""
+    """The exit code. For several jobs the worst counts, in this order: TIMED_OUT, NOT_FOUND, FAILED."""
 
     FINISHED = 0
     FAILED = 1  # it ended in an exception, or a device failed
@@ -36,7 +36,7 @@ Seen = Callable[[Sequence[Job]], None]
 
 
 def wait(job_ids: Sequence[int], *, timeout: float | None, seen: Seen) -> Verdict:
-    """Until all have ended. While the database is away it waits too."""
+    """Wait until all have ended, also while the database is away."""
     deadline = None if timeout is None else time.monotonic() + timeout
     pause = threading.Event()
     while True:
@@ -52,7 +52,7 @@ def wait(job_ids: Sequence[int], *, timeout: float | None, seen: Seen) -> Verdic
 
 
 def has_failed_device(job_id: int) -> bool:
-    """By the rows of its devices, or where it keeps none by its result."""
+    """From the rows of its devices, or from its result if it has none."""
     rows = JobDevice.objects.filter(job_id=job_id)
     if rows.exists():
         return rows.filter(Q(failed=True) | ~Q(state=DeviceState.DONE.value)).exists()

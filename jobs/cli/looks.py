@@ -50,7 +50,7 @@ def devices_text(progress: Progress | None) -> Text:
 
 
 def took(job: Job, now: datetime) -> str:
-    """How long it ran or has run; or in how long it is due."""
+    """How long it ran or has been running; or how soon it is due."""
     if job.start_time is not None:
         return in_words((job.finish_time or now) - job.start_time)
     return f"in {in_words(job.scheduled_time - now)}" if job.scheduled_time > now and not job.finish_time else ""
@@ -61,7 +61,7 @@ def moment(when: datetime | None) -> str:
 
 
 def job_view(job: Job, exception: dict[str, Any] | None, *, devices: str) -> RenderableType:
-    """One job: why first, then what is known of it, then its devices, those that failed first."""
+    """One job: the reason first, then what is known about it, then its devices, failed ones first."""
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(job):
         facts.add_row(Text(name, style="dim"), value)

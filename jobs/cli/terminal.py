@@ -12,7 +12,7 @@ from jobs.end_reasons import EndReason
 from jobs.states import Status
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_WIDE: Final = 250  # columns of what is no terminal: a table for grep is not cut
+_WIDE: Final = 250  # columns where there is no terminal: a table for grep is not cut
 
 STYLES: Final = {
     Status.SCHEDULED.value: "cyan",
@@ -34,7 +34,7 @@ def console_on(stream: IO[str]) -> Console:
 
 
 def clean(text: Any) -> str:
-    """Somebody's text on one line: what a terminal would obey is shown, not sent."""
+    """Text on one line: control sequences that a terminal would obey are shown, not sent."""
     return "" if text is None else _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", " ".join(str(text).split()))
 
 
@@ -52,5 +52,5 @@ def write_json(stream: IO[str], value: Any) -> None:
 
 def _spliced(value: Any) -> orjson.Fragment:
     if not isinstance(value, LongJSON):
-        raise TypeError(f"{type(value).__name__} is no JSON")
+        raise TypeError(f"{type(value).__name__} is not JSON")
     return orjson.Fragment(b"".join(value.pieces))

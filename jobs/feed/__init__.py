@@ -17,7 +17,7 @@ LIMIT: Final = 1000  # changes; a reader that is further behind loads everything
 
 
 class News(NamedTuple):
-    """``told`` is None for one who must load again. The position is behind it all."""
+    """``told`` is None for a reader that must load again. The position is after all of it."""
 
     told: list[Told] | None
     position: Position

@@ -1,6 +1,6 @@
 """What a reader of the feed is told of a job, a lock and a batch of log lines: their state when it is read.
 
-A row that changes meanwhile is told in its newer state, and then once more; one that is deleted meanwhile is not told.
+A row that changes meanwhile is sent in its newer state, and then once more; one that is deleted meanwhile is not sent.
 """
 
 import json
@@ -74,7 +74,7 @@ def _jobs(ids: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _exception(job: Job, stored: str | None) -> dict[str, Any] | None:
-    """Its type and its words; the traceback is the job's page's."""
+    """Its type and message; the traceback is only on the job's page."""
     if job.exception_type is None:
         return None
     return {"type": job.exception_type, "message": json.loads(stored)["message"] if stored else ""}

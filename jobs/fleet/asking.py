@@ -1,4 +1,4 @@
-"""Asking the database until it answers, where nothing may be given up meanwhile."""
+"""Asks the database until it answers, where giving up is not allowed."""
 
 import time
 from collections.abc import Callable
@@ -24,9 +24,9 @@ def until_answered(
     *,
     job_id: int,
 ) -> T:
-    """``again`` is asked in place of ``ask`` where an answer may have been lost, or was long on its way.
+    """``again`` is called in place of ``ask`` if an answer may have been lost, or took too long.
 
-    Such an answer is none: this process may have been judged lost meanwhile.
+    A late answer does not count: this process may have been judged lost meanwhile.
     """
     while True:
         asked = time.monotonic()

@@ -1,4 +1,4 @@
-"""What became of a participant's devices, until it is written."""
+"""What happened to a participant's devices, until it is written."""
 
 import time
 from dataclasses import dataclass, field

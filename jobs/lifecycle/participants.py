@@ -1,7 +1,7 @@
 """Processes that join a running job, and those that are lost: everything but the job's own transitions.
 
 Every change of who takes part locks the job's row first. The job's ``run_token``, ``worker_id`` and ``worker`` always
-name one of those who are there; where nobody is, the token is nobody's, so that a process that was taken for dead and
+name one of the participants; if there is none, the token is nobody's, so that a process that was taken for dead and
 comes back ends nothing.
 """
 
@@ -32,7 +32,7 @@ class Joined:
 
 @dataclass(frozen=True, kw_only=True)
 class Left:
-    """What is left of a run without one who took part: it goes on, or it ends like this."""
+    """What remains of a run without a participant: it goes on, or it ends like this."""
 
     goes_on: bool
     run_token: UUID
@@ -82,9 +82,9 @@ def _why_not(job: Job, fleet: Fleet, others: int, *, too_late: bool) -> str | No
 
 
 def lose(job_id: int, token: UUID, failure: Failure) -> Left:
-    """A participant is gone, or was cut off. Its row goes first: what it may still ask for is refused from then on.
+    """A participant is gone, or was cut off. Its row is deleted first: from then on whatever it asks is refused.
 
-    One that was none, such as a run without ``each``, leaves a run that does not go on.
+    A run without participants, such as one without ``each``, does not go on.
     """
     with transaction.atomic():
         job = _locked(job_id)

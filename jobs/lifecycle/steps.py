@@ -1,7 +1,7 @@
 """The steps of a job's life that its row forgets, each written with the transition it belongs to, in its transaction.
 
-The row says when a job was due, started and ended, and that costs nothing. A step has a row of its own where the next
-transition takes it out of the job's: the time of the POST, a wait for a lock, the attempts before the last one.
+The job's row says when it was due, started and ended, at no cost. A step has its own row if the next transition removes
+it from the job's: the time of the POST, a wait for a lock, the attempts before the last one.
 """
 
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ def attempt_over(job_id: int, step: Step, detail: str = "") -> None:
 
 
 def of(job: Job) -> list[Taken]:
-    """All of a job's steps, in their order: those that have rows, and those of its row."""
+    """All of a job's steps, in order: those with rows of their own, and those in its row."""
     kept = [Taken(row.time, Step(row.step), row.detail) for row in JobStep.objects.filter(job_id=job.pk).order_by("id")]
     return sorted([*kept, *_of_row(job)], key=lambda taken: taken.time)
 

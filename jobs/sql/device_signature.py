@@ -17,7 +17,7 @@ class Taken(NamedTuple):
 
 
 class Over(NamedTuple):
-    """A device that is over: what is stored of it, without secrets. ``report`` and ``memo`` are JSON texts."""
+    """A finished device: what is stored of it, without secrets. ``report`` and ``memo`` are JSON texts."""
 
     id: int
     failed: bool
@@ -30,7 +30,7 @@ class Over(NamedTuple):
 
 
 class Stepped(NamedTuple):
-    """A device that is over in a step, and not in all of them."""
+    """A device that has finished a step, but not all of them."""
 
     id: int
     steps_over: int
@@ -96,7 +96,7 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leaving:
-    """What became of a participant that would leave. Neither gone nor last: it stays, devices wait for it."""
+    """What happened to a participant that wants to leave. Neither gone nor last: it stays, devices wait for it."""
 
     gone: bool  # others are there, or the run is over, or it waits for others to come
     last: bool  # the run is this participant's alone, and its to end
@@ -132,7 +132,7 @@ class DeviceStore(Protocol):
         ...
 
     def write_devices(self, run: Run, batch: Batch) -> FleetStanding:
-        """Write what happened. A device that is not this participant's any more is left as it is."""
+        """Write what happened. A device that no longer belongs to this participant is left as it is."""
         ...
 
     def note_steps(self, run: Run, notes: Sequence[Note]) -> FleetStanding:
@@ -179,7 +179,7 @@ class DeviceStore(Protocol):
         ...
 
     def unreported_devices(self, job_id: int) -> list[tuple[int, str, str]]:
-        """Id, host and reason of those that were lost, and of which nobody made a report yet."""
+        """Id, host and reason of lost devices for which nobody has made a report yet."""
         ...
 
     def write_reports(self, reports: Iterable[tuple[int, str]]) -> None:
@@ -187,7 +187,7 @@ class DeviceStore(Protocol):
         ...
 
     def finished_hosts(self, job_id: int) -> list[str]:
-        """Those that are over, in the order in which they were."""
+        """The finished ones, in the order in which they finished."""
         ...
 
     def device_reports(self, job_id: int) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What becomes of the devices of a participant that is gone, and what nobody has said yet of those that were lost."""
+"""What happens to the devices of a participant that is gone, and reports for those that were lost."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -41,7 +41,7 @@ def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int
 
 
 def unreported_devices(job_id: int) -> list[tuple[int, str, str]]:
-    """Id, host and reason of those that were lost, and of which nobody made a report yet."""
+    """Id, host and reason of lost devices for which nobody has made a report yet."""
     lost = JobDevice.objects.filter(job_id=job_id, failed=True, report__isnull=True).order_by("place")
     return [(pk, host, reason or "") for pk, host, reason in lost.values_list("pk", "host", "reason")]
 

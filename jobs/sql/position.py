@@ -1,4 +1,4 @@
-"""A place in the change feed, and what lies behind it."""
+"""A place in the change feed, and what comes after it."""
 
 import re
 from enum import StrEnum
@@ -9,7 +9,7 @@ _MOST_OPEN: Final = 40
 
 
 class Position(NamedTuple):
-    """Everything up to change ``top`` is known, but for what the transactions ``open`` may yet commit.
+    """Everything up to change ``top`` is known, except what the transactions ``open`` may yet commit.
 
     ``top`` is the number of a committed change: after a crash PostgreSQL gives numbers of rolled back ones out again.
     Numbers are not commit order; nobody compares two of one row.
@@ -48,16 +48,16 @@ class Kind(StrEnum):
 
 
 class Change(NamedTuple):
-    """A row that is there, and other than it was at the position before."""
+    """A row that exists, and differs from what it was at the previous position."""
 
     kind: Kind
     id: int
 
 
 class Look(NamedTuple):
-    """What became visible since a position, each row once, and the position behind it.
+    """What became visible since a position, each row once, and the position after it.
 
-    ``changes`` is None where that cannot be told: the position is another feed's, ahead of this one, or too far back.
+    ``changes`` is None if that is unknown: the position belongs to another feed, is ahead of this one, or too far back.
     """
 
     changes: list[Change] | None

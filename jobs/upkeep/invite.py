@@ -1,8 +1,8 @@
-"""Asks idle processes to help with the devices of running jobs. Nobody else does.
+"""Asks idle processes to help with the devices of running jobs. Nothing else does.
 
-As many as the slots that heartbeats and the database show idle, less one of each worker with several, which stays for
-the next job: a job never waits for a slot that a helper has just taken. The run with the fewest participants is served
-first. A message that nobody takes within seconds is dropped, and the next round sends another.
+As many as there are idle slots by the heartbeats and the database, minus one of each worker with several, which stays
+free for the next job: a job never waits for a slot that a helper has just taken. The run with the fewest participants
+is served first. A message that nobody takes within seconds is dropped, and the next round sends another.
 """
 
 import json
@@ -33,7 +33,7 @@ class _Worker:
 
 @dataclass
 class _Run:
-    """One that has devices to begin."""
+    """A run that has devices to begin."""
 
     job: Job
     participants: int
@@ -85,12 +85,12 @@ def _runs() -> list[_Run]:
 
 
 def _left(job_id: int) -> int:
-    """How many devices nobody has begun, counted no further than it matters."""
+    """How many devices nobody has begun, counted only as far as it matters."""
     return JobDevice.objects.filter(job_id=job_id, state=DeviceState.WAITING.value)[:_MOST].count()
 
 
 def _workers() -> list[_Worker]:
-    """Those that live, with the slots that are idle by the heartbeat and by the database, whichever says fewer."""
+    """Live workers, with the number of idle slots by the heartbeat or by the database, whichever is lower."""
     running = Job.objects.filter(status=Status.RUNNING.value, participants__isnull=True)
     busy = Counter(running.values_list("worker_id", flat=True))
     busy += Counter(Participant.objects.filter(job__status=Status.RUNNING.value).values_list("worker_id", flat=True))

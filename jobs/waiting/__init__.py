@@ -1,6 +1,6 @@
 """What holds a job that is SCHEDULED, in one answer: ``look.reasons_of``.
 
-The API, the admin and the command line show that answer, and nobody works it out anew. ``reasons`` is its vocabulary,
-``lines`` says who holds a lock and who waits for it, ``queues`` which workers serve a queue, ``progress`` how far a job
-is. It only reads, and its number of statements does not grow with the number of jobs asked for.
+The API, the admin and the command line show that answer, and none of them works it out again. ``reasons`` is its
+vocabulary, ``lines`` says who holds a lock and who waits for it, ``queues`` which workers serve a queue, ``progress``
+how far a job is. It only reads, and its number of statements does not grow with the number of jobs asked for.
 """

@@ -30,7 +30,7 @@ class Holder(InLine):
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A lock as it stands."""
+    """The present state of a lock."""
 
     name: str
     holder: Holder | None

@@ -21,9 +21,9 @@ from jobs.waiting.reasons import Holds, Named, Part, Reason
 
 
 def reasons_of(jobs: Sequence[Job]) -> dict[int, list[Reason]]:
-    """Everything that holds each of these jobs. One that is not SCHEDULED is held by nothing.
+    """Everything that each of these jobs waits for. One that is not SCHEDULED waits for nothing.
 
-    What is not yet due is also told of what would hold it at any time: its queue, its task, no Beat.
+    For a job that is not yet due this includes what would hold it at any time: its queue, its task, no Beat.
     """
     waiting = [job for job in jobs if job.status == Status.SCHEDULED]
     if not waiting:
@@ -34,7 +34,7 @@ def reasons_of(jobs: Sequence[Job]) -> dict[int, list[Reason]]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Look:
-    """What was read once for all jobs asked for."""
+    """What was read once for all these jobs."""
 
     now: datetime
     lines: Mapping[str, Line]
@@ -179,7 +179,7 @@ def _task(job: Job, look: _Look) -> Reason:
 
 def _beat(job: Job) -> Reason:
     last = queues.last_beat()
-    sentence: tuple[Part, ...] = ("No Beat lives that would send its message.",)
+    sentence: tuple[Part, ...] = ("No live Beat would send its message.",)
     if last is not None:
         sentence = (*sentence, f" The last was {last.name}, seen at ", last.last_seen, ".")
     facts = {"last_beat": last.name if last else None}
@@ -191,7 +191,7 @@ def _many(number: int, one: str, more: str) -> str:
 
 
 def _is_known(task_name: str) -> bool:
-    """By this process's own code, which is the workers' where all were installed alike."""
+    """Judged by this process's own code, which is the same as the workers' in a uniform installation."""
     _import_tasks()
     return isinstance(current_app.tasks.get(task_name), JobTask)
 

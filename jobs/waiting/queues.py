@@ -27,7 +27,7 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """A queue as it stands. A worker that is silent counts: it may be back in a moment."""
+    """The present state of a queue. A silent worker counts: it may be back in a moment."""
 
     name: str
     workers: int

@@ -15,7 +15,7 @@ class Holds(StrEnum):
     SLOT = "slot"  # no worker has started it
     QUEUE = "queue"  # no worker serves its queue
     TASK = "task"  # nobody here knows its task
-    BEAT = "beat"  # no Beat lives that would send its message
+    BEAT = "beat"  # no live Beat would send its message
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Reason:
 
     holds: Holds
     sentence: tuple[Part, ...]
-    since: datetime | None  # None: of what is no state that began, such as a time that is not yet come
+    since: datetime | None  # None: for what did not begin, such as a time that has not come yet
     facts: Mapping[str, Any] = field(default_factory=dict)  # who or what, by names; times are datetimes
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ def part_in_words(part: Part) -> str:
 
 
 def in_words(length: timedelta) -> str:
-    """A length of time as a person says it: 0.04 s, 12.3 s, 4 min 10 s, 2 h 05 min, 3 d 4 h."""
+    """A duration as a person would write it: 0.04 s, 12.3 s, 4 min 10 s, 2 h 05 min, 3 d 4 h."""
     seconds = length.total_seconds()
     if seconds < 0:
         return f"−{in_words(-length)}"

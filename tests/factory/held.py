@@ -91,7 +91,7 @@ def _no_beat() -> Held:
     heartbeat("celery@w1", concurrency=4)
     heartbeat("beat-1", kind="beat", queues="[]", stopped_at=database_now())
     job = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
-    return Held(job, ("time", "beat"), ("No Beat lives that would send its message. The last was beat-1, seen at ",))
+    return Held(job, ("time", "beat"), ("No live Beat would send its message. The last was beat-1, seen at ",))
 
 
 def _a_queue_that_nobody_serves() -> Held:

@@ -121,7 +121,7 @@ class Command(BaseCommand):
                 pause.wait(_REFRESH_SECONDS)
 
     def _tell_changes(self, found: Found, said: dict[int, bytes]) -> None:
-        """A line of JSON for each job that is another than it was."""
+        """A line of JSON for each job that has changed."""
         for job in _as_api([job.pk for job in found.jobs]):
             text = json.dumps({name: str(job[name]) for name in ("status", "finished_devices", "start_time")}).encode()
             if said.get(job["id"]) != text:

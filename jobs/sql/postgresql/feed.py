@@ -1,6 +1,6 @@
-"""The change feed: what became visible since a snapshot, not what a snapshot's oldest transaction has left behind.
+"""The change feed: what became visible since a snapshot, not everything since the snapshot's oldest open transaction.
 
-So no open transaction holds it back, and what commits late is told when it does.
+So no open transaction delays it, and what commits late is told when it does.
 """
 
 import hashlib
