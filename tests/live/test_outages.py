@@ -1,0 +1,62 @@
+"""Readers while the database is away, and after the events process was: nothing is missed, nobody connects anew."""
+
+import socket
+
+import pytest
+from django.db import connection
+
+from jobs.states import Status
+from tests.factory import job_in
+from tests.live.conftest import Live, Stream
+from tests.services import PostgreSQL
+from tests.services.processes import Platform
+from tests.waiting import wait_until
+
+
+def ended(stream: Stream) -> set[int]:
+    return {job["id"] for job in stream.of("job") if job["status"] == "FINISHED"}
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.django_db(transaction=True)
+def test_a_crash_of_the_database_is_a_pause(postgresql: PostgreSQL, live: Live) -> None:
+    stream = live.stream().begin()
+    before = job_in(Status.FINISHED)
+    stream.wait_for(lambda: before.pk in ended(stream))
+    connection.close()
+    postgresql.kill()
+    meanwhile = live.stream(f"?after={stream.position()}")  # where no credentials are looked up it is let in, and waits
+    postgresql.start()
+    after = job_in(Status.FINISHED)
+    stream.wait_for(lambda: after.pk in ended(stream))
+    meanwhile.wait_for(lambda: after.pk in ended(meanwhile))
+    assert not stream.has_ended
+    assert stream.of("reset") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_events_process_loses_no_reader_anything(platform: Platform, transactional_db: None) -> None:
+    def started() -> int:
+        process = platform.events()
+        port = int(platform.events_url.rpartition(":")[2])
+        wait_until(lambda: _listens(port), timeout=60, message=process.output)
+        return port
+
+    first = Stream(started()).begin()
+    told = job_in(Status.FINISHED)
+    first.wait_for(lambda: told.pk in ended(first))
+    platform.processes[-1].kill()
+    first.wait_for(lambda: first.has_ended)
+    missed = job_in(Status.FINISHED)
+    again = Stream(started(), "", {"Last-Event-ID": first.position()})
+    again.wait_for(lambda: missed.pk in ended(again))
+    assert again.of("reset") == []
+    for stream in (first, again):
+        stream.close()
+    platform.processes[-1].stop()
+    assert "Traceback" not in platform.processes[-1].output()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
