@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -38,7 +39,7 @@ class Surely:
 
 
 class Fleet:
-    """Web has a host of its own, ``front``; each worker another, and each Beat one of those."""
+    """Web and the events process have a host of their own, ``front``; each worker another; each Beat one of those."""
 
     def __init__(self, directory: Path, *, worker_lost_seconds: float, workers: int, beats: int, mutant: str) -> None:
         self.directory = directory
@@ -114,10 +115,23 @@ class Fleet:
 
         enlist = self.members.all.append
         enlist(Member(role="web", name="web", host=self.front.name, start=web, is_ready=is_up))
+        enlist(self._events())
         for number, host in enumerate(self.back, start=1):
             enlist(self._worker(f"w{number}", host))
             if number <= beats:
                 enlist(self._beat(f"beat{number}", host))
+
+    def _events(self) -> Member:
+        port = free_port()
+
+        def start() -> Managed:
+            return self.platform.events(bind=f"127.0.0.1:{port}", env=self.front.env)
+
+        def is_up(_: Managed) -> bool:
+            with socket.socket() as client:
+                return client.connect_ex(("127.0.0.1", port)) == 0
+
+        return Member(role="events", name="events", host=self.front.name, start=start, is_ready=is_up)
 
     def _worker(self, name: str, host: Host) -> Member:
         def start() -> Managed:

@@ -223,6 +223,7 @@ class Record:
     cuts: list[Cut] = field(default_factory=list)
     remnants: list[Remnant] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
+    told: dict[str, dict[str, str]] = field(default_factory=dict)  # by listener and job, the last status it heard of
 
     def save(self, path: Path) -> None:
         """As JSON, so that a run can be looked at, and checked again, when its services are long gone."""

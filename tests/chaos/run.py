@@ -11,12 +11,14 @@ from tests.chaos.checks import Thresholds
 from tests.chaos.clients import Aborter, Accepts, Client, Poster, Prober
 from tests.chaos.faults import Injector
 from tests.chaos.fleet import Fleet
+from tests.chaos.listeners import FrontEnd, Listener, StreamReader
 from tests.chaos.plan import Plan
 from tests.chaos.record import Accepted, Kind, Record
 from tests.waiting import wait_until
 
 _LEAD_SECONDS = 2.0
 _LOOK_SECONDS = 0.5
+_EVENTS_SECONDS = 45.0  # whoever is away now comes back, perhaps to a process that must start first
 _FEED_SECONDS = 180.0  # behind the plan, at most: the feeder waits out faults too
 
 KINDS = [
@@ -82,19 +84,27 @@ class Run:
         aborter = Aborter(self.fleet, start=start, seed=self.plan.seed)
         poster = Poster(self.fleet, self.plan.syncs, start=start, aborter=aborter, seed=self.plan.seed)
         prober = Prober(self.fleet, start=start)
-        clients: list[Client] = [aborter, poster, prober]
+        listeners: list[Listener] = [
+            StreamReader(self.fleet, start=start, seed=self.plan.seed),
+            FrontEnd(self.fleet, start=start, seed=self.plan.seed + 1),
+        ]
+        clients: list[Client] = [aborter, poster, prober, *listeners]
         for client in clients:
             client.start()
         self._inject(start)
         for thread in self.fleet.members.pending:
             thread.join()
         self._wait_for_the_end(poster)
+        self._wait_for_the_last_events(listeners)
         for client in clients:
             client.stopping.set()
             client.join()
         until = time.time()
         self.fleet.members.end_supervision()
-        return self._collect(start, until, aborter, poster, prober)
+        record = self._collect(start, until, aborter, poster, prober)
+        record.told = {each.name: {str(job): status for job, status in each.told.items()} for each in listeners}
+        self._say(f"listeners connected {', '.join(f'{each.name}: {each.connections} times' for each in listeners)}")
+        return record
 
     def _inject(self, start: float) -> None:
         for number, planned in enumerate(self.plan.faults, start=1):
@@ -124,6 +134,13 @@ class Run:
             time.sleep(_LOOK_SECONDS)
         if left:
             self._say(f"{len(left)} jobs have not ended: {left[:10]}")
+
+    def _wait_for_the_last_events(self, listeners: list[Listener]) -> None:
+        """A while; the check says what they were not told."""
+        rows = self.fleet.postgresql.execute("SELECT id, status FROM jobs_job WHERE finish_time IS NOT NULL")
+        deadline = time.monotonic() + _EVENTS_SECONDS
+        while not all(each.knows(dict(rows)) for each in listeners) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
 
     def _collect(self, since: float, until: float, aborter: Aborter, poster: Poster, prober: Prober) -> Record:
         server, members = self.fleet.postgresql, self.fleet.members

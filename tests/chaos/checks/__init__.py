@@ -1,6 +1,6 @@
 """The promises, each a pure function over the story of a run: what was broken, in words, and the table's figures."""
 
-from tests.chaos.checks import of_answers, of_devices, of_jobs, of_keys, of_locks, of_the_run, of_time
+from tests.chaos.checks import of_answers, of_devices, of_events, of_jobs, of_keys, of_locks, of_the_run, of_time
 from tests.chaos.checks.promises import Check, Figures, Promise, Thresholds, Verdict
 from tests.chaos.record import Record
 from tests.chaos.story import Story
