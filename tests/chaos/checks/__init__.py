@@ -7,7 +7,7 @@ from tests.chaos.story import Story
 
 __all__ = ["Figures", "Promise", "Thresholds", "Verdict", "check"]
 
-_ROOMS = (of_jobs, of_locks, of_devices, of_time, of_answers, of_keys, of_the_run)
+_ROOMS = (of_jobs, of_locks, of_devices, of_time, of_answers, of_keys, of_events, of_the_run)
 CHECKS: list[Check] = [each for room in _ROOMS for each in room.ALL]
 
 
