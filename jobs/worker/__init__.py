@@ -54,9 +54,10 @@ def _before_start(instance: Any, **_: Any) -> None:
 
 
 def _before_fork(sender: Any, **_: Any) -> None:
-    from jobs.worker import connections, remote_control
+    from jobs.worker import connections, remote_control, unacknowledged
 
     remote_control.restrict()
+    unacknowledged.install()
     slots.allocate()
     processes.remember_main()
     connections.install(sender.app)

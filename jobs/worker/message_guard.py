@@ -119,6 +119,8 @@ _HEADERS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "replaced_task_nesting": _or_none(_is_count),
     "stamped_headers": _is_nothing,
     "stamps": _is_nothing,
+    "x-delivery-count": _is_count,  # a quorum queue says how often it has delivered it
+    "redelivered": _is_flag,  # and kombu that it puts it back into Redis
     "periodic_task_name": _is_text,
     "celery_beat_task": _is_flag,
 }

@@ -14,6 +14,8 @@ from uuid import uuid4
 import amqp
 import redis
 
+from jobs.states import JOIN
+
 JOB = "tests.fake_jobs.nothing"
 STRANGER = 10**9  # the number of a job that is not there
 
@@ -106,6 +108,17 @@ def _arguments(dice: random.Random) -> Hostile:
     return well_formed(args=args, kwargs=dice.choice([{}, {"value": 1}, [], 5]))
 
 
+def _join(dice: random.Random) -> Hostile:
+    """A second process is asked to help with a job: the one other form of a job's message."""
+    args: Any = dice.choice(
+        [
+            [STRANGER, JOIN], [STRANGER, JOIN.upper()], [STRANGER, JOIN, JOIN], [STRANGER, [JOIN]], [JOIN, STRANGER], [STRANGER, True],
+            [STRANGER, None], [STRANGER, {}], [STRANGER, JOIN * 500], [[STRANGER, JOIN]], [STRANGER, 0], [-1, JOIN], [str(STRANGER), JOIN], JOIN,
+        ]
+    )  # fmt: skip
+    return well_formed(args=args, kwargs=dice.choice([{}, {}, {JOIN: True}, {"role": JOIN}]))
+
+
 def _body(dice: random.Random) -> Hostile:
     raw = dice.choice(
         [
@@ -150,7 +163,7 @@ def _unknown(dice: random.Random) -> Hostile:
 
 
 KINDS: list[Callable[[random.Random], Hostile]] = [
-    _odd_header, _headers_gone, _built_in, _embeds, _arguments, _body, _packed, _kind, _first_protocol, _unknown,
+    _odd_header, _headers_gone, _built_in, _embeds, _arguments, _join, _body, _packed, _kind, _first_protocol, _unknown,
 ]  # fmt: skip
 
 

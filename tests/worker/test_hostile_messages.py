@@ -3,16 +3,23 @@
 ``CNAASJOBS_TEST_FULL_LENGTH=1`` sends 5,000 messages to each broker.
 """
 
+import json
 import os
 import random
+import sys
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import psutil
 import pytest
 from celery import current_app
+from django.utils import timezone
 from django_celery_results.models import TaskResult
 
+from jobs.dispatch.scheduling import schedule
 from jobs.models import AuditEntry, Job
+from jobs.states import JOIN
 from tests.fake_jobs import nothing
 from tests.reliability.scale import FULL_LENGTH
 from tests.services import RabbitMQ, Redis
@@ -31,19 +38,26 @@ def _nothing_of_it_is_taken(
     worker: Managed, send: Callable[[hostile.Hostile], None], waiting: Callable[[], int]
 ) -> None:
     ours = [wait_for_status(nothing.schedule(), "FINISHED")]
+    later = schedule(nothing, {}, at=timezone.now() + timedelta(days=1))
+    real = [hostile.well_formed(args=[job.pk, *more]) for job in (ours[0], later) for more in ([], [JOIN])]
     children = pool_children(worker)
     main = psutil.Process(worker.pid)
     before = main.memory_info().rss
     for number, message in enumerate(hostile.messages(SEED, COUNT), start=1):
         send(message)
         if number % EVERY == 0:
+            for forged in real:  # as the platform writes them, of jobs that are there: over, and not due
+                send(forged)
             ours.append(wait_for_status(nothing.schedule(), "FINISHED"))
     wait_until(lambda: waiting() == 0, timeout=60)
     ours.append(wait_for_status(nothing.schedule(), "FINISHED"))
     assert worker.running
     assert pool_children(worker) == children
     assert main.memory_info().rss - before < MAX_GROWTH
-    assert set(Job.objects.values_list("pk", flat=True)) == {job.pk for job in ours}
+    assert set(Job.objects.values_list("pk", flat=True)) == {later.pk, *(job.pk for job in ours)}
+    later.refresh_from_db()
+    assert (later.status, later.start_time, later.attempt) == ("SCHEDULED", None, 0)
+    print(f"{COUNT} messages, memory {(main.memory_info().rss - before) / 1e6:+.1f} MB", file=sys.stderr)
     assert not TaskResult.objects.exists()
     assert not AuditEntry.objects.exists()
     log = worker.output()
@@ -78,3 +92,27 @@ def test_redis(redis: Redis, worker: Managed) -> None:
         lambda message: hostile.to_redis(client, message, "default", dice),
         lambda: client.llen("default") + client.hlen("unacked"),
     )
+
+
+@pytest.mark.needs("redis")
+def test_redis_what_nobody_acknowledged(redis: Redis, start_worker: StartWorker) -> None:
+    """kombu puts it back when a worker connects: what is no message would end that worker, and the next."""
+    client: Any = redis.connect()
+    job = nothing.schedule()
+    (queue,) = client.keys("default*")  # one for each priority
+    good = json.loads(client.lpop(queue))
+    group = good | {"headers": good["headers"] | {"task": "celery.group"}}
+    junk: list[str | bytes] = ["junk", "5", "[1, 2, 3]", "[" * 5000, b"\xff\xfe", "[5, 6, 7]", '[{}, [], "default"]']
+    for number, text in enumerate([*junk, json.dumps([group, "default", "default"])]):
+        client.hset("unacked", str(number), text)
+        client.zadd("unacked_index", {str(number): 0})
+    client.hset("unacked", "good", json.dumps([good, "default", "default"]))
+    client.zadd("unacked_index", {"good": 1})
+    worker = start_worker("w1")
+    wait_for_status(job, "FINISHED")
+    wait_until(lambda: client.hlen("unacked") == 0 and client.llen("default") == 0, timeout=30, message=worker.output)
+    wait_for_status(nothing.schedule(), "FINISHED")
+    assert worker.running
+    assert "it was not acknowledged, and is not a message" in worker.output()
+    assert "Could not restore" not in worker.output()
+    assert Job.objects.count() == 2

@@ -1,6 +1,7 @@
 """The message of a job that runs already: a second form, exactly this one, passes the guard."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,3 +29,13 @@ def test_both_forms_pass() -> None:
 def test_nothing_else_does(args: tuple[Any, ...]) -> None:
     with pytest.raises(Refusal):
         check(received(*args), jobs={JOB}, plain_tasks=())
+
+
+@pytest.mark.parametrize(("count", "passes"), [(0, True), (3, True), ("3", False), (-1, False)])
+def test_a_quorum_queue_says_how_often_it_delivered(count: Any, passes: bool) -> None:
+    message = replace(received(5), headers={"task": JOB, "id": "1", "x-delivery-count": count})
+    if passes:
+        check(message, jobs={JOB}, plain_tasks=())
+    else:
+        with pytest.raises(Refusal):
+            check(message, jobs={JOB}, plain_tasks=())

@@ -1,0 +1,41 @@
+"""Redis keeps what was fetched and not acknowledged, and kombu puts it back into its queue after an hour.
+
+It reads that when the worker connects, before any queue. Whoever can write to the broker can write there too, and what
+kombu cannot read would end the worker, and each one that is started after it. What has the form of a message goes
+through the gate when it is fetched again.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from kombu.transport import redis as theirs
+
+from cnaasjobs.events import record
+from jobs.actions import JobAction
+
+_QoS: Any = theirs.QoS  # without types
+
+
+class CheckedQoS(_QoS):
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        with self.channel.conn_or_acquire(client) as connection:
+            kept = connection.hget(self.unacked_key, tag)
+        if kept is None or _is_message(kept):
+            super().restore_by_tag(tag, client, leftmost)
+        else:
+            record(JobAction.REFUSE_MESSAGE, reason="it was not acknowledged, and is not a message", messages=1)
+            self._remove_from_indices(tag).execute()
+
+
+def _is_message(kept: bytes | str) -> bool:
+    try:
+        message, exchange, routing_key = json.loads(kept)
+        parts = (message["headers"], message["properties"], message["properties"]["delivery_info"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return False
+    return isinstance(exchange, str) and isinstance(routing_key, str) and all(isinstance(p, Mapping) for p in parts)
+
+
+def install() -> None:
+    theirs.Channel.QoS = CheckedQoS
