@@ -91,7 +91,7 @@ def test_a_dry_run_that_is_too_old_is_no_plan(api: Api, settings: Any) -> None:
 def test_a_job_that_was_pruned_or_is_no_sync_is_no_plan(api: Api) -> None:
     assert refusal(carry_out(api, 987654)) == "No job with id 987654 found"
     other = job_row(function_name="reload_devices (dry_run)", start_arguments='{"dry_run": true}')
-    assert refusal(carry_out(api, other)) == f"Job {other.pk} (reload_devices (dry_run)) is no sync of devices"
+    assert refusal(carry_out(api, other)) == f"Job {other.pk} (reload_devices (dry_run)) is not a sync of devices"
 
 
 def test_a_dry_run_that_kept_nothing_is_no_plan(api: Api) -> None:
