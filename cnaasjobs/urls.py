@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from cnaasjobs.api.schema_views import ApiSchema, api_docs
+from jobs.metrics.view import Metrics
 
 handler400 = "cnaasjobs.api.errors.bad_request"
 handler403 = "cnaasjobs.api.errors.forbidden"
@@ -20,6 +21,7 @@ urlpatterns = [
     path(API, include("jobs.api.urls")),
     path(API, include("locks.urls")),
     *([path(API, include("devices.api.urls"))] if apps.is_installed("devices") else []),
+    re_path("^metrics/?$", Metrics.as_view({"get": "retrieve"})),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(url="/admin/")),

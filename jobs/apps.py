@@ -15,7 +15,9 @@ class JobsConfig(AppConfig):
         from jobs.audit import accounts
         from jobs.beat import tolerance
         from jobs.lifecycle import lock_holders  # noqa: F401  (registration by import, once models exist)
+        from jobs.metrics import tally
 
         accounts.connect()
+        tally.listen()
         tolerance.install()
         post_migrate.connect(changes.after_migrate, sender=self)

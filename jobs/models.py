@@ -9,6 +9,7 @@ from jobs.deeds import Deed
 from jobs.device_models import Fleet, JobDevice, Participant
 from jobs.guarded_status import GuardedStatus
 from jobs.history_models import JobLog, JobStep
+from jobs.metric_models import MetricCount, MetricMark
 from jobs.states import Status
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "JobLog",
     "JobOutcome",
     "JobStep",
+    "MetricCount",
+    "MetricMark",
     "Participant",
     "ScheduleOwner",
     "Watermark",

@@ -123,7 +123,8 @@ def _described(exc: BaseException) -> tuple[int, str]:
 
 
 def is_api(request: HttpRequest) -> bool:
-    return request.path_info == "/api" or request.path_info.startswith("/api/")
+    """What asks for a token, and without tokens is for this machine alone."""
+    return request.path_info.startswith(("/api/", "/metrics")) or request.path_info == "/api"
 
 
 def is_page(request: HttpRequest) -> bool:

@@ -14,6 +14,7 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.audit.seal import Seal
 from jobs.background.faults import Complaint, bound_statements, forget_connection
+from jobs.metrics import fold, tally
 from jobs.sql import totals
 from jobs.upkeep import lines
 from jobs.upkeep.invite import invite
@@ -50,6 +51,7 @@ class Step:
                 forget_connection()
         else:
             self.complaint.over()
+            tally.step_done(self.name, done)
             if done:
                 record(JobAction.UPKEEP, step=self.name, count=done)
         took = time.monotonic() - started
@@ -90,6 +92,7 @@ def chores() -> Upkeep:
             Step("republish", Republish().step),
             Step("prune", Prune().step),
             Step("totals", _advance_totals),
+            Step("metrics", fold.fold, rounds=5),
             Step("results", _forget_results, rounds=1800),
             Step("audit_seal", Seal().step, rounds=5),
             Step("unserved", Warn().step, rounds=5, rare=True),

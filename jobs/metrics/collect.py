@@ -1,0 +1,115 @@
+"""The families that Prometheus reads. A scrape asks what is bounded: live jobs, locks, heartbeats, and the table."""
+
+import json
+from collections.abc import Iterator
+
+from django.db.models import Count, Min
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from cnaasjobs.db.clock import DatabaseNow
+from jobs.metrics.families import COUNTERS, HISTOGRAMS, SECONDS, TIMES
+from jobs.metrics.kept import all_kept
+from jobs.models import Heartbeat, Job
+from jobs.sql import store, totals
+from jobs.states import Status
+from locks import service as locks
+
+PREFIX = "cnaasjobs_"
+
+
+class DatabaseCollector(Collector):
+    """Asked anew at each scrape; it keeps nothing."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _jobs()
+        yield from _queues()
+        yield from _locks()
+        yield from _processes()
+        yield from _kept()
+        yield _gauge("feed_change", "The number of the newest change in the change feed.", value=store().position().top)
+
+
+def _gauge(name: str, words: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{PREFIX}{name}", words, labels=labels or None, value=value)
+
+
+def _jobs() -> Iterator[Metric]:
+    live = _gauge("jobs", "Jobs that wait or run.", "status", "function")
+    for status in (Status.SCHEDULED.value, Status.RUNNING.value):
+        rows = Job.objects.filter(status=status).order_by().values("function_name").annotate(jobs=Count("pk"))
+        for row in rows:
+            live.add_metric([status, row["function_name"]], row["jobs"])
+    yield live
+    yield _gauge("jobs_kept", "Jobs in the database, ended ones too.", value=totals.total(Job.objects.all()))
+
+
+def _queues() -> Iterator[Metric]:
+    """What is sent by queue, and what Beat has not sent: a lock's line is no queue's fault."""
+    oldest = _gauge("queue_oldest_due_timestamp_seconds", "When the longest waiting job of a queue fell due.", "queue")
+    due = Job.objects.filter(status=Status.SCHEDULED.value, parked=False, scheduled_time__lte=DatabaseNow())
+    for row in due.order_by().values("queue").annotate(oldest=Min("scheduled_time")):
+        oldest.add_metric([row["queue"]], row["oldest"].timestamp())
+    yield oldest
+
+
+def _locks() -> Iterator[Metric]:
+    since = _gauge("lock_held_since_timestamp_seconds", "When the lock's holder got it.", "lock")
+    for lock in locks.held():
+        if lock.start_time is not None:
+            since.add_metric([lock.name], lock.start_time.timestamp())
+    yield since
+    waiting = _gauge("lock_waiting", "Jobs in line for a lock.", "lock")
+    lines = Job.objects.filter(
+        status=Status.SCHEDULED.value, lock_name__isnull=False, scheduled_time__lte=DatabaseNow()
+    )
+    for row in lines.order_by().values("lock_name").annotate(jobs=Count("pk")):
+        waiting.add_metric([str(row["lock_name"])], row["jobs"])
+    yield waiting
+
+
+def _processes() -> Iterator[Metric]:
+    """Those that have not said goodbye. One that is gone without a word is here until upkeep finds out."""
+    seen = _gauge("heartbeat_timestamp_seconds", "The last heartbeat of a worker or Beat.", "kind", "name")
+    slots = _gauge("worker_slots", "Slots of a worker.", "name")
+    busy = _gauge("worker_slots_busy", "Slots of a worker in which a job runs.", "name")
+    serving = _gauge("queue_slots", "Slots of the workers that serve a queue.", "queue")
+    of_queue: dict[str, int] = {}
+    for beat in Heartbeat.objects.filter(stopped_at__isnull=True):
+        seen.add_metric([beat.kind, beat.name], beat.last_seen.timestamp())
+        if beat.kind == "worker":
+            slots.add_metric([beat.name], beat.concurrency)
+            busy.add_metric([beat.name], len(json.loads(beat.run_tokens)))
+            for queue in json.loads(beat.queues):
+                of_queue[queue] = of_queue.get(queue, 0) + beat.concurrency
+    for queue, number in of_queue.items():
+        serving.add_metric([queue], number)
+    yield from (seen, slots, busy, serving)
+
+
+def _kept() -> Iterator[Metric]:
+    found = all_kept()
+    for family in COUNTERS:
+        counter = CounterMetricFamily(f"{PREFIX}{family.name}", family.words, labels=family.labels)
+        for labels, value, _ in found.get(family.name, []):
+            counter.add_metric(labels, value)
+        if not family.labels and family.name not in found:
+            counter.add_metric([], 0)
+        yield counter
+    for family in HISTOGRAMS:
+        histogram = HistogramMetricFamily(f"{PREFIX}{family.name}", family.words, labels=family.labels)
+        for labels, total, spread in found.get(family.name, []):
+            histogram.add_metric(labels, list(_cumulated(spread)), total)
+        yield histogram
+    for family in TIMES:
+        times = _gauge(family.name, family.words, *family.labels)
+        for labels, value, _ in found.get(family.name, []):
+            times.add_metric(labels, value)
+        yield times
+
+
+def _cumulated(spread: list[int]) -> Iterator[tuple[str, float]]:
+    so_far = 0
+    for bound, number in zip([*map(str, map(float, SECONDS)), "+Inf"], spread, strict=True):
+        so_far += number
+        yield bound, so_far

@@ -1,0 +1,28 @@
+"""The names: each family that is kept in the table, with its labels and what it says."""
+
+from dataclasses import dataclass
+from typing import Final
+
+SECONDS: Final = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
+
+
+@dataclass(frozen=True)
+class Family:
+    name: str  # without the prefix, and without _total
+    words: str
+    labels: tuple[str, ...]
+
+
+_OUTCOMES = "Jobs that ended: finished, with failed devices, or by the type of their exception."
+ENDED = Family("jobs_ended", _OUTCOMES, ("function", "outcome"))
+DEVICES = Family("devices", "Devices of jobs that ended, by what became of them.", ("outcome",))
+PUBLISH_FAILURES = Family("publish_failures", "Messages that the broker did not take; Beat sends them later.", ())
+REPAIRS = Family("repairs", "What upkeep repaired, by its step.", ("kind",))
+RUN = Family("job_run_seconds", "How long jobs ran.", ("function",))
+WAIT = Family("job_wait_seconds", "How long jobs that were due waited for a slot, and for their lock.", ("for",))
+LATE = Family("job_start_late_seconds", "How long after they fell due jobs started.", ())
+SUCCESS = Family("upkeep_last_success_timestamp_seconds", "When a step of upkeep last succeeded.", ("step",))
+
+COUNTERS: Final = (ENDED, DEVICES, PUBLISH_FAILURES, REPAIRS)
+HISTOGRAMS: Final = (RUN, WAIT, LATE)
+TIMES: Final = (SUCCESS,)

@@ -1,0 +1,78 @@
+"""Adding to the table. Whoever adds holds the mark's row, so that no two processes write one count at a time."""
+
+import json
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final
+
+from jobs.metric_models import MetricCount, MetricMark
+from jobs.metrics.families import SECONDS, Family
+
+Key = tuple[str, tuple[str, ...]]
+MOST_LABELS: Final = 200  # sets of labels of one family; what is beyond counts as "other"
+OTHER: Final = "other"
+
+
+class Additions:
+    """What is to be added, all at once."""
+
+    def __init__(self) -> None:
+        self.counts: defaultdict[Key, float] = defaultdict(float)
+        self.spread: dict[Key, list[int]] = {}
+        self.times: dict[Key, float] = {}
+
+    def count(self, family: Family, *labels: str, by: float = 1) -> None:
+        self.counts[family.name, labels] += by
+
+    def observe(self, family: Family, *labels: str, seconds: float) -> None:
+        seconds = max(0.0, seconds)
+        key = family.name, labels
+        self.counts[key] += seconds
+        self.spread.setdefault(key, [0] * (len(SECONDS) + 1))[bisect_left(SECONDS, seconds)] += 1
+
+    def time(self, family: Family, *labels: str, at: float) -> None:
+        self.times[family.name, labels] = at
+
+    def __bool__(self) -> bool:
+        return bool(self.counts or self.times)
+
+
+def add(additions: Additions, mark: MetricMark) -> None:
+    """In the caller's transaction, which has ``mark`` locked."""
+    rows = {(row.name, row.labels): row for row in MetricCount.objects.all()}
+    sizes: defaultdict[str, int] = defaultdict(int)
+    for name, _ in rows:
+        sizes[name] += 1
+    changed: dict[tuple[str, str], MetricCount] = {}
+
+    def row_of(key: Key) -> MetricCount:
+        name, labels = key
+        stored = name, json.dumps(labels, ensure_ascii=False)[:500]
+        if stored not in rows and sizes[name] >= MOST_LABELS:
+            stored = name, json.dumps([OTHER] * len(labels))
+        if stored not in rows:
+            rows[stored] = MetricCount(name=stored[0], labels=stored[1])
+            sizes[name] += 1
+        return changed.setdefault(stored, rows[stored])
+
+    for key, value in additions.counts.items():
+        row_of(key).value += value
+    for key, spread in additions.spread.items():
+        row = row_of(key)
+        before = json.loads(row.buckets) or [0] * len(spread)
+        row.buckets = json.dumps([one + other for one, other in zip(before, spread, strict=True)])
+    for key, at in additions.times.items():
+        row = row_of(key)
+        row.value = max(row.value, at)
+    known = [row for row in changed.values() if not row._state.adding]
+    MetricCount.objects.bulk_create([row for row in changed.values() if row._state.adding])
+    MetricCount.objects.bulk_update(known, ["value", "buckets"])
+
+
+def all_kept() -> Mapping[str, list[tuple[list[str], float, list[int]]]]:
+    """By family: labels, value, buckets."""
+    found: defaultdict[str, list[Any]] = defaultdict(list)
+    for name, labels, value, buckets in MetricCount.objects.values_list("name", "labels", "value", "buckets"):
+        found[name].append((json.loads(labels), value, json.loads(buckets)))
+    return found

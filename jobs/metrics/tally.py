@@ -1,0 +1,51 @@
+"""What this process saw and the table does not have yet."""
+
+import threading
+
+from django.utils import timezone
+
+from cnaasjobs.events import Event, subscribe
+from jobs.actions import JobAction
+from jobs.metrics.families import PUBLISH_FAILURES, REPAIRS, SUCCESS
+from jobs.metrics.kept import Additions
+
+_REPAIRS = frozenset({"rescue", "orphans", "free_locks", "wake", "lock_wait", "republish"})
+
+_mutex = threading.Lock()
+_seen = Additions()
+
+
+def saw(event: Event) -> None:
+    """A subscriber: in the path of every job, so it only counts."""
+    if event.action is JobAction.PUBLISH_FAILED:
+        with _mutex:
+            _seen.count(PUBLISH_FAILURES, by=float(event.fields.get("messages", 1)))
+
+
+def step_done(name: str, repaired: int) -> None:
+    """A step of upkeep succeeded in this process."""
+    with _mutex:
+        _seen.time(SUCCESS, name, at=timezone.now().timestamp())
+        if repaired and name in _REPAIRS:
+            _seen.count(REPAIRS, name, by=repaired)
+
+
+def taken() -> Additions:
+    """All of it, once. ``give_back`` what could not be stored."""
+    global _seen
+    with _mutex:
+        found, _seen = _seen, Additions()
+    return found
+
+
+def give_back(found: Additions) -> None:
+    with _mutex:
+        for key, value in found.counts.items():
+            _seen.counts[key] += value
+        for key, at in found.times.items():
+            _seen.times.setdefault(key, at)
+
+
+def listen() -> None:
+    """Call once, when Django is ready."""
+    subscribe(saw)
