@@ -84,7 +84,9 @@ def _lost_since(run: Run, story: Story, left: float, thresholds: Thresholds) -> 
         others = [(each, each.begin) for each in story.runs.values() if each.job == run.job and each is not run]
         times = [lost_since(each, story, begin.wall, left, thresholds) for each, begin in others if begin is not None]
         return min((at for at in times if at is not None), default=None)
-    return lost_since(run, story, run.claim.at, left, thresholds)
+    # A participant was there before the job named it.
+    began = run.begin.wall if run.joins and run.begin else run.claim.at
+    return lost_since(run, story, began, left, thresholds)
 
 
 def lost_since(run: Run, story: Story, began: float, left: float, thresholds: Thresholds) -> float | None:

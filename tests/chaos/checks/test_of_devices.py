@@ -7,9 +7,9 @@ import pytest
 
 from tests.chaos.checks import Promise
 from tests.chaos.checks.judging import fine, judge, only
-from tests.chaos.fabricated import CHILD, SECOND_CHILD, START, Fabricated
+from tests.chaos.fabricated import CHILD, SECOND_CHILD, SECOND_WORKER, START, Fabricated
 from tests.chaos.ledger import Event
-from tests.chaos.record import Death, DeviceRow, Membership
+from tests.chaos.record import Death, DeviceRow, Membership, Pause
 
 
 def _row(run: Fabricated, host: str, state: str = "DONE", *, reason: str | None = None) -> None:
@@ -127,3 +127,15 @@ def test_a_job_whose_participants_are_all_gone_may_be_taken_for_lost(run: Fabric
     run.change(4, 20, "RUNNING", "RUNNING", old_token="first", new_token="nobody's", worker="w1@host")
     run.leave(4, "nobody's", "EXCEPTION", at=31, exception_type="WorkerLost")
     assert fine(run).figures.longest_rescue == pytest.approx(13)
+
+
+def test_a_participant_that_had_been_silent_when_the_job_was_handed_to_it_may_be_taken_for_lost(
+    run: Fabricated,
+) -> None:
+    run.record.changes = [change for change in run.record.changes if change.job != 4 or change.at < START + 21]
+    run.record.pauses.append(Pause(pid=SECOND_WORKER, since=START + 16.5, until=START + 80))
+    run.record.memberships = [replace(each, until=START + 41) for each in run.record.memberships]
+    run.change(4, 40.9, "RUNNING", "RUNNING", old_token="second", new_token="first", worker="w1@host")
+    run.change(4, 40.95, "RUNNING", "RUNNING", old_token="first", new_token="second", worker="w2@host")
+    run.leave(4, "second", "EXCEPTION", at=41, exception_type="WorkerLost")
+    assert Promise.RESCUE not in judge(run).promises()
