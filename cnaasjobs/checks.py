@@ -3,6 +3,7 @@
 The settings are checked as Django has them now: a local settings module may have changed them.
 """
 
+import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -16,7 +17,6 @@ from cnaasjobs.conf import Conf, Start, conf
 from cnaasjobs.db.suitable import unsuitable
 
 SETTINGS: Final = "settings"
-_LOOPBACK: Final = ("localhost", "127.", "::1")
 
 
 @register(SETTINGS)
@@ -57,6 +57,9 @@ def _unwise() -> Iterator[CheckMessage]:
         # Without a user kombu takes guest with the password guest: RabbitMQ's default, which everybody knows.
         if amqp and (broker.username or "guest") == "guest" and (broker.password or "guest") == "guest":
             yield Warning(f"{which} logs in as guest with the password guest", id="cnaasjobs.W002")
+        is_redis = broker.scheme in ("redis", "rediss")
+        if is_redis and not broker.password and not _is_loopback(broker.hostname):
+            yield Warning(f"{which} asks for no password: whoever reaches it writes its messages", id="cnaasjobs.W006")
         over_network = broker.scheme in ("amqp", "pyamqp", "redis") and not _is_loopback(broker.hostname)
         if over_network and not getattr(settings, "CELERY_BROKER_USE_SSL", False):
             yield Warning(
@@ -78,7 +81,11 @@ def _quorum(*, redis: bool) -> CheckMessage:
 
 
 def _is_loopback(host: str | None) -> bool:
-    return (host or "localhost").startswith(_LOOPBACK)
+    name = (host or "localhost").strip("[]").lower()
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:  # a name; one that only begins like these may be anybody's
+        return name == "localhost" or name.endswith(".localhost")
 
 
 @register(Tags.database)

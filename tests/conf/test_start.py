@@ -101,6 +101,9 @@ def test_check_deploy_is_content_with_good_settings() -> None:
         ("CELERY_BROKER_URL", "amqps://u:p@a//;amqps://mq//", "(broker 2) logs in as guest with the password guest"),
         ("CELERY_BROKER_URL", "amqp://u:hunter2@mq//", "is reached without TLS"),
         ("CELERY_BROKER_URL", "redis://:hunter2@10.0.0.9/0", "is reached without TLS"),
+        ("CELERY_BROKER_URL", "amqp://u:hunter2@localhost.example.org//", "is reached without TLS"),
+        ("CELERY_BROKER_URL", "amqp://u:hunter2@127.example.org//", "is reached without TLS"),
+        ("CELERY_BROKER_URL", "rediss://10.0.0.9/0", "asks for no password"),
         ("CNAASJOBS_QUORUM_QUEUES", "1", "quorum queues have no priorities before RabbitMQ 4.0"),
     ],
 )
