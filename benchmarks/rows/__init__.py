@@ -29,6 +29,7 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "memory": ("memory:child", "memory of a worker child after 50,000 jobs"),
     "upkeep": ("upkeep:steps", "rescue and republish at many jobs"),
     "prune": ("upkeep:prune", "pruning, and the list meanwhile"),
+    "feed": ("feed:cost", "jobs with their changes numbered, and without"),
     "growth": ("growth:growth", "what grows from 1,000 to 1,000,000 jobs"),
 }
 
