@@ -99,11 +99,11 @@ class JobContext:
             devices: names, or objects with a ``name``, no two alike, each of 1 to 255 characters.
             at_once: how many of them in each process at most.
             seconds: a step on a device that takes longer hangs: the device failed, and the process ends with the job.
-            lost: makes the report of a device whose process was lost, from the device and what is known about it, as
-            text. hung: makes the report of a device whose thread hangs, of the device and what it hangs in. back:
-            called for a device in progress when there is no further step, with the reason; makes its report. leaving:
-            called, perhaps more than once, before this process leaves the job or ends it, with no device in
-                hand: the last moment to store what is known of those it had.
+            lost: makes the report of a device whose process was lost, of the device and what is known of it, in words.
+            hung: makes the report of a device whose thread hangs, of the device and what it hangs in.
+            back: called for a device in hand when there is no further step, with the reason; makes its report.
+            leaving: called, perhaps more than once, before this process leaves the job or ends it, with nothing in
+                hand: the last moment to store what is known of the devices it had.
             all_or_none: a step begins when all devices are over in the one before it, and none has failed.
             within: with ``all_or_none``, the seconds that a step after the first may take over all devices; if it took
                 longer there is no further step.

@@ -1,6 +1,7 @@
 """What a child tells the main process in shared memory."""
 
 import os
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -60,3 +61,22 @@ def test_without_a_worker_nothing_is_told() -> None:
     for tell in (slots.taken, slots.running, slots.storing, slots.done):
         tell(SimpleNamespace())
     assert slots.read(None) is None
+
+
+def test_limits_of_a_run_that_began_elsewhere_count_from_its_start(request_with_slot: SimpleNamespace) -> None:
+    slots.running(request_with_slot, age=100.0)
+    told = slots.read(request_with_slot.slot)
+    assert told is not None
+    assert 100 <= time.monotonic() - told.began < 160
+
+
+def test_a_run_is_told_to_leave_and_the_next_in_its_slot_is_not(request_with_slot: SimpleNamespace) -> None:
+    assert not slots.told_to_leave(request_with_slot)
+    slots.tell_to_leave(request_with_slot.slot)
+    assert slots.told_to_leave(request_with_slot)
+    slots.give_back(request_with_slot.slot)
+    taken = [slots.take() for _ in range(slots.SLOTS)]
+    assert not slots.told_to_leave(request_with_slot)
+    for one in taken:
+        if one is not None:
+            slots.give_back(one)

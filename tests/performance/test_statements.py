@@ -14,10 +14,13 @@ from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.outcome import Outcome
 from jobs.run import Run
+from jobs.states import Status
 from jobs.task import JobTask
+from jobs.testing import perform
 from locks.models import Lock
 from tests import fake_jobs
 from tests.factory import claim
+from tests.fake_jobs import fleets
 
 pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
 
@@ -65,6 +68,14 @@ def test_a_lock_costs_one_statement_more_at_the_end() -> None:
     with statements(exactly=2):  # the second looks who is next in line
         assert transitions.finish(run, Outcome(result=None))
     assert Lock.objects.get().holder_id is None
+
+
+def test_a_job_that_goes_through_a_device_takes_three_statements_more() -> None:
+    """It begins, looks and leaves."""
+    perform(fleets.each.schedule(hosts=["sw1"]))
+    job = fleets.each.schedule(hosts=["sw1"])
+    with statements(at_most=1 + 3 + 2 + 1):  # claim; each; finish, and who is next in line; perform() reads the row
+        assert perform(job).status == Status.FINISHED
 
 
 def test_many_jobs_take_a_statement_for_each_thousand() -> None:

@@ -1,0 +1,97 @@
+"""The database did what it was asked, and the answer was lost with the connection: each question may be asked again."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from jobs.body.context import JobContext
+from jobs.dispatch import scheduling
+from jobs.end_reasons import EndReason
+from jobs.errors import LockLost
+from jobs.fleet import asking
+from jobs.lifecycle import transitions
+from jobs.models import JobDevice, Participant
+from jobs.sql import store
+from jobs.states import DeviceState, Status
+from jobs.testing import perform, result_of
+from locks import service as locks
+from tests.fake_jobs import fleets
+from tests.fleet.parts import begun, joined
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOSTS = [f"sw{number}" for number in range(12)]
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "_RETRY_SECONDS", 0.0)
+
+
+def loses_answers(monkeypatch: pytest.MonkeyPatch, question: str, every: int) -> list[int]:
+    """Of one question in so many the answer is lost. Returns how often it was asked."""
+    ask: Callable[..., Any] = getattr(store(), question)
+    asked = [0]
+
+    def lossy(*args: Any, **options: Any) -> Any:
+        answer = ask(*args, **options)
+        asked[0] += 1
+        if asked[0] % every == 1 or (every == 1 and asked[0] < 3):
+            raise OperationalError("the connection is lost")
+        return answer
+
+    monkeypatch.setattr(store(), question, lossy)
+    return asked
+
+
+@pytest.mark.parametrize("question", ["begin_devices", "take_devices", "write_devices", "leave", "show_progress"])
+def test_every_device_is_over_once_all_the_same(question: str, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.CNAASJOBS_REPORT_SECONDS = settings.CNAASJOBS_PROGRESS_SECONDS = 0.01
+    done: list[str] = []
+    act = fleets.act
+
+    def noted(device: str) -> Any:
+        done.append(device)
+        return act(f"{device}=naps:0.02")
+
+    monkeypatch.setattr(fleets, "act", noted)
+    asked = loses_answers(monkeypatch, question, every=2)
+    job = perform(scheduling.schedule(fleets.each, {"hosts": HOSTS, "at_once": 3}))
+    assert asked[0] > 1
+    assert job.status == Status.FINISHED
+    assert sorted(done) == sorted(HOSTS)
+    assert list(result_of(job)["devices"]) == HOSTS
+    assert sorted(json.loads(job.finished_devices or "")) == sorted(HOSTS)
+    assert set(JobDevice.objects.filter(job=job).values_list("state", "failed")) == {(DeviceState.DONE.value, False)}
+    assert not Participant.objects.exists()
+    assert not locks.held().exists()
+
+
+def test_an_answer_that_was_long_on_its_way_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it took may have been given to others meanwhile, so what this process has by now is asked for."""
+    now = [0.0]
+    monkeypatch.setattr("jobs.fleet.asking.time.monotonic", lambda: now[0])
+
+    def late() -> str:
+        now[0] += 100
+        return "late"
+
+    run, _ = begun()
+    context = JobContext(run)
+    assert asking.until_answered(context.database, late, lambda: "fresh", job_id=run.job_id) == "fresh"
+
+
+def test_who_was_judged_lost_stores_nothing_of_devices_though_the_job_still_has_its_lock() -> None:
+    run, _ = begun(take=1)
+    context = JobContext(run)
+    context.membership.is_on = True
+    with context.guarded_by_lock():
+        pass
+    joined(run)
+    transitions.lose(run.job_id, run.run_token, type=EndReason.WORKER_LOST, message="gone")
+    assert locks.held().exists()
+    with pytest.raises(LockLost), context.guarded_by_lock():
+        pytest.fail("it may not")
