@@ -299,6 +299,8 @@ def test_the_only_one_that_is_lost_leaves_a_run_that_waits_for_others(take: int,
     run, _ = begun(take=take, repeats=repeats)
     assert lose(run)
     assert Job.objects.get(pk=run.job_id).status == Status.RUNNING
+    back = leave(run, end=Failure(type="X", message="it was frozen, and comes back").as_json(), though_waiting=True)
+    assert (back.gone, back.last) == (True, False)
     helper = joined(run)
     assert named(run) == helper.run_token
 

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from jobs.body.membership import Membership
 from jobs.dispatch import scheduling
-from jobs.end_reasons import EndReason, Failure
+from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
 from jobs.models import Job, JobDevice, Participant
 from jobs.run import Run
@@ -224,21 +224,22 @@ def test_a_helper_whose_body_fails_before_its_devices_leaves_and_alone_it_fails_
 
 
 def test_of_two_who_leave_at_once_exactly_one_is_the_last() -> None:
-    for _ in range(10):
-        run, _taken = begun(["a"], take=1)
-        helper = _joined_late(run)
-        gate = threading.Barrier(2)
-        answers = [wait() for wait in [_leave_at(gate, run), _leave_at(gate, helper)]]
-        assert sorted(answer.last for answer in answers) == [False, True]
-        transitions.end_lost(Job.objects.get(pk=run.job_id), Failure(type="X", message="x"))
+    run, _ = begun(["a"], take=1)
+    helper = _joined_late(run)
+    over: list[Any] = []
 
+    def leave(one: Run) -> Any:
+        answer = store().leave(one, Batch(), end="{}", though_waiting=True, orphan="{}")
+        over.append(one)
+        return answer
 
-def _leave_at(gate: threading.Barrier, run: Run) -> Any:
-    def leave() -> Any:
-        gate.wait()
-        return store().leave(run, Batch(), end="{}", though_waiting=True, orphan="{}")
-
-    return in_thread(leave)
+    with transaction.atomic():
+        Job.objects.select_for_update().get(pk=run.job_id)
+        first = in_thread(lambda: leave(run))
+        wait_until(_somebody_waits_for_a_lock)
+        second = in_thread(lambda: leave(helper))
+        wait_until(lambda: over or _waiting_for_locks() == 2)
+    assert sorted(answer.last for answer in (first(), second())) == [False, True]
 
 
 def _joined_late(run: Any) -> Any:
@@ -303,6 +304,10 @@ def _waits(jobs: int) -> None:
 
 
 def _somebody_waits_for_a_lock() -> bool:
+    return _waiting_for_locks() > 0
+
+
+def _waiting_for_locks() -> int:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
-        return bool(cursor.fetchone()[0])
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return int(cursor.fetchone()[0])
