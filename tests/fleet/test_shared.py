@@ -239,12 +239,16 @@ def test_of_two_who_leave_at_once_exactly_one_is_the_last() -> None:
         wait_until(_somebody_waits_for_a_lock)
         second = in_thread(lambda: leave(helper))
         wait_until(lambda: over or _waiting_for_locks() == 2)
-    assert sorted(answer.last for answer in (first(), second())) == [False, True]
+    answers = first(), second()
+    assert sorted(answer.last for answer in answers) == [False, True], answers
 
 
 def _joined_late(run: Any) -> Any:
+    """Before the last device was begun."""
     JobDevice.objects.create(job_id=run.job_id, place=9, host="z")
-    return joined(run)
+    helper = joined(run)
+    JobDevice.objects.filter(host="z").delete()
+    return helper
 
 
 def test_who_is_being_judged_lost_takes_nothing_however_old_its_snapshot() -> None:

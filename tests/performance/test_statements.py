@@ -74,7 +74,7 @@ def test_a_job_that_goes_through_a_device_takes_three_statements_more() -> None:
     """It begins, looks and leaves."""
     perform(fleets.each.schedule(hosts=["sw1"]))
     job = fleets.each.schedule(hosts=["sw1"])
-    with statements(at_most=1 + 3 + 2 + 1):  # claim; each; finish, and who is next in line; perform() reads the row
+    with statements(exactly=1 + 3 + 2 + 1):  # claim; each; finish, and who is next in line; perform() reads the row
         assert perform(job).status == Status.FINISHED
 
 
