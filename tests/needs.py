@@ -31,6 +31,8 @@ def _is_available(what: str) -> bool:
         return libfaketime() is not None
     if what == "nginx":
         return Nginx.is_available()
+    if what == "systemd":
+        return shutil.which("systemd-analyze") is not None
     if what == "root":
         return os.geteuid() == 0
     if what == "netns":

@@ -8,11 +8,15 @@ import django
 import uvicorn
 
 
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m cnaasjobs.live", description="Tells listeners what has changed.")
+    options.add_argument("--bind", default="127.0.0.1:8001", help="host:port, unix:/path or fd://number")
+    options.add_argument("--proxy-protocol", action="store_true", help="each connection begins with a PROXY line")
+    return options
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m cnaasjobs.live", description="Tells listeners what has changed.")
-    parser.add_argument("--bind", default="127.0.0.1:8001", help="host:port, unix:/path or fd://number")
-    parser.add_argument("--proxy-protocol", action="store_true", help="each connection begins with a PROXY line")
-    options = parser.parse_args()
+    options = parser().parse_args()
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
     django.setup(set_prefix=False)

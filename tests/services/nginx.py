@@ -1,4 +1,4 @@
-"""A private nginx that runs the site of ``deploy/nginx.conf``, in front of a web server of ours."""
+"""A private nginx that runs the site of ``deploy/``, its two files, in front of a web server of ours."""
 
 import os
 import ssl
@@ -10,7 +10,8 @@ from tests.services.base import Service, find_binary, free_port
 from tests.services.certificates import Certificate
 from tests.services.managed import Managed
 
-SITE = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+SITE = ("upstreams.conf", "nginx.conf")
 
 
 class Nginx(Service):
@@ -57,9 +58,9 @@ class Nginx(Service):
             return False
 
     def launch(self) -> Managed:
-        site = SITE.read_text()
+        site = "".join((DEPLOY / name).read_text() for name in SITE)
         for text, ours in self._changes.items():
-            assert text in site, f"{SITE} has no {text!r}"
+            assert text in site, f"{DEPLOY} has no {text!r}"
             site = site.replace(text, ours)
         own = [
             f"{kind}_temp_path {self.directory / kind};"
