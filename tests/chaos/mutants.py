@@ -41,16 +41,19 @@ MUTANTS = {
                 new="id = %(job)s AND status IN ('{_FROM}', 'RUNNING') AND task_name",
             ),
         ),
+        faults=("messages duplicated",),
     ),
     "early": Mutant(
         says="a claim no longer asks whether the job is due",
         promise=Promise.TIME,
         edits=(Edit(file=CLAIM, old="\n        AND scheduled_time <= statement_timestamp()", new=""),),
+        faults=("messages duplicated",),
     ),
     "foreign": Mutant(
         says="a claim no longer asks whether the message names the job's own task",
         promise=Promise.BODY,
         edits=(Edit(file=CLAIM, old=" AND task_name = %(task)s", new=" AND %(task)s IS NOT NULL"),),
+        faults=("messages duplicated",),
     ),
     "lock": Mutant(
         says="a claim no longer asks whether the job's lock is free",
@@ -92,6 +95,7 @@ MUTANTS = {
                 new="elif False:",
             ),
         ),
+        faults=("worker frozen", "worker's main process frozen"),
     ),
     "stale": Mutant(
         says="a claim or a safe point goes by an answer however long that was on its way",
@@ -133,11 +137,13 @@ MUTANTS = {
         says="upkeep no longer sends a lost message again",
         promise=Promise.STARTS,
         edits=(Edit(file="jobs/upkeep/runner.py", old='Step("republish", Republish().step),', new=""),),
+        faults=("broker purged",),
     ),
     "rescue": Mutant(
         says="upkeep no longer rescues the jobs of a lost worker",
         promise=Promise.RESCUE,
         edits=(Edit(file="jobs/upkeep/runner.py", old='Step("rescue", Rescue(own_heartbeat).step),', new=""),),
+        faults=("worker killed",),
     ),
     "limits": Mutant(
         says="PostgreSQL no longer ends a transaction whose client is silent",
@@ -207,6 +213,7 @@ MUTANTS = {
                 " ON CONFLICT (job_id) DO UPDATE SET result = excluded.result RETURNING 1",
             ),
         ),
+        faults=("worker frozen", "worker's main process frozen"),
     ),
 }
 
