@@ -185,7 +185,7 @@ class JobContext:
             seen = fresh(self._standing, job_id=self.job_id)
         except Error:
             return False
-        return seen.fence is not None and seen.fence == self._run.fence
+        return seen.is_mine and seen.fence is not None and seen.fence == self._run.fence
 
     @contextlib.contextmanager
     def guarded_by_lock(self) -> Iterator[None]:

@@ -89,9 +89,10 @@ def test_who_was_judged_lost_stores_nothing_of_devices_though_the_job_still_has_
     context = JobContext(run)
     context.membership.is_on = True
     with context.guarded_by_lock():
-        pass
+        assert context.holds_lock()
     joined(run)
     transitions.lose(run.job_id, run.run_token, type=EndReason.WORKER_LOST, message="gone")
     assert locks.held().exists()
+    assert not context.holds_lock()
     with pytest.raises(LockLost), context.guarded_by_lock():
         pytest.fail("it may not")

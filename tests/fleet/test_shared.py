@@ -12,7 +12,7 @@ from jobs.body.membership import Membership
 from jobs.dispatch import scheduling
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
-from jobs.models import Job, JobDevice, Participant
+from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.run import Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch
@@ -298,6 +298,18 @@ def test_as_many_make_room_as_jobs_wait_the_youngest_first_and_never_the_eldest(
     assert [store().write_devices(one, Batch()).crowded for one in (run, second, third)] == [False, False, True]
     _waits(5)
     assert [store().write_devices(one, Batch()).crowded for one in (run, second, third)] == [False, True, True]
+
+
+def test_the_job_s_row_is_locked_before_what_its_participants_have_in_common() -> None:
+    """By all in one order, or two of them wait for each other."""
+    run, _ = begun()
+    with transaction.atomic():
+        Job.objects.select_for_update().get(pk=run.job_id)
+        showing = in_thread(lambda: store().show_progress(run, seconds=0))
+        wait_until(_somebody_waits_for_a_lock)
+        assert Fleet.objects.filter(pk=run.job_id).update(orphan=None) == 1
+    showing()
+    assert Job.objects.get(pk=run.job_id).finished_devices == "[]"
 
 
 def _waits(jobs: int) -> None:

@@ -112,9 +112,11 @@ _NOTE: Final = f"""
     SELECT me, abort_reason, fence, "end" FROM stand
 """
 _PROGRESS: Final = f"""
-    WITH due AS (
+    WITH job AS (
+        SELECT 1 FROM {JOB} WHERE id = %(job)s FOR NO KEY UPDATE
+    ), due AS (
         UPDATE {FLEET} SET progress_at = statement_timestamp()
-        WHERE job_id = %(job)s AND EXISTS {ME}
+        WHERE job_id = %(job)s AND EXISTS (SELECT 1 FROM job) AND EXISTS {ME}
             AND (progress_at IS NULL OR progress_at < statement_timestamp() - %(seconds)s * interval '1 second')
         RETURNING 1
     )
