@@ -11,9 +11,9 @@ from typing import Any
 
 from kombu.transport import redis as theirs
 
-from cnaasjobs.events import record
-from jobs.actions import JobAction
+from jobs.worker.gate import Tally
 
+_tally = Tally()
 _QoS: Any = theirs.QoS  # without types
 
 
@@ -24,7 +24,7 @@ class CheckedQoS(_QoS):
         if kept is None or _is_message(kept):
             super().restore_by_tag(tag, client, leftmost)
         else:
-            record(JobAction.REFUSE_MESSAGE, reason="it was not acknowledged, and is not a message", messages=1)
+            _tally.add("it was not acknowledged, and is not a message")
             self._remove_from_indices(tag).execute()
 
 
