@@ -5,8 +5,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from django.db import DEFAULT_DB_ALIAS, connections
-
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.body import posix_signals, slots
@@ -108,9 +106,8 @@ class Membership:
         return getattr(self._ctx.task, "request", None)
 
     def _helpers(self) -> int:
-        """None where one process at a time writes to the database."""
-        shared = connections[DEFAULT_DB_ALIAS].features.has_select_for_update_skip_locked
-        return int(getattr(self._ctx.task, "helpers", 0)) if shared else 0
+        """None where the devices of a job cannot be shared."""
+        return int(getattr(self._ctx.task, "helpers", 0)) if store().shares_devices else 0
 
     def _repeats(self) -> bool:
         arguments = json.loads(self._run.start_arguments)

@@ -107,6 +107,11 @@ class Leaving:
 class DeviceStore(Protocol):
     """``run.run_token`` is the participant's. If it is no longer a participant, nothing is changed."""
 
+    @property
+    def shares_devices(self) -> bool:
+        """Whether several processes may take devices of one job."""
+        ...
+
     def begin_devices(
         self, run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
     ) -> list[Taken] | None:

@@ -15,7 +15,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "writing-a-job.md"
 
 @pytest.mark.django_db(transaction=True)
 def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    job_code, schedule_code, view_code, test_code = re.findall(
+    job_code, schedule_code, each_code, view_code, test_code = re.findall(
         r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL
     )
     names: dict[str, Any] = {"__name__": "docs.writing_a_job"}
@@ -26,6 +26,7 @@ def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert assert_scheduled(names["reload_devices"], dry_run=False).ticket_ref == "NOC-4711"
     for job in Job.objects.filter(function_name="reload_devices (dry_run)").order_by("id"):
         assert perform(job).status == "FINISHED"
+    _goes_through_devices(each_code)
     monkeypatch.setattr(result_views, "_views", {})
     exec(view_code, names)
     view = result_views.view_of("switches.tasks.reload_devices")
@@ -35,3 +36,21 @@ def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.context == {"devices": {}}
     exec(test_code, names)
     names["test_reload_devices"]()
+
+
+def _goes_through_devices(code: str) -> None:
+    reloaded: list[str] = []
+    names: dict[str, Any] = {
+        "__name__": "docs.writing_a_job.devices",
+        "load_settings": dict,
+        "reachable": lambda device, settings: device != "sw2",
+        "reload": reloaded.append,
+    }
+    exec(code, names)
+    job = perform(names["reload_devices"].schedule(hostnames=["sw1", "sw2"], dry_run=False))
+    assert (job.status, reloaded) == ("FINISHED", ["sw1"])
+    rows = job.devices.order_by("place").values_list("host", "failed", "reason", "report")
+    assert [*rows] == [
+        ("sw1", False, None, '{"reloaded": true}'),
+        ("sw2", True, "it does not answer", rows[1][3]),
+    ]

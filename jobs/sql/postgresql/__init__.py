@@ -31,6 +31,8 @@ from jobs.sql.postgresql.outcomes import outcomes, result_in_parts
 from jobs.sql.postgresql.prune import delete
 from jobs.sql.postgresql.snapshots import all_before_have_ended, transaction_number
 
+shares_devices = True
+
 __all__ = [
     "all_before_have_ended",
     "append_log",
@@ -56,6 +58,7 @@ __all__ = [
     "outcomes",
     "position",
     "result_in_parts",
+    "shares_devices",
     "show_progress",
     "standing_of",
     "take_devices",

@@ -31,6 +31,8 @@ from jobs.sql.sqlite.outcomes import outcomes, result_in_parts
 from jobs.sql.sqlite.prune import delete
 from jobs.sql.sqlite.snapshots import all_before_have_ended, transaction_number
 
+shares_devices = False  # one process at a time writes
+
 __all__ = [
     "all_before_have_ended",
     "append_log",
@@ -56,6 +58,7 @@ __all__ = [
     "outcomes",
     "position",
     "result_in_parts",
+    "shares_devices",
     "show_progress",
     "standing_of",
     "take_devices",
