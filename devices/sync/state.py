@@ -78,7 +78,8 @@ class DeviceStates:
                     self._to_mark.add(host)
                 self._mark_waiting()
             self._ctx.about_to(step, if_lost=if_lost)
-        except JobStopped:
+        except JobStopped as stopped:
+            self._ctx.stop(stopped)  # a lock that was found lost while marking is no device's own failure
             self.unchanged(host)
             raise
 

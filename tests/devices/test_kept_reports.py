@@ -102,6 +102,21 @@ def test_a_job_that_lost_its_lock_says_which_devices_it_left_to_their_timers(
     assert finished(job) == ["sw1"]
 
 
+@pytest.mark.parametrize("mode", [0, 1])
+def test_a_lock_that_is_lost_while_a_known_device_is_marked_ends_the_job(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    perform(job_of(lab, confirm_mode=mode))
+    for name in HOSTS:
+        lab.change(name, motd="new")
+    job = sync_devices.schedule(all=True, dry_run=False, confirm_mode=mode)
+    when(monkeypatch, "compare_config", "sw2", clear)
+    perform(job)
+    assert (job.exception_type, finished(job)) == ("LockLost", ["sw1"])
+    reports = {name: report["job_tasks"][0]["result"] for name, report in result_of(job)["devices"].items()}
+    assert reports == {"sw1": None, "sw2": f"not committed: {LOST}"}
+
+
 @pytest.mark.parametrize("mode", [0, 1, 2])
 def test_a_job_whose_time_is_over_keeps_what_was_known(lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
     job = job_of(lab, confirm_mode=mode)
