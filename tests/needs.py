@@ -37,6 +37,8 @@ def _is_available(what: str) -> bool:
         return os.geteuid() == 0
     if what == "netns":
         return namespace.is_available()
+    if what == "promtool":
+        return shutil.which("promtool") is not None
     if what == "chromium":
         return bool(shutil.which("chromium") and shutil.which("chromedriver"))
     raise pytest.UsageError(f"needs({what!r}): unknown")
