@@ -5,10 +5,18 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from devices import inventory
 from devices.drivers import driver_named
 from tests.devices.foreign import Foreign
 from tests.devices.lab import Lab
 from tests.services.processes import Platform
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_earlier_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process goes on masking what its last inventory called secret, be it "true"."""
+    monkeypatch.setattr(inventory, "_known", frozenset())
+    monkeypatch.setattr(inventory, "_to_mask", frozenset())
 
 
 @pytest.fixture

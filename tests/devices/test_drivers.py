@@ -164,7 +164,7 @@ def test_no_diff_may_be_none(lab: Lab, foreign: Foreign, answer: str) -> None:
 def test_a_driver_that_answers_with_no_text_fails_its_device(lab: Lab, foreign: Foreign) -> None:
     foreign.install("napalm_foo", "ForeignDriver.compare_config = lambda self: NotImplementedError\n")
     add(lab)
-    assert "compares without a text" in reason(sync(lab), "r1")
+    assert "does not return text when it compares" in reason(sync(lab), "r1")
 
 
 def test_whatever_a_driver_raises_is_its_devices_failure(lab: Lab, foreign: Foreign) -> None:
