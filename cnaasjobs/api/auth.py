@@ -18,7 +18,7 @@ from cnaasjobs.api.caller import origin, refused
 from cnaasjobs.api.errors import TooManyRequests
 from cnaasjobs.api.permissions import remember
 from cnaasjobs.conf import conf
-from cnaasjobs.db.accounts import owner_of_token
+from cnaasjobs.db.accounts import TokenOwner, owner_of_token
 
 if TYPE_CHECKING:  # DRF's views import what its settings name, including this module
     from rest_framework.views import APIView
@@ -53,14 +53,11 @@ class BearerAuthentication(TokenAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         if not conf.require_token:
             return DevUser(), None
-        address = origin(request)
-        if throttle.exhausted(throttle.TOKENS, "token", address):
-            words = "Too many wrong tokens from here, try again in a minute"
-            raise TooManyRequests(words, headers={"Retry-After": "60"})
+        self._address = origin(request)
         try:
             found: tuple[Any, Any] | None = super().authenticate(request)
         except AuthenticationFailed:
-            throttle.failed("token", throttle.TOKENS, "token", address, address=address)
+            throttle.failed("token", throttle.TOKENS, "token", self._address, address=self._address)
             raise
         return found
 
@@ -70,15 +67,25 @@ class BearerAuthentication(TokenAuthentication):
             digest = hash_token(token.decode())
         except UnicodeDecodeError as exc:
             raise AuthenticationFailed("Invalid token") from exc
+        if throttle.exhausted(throttle.TOKENS, "token", self._address) and not throttle.has_worked(digest):
+            words = "Too many wrong tokens from here, try again in a minute"
+            raise TooManyRequests(words, headers={"Retry-After": "60"})
         owner = owner_of_token(digest)
-        if owner is None:
-            raise AuthenticationFailed("Invalid token")
-        if owner.expired:
-            raise AuthenticationFailed("Token expired")
-        if not owner.user.is_active:
-            raise AuthenticationFailed("The token's user is not active")
+        wrong = _why_not(owner)
+        throttle.note(digest, works=not wrong)
+        if owner is None or wrong:
+            raise AuthenticationFailed(wrong)
         remember(owner.user, owner.permissions)
         return owner.user, digest
+
+
+def _why_not(owner: TokenOwner | None) -> str:
+    """Empty: the token is good."""
+    if owner is None:
+        return "Invalid token"
+    if owner.expired:
+        return "Token expired"
+    return "" if owner.user.is_active else "The token's user is not active"
 
 
 class HasPermission(BasePermission):

@@ -27,12 +27,27 @@ _windows = MovingWindowRateLimiter(MemoryStorage())
 _hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
 _logged: dict[str, tuple[float, int]] = {}
 _mutex = threading.Lock()
+_good: set[str] = set()  # hashes of tokens
+_MOST_GOOD: Final = 10_000
 
 
 def forget() -> None:
     """Forget everything that was counted."""
     _windows.storage.reset()
     _logged.clear()
+    _good.clear()
+
+
+def note(digest: str, *, works: bool) -> None:
+    """A token was looked up, by its hash."""
+    if len(_good) > _MOST_GOOD:
+        _good.clear()
+    (_good.add if works else _good.discard)(digest)
+
+
+def has_worked(digest: str) -> bool:
+    """The last time this process looked: whoever shares an address with one who guesses goes on working."""
+    return digest in _good
 
 
 def exhausted(limit: RateLimitItem, *keys: str) -> bool:

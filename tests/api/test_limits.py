@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from knox.models import AuthToken
 
 from cnaasjobs.api import throttle
 from jobs.models import Job
@@ -31,6 +32,23 @@ def test_wrong_tokens_are_throttled_by_address_before_the_database_is_asked(
     said = [record for record in caplog.records if getattr(record, "action", "") == "credentials_refused"]
     assert [getattr(record, "address", "") for record in said] == ["127.0.0.1", "10.0.0.9"]
     assert "0" * 64 not in caplog.text
+
+
+def test_who_shares_an_address_with_one_who_guesses_goes_on_working(settings: Any) -> None:
+    settings.CNAASJOBS_REQUIRE_TOKEN = True
+    row, text = AuthToken.objects.create(User.objects.create_superuser("ann"))
+    ann = Client(headers={"Authorization": f"Bearer {text}", "Host": "localhost"})
+    new = Client(headers={"Authorization": f"Bearer {AuthToken.objects.create(row.user)[1]}", "Host": "localhost"})
+    wrong = Client(headers={"Authorization": f"Bearer {'0' * 64}", "Host": "localhost"})
+    assert ann.get("/api/v1.0/jobs").status_code == 200
+    for _ in range(throttle.TOKENS.amount + 1):
+        wrong.get("/api/v1.0/jobs")
+    assert wrong.get("/api/v1.0/jobs").status_code == 429
+    assert ann.get("/api/v1.0/jobs").status_code == 200
+    assert new.get("/api/v1.0/jobs").status_code == 429, "it has not been seen here"
+    row.delete()
+    assert ann.get("/api/v1.0/jobs").status_code == 401
+    assert ann.get("/api/v1.0/jobs").status_code == 429
 
 
 def test_wrong_logins_are_throttled_by_name_and_the_form_says_what_it_always_says(caplog: Any) -> None:
