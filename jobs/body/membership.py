@@ -86,11 +86,22 @@ class Membership:
         Before ``each`` it is this process's own failure: others go on, and end the job. After that it is the job's
         failure.
         """
+        if self._called:  # of what it had in hand nothing is known but what was written
+            until_answered(self._ctx.database, self._give_up_devices, job_id=self._run.job_id)
         leaving = None if self._called else self._leave(end=None)
         if leaving is None or not (leaving.gone or leaving.last):
             leaving = self._leave(end=failure.as_json())
+        if leaving.last and leaving.tally is not None:
+            self.result = None, leaving.tally.size
+            self.finished = until_answered(
+                self._ctx.database, lambda: store().finished_hosts(self._run.job_id), job_id=self._run.job_id
+            )
         self.is_on = False
         return leaving.last
+
+    def _give_up_devices(self) -> int:
+        run = self._run
+        return store().lose_devices(run.job_id, run.run_token, worker=run.worker, repeats=self._repeats())
 
     def _leave(self, *, end: str | None) -> Leaving:
         def ask() -> Leaving:

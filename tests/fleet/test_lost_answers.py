@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 
 from jobs.body.context import JobContext
 from jobs.dispatch import scheduling
@@ -96,3 +96,24 @@ def test_who_was_judged_lost_stores_nothing_of_devices_though_the_job_still_has_
     assert not context.holds_lock()
     with pytest.raises(LockLost), context.guarded_by_lock():
         pytest.fail("it may not")
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_the_database_refuses_for_good_ends_the_job_and_nothing_stays_taken(
+    dry_run: bool, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.CNAASJOBS_REPORT_SECONDS = 0.01
+
+    def refuses(*_: Any, **__: Any) -> None:
+        raise DataError("it can't be stored")
+
+    monkeypatch.setattr(store(), "write_devices", refuses)
+    hosts = [f"{host}=naps:0.05" for host in HOSTS]
+    job = perform(scheduling.schedule(fleets.each, {"hosts": hosts, "at_once": 3, "dry_run": dry_run}))
+    assert (job.status, job.exception_type) == (Status.EXCEPTION, "DataError")
+    states = set(JobDevice.objects.filter(job=job).values_list("state", "failed"))
+    assert result_of(job) == {"devices": {}}  # of those that are lost nobody made a report
+    assert json.loads(job.finished_devices or "") == ([] if dry_run else sorted(hosts[:3]))
+    assert states == ({(DeviceState.WAITING.value, False)} | (set() if dry_run else {(DeviceState.DONE.value, True)}))
+    assert not Participant.objects.exists()
+    assert not locks.held().exists()
