@@ -1,0 +1,69 @@
+"""The commands of the docs are those that the programs have, and their variables and units exist."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from cnaasjobs.conf import Conf, Start
+from tests.deploy.commands import options_of
+from tests.deploy.files import ROOT, UNITS
+from tests.services import PostgreSQL
+from tests.services.rabbitmq import _script
+
+PAGES: Final = {
+    name: (ROOT / "docs" / name).read_text() for name in ("production.md", "command-line.md", "security.md")
+}
+PRODUCTION: Final = PAGES["production.md"]
+SITUATIONS: Final = re.findall(r"^\*\*.+?```\n(.+?)```", PRODUCTION.partition("## What to do when")[2], re.M | re.S)
+
+
+def _ours() -> Iterator[str]:
+    """Each command of ours, as the docs have it."""
+    for text in PAGES.values():
+        for line in re.findall(r"(?:\.venv/bin/)?((?:python manage\.py|python -m cnaas|celery -A|gunicorn ).+)", text):
+            yield re.split(r"`| && | \| |;", line)[0]
+
+
+@pytest.mark.parametrize("line", sorted({*_ours()}))
+def test_a_command_of_ours_is_as_the_program_has_it(line: str) -> None:
+    options_of(shlex.split(re.sub(r"<[\w ]+>", "1", line), comments=True))  # raises otherwise
+
+
+def test_each_situation_has_a_command_that_shows_it_and_one_that_mends_it() -> None:
+    assert len(SITUATIONS) >= 10
+    assert [commands for commands in SITUATIONS if len(commands.splitlines()) < 2] == []
+
+
+def test_its_variables_are_those_of_the_settings() -> None:
+    known = {variable.name for table in (Start, Conf) for variable in table.variables()}
+    assert set(re.findall(r"CNAASJOBS_[A-Z_]*[A-Z]", PRODUCTION)) - known == set()
+
+
+def test_its_units_are_there() -> None:
+    named = re.findall(r"\bcnaasjobs-(?:web|events|worker|beat)\b@?", PRODUCTION)
+    assert {f"{name}.service" for name in named} == {*UNITS}
+
+
+@pytest.mark.needs("postgresql")
+def test_its_statements_are_those_of_the_database(postgresql: PostgreSQL) -> None:
+    statements = re.findall(r'^psql .* -c "(.+)"$', PRODUCTION, re.M)
+    assert len(statements) >= 6
+    for statement in statements:
+        if "pg_promote" not in statement:  # only a standby takes that
+            postgresql.execute(
+                statement.replace("<pid>", "0").replace("cnaasjobs RESET", f"{postgresql.database} RESET")
+            )
+
+
+@pytest.mark.needs("rabbitmq")
+def test_rabbitmq_has_these_verbs() -> None:
+    program = _script("rabbitmqctl")
+    assert program is not None
+    known = subprocess.run([program, "help"], capture_output=True, text=True, check=False).stdout
+    named = set(re.findall(r"^rabbitmqctl (\w+)", PRODUCTION, re.M))
+    assert named >= {"list_queues", "delete_queue", "purge_queue"}
+    assert {verb for verb in named if not re.search(rf"^ +{verb} ", known, re.M)} == set()
