@@ -5,7 +5,6 @@ elsewhere (another plugin, a transform function) is read again after ``CNAASJOBS
 checked once, when it is read: a wrong type is reported by file and host, before anything uses it.
 """
 
-import json
 import threading
 import time
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class _Loaded:
 
     @cached_property
     def content(self) -> str:
-        whole = json.dumps(self.nornir.inventory.dict(), sort_keys=True, default=str)
+        whole = repr(self.nornir.inventory.dict())  # not JSON, which does not know every key and value of YAML
         return sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
 
     def current(self) -> bool:

@@ -1,0 +1,59 @@
+"""What makes two processes alike, so that they may work on one sync."""
+
+import os
+
+import pytest
+
+from cnaasjobs.secrecy import Secrets
+from devices import inventory
+from devices.sync.alike import alike
+from devices.tasks import sync_devices
+from jobs.states import Status
+from jobs.testing import perform_job
+from tests.devices.lab import Lab
+
+
+def now() -> str:
+    inventory.forget()
+    inventory.nornir()
+    return alike(Secrets.from_environment())
+
+
+def test_the_same_files_make_the_same_mark(lab: Lab) -> None:
+    lab.add("sw1", "sw2")
+    before = now()
+    os.utime(lab.templates / "lab" / "full.j2", (0, 0))
+    lab.write()
+    assert now() == before  # as a checkout on another machine has it: other times, the same content
+
+
+def test_another_inventory_template_or_secret_makes_another(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.add("sw1")
+    seen = {now()}
+    lab.change("sw1", motd="new")
+    seen.add(now())
+    lab.template("another {{ host }}\n")
+    seen.add(now())
+    lab.template("x", name="included.j2")
+    seen.add(now())
+    for value in ("first-value", "second-value"):
+        monkeypatch.setenv("TEMPLATE_SECRET_X", value)
+        seen.add(now())
+    assert len(seen) == 6
+    assert not any("value" in mark for mark in seen)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_keys_that_are_no_texts_and_templates_that_are_missing_are_no_fault(lab: Lab) -> None:
+    lab.workers = 1
+    lab.add("sw1", "sw2")
+    for name in ("sw1", "sw2"):
+        lab.hosts[name]["data"] |= {"vlans": {100: "users", "native": 1, None: 2, True: 3}, 7: "x"}
+    lab.write()
+    job = perform_job(sync_devices, all=True)
+    assert (job.status, job.exception_type) == (Status.FINISHED, None)
+    for file in (lab.templates / "lab").iterdir():
+        file.unlink()
+    (lab.templates / "lab").rmdir()
+    lab.templates.rmdir()
+    assert perform_job(sync_devices, all=True).status == Status.FINISHED
