@@ -67,7 +67,10 @@ def database_fails(*, asked_about: str = "") -> Iterator[None]:
 
 @contextmanager
 def on_broker(url: str) -> Iterator[None]:
-    """Celery's broker in this process is ``url`` inside."""
+    """Celery's broker in this process is ``url`` inside.
+
+    To be entered before a test changes the setting itself: what that says now is Celery's again afterwards.
+    """
     earlier = settings.CELERY_BROKER_URL
     _use_broker(url)
     try:
