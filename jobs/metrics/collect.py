@@ -1,9 +1,11 @@
 """The families that Prometheus reads. A scrape asks what is bounded: live jobs, locks, heartbeats, and the table."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -16,6 +18,12 @@ from jobs.states import Status
 from locks import service as locks
 
 PREFIX = "cnaasjobs_"
+
+# The waiting jobs, in the parts that each have a partial index: all at once would be looked for among those that ended.
+_SENT: Final = Q(dispatched_at__isnull=False)
+_UNSENT: Final = Q(dispatched_at__isnull=True, parked=False)
+_PARKED: Final = Q(dispatched_at__isnull=True, parked=True, lock_name__isnull=False)
+_WAITING: Final = (_SENT, _UNSENT, _PARKED)
 
 
 class DatabaseCollector(Collector):
@@ -36,21 +44,32 @@ def _gauge(name: str, words: str, *labels: str, value: float | None = None) -> G
 
 def _jobs() -> Iterator[Metric]:
     live = _gauge("jobs", "Jobs that wait or run.", "status", "function")
-    for status in (Status.SCHEDULED.value, Status.RUNNING.value):
-        rows = Job.objects.filter(status=status).order_by().values("function_name").annotate(jobs=Count("pk"))
-        for row in rows:
-            live.add_metric([status, row["function_name"]], row["jobs"])
+    for status, parts in ((Status.SCHEDULED, _WAITING), (Status.RUNNING, (Q(),))):
+        jobs: Counter[str] = Counter()
+        for part in parts:
+            rows = Job.objects.filter(part, status=status.value).order_by().values("function_name")
+            for row in rows.annotate(jobs=Count("pk")):
+                jobs[row["function_name"]] += row["jobs"]
+        for function_name, number in jobs.items():
+            live.add_metric([status.value, function_name], number)
     yield live
     yield _gauge("jobs_kept", "Jobs in the database, ended ones too.", value=totals.total(Job.objects.all()))
 
 
 def _queues() -> Iterator[Metric]:
-    """What is sent by queue, and what Beat has not sent: a lock's line is no queue's fault."""
-    oldest = _gauge("queue_oldest_due_timestamp_seconds", "When the longest waiting job of a queue fell due.", "queue")
-    due = Job.objects.filter(status=Status.SCHEDULED.value, parked=False, scheduled_time__lte=DatabaseNow())
-    for row in due.order_by().values("queue").annotate(oldest=Min("scheduled_time")):
-        oldest.add_metric([row["queue"]], row["oldest"].timestamp())
-    yield oldest
+    """A parked job waits in a lock's line, which is no queue's fault."""
+    oldest: dict[str, float] = {}
+    for part in (_SENT, _UNSENT):
+        due = Job.objects.filter(part, status=Status.SCHEDULED.value, scheduled_time__lte=DatabaseNow())
+        for row in due.order_by().values("queue").annotate(oldest=Min("scheduled_time")):
+            since = row["oldest"].timestamp()
+            oldest[row["queue"]] = min(since, oldest.get(row["queue"], since))
+    since_when = _gauge(
+        "queue_oldest_due_timestamp_seconds", "When the longest waiting job of a queue fell due.", "queue"
+    )
+    for queue, since in oldest.items():
+        since_when.add_metric([queue], since)
+    yield since_when
 
 
 def _locks() -> Iterator[Metric]:

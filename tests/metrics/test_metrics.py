@@ -1,13 +1,15 @@
 """``/metrics``: what a scrape says, and counts that have each end of a job once, over restarts, races and restores."""
 
+import re
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from prometheus_client.parser import text_string_to_metric_families
 
 from cnaasjobs.db.clock import database_now
@@ -22,11 +24,12 @@ from jobs.metrics import kept, tally
 from jobs.metrics.fold import fold
 from jobs.models import Job
 from jobs.outcome import Outcome
+from jobs.sql import totals
 from jobs.states import Status
 from jobs.upkeep.runner import Step
 from tests import fake_jobs
 from tests.api.conftest import Api, api_of, tokens_required, user_with
-from tests.factory import claimed, device_row, heartbeat, hold_lock, job_in, job_row, refused
+from tests.factory import claimed, device_row, heartbeat, hold_lock, job_in, job_row, job_rows, refused
 
 __all__ = ["api_of", "tokens_required", "user_with"]
 
@@ -242,3 +245,23 @@ def test_it_asks_for_a_token_and_the_permission(
     assert Client().get("/metrics").status_code == 401
     assert api_of(user_with("locks.view_lock")).client.get("/metrics").status_code == 403
     assert api_of(user_with("jobs.view_job", name="prometheus")).client.get("/metrics").status_code == 200
+
+
+def test_a_scrape_reads_no_ended_job() -> None:
+    """Where there are many, each question goes along an index of those that wait or run."""
+    job_rows(5000)
+    scheduling.schedule(fake_jobs.nothing, {})
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    for _ in range(3):
+        totals.advance()
+    with CaptureQueriesContext(connection) as queries:
+        metrics()
+    asked = [query["sql"] for query in queries if 'FROM "jobs_job"' in query["sql"]]
+    assert len(asked) >= 6
+    with connection.cursor() as cursor:
+        for sql in asked:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}" if connection.vendor == "sqlite" else f"EXPLAIN {sql}")
+            plan = " ".join(str(row) for row in cursor.fetchall())
+            assert "Seq Scan on jobs_job" not in plan, sql
+            assert not re.search(r"SCAN jobs_job(?! USING)", plan), sql
