@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.tasks import sync_devices
-from jobs.models import Job
+from jobs.models import Job, JobDevice
 from jobs.states import Status
 from tests.devices.lab import Lab, devices_of, ended
 from tests.services.processes import Platform
@@ -116,3 +118,19 @@ def test_a_worker_killed_before_the_confirm_leaves_the_device_to_revert_by_itsel
 
     os.utime(lab.pending_file("sw1"), ns=(0, 0))  # its deadline has passed
     assert LabDriver("sw1").get_config()["running"] == "hostname sw1\nmotd hello\n"
+
+
+@pytest.mark.needs("postgresql", "rabbitmq")
+def test_an_idle_worker_helps_with_a_live_sync(postgresql: object, rabbitmq: object, site: Platform, lab: Lab) -> None:
+    lab.workers = 2
+    lab.add(*(f"sw{number}" for number in range(36)), delay_seconds=0.5)
+    quick = {"CNAASJOBS_HEARTBEAT_SECONDS": "0.2", "CNAASJOBS_UPKEEP_SECONDS": "0.3"}
+    for name in ("first", "second"):
+        site.worker(name, env=quick, concurrency=1)
+    site.beat(env=quick)
+    job = ended(sync_devices.schedule(all=True, dry_run=False).pk)
+    assert (job.status, job.exception_type) == (Status.FINISHED, None)
+    rows = JobDevice.objects.filter(job=job)
+    assert len(set(rows.values_list("worker", flat=True))) == 2
+    assert not any(device["failed"] for device in devices_of(job).values())
+    assert DeviceState.objects.filter(job_id=job.pk, uncertain_job_id=None).count() == 36
