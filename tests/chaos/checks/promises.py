@@ -42,7 +42,7 @@ class Thresholds:
     answer: float = 2.0  # to /readyz and to a POST
     worker_lost: float = 30.0  # the platform's own setting: a worker that pauses for less is not dead
     clock: float = 0.1  # between a commit's time and the moment everybody sees it
-    remnants: float = 40.0  # the server's own limits are 20 and 25 s
+    remnants: float = 60.0  # the server's own limits: 20 s for an idle transaction, 30 s for an idle session
     turn: float = 2.0  # who came so shortly before a claim's commit may not have been seen by its statement
 
 

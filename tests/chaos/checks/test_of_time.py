@@ -158,7 +158,7 @@ def test_what_a_vanished_host_held_is_free_in_time(run: Fabricated) -> None:
     assert fine(run).figures.longest_remnant == pytest.approx(24)
 
 
-@pytest.mark.parametrize("until", [141, None])
+@pytest.mark.parametrize("until", [161, None])
 def test_what_a_vanished_host_holds_for_too_long_is_found(run: Fabricated, until: float | None) -> None:
     _vanished(run, until=until)
     assert "3 locks that it held were not free after" in only(Promise.REMNANTS, run)

@@ -17,7 +17,7 @@ _COMMIT = b"COMMIT\x00"
 _COMMIT_SECONDS = 15.0  # for a POST to come by
 _WEB_SECONDS = 10.0  # for the web server to reach what it was cut off from
 _LOCKS_SECONDS = 5.0
-_REMNANT_SECONDS = 60.0
+_REMNANT_SECONDS = 75.0
 
 
 class Hosts:
