@@ -20,7 +20,7 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: _asked(question, *args, **kwargs))
 
     def close(self) -> None:
-        self._thread.submit(connection.close)
+        self._thread.submit(lambda: connection.close())  # that thread's, whom the name means there
         self._thread.shutdown(wait=False)
 
 
