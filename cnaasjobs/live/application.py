@@ -20,6 +20,7 @@ from cnaasjobs.live.database import Database
 from cnaasjobs.live.front_ends import FrontEnds
 from cnaasjobs.live.poller import Poller
 from cnaasjobs.live.readers import Readers
+from cnaasjobs.live.report import Report
 
 EVENTS = "/api/v1.0/events"
 SOCKET_IO = "/socket.io/"
@@ -30,10 +31,11 @@ def application() -> Any:
     poller = Poller(database)
     readers = Readers(database, poller)
     front_ends = FrontEnds(database, poller)
+    report = Report(database, poller)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(each.run()) for each in (poller, front_ends)]
+        tasks = [asyncio.create_task(each.run()) for each in (poller, front_ends, report)]
         for task in tasks:
             task.add_done_callback(_ended)
         try:

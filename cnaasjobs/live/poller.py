@@ -32,6 +32,11 @@ class Poller:
         self._position: Position | None = None
         self._told_position = 0.0
         self._away_since: float | None = None
+        self.looked_at: float | None = None  # epoch seconds, by this machine's clock
+
+    @property
+    def listening(self) -> int:
+        return len(self._listeners) + len(self._newcomers)
 
     def join(self, listener: Listener, since: Position | None = None) -> None:
         """The listener is told what it missed since then, or else where the feed is now, and everything after that."""
@@ -52,6 +57,7 @@ class Poller:
             try:
                 await self._look()
                 self._works()
+                self.looked_at = time.time()
             except Error as exc:
                 self._waits(exc)
             await asyncio.sleep(max(0.0, LOOK_SECONDS - (time.monotonic() - began)))

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from cnaasjobs.db.clock import DatabaseNow
-from jobs.metrics.families import COUNTERS, HISTOGRAMS, SECONDS, TIMES
+from jobs.metrics.families import COUNTERS, HISTOGRAMS, SECONDS, STATES
 from jobs.metrics.kept import all_kept
 from jobs.models import Heartbeat, Job
 from jobs.sql import store, totals
@@ -120,7 +120,7 @@ def _kept() -> Iterator[Metric]:
         for labels, total, spread in found.get(family.name, []):
             histogram.add_metric(labels, list(_cumulated(spread)), total)
         yield histogram
-    for family in TIMES:
+    for family in STATES:
         times = _gauge(family.name, family.words, *family.labels)
         for labels, value, _ in found.get(family.name, []):
             times.add_metric(labels, value)

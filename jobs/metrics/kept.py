@@ -20,7 +20,7 @@ class Additions:
     def __init__(self) -> None:
         self.counts: defaultdict[Key, float] = defaultdict(float)
         self.spread: dict[Key, list[int]] = {}
-        self.times: dict[Key, float] = {}
+        self.states: dict[Key, float] = {}
 
     def count(self, family: Family, *labels: str, by: float = 1) -> None:
         self.counts[family.name, labels] += by
@@ -31,11 +31,12 @@ class Additions:
         self.counts[key] += seconds
         self.spread.setdefault(key, [0] * (len(SECONDS) + 1))[bisect_left(SECONDS, seconds)] += 1
 
-    def time(self, family: Family, *labels: str, at: float) -> None:
-        self.times[family.name, labels] = at
+    def state(self, family: Family, *labels: str, value: float) -> None:
+        """The last one stays; of times the latest."""
+        self.states[family.name, labels] = value
 
     def __bool__(self) -> bool:
-        return bool(self.counts or self.times)
+        return bool(self.counts or self.states)
 
 
 def add(additions: Additions, mark: MetricMark) -> None:
@@ -62,9 +63,9 @@ def add(additions: Additions, mark: MetricMark) -> None:
         row = row_of(key)
         before = json.loads(row.buckets) or [0] * len(spread)
         row.buckets = json.dumps([one + other for one, other in zip(before, spread, strict=True)])
-    for key, at in additions.times.items():
+    for key, at in additions.states.items():
         row = row_of(key)
-        row.value = max(row.value, at)
+        row.value = max(row.value, at) if "timestamp" in row.name else at
     known = [row for row in changed.values() if not row._state.adding]
     MetricCount.objects.bulk_create([row for row in changed.values() if row._state.adding])
     MetricCount.objects.bulk_update(known, ["value", "buckets"])

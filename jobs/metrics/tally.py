@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from cnaasjobs.events import Event, subscribe
 from jobs.actions import JobAction
-from jobs.metrics.families import PUBLISH_FAILURES, REPAIRS, SUCCESS
+from jobs.metrics.families import LOOKED, PUBLISH_FAILURES, READERS, READERS_DROPPED, REPAIRS, SUCCESS
 from jobs.metrics.kept import Additions
 
 _REPAIRS = frozenset({"rescue", "orphans", "free_locks", "wake", "lock_wait", "republish"})
@@ -25,9 +25,22 @@ def saw(event: Event) -> None:
 def step_done(name: str, repaired: int) -> None:
     """A step of upkeep succeeded in this process."""
     with _mutex:
-        _seen.time(SUCCESS, name, at=timezone.now().timestamp())
+        _seen.state(SUCCESS, name, value=timezone.now().timestamp())
         if repaired and name in _REPAIRS:
             _seen.count(REPAIRS, name, by=repaired)
+
+
+def reader_dropped(what: str) -> None:
+    with _mutex:
+        _seen.count(READERS_DROPPED, what)
+
+
+def listened(readers: int, *, looked: float | None) -> None:
+    """How many listen to live events, and when (epoch seconds) the feed was last looked at for them."""
+    with _mutex:
+        _seen.state(READERS, value=readers)
+        if looked is not None:
+            _seen.state(LOOKED, value=looked)
 
 
 def taken() -> Additions:
@@ -42,8 +55,8 @@ def give_back(found: Additions) -> None:
     with _mutex:
         for key, value in found.counts.items():
             _seen.counts[key] += value
-        for key, at in found.times.items():
-            _seen.times.setdefault(key, at)
+        for key, value in found.states.items():
+            _seen.states.setdefault(key, value)
 
 
 def listen() -> None:

@@ -109,6 +109,7 @@ TRUE: dict[str, list[Callable[[], None]]] = {
     "CnaasjobsJobsFail": [jobs_fail, jobs_fail],
     "CnaasjobsBrokerAway": [lambda: None, broker_away],
     "CnaasjobsUpkeepStands": [upkeep_stands],
+    "CnaasjobsEventsStand": [lambda: tally.listened(3, looked=database_now().timestamp() - 300)],
     "CnaasjobsMetricsAway": [lambda: None],
 }
 UP = 'up{job="cnaasjobs"}'
@@ -183,6 +184,7 @@ def test_each_alert_fires_when_it_is_true(alert: str, tmp_path: Path) -> None:
 def test_rules_and_dashboard_name_only_what_metrics_has() -> None:
     well()
     worker_lost()
+    tally.listened(3, looked=database_now().timestamp())
     due(5, queue="fast")
     lock_held_long()
     text = Client(headers={"Host": "localhost"}).get("/metrics").content.decode()

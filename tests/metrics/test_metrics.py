@@ -1,5 +1,6 @@
 """``/metrics``: what a scrape says, and counts that have each end of a job once, over restarts, races and restores."""
 
+import asyncio
 import re
 import threading
 from collections.abc import Callable
@@ -13,7 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from prometheus_client.parser import text_string_to_metric_families
 
 from cnaasjobs.db.clock import database_now
-from cnaasjobs.events import record
+from cnaasjobs.events import record, subscribe, unsubscribe
+from cnaasjobs.live.actions import LiveAction
+from cnaasjobs.live.database import Database
+from cnaasjobs.live.poller import Poller
+from cnaasjobs.live.report import Report, saw
 from jobs.actions import JobAction
 from jobs.dispatch import scheduling
 from jobs.end_reasons import Failure
@@ -265,3 +270,21 @@ def test_a_scrape_reads_no_ended_job() -> None:
             plan = " ".join(str(row) for row in cursor.fetchall())
             assert "Seq Scan on jobs_job" not in plan, sql
             assert not re.search(r"SCAN jobs_job(?! USING)", plan), sql
+
+
+def test_what_the_events_process_says_of_its_readers_is_kept() -> None:
+    database = Database()
+    try:
+        poller = Poller(database)
+        report = Report(database, poller)
+        poller.looked_at = 1_800_000_000.0
+        subscribe(saw)
+        record(LiveAction.READER_DROPPED, what="events")
+        record(LiveAction.READER_DROPPED, what="events")
+        asyncio.run(report.store())
+        found = metrics()
+        assert (found["events_readers",], found["events_last_look_timestamp_seconds",]) == (0, 1_800_000_000.0)
+        assert found["events_readers_dropped_total", "events"] == 2
+    finally:
+        unsubscribe(saw)
+        database.close()
