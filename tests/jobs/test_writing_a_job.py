@@ -1,5 +1,6 @@
 """The page for people who write jobs: its code is run as it is printed there."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "writing-a-job.md"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    job_code, schedule_code, each_code, view_code, test_code = re.findall(
+def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    job_code, schedule_code, each_code, log_code, view_code, test_code = re.findall(
         r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL
     )
     names: dict[str, Any] = {"__name__": "docs.writing_a_job"}
@@ -27,6 +28,8 @@ def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     for job in Job.objects.filter(function_name="reload_devices (dry_run)").order_by("id"):
         assert perform(job).status == "FINISHED"
     _goes_through_devices(each_code)
+    exec(log_code, {"__name__": "docs.writing_a_job.log", "logging": logging, "vlans": [1, 2]})
+    assert "2 VLANs read" in caplog.messages
     monkeypatch.setattr(result_views, "_views", {})
     exec(view_code, names)
     view = result_views.view_of("switches.tasks.reload_devices")
