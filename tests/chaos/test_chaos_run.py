@@ -4,7 +4,7 @@ import pytest
 
 from tests.chaos.__main__ import main
 
-FAULTS = 9
+FAULTS = 8
 
 
 @pytest.mark.long
