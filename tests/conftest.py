@@ -1,6 +1,7 @@
 """Fixtures for all tests: private services, real processes."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -34,6 +35,11 @@ __all__ = ["pytest_runtest_logreport", "pytest_runtest_setup", "pytest_sessionfi
 pytest_plugins = ["tests.parallel"]
 
 TransactionTestCase._fixture_teardown = empty_tables  # type: ignore[attr-defined]
+
+# A shell starts what it puts into the background with SIGINT ignored, and all that comes of it inherits that. What the
+# tests start must end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = count(1)
 

@@ -61,12 +61,12 @@ class Copy:
         return found.group(1)
 
     def get(self, path: str, **headers: str) -> Any:
-        with urlopen(Request(self.url + path, headers=headers), timeout=10) as response:
+        with urlopen(Request(self.url + path, headers=headers), timeout=30) as response:
             return json.loads(response.read())
 
     def post(self, path: str, body: Any) -> Any:
         request = Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urlopen(request, timeout=10) as response:
+        with urlopen(request, timeout=30) as response:
             return json.loads(response.read())
 
     def processes(self) -> list[psutil.Process]:
