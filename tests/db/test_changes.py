@@ -25,7 +25,7 @@ def drop(name: str, table: str) -> None:
         cursor.execute(f"DROP TRIGGER {name}" + (f" ON {table}" if connection.vendor == "postgresql" else ""))
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'")
+@pytest.mark.needs("sqlite")
 @pytest.mark.usefixtures("_triggers")
 @pytest.mark.parametrize("name", ["jobs_job_change_inserted", "jobs_job_change_updated", "locks_lock_change_updated"])
 def test_a_missing_trigger_is_found_and_made_anew(name: str) -> None:
@@ -39,7 +39,7 @@ def test_a_missing_trigger_is_found_and_made_anew(name: str) -> None:
     assert list(without_triggers(connection)) == []
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'")
+@pytest.mark.needs("sqlite")
 @pytest.mark.usefixtures("_triggers")
 def test_a_table_that_was_made_anew_gets_its_triggers_back() -> None:
     """Django does so to change a column."""

@@ -25,10 +25,10 @@ from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
 from jobs.metric_models import MetricCount
 from jobs.metrics import tally
-from jobs.metrics.fold import fold
 from jobs.models import Heartbeat, Job
 from tests import fake_jobs
 from tests.factory import claimed, heartbeat, hold_lock
+from tests.metrics.folding import fold_all
 from tests.services.processes import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -80,14 +80,14 @@ def lock_held_long() -> None:
 def worker_lost() -> None:
     run = claimed(scheduling.schedule(fake_jobs.nothing, {}))
     assert transitions.lose(run.job_id, run.run_token, type="WorkerLost", message="gone")
-    fold()
+    fold_all()
 
 
 def jobs_fail() -> None:
     for _ in range(8):
         run = claimed(scheduling.schedule(fake_jobs.nothing, {}))
         assert transitions.fail(run, Failure(type="ValueError", message="no"))
-    fold()
+    fold_all()
 
 
 def broker_away() -> None:
@@ -95,7 +95,7 @@ def broker_away() -> None:
 
 
 def upkeep_stands() -> None:
-    fold()
+    fold_all()
     MetricCount.objects.filter(name__contains="upkeep").update(value=database_now().timestamp() - 1200)
 
 
@@ -173,7 +173,7 @@ def test_no_alert_fires_where_all_is_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize("alert", TRUE)
 def test_each_alert_fires_when_it_is_true(alert: str, tmp_path: Path) -> None:
     well()
-    fold()
+    fold_all()
     scrapes = [scraped()]
     for make in TRUE[alert]:
         make()

@@ -35,6 +35,7 @@ from jobs.upkeep.runner import Step
 from tests import fake_jobs
 from tests.api.conftest import Api, api_of, tokens_required, user_with
 from tests.factory import claimed, device_row, heartbeat, hold_lock, job_in, job_row, job_rows, refused
+from tests.metrics.folding import fold_all
 
 __all__ = ["api_of", "tokens_required", "user_with"]
 
@@ -79,8 +80,8 @@ def test_each_end_is_counted_once_by_what_it_was() -> None:
     device_row(with_devices, "a2", reason="no route")
     device_row(with_devices, "a3", "WAITING")
     transitions.finish(run, Outcome(result=None))
-    fold()
-    fold()
+    fold_all()
+    fold_all()
     found = metrics()
     assert found["jobs_ended_total", "nothing", "finished"] == 3
     assert found["jobs_ended_total", "nothing", "ValueError"] == 1
@@ -99,13 +100,13 @@ def test_each_end_is_counted_once_by_what_it_was() -> None:
 
 def test_what_is_not_over_yet_is_counted_when_it_is() -> None:
     running = job_in(Status.RUNNING)
-    fold()
+    fold_all()
     assert ("jobs_ended_total", "nothing", "finished") not in metrics()
     finished()
-    fold()
+    fold_all()
     run = Job.objects.get(pk=running.pk)
     transitions.lose(run.pk, run.run_token, type="WorkerLost", message="gone")  # type: ignore[arg-type]
-    fold()
+    fold_all()
     found = metrics()
     assert (found["jobs_ended_total", "nothing", "finished"], found["jobs_ended_total", "nothing", "WorkerLost"]) == (
         1,
@@ -120,27 +121,27 @@ def test_more_than_fit_at_once_and_one_transaction_that_ends_more(monkeypatch: p
             finished()
     for _ in range(4):
         finished()
-    fold()
+    fold_all()
     assert metrics()["jobs_ended_total", "nothing", "finished"] == 9
 
 
 def test_pruned_jobs_stay_counted() -> None:
     finished()
-    fold()
+    fold_all()
     Job.objects.all().delete()
-    fold()
+    fold_all()
     assert metrics()["jobs_ended_total", "nothing", "finished"] == 1
 
 
 def test_after_a_restore_into_another_database_counts_go_on_and_nothing_is_counted_again() -> None:
     finished()
-    fold()
+    fold_all()
     MetricMark.objects.update(feed="another", upto=0)
-    fold()
-    fold()
+    fold_all()
+    fold_all()
     assert metrics()["jobs_ended_total", "nothing", "finished"] == 1
     finished()
-    fold()
+    fold_all()
     assert metrics()["jobs_ended_total", "nothing", "finished"] == 2
 
 
@@ -151,7 +152,7 @@ def test_how_long_a_job_waited_for_its_lock() -> None:
     transitions.finish(run, Outcome(result=None))
     second.refresh_from_db()
     transitions.finish(claimed(second), Outcome(result=None))
-    fold()
+    fold_all()
     found = metrics()
     assert (found["job_wait_seconds_count", "lock"], found["job_wait_seconds_count", "slot"]) == (1, 2)
 
@@ -161,7 +162,7 @@ def test_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         run = claimed(scheduling.schedule(fake_jobs.nothing, {}))
         assert transitions.fail(run, Failure(type=f"Error{number}", message="no"))
-    fold()
+    fold_all()
     found = {key[1:]: value for key, value in metrics().items() if key[0] == "jobs_ended_total"}
     assert sum(found.values()) == 5
     assert found["other", "other"] == 3
@@ -240,7 +241,7 @@ def test_two_that_fold_at_once_count_each_end_once() -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    fold()
+    fold_all()
     assert MetricCount.objects.get(name="jobs_ended").value == 20
 
 

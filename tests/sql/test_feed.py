@@ -10,7 +10,7 @@ from cnaasjobs.db.insert import insert, insert_many
 from jobs.guarded_status import made_up_states
 from jobs.models import Job
 from jobs.sql import store
-from jobs.sql.position import Change, Kind, Position
+from jobs.sql.position import Change, Kind, Look, Position
 from jobs.states import Status
 from locks import service as locks
 from locks.models import Lock
@@ -24,6 +24,11 @@ def fresh() -> Job:
     return Job(scheduled_time=job_row().scheduled_time, function_name="f", task_name="t", queue="default")
 
 
+def without_open(look: Look) -> Look:
+    """Without the transactions that other tests have open on the same server."""
+    return look._replace(position=look.position._replace(open=()))
+
+
 @contextmanager
 def told() -> Iterator[list[Change]]:
     """What a reader hears of that which happens inside."""
@@ -33,7 +38,7 @@ def told() -> Iterator[list[Change]]:
     look = store().look(position, 1000)
     assert look.changes is not None
     changes += look.changes
-    assert store().look(look.position, 1000) == (([]), look.position)
+    assert without_open(store().look(look.position, 1000)) == without_open(Look([], look.position))
 
 
 def of(*jobs: Job) -> list[Change]:
@@ -130,14 +135,14 @@ def test_one_who_is_too_far_behind_must_load_again() -> None:
     insert_many(rows)
     assert store().look(position, 4).changes == of(*rows)
     late = store().look(position, 3)
-    assert late == (None, store().position())
+    assert without_open(late) == without_open(Look(None, store().position()))
 
 
 def test_another_feeds_position_and_one_ahead_must_load_again() -> None:
     job_row()
     position = store().position()
     for foreign in (position._replace(feed="abcd"), position._replace(top=position.top + 1000)):
-        assert store().look(foreign, 1000) == (None, position)
+        assert without_open(store().look(foreign, 1000)) == without_open(Look(None, position))
 
 
 def test_an_empty_table_has_a_position_too() -> None:
