@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from cnaasjobs.conf import conf
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.fleet.asking import too_late
 
 T = TypeVar("T")
 
@@ -21,6 +21,6 @@ def fresh(ask: Callable[[], T], *, job_id: int) -> T:
         asked = time.monotonic()
         answer = ask()
         took = time.monotonic() - asked
-        if took < conf.worker_lost_seconds / 2:
+        if not too_late(took):
             return answer
         record(JobAction.ANSWER_LATE, job_id=job_id, seconds=round(took, 1))

@@ -17,6 +17,11 @@ T = TypeVar("T")
 _RETRY_SECONDS: Final = 0.5
 
 
+def too_late(seconds: float) -> bool:
+    """Of an answer that took so long: this process may have been judged lost meanwhile, so it does not count."""
+    return seconds >= conf.worker_lost_seconds / 2
+
+
 def until_answered(
     database: Callable[[], AbstractContextManager[None]],
     ask: Callable[[], T],
@@ -24,16 +29,13 @@ def until_answered(
     *,
     job_id: int,
 ) -> T:
-    """``again`` is called in place of ``ask`` if an answer may have been lost, or took too long.
-
-    A late answer does not count: this process may have been judged lost meanwhile.
-    """
+    """``again`` is called in place of ``ask`` if an answer may have been lost, or came too late."""
     while True:
         asked = time.monotonic()
         try:
             with database():
                 answer = ask()
-            if again is None or time.monotonic() - asked < conf.worker_lost_seconds / 2:
+            if again is None or not too_late(time.monotonic() - asked):
                 return answer
         except Error as exc:
             if not not_now(exc):

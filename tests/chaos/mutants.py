@@ -102,9 +102,9 @@ MUTANTS = {
         promise=Promise.HOLDERS,
         edits=(
             Edit(
-                file="jobs/body/fresh.py",
-                old="if took < conf.worker_lost_seconds / 2:",
-                new="if took < conf.worker_lost_seconds * 1000:",
+                file="jobs/fleet/asking.py",
+                old="return seconds >= conf.worker_lost_seconds / 2",
+                new="return seconds >= conf.worker_lost_seconds * 1000",
             ),
         ),
         faults=("host cut off from PostgreSQL",),
