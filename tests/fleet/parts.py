@@ -10,15 +10,19 @@ from celery.app.trace import build_tracer
 from django.db import connections
 
 from jobs.dispatch import scheduling
-from jobs.lifecycle import participants
+from jobs.end_reasons import EndReason, Failure
+from jobs.lifecycle import participants, transitions
 from jobs.lifecycle.participants import Joined
-from jobs.models import Job, Participant
+from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.run import Refused, Run
 from jobs.sql import store
-from jobs.sql.device_signature import NewFleet, Taken
-from jobs.states import JOIN
+from jobs.sql.device_signature import Batch, NewFleet, Over, Taken
+from jobs.states import JOIN, DeviceState
+from locks import service as locks
 from tests.factory import claim
 from tests.fake_jobs import fleets
+
+WAITING, TAKEN, DONE = (state.value for state in DeviceState)
 
 
 def begun(
@@ -59,6 +63,43 @@ def named(run: Run) -> UUID | None:
 
 def taking_part(run: Run) -> set[UUID]:
     return set(Participant.objects.filter(job_id=run.job_id).values_list("token", flat=True))
+
+
+def ended(run: Run) -> None:
+    Fleet.objects.filter(pk=run.job_id).update(end=Failure(type="X", message="x").as_json())
+
+
+def aborted(run: Run) -> None:
+    transitions.abort(run.job_id, reason="", by="operator")
+
+
+def cleared(run: Run) -> None:
+    locks.clear("devices", who="operator", origin="test")
+
+
+def states(job_id: int) -> list[str]:
+    return list(JobDevice.objects.filter(job_id=job_id).order_by("place").values_list("state", flat=True))
+
+
+def over(device_id: int) -> Over:
+    return Over(device_id, failed=False, reason=None, change_score=3, report='"done"', memo=None, age=0.0)
+
+
+def leave(run: Run, batch: Batch = Batch(), *, end: str | None = None, though_waiting: bool = False) -> Any:  # noqa: B008
+    orphan = Failure(type=EndReason.WORKER_SHUTDOWN, message="it stopped").as_json()
+    return store().leave(run, batch, end=end, though_waiting=though_waiting, orphan=orphan)
+
+
+def lose(run: Run, type: str = EndReason.WORKER_LOST) -> bool:
+    return transitions.lose(run.job_id, run.run_token, type=type, message="its process is gone")
+
+
+def joined_late(run: Run, **more: Any) -> Run:
+    """After the last device was begun, when others are refused."""
+    JobDevice.objects.create(job_id=run.job_id, place=99, host="z")
+    helper = joined(run, **more)
+    JobDevice.objects.filter(host="z").delete()
+    return helper
 
 
 class Crew:

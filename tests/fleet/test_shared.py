@@ -6,22 +6,19 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
 
 from jobs.body.membership import Membership
 from jobs.dispatch import scheduling
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
-from jobs.models import Fleet, Job, JobDevice, Participant
+from jobs.models import Job, JobDevice, Participant
 from jobs.run import Run
 from jobs.sql import store
-from jobs.sql.device_signature import Batch
 from jobs.states import DeviceState, Status
 from jobs.task import JobContext, JobResult, job
 from jobs.testing import exception_of, result_of
 from locks import service as locks
-from tests import fake_jobs
-from tests.fleet.parts import Crew, begun, in_thread, joined, named
+from tests.fleet.parts import Crew, named
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
@@ -218,112 +215,3 @@ def test_a_helper_whose_body_fails_before_its_devices_leaves_and_alone_it_fails_
     ended = crew.wait()
     assert (exception_of(ended) or {})["message"] == "third can't read its inventory"
     assert not locks.held().exists()
-
-
-# --- who comes at the same moment -------------------------------------------------------------------------------------
-
-
-def test_of_two_who_leave_at_once_exactly_one_is_the_last() -> None:
-    run, _ = begun(["a"], take=1)
-    helper = _joined_late(run)
-    over: list[Any] = []
-
-    def leave(one: Run) -> Any:
-        answer = store().leave(one, Batch(), end=None, though_waiting=False, orphan="{}")
-        over.append(one)
-        return answer
-
-    with transaction.atomic():
-        Job.objects.select_for_update().get(pk=run.job_id)
-        first = in_thread(lambda: leave(run))
-        wait_until(_somebody_waits_for_a_lock)
-        second = in_thread(lambda: leave(helper))
-        wait_until(lambda: over or _waiting_for_locks() == 2)
-    answers = first(), second()
-    assert sorted(answer.last for answer in answers) == [False, True], answers
-
-
-def _joined_late(run: Any) -> Any:
-    """Before the last device was begun."""
-    JobDevice.objects.create(job_id=run.job_id, place=9, host="z")
-    helper = joined(run)
-    JobDevice.objects.filter(host="z").delete()
-    return helper
-
-
-def test_who_is_being_judged_lost_takes_nothing_however_old_its_snapshot() -> None:
-    run, _ = begun(take=0, repeats=True)
-    joined(run)
-    with transaction.atomic():
-        Participant.objects.filter(pk=run.run_token).delete()
-        taking = in_thread(lambda: store().take_devices(run, 4))
-        wait_until(_somebody_waits_for_a_lock)
-    seen, taken = taking()
-    assert (seen.is_mine, taken) == (False, [])
-    assert not JobDevice.objects.filter(state=DeviceState.TAKEN.value).exists()
-
-
-def test_what_was_taken_just_before_the_loss_is_given_back() -> None:
-    run, _ = begun(take=0, repeats=True)
-    joined(run)
-    with transaction.atomic():
-        assert len(store().take_devices(run, 4)[1]) == 4
-        losing = in_thread(
-            lambda: transitions.lose(run.job_id, run.run_token, type=EndReason.WORKER_LOST, message="gone")
-        )
-        wait_until(_somebody_waits_for_a_lock)
-    assert losing()
-    assert set(JobDevice.objects.values_list("state", "tries")) == {(DeviceState.WAITING.value, 1)}
-
-
-def test_many_take_at_once_and_none_takes_anothers() -> None:
-    run, _ = begun([f"sw{number}" for number in range(300)], helpers=5)
-    crowd = [run, *(joined(run) for _ in range(5))]
-
-    def take_all(one: Any) -> list[str]:
-        found: list[str] = []
-        while taken := store().take_devices(one, 5)[1]:
-            found += [device.host for device in taken]
-        return found
-
-    taken = [host for wait in [in_thread(lambda one=one: take_all(one)) for one in crowd] for host in wait()]  # type: ignore[misc]
-    assert Counter(taken) == Counter(f"sw{number}" for number in range(300))
-
-
-def test_as_many_make_room_as_jobs_wait_the_youngest_first_and_never_the_eldest() -> None:
-    run, _ = begun()
-    second, third = joined(run), joined(run)
-    assert not any(store().write_devices(one, Batch()).crowded for one in (run, second, third))
-    _waits(1)
-    assert [store().write_devices(one, Batch()).crowded for one in (run, second, third)] == [False, False, True]
-    _waits(5)
-    assert [store().write_devices(one, Batch()).crowded for one in (run, second, third)] == [False, True, True]
-
-
-def test_the_job_s_row_is_locked_before_what_its_participants_have_in_common() -> None:
-    """By all in one order, or two of them wait for each other."""
-    run, _ = begun()
-    with transaction.atomic():
-        Job.objects.select_for_update().get(pk=run.job_id)
-        showing = in_thread(lambda: store().show_progress(run, seconds=0))
-        wait_until(_somebody_waits_for_a_lock)
-        assert Fleet.objects.filter(pk=run.job_id).update(orphan=None) == 1
-    showing()
-    assert Job.objects.get(pk=run.job_id).finished_devices == "[]"
-
-
-def _waits(jobs: int) -> None:
-    for _ in range(jobs):
-        fake_jobs.nothing.schedule()
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE jobs_job SET dispatched_at = now() - interval '1 s' WHERE status = 'SCHEDULED'")
-
-
-def _somebody_waits_for_a_lock() -> bool:
-    return _waiting_for_locks() > 0
-
-
-def _waiting_for_locks() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return int(cursor.fetchone()[0])

@@ -1,0 +1,86 @@
+"""All devices or none: which step is allowed, and for whom."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+
+from jobs.end_reasons import EndReason, Failure
+from jobs.lifecycle import transitions
+from jobs.models import Fleet, Job, JobDevice, Participant
+from jobs.sql import store
+from jobs.sql.device_signature import Batch, Stepped
+from jobs.states import Status
+from tests.fleet.parts import (
+    aborted,
+    begun,
+    joined,
+    lose,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def stepped(run: Any, taken: Any, steps: int) -> None:
+    store().write_devices(run, Batch(stepped=[Stepped(one.id, steps) for one in taken]))
+
+
+def test_a_step_is_allowed_once_all_are_over_in_the_one_before() -> None:
+    run, taken = begun(["a", "b"], take=1, all_or_none=True)
+    helper = joined(run)
+    _, more = store().take_devices(helper, 1)
+    stepped(run, taken, 1)
+    assert store().decide(run, 1, within=None).allowed is None
+    stepped(helper, more, 1)
+    assert store().decide(helper, 1, within=None).allowed
+    assert store().decide(run, 1, within=None).allowed
+    assert store().decide(run, 2, within=None).allowed is None
+
+
+def test_a_participant_that_dies_before_the_decision_makes_it_a_no_and_after_it_changes_nothing() -> None:
+    run, taken = begun(["a", "b"], take=1, all_or_none=True)
+    helper = joined(run)
+    _, more = store().take_devices(helper, 1)
+    stepped(run, taken, 1)
+    stepped(helper, more, 1)
+    assert lose(helper)
+    refused = store().decide(run, 1, within=None)
+    assert (refused.allowed, refused.reason) == (False, "b")
+    assert store().decide(run, 1, within=None) == refused
+    run, taken = begun_anew()
+    stepped(run, taken[:1], 1)
+    assert Participant.objects.filter(job_id=run.job_id).count() == 2
+    other = Participant.objects.exclude(pk=run.run_token).get(job_id=run.job_id)
+    JobDevice.objects.filter(job_id=run.job_id).update(steps_over=1)
+    assert store().decide(run, 1, within=None).allowed
+    transitions.lose(run.job_id, other.pk, type=EndReason.WORKER_LOST, message="gone")
+    assert store().decide(run, 1, within=None).allowed  # it stands
+    assert store().decide(run, 2, within=None).allowed is False
+
+
+def begun_anew() -> tuple[Any, Any]:
+    Job.objects.filter(status=Status.RUNNING.value).first()
+    transitions.end_lost(Job.objects.get(status=Status.RUNNING.value), Failure(type="X", message="x"))
+    run, taken = begun(["a", "b"], take=1, all_or_none=True)
+    helper = joined(run)
+    store().take_devices(helper, 1)
+    return run, taken
+
+
+def test_a_step_that_took_too_long_is_the_last() -> None:
+    run, taken = begun(["a"], take=1, all_or_none=True)
+    stepped(run, taken, 1)
+    assert store().decide(run, 1, within=60).allowed
+    stepped(run, taken, 2)
+    Fleet.objects.update(allowed_at=F("allowed_at") - timedelta(seconds=61))
+    refused = store().decide(run, 2, within=60)
+    assert refused.allowed is False
+    assert "more than 60 seconds" in refused.reason
+
+
+def test_nobody_decides_for_a_job_that_was_told_to_stop() -> None:
+    run, taken = begun(["a"], take=1, all_or_none=True)
+    stepped(run, taken, 1)
+    aborted(run)
+    assert store().decide(run, 1, within=None).allowed is None

@@ -1,0 +1,95 @@
+"""Who may take part in a run, and who is refused. By the product's own functions, on both databases."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db.models import F
+
+from jobs.end_reasons import EndReason, Failure
+from jobs.lifecycle import transitions
+from jobs.models import Job
+from jobs.run import Refused
+from jobs.sql import store
+from tests.fleet.parts import (
+    TAKEN,
+    WAITING,
+    aborted,
+    begun,
+    cleared,
+    ended,
+    join,
+    joined,
+    named,
+    states,
+    taking_part,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_who_joins_takes_part_and_takes_what_nobody_has_begun() -> None:
+    run, _ = begun(take=1)
+    helper = joined(run)
+    assert taking_part(run) == {run.run_token, helper.run_token}
+    assert named(run) == run.run_token
+    seen, taken = store().take_devices(helper, 2)
+    assert [device.host for device in taken] == ["b", "c"]
+    assert (seen.is_mine, states(run.job_id)) == (True, [TAKEN, TAKEN, TAKEN, WAITING])
+
+
+def test_joining_twice_with_one_token_is_joining_once() -> None:
+    run, _ = begun()
+    token = uuid4()
+    joined(run, token=token)
+    joined(run, token=token)
+    assert len(taking_part(run)) == 2
+
+
+def all_begun(run: Any) -> None:
+    store().take_devices(run, 10)
+
+
+def enough(run: Any) -> None:
+    for _ in range(3):
+        joined(run)
+
+
+def of_another_attempt(run: Any) -> None:
+    Job.objects.filter(pk=run.job_id).update(attempt=2)
+
+
+def finished(run: Any) -> None:
+    transitions.lose(run.job_id, run.run_token, type=EndReason.WORKER_LOST, message="gone")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (ended, "it is about to end"),
+        (aborted, "it is about to end"),
+        (cleared, "it lost its lock"),
+        (all_begun, "all its devices were begun"),
+        (enough, "enough take part"),
+        (of_another_attempt, "it has not come to its devices"),
+    ],
+)
+def test_nobody_joins_where_it_is_no_use(change: Any, reason: str) -> None:
+    run, _ = begun()
+    change(run)
+    answer = join(run)
+    assert isinstance(answer, Refused)
+    assert answer.reason == reason
+
+
+def test_nobody_joins_after_the_time_limit_nor_another_task_nor_what_does_not_run() -> None:
+    run, _ = begun()
+    Job.objects.filter(pk=run.job_id).update(start_time=F("start_time") - timedelta(seconds=100))
+    assert isinstance(join(run, longest=99.0), Refused)
+    assert isinstance(join(run, task_name="another"), Refused)
+    answer = join(run, longest=200.0)
+    assert not isinstance(answer, Refused)
+    assert 99 < answer.age < 150  # its time limits count from there
+    transitions.end_lost(Job.objects.get(pk=run.job_id), Failure(type="X", message="x"))
+    assert isinstance(join(run), Refused)

@@ -1,0 +1,148 @@
+"""Leaving a run: who hands it on, who is the last one out, and a run that all have left."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+
+from jobs.end_reasons import EndReason, Failure
+from jobs.lifecycle import transitions
+from jobs.models import Fleet, Job
+from jobs.sql import store
+from jobs.sql.device_signature import Batch, NewFleet
+from jobs.states import Status
+from jobs.testing import result_of
+from jobs.upkeep.orphans import end_orphans
+from locks import service as locks
+from tests.fleet.parts import (
+    DONE,
+    TAKEN,
+    WAITING,
+    aborted,
+    begun,
+    cleared,
+    ended,
+    joined,
+    leave,
+    named,
+    over,
+    states,
+    taking_part,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_who_leaves_hands_the_run_on_and_ends_nothing() -> None:
+    run, taken = begun(take=1)
+    helper = joined(run, worker="second", worker_id=7)
+    leaving = leave(run, Batch([over(taken[0].id)]))
+    assert (leaving.gone, leaving.last) == (True, False)
+    job = Job.objects.get(pk=run.job_id)
+    assert (job.status, job.run_token, job.worker_id, job.worker) == (Status.RUNNING, helper.run_token, 7, "second")
+    assert taking_part(run) == {helper.run_token}
+    assert states(run.job_id)[0] == DONE
+    assert locks.held().exists()
+
+
+def test_the_last_one_stays_while_devices_wait() -> None:
+    run, _ = begun(take=1)
+    leaving = leave(run)
+    assert (leaving.gone, leaving.last) == (False, False)
+    assert taking_part(run) == {run.run_token}
+
+
+def test_the_last_one_out_gets_the_tally_of_all() -> None:
+    run, taken = begun(["a", "b"], take=1)
+    helper = joined(run)
+    _, more = store().take_devices(helper, 5)
+    assert leave(helper, Batch([over(more[0].id)])).gone
+    leaving = leave(run, Batch([over(taken[0].id)]))
+    assert leaving.last
+    assert (leaving.tally.devices, leaving.tally.over, leaving.tally.failed, leaving.tally.max_score) == (2, 2, 0, 3)
+    assert not taking_part(run)
+
+
+def test_leaving_may_be_repeated() -> None:
+    """Its answer may be lost with the connection."""
+    run, taken = begun(["a"], take=1)
+    batch = Batch([over(taken[0].id)])
+    assert leave(run, batch).last
+    again = leave(run, batch)
+    assert again.last
+    assert again.tally.over == 1
+
+
+def test_leaving_others_may_be_repeated() -> None:
+    run, _ = begun(["a"], take=0)
+    joined(run)
+    assert leave(run).gone
+    assert leave(run).gone
+
+
+def test_beginning_and_joining_and_taking_may_be_repeated() -> None:
+    run, taken = begun(take=2)
+    fleet = NewFleet(helpers=3, repeats=False, all_or_none=False, fingerprint="alike")
+    assert store().begin_devices(run, fleet, ["a", "b", "c", "d"], take=2, worker_id=None) == taken
+    assert len(states(run.job_id)) == 4
+    store().take_devices(run, 1)
+    assert [device.host for device in store().taken_devices(run)] == ["a", "b", "c"]
+    batch = Batch([over(taken[0].id)])
+    store().write_devices(run, batch)
+    store().write_devices(run, batch)
+    assert states(run.job_id) == [DONE, TAKEN, TAKEN, WAITING]
+
+
+def test_a_run_that_was_left_by_all_waits_for_others_and_then_ends() -> None:
+    run, _ = begun(take=0)
+    assert leave(run, though_waiting=True).gone
+    job = Job.objects.get(pk=run.job_id)
+    assert job.status == Status.RUNNING
+    assert job.run_token != run.run_token
+    assert job.worker_id is None
+    assert leave(run).gone  # who comes back ends nothing
+    assert end_orphans() == 0
+    helper = joined(run)
+    assert named(run) == helper.run_token
+    assert Fleet.objects.get().orphan is None
+    assert leave(helper, though_waiting=True).gone
+    token = named(run)
+    assert token is not None
+    assert transitions.lose(run.job_id, token, type=EndReason.WORKER_LOST, message="no heartbeat")
+    job.refresh_from_db()
+    assert (job.exception_type, result_of(job)) == ("WorkerShutdown", {"devices": {}})
+    assert not locks.held().exists()
+
+
+def late(run: Any) -> None:
+    Job.objects.filter(pk=run.job_id).update(start_time=F("start_time") - timedelta(days=300))
+
+
+@pytest.mark.parametrize(
+    ("change", "type_"), [(aborted, "JobAborted"), (cleared, "LockLost"), (ended, "X"), (late, "TimeLimitExceeded")]
+)
+def test_a_run_that_waits_for_others_ends_where_there_is_nothing_to_wait_for(
+    change: Any, type_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.upkeep.orphans.longest", lambda name: 3600.0)
+    run, _ = begun(take=0)
+    assert leave(run, though_waiting=True).gone
+    change(run)
+    assert end_orphans() == 1
+    job = Job.objects.get(pk=run.job_id)
+    assert job.exception_type == type_
+    assert not locks.held().exists()
+
+
+def test_the_end_that_was_met_first_stays_and_the_last_one_out_carries_it_out() -> None:
+    run, _ = begun(take=1)
+    helper = joined(run)
+    first, second = (Failure(type=name, message=name).as_json() for name in ("First", "Second"))
+    store().note_end(helper, first)
+    assert store().fleet_standing(run).end == first
+    seen, taken = store().take_devices(run, 3)
+    assert (seen.end, taken) == (first, [])
+    assert leave(helper, end=first, though_waiting=True).gone
+    leaving = leave(run, end=second, though_waiting=True)
+    assert (leaving.last, leaving.end) == (True, first)

@@ -1,0 +1,116 @@
+"""What becomes of a run, and of its devices, when a participant is lost."""
+
+import pytest
+
+from jobs.end_reasons import EndReason, Failure
+from jobs.lifecycle import transitions
+from jobs.models import Fleet, Job, JobDevice
+from jobs.sql import store
+from jobs.sql.device_signature import Batch, Note
+from jobs.states import Status
+from jobs.testing import exception_of, result_of
+from jobs.upkeep.orphans import end_orphans
+from locks import service as locks
+from tests.fleet.parts import DONE, TAKEN, WAITING, begun, joined, joined_late, leave, lose, named, over, states
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_participant_that_is_lost_in_a_dry_run_gives_its_devices_back() -> None:
+    run, _ = begun(take=1, repeats=True)
+    helper = joined(run)
+    store().take_devices(helper, 2)
+    assert lose(run)
+    assert Job.objects.get(pk=run.job_id).status == Status.RUNNING
+    assert named(run) == helper.run_token
+    assert states(run.job_id) == [WAITING, TAKEN, TAKEN, WAITING]
+    assert [one.host for one in store().take_devices(helper, 5)[1]] == ["d"]  # one that cost a process is taken alone
+    assert [one.host for one in store().take_devices(helper, 1, tried=True)[1]] == ["a"]
+    third = joined_late(run, worker="third")
+    assert lose(helper)
+    assert JobDevice.objects.get(host="a").reason == "its process died with it, at worker second and once before"
+    assert states(run.job_id) == [DONE, WAITING, WAITING, WAITING]
+    assert named(run) == third.run_token
+
+
+def test_a_participant_that_is_lost_in_a_live_run_says_where() -> None:
+    run, _ = begun(take=2)
+    helper = joined(run)
+    store().note_steps(run, [Note("a", "commit", "it reverts by itself by 10:42 UTC")])
+    assert lose(run)
+    reasons = dict(JobDevice.objects.filter(failed=True).values_list("host", "reason"))
+    assert reasons == {
+        "a": "worker first was lost in commit: it reverts by itself by 10:42 UTC",
+        "b": "worker first was lost while it worked on the device: its state is not known",
+    }
+    assert [host for _, host, _ in store().unreported_devices(run.job_id)] == ["a", "b"]
+    assert named(run) == helper.run_token
+    assert locks.held().exists()
+
+
+def test_the_only_one_that_is_lost_with_devices_in_hand_ends_a_live_run() -> None:
+    run, taken = begun(take=2)
+    store().write_devices(run, Batch([over(taken[0].id)]))
+    assert lose(run)
+    job = Job.objects.get(pk=run.job_id)
+    assert job.exception_type == "WorkerLost"
+    assert result_of(job) == {"devices": {"a": "done"}}
+    assert job.finished_devices == '["a", "b"]'
+    assert states(run.job_id) == [DONE, DONE, WAITING, WAITING]
+    assert not locks.held().exists()
+
+
+@pytest.mark.parametrize(("take", "repeats"), [(0, False), (2, True)])
+def test_the_only_one_that_is_lost_leaves_a_run_that_waits_for_others(take: int, repeats: bool) -> None:
+    run, _ = begun(take=take, repeats=repeats)
+    assert lose(run)
+    assert Job.objects.get(pk=run.job_id).status == Status.RUNNING
+    back = leave(run, end=Failure(type="X", message="it was frozen, and comes back").as_json(), though_waiting=True)
+    assert (back.gone, back.last) == (True, False)
+    helper = joined(run)
+    assert named(run) == helper.run_token
+
+
+def test_nobody_is_waited_for_who_cannot_be_invited() -> None:
+    run, _ = begun(take=2, repeats=True, helpers=0)
+    assert lose(run)
+    assert Job.objects.get(pk=run.job_id).exception_type == "WorkerLost"
+
+
+def test_a_hard_limit_that_strikes_one_ends_the_job_when_the_last_has_left() -> None:
+    run, _ = begun(take=1)
+    helper = joined(run)
+    assert lose(run, EndReason.TIME_LIMIT_EXCEEDED)
+    assert Job.objects.get(pk=run.job_id).status == Status.RUNNING
+    assert locks.held().exists()
+    assert store().take_devices(helper, 2)[1] == []
+    assert lose(helper)
+    job = Job.objects.get(pk=run.job_id)
+    assert (job.exception_type, (exception_of(job) or {})["message"]) == ("TimeLimitExceeded", "its process is gone")
+
+
+def test_who_was_judged_lost_takes_and_writes_and_notes_nothing() -> None:
+    run, taken = begun(take=1, repeats=True)
+    joined(run)
+    assert lose(run)
+    assert not store().fleet_standing(run).is_mine
+    assert store().take_devices(run, 5)[1] == []
+    assert not store().write_devices(run, Batch([over(taken[0].id)])).is_mine
+    assert not store().note_steps(run, [Note("a", "commit", None)]).is_mine
+    store().note_end(run, "{}")
+    assert Fleet.objects.get().end is None
+    assert states(run.job_id)[0] == WAITING
+    assert leave(run).gone
+
+
+def test_what_an_attempt_left_behind_says_nothing_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are there until the next one comes to its devices."""
+    run, _ = begun(take=0)
+    assert leave(run, though_waiting=True).gone
+    Job.objects.filter(pk=run.job_id).update(attempt=2, abort_reason="enough")
+    assert end_orphans() == 0
+    token = named(run)
+    assert token is not None
+    assert transitions.lose(run.job_id, token, type=EndReason.WORKER_LOST, message="no heartbeat")
+    job = Job.objects.get(pk=run.job_id)
+    assert (job.exception_type, result_of(job)) == ("WorkerLost", None)
