@@ -1,137 +1,144 @@
-"""A real Chromium on a real web server: the admin as its users see it."""
+"""A real Chromium on real web and events servers: the pages as their users see them.
+
+One browser for each process of the test run; a test has a context of its own, with its own cookies and cache, for each
+page that it opens. What a page complains of fails the test: errors of scripts, of the content security policy, of what
+could not be loaded, and each request to another host.
+"""
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 
+from tests.browser.thread import there
 from tests.needs import require
 from tests.services import scratch_directory
+from tests.services.front import Front
 from tests.services.processes import Platform
 from tests.switching import broker_url, database_url
-from tests.waiting import wait_until
 
 PASSWORD = "correct horse"
-QUIET = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --force-device-scale-factor=1 --window-size=1440,1000"
-)
+QUIET = ("--disable-quic", "--disable-sync", "--force-device-scale-factor=1")
+DESKTOP = {"width": 1440, "height": 1000}
+PATIENCE_MS = 30_000
 
 
-class Browser:
-    """What a user does: open a page below ``/admin``, read it, click, type."""
+class OpenPage(Protocol):
+    def __call__(self, user: User | None = None, **context: Any) -> Page:
+        """A page in a context of its own, such as ``color_scheme="dark"``; ``user`` has signed in there."""
 
-    def __init__(self, driver: webdriver.Chrome, url: str, shots: Path | None) -> None:
-        self.driver = driver
-        self.url = url
-        self.shots = shots
 
-    def open(self, path: str) -> None:
-        self.driver.get(f"{self.url}/admin{path}")
+class Complaints(list[str]):
+    """What the test's pages complained of. One that a test provokes is forgiven by a part of its words."""
 
-    def find(self, css: str) -> WebElement:
-        wait_until(lambda: self._first(css), message=lambda: f"no {css} on {self.driver.current_url}")
-        return self.driver.find_element(By.CSS_SELECTOR, css)
+    def __init__(self, site: str) -> None:
+        super().__init__()
+        self._site = site
+        self._forgiven: list[str] = []
 
-    def click(self, css: str) -> None:
-        """Click what leads to another page, and wait for it."""
-        element, page = self.find(css), self.driver.find_element(By.TAG_NAME, "html").id
-        element.click()
-        wait_until(lambda: self._page() not in (None, page), message=f"{css} led nowhere")
-        wait_until(lambda: self.driver.execute_script("return document.readyState") == "complete")
+    def forgive(self, part: str) -> None:
+        self._forgiven.append(part)
 
-    def type(self, css: str, text: str) -> None:
-        field = self.find(css)
-        field.clear()
-        field.send_keys(text)
-
-    def choose(self, css: str, value: str) -> None:
-        self.find(f'{css} option[value="{value}"]').click()
+    def listen(self, page: Page) -> None:
+        page.on("console", self._of_console)
+        page.on("pageerror", lambda error: self.append(f"{page.url}: {error}"))
+        page.on("request", lambda request: self._of_request(request.url))
 
     @property
-    def text(self) -> str:
-        return " ".join(self.driver.find_element(By.TAG_NAME, "body").text.split())
+    def left(self) -> list[str]:
+        return [text for text in self if not any(part in text for part in self._forgiven)]
 
-    def colour(self, css: str, name: str = "background-color") -> str:
-        return str(self.find(css).value_of_css_property(name))
+    def _of_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.append(f"{message.location.get('url')}: {message.text}")
 
-    def shoot(self, name: str) -> None:
-        """Keep a picture, where the environment's SCREENSHOTS names a directory."""
-        if self.shots is not None:
-            self.driver.save_screenshot(str(self.shots / f"{name}.png"))
-
-    def complaints(self) -> list[str]:
-        """What the browser's console says is wrong: a missing style sheet, a script's error."""
-        entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
-        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
-
-    def _first(self, css: str) -> WebElement | None:
-        return next(iter(self.driver.find_elements(By.CSS_SELECTOR, css)), None)
-
-    def _page(self) -> str | None:
-        found = self.driver.find_elements(By.TAG_NAME, "html")
-        return found[0].id if found else None
+    def _of_request(self, url: str) -> None:
+        if not url.startswith((f"{self._site}/", "data:", "blob:", "about:")):
+            self.append(f"asked another host: {url}")
 
 
 @pytest.fixture(scope="session")
-def _driver() -> Iterator[webdriver.Chrome]:
+def _chromium() -> Iterator[Browser]:
     require(["chromium"])
-    profile = tempfile.mkdtemp(prefix="cnaasjobs-chromium-")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    for argument in (*QUIET.split(), f"--user-data-dir={profile}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
-    shutil.rmtree(profile, ignore_errors=True)
+    playwright = there(sync_playwright().start)
+    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+    yield browser
+    browser.close()
+    playwright.stop()
 
 
 @pytest.fixture(scope="session")
-def _web_url(django_db_setup: None, django_db_blocker: DjangoDbBlocker, _embedded_broker: None) -> Iterator[str]:
-    """One web server for all tests, on the suite's own database."""
+def _front(django_db_setup: None, django_db_blocker: DjangoDbBlocker, _embedded_broker: None) -> Iterator[Front]:
+    """One for all tests, on the suite's own database."""
     directory = scratch_directory("browser")
     with django_db_blocker.unblock():
         platform = Platform(database_url=database_url(), broker_url=broker_url(), directory=directory)
-    try:
-        platform.web()
-        yield platform.url
-    finally:
-        platform.stop()
-        shutil.rmtree(directory, ignore_errors=True)
+    front = Front(platform, directory)
+    yield front
+    front.stop()
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
-def browser(_driver: webdriver.Chrome, _web_url: str, transactional_db: None) -> Browser:
-    """A user who has not logged in yet."""
-    _driver.get("about:blank")
-    _driver.delete_all_cookies()
-    kept = os.environ.get("SCREENSHOTS")
-    browser = Browser(_driver, _web_url, Path(kept) if kept else None)
-    browser.complaints()  # those of the test before
-    return browser
+def complaints(_front: Front) -> Iterator[Complaints]:
+    complaints = Complaints(_front.url)
+    yield complaints
+    assert complaints.left == []
 
 
 @pytest.fixture
-def logged_in(browser: Browser) -> Callable[[], Browser]:
-    """Logs the superuser "boss" in, through the login page."""
+def open_page(_chromium: Browser, _front: Front, complaints: Complaints, transactional_db: None) -> Iterator[OpenPage]:
+    contexts = []
 
-    def log_in() -> Browser:
-        User.objects.create_superuser("boss", password=PASSWORD)
-        browser.open("/")
-        browser.type("#id_username", "boss")
-        browser.type("#id_password", PASSWORD)
-        browser.click("input[type=submit]")
-        return browser
+    def open_page(user: User | None = None, **options: Any) -> Page:
+        context = _chromium.new_context(**({"base_url": _front.url, "viewport": DESKTOP} | options))
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        if user is not None:
+            client = Client()
+            client.force_login(user)
+            session = client.cookies[settings.SESSION_COOKIE_NAME].value
+            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": _front.url}])
+        page = context.new_page()
+        there(complaints.listen, page)
+        return page
 
-    return log_in
+    yield open_page
+    for context in contexts:  # before the rows go that their pages ask for
+        context.close()
+
+
+@pytest.fixture
+def boss(transactional_db: None) -> User:
+    return User.objects.create_superuser("boss", password=PASSWORD)
+
+
+@pytest.fixture
+def page(open_page: OpenPage) -> Page:
+    """Of somebody who has not signed in."""
+    return open_page()
+
+
+@pytest.fixture
+def bosses_page(open_page: OpenPage, boss: User) -> Page:
+    """Of a superuser who has signed in."""
+    return open_page(boss)
+
+
+@pytest.fixture
+def shoot() -> Callable[[Page, str], None]:
+    """Keeps a picture, where the environment's SCREENSHOTS names a directory."""
+
+    def shoot(page: Page, name: str) -> None:
+        if kept := os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=Path(kept) / f"{name}.png")
+
+    return shoot

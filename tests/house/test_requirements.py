@@ -71,7 +71,7 @@ def test_nothing_is_named_that_the_product_does_not_use() -> None:
 
 
 def test_the_product_and_its_testing_helpers_import_without_what_tests_need() -> None:
-    missing = ("pytest", "pytest_django", "hypothesis", "selenium", "tests", "benchmarks")
+    missing = ("pytest", "pytest_django", "hypothesis", "playwright", "tests", "benchmarks")
     ours = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in sources()

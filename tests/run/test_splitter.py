@@ -1,13 +1,10 @@
 """One port: requests reach the web server and the events process as they were sent, and the answers come as given."""
 
-import asyncio
 import http.client
 import re
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from shutil import rmtree
 
 import pytest
@@ -16,10 +13,10 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from cnaasjobs.live.server import _peer
-from cnaasjobs.run.splitter import Splitter
 from cnaasjobs.web.heads import Head
 from tests.live.conftest import Stream
 from tests.services import scratch_directory
+from tests.services.front import Front
 from tests.services.processes import Platform
 from tests.switching import database_url
 from tests.waiting import wait_until
@@ -27,45 +24,6 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.django_db(transaction=True)  # so that there is a database for the servers
 
 JOBS = b"GET /api/v1.0/jobs HTTP/1.1\r\nHost: localhost\r\n"
-
-
-class Front:
-    """A web server on a port of its own and, with an events process, behind the splitter."""
-
-    def __init__(self, platform: Platform, directory: Path) -> None:
-        web, events = directory / "w.sock", directory / "e.sock"
-        self.platform = platform
-        platform.web(options=["--bind", f"unix:{web}", "--proxy-protocol=v1"])
-        self.events = platform.events(bind=f"unix:{events}", proxied=True)
-        wait_until(events.exists, timeout=60, message=self.events.output)
-        self.direct = int(platform.url.rpartition(":")[2])
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._loop = asyncio.new_event_loop()
-        splitter = Splitter(web=str(web), events=str(events))
-        self._server = self._loop.run_until_complete(_serve(splitter, self._listener))
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.platform.stop()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._server.close()
-        self._loop.run_until_complete(_cancelled())
-        self._loop.close()
-        self._listener.close()
-
-
-async def _serve(splitter: Splitter, listener: socket.socket) -> asyncio.Server:
-    return await asyncio.start_server(splitter.serve, sock=listener)
-
-
-async def _cancelled() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.fixture(scope="module")
