@@ -44,6 +44,8 @@ class JobAction(Action):
         ),
     )
 
+    ROLE_GIVEN = "role_given", INFO, "role %(role)s: its group was given %(permissions)s"
+
     # --- workers
     REFUSE_MESSAGE = "refuse_message", ERROR, "a message was refused: %(reason)s", "messages"
     STORE_WAITS = "store_waits", WARNING, "%(what)s of job %(job_id)s waits %(seconds).0f s for the database: %(error)s"

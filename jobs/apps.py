@@ -16,8 +16,10 @@ class JobsConfig(AppConfig):
         from jobs.beat import tolerance
         from jobs.lifecycle import lock_holders  # noqa: F401  (registration by import, once models exist)
         from jobs.metrics import tally
+        from jobs.rights import roles
 
         accounts.connect()
         tally.listen()
         tolerance.install()
         post_migrate.connect(changes.after_migrate, sender=self)
+        post_migrate.connect(roles.after_migrate, dispatch_uid="jobs.rights.roles")

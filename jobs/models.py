@@ -10,6 +10,7 @@ from jobs.device_models import Fleet, JobDevice, Participant
 from jobs.guarded_status import GuardedStatus
 from jobs.history_models import JobLog, JobStep
 from jobs.metric_models import MetricCount, MetricMark
+from jobs.rights_models import Role
 from jobs.states import Status
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "MetricCount",
     "MetricMark",
     "Participant",
+    "Role",
     "ScheduleOwner",
     "Watermark",
 ]

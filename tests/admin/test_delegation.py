@@ -9,6 +9,8 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.beat.ownership import FROM_SETTINGS, owner_of
 from jobs.models import AuditEntry, Job, ScheduleOwner
+from jobs.rights import roles
+from jobs.rights.roles import ADMIN, OPERATOR, group_of
 from tests import fake_jobs
 from tests.admin.conftest import Admin, AdminOf
 from tests.factory import every
@@ -76,6 +78,24 @@ def test_a_group_gets_only_what_one_has(clerk: Admin) -> None:
     assert "not one of the available choices" in clerk.post(f"/auth/group/{mine.pk}/change/", form)
     clerk.post(f"/auth/group/{mine.pk}/change/", {**form, "permissions": [permission("jobs.view_job").pk]})
     assert [each.codename for each in mine.permissions.all()] == ["view_job"]
+
+
+def test_the_role_admin_makes_users_and_tokens_within_its_own_rights(admin_of: AdminOf) -> None:
+    roles.renew()
+    admin, weaker, strong = admin_of(name="admin"), User.objects.create_user("weaker"), Group.objects.create(name="g")
+    admin.user.groups.add(group_of(ADMIN))
+    strong.permissions.add(permission("auth.delete_user"))
+    path = f"/auth/user/{weaker.pk}/change/"
+    assert "not one of the available choices" in admin.post(path, account_form(weaker, groups=[strong.pk]))
+    admin.post(path, account_form(weaker, groups=[group_of(OPERATOR).pk], is_superuser="on"))
+    weaker = User.objects.get(pk=weaker.pk)
+    assert list(weaker.groups.all()) == [group_of(OPERATOR)]
+    assert not weaker.is_superuser
+    assert "New token of weaker" in admin.post("/knox/authtoken/add/", {"user": str(weaker.pk)})
+    weaker.groups.add(strong)
+    assert "weaker may do more than you: auth.delete_user" in admin.post(
+        "/knox/authtoken/add/", {"user": str(weaker.pk)}
+    )
 
 
 def test_a_superuser_may_all_of_it(boss: Admin) -> None:
