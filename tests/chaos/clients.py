@@ -13,6 +13,7 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.plan import PlannedJob
 from tests.chaos.record import Abort, Accepted, Post, Probe
 
+_LOOK_SECONDS = 0.05
 _RETRY_SECONDS = 1.0
 _LATER_SECONDS = 20.0
 _POST_TIMEOUT = 10.0
@@ -42,7 +43,7 @@ class Client(threading.Thread):
 
 
 class Poster(Client):
-    """Posts each sync until it is accepted, always with the same Idempotency-Key.
+    """Posts each sync until it is accepted, always with the same Idempotency-Key: planned ones, and what faults want.
 
     What was refused is repeated at once, or much later: by then a job that was stored all the same may have run. And
     what was accepted after a refusal is repeated once more, to hear the same again.
@@ -52,21 +53,35 @@ class Poster(Client):
         super().__init__(fleet, start=start)
         self.posts: list[Post] = []
         self.accepted: list[Accepted] = []
-        self._planned = planned
+        self._planned = list(planned)
         self._aborter = aborter
         self._rng = random.Random(seed)
         self._due = [(start + job.at, number) for number, job in enumerate(planned)]
         self._refused: set[int] = set()
         self._known: set[int] = set()  # accepted
+        self._all_wanted = threading.Event()
+
+    def that_was_all(self) -> None:
+        """No fault wants any more."""
+        self._all_wanted.set()
 
     def run(self) -> None:
         heapq.heapify(self._due)
-        while self._due:
-            at, number = heapq.heappop(self._due)
-            if not self.wait_for(at - self.start_time):
-                return
+        while self._due or not self._all_wanted.is_set():
+            self._plan_wanted()
+            if not self._due or self._due[0][0] > time.time():
+                if self.stopping.wait(_LOOK_SECONDS):
+                    return
+                continue
+            _, number = heapq.heappop(self._due)
             if (again := self._post(number)) is not None:
                 heapq.heappush(self._due, (time.time() + again, number))
+
+    def _plan_wanted(self) -> None:
+        while not self.fleet.wanted_posts.empty():
+            at, job = self.fleet.wanted_posts.get()
+            heapq.heappush(self._due, (at, len(self._planned)))
+            self._planned.append(job)
 
     def _post(self, number: int) -> float | None:
         """Returns after how many seconds it is to be repeated; None: never."""

@@ -1,6 +1,7 @@
 """The fleet of the chaos run: private services, and web, workers and Beats on hosts of their own."""
 
 import contextlib
+import queue
 import shutil
 import socket
 import threading
@@ -13,6 +14,7 @@ from tests.chaos import history, inventory, mutants
 from tests.chaos.hosts import Host
 from tests.chaos.ledger import VARIABLE, Line, running_in
 from tests.chaos.members import Member, Members
+from tests.chaos.plan import PlannedJob
 from tests.chaos.record import Outage, Remnant
 from tests.services import PostgreSQL, RabbitMQ
 from tests.services.base import free_port
@@ -48,6 +50,7 @@ class Fleet:
         self.rabbitmq = RabbitMQ(directory / "rabbitmq")
         self.outages: list[Outage] = []
         self.remnants: list[Remnant] = []
+        self.wanted_posts: queue.SimpleQueue[tuple[float, PlannedJob]] = queue.SimpleQueue()
         self._tree = directory / "source"
         _copy_source(self._tree)
         if mutant:
@@ -154,6 +157,11 @@ class Fleet:
     def answers(self) -> bool:
         """The web server is there."""
         return self.platform.get("/healthz", timeout=2)[0] == 200
+
+    def post(self, jobs: Iterable[PlannedJob]) -> None:
+        """Have them posted by HTTP, so many seconds from now."""
+        for job in jobs:
+            self.wanted_posts.put((time.time() + job.at, job))
 
     def running(self, pids: Iterable[int]) -> list[Line]:
         """The bodies that these processes run now."""

@@ -22,6 +22,7 @@ LASTING = {
     "keeper": 0.15,
     "roll": 0.6,
 }  # how many are at work at once, on average, in any run
+SHARED = "roll"  # of these: the one whose devices are rows
 LASTING_SECONDS = 18.0  # at least; they outlive the rescue of a frozen worker
 SYNCS = 0.2  # of all jobs: device_syncto by HTTP
 BURST = 15  # short jobs that fill the queue just before its messages are lost
@@ -99,6 +100,7 @@ class PlannedFault:
     at: float
     seconds: float
     pick: float  # in [0, 1): which of the processes that fit
+    posts: tuple["PlannedJob", ...] = ()  # by HTTP; ``at``: seconds after it has begun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,6 @@ def draw(*, seed: int, jobs: int, faults: int, jobs_per_second: float, kinds: Se
     planned, seconds = _faults(rng, faults, kinds, at_least=jobs / jobs_per_second)
     bursts = sum(BURST for fault in planned if fault.kind in BURSTING)
     syncs = [_sync(rng, rng.uniform(0, seconds)) for _ in range(round(jobs * SYNCS))]
-    syncs += [_sync(rng, fault.at + after) for fault in planned if fault.kind == POSTED_AT for after in (0.5, 2, 4)]
     lasting = [_lasting(rng, kind, seconds) for kind, n in LASTING.items() for _ in range(round(n * seconds / 21))]
     ordinary = max(jobs - len(syncs) - bursts - len(lasting), 0)
     return Plan(
@@ -139,7 +140,8 @@ def _faults(
     for kind in drawn:
         fault = FAULTS[kind]
         seconds = rng.uniform(fault.least, fault.most)
-        found.append(PlannedFault(kind=kind, at=at, seconds=seconds, pick=rng.random()))
+        posts = tuple(_sync(rng, after) for after in (0.5, 2, 4)) if kind == POSTED_AT else ()
+        found.append(PlannedFault(kind=kind, at=at, seconds=seconds, pick=rng.random(), posts=posts))
         at += fault.apart * stretch * rng.uniform(0.8, 1.2)
     return found, max(at, at_least)
 

@@ -92,6 +92,7 @@ class Run:
         for client in clients:
             client.start()
         self._inject(start)
+        poster.that_was_all()
         for thread in self.fleet.members.pending:
             thread.join()
         self._wait_for_the_end(poster)

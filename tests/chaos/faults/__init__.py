@@ -14,6 +14,8 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.plan import PlannedFault
 from tests.chaos.record import Fault
 
+_SECONDS = 240.0  # to strike something
+
 _ROOMS = (Workers, BeatAndWeb, Broker, Database, Hosts, Participants)
 
 
@@ -24,7 +26,14 @@ class Injector:
         self.kinds: Kinds = {kind: inject for room in _ROOMS for kind, inject in room(ground).kinds.items()}
 
     def inject(self, planned: PlannedFault) -> Fault:
+        """Again if it struck nothing: what it was aimed at may have ended at that very moment."""
         rng = random.Random(planned.pick)
+        began = time.monotonic()
+        while not (fault := self._strike(planned, rng)).hits and time.monotonic() - began < _SECONDS:
+            continue
+        return fault
+
+    def _strike(self, planned: PlannedFault, rng: random.Random) -> Fault:
         at = time.time()
         target, hits = self.kinds[planned.kind](planned, rng)
         fault = Fault(kind=planned.kind, at=at, until=time.time(), target=target, hits=hits)

@@ -34,19 +34,19 @@ class Broker:
         }
 
     def restarted(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        hits = self._ground.struck()
+        hits = self._ground.struck(shared=True)
         with self._fleet.outage("broker"):
             self._server.restart()
         return "", hits
 
     def purged(self, planned: PlannedFault, rng: random.Random) -> Struck:
+        hits = self._ground.struck(shared=True)
         self._burst()
-        hits = self._ground.struck()
         return f"{self._channel(lambda channel: channel.queue_purge(_QUEUE))} messages lost", hits
 
     def wiped(self, planned: PlannedFault, rng: random.Random) -> Struck:
+        hits = self._ground.struck(shared=True)
         depth = self._burst()
-        hits = self._ground.struck()
         with self._fleet.outage("broker"):
             self._server.kill() if rng.random() < 0.5 else self._server.stop()
             self._server.erase()
@@ -54,7 +54,7 @@ class Broker:
         return f"{depth} messages lost", hits
 
     def away(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        hits = self._ground.struck()
+        hits = self._ground.struck(shared=True)
         with self._fleet.outage("broker") as surely:
             self._server.stop()
             surely.lasts(planned.seconds)
@@ -62,7 +62,7 @@ class Broker:
         return f"{planned.seconds:.1f} s", hits
 
     def frozen(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        hits = self._ground.struck()
+        hits = self._ground.struck(shared=True)
         with self._fleet.outage("broker") as surely:
             self._server.freeze()
             surely.lasts(planned.seconds)
@@ -71,7 +71,7 @@ class Broker:
         return f"{planned.seconds:.1f} s", hits
 
     def connections_cut(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        hits = self._ground.struck()
+        hits = self._ground.struck(shared=True)
         with self._fleet.outage("broker"):
             self._server.cut_connections()
         return "", hits

@@ -9,6 +9,7 @@ import psycopg2
 from tests.chaos import history
 from tests.chaos.faults.ground import Ground, Kinds, Struck, jobs
 from tests.chaos.hosts import KEEPALIVE_SECONDS, Host, Silence
+from tests.chaos.ledger import Line
 from tests.chaos.plan import PlannedFault
 from tests.chaos.record import Remnant
 from tests.waiting import wait_until
@@ -16,7 +17,6 @@ from tests.waiting import wait_until
 _COMMIT = b"COMMIT\x00"
 _COMMIT_SECONDS = 15.0  # for a POST to come by
 _WEB_SECONDS = 10.0  # for the web server to reach what it was cut off from
-_LOCKS_SECONDS = 5.0
 _REMNANT_SECONDS = 75.0
 
 
@@ -37,7 +37,7 @@ class Hosts:
     def host_cut_off(self, component: str, planned: PlannedFault, rng: random.Random) -> Struck:
         """One with a worker, perhaps a Beat too: past the time after which it counts as lost."""
         rather = self._ground.in_turn(f"host, {component}", "campaign", "long")
-        member, _, lines = self._ground.busy_worker(rng, rather)
+        member, lines = self._ground.busy_worker(rng, rather)
         host = self._fleet.host(member)
         seconds = planned.seconds + self._ground.worker_lost_seconds
         silence, forget = self._next_silence()
@@ -60,6 +60,7 @@ class Hosts:
         front = self._fleet.front
         with self._fleet.outage("database") as surely:
             front.database.cut_after(_COMMIT)
+            self._fleet.post(planned.posts)
             try:
                 wait_until(lambda: front.database.is_cut, timeout=_COMMIT_SECONDS, message="no request was committed")
                 with front.is_cut_off("database", time.time()):
@@ -71,9 +72,9 @@ class Hosts:
 
     def vanished(self, planned: PlannedFault, rng: random.Random) -> Struck:
         """Its processes vanish silently; the supervisor starts others, as on a newly installed host."""
-        member, _, lines = self._ground.busy_worker(rng, "keeper")
-        host = self._fleet.host(member)
-        held = self._held_by(host)
+        found = self._ground.wait_for(lambda: self._in_transaction(rng), feed="keeper")
+        assert found is not None
+        host, lines, held = found
         host.vanish()
         since, ports = time.time(), host.database.ports()
         for each in self._members.on(host.name):
@@ -83,14 +84,12 @@ class Hosts:
         self._members.later(lambda: self._watch_what_is_left(host, since, ports))
         return f"{host.name}{jobs(lines)}, {held} locks", held
 
-    def _held_by(self, host: Host) -> int:
-        """Locks, waited for a while: the body has begun, its transaction may not have."""
-        deadline = time.monotonic() + _LOCKS_SECONDS
-        while not (held := history.held_by(self._fleet.postgresql, host.database.ports())):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.05)
-        return held
+    def _in_transaction(self, rng: random.Random) -> tuple[Host, list[Line], int] | None:
+        """A host whose transactions are open, its jobs, and how many locks it holds."""
+        member, lines = self._ground.busy_worker(rng, "keeper")
+        host = self._fleet.host(member)
+        held = history.held_by(self._fleet.postgresql, host.database.ports())
+        return (host, lines, held) if held else None
 
     def _watch_what_is_left(self, host: Host, since: float, ports: list[int]) -> None:
         """Until the server has given up what the host held, which nobody tells it to."""

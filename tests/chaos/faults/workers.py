@@ -22,34 +22,33 @@ class Workers:
         }
 
     def child_killed(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, children, _ = self._ground.busy_worker(rng)
-        pid = rng.choice(children)
-        lines = self._ground.fleet.running([pid])
-        self._members.kill(pid)
-        return f"{member.name}, child {pid}{jobs(lines)}", len(lines)
+        member, lines = self._ground.busy_worker(rng)
+        line = rng.choice(lines)
+        self._members.kill(line.pid)
+        return f"{member.name}, child {line.pid}{jobs([line])}", 1
 
     def child_frozen(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, children, _ = self._ground.busy_worker(rng)
-        pid = rng.choice(children)
+        member, busy = self._ground.busy_worker(rng)
+        pid = rng.choice(busy).pid
         self._members.pause([pid], planned.seconds)
         lines = self._ground.fleet.running([pid])
         return f"{member.name}, child {pid}, {planned.seconds:.1f} s{jobs(lines)}", len(lines)
 
     def killed(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, _, lines = self._ground.busy_worker(rng)
+        member, lines = self._ground.busy_worker(rng)
         self._members.kill(member.pid)
         return f"{member.name}{jobs(lines)}", len(lines)
 
     def frozen(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, _, _ = self._ground.busy_worker(rng, self._lasting("worker", "blind", "campaign"))
+        member, _ = self._ground.busy_worker(rng, self._lasting("worker", "blind", "campaign"))
         return self._freeze(member, [member.pid, *self._members.children(member)], planned.seconds)
 
     def main_process_frozen(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, _, _ = self._ground.busy_worker(rng, self._lasting("main process", "campaign", "blind"))
+        member, _ = self._ground.busy_worker(rng, self._lasting("main process", "campaign", "blind"))
         return self._freeze(member, [member.pid], planned.seconds)
 
     def told_to_end(self, planned: PlannedFault, rng: random.Random) -> Struck:
-        member, _, lines = self._ground.busy_worker(rng)
+        member, lines = self._ground.busy_worker(rng)
         self._members.tell_to_end(member, signal.SIGTERM)
         return f"{member.name}{jobs(lines)}", len(lines)
 
