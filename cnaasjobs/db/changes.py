@@ -1,9 +1,11 @@
 """The number of a row's last change, written only by the database: what the change feed reads.
 
-On PostgreSQL it is the number of the transaction that wrote the row: the column's default when the row is inserted, a
-trigger's after that. On SQLite, which has one writer at a time, a counter in one row. The triggers of PostgreSQL are
-made by migrations. Those of SQLite are made again after each ``migrate``: to change a column, Django recreates the
-table, and its triggers silently disappear.
+On PostgreSQL it is the number of the transaction that wrote the row: the column's default when the row is inserted;
+after that a trigger writes it, unless the UPDATE did itself (``WITH_NUMBER``), as those that run often do. The trigger
+fires after the row was written, and only for a row without its number: one that fires before costs each UPDATE 8 µs,
+and locks the row in the log, whether it has something to do or not. On SQLite, which has one writer at a time, it is a
+counter in one row. The triggers of PostgreSQL are made by migrations. Those of SQLite are made again after each
+``migrate``: to change a column, Django recreates the table, and its triggers silently disappear.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,12 +26,18 @@ _COUNTER: Final = f"""
 """
 _COUNT: Final = f"INSERT INTO {COUNTER} (id, value) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET value = value + 1"
 _BEGIN: Final = f"INSERT INTO {COUNTER} (id, value) VALUES (1, 0) ON CONFLICT (id) DO NOTHING"
-_FUNCTION: Final = """
-    CREATE OR REPLACE FUNCTION cnaasjobs_change() RETURNS trigger LANGUAGE plpgsql AS $$
+WITH_NUMBER: Final = "change = txid_current()"  # for the SET of a hand-written UPDATE, on PostgreSQL
+# Of each table its own, so that its statement is planned once for each connection; it finds the table from everywhere.
+_FUNCTION: Final = f"""
+    CREATE OR REPLACE FUNCTION {{table}}_change() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     BEGIN
-        NEW.change := txid_current();
-        RETURN NEW;
+        UPDATE {{table}} SET {WITH_NUMBER} WHERE id = NEW.id;
+        RETURN NULL;
     END $$
+"""
+_TRIGGER: Final = """
+    CREATE TRIGGER {table}_change AFTER UPDATE ON {table} FOR EACH ROW
+    WHEN (NEW.change <> txid_current()) EXECUTE FUNCTION {table}_change()
 """
 
 
@@ -60,12 +68,11 @@ class ChangeField(models.BigIntegerField):  # type: ignore[type-arg]  # the stub
 
 
 def number_changes(table: str, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """For a migration, after the column."""
+    """For a migration, after the column; again where the trigger is another one than that of an earlier release."""
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(_FUNCTION)
-        schema_editor.execute(
-            f"CREATE TRIGGER {table}_change BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION cnaasjobs_change()"
-        )
+        stop_numbering(table, schema_editor)
+        schema_editor.execute(_FUNCTION.format(table=table))
+        schema_editor.execute(_TRIGGER.format(table=table))
 
 
 def stop_numbering(table: str, schema_editor: BaseDatabaseSchemaEditor) -> None:

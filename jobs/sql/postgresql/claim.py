@@ -7,6 +7,7 @@ from typing import Final
 
 from django.db import connection
 
+from cnaasjobs.db.changes import WITH_NUMBER
 from cnaasjobs.db.prepared import Prepared
 from jobs.run import Run
 from jobs.sql.signature import Claimant
@@ -20,7 +21,7 @@ _MINE: Final = f"""id = %(job)s AND status = '{_FROM}' AND task_name = %(task)s
         AND scheduled_time <= statement_timestamp()"""
 _START: Final = f"""SET status = '{_TO}', start_time = statement_timestamp(), run_token = %(token)s,
         worker_id = %(worker_id)s, worker = %(worker)s, attempt = attempt + 1, finished_devices = '[]', parked = FALSE,
-        waiting_since = NULL"""
+        waiting_since = NULL, {WITH_NUMBER}"""
 
 _WITHOUT_LOCK: Final = f"""
     UPDATE {JOB} {_START}
@@ -36,7 +37,7 @@ _WITH_LOCK: Final = f"""
         WHERE {_MINE} AND lock_name = %(lock)s AND EXISTS (SELECT 1 FROM free)
         FOR UPDATE
     ), taken AS (
-        UPDATE {LOCK} SET holder_id = %(job)s, start_time = statement_timestamp(), fence = fence + 1
+        UPDATE {LOCK} SET holder_id = %(job)s, start_time = statement_timestamp(), fence = fence + 1, {WITH_NUMBER}
         WHERE name = %(lock)s AND EXISTS (SELECT 1 FROM mine) AND NOT EXISTS (
             SELECT 1 FROM {JOB} AS ahead
             WHERE ahead.status = '{_FROM}' AND ahead.lock_name = %(lock)s

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
+from cnaasjobs.db.changes import WITH_NUMBER
 from jobs.run import Run
 from jobs.sql import devices as common
 from jobs.sql.device_signature import Batch, FleetStanding, NewFleet, Note, Taken, Tally
@@ -122,7 +123,7 @@ _PROGRESS: Final = f"""
     )
     UPDATE {JOB} SET finished_devices = coalesce(
         (SELECT json_agg(host ORDER BY finish_time, place)::text FROM {DEVICE}
-         WHERE job_id = %(job)s AND state = '{DeviceState.DONE}' AND NOT taken_back), '[]')
+         WHERE job_id = %(job)s AND state = '{DeviceState.DONE}' AND NOT taken_back), '[]'), {WITH_NUMBER}
     WHERE id = %(job)s AND status = '{RUNNING}' AND EXISTS (SELECT 1 FROM due)
 """
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from cnaasjobs.db.changes import WITH_NUMBER
 from jobs.sql.common import rows
 from jobs.sql.signature import Addressed
 from jobs.sql.tables import JOB
@@ -9,7 +10,7 @@ from jobs.states import Status
 
 # As an array PostgreSQL evaluates it once; as a subquery it may do so again for each row, and take more.
 _TAKE: Final = f"""
-    UPDATE {JOB} SET dispatched_at = statement_timestamp() WHERE id = ANY(ARRAY(
+    UPDATE {JOB} SET dispatched_at = statement_timestamp(), {WITH_NUMBER} WHERE id = ANY(ARRAY(
         SELECT id FROM {JOB}
         WHERE status = '{Status.SCHEDULED}' AND dispatched_at IS NULL AND NOT parked
             AND scheduled_time <= statement_timestamp()

@@ -4,6 +4,7 @@ from typing import Final
 
 from django.db import connection
 
+from cnaasjobs.db.changes import WITH_NUMBER
 from cnaasjobs.db.prepared import Prepared
 from jobs.outcome import Outcome
 from jobs.run import Run
@@ -17,7 +18,7 @@ _OF_STORE: Final = {"result": "text", "bytes": "bigint"}
 
 # The lock is freed in any case: holder and token say that it is this run's, and whatever ended the run freed it too.
 _RELEASE: Final = f"""freed AS (
-        UPDATE {LOCK} SET holder_id = NULL, start_time = NULL
+        UPDATE {LOCK} SET holder_id = NULL, start_time = NULL, {WITH_NUMBER}
         WHERE name = %(lock)s AND holder_id = %(job)s AND fence = %(fence)s
         RETURNING 1
     ), """
@@ -29,7 +30,7 @@ _FINISH: Final = f"""
     WITH {{release}}done AS (
         UPDATE {JOB} SET status = '{_TO}', finish_time = statement_timestamp(), run_token = NULL, fence = NULL,
             finished_devices = coalesce(%(devices)s, finished_devices), change_score = %(score)s,
-            next_job_id = %(next)s
+            next_job_id = %(next)s, {WITH_NUMBER}
         WHERE id = %(job)s AND status = '{_FROM}' AND run_token = %(token)s{{after_release}}
         RETURNING id
     )

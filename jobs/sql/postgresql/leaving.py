@@ -4,6 +4,7 @@ of its own, which shows what was committed before: two who leave at once cannot 
 
 from typing import Final
 
+from cnaasjobs.db.changes import WITH_NUMBER
 from jobs.run import Run
 from jobs.sql.device_signature import Batch, Leaving
 from jobs.sql.devices import leaving_of, of_run, rows
@@ -31,7 +32,7 @@ _LEAVE: Final = f"""
         DELETE FROM {PARTICIPANT} WHERE token = %(token)s AND EXISTS (SELECT 1 FROM decided WHERE goes)
     ), handed_on AS (
         UPDATE {JOB} AS job SET run_token = coalesce(heir.token, %(nobody)s), worker_id = heir.worker_id,
-            worker = coalesce(heir.worker, job.worker)
+            worker = coalesce(heir.worker, job.worker), {WITH_NUMBER}
         FROM decided LEFT JOIN heir ON TRUE
         WHERE job.id = %(job)s AND named AND goes AND (others > 0 OR orphaned)
     ), orphan AS (
