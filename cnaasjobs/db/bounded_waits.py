@@ -1,4 +1,6 @@
-"""A bounded wait for PostgreSQL, for the web: a frozen server (SIGSTOP, a dead disk) answers TCP and nothing else.
+"""A bounded wait for PostgreSQL, for the web and the events process.
+
+A frozen server (SIGSTOP, a dead disk) answers TCP and nothing else.
 
 psycopg2 waits in C without a limit. ``bound_waits`` gives it our own wait: it waits as long as data moves; after
 ``SILENCE`` seconds without any it tries a fresh connection. If that is answered the query is merely slow and may go on,

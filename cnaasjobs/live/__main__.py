@@ -20,11 +20,13 @@ def main() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
     django.setup(set_prefix=False)
+    from cnaasjobs.db.bounded_waits import bound_waits
     from cnaasjobs.live import application, server
     from cnaasjobs.startup import problems
 
     if wrong := problems():
         sys.exit("\n".join(wrong))
+    bound_waits()  # one thread asks for all: a frozen database must not keep it
     config = server.config(application.application(), proxy_protocol=options.proxy_protocol)
     uvicorn.Server(config).run(sockets=[server.listener(options.bind)])
 

@@ -36,25 +36,53 @@ def test_a_crash_of_the_database_is_a_pause(postgresql: PostgreSQL, live: Live) 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_killed_events_process_loses_no_reader_anything(platform: Platform, transactional_db: None) -> None:
-    def started() -> int:
-        process = platform.events()
-        port = int(platform.events_url.rpartition(":")[2])
-        wait_until(lambda: _listens(port), timeout=60, message=process.output)
-        return port
-
-    first = Stream(started()).begin()
+    first = Stream(_started(platform)).begin()
     told = job_in(Status.FINISHED)
     first.wait_for(lambda: told.pk in ended(first))
     platform.processes[-1].kill()
     first.wait_for(lambda: first.has_ended)
     missed = job_in(Status.FINISHED)
-    again = Stream(started(), "", {"Last-Event-ID": first.position()})
+    again = Stream(_started(platform), "", {"Last-Event-ID": first.position()})
     again.wait_for(lambda: missed.pk in ended(again))
     assert again.of("reset") == []
     for stream in (first, again):
         stream.close()
     platform.processes[-1].stop()
     assert "Traceback" not in platform.processes[-1].output()
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.django_db(transaction=True)
+def test_a_frozen_database_is_a_pause_too(postgresql: PostgreSQL, platform: Platform) -> None:
+    """It keeps its connections open and never answers. Nobody waits for it without end."""
+    port = _started(platform)
+    process = platform.processes[-1]
+    stream = Stream(port).begin()
+    connection.close()
+    postgresql.freeze()
+    try:
+        process.wait_for_output("feed_waits")
+    finally:
+        postgresql.thaw()
+    told = job_in(Status.FINISHED)
+    stream.wait_for(lambda: told.pk in ended(stream))
+    assert stream.of("reset") == []
+    stream.close()
+    connection.close()
+    postgresql.freeze()
+    try:
+        process.stop()
+    finally:
+        postgresql.thaw()
+    assert "Traceback" not in process.output()
+
+
+def _started(platform: Platform) -> int:
+    """The port of an events process."""
+    process = platform.events()
+    port = int(platform.events_url.rpartition(":")[2])
+    wait_until(lambda: _listens(port), timeout=60, message=process.output)
+    return port
 
 
 def _listens(port: int) -> bool:
