@@ -80,6 +80,7 @@ INSTALLED_APPS = [
     "locks",
     "jobs",
     "devices",
+    "console",
     *_start.apps,  # a site's own jobs
 ]
 
@@ -87,6 +88,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "jobs.api.health.HealthMiddleware",  # first: it needs no Host, no credentials, and none of the others
     "django.middleware.security.SecurityMiddleware",
+    "cnaasjobs.csp.ContentSecurityPolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",  # before what may answer with an error, which then has its headers too
     "cnaasjobs.api.middleware.RememberRequest",
     "cnaasjobs.api.middleware.ApiGuard",
@@ -113,6 +115,7 @@ TEMPLATES = [
     }
 ]
 AUTHENTICATION_BACKENDS = ["cnaasjobs.api.permissions.OneQueryBackend"]
+LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "console:sign_in", "console:home", "console:sign_in"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -124,6 +127,18 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # served from the packages themselves, so that gunicorn is enough, without collectstatic
+
+# For every page, the admin's too: everything comes from here, nothing runs that stands in the page.
+SECURE_CSP = {
+    "default-src": ["'none'"],
+    "script-src": ["'self'"],
+    "style-src": ["'self'"],
+    "img-src": ["'self'"],
+    "connect-src": ["'self'"],
+    "form-action": ["'self'"],
+    "base-uri": ["'none'"],
+    "frame-ancestors": ["'none'"],
+}
 
 # In development on a loopback address tokens are ignored; everywhere else they are required.
 CNAASJOBS_REQUIRE_TOKEN = not CNAASJOBS_DEV or _values["CNAASJOBS_REQUIRE_TOKEN"]

@@ -24,5 +24,5 @@ urlpatterns = [
     re_path("^metrics/?$", Metrics.as_view({"get": "retrieve"})),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
-    path("", RedirectView.as_view(url="/admin/")),
+    path("", include("console.urls")),
 ]

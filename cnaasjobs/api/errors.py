@@ -128,11 +128,13 @@ def is_api(request: HttpRequest) -> bool:
 
 
 def is_page(request: HttpRequest) -> bool:
-    """The part that people open in a browser.
+    """Whether a person reads the answer in a browser.
 
-    Elsewhere a client of the API may have a wrong URL, and does not read HTML.
+    Below no known page a client of the API may have a wrong URL, and does not read HTML unless it says so.
     """
-    return request.path_info == "/admin" or request.path_info.startswith("/admin/")
+    if request.path_info == "/admin" or request.path_info.startswith("/admin/"):
+        return True
+    return not is_api(request) and "text/html" in request.headers.get("Accept", "")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -63,6 +63,11 @@ def foreign_page(request: HttpRequest) -> str | None:
         return "Requests from other web sites are not served in development (CNAASJOBS_CORS_ORIGINS lists exceptions)"
     if page is not None and not _is_loopback(_host_of(page)):
         return f"Origin {page[:100]} is not served in development (CNAASJOBS_CORS_ORIGINS lists exceptions)"
+    return foreign_host(request)
+
+
+def foreign_host(request: HttpRequest) -> str | None:
+    """Why the name under which this server was asked may be anybody's; None if it can't be."""
     if not _is_unspoofable(split_domain_port(request.META.get("HTTP_HOST", "").lower())[0].strip("[]")):
         return "A Host that anybody could point here is not served in development (ALLOWED_HOSTS lists exceptions)"
     return None

@@ -19,21 +19,33 @@ SECONDS: Final = 2.0
 class Found:
     jobs: list[Job]
     before: int | None  # older ones that match have ids below this
+    after: int | None  # newer ones above this
     gave_up: str | None  # why there may be more among those that it had no time for
 
 
-def search(line: str, *, size: int, before: int | None = None, seconds: float = SECONDS) -> Found:
+def search(
+    line: str, *, size: int, before: int | None = None, after: int | None = None, seconds: float = SECONDS
+) -> Found:
     """The newest jobs that a line finds, at most ``size``. A number alone finds that job.
+
+    Args:
+        before: only jobs older than the one with this id.
+        after: the next newer ones than that with this id.
 
     Raises:
         SearchError: the line cannot be understood.
     """
     jobs = Job.objects.defer("finished_devices", "start_arguments")
     if (job_id := id_of(line)) is not None:
-        return Found(jobs=list(jobs.filter(pk=job_id)), before=None, gave_up=None)
+        return Found(jobs=list(jobs.filter(pk=job_id)), before=None, after=None, gave_up=None)
     matching = jobs.filter(condition_of(line, now=database_now()))
-    page = scan.read(matching, size=size, before=before, seconds=seconds)
-    return Found(jobs=page.rows, before=page.before, gave_up=_why(page, seconds) if page.gave_up else None)
+    page = scan.read(matching, size=size, before=before, after=after, seconds=seconds)
+    return Found(
+        jobs=page.rows,
+        before=page.before,
+        after=page.after,
+        gave_up=_why(page, seconds) if page.gave_up else None,
+    )
 
 
 def _why(page: scan.Page[Job], seconds: float) -> str:

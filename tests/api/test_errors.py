@@ -260,8 +260,11 @@ def test_html_is_answered_where_people_look_only(client: Client, path: str) -> N
     assert in_envelope(response.status_code, response["Content-Type"], response.content, {}).status == 404
 
 
-def test_the_front_page_is_the_admin(client: Client) -> None:
-    assert client.get("/")["Location"] == "/admin/"
+def test_a_browser_is_answered_as_a_page(client: Client) -> None:
+    response = client.get("/nothing", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (response.status_code, response["Content-Type"]) == (404, "text/html; charset=utf-8")
+    below = client.get(f"{API}/nothing", headers={"Accept": "text/html"})
+    assert below["Content-Type"] == "application/json"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "x"])

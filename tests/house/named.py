@@ -9,7 +9,7 @@ from pathlib import Path
 import grimp
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("cnaasjobs", "jobs", "locks", "devices")
+PACKAGES = ("cnaasjobs", "jobs", "locks", "devices", "console")
 SETTINGS = "cnaasjobs.settings"  # they name their own users, and every process names them: not counted as an import
 NAME = re.compile(r"[a-z_]+(?:\.\w+)+(?::\w+)?")
 

@@ -1,6 +1,5 @@
 """How the admin's pages write a status, a time, a duration, a link: in words first, in colour second."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -9,50 +8,18 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.end_reasons import EndReason
+from jobs.appearance import MARKS, look_of, note_of
 from jobs.models import Job
-from jobs.states import Status
 from jobs.waiting.reasons import in_words
 
 NOTHING: Final = "–"
 
-_MARKS: Final[Mapping[str, str]] = {
-    "scheduled": "◷",
-    "running": "▶\ufe0e",
-    "finished": "✓",
-    "exception": "✕",
-    "aborted": "■",
-    "lost": "!",
-}
-
-
-def look_of(status: str, exception_type: str | None) -> str:
-    """The class of a status in the style sheet. Aborted and lost jobs do not look like failed ones."""
-    if status != Status.EXCEPTION:
-        return status.lower()
-    reason = EndReason.of(exception_type)
-    if reason is EndReason.JOB_ABORTED:
-        return "aborted"
-    return "lost" if reason is not None and reason.is_lost else "exception"
-
 
 def status_badge(job: Job) -> SafeString:
     look = look_of(job.status, job.exception_type)
-    badge = format_html('<span class="badge is-{}"><i>{}</i>{}</span>', look, _MARKS[look], job.status)
-    note = status_note(job)
+    badge = format_html('<span class="badge is-{}"><i>{}</i>{}</span>', look, MARKS[look], job.status)
+    note = note_of(job)
     return format_html('{} <span class="badge-note">{}</span>', badge, note) if note else badge
-
-
-def status_note(job: Job) -> str:
-    """What the four states do not show."""
-    match job.status:
-        case Status.EXCEPTION:
-            return job.exception_type or ""
-        case Status.RUNNING if job.abort_reason is not None:
-            return "told to stop"
-        case Status.SCHEDULED if job.parked:
-            return "in line"
-    return ""
 
 
 def moment(when: datetime | None, *, short: bool = False) -> SafeString | str:

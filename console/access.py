@@ -1,0 +1,116 @@
+"""Who may see a page, and what is said to those who may not, or while the database is away."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec
+
+from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
+from django.db import Error, connections
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from cnaasjobs.api.auth import DevUser
+from cnaasjobs.api.caller import refused
+from cnaasjobs.api.middleware import foreign_host, foreign_page, foreign_peer
+from cnaasjobs.conf import conf
+from cnaasjobs.db.not_now import not_now, part_with, took_too_long
+from console.frame import said
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+SAFE: Final = ("GET", "HEAD")
+
+
+def page(permission: str, *, post: str | None = None) -> Callable[[View[P]], View[P]]:
+    """A view that only people with this permission get to.
+
+    Args:
+        post: the permission for a POST. Without one the page takes none.
+    """
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            wanted = (permission,) if post is None else (permission, post)
+            return _refusal(request, wanted, takes_posts=post is not None) or view(request, *args, **kwargs)
+
+        return unless_away(guarded)
+
+    return decorate
+
+
+def unless_away(view: View[P]) -> View[P]:
+    """Says that the database is away, or takes too long, if that is why there is no page."""
+
+    @wraps(view)
+    def shown(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        try:
+            response = view(request, *args, **kwargs)
+        except Error as exc:
+            if not not_now(exc):
+                raise
+            for database in connections.all(initialized_only=True):
+                part_with(database)
+            response = _not_now(request, exc)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return shown
+
+
+def _not_now(request: HttpRequest, exc: Exception) -> HttpResponse:
+    if took_too_long(exc):
+        words = f"The database took longer than {conf.read_seconds:g} s for this. Ask for less: say more in the search."
+        return said(request, "That took too long", words, status=503)
+    words = "The database can't be reached at the moment. Nothing is lost: load this page again in a few seconds."
+    response = said(request, "The database is away", words, status=503)
+    response["Retry-After"] = "2"
+    return response
+
+
+def _refusal(request: HttpRequest, permissions: tuple[str, ...], *, takes_posts: bool) -> HttpResponse | None:
+    """None: go on. Without tokens in development everybody is the operator "dev", as in the API."""
+    if request.method not in (*SAFE, "POST") or (request.method == "POST" and not takes_posts):
+        response = said(request, "Not here", f"This page takes no {request.method}.", status=405)
+        response["Allow"] = ", ".join((*SAFE, "POST") if takes_posts else SAFE)
+        return response
+    if not conf.require_token and not request.user.is_authenticated:
+        if why := foreign_peer(request) or _foreign(request):
+            return said(request, "Not from there", f"{why}.", status=403)
+        request.user = DevUser()
+    if not request.user.is_authenticated:
+        if "HX-Request" in request.headers:
+            return HttpResponse(status=401)
+        return redirect_to_login(request.get_full_path())
+    for permission in permissions:
+        if not request.user.has_perm(permission):
+            if request.method not in SAFE:
+                refused.send(sender=None, request=request, permission=permission)
+            words = (
+                f"{request.user.get_username()} has no permission {permission}. Somebody who manages users can give it."
+            )
+            return said(request, "You may not see this", words, status=403)
+    return None
+
+
+def _foreign(request: HttpRequest) -> str | None:
+    """A link on another page may lead here, but nothing else there may ask for anything."""
+    is_link = request.method in SAFE and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    return foreign_host(request) if is_link else foreign_page(request)
+
+
+class SignIn(LoginView):
+    """Wrong attempts are limited by name and by address, where passwords are checked: ``cnaasjobs.api.permissions``."""
+
+    template_name = "console/sign_in.html"
+    redirect_authenticated_user = True
+
+
+class SignOut(LogoutView):
+    http_method_names = ["post", "options"]
+
+
+def may(request: HttpRequest, permission: str) -> bool:
+    user: Any = request.user
+    return bool(user.has_perm(permission))

@@ -1,0 +1,102 @@
+"""The list of jobs: found by one line of text, newest first."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from console.access import may, page
+from console.frame import show
+from console.rows import rows_of
+from jobs import feed
+from jobs.models import Job
+from jobs.search.counts import in_each_state
+from jobs.search.find import Found, search
+from jobs.search.grammar import SearchError, Term, terms_of
+from jobs.search.qualifiers import id_of
+from jobs.states import Status
+
+PER_PAGE: Final = 50
+MOST_AT_ONCE: Final = 200  # rows that are asked for by their ids
+
+
+class Chip(NamedTuple):
+    """A part of the search, and the page without it."""
+
+    text: str
+    url: str
+
+
+class Tab(NamedTuple):
+    title: str
+    url: str
+    jobs: str  # how many; empty: unknown
+    is_here: bool
+
+
+@page("jobs.view_job")
+def jobs(request: HttpRequest) -> HttpResponse:
+    """``?q=`` is the search, ``?before=`` and ``?after=`` are ids where the page begins or ends."""
+    line = request.GET.get("q", "").strip()
+    if (job_id := id_of(line)) is not None and Job.objects.filter(pk=job_id).exists():
+        return HttpResponseRedirect(reverse("console:job", args=[job_id]))
+    position = feed.position()
+    before, after = (id_of(request.GET.get(name, "")) for name in ("before", "after"))
+    error, terms, found = "", [], Found(jobs=[], before=None, after=None, gave_up=None)
+    try:
+        terms = terms_of(line)
+        found = search(line, size=PER_PAGE, before=before, after=after)
+    except SearchError as exc:
+        error = str(exc)
+    is_newest = before is None and after is None
+    context = {
+        "line": line,
+        "error": error,
+        "chips": list(_chips(terms)),
+        "tabs": list(_tabs(terms)),
+        "rows": rows_of(found.jobs),
+        "gave_up": found.gave_up,
+        "older": _url(line, before=found.before) if found.before else None,
+        "newer": _url(line, after=found.after) if found.after and not is_newest else None,
+        "newest": _url(line),
+        "is_newest": is_newest,
+        "can_abort": may(request, "jobs.abort_job"),
+        "can_run": may(request, "jobs.add_job"),
+    }
+    return show(request, "console/jobs.html", context, after=position, status=400 if error else 200)
+
+
+@page("jobs.view_job")
+def rows(request: HttpRequest) -> HttpResponse:
+    """``?id=1&id=2``: only these rows, as the list has them. Those that are gone are left out."""
+    ids = [job_id for text in request.GET.getlist("id")[:MOST_AT_ONCE] if (job_id := id_of(text)) is not None]
+    found = Job.objects.filter(pk__in=ids).defer("finished_devices", "start_arguments").order_by("-id")
+    return show(request, "console/_rows.html", {"rows": rows_of(list(found)), "can_pick": True})
+
+
+def _url(line: str, **position: Any) -> str:
+    query = urlencode({**({"q": line} if line else {}), **position})
+    return f"{reverse('console:jobs')}{f'?{query}' if query else ''}"
+
+
+def _line_of(terms: Sequence[Term]) -> str:
+    return " ".join(map(str, terms))
+
+
+def _chips(terms: Sequence[Term]) -> Iterator[Chip]:
+    for place, term in enumerate(terms):
+        yield Chip(str(term), _url(_line_of([*terms[:place], *terms[place + 1 :]])))
+
+
+def _tabs(terms: Sequence[Term]) -> Iterator[Tab]:
+    """The states; with the rest of the search, if there is one. Then nobody has counted."""
+    others = [term for term in terms if term.name != "status"]
+    chosen = {term.value.lower() for term in terms if term.name == "status"}
+    counts = {} if others else in_each_state()
+    yield Tab("All", _url(_line_of(others)), str(counts.get(None, "")), is_here=not chosen)
+    for status in (Status.RUNNING, Status.SCHEDULED, Status.EXCEPTION, Status.FINISHED):
+        value = status.value.lower()
+        url = _url(_line_of([Term("status", value), *others]))
+        yield Tab(value.capitalize(), url, str(counts.get(status, "")), is_here=chosen == {value})

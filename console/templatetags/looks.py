@@ -1,0 +1,68 @@
+"""How the console writes a time, a duration, a status. Every time is a ``<time>`` with its full value in it, in UTC."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from jobs.appearance import MARKS, look_of, note_of
+from jobs.models import Job
+from jobs.waiting.reasons import in_words
+
+register = template.Library()
+
+
+@register.filter
+def moment(when: datetime | None) -> SafeString:
+    """To the second, with its zone; the rest in the tooltip."""
+    return _time(when, f"{when:%Y-%m-%d %H:%M:%S} UTC" if when else "")
+
+
+@register.filter
+def short_moment(when: datetime | None) -> SafeString:
+    """For columns whose heading names the zone."""
+    return _time(when, f"{when:%m-%d %H:%M:%S}" if when else "")
+
+
+def _time(when: datetime | None, text: str) -> SafeString:
+    if when is None:
+        return mark_safe("")
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        f"{when:%Y-%m-%dT%H:%M:%S.%fZ}",
+        f"{when:%Y-%m-%d %H:%M:%S.%f}",
+        text,
+    )
+
+
+@register.filter
+def length(span: timedelta | None) -> str:
+    return "" if span is None else in_words(span)
+
+
+@register.filter
+def since(now: datetime, when: datetime | None) -> str:
+    """How long it is from ``when`` to ``now``."""
+    return "" if when is None else in_words(now - when)
+
+
+@register.filter
+def look(job: Job) -> str:
+    return look_of(job.status, job.exception_type)
+
+
+@register.filter
+def badge(job: Job) -> SafeString:
+    its_look = look_of(job.status, job.exception_type)
+    shown = format_html(
+        '<span class="badge is-{}"><i aria-hidden="true">{}</i>{}</span>', its_look, MARKS[its_look], job.status.lower()
+    )
+    note = note_of(job)
+    return format_html('{} <span class="note">{}</span>', shown, note) if note else shown
+
+
+@register.filter
+def number(value: Any) -> str:
+    return "" if value is None else f"{value:,}"

@@ -1,0 +1,28 @@
+"""The URLs of the console, below ``/``."""
+
+from django.urls import path, register_converter
+from django.urls.converters import IntConverter
+from django.views.generic import RedirectView
+
+from console.access import SignIn, SignOut, unless_away
+from console.pages import job, jobs
+
+
+class JobId(IntConverter):
+    """As large as the database's ids; a longer number is the id of no job."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_converter(JobId, "job_id")
+
+app_name = "console"
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="console:jobs"), name="home"),
+    path("jobs", jobs.jobs, name="jobs"),
+    path("jobs/rows", jobs.rows, name="rows"),
+    path("jobs/<job_id:job_id>", job.job, name="job"),
+    path("jobs/<job_id:job_id>/head", job.head, name="head"),
+    path("sign-in", unless_away(SignIn.as_view()), name="sign_in"),
+    path("sign-out", unless_away(SignOut.as_view()), name="sign_out"),
+]

@@ -1,0 +1,122 @@
+"""Who gets to a page: signing in and out, permissions, development without tokens, a database that is away."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError
+from django.test import Client
+
+from jobs.models import AuditEntry
+from tests.console.conftest import PASSWORD, Person, PersonOf
+from tests.factory import job_row
+
+PAGES = ("/jobs", "/jobs/rows", "/jobs/1", "/jobs/1/head")
+
+
+@pytest.fixture
+def tokens(settings: Any) -> None:
+    settings.CNAASJOBS_REQUIRE_TOKEN = True
+
+
+@pytest.mark.usefixtures("db", "tokens")
+@pytest.mark.parametrize("path", PAGES)
+def test_who_is_not_signed_in_is_asked_to(path: str) -> None:
+    response = Client().get(path)
+    assert (response.status_code, response["Location"]) == (302, f"/sign-in?next={path}")
+    assert Client(headers={"HX-Request": "true"}).get(path).status_code == 401
+
+
+@pytest.mark.usefixtures("tokens")
+def test_one_signs_in_and_lands_where_one_wanted_to(viewer: Person) -> None:
+    client = Client()
+    page = client.get("/sign-in?next=/jobs%3Fq%3Dby%3Aann")
+    assert "Sign in" in page.content.decode()
+    response = client.post("/sign-in", {"username": "viewer", "password": PASSWORD, "next": "/jobs?q=by:ann"})
+    assert (response.status_code, response["Location"]) == (302, "/jobs?q=by:ann")
+    assert client.get("/jobs").status_code == 200
+    assert client.post("/sign-out")["Location"] == "/sign-in"
+    assert client.get("/jobs").status_code == 302
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil"])
+def test_signing_in_leads_nowhere_else(viewer: Person, elsewhere: str) -> None:
+    response = Client().post("/sign-in", {"username": "viewer", "password": PASSWORD, "next": elsewhere})
+    assert (response.status_code, response["Location"]) == (302, "/")
+
+
+def test_a_wrong_password_says_nothing_of_the_name(viewer: Person) -> None:
+    said = {
+        Client().post("/sign-in", {"username": name, "password": "wrong"}).content.decode().count("don't match")
+        for name in ("viewer", "nobody")
+    }
+    assert said == {1}
+
+
+def test_guessing_is_stopped_by_name_and_by_address(viewer: Person) -> None:
+    for _ in range(10):
+        Client().post("/sign-in", {"username": "viewer", "password": "wrong"})
+    good = {"username": "viewer", "password": PASSWORD}
+    assert Client().post("/sign-in", good, REMOTE_ADDR="10.0.0.7").status_code == 200
+    User.objects.create_user("other", password=PASSWORD)
+    for number in range(10):
+        Client().post("/sign-in", {"username": f"guess{number}", "password": "wrong"})
+    other = {"username": "other", "password": PASSWORD}
+    assert Client().post("/sign-in", other).status_code == 200
+    assert Client().post("/sign-in", other, REMOTE_ADDR="10.0.0.7").status_code == 302
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_without_the_permission_it_says_which(person_of: PersonOf, path: str) -> None:
+    job_row()
+    assert "jobs.view_job" in person_of(name="stranger").read(path, status=403)
+
+
+def test_a_get_only_page_takes_no_post(viewer: Person) -> None:
+    response = viewer.client.post("/jobs")
+    assert (response.status_code, response["Allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.usefixtures("db")
+def test_in_development_everybody_is_dev() -> None:
+    assert ">dev<" in Client().get("/jobs").content.decode()
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Host": "rebound.example.org"}, 403),
+    ],
+)
+def test_in_development_other_pages_may_only_link_here(headers: dict[str, str], status: int) -> None:
+    assert Client(headers={"Host": "localhost", **headers}).get("/jobs").status_code == status
+
+
+@pytest.mark.usefixtures("db")
+def test_in_development_other_machines_get_nothing() -> None:
+    assert Client().get("/jobs", REMOTE_ADDR="10.0.0.7").status_code == 403
+
+
+def test_a_database_that_is_away_is_said(viewer: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("console.pages.jobs.feed.position", away)
+    assert "The database is away" in viewer.read("/jobs", status=503)
+
+
+def test_a_refused_change_is_in_the_audit_trail(viewer: Person) -> None:
+    """Being refused a page that one only looks at is not."""
+    viewer.open("/jobs")
+    assert not AuditEntry.objects.filter(action="refused").exists()
+
+
+def test_signing_out_takes_a_form(viewer: Person) -> None:
+    assert viewer.client.get("/sign-out").status_code == 405
+    page = viewer.markup("/jobs")
+    assert re.search(r'<form method="post" action="/sign-out">', page)
