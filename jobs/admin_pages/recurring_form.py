@@ -46,6 +46,9 @@ class RecurringForm(ModelForm):
         super().__init__(*args, **kwargs)
         if "kwargs" not in self.fields:  # shown to a user who may not change it
             return
+        for name in ("start_time", "expires"):  # two boxes with one label
+            for widget, part in zip(self.fields[name].widget.widgets, ("date", "time"), strict=True):
+                widget.attrs["aria-label"] = f"{self.fields[name].label}, {part}"
         task: Any = self.fields["task"]
         task.choices = self._choices()
         task.error_messages["invalid_choice"] = "No code of this name is registered here: %(value)s"

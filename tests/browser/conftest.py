@@ -80,7 +80,8 @@ def _front(django_db_setup: None, django_db_blocker: DjangoDbBlocker, _embedded_
     """One for all tests, on the suite's own database."""
     directory = scratch_directory("browser")
     with django_db_blocker.unblock():
-        platform = Platform(database_url=database_url(), broker_url=broker_url(), directory=directory)
+        env = {"CNAASJOBS_REQUIRE_TOKEN": "1"}  # people sign in, as in production
+        platform = Platform(database_url=database_url(), broker_url=broker_url(), directory=directory, env=env)
     front = Front(platform, directory)
     yield front
     front.stop()
