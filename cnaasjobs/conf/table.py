@@ -96,6 +96,7 @@ class Conf(Table):
         "directory of `<platform>/mapping.yml` and Jinja2 templates",
         shown="the shipped lab's",
     )
+    first_run = Flag(True, "`0`: `make run` makes no dry run of the whole inventory while the database has no jobs")
 
     # --- Web ---
     require_token = Flag(False, "`1`: look at tokens in development too", shown="`0` in development")

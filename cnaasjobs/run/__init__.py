@@ -7,5 +7,8 @@
 ``caller``       whether make, that started it, was told to end
 ``supervisor``   starts them, starts them again, ends them
 ``prepare``      migrations, admin user, token (a process of its own: the supervisor stays free of Django)
-``first_job``    the dry run of the first start, followed over HTTP
+``api``          the API, as one of its clients calls it
+``first_job``    the dry run of the first start: announced, followed over HTTP
+``outcomes``     what it found on each device, as a short table
+``screen``       where everything is and what to try, in words
 """

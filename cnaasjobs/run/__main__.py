@@ -12,9 +12,11 @@ from typing import Any
 
 from cnaasjobs.conf import Conf, WrongSettings, from_environment
 from cnaasjobs.embedded import broker_socket
-from cnaasjobs.run import first_job, programs
+from cnaasjobs.run import programs, screen
+from cnaasjobs.run.api import Api
 from cnaasjobs.run.broker import answers
 from cnaasjobs.run.config import ROOT, Config, StartError, child_environment, is_loopback, shown_url
+from cnaasjobs.run.first_job import FirstJob
 from cnaasjobs.run.state import StateDirectory, secret
 from cnaasjobs.run.supervisor import Supervisor
 
@@ -55,24 +57,6 @@ def prepare(state: StateDirectory, env: Mapping[str, str], *, with_token: bool) 
     return report
 
 
-def tell(config: Config, url: str, report: Mapping[str, Any]) -> None:
-    admin = report["admin"]
-    if admin["is_new"]:
-        password = f"password {admin['password']} (kept in {admin['file']})"
-    elif admin["password"]:
-        password = f"password in {admin['file']}"
-    else:
-        password = "with the password that was set"
-    say(f"Database   {'DATABASE_URL' if config.database_url else f'SQLite in {config.state_dir}'}")
-    say(f"Broker     {'CELERY_BROKER_URL' if config.broker_url else f'embedded, in {config.state_dir}'}")
-    say(f"Logs       {config.state_dir / 'log'}")
-    say(f"API        {url}/api/v1.0/jobs")
-    say(f"Events     {url}/api/v1.0/events")
-    if report["token"]:
-        say(f"Token      {report['token']} (as `Authorization: Bearer …`; kept in {config.state_dir / 'token'})")
-    say(f"Admin      {url}/admin/ user {admin['name']}, {password}")
-
-
 def start(config: Config, supervisor: Supervisor) -> None:
     """Starts everything and returns at the signal to end. Raises StartError when something prevents that."""
     state = StateDirectory(config.state_dir)
@@ -80,7 +64,7 @@ def start(config: Config, supervisor: Supervisor) -> None:
     url = shown_url(listener)
     secret_key = secret(state.path / "secret-key", lambda: secrets.token_urlsafe(50))
     env = child_environment(config, secret_key=secret_key, is_exposed=not is_loopback(listener.getsockname()[0]))
-    require_token = required_token(env)
+    settings = checked(env)
     if not config.broker_url:
         broker = programs.broker(state, env)
         supervisor.add(broker)
@@ -89,32 +73,33 @@ def start(config: Config, supervisor: Supervisor) -> None:
             if supervisor.stopping.is_set():
                 return
             raise StartError(f"The embedded broker does not start (its log: {broker.log})")
-    report = prepare(state, env, with_token=require_token)
+    say("Starting; a first start makes its database, which takes some seconds")
+    report = prepare(state, env, with_token=bool(settings[Conf.require_token.name]))
     if supervisor.stopping.is_set():
         return
     front = programs.front(state, env, listener)
     for program in (*front, programs.worker(state, env), programs.beat(state, env)):
         supervisor.add(program)
-    api = first_job.Api(url, report["token"])
-    tell(config, url, report)
-    if not supervisor.wait_until(lambda: is_ready(api), seconds=READY_SECONDS) and not supervisor.stopping.is_set():
-        say(f"Not everything is ready yet: {url}/readyz and the logs tell what is missing")
-    if report["is_first_start"] and not supervisor.stopping.is_set():
-        options = {"say": say, "stopping": supervisor.stopping}
-        threading.Thread(target=first_job.run, args=(api,), kwargs=options, daemon=True).start()
+    api = Api(url, report["token"])
+    say("\n" + screen.addresses(config, url, report))
+    is_ready = supervisor.wait_until(lambda: api.call("GET", "/readyz").ok, seconds=READY_SECONDS)
+    if not supervisor.stopping.is_set():
+        missing = f"Not everything is ready yet: {url}/readyz and the logs tell what is missing"
+        say("\nReady. Ctrl-C ends everything." if is_ready else missing)
+        if report["is_first_start"]:
+            first = FirstJob(api, own_inventory=config.nornir_config, say=say, stopping=supervisor.stopping)
+            work = first.run if settings[Conf.first_run.name] else first.tell_what_to_try
+            threading.Thread(target=work, daemon=True).start()
     supervisor.run()
+    say("Ending; Ctrl-C again ends everything at once")
 
 
-def required_token(env: Mapping[str, str]) -> bool:
-    """Whether the API requires a token. Raises StartError with everything that is wrong in the environment."""
+def checked(env: Mapping[str, str]) -> Mapping[str, Any]:
+    """The settings of our processes by their names. Raises StartError with all that is wrong in the environment."""
     try:
-        return bool(from_environment(env)[1][Conf.require_token.name])
+        return from_environment(env)[1]
     except WrongSettings as wrong:
         raise StartError(str(wrong)) from None
-
-
-def is_ready(api: first_job.Api) -> bool:
-    return api.call("GET", "/readyz")[0] == 200
 
 
 def main() -> int:

@@ -22,6 +22,7 @@ class Config:
     state_dir: Path
     database_url: str | None
     broker_url: str | None
+    nornir_config: str | None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Config":
@@ -35,6 +36,7 @@ class Config:
             state_dir=Path(environ.get("CNAASJOBS_STATE_DIR") or ROOT / "state").absolute(),
             database_url=environ.get("DATABASE_URL") or None,
             broker_url=environ.get("CELERY_BROKER_URL") or None,
+            nornir_config=environ.get("NORNIR_CONFIG") or None,
         )
 
     def listen(self) -> socket.socket:
@@ -54,7 +56,8 @@ class Config:
             raise StartError(f"Port {self.port} needs root: set PORT to one from 1024 up") from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise StartError(f"Port {self.port} on {self.host} is in use: set PORT to another") from None
+                another = f"set PORT to another (make run PORT={self.port + 1})"
+                raise StartError(f"Port {self.port} on {self.host} is in use: {another}") from None
             raise StartError(f"Cannot listen on {self.host} port {self.port}: {error.strerror}") from None
 
 

@@ -1,117 +1,136 @@
-"""The dry run of the first start, done as a client would: scheduled and followed over HTTP, shown as by ``curl``."""
+"""The dry run of the first start, done as a client would: announced, scheduled and followed over HTTP."""
 
-import json
 import sys
 import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from cnaasjobs.run import outcomes, screen
+from cnaasjobs.run.api import Api
+from cnaasjobs.run.outcomes import Found, Outcome
+from cnaasjobs.terminal import clean, console_on
 
 POLL_SECONDS = 0.3
 LINE_SECONDS = 10.0  # without a terminal: how often a line shows the progress
-MAX_SHOWN_CHARACTERS = 100_000
+ANNOUNCED_SECONDS = 10.0  # how long before it logs in to anybody's own devices
+NAMED = 3  # devices in the announcement
+PAGE = 100
 ENDED = {"FINISHED", "EXCEPTION"}
 
 Say = Callable[[str], None]
 
 
-class Api:
-    """The API of the platform that was just started."""
+class FirstJob:
+    """``own_inventory``: the value of NORNIR_CONFIG; None for the lab."""
 
-    def __init__(self, url: str, token: str | None) -> None:
-        self.url = url
-        self.token = token
+    def __init__(self, api: Api, *, own_inventory: str | None, say: Say, stopping: threading.Event) -> None:
+        self._api = api
+        self._own = own_inventory
+        self._say = say
+        self._stopping = stopping
 
-    def call(self, method: str, path: str, body: Any = None) -> tuple[int, str, int]:
-        """Status, text, and X-Total-Count (0 if there is none). Status 0 if there was no answer."""
-        headers = {"Content-Type": "application/json"} | (
-            {"Authorization": f"Bearer {self.token}"} if self.token else {}
+    def run(self) -> None:
+        """Announces it, waits for its end, and shows what it found and what to try next."""
+        known = self._api.call("GET", f"/api/v1.0/devices?per_page={NAMED}")
+        names = [str(device["hostname"]) for device in known.body["data"]["devices"]] if known.ok else []
+        if not known.ok:
+            self._left_out(known.message)
+        elif not names:
+            self._left_out("the inventory has no devices")
+        elif self._announce(names, known.total):
+            self._dry_run()
+        if not self._stopping.is_set():
+            self.tell_what_to_try(names[0] if names else None)
+
+    def tell_what_to_try(self, hostname: str | None = None) -> None:
+        self._say("\n" + screen.to_try(self._api, hostname=hostname, is_lab=self._own is None))
+
+    def _left_out(self, why: str) -> None:
+        self._say(f"\nNo first dry run: {clean(why)}")
+        self._say("All else runs. Once that is mended, the next start makes it, or the second line below.")
+
+    def _announce(self, names: list[str], total: int) -> bool:
+        """Waits so that somebody can object. False when the platform is being stopped."""
+        devices = f"{total} device{'' if total == 1 else 's'}"
+        if self._own is None:
+            self._say(f"\nFirst start: a dry run of the {devices} of the lab, which changes nothing.")
+            return True
+        more = f" and {total - len(names)} more" if total > len(names) else ""
+        words = (
+            f"First start with your own inventory: in {ANNOUNCED_SECONDS:g} s a dry run of its {devices} begins"
+            f" ({clean(', '.join(names))}{more}). It logs in to each of them, compares, and changes nothing. Ctrl-C now"
+            " ends it before that; with CNAASJOBS_FIRST_RUN=0 there is none."
         )
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310  (http, from us)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-                return response.status, response.read().decode(), int(response.headers.get("X-Total-Count") or 0)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode(), 0
-        except (OSError, ValueError):
-            return 0, "", 0
+        self._say("\n" + screen.drawn(Text(words)))
+        return not self._stopping.wait(ANNOUNCED_SECONDS)
 
-    def curl(self, path: str, *options: str) -> str:
-        """The curl command line for the same call."""
-        address = f"{self.url}{path}"
-        parts = ["curl", f'"{address}"' if "?" in path else address, *options]
-        if self.token:
-            parts.append(f'-H "Authorization: Bearer {self.token}"')
-        return " ".join(parts)
+    def _dry_run(self) -> None:
+        posted = self._api.call("POST", "/api/v1.0/device_syncto", {"all": True, "comment": "first start"})
+        if not posted.ok:
+            return self._left_out(posted.message)
+        job = self._followed(int(posted.body["job_id"]), posted.total)
+        if job is not None:
+            self._tell(job)
+        return None
+
+    def _tell(self, job: Mapping[str, Any]) -> None:
+        found = list(self._found(job["id"]))
+        words = Text(f"Job {job['id']}{_took(job)}: {outcomes.in_words(found)}")
+        if job["exception"]:
+            words.append(f"; {clean(job['exception']['type'])}: {clean(job['exception']['message'])}")
+        is_bad = job["exception"] or any(each.outcome is Outcome.FAILED for each in found)
+        words.stylize("bold red" if is_bad else "bold green")
+        self._say("\n" + screen.drawn(words) + "\n")
+        if found:
+            self._say(screen.drawn(outcomes.table(found, width=screen.width())))
+        if len(found) > outcomes.SHOWN:
+            where = f"{self._api.url}/api/v1.0/job/{job['id']}/devices"
+            self._say(f"and {len(found) - outcomes.SHOWN} more: {where}")
+
+    def _found(self, job_id: int) -> Iterator[Found]:
+        page, total = 1, 1
+        while (page - 1) * PAGE < total and not self._stopping.is_set():
+            answer = self._api.call("GET", f"/api/v1.0/job/{job_id}/devices?report=1&per_page={PAGE}&page={page}")
+            if not answer.ok:
+                return
+            yield from map(Found.of, answer.body["data"]["devices"])
+            page, total = page + 1, answer.total
+
+    def _followed(self, job_id: int, devices: int) -> Mapping[str, Any] | None:
+        """Shows how far the job is until it has ended; None when the platform is being stopped."""
+        columns = (TextColumn("job {task.fields[job_id]} {task.fields[status]:<9}"), BarColumn(), MofNCompleteColumn())
+        with Progress(
+            *columns,
+            TextColumn("devices"),
+            TimeElapsedColumn(),
+            console=console_on(sys.stdout),
+            disable=not sys.stdout.isatty(),
+            transient=True,
+        ) as progress:
+            bar = progress.add_task("", total=devices or None, job_id=job_id, status="SCHEDULED")
+            waited, told = 0.0, 0.0
+            while not self._stopping.wait(POLL_SECONDS):
+                waited += POLL_SECONDS
+                answer = self._api.call("GET", f"/api/v1.0/job/{job_id}?filter_jobresult=config,diff")
+                if not answer.ok:
+                    continue
+                job: dict[str, Any] = answer.body["data"]["jobs"][0]
+                done = len(job["finished_devices"] or [])
+                progress.update(bar, completed=done, status=job["status"])
+                if job["status"] in ENDED:
+                    return job
+                if progress.disable and waited - told >= LINE_SECONDS:
+                    told = waited
+                    self._say(f"job {job_id} {job['status']} {done}/{devices} devices")
+        return None
 
 
-def run(api: Api, *, say: Say, stopping: threading.Event) -> None:
-    """Schedules the job, waits for its end, and prints it and what to try next."""
-    say("First start: a dry run of every device of the inventory (POST /api/v1.0/device_syncto)")
-    status, text, devices = api.call("POST", "/api/v1.0/device_syncto", {"all": True, "comment": "first start"})
-    if status != 200:
-        say(f"It was not scheduled: {_message(text) or 'the web server did not answer'}")
-    else:
-        job_id = int(json.loads(text)["job_id"])
-        if not _follow(api, job_id, devices, say, stopping):
-            return
-        path = f"/api/v1.0/job/{job_id}"
-        say("\n" + api.curl(path))
-        shown = api.call("GET", path)[1].strip()
-        say(
-            shown
-            if len(shown) <= MAX_SHOWN_CHARACTERS
-            else f"{shown[:MAX_SHOWN_CHARACTERS]}… ({len(shown)} characters)"
-        )
-    say("\n" + to_try(api))
-
-
-def to_try(api: Api) -> str:
-    lines = [
-        api.curl("/api/v1.0/jobs"),
-        api.curl("/api/v1.0/jobs?per_page=50&page=2"),
-        api.curl("/api/v1.0/joblocks"),
-        api.curl(
-            "/api/v1.0/joblocks", "-X DELETE", """-d '{"name": "devices"}'""", '-H "Content-Type: application/json"'
-        ),
-    ]
-    return "\n".join(["To try:", *(f"  {line}" for line in lines)])
-
-
-def _message(text: str) -> str:
-    try:
-        return str(json.loads(text)["message"])
-    except (ValueError, KeyError, TypeError):
-        return text[:200]
-
-
-def _follow(api: Api, job_id: int, devices: int, say: Say, stopping: threading.Event) -> bool:
-    """Shows how far the job is until it has ended; False when the platform is being stopped."""
-    console = Console()
-    columns = (TextColumn("job {task.fields[job_id]} {task.fields[status]:<9}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TextColumn("devices"), TimeElapsedColumn(), console=console, disable=not sys.stdout.isatty()
-    ) as progress:
-        bar = progress.add_task("", total=devices or None, job_id=job_id, status="SCHEDULED")
-        waited, told = 0.0, 0.0
-        while not stopping.wait(POLL_SECONDS):
-            waited += POLL_SECONDS
-            status, text, _ = api.call("GET", f"/api/v1.0/job/{job_id}")
-            if status != 200:
-                continue
-            job = json.loads(text)["data"]["jobs"][0]
-            done = len(job["finished_devices"] or [])
-            progress.update(bar, completed=done, status=job["status"])
-            is_ended = job["status"] in ENDED
-            if progress.disable and (is_ended or waited - told >= LINE_SECONDS):
-                told = waited
-                say(f"job {job_id} {job['status']} {done}/{devices} devices")
-            if is_ended:
-                return True
-    return False
+def _took(job: Mapping[str, Any]) -> str:
+    if not job["start_time"]:
+        return ""
+    start, finish = (datetime.fromisoformat(job[name]) for name in ("start_time", "finish_time"))
+    return f" took {(finish - start).total_seconds():.1f} s"

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from cnaasjobs.db.not_now import not_now
-from jobs.cli.terminal import clean
+from cnaasjobs.terminal import clean
 from jobs.models import Job, JobDevice, JobOutcome
 from jobs.states import TERMINAL, DeviceState, Status
 from jobs.waiting.look import reasons_of

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cnaasjobs.db.clock import database_now
-from jobs.cli.terminal import clean, status_text
+from cnaasjobs.terminal import clean
+from jobs.cli.terminal import status_text
 from jobs.models import Job, JobDevice
 from jobs.states import DeviceState, Status
 from jobs.waiting import lines

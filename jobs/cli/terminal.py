@@ -1,18 +1,14 @@
-"""Output: colours only on a terminal, and no control characters from other people's text."""
+"""Output: a state's colour, and JSON as the API writes it."""
 
-import re
 from typing import IO, Any, Final
 
 import orjson
-from rich.console import Console
 from rich.text import Text
 
 from cnaasjobs.api.envelope import LongJSON
+from cnaasjobs.terminal import clean
 from jobs.end_reasons import EndReason
 from jobs.states import Status
-
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_WIDE: Final = 250  # columns where there is no terminal: a table for grep is not cut
 
 STYLES: Final = {
     Status.SCHEDULED.value: "cyan",
@@ -26,16 +22,6 @@ def stream_of(command: Any) -> IO[str]:
     """What a command writes to. Django's wrapper adds line ends, which bars do not survive."""
     stream: IO[str] = command.stdout._out
     return stream
-
-
-def console_on(stream: IO[str]) -> Console:
-    is_terminal = bool(getattr(stream, "isatty", lambda: False)())
-    return Console(file=stream, width=None if is_terminal else _WIDE, markup=False, highlight=False, emoji=False)
-
-
-def clean(text: Any) -> str:
-    """Text on one line: control sequences that a terminal would obey are shown, not sent."""
-    return "" if text is None else _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", " ".join(str(text).split()))
 
 
 def status_text(status: str, exception_type: str | None, *, note: str = "") -> Text:

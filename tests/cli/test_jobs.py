@@ -13,8 +13,8 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from cnaasjobs.db.clock import database_now
+from cnaasjobs.terminal import clean, console_on
 from jobs.cli import follow
-from jobs.cli.terminal import clean, console_on
 from jobs.dispatch import scheduling
 from jobs.models import AuditEntry, Job, JobLog
 from jobs.states import Status

@@ -44,11 +44,11 @@ class Copy:
         self.process = Managed("run", command, log=directory / "output.log", env=self.env, cwd=ROOT)
 
     def wait_for_first_job(self) -> dict[str, Any]:
-        """The job that it printed as curl shows it."""
-        self.process.wait_for_output("To try:", timeout=STARTED_SECONDS)
-        printed = [line for line in self.output().splitlines() if line.startswith('{"status"')]
-        assert len(printed) == 1, self.output()
-        job: dict[str, Any] = json.loads(printed[0])["data"]["jobs"][0]
+        """The job whose devices it has shown."""
+        self.process.wait_for_output("To try", timeout=STARTED_SECONDS)
+        kept = self.state / "token"
+        headers = {"Authorization": f"Bearer {kept.read_text().strip()}"} if kept.exists() else {}
+        job: dict[str, Any] = self.get("/api/v1.0/job/1", **headers)["data"]["jobs"][0]
         return job
 
     def output(self) -> str:

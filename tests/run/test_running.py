@@ -1,8 +1,10 @@
 """``make run`` as its user sees it: the first job, processes that come back, two copies side by side."""
 
-import os
+import json
 import re
+import signal
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import rmtree
@@ -33,21 +35,48 @@ def running() -> Iterator[Copy]:
     rmtree(directory, ignore_errors=True)
 
 
-def test_the_first_start_shows_the_first_job_as_curl_does(running: Copy) -> None:
-    job = running.wait_for_first_job()
+@pytest.fixture
+def own_inventory(tmp_path: Path) -> Path:
+    config = tmp_path / "config.yml"
+    config.write_text("inventory: {plugin: SimpleInventory, options: {host_file: hosts.yml}}\n")
+    (tmp_path / "hosts.yml").write_text('sw1: {platform: lab, password: "0123", data: {device_type: ACCESS}}\n')
+    return config
+
+
+def test_the_first_start_shows_what_its_dry_run_found(running: Copy) -> None:
+    job, shown = running.wait_for_first_job(), running.output()
 
     assert (job["id"], job["status"], job["function_name"]) == (1, "FINISHED", "sync_devices (dry_run)")
-    assert sorted(job["finished_devices"]) == sorted(job["result"]["devices"])
-    assert running.get("/api/v1.0/job/1")["data"]["jobs"][0] == job
-    assert f"curl {running.url}/api/v1.0/job/1" in running.output()
+    assert "First start: a dry run of the 6 devices of the lab, which changes nothing." in shown
+    assert re.search(r"^Job 1 took \d+\.\d s: 6 of 6 devices would change$", shown, re.MULTILINE)
+    for device in job["finished_devices"]:
+        assert re.search(rf"^{device} +would change +\+\d+ -0 +\d+$", shown, re.MULTILINE)
 
 
-def test_it_prints_the_curl_lines_to_try(running: Copy) -> None:
-    address = f"{running.url}/api/v1.0"
+def test_it_says_where_everything_is_before_that(running: Copy) -> None:
+    before, _, after = running.output().partition("First start")
 
-    assert f"curl {address}/jobs\n" in running.output()
-    assert f'curl "{address}/jobs?per_page=50&page=2"' in running.output()
-    assert f"""curl {address}/joblocks -X DELETE -d '{{"name": "devices"}}' -H""" in running.output()
+    for name, address in {"Console": "/", "Admin": "/admin/", "API": "/api/v1.0/docs"}.items():
+        assert re.search(rf"^{name} +{re.escape(running.url + address)}$", before, re.MULTILINE)
+    assert "Ready. Ctrl-C ends everything." in before
+    assert after
+
+
+def test_what_goes_into_a_file_has_no_colours_and_no_line_longer_than_a_curl(running: Copy) -> None:
+    assert "\x1b" not in running.output()
+    assert max(map(len, running.output().splitlines())) < 200
+
+
+def test_the_lines_to_try_do_what_they_say(running: Copy) -> None:
+    lines = [line.strip() for line in running.output().splitlines() if line.startswith("  curl ")]
+    said = [subprocess.run(f"{line} -s", shell=True, capture_output=True, text=True, check=True) for line in lines]
+    jobs, scheduled, locks = (json.loads(one.stdout) for one in said)
+
+    assert jobs["data"]["jobs"][0]["id"] == 1
+    assert locks["status"] == "success"
+    running.wait_for_job(scheduled["job_id"])
+    job = running.get(f"/api/v1.0/job/{scheduled['job_id']}")["data"]["jobs"][0]
+    assert (job["function_name"], job["start_arguments"]["dry_run"]) == ("sync_devices", False)
 
 
 def test_it_prints_no_warning_and_no_traceback(running: Copy) -> None:
@@ -57,7 +86,8 @@ def test_it_prints_no_warning_and_no_traceback(running: Copy) -> None:
 def test_the_admin_password_is_printed_and_kept_for_its_owner_alone(running: Copy) -> None:
     for name in ("admin-password", "secret-key"):
         assert stat.S_IMODE((running.state / name).stat().st_mode) == 0o600
-    assert f"user admin, password {(running.state / 'admin-password').read_text().strip()} " in running.output()
+    password = (running.state / "admin-password").read_text().strip()
+    assert re.search(rf"^Sign in as +admin, password {re.escape(password)} \(kept in ", running.output(), re.MULTILINE)
 
 
 def test_the_state_directory_is_for_its_owner_also_what_was_there_before(running: Copy) -> None:
@@ -115,7 +145,8 @@ def test_a_port_in_use_is_refused_in_one_line(running: Copy, scratch: Path) -> N
     second = Copy(scratch, env={"PORT": port})
 
     assert second.process.wait() == 1
-    assert second.output() == f"Port {port} on 127.0.0.1 is in use: set PORT to another\n"
+    another = f"make run PORT={int(port) + 1}"
+    assert second.output() == f"Port {port} on 127.0.0.1 is in use: set PORT to another ({another})\n"
 
 
 def test_a_port_that_is_none_is_refused_in_one_line(scratch: Path) -> None:
@@ -147,7 +178,7 @@ def test_beyond_loopback_a_token_is_required_and_printed(scratch: Path) -> None:
 
         assert refused.value.code == 401
         assert copy.get("/api/v1.0/jobs", Authorization=f"Bearer {token}")["status"] == "success"
-        assert f"Token      {token} " in copy.output()
+        assert re.search(rf"^Token +{token} ", copy.output(), re.MULTILINE)
         assert stat.S_IMODE((copy.state / "token").stat().st_mode) == 0o600
     finally:
         copy.stop()
@@ -171,8 +202,31 @@ def test_a_database_that_is_away_is_one_line(scratch: Path) -> None:
     copy = Copy(scratch, env={"DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing"})
 
     assert copy.process.wait() == 1
-    assert copy.output().startswith("Cannot prepare the database: ")
-    assert copy.output().count(os.linesep) == 1
+    assert [line.partition(":")[0] for line in copy.output().splitlines()] == [
+        "Starting; a first start makes its database, which takes some seconds",
+        "Cannot prepare the database",
+    ]
+
+
+def test_an_inventory_of_ones_own_is_announced_before_anybody_logs_in(scratch: Path, own_inventory: Path) -> None:
+    env = {"NORNIR_CONFIG": str(own_inventory), "CNAASJOBS_STATE_DIR": str(scratch / "state")}
+    first = Copy(scratch / "first", env=env)
+    try:
+        first.process.wait_for_output("none.\n", timeout=60)
+        announced = " ".join(first.output().partition("First start")[2].split())
+        assert "with your own inventory: in 10 s a dry run of its 1 device begins (sw1). It logs in to" in announced
+        assert first.get("/api/v1.0/jobs")["data"]["jobs"] == []
+        first.process.signal(signal.SIGINT)
+        assert first.process.wait(timeout=30) == 0
+    finally:
+        first.stop()
+    second = Copy(scratch / "second", env={**env, "CNAASJOBS_FIRST_RUN": "0"})
+    try:
+        second.process.wait_for_output("To try", timeout=60)
+        assert "First start" not in second.output()
+        assert second.get("/api/v1.0/jobs")["data"]["jobs"] == []
+    finally:
+        second.stop()
 
 
 def _is_ready(copy: Copy) -> bool:

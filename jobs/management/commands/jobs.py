@@ -10,12 +10,13 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.live import Live
 from rich.text import Text
 
+from cnaasjobs.terminal import clean, console_on
 from jobs.api.job_json import FIELDS, jobs_json
 from jobs.api.log_view import as_text, lines_of
 from jobs.api.waiting_json import reason_object
 from jobs.cli import deeds, follow, looks
 from jobs.cli.follow import Verdict
-from jobs.cli.terminal import clean, console_on, stream_of, write_json
+from jobs.cli.terminal import stream_of, write_json
 from jobs.errors import JobError, JobNotFound
 from jobs.models import Job, JobOutcome
 from jobs.search.find import Found, search

@@ -5,9 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from cnaasjobs.terminal import console_on
 from jobs.api.waiting_json import lock_objects
 from jobs.cli import deeds, looks
-from jobs.cli.terminal import console_on, stream_of, write_json
+from jobs.cli.terminal import stream_of, write_json
 from jobs.waiting import lines
 from locks.service import LockNotFound
 
