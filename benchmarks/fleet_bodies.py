@@ -1,5 +1,6 @@
 """Jobs that go through devices. Apart from ``bodies``, which other commits run too: they may not know ``ctx.each``."""
 
+import logging
 import time
 from typing import Any
 
@@ -17,3 +18,17 @@ def ten_kilobytes(ctx: JobContext, *, devices: int) -> None:
         return {"name": device, "text": _REPORT}
 
     ctx.each([f"device{number:05}" for number in range(devices)], work, at_once=25)
+
+
+@job
+def talkative(ctx: JobContext, *, devices: int, lines: int) -> None:
+    """Each device takes 50 ms, and logs so many lines."""
+    log = logging.getLogger("site.driver")
+
+    def work(device: str) -> dict[str, Any]:
+        for number in range(lines):
+            log.info("%s: interface Ethernet%d is up, speed 10000, mtu 9214", device, number)
+        time.sleep(0.05)
+        return {"name": device}
+
+    ctx.each([f"device{number:05}" for number in range(devices)], work, at_once=50)

@@ -61,7 +61,12 @@ def register(source: Callable[[], Named]) -> None:
 
 def mask(text: str) -> str:
     """The text without any secret that this process knows."""
-    return _of_all(tuple(source() for source in _sources)).masked(text)
+    return masker()(text)
+
+
+def masker() -> Callable[[str], str]:
+    """``mask`` by the secrets of this moment, for many texts: to ask for the secrets is most of its cost."""
+    return _of_all(tuple(source() for source in _sources)).masked
 
 
 def mask_all(value: Any) -> Any:
@@ -83,17 +88,25 @@ def _of_all(found: tuple[Named, ...]) -> Finder:
     return Finder(sorted(pair for named in found for pair in named))
 
 
-def _of_environment() -> Named:
-    # Names first: this runs for each line of the log, and to read a value is most of its cost.
-    relevant = [(name, os.environ.get(name, "")) for name in os.environ if PREFIX in name]
-    return _named_in_environment(tuple(relevant))
+class _Environment:
+    """Its secrets, read anew only when it has changed: this runs for each line of the log."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Mapping[Any, Any], Named] = {}, frozenset()
+
+    def secrets(self) -> Named:
+        variables: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)  # compared as it is: 1 µs, not 10
+        seen, found = self._known
+        if variables != seen:
+            seen, found = dict(variables), _named_in_environment()
+            self._known = seen, found  # in one step, whatever other threads do
+        return found
 
 
-@functools.lru_cache(maxsize=2)
-def _named_in_environment(variables: tuple[tuple[str, str], ...]) -> Named:
-    names = {name for name, _ in variables if name.startswith(PREFIX)}
+def _named_in_environment() -> Named:
+    names = {name for name in os.environ if name.startswith(PREFIX)}
     return frozenset(
-        (_present_name(name, names), value) for name, value in variables if name.startswith((PREFIX, FORMER))
+        (_present_name(name, names), value) for name, value in os.environ.items() if name.startswith((PREFIX, FORMER))
     )
 
 
@@ -120,7 +133,7 @@ def _named_in_settings(key: str, password: str, brokers: str) -> Named:
     return frozenset((HIDDEN, value) for value in values if len(value) >= DERIVED_LENGTH)
 
 
-register(_of_environment)
+register(_Environment().secrets)
 register(_of_settings)
 
 

@@ -4,7 +4,6 @@ While the database is away lines are dropped and counted. ``JobLog`` is the log 
 the root of all loggers passes each line to the run whose code logged it.
 """
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -12,8 +11,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+import orjson
+
 from cnaasjobs.conf import conf
-from cnaasjobs.secrecy import mask, storable
+from cnaasjobs.secrecy import masker, storable
 from jobs.body import written_later
 from jobs.fleet.hands import in_hand
 from jobs.sql.signature import LogBatch
@@ -37,7 +38,7 @@ class Line(NamedTuple):
     device: str | None
     text: str
 
-    def kept(self) -> tuple[str, str, str, str | None, str]:
+    def kept(self, mask: Callable[[str], str]) -> tuple[str, str, str, str | None, str]:
         """Masks secrets before anything is cut."""
         moment = datetime.fromtimestamp(self.time, UTC).isoformat(timespec="microseconds")[:26]
         text = storable(mask(self.text))
@@ -94,8 +95,9 @@ class JobLog:
                 self._stored([last], most_lines=MOST_LINES * 2, most_bytes=MOST_BYTES * 2)
 
     def _stored(self, lines: list[Line], *, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES) -> bool:
-        kept = [line.kept() for line in lines]
-        text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+        mask = masker()
+        kept = [line.kept(mask) for line in lines]
+        text = orjson.dumps(kept).decode()
         batch = LogBatch(lines=len(kept), size=sum(len(line[-1].encode()) for line in kept), text=text)
         try:
             return self._write(batch, most_lines, most_bytes)

@@ -1,6 +1,7 @@
 """One, fifty and a thousand devices: complete, in order, and with a number of writes that does not grow with them."""
 
 import json
+import logging
 import threading
 import time
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import pytest
 from django.db.backends.utils import CursorWrapper
 
+from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.tasks import sync_devices
-from jobs.models import Job
+from jobs.models import Job, JobLog
 from jobs.states import Status
 from jobs.testing import perform_job
 from tests.devices.lab import Lab, devices_of
@@ -93,3 +95,26 @@ def test_a_dry_run_asks_the_database_at_most_once_for_each_device(lab: Lab, monk
     statements.seen.clear()
     run(lab, 110, dry_run=True)
     assert alone <= statements.reads() <= alone + 109
+
+
+def test_what_a_thousand_devices_log_is_written_at_most_every_two_seconds(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that says five things of each device, beside what the sync itself says."""
+    load = LabDriver.load_replace_candidate
+
+    def talkative(driver: LabDriver, *args: Any, **options: Any) -> None:
+        for number in range(5):
+            logging.getLogger("site.driver").info("%s: line %d", driver.hostname, number)
+        load(driver, *args, **options)
+
+    monkeypatch.setattr(LabDriver, "load_replace_candidate", talkative)
+    statements = Statements(monkeypatch)
+    job = run(lab, 1000, dry_run=False)
+    assert job.finish_time is not None
+    assert job.start_time is not None
+    seconds = (job.finish_time - job.start_time).total_seconds()
+    inserts = [sql for sql in statements.seen if JobLog._meta.db_table in sql and "INSERT" in sql]
+    assert 1 <= len(inserts) <= 1 + seconds / 2
+    lines = [line for batch in JobLog.objects.filter(job=job) for line in json.loads(batch.text)]
+    assert sum(line[2] == "site.driver" for line in lines) == 5000
