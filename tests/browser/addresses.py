@@ -1,11 +1,35 @@
-"""Where each page is opened: a row for each name in the console's map of URLs, and for our pages in the admin."""
+"""Where each page is opened: rows for each name in the console's map of URLs, and for our pages in the admin."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.browser.world import World
+from tests.browser.world import HOSTILE, World
 
 Address = Callable[[World], str]
+
+# A page of the console without a row here fails a test. The first address of each is the one that most users see.
+CONSOLE: Final[Mapping[str, tuple[Address, ...]]] = {
+    "home": (lambda _: "/",),
+    "jobs": (
+        lambda _: "/jobs",
+        lambda _: "/jobs?q=status:running,exception+function:sync_devices+eos",
+        lambda _: "/jobs?q=nothing:like+it",
+        lambda _: f"/jobs?q=ticket:none+{HOSTILE[:8]}",
+    ),
+    "job": (
+        lambda world: f"/jobs/{world.dry_run.pk}",
+        lambda world: f"/jobs/{world.running.pk}",
+        lambda world: f"/jobs/{world.waiting.pk}",
+        lambda world: f"/jobs/{world.later.pk}",
+        lambda world: f"/jobs/{world.aborted.pk}",
+        lambda world: f"/jobs/{world.lost.pk}",
+        lambda _: "/jobs/999999999",
+    ),
+    "sign_in": (lambda _: "/sign-in",),
+}
+FOR_STRANGERS: Final = {"sign_in"}
+# Parts of pages that scripts fetch, and what only takes a POST.
+NO_PAGES: Final = {"rows", "head", "sign_out"}
 
 ADMIN: Final[Mapping[str, Address]] = {
     "front page": lambda _: "/admin/",

@@ -1,19 +1,24 @@
-"""Every page for everybody: axe finds nothing serious, in light and in dark."""
+"""Every page for everybody: axe finds nothing serious, in light and in dark, and a narrow window shows all of it."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from playwright.sync_api import Page
 
-from tests.browser.addresses import ADMIN
-from tests.browser.conftest import OpenPage
+from console.urls import urlpatterns
+from tests.browser.addresses import ADMIN, CONSOLE, FOR_STRANGERS, NO_PAGES
+from tests.browser.conftest import Complaints, OpenPage
 from tests.browser.thread import there
-from tests.browser.world import built
+from tests.browser.world import World, built
 
 pytestmark = pytest.mark.needs("chromium")
 
-# Django's own templates make the admin's pages: what is only a good habit is not asked of them.
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# Django's own templates make the admin's pages: what is only a good habit is not asked of them.
+GOOD_HABITS = [*WCAG, "best-practice"]
 
 
 def serious(page: Page, rules: list[str]) -> list[str]:
@@ -25,6 +30,51 @@ def serious(page: Page, rules: list[str]) -> list[str]:
         for rule in found
         if rule["impact"] in ("serious", "critical")
     ]
+
+
+def each_page(open_page: OpenPage, user: User, world: World, **context: Any) -> Iterator[tuple[str, Page]]:
+    """The console's, one after the other, in one window of somebody who has signed in and one of a stranger."""
+    inside, outside = open_page(user, **context), open_page(**context)
+    for name, addresses in CONSOLE.items():
+        for address in addresses:
+            page = outside if name in FOR_STRANGERS else inside
+            page.goto(address(world))
+            yield address(world), page
+
+
+@pytest.fixture
+def world(boss: User, complaints: Complaints) -> World:
+    complaints.forgive("/jobs/999999999: Failed to load resource: the server responded with a status of 404")
+    complaints.forgive("the server responded with a status of 400")  # a search that can't be understood
+    return built()
+
+
+def test_each_page_of_the_console_has_a_row() -> None:
+    assert {pattern.name for pattern in urlpatterns} == {*CONSOLE, *NO_PAGES}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_of_the_console_shuts_anybody_out(open_page: OpenPage, boss: User, world: World, scheme: str) -> None:
+    found = []
+    for address, page in each_page(open_page, boss, world, color_scheme=scheme):
+        found += [f"{address}: {wrong}" for wrong in serious(page, GOOD_HABITS)]
+    assert not found, "\n".join(found)
+
+
+def test_a_window_of_360_pixels_shows_all_without_scrolling_sideways(
+    open_page: OpenPage, boss: User, world: World
+) -> None:
+    too_wide = {}
+    for address, page in each_page(open_page, boss, world, viewport={"width": 360, "height": 740}):
+        width = page.evaluate("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)")
+        if width > page.evaluate("innerWidth"):
+            too_wide[address] = width, page.evaluate(WHO_STICKS_OUT)
+    assert too_wide == {}
+
+
+WHO_STICKS_OUT = """() => [...document.querySelectorAll('body *')]
+    .filter(element => element.getBoundingClientRect().right > innerWidth + 1).slice(0, 5)
+    .map(element => `${element.tagName}.${element.className}`)"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
