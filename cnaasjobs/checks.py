@@ -15,6 +15,7 @@ from kombu.utils.url import url_to_parts
 
 from cnaasjobs.conf import Conf, Start, conf
 from cnaasjobs.db.suitable import unsuitable
+from cnaasjobs.identity import config as identity
 
 SETTINGS: Final = "settings"
 
@@ -26,16 +27,17 @@ def settings_make_sense(app_configs: Sequence[Any] | None, **_: Any) -> list[Che
         for variable in Conf.variables()
         if (problem := variable.wrong(conf.value_of(variable.name)))
     ]
-    return wrong or _together()
+    return wrong or [*_together()]
 
 
-def _together() -> list[CheckMessage]:
+def _together() -> Iterator[CheckMessage]:
     name = Conf.worker_lost_seconds.name
-    return [
-        Error(f"{name} must be at least three times {other.name}, or a live worker looks lost", id="cnaasjobs.E002")
-        for other in (Conf.heartbeat_seconds, Conf.upkeep_seconds)
-        if 3 * conf.value_of(other.name) > conf.worker_lost_seconds
-    ]
+    for other in (Conf.heartbeat_seconds, Conf.upkeep_seconds):
+        if 3 * conf.value_of(other.name) > conf.worker_lost_seconds:
+            words = f"{name} must be at least three times {other.name}, or a live worker looks lost"
+            yield Error(words, id="cnaasjobs.E002")
+    for problem in identity.problems():
+        yield Error(problem, id="cnaasjobs.E005")
 
 
 @register(SETTINGS, deploy=True)
@@ -44,6 +46,8 @@ def production_is_careful(app_configs: Sequence[Any] | None, **_: Any) -> list[C
 
 
 def _unwise() -> Iterator[CheckMessage]:
+    for problem in identity.unwise():
+        yield Warning(problem, id="cnaasjobs.W007")
     if "*" in settings.ALLOWED_HOSTS:
         yield Warning(
             "ALLOWED_HOSTS has *: the sender of a request chooses the host name in its links",

@@ -77,6 +77,7 @@ INSTALLED_APPS = [
     "knox",
     "django_celery_results",
     "django_celery_beat",
+    "cnaasjobs.identity",
     "locks",
     "jobs",
     "devices",
@@ -153,7 +154,7 @@ CORS_EXPOSE_HEADERS = ["X-Total-Count", "Link"]
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["cnaasjobs.api.envelope.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": ["cnaasjobs.api.body.StrictJSONParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": ["cnaasjobs.api.auth.BearerAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["cnaasjobs.identity.bearer.AnyBearer"],
     "DEFAULT_PERMISSION_CLASSES": ["cnaasjobs.api.auth.HasPermission"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "cnaasjobs.api.envelope.AlwaysJSON",
     "DEFAULT_METADATA_CLASS": None,

@@ -16,6 +16,8 @@ from cnaasjobs.conf import conf
 from cnaasjobs.db.changes import without_triggers
 from cnaasjobs.db.suitable import unsuitable
 from cnaasjobs.events import record
+from cnaasjobs.identity.actions import IdentityAction
+from cnaasjobs.identity.config import missing_groups
 
 
 def problems() -> list[str]:
@@ -34,6 +36,8 @@ def problems() -> list[str]:
         wrong += [
             f"The triggers of table {table} are missing (check jobs.E001)" for table in without_triggers(connection)
         ]
+        for name in missing_groups():
+            record(IdentityAction.GROUP_MISSING, group=name)
     except Error as exc:
         record(StartAction.DATABASE_UNSEEN, error=_line(str(exc)))
     finally:

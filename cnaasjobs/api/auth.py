@@ -18,7 +18,7 @@ from cnaasjobs.api.caller import origin, refused
 from cnaasjobs.api.errors import TooManyRequests
 from cnaasjobs.api.permissions import remember
 from cnaasjobs.conf import conf
-from cnaasjobs.db.accounts import TokenOwner, owner_of_token
+from cnaasjobs.db.accounts import Owner, owner_of_token
 
 if TYPE_CHECKING:  # DRF's views import what its settings name, including this module
     from rest_framework.views import APIView
@@ -51,8 +51,9 @@ class BearerAuthentication(TokenAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        if not conf.require_token:
-            return DevUser(), None
+        return self.authenticate_always(request) if conf.require_token else (DevUser(), None)
+
+    def authenticate_always(self, request: Request) -> tuple[Any, Any] | None:
         self._address = origin(request)
         try:
             found: tuple[Any, Any] | None = super().authenticate(request)
@@ -64,28 +65,32 @@ class BearerAuthentication(TokenAuthentication):
     def authenticate_credentials(self, token: bytes) -> tuple[User, str]:
         """The user and the token's hash."""
         try:
-            digest = hash_token(token.decode())
+            text = token.decode()
         except UnicodeDecodeError as exc:
             raise AuthenticationFailed("Invalid token") from exc
+        digest = hash_token(text)
         if throttle.exhausted(throttle.TOKENS, "token", self._address) and not throttle.has_worked(digest):
             words = "Too many wrong tokens from here, try again in a minute"
             raise TooManyRequests(words, headers={"Retry-After": "60"})
-        owner = owner_of_token(digest)
-        wrong = _why_not(owner)
-        throttle.note(digest, works=not wrong)
-        if owner is None or wrong:
-            raise AuthenticationFailed(wrong)
+        try:
+            owner = self.owner_of(text)
+            if not owner.user.is_active:
+                raise AuthenticationFailed("The token's user is not active")
+        except AuthenticationFailed:
+            throttle.note(digest, works=False)
+            raise
+        throttle.note(digest, works=True)
         remember(owner.user, owner.permissions)
         return owner.user, digest
 
-
-def _why_not(owner: TokenOwner | None) -> str:
-    """Empty: the token is good."""
-    if owner is None:
-        return "Invalid token"
-    if owner.expired:
-        return "Token expired"
-    return "" if owner.user.is_active else "The token's user is not active"
+    def owner_of(self, token: str) -> Owner:
+        """Raises AuthenticationFailed, whose text says why."""
+        owner = owner_of_token(hash_token(token))
+        if owner is None:
+            raise AuthenticationFailed("Invalid token")
+        if not owner.beside:
+            raise AuthenticationFailed("Token expired")
+        return owner
 
 
 class HasPermission(BasePermission):

@@ -22,6 +22,7 @@ _BROKERS = {
     "redis+socket": "redis",
     "memory": "memory",  # of one process: for its tests
 }
+ALGORITHMS = ("ES256", "RS256")
 _POSTGRESQL = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 
 
@@ -76,6 +77,43 @@ def patterns(text: str) -> dict[str, re.Pattern[str]]:
         return {name: re.compile(pattern) for name, pattern in found.items()}
     except (ValueError, AttributeError, TypeError, re.error):
         raise ValueError(f'must be JSON such as {{"ios": "^ntp clock-period "}}, not {text!r}') from None
+
+
+def url(text: str) -> str:
+    """Of somebody else's server. A password in it would be shown."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    named = _HOST.fullmatch(f"[{host}]" if ":" in host else host)
+    if (
+        not named
+        or parts.scheme not in ("http", "https")
+        or "@" in parts.netloc
+        or not text.isprintable()
+        or " " in text
+    ):
+        raise ValueError("must be a URL such as https://login.example.org/keys, without a password")
+    return text
+
+
+def algorithm(text: str) -> str:
+    """Signatures made with a key that only the issuer has. With HMAC whoever can check a token could make one."""
+    if text not in ALGORITHMS:
+        raise ValueError(f"must be of {', '.join(ALGORITHMS)}, not {text!r}")
+    return text
+
+
+def group_map(text: str) -> dict[str, str]:
+    """What a claim says, and the group that it stands for, from JSON."""
+    try:
+        found = json.loads(text)
+        if not all(isinstance(part, str) and part for pair in found.items() for part in pair):
+            raise TypeError
+    except (ValueError, AttributeError, TypeError):
+        raise ValueError(f'must be JSON such as {{"netops": "operator"}}, not {text!r}') from None
+    return dict(found)
 
 
 def database(text: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from cnaasjobs.conf.variables import (
     Choice,
     Flag,
     Location,
+    LocationOrNone,
     Parsed,
     Real,
     RealOrNone,
@@ -109,6 +110,33 @@ class Conf(Table):
     page_max_mb = Real(64.0, 0.1, 10_000, "results beyond this total are left out of a page, which says so")
     waiting_per_user = Whole(1000, 1, 10_000_000, "how many jobs of one user may wait at once; one more is a 429")
     token_days = Whole(365, 1, 36_500, "how long an API token lasts if it is made without its own end")
+
+    # --- Identity ---
+    jwt_issuer = Parsed(
+        "", parsing.url, "the identity provider whose JWTs are accepted, exactly as their `iss` names it"
+    )
+    jwt_audience = Parsed("", str, "what the `aud` of these JWTs must have: the name of this API at the provider")
+    jwt_keys_url = Parsed("", parsing.url, "where the provider publishes its keys (JWKS)")
+    jwt_keys_file = LocationOrNone(None, "or a file with its public keys: PEM, or JWKS")
+    jwt_algorithms = Texts("how they may be signed", item=parsing.algorithm, default=parsing.ALGORITHMS)
+    jwt_leeway_seconds = Real(10.0, 0, 300, "how far the provider's clock may be from ours")
+    jwt_cooldown_seconds = Real(30.0, 5, _HOUR, "keys are fetched no more often than this, whatever a JWT asks for")
+    jwt_name_claim = Parsed("preferred_username", str, "the claim with the person's name", shown="`preferred_username`")
+    jwt_groups_claim = Parsed(
+        "groups",
+        str,
+        "the claim with their groups: a list, or words with blanks between them as in `scope`",
+        shown="`groups`",
+    )
+    jwt_groups: Parsed[dict[str, str]] = Parsed(
+        {}, parsing.group_map, 'what that claim says, and our group for it: JSON such as `{"netops": "operator"}`'
+    )
+    jwt_login = Flag(False, "`1`: `POST /auth` makes JWTs of our own for a user's name and password")
+    jwt_login_key_file = LocationOrNone(
+        None, "the private key (PEM, EC P-256) that signs them; the same on all machines", shown="`make run` makes one"
+    )
+    jwt_login_minutes = Whole(15, 5, 1440, "how long such a JWT lasts")
+    jwt_login_hours = Real(12.0, 0.1, 8760, "how long it can be refreshed before the password is asked for again")
 
     # --- Jobs ---
     lock_wait_seconds = Whole(_DAY, 1, 10 * _YEAR, "how long a job waits in line for its lock, at most")

@@ -153,6 +153,11 @@ class Location(Variable[Path]):
         return Path(text).resolve()
 
 
+class LocationOrNone(Variable[Path | None]):
+    def read(self, text: str) -> Path | None:
+        return Path(text).resolve()
+
+
 class Parsed(Variable[T]):
     """What ``parse`` makes of the text; it raises ValueError, whose text follows the variable's name."""
 
@@ -189,6 +194,9 @@ class Texts(Variable[list[str]]):
     ) -> None:
         super().__init__([*default], means, name=name, required=required)
         self._item = item
+
+    def text(self, value: list[str]) -> str:
+        return f"`{','.join(value)}`" if value else "none"
 
     def read(self, text: str) -> list[str]:
         return [self._item(part.strip()) for part in text.split(",") if part.strip()]

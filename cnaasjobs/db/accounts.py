@@ -1,8 +1,9 @@
-"""Users by token, and their permissions. Hand-written: every request needs these, and building a query costs more."""
+"""Users by credential, and their permissions. By hand: every request needs these, and building a query costs more."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
@@ -32,45 +33,88 @@ _GRANTED: Final = f"""
         JOIN {_GROUPS} AS member ON member.group_id = granted.group_id WHERE member.user_id = {{user}}
     )
 """
+_PERSON: Final = f"{User._meta.db_table} AS person"
+_COLLECT: Final = {"postgresql": "json_agg", "sqlite": "json_group_array"}
 _PERMISSIONS: Final = f"SELECT {_NAME} {_GRANTED.format(user='%s')}"
 
 
-class TokenOwner(NamedTuple):
-    """Whose token it is, with the fields of the user that a request needs (the rest is read on first use)."""
+class Owner(NamedTuple):
+    """Whose credential it is, with the fields of the user that a request needs (the rest is read on first use)."""
 
     user: User
     permissions: list[str]  # of the user and the user's groups, such as "jobs.view_job"
-    expired: bool
+    beside: Any  # what else the credential's kind asks for
 
 
-def owner_of_token(digest: str) -> TokenOwner | None:
-    """The token with this hash, its user and their permissions, in one statement."""
+def owner_of_token(digest: str) -> Owner | None:
+    """The token with this hash, its user and their permissions, in one statement; ``beside``: it has not ended."""
     now = connection.ops.adapt_datetimefield_value(timezone.now())
+    return _owner(_of_token(connection.vendor), {"now": now, "digest": digest})
+
+
+def owner_named(name: str) -> Owner | None:
+    """The user of this name and their permissions, in one statement; ``beside``: the hash of the password."""
+    return _owner(_named(connection.vendor), {"name": name})
+
+
+def owner_of_identity(table: str, issuer: str, subject: str) -> Owner | None:
+    """The user of this identity and their permissions, in one statement.
+
+    ``beside``: the names of their groups, as JSON.
+
+    Args:
+        table: with the columns ``issuer``, ``subject`` and ``user_id``.
+    """
+    return _owner(_of_identity(connection.vendor, table), {"issuer": issuer, "subject": subject})
+
+
+def _owner(statement: Prepared, parameters: Mapping[str, Any]) -> Owner | None:
     with connection.cursor() as cursor:
-        _owner_of_token(connection.vendor).execute(cursor, {"now": now, "digest": digest})
+        statement.execute(cursor, parameters)
         row = cursor.fetchone()
     if row is None:
         return None
-    is_valid, permissions, *values = row
-    return TokenOwner(
-        user=User.from_db(DEFAULT_DB_ALIAS, _USER_FIELDS, values),
-        permissions=json.loads(permissions) if isinstance(permissions, str) else permissions or [],
-        expired=not is_valid,
-    )
+    beside, permissions, *values = row
+    return Owner(User.from_db(DEFAULT_DB_ALIAS, _USER_FIELDS, values), listed(permissions), beside)
+
+
+def listed(names: Any) -> list[str]:
+    """A list of names as the database gives it."""
+    return json.loads(names) if isinstance(names, str) else names or []
 
 
 @cache
-def _owner_of_token(vendor: str) -> Prepared:
-    """PostgreSQL takes longer to plan it than to execute it."""
-    collect = "json_agg" if vendor == "postgresql" else "json_group_array"
-    person = ", ".join(f"person.{name}" for name in _USER_FIELDS)
-    sql = f"""
-        SELECT token.expiry IS NULL OR token.expiry >= %(now)s,
-            (SELECT {collect}({_NAME}) {_GRANTED.format(user="person.id")}), {person}
-        FROM {AuthToken._meta.db_table} AS token JOIN {User._meta.db_table} AS person ON person.id = token.user_id
-        WHERE token.digest = %(digest)s
+def _of_token(vendor: str) -> Prepared:
+    source = f"{AuthToken._meta.db_table} AS token JOIN {_PERSON} ON person.id = token.user_id"
+    is_good = "token.expiry IS NULL OR token.expiry >= %(now)s"
+    types = {"now": "timestamptz", "digest": "text"}
+    return _statement("token", vendor, is_good, source, "token.digest = %(digest)s", types)
+
+
+@cache
+def _named(vendor: str) -> Prepared:
+    return _statement("login", vendor, "person.password", _PERSON, "person.username = %(name)s", {"name": "text"})
+
+
+@cache
+def _of_identity(vendor: str, table: str) -> Prepared:
+    source = f"{table} AS identity JOIN {_PERSON} ON person.id = identity.user_id"
+    groups = f"""
+        (SELECT {_COLLECT[vendor]}(held.name) FROM {Group._meta.db_table} AS held
+        JOIN {_GROUPS} AS member ON member.group_id = held.id WHERE member.user_id = person.id)
     """
-    return Prepared("token", sql, {"now": "timestamptz", "digest": "text"})
+    which = "identity.issuer = %(issuer)s AND identity.subject = %(subject)s"
+    return _statement("identity", vendor, groups, source, which, {"issuer": "text", "subject": "text"})
+
+
+def _statement(name: str, vendor: str, beside: str, source: str, which: str, types: Mapping[str, str]) -> Prepared:
+    """PostgreSQL takes longer to plan it than to execute it."""
+    person = ", ".join(f"person.{field}" for field in _USER_FIELDS)
+    sql = f"""
+        SELECT {beside}, (SELECT {_COLLECT[vendor]}({_NAME}) {_GRANTED.format(user="person.id")}), {person}
+        FROM {source} WHERE {which}
+    """
+    return Prepared(name, sql, types)
 
 
 def permissions_of(user_id: int) -> list[str]:

@@ -12,9 +12,10 @@ from django.core.handlers.asgi import ASGIRequest
 from rest_framework.exceptions import APIException, NotAuthenticated
 from rest_framework.request import Request
 
-from cnaasjobs.api.auth import BearerAuthentication, DevUser
+from cnaasjobs.api.auth import DevUser
 from cnaasjobs.api.middleware import foreign_page, foreign_peer
 from cnaasjobs.conf import conf
+from cnaasjobs.identity.bearer import AnyBearer
 from jobs.feed import Kind
 
 AGAIN_SECONDS: Final = 60.0
@@ -62,7 +63,7 @@ def _user(request: ASGIRequest, token: str | None) -> Any:
         return DevUser()
     if token is not None:
         request.META["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-    if found := BearerAuthentication().authenticate(Request(request)):
+    if found := AnyBearer().authenticate(Request(request)):
         return found[0]
     user = _user_of_session(request) if token is None else None
     if user is None or not user.is_authenticated:

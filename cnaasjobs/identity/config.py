@@ -1,0 +1,60 @@
+"""Whether the settings about identity fit together, and name what is there."""
+
+from collections.abc import Iterator
+
+from cnaasjobs.conf import Conf, conf
+
+
+def problems() -> Iterator[str]:
+    """Why nothing should start with these settings, in words."""
+    yield from _of_provider()
+    if conf.jwt_login:
+        yield from _of_login()
+
+
+def _of_provider() -> Iterator[str]:
+    needed = (Conf.jwt_audience, Conf.jwt_keys_url, Conf.jwt_keys_file, Conf.jwt_groups)
+    if not conf.jwt_issuer:
+        for variable in needed:
+            if conf.value_of(variable.name):
+                yield f"{variable.name} is set, and {Conf.jwt_issuer.name} is not: no JWT is accepted without"
+        return
+    if not conf.jwt_audience:
+        yield f"{Conf.jwt_audience.name} is missing: a JWT for another service would be taken for one of ours"
+    if not conf.jwt_algorithms:
+        yield f"{Conf.jwt_algorithms.name} is empty"
+    if bool(conf.jwt_keys_url) == bool(conf.jwt_keys_file):
+        yield f"either {Conf.jwt_keys_url.name} or {Conf.jwt_keys_file.name} must be set"
+    if conf.jwt_keys_file is not None:
+        from cnaasjobs.identity.keys import parsed  # cryptography, for those who need it
+
+        try:
+            parsed(conf.jwt_keys_file.read_bytes())
+        except (OSError, ValueError) as exc:
+            yield f"{Conf.jwt_keys_file.name} can't be used: {exc}"
+
+
+def _of_login() -> Iterator[str]:
+    from cnaasjobs.identity.own import signing_key
+
+    if conf.jwt_login_key_file is None:
+        yield f"{Conf.jwt_login_key_file.name} is missing, and {Conf.jwt_login.name} is 1"
+        return
+    try:
+        signing_key()
+    except (OSError, ValueError) as exc:
+        yield f"{Conf.jwt_login_key_file.name} can't be used: {exc}"
+
+
+def unwise() -> Iterator[str]:
+    """What is allowed and should not be so in production."""
+    if conf.jwt_keys_url.startswith("http://"):
+        yield f"{Conf.jwt_keys_url.name} is not https: whoever is on the way can put keys of their own there"
+
+
+def missing_groups() -> list[str]:
+    """Groups that a claim stands for and that do not exist. Asks the database."""
+    from django.contrib.auth.models import Group
+
+    wanted = set(conf.jwt_groups.values())
+    return sorted(wanted - set(Group.objects.filter(name__in=wanted).values_list("name", flat=True))) if wanted else []

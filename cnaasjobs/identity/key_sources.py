@@ -1,0 +1,134 @@
+"""Where the provider's keys come from: a file, or its JWKS URL.
+
+Fetching is done by one thread for all that wait, never longer than ``WAIT_SECONDS`` for any of them, and no more often
+than the cooldown allows, whatever JWTs ask for. Keys that are there are used while they are fetched anew, and while the
+provider is away.
+"""
+
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from cnaasjobs.events import record
+from cnaasjobs.identity.actions import IdentityAction
+from cnaasjobs.identity.keys import MAX_BYTES, Key, fitting, parsed
+
+WAIT_SECONDS: Final = 3.0
+FRESH_SECONDS: Final = 300.0  # then the keys are fetched again, so that one that the provider took back stops counting
+_CHUNK: Final = 16 * 1024
+
+
+class KeysAway(Exception):
+    """The key of a JWT may exist, and can't be had now."""
+
+
+class KeySource(Protocol):
+    def find(self, kid: str | None, algorithm: str) -> list[Key]:
+        """The keys that can have signed a JWT with this header. Raises KeysAway."""
+
+
+class FileKeys:
+    """Read again when the file has changed; while it can't be read, as it was."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+        self._keys: list[Key] = []
+        self._said = ""
+
+    def find(self, kid: str | None, algorithm: str) -> list[Key]:
+        try:
+            found = self._path.stat()
+            if (seen := (found.st_mtime_ns, found.st_size)) != self._seen:
+                self._keys, self._seen, self._said = parsed(self._path.read_bytes()), seen, ""
+        except (OSError, ValueError) as exc:
+            if self._said != (says := f"{self._path}: {exc}"):
+                self._said = says
+                record(IdentityAction.KEYS_UNREAD, error=says)
+            if not self._keys:
+                raise KeysAway from exc
+        return fitting(self._keys, kid, algorithm)
+
+
+class UrlKeys:
+    def __init__(
+        self,
+        url: str,
+        cooldown: float,
+        *,
+        fetch: Callable[[str], bytes] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._cooldown = cooldown
+        self._fetch = fetch or fetched
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._began = -float("inf")
+        self._done = threading.Event()
+        self._done.set()
+        self._keys: list[Key] = []
+        self._read = -float("inf")
+        self._failed = False
+
+    def find(self, kid: str | None, algorithm: str) -> list[Key]:
+        if found := fitting(self._keys, kid, algorithm):
+            if self._clock() - self._read >= FRESH_SECONDS:
+                self._begin()
+            return found
+        done, began = self._begin()
+        done.wait(max(0.0, began + WAIT_SECONDS - self._clock()))
+        found = fitting(self._keys, kid, algorithm)
+        if not found and (self._failed or not done.is_set()):
+            raise KeysAway
+        return found
+
+    def _begin(self) -> tuple[threading.Event, float]:
+        """What is being fetched, or was last: a new one is begun if the cooldown is over."""
+        with self._mutex:
+            now = self._clock()
+            if now - self._began >= self._cooldown:
+                self._began, self._done = now, threading.Event()
+                name = "identity-keys"
+                threading.Thread(target=self._run, args=(self._done, now), name=name, daemon=True).start()
+            return self._done, self._began
+
+    def _run(self, done: threading.Event, began: float) -> None:
+        try:
+            keys = parsed(self._fetch(self._url))
+        except (OSError, ValueError, HTTPException) as exc:
+            record(IdentityAction.KEYS_UNREAD, error=f"{self._url}: {exc}")
+            self._failed = True
+        else:
+            with self._mutex:
+                if began == self._began:  # else this one hung, and a later one has newer keys
+                    self._keys, self._read, self._failed = keys, began, False
+            record(IdentityAction.KEYS_READ, keys=len(keys))
+        finally:
+            done.set()
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The URL is what whoever runs the installation trusts; nobody else's."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+def fetched(url: str) -> bytes:
+    """Raises OSError, ValueError or HTTPException. A server that trickles is left after ``WAIT_SECONDS``."""
+    until = time.monotonic() + WAIT_SECONDS
+    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310  (conf: http or https)
+    with urllib.request.build_opener(_NoRedirects).open(request, timeout=WAIT_SECONDS) as answer:
+        content = bytearray()
+        while chunk := answer.read1(_CHUNK):
+            content += chunk
+            if len(content) > MAX_BYTES:
+                raise ValueError(f"more than {MAX_BYTES} bytes")
+            if time.monotonic() > until:
+                raise TimeoutError(f"not complete after {WAIT_SECONDS:g} s")
+        return bytes(content)

@@ -1,0 +1,31 @@
+"""Who a user is at an identity provider."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+
+class Identity(models.Model):
+    """One person of one provider, and the user that stands for them here.
+
+    A user is made for each identity and belongs to no other: nobody becomes a user who was there before by having the
+    same name.
+    """
+
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255, help_text="What never changes about the person there: the claim sub.")
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identity")
+    groups_of = models.BigIntegerField(
+        default=0, help_text="When the JWT was issued by which the user's groups were changed last, in seconds of 1970."
+    )
+
+    class Meta:
+        verbose_name = "identity"
+        verbose_name_plural = "identities"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="identity_one_user_for_each_person")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"

@@ -1,0 +1,127 @@
+"""Which user somebody of an identity provider is. The user is made when they come first, and never a superuser.
+
+Their groups follow the claim, as far as ``CNAASJOBS_JWT_GROUPS`` names them; other groups and permissions are those
+that an administrator gave. Each request has the rights that its own JWT says. In the database, where sign-ins by
+session and the owners of schedules are looked up, stands what the JWT said that was issued last.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from re import sub
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.http import HttpRequest
+
+from cnaasjobs.api.caller import serving
+from cnaasjobs.conf import conf
+from cnaasjobs.db.accounts import Owner, listed, owner_of_identity
+from cnaasjobs.events import record
+from cnaasjobs.identity.actions import IdentityAction
+from cnaasjobs.identity.models import Identity
+from cnaasjobs.identity.provider import Person
+
+SEPARATOR: Final = "/"  # which no name can have that an administrator types
+_LONGEST: Final = 64  # of the person's own name and of the provider's host, each
+
+_missing: set[str] = set()  # groups of which this process has said so
+
+
+def owner_of(person: Person, request: HttpRequest) -> Owner:
+    """The person's user with the rights that their JWT says: one statement, if nothing changed."""
+    owner = _look_up(person)
+    if owner is None:
+        with _by_provider(request, person.issuer):
+            _make(person)
+        owner = _look_up(person)
+        if owner is None:
+            raise IntegrityError(f"the identity {person.subject} of {person.issuer} was deleted at once")
+    if owner.user.is_active and set(listed(owner.beside)) & _managed() != person.groups:
+        with _by_provider(request, person.issuer):
+            _follow(owner.user, person)
+        return owner._replace(permissions=_permissions(owner.user, person.groups))
+    return owner
+
+
+def _look_up(person: Person) -> Owner | None:
+    return owner_of_identity(Identity._meta.db_table, person.issuer, person.subject)
+
+
+def _managed() -> set[str]:
+    """The groups that the claim decides."""
+    return set(conf.jwt_groups.values())
+
+
+def _make(person: Person) -> None:
+    for name in _names(person):
+        try:
+            with transaction.atomic():
+                user = User.objects.create_user(name)  # without a password: it can only come by the provider
+                Identity.objects.create(issuer=person.issuer, subject=person.subject, user=user)
+            return
+        except IntegrityError:  # another person has the name, or another request made this one
+            if Identity.objects.filter(issuer=person.issuer, subject=person.subject).exists():
+                return
+
+
+def _names(person: Person) -> Iterator[str]:
+    """What the user may be called: names are not unique at every provider."""
+    plain = sub(r"[^\w.@+-]", "_", unicodedata.normalize("NFKC", person.name))[:_LONGEST]
+    host = (urlsplit(person.issuer).hostname or "")[:_LONGEST]
+    yield f"{plain}{SEPARATOR}{host}"
+    identity = sha256(f"{person.issuer} {person.subject}".encode()).hexdigest()
+    yield f"{plain}{SEPARATOR}{host}{SEPARATOR}{identity[:16]}"
+
+
+def _follow(user: User, person: Person) -> None:
+    with transaction.atomic():
+        identity = Identity.objects.select_for_update().get(issuer=person.issuer, subject=person.subject)
+        if person.issued < identity.groups_of:
+            return
+        managed = {group.name: group for group in Group.objects.filter(name__in=_managed())}
+        for name in sorted(person.groups - managed.keys() - _missing):
+            _missing.add(name)
+            record(IdentityAction.GROUP_MISSING, group=name)
+        held = set(user.groups.filter(name__in=managed).values_list("name", flat=True))
+        wanted = person.groups & managed.keys()
+        if held == wanted:
+            return
+        user.groups.remove(*(managed[name] for name in held - wanted))
+        user.groups.add(*(managed[name] for name in wanted - held))
+        identity.groups_of = person.issued
+        identity.save(update_fields=["groups_of"])
+
+
+def _permissions(user: User, groups: frozenset[str]) -> list[str]:
+    """With these of the groups that the claim decides, and with all others that the user has."""
+    others = user.groups.exclude(name__in=_managed()).values("pk")
+    held = Group.objects.filter(Q(name__in=groups) | Q(pk__in=others))
+    granted = Permission.objects.filter(Q(user=user) | Q(group__in=held)).distinct()
+    return [f"{app}.{codename}" for app, codename in granted.values_list("content_type__app_label", "codename")]
+
+
+class _Provider:
+    """Who makes users and changes their groups, for the audit trail."""
+
+    def __init__(self, issuer: str) -> None:
+        self._issuer = issuer
+
+    def get_username(self) -> str:
+        return self._issuer
+
+
+@contextmanager
+def _by_provider(request: HttpRequest, issuer: str) -> Iterator[None]:
+    """Inside, the audit trail says that the provider did it: nobody gives rights to themselves."""
+    before: Any = getattr(request, "user", None)
+    request.user = _Provider(issuer)  # type: ignore[assignment]
+    try:
+        with serving(request):
+            yield
+    finally:
+        request.user = before

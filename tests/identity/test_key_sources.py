@@ -1,0 +1,223 @@
+"""The provider's keys: when they are fetched, how often, what is kept, and what one answer may cost."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cnaasjobs.identity import key_sources
+from cnaasjobs.identity.key_sources import FRESH_SECONDS, FileKeys, KeysAway, UrlKeys, fetched
+from cnaasjobs.identity.keys import MAX_BYTES
+from tests.identity.issuer import Served, ec_key, jwks, private_pem, public_pem, rsa_key, serving_keys
+from tests.waiting import wait_until
+
+COOLDOWN = 30.0
+
+
+class Provider:
+    """Its keys, and a clock that stands still."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.content: bytes | Exception = jwks(first=ec_key("first"))
+        self.fetches = 0
+        self.answers = threading.Event()
+        self.answers.set()
+        self.keys = UrlKeys("https://login/keys", COOLDOWN, fetch=self._fetch, clock=lambda: self.now)
+
+    def _fetch(self, url: str) -> bytes:
+        self.fetches += 1
+        assert self.answers.wait(30)
+        if isinstance(self.content, Exception):
+            raise self.content
+        return self.content
+
+    def knows(self, kid: str) -> bool:
+        return bool(self.keys.find(kid, "ES256"))
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+def test_they_are_fetched_once_for_all(provider: Provider) -> None:
+    assert provider.knows("first")
+    assert provider.knows("first")
+    assert provider.fetches == 1
+
+
+def test_an_unknown_key_is_looked_for_once_in_a_cooldown_whatever_many_threads_ask(provider: Provider) -> None:
+    assert provider.knows("first")
+    provider.now += COOLDOWN
+    provider.content = jwks(first=ec_key("first"), next=ec_key("next"))
+    provider.answers.clear()
+    with ThreadPoolExecutor(40) as threads:
+        asked = [threads.submit(provider.knows, "next" if number % 2 else f"random{number}") for number in range(40)]
+        wait_until(lambda: provider.fetches == 2)
+        provider.answers.set()
+        assert [each.result() for each in asked] == [bool(number % 2) for number in range(40)]
+    assert not provider.knows("random")
+    assert provider.fetches == 2
+    provider.now += COOLDOWN
+    assert not provider.knows("random")
+    assert provider.fetches == 3
+
+
+def test_nobody_waits_while_known_keys_are_fetched_anew(provider: Provider) -> None:
+    assert provider.knows("first")
+    provider.now += FRESH_SECONDS
+    provider.answers.clear()
+    assert provider.knows("first")
+    provider.content = jwks(next=ec_key("next"))
+    provider.answers.set()
+    wait_until(lambda: not provider.knows("first"), message=lambda: "a key that was taken back goes on counting")
+    assert provider.fetches == 2
+
+
+def test_keys_go_on_being_used_while_the_provider_is_away(provider: Provider) -> None:
+    assert provider.knows("first")
+    provider.content = OSError("away")
+    for _ in range(5):
+        provider.now += FRESH_SECONDS
+        fetches = provider.fetches + 1
+        assert provider.knows("first")
+        wait_until(lambda: provider.fetches == fetches)  # noqa: B023  (called at once)
+    provider.now += COOLDOWN
+    with pytest.raises(KeysAway):
+        provider.knows("next")
+    provider.content = jwks(next=ec_key("next"))
+    with pytest.raises(KeysAway):
+        provider.knows("next")
+    provider.now += COOLDOWN
+    assert provider.knows("next")
+
+
+def test_a_provider_that_never_answered_is_not_one_without_the_key(provider: Provider) -> None:
+    for content in (OSError("away"), b"<html>"):
+        provider.content = content
+        with pytest.raises(KeysAway):
+            provider.knows("first")
+        provider.now += COOLDOWN
+    provider.content = jwks(first=ec_key("first"))
+    assert provider.knows("first")
+
+
+def test_nobody_waits_for_a_provider_that_hangs_beyond_the_limit(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_sources, "WAIT_SECONDS", 0.01)
+    provider.answers.clear()
+    with pytest.raises(KeysAway):
+        provider.knows("first")
+    provider.now += 1.0
+    with pytest.raises(KeysAway):
+        provider.knows("first")
+    assert provider.fetches == 1
+    provider.now += COOLDOWN  # that one is given up, and what it may yet bring is older than what the next brings
+    with pytest.raises(KeysAway):
+        provider.knows("first")
+    assert provider.fetches == 2
+    provider.answers.set()
+    wait_until(lambda: provider.knows("first"))
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with serving_keys() as found:
+        yield found
+
+
+def test_over_http(served: Served) -> None:
+    keys = UrlKeys(served.url, COOLDOWN)
+    assert len(keys.find("first", "ES256")) == 1
+    assert keys.find("first", "RS256") == []
+    assert served.asked == ["/keys"]
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_large_answer(served: Served, size: int) -> None:
+    served.content += b" " * (MAX_BYTES - len(served.content) + size)
+    if size == 0:
+        assert len(fetched(served.url)) == MAX_BYTES
+        return
+    with pytest.raises(ValueError, match="more than"):
+        fetched(served.url)
+
+
+def test_another_place_that_it_points_to_is_not_asked(served: Served) -> None:
+    served.status, served.headers = 302, {"Location": "/elsewhere"}
+    with pytest.raises(OSError, match="302"):
+        fetched(served.url)
+    assert served.asked == ["/keys"]
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_error(served: Served, status: int) -> None:
+    served.status = status
+    with pytest.raises(OSError, match=str(status)):
+        fetched(served.url)
+
+
+def test_an_answer_that_trickles_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes well within the limit of one read."""
+    monkeypatch.setattr(key_sources, "WAIT_SECONDS", 0.5)
+    left = threading.Event()
+
+    def trickle(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            try:
+                while not left.wait(0.02):
+                    connection.sendall(b" ")
+            except OSError:
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=trickle, args=(listener,))
+        thread.start()
+        with pytest.raises(TimeoutError, match="not complete"):
+            fetched(f"http://127.0.0.1:{listener.getsockname()[1]}/keys")
+        left.set()
+        thread.join()
+
+
+# --- from a file ------------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, content: bytes, *, at: int) -> None:
+    path.write_bytes(content)
+    os.utime(path, (at, at))
+
+
+@pytest.mark.parametrize("make", [lambda: jwks(first=ec_key("first")), lambda: public_pem(ec_key("first"))])
+def test_a_file_is_read_again_when_it_has_changed(tmp_path: Path, make: Callable[[], bytes]) -> None:
+    path = tmp_path / "keys"
+    write(path, make(), at=1)
+    keys = FileKeys(path)
+    (first,) = keys.find("first", "ES256")
+    write(path, public_pem(ec_key("next")) + public_pem(rsa_key("second")), at=2)
+    (found,) = keys.find("first", "ES256")
+    assert found.public != first.public
+    assert len(keys.find("first", "RS256")) == 1
+    write(path, b"half of it", at=3)
+    assert keys.find("first", "ES256") == [found]
+    path.unlink()
+    assert keys.find("first", "ES256") == [found]
+
+
+def test_a_file_with_a_private_key_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(private_pem(ec_key("first")))
+    with pytest.raises(KeysAway) as caught:
+        FileKeys(path).find(None, "ES256")
+    assert "a private key" in str(caught.value.__cause__)
