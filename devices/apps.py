@@ -17,9 +17,12 @@ class DevicesConfig(AppConfig):
 
         result_views.register("devices.tasks.sync_devices", SyncResult())
 
-        worker_init.connect(_import_drivers, dispatch_uid="devices.import_drivers")
+        worker_init.connect(_before_fork, dispatch_uid="devices.before_fork")
 
 
-def _import_drivers(**_: Any) -> None:
-    """NAPALM is large and only workers need it. Importing it before the children fork lets them share its memory."""
+def _before_fork(**_: Any) -> None:
+    """NAPALM is large and only workers need it, the inventory may be too: what is loaded now the children share."""
+    from devices import inventory
     from devices.sync import campaign  # noqa: F401
+
+    inventory.preload()

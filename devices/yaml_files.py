@@ -12,6 +12,8 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from devices import parsed_files
+
 CREDENTIALS: Final = frozenset({"username", "password", "secret"})
 _NOT_TEXT: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp"))
 _TEXT: Final = "tag:yaml.org,2002:str"
@@ -39,7 +41,12 @@ def read(path: Path, *, encoding: str = "utf-8") -> Any:
         FileNotFoundError: some files may be missing.
         Unreadable: why; the text begins with the path.
     """
-    return parsed(_text(path, encoding), path)
+    text = _text(path, encoding)
+    if (kept := parsed_files.load(path, text)) is not None:
+        return kept.content
+    content = parsed(text, path)
+    parsed_files.keep(path, text, content)
+    return content
 
 
 def parsed(text: str, path: Path) -> Any:

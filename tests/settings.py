@@ -61,7 +61,7 @@ CELERY_IMPORTS = [name for name in os.environ.get("CNAASJOBS_TEST_JOBS", FAKE_JO
 if STARTED_BY_TESTS in os.environ:
     # Hundreds of workers, few of which see a device: NAPALM, a third of what a start costs, is imported by the job that
     # needs it and not by the worker that begins.
-    worker_init.connect(lambda **_: None, weak=False, dispatch_uid="devices.import_drivers")
+    worker_init.connect(lambda **_: None, weak=False, dispatch_uid="devices.before_fork")
 
 prepared.MANY = 0  # the tests have few rows and run what production does, prepared statements included
 

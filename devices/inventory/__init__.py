@@ -21,7 +21,7 @@ from devices.inventory.errors import InventoryError
 from devices.inventory.loading import Source
 from devices.inventory.secret_values import secret_values
 
-__all__ = ["InventoryError", "content", "directory", "forget", "nornir"]
+__all__ = ["InventoryError", "content", "directory", "forget", "nornir", "preload"]
 
 Fingerprint = tuple[tuple[str, int, int, int] | None, ...]
 
@@ -67,6 +67,17 @@ def nornir() -> Nornir:
                 raise InventoryError(f"The inventory of {config_file} can't be read: {exc}") from None
             _remember(loaded.secrets)
         return loaded.nornir
+
+
+def preload() -> None:
+    """Read it before children are forked, so that they have it. Only files: another plugin may take minutes, and hold
+    connections that must not be shared. One that can't be read is reported where it is needed.
+    """
+    try:
+        if Source(conf.nornir_config).from_files:
+            nornir()
+    except InventoryError:
+        return
 
 
 def forget() -> None:

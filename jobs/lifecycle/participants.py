@@ -6,6 +6,7 @@ comes back ends nothing.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from django.db import transaction
@@ -18,6 +19,7 @@ from jobs.errors import JobAborted, LockLost
 from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.run import Refused, Run
 from jobs.sql import store
+from jobs.sql.devices import CROWDED_SECONDS
 from jobs.states import DeviceState, Status
 from locks import service as locks
 
@@ -74,11 +76,19 @@ def _why_not(job: Job, fleet: Fleet, others: int, *, too_late: bool) -> str | No
         return "it has not come to its devices"
     if others > fleet.helpers:
         return "enough take part"
+    if others and _is_crowded(job.queue):
+        return "a job waits for a slot"
     if not JobDevice.objects.filter(job_id=job.pk, state=DeviceState.WAITING.value).exists():
         return "all its devices were begun"
     if job.lock_name is not None and not locks.is_held(job.lock_name, holder_id=job.pk, fence=job.fence):
         return "it lost its lock"
     return None
+
+
+def _is_crowded(queue: str) -> bool:
+    """Whoever joined now would have to make room again."""
+    since = database_now() - timedelta(seconds=CROWDED_SECONDS)
+    return Job.objects.filter(status=Status.SCHEDULED.value, queue=queue, dispatched_at__lt=since).exists()
 
 
 def lose(job_id: int, token: UUID, failure: Failure) -> Left:

@@ -2,16 +2,20 @@
 
 As many as there are idle slots by the heartbeats and the database, minus one of each worker with several, which stays
 free for the next job: a job never waits for a slot that a helper has just taken. The run with the fewest participants
-is served first. A message that nobody takes within seconds is dropped, and the next round sends another.
+is served first. A message that nobody takes within seconds is dropped, and a later round sends another.
+
+The rounds follow each other quickly, because until the first one a sync is on its own.
 """
 
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
 from django.db.models import Count, Exists, F, OuterRef
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
 from cnaasjobs.events import record
@@ -38,28 +42,49 @@ class _Run:
     job: Job
     participants: int
     room: int  # processes that it could still use
+    coming: int = field(default=0)  # asked in rounds before
     asked: int = field(default=0)
 
+    @property
+    def has_room(self) -> bool:
+        return self.room > self.coming + self.asked
 
-def invite() -> int:
-    """Send the invitations of this round. Returns how many."""
-    with exclusively("invite") as mine:
-        if not mine:
+
+class Invite:
+    def __init__(self) -> None:
+        # By job: how many will take part once all have come that were asked, and until when they are expected.
+        self._expected: dict[int, tuple[int, float]] = {}
+
+    def step(self) -> int:
+        """Send the invitations of this round. Returns how many."""
+        if not Job.objects.filter(status=Status.RUNNING.value, fleet__helpers__gt=0).exists():
             return 0
-        runs = _runs()
-        if not runs:
-            return 0
-        _share(runs, _workers())
-        asked = [run for run in runs if run.asked]
+        with exclusively("invite") as mine:
+            if not mine or not (runs := _runs()):
+                return 0
+            for run in runs:
+                run.coming = self._coming(run)
+            _share(runs, _workers())
+            return self._send([run for run in runs if run.asked])
+
+    def _coming(self, run: _Run) -> int:
+        """Those of the last rounds that may be on their way, on a machine that is busy."""
+        expected, until = self._expected.get(run.job.pk, (0, 0.0))
+        return max(0, expected - run.participants) if time.monotonic() < until else 0
+
+    def _send(self, asked: list[_Run]) -> int:
         messages = [
             publisher.Message(run.job.pk, run.job.task_name, run.job.queue, run.job.priority, joins=True)
             for run in asked
             for _ in range(run.asked)
         ]
         unsent = publisher.publish(messages)
+        now = time.monotonic()
+        self._expected = {job: found for job, found in self._expected.items() if now < found[1]}
         for run in asked:
             record(JobAction.INVITE, job_id=run.job.pk, count=run.asked)
-    return len(messages) - len(unsent)
+            self._expected[run.job.pk] = run.participants + run.coming + run.asked, now + conf.upkeep_seconds
+        return len(messages) - len(unsent)
 
 
 def _runs() -> list[_Run]:
@@ -104,15 +129,18 @@ def _worker(beat: Heartbeat, busy: int) -> _Worker:
 
 
 def _share(runs: list[_Run], workers: list[_Worker]) -> None:
-    """One at a time, to the run with the fewest. Jobs that wait for a slot come first."""
+    """One at a time, to the run with the fewest. Those on their way and jobs that wait for a slot come first."""
+    for run in runs:
+        for _ in range(run.coming):
+            _slot_taken(workers, run.job.queue)
     sent = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=False)
     for queue, jobs in sent.values_list("queue").annotate(Count("pk")):
         for _ in range(min(jobs, _MOST)):
             if not _slot_taken(workers, queue):
                 break
     for _ in range(_MOST):
-        open_runs = [run for run in runs if run.room > run.asked]
-        open_runs.sort(key=lambda run: (run.participants + run.asked, run.job.pk))
+        open_runs = [run for run in runs if run.has_room]
+        open_runs.sort(key=lambda run: (run.participants + run.coming + run.asked, run.job.pk))
         if not any(_invited(run, workers) for run in open_runs):
             return
 

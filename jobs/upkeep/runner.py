@@ -17,7 +17,7 @@ from jobs.background.faults import Complaint, bound_statements, forget_connectio
 from jobs.metrics import fold, tally
 from jobs.sql import totals
 from jobs.upkeep import lines
-from jobs.upkeep.invite import invite
+from jobs.upkeep.invite import Invite
 from jobs.upkeep.orphans import end_orphans
 from jobs.upkeep.prune import Prune
 from jobs.upkeep.republish import Republish
@@ -31,7 +31,7 @@ _SHARE = 20  # a rare step may use at most this fraction of the time
 class Step:
     name: str
     run: Callable[[], int]
-    rounds: int = 1  # as a multiple of CNAASJOBS_UPKEEP_SECONDS
+    rounds: float = 1  # as a multiple of CNAASJOBS_UPKEEP_SECONDS
     rare: bool = False  # the slower, the rarer
     next_at: float = 0.0  # monotonic
     complaint: Complaint = field(init=False)
@@ -88,7 +88,7 @@ def chores() -> Upkeep:
     """What may be slow: it asks the broker, or writes much."""
     return Upkeep(
         [
-            Step("invite", invite),
+            Step("invite", Invite().step, rounds=0.25),
             Step("republish", Republish().step),
             Step("prune", Prune().step),
             Step("totals", _advance_totals),

@@ -61,12 +61,14 @@ def _before_fork(sender: Any, **_: Any) -> None:
     slots.allocate()
     processes.remember_main()
     connections.install(sender.app)
-    # What is loaded by now stays: children need not search it for garbage, which takes a tenth of a second each time.
     gc.collect()
     gc.freeze()
 
 
 def _in_child(**_: Any) -> None:
+    # What is loaded by now stays, also what apps have loaded in the main process after us: to search it for garbage
+    # takes a tenth of a second each time, and writes to each page that is shared with the main process.
+    gc.freeze()
     processes.become_child()
 
 

@@ -34,6 +34,20 @@ def test_it_is_read_again_when_a_file_changed(lab: Lab, file: str) -> None:
     assert inventory.nornir() is not before
 
 
+def test_what_was_preloaded_is_used(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.add("sw1")
+    inventory.preload()
+    monkeypatch.setattr("devices.inventory._load", lambda _: pytest.fail("it was read again"))
+    assert names() == ["sw1"]
+
+
+def test_one_that_is_broken_stops_nobody_who_preloads(lab: Lab) -> None:
+    (lab.directory / "hosts.yml").write_text("sw1: [")
+    inventory.preload()
+    with pytest.raises(InventoryError):
+        inventory.nornir()
+
+
 def test_a_file_that_appears_is_seen(lab: Lab) -> None:
     lab.add("sw1")
     (lab.directory / "defaults.yml").unlink()

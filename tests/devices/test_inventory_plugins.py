@@ -62,6 +62,13 @@ class Unspeakable(Exception):
         raise ValueError("Hunter2")
 
 
+def test_it_is_not_asked_before_there_is_a_job(plugin: Callable[..., None]) -> None:
+    asked = []
+    plugin(lambda found: asked.append(found))
+    inventory.preload()
+    assert not asked
+
+
 @pytest.mark.parametrize(
     ("exc", "said"),
     [

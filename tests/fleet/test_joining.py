@@ -7,11 +7,13 @@ from uuid import uuid4
 import pytest
 from django.db.models import F
 
+from cnaasjobs.db.clock import database_now
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.run import Refused
 from jobs.sql import store
+from tests import fake_jobs
 from tests.fleet.parts import (
     TAKEN,
     WAITING,
@@ -21,6 +23,7 @@ from tests.fleet.parts import (
     ended,
     join,
     joined,
+    lose,
     named,
     states,
     taking_part,
@@ -60,6 +63,12 @@ def of_another_attempt(run: Any) -> None:
     Job.objects.filter(pk=run.job_id).update(attempt=2)
 
 
+def waited_for(run: Any) -> None:
+    """A job was sent a second ago, and nobody has taken it."""
+    job = fake_jobs.nothing.schedule()
+    Job.objects.filter(pk=job.pk).update(dispatched_at=database_now() - timedelta(seconds=1))
+
+
 def finished(run: Any) -> None:
     transitions.lose(run.job_id, run.run_token, type=EndReason.WORKER_LOST, message="gone")
 
@@ -73,6 +82,7 @@ def finished(run: Any) -> None:
         (all_begun, "all its devices were begun"),
         (enough, "enough take part"),
         (of_another_attempt, "it has not come to its devices"),
+        (waited_for, "a job waits for a slot"),
     ],
 )
 def test_nobody_joins_where_it_is_no_use(change: Any, reason: str) -> None:
@@ -81,6 +91,13 @@ def test_nobody_joins_where_it_is_no_use(change: Any, reason: str) -> None:
     answer = join(run)
     assert isinstance(answer, Refused)
     assert answer.reason == reason
+
+
+def test_a_run_in_which_nobody_takes_part_goes_on_though_jobs_wait() -> None:
+    run, _ = begun()
+    waited_for(run)
+    assert lose(run)
+    joined(run)
 
 
 def test_nobody_joins_after_the_time_limit_nor_another_task_nor_what_does_not_run() -> None:

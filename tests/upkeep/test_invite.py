@@ -5,16 +5,23 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from jobs.broker import publisher
 from jobs.models import Heartbeat, Job, JobDevice, Participant
 from jobs.states import DeviceState
-from jobs.upkeep.invite import invite
+from jobs.upkeep.invite import Invite
 from locks.models import Lock
 from tests import fake_jobs
 from tests.fleet.parts import begun, joined
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def invite() -> int:
+    """One round of a Beat that knows of none before."""
+    return Invite().step()
 
 
 @pytest.fixture
@@ -77,6 +84,26 @@ def test_jobs_that_wait_for_a_slot_come_first(asked: list[int]) -> None:
     Job.objects.filter(status="SCHEDULED").update(dispatched_at=timezone.now())
     asked.clear()
     assert invite() == 0
+
+
+def test_those_on_their_way_are_not_asked_again(asked: list[int]) -> None:
+    run, _ = begun([f"sw{number}" for number in range(50)])
+    worker(3)
+    beat = Invite()
+    assert [beat.step(), beat.step()] == [2, 0]
+    worker(1)  # has just started
+    assert beat.step() == 1
+    joined(run)
+    assert beat.step() == 0
+
+
+def test_those_who_do_not_come_are_asked_again(asked: list[int], settings: Settings) -> None:
+    settings.CNAASJOBS_UPKEEP_SECONDS = 0.01
+    begun()
+    worker(2)
+    beat = Invite()
+    assert beat.step() == 1
+    wait_until(lambda: beat.step() == 1)
 
 
 def begun_twice() -> tuple[Any, Any]:
