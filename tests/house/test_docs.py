@@ -10,6 +10,7 @@ from tests.house.named import ROOT
 PATH = re.compile(r"`((?:benchmarks|cnaasjobs|devices|docs|jobs|locks|tests)/[\w/.-]*)`")
 MODULE = re.compile(r"``((?:benchmarks|cnaasjobs|devices|jobs|locks|tests)(?:\.\w+)+)``")
 LINK = re.compile(r"\]\(([\w./-]+\.md)\)")
+COLUMNS = 120
 
 
 def _tracked(pattern: str) -> Iterator[tuple[Path, str]]:
@@ -29,6 +30,26 @@ def test_every_file_that_the_docs_name_exists() -> None:
 def test_every_page_that_the_docs_link_to_exists() -> None:
     links = [(path, link) for path, text in _tracked("*.md") for link in LINK.findall(text)]
     assert [(path.name, link) for path, link in links if not (path.parent / link).exists()] == []
+
+
+def test_no_line_of_the_docs_is_longer_than_120_columns() -> None:
+    """Prose, that is: a table's row, a line of code and a lone link can't be wrapped."""
+    long = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path, text in _tracked("*.md")
+        for number, line in _prose(text)
+        if len(line) > COLUMNS and len(line.split()) > 1
+    ]
+    assert long == []
+
+
+def _prose(text: str) -> Iterator[tuple[int, str]]:
+    in_code = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            in_code = not in_code
+        elif not in_code and not line.startswith(("|", "    ")):
+            yield number, line
 
 
 def test_every_module_that_a_docstring_names_exists() -> None:
