@@ -12,10 +12,12 @@ class DevicesConfig(AppConfig):
 
     def ready(self) -> None:
         from devices import checks  # noqa: F401  (registration by import)
+        from devices.follow_ups import AfterSync
         from devices.results.view import SyncResult
-        from jobs import result_views
+        from jobs import follow_ups, result_views
 
         result_views.register("devices.tasks.sync_devices", SyncResult())
+        follow_ups.register("devices.tasks.sync_devices", AfterSync())
 
         worker_init.connect(_before_fork, dispatch_uid="devices.before_fork")
 

@@ -30,6 +30,9 @@ class JobDevice(models.Model):
     failed = models.BooleanField(default=False, help_text="Only of one that is DONE. A lost one failed too.")
     reason = models.TextField(null=True, blank=True, help_text="In words, without secrets; not null exactly if failed.")
     change_score = models.SmallIntegerField(null=True, blank=True, help_text="0 to 100, if its function gave one.")
+    changed = models.BooleanField(
+        null=True, blank=True, help_text="It would be changed, or was. Null: its function does not say."
+    )
     taken_back = models.BooleanField(
         default=False,
         db_default=False,

@@ -1,10 +1,10 @@
-"""What a job's row forgets or has no place for: the steps of its life, and what its code logged."""
+"""What a job's row forgets or has no place for: the steps of its life, what it came of, and what its code logged."""
 
 from django.db import models
 from django.db.models import F
 
 from cnaasjobs.db.changes import ChangeField
-from jobs.states import Step
+from jobs.states import CameOf, Step
 
 
 class JobStep(models.Model):
@@ -20,6 +20,17 @@ class JobStep(models.Model):
 
     def __str__(self) -> str:
         return f"job {self.job_id}: {self.step}"
+
+
+class JobLink(models.Model):
+    """A job that came of an earlier one. What a job schedules as it ends has no row: ``next_job_id`` says it."""
+
+    job = models.OneToOneField("jobs.Job", primary_key=True, on_delete=models.CASCADE, related_name="link")
+    of_id = models.BigIntegerField(db_index=True, help_text="The earlier job, which may be pruned by now.")
+    kind = models.CharField(max_length=8, choices=[(k.value, k.value) for k in CameOf])
+
+    def __str__(self) -> str:
+        return f"job {self.job_id}: {self.kind} of job {self.of_id}"
 
 
 class JobLog(models.Model):

@@ -8,7 +8,7 @@ from cnaasjobs.db.changes import ChangeField
 from jobs.deeds import Deed
 from jobs.device_models import Fleet, JobDevice, Participant
 from jobs.guarded_status import GuardedStatus
-from jobs.history_models import JobLog, JobStep
+from jobs.history_models import JobLink, JobLog, JobStep
 from jobs.metric_models import MetricCount, MetricMark
 from jobs.rights_models import Role
 from jobs.states import Status
@@ -22,6 +22,7 @@ __all__ = [
     "Job",
     "JobBlock",
     "JobDevice",
+    "JobLink",
     "JobLog",
     "JobOutcome",
     "JobStep",
@@ -129,6 +130,7 @@ class Job(GuardedStatus):
             models.Index("id", name="job_exception", condition=Q(status="EXCEPTION")),
             models.Index(F("finish_time"), name="job_finish_time"),
             models.Index(F("change"), name="job_change"),
+            models.Index("next_job_id", name="job_next", condition=Q(next_job_id__isnull=False)),
         ]
 
     def __str__(self) -> str:

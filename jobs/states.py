@@ -39,6 +39,14 @@ class Step(StrEnum):
     ENDED = "ended"
 
 
+class CameOf(StrEnum):
+    """How a job came of an earlier one that a person named."""
+
+    AGAIN = "again"  # the same once more
+    FAILED = "failed"  # for the devices that it left undone
+    PLAN = "plan"  # live, as it showed
+
+
 # The second argument of the message of a job that runs already: help with its devices. Workers of before refuse it.
 JOIN: Final = "join"
 

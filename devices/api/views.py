@@ -11,8 +11,8 @@ from cnaasjobs.api.body import json_object
 from cnaasjobs.api.caller import origin, who
 from cnaasjobs.api.errors import ApiError, BadRequest, Unavailable
 from cnaasjobs.api.views import ApiViewSet
-from devices import inventory
-from devices.api import described, earlier, sync_request
+from devices import earlier, inventory
+from devices.api import described, sync_request
 from devices.api.sync_request import FailedOf, PlanOf, SyncRequest
 from devices.selection import SelectionError, Selector
 from devices.tasks import sync_devices
@@ -22,7 +22,9 @@ from jobs.api.quota import require_room
 from jobs.audit import trail
 from jobs.deeds import Deed
 from jobs.dispatch import scheduling
+from jobs.operating import again
 from jobs.schedulable import ScheduleOptions
+from jobs.states import CameOf
 
 
 class DeviceSyncto(ApiViewSet):
@@ -66,6 +68,11 @@ def _schedule(request: Request, wanted: SyncRequest, *, selector: Selector, sele
     require_room(user)
     options: ScheduleOptions = {**wanted.scheduling, "scheduled_by": user}
     job = scheduling.schedule(sync_devices, {**selector.arguments(), **wanted.options}, **options)
+    match wanted.selection:
+        case FailedOf(job_id):
+            again.link(job, kind=CameOf.FAILED, of_id=job_id)
+        case PlanOf(job_id):
+            again.link(job, kind=CameOf.PLAN, of_id=job_id)
     detail = f"{job.function_name}: {selector}"
     trail.add(Deed.SCHEDULED, who=user, origin=origin(request), job_id=job.pk, detail=detail)
     answer: dict[str, Any] = {

@@ -199,6 +199,7 @@ class Campaign:
             report=sync.report.as_result(),
             failed=sync.report.failure,
             change_score=sync.report.change_score,
+            changed=bool(sync.report.diff),
             memo=None if sync.shown is None else sync.shown.as_memo(),
         )
 

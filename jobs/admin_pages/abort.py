@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -13,10 +12,9 @@ from cnaasjobs.api.caller import origin, who
 from jobs.admin_pages.toolkit.listing import as_id
 from jobs.admin_pages.toolkit.show import job_url
 from jobs.audit import trail
-from jobs.deeds import Deed
 from jobs.errors import JobNotAbortable, JobNotFound
-from jobs.lifecycle import transitions
 from jobs.models import Job
+from jobs.operating import stopping
 from jobs.states import TERMINAL, Status
 
 MAX_JOBS: Final = 500
@@ -69,9 +67,8 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
     told: list[int] = []
     for job_id in ids:
         try:
-            with transaction.atomic():
-                job = transitions.abort(job_id, reason=reason, by=who(request))
-                trail.add(Deed.ABORTED, who=who(request), origin=origin(request), job_id=job_id, detail=reason)
+            by = trail.By(who=who(request), origin=origin(request))
+            job = stopping.abort(job_id, reason=reason, by=by)
         except (JobNotFound, JobNotAbortable) as exc:
             messages.warning(request, f"Not aborted: {exc}.")
             continue

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,10 +16,9 @@ from cnaasjobs.api.views import ApiViewSet
 from jobs.api import described
 from jobs.api.job_json import COLUMNS, FIELDS, jobs_json
 from jobs.audit import trail
-from jobs.deeds import Deed
 from jobs.errors import JobNotAbortable, JobNotFound
-from jobs.lifecycle import transitions
 from jobs.models import Job
+from jobs.operating import stopping
 from jobs.result_views import all_parts
 from jobs.sql import totals
 
@@ -56,9 +54,7 @@ class JobViewSet(ApiViewSet):
         number = job_id_of(job_id)
         reason = _abort_reason(json_object(request))
         try:
-            with transaction.atomic():
-                transitions.abort(number, reason=reason, by=who(request))
-                trail.add(Deed.ABORTED, who=who(request), origin=origin(request), job_id=number, detail=reason)
+            stopping.abort(number, reason=reason, by=trail.By(who=who(request), origin=origin(request)))
         except JobNotFound as exc:
             raise NotFound(str(exc)) from exc
         except JobNotAbortable as exc:

@@ -3,6 +3,7 @@
 An entry is written in the transaction of what it tells, or not at all.
 """
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 from cnaasjobs.db.clock import DatabaseNow
@@ -10,6 +11,14 @@ from cnaasjobs.db.insert import insert
 from cnaasjobs.secrecy import mask
 from jobs.deeds import Deed
 from jobs.models import AuditEntry
+
+
+@dataclass(frozen=True, kw_only=True)
+class By:
+    """A person who asks for something."""
+
+    who: str
+    origin: str  # the peer's address, or "command line"
 
 
 def add(

@@ -1,34 +1,23 @@
-"""What a person at the shell changes. Each is in the audit trail, in the name of the shell's user."""
-
-import json
-from typing import Any
-
-from celery import current_app
-from django.db import transaction
+"""What a person at the shell changes, in the name of the shell's user."""
 
 from jobs.audit import trail
 from jobs.audit.accounts import COMMAND_LINE, operator
-from jobs.deeds import Deed
-from jobs.dispatch import scheduling
-from jobs.errors import JobError, JobNotFound
-from jobs.lifecycle import transitions
 from jobs.models import Job
-from jobs.states import TERMINAL
-from jobs.task import JobTask
+from jobs.operating import again, stopping
+from jobs.operating.again import CannotRunAgain
+from jobs.states import CameOf
 from locks import service as locks
 
+__all__ = ["CannotRunAgain", "abort", "clear", "rerun"]
 
-class CannotRunAgain(JobError):
-    """It has not ended, or this process does not know its task."""
+
+def _here() -> trail.By:
+    return trail.By(who=operator(), origin=COMMAND_LINE)
 
 
 def abort(job_id: int, *, reason: str) -> Job:
     """Raises JobNotFound, JobNotAbortable."""
-    who = operator()
-    with transaction.atomic():
-        job = transitions.abort(job_id, reason=reason, by=who)
-        trail.add(Deed.ABORTED, who=who, origin=COMMAND_LINE, job_id=job_id, detail=reason)
-    return job
+    return stopping.abort(job_id, reason=reason, by=_here())
 
 
 def rerun(job_id: int, *, comment: str | None) -> Job:
@@ -37,30 +26,7 @@ def rerun(job_id: int, *, comment: str | None) -> Job:
     Raises:
         JobNotFound, CannotRunAgain, JobArgumentError.
     """
-    job = Job.objects.filter(pk=job_id).first()
-    if job is None:
-        raise JobNotFound(job_id)
-    if job.status not in TERMINAL:
-        raise CannotRunAgain(f"Job id {job_id} is in state {job.status}; it can be run again when it has ended")
-    current_app.loader.import_default_modules()
-    task = current_app.tasks.get(job.task_name)
-    if not isinstance(task, JobTask):
-        raise CannotRunAgain(f"Nobody here knows the task {job.task_name} of job {job_id}")
-    arguments: dict[str, Any] = json.loads(job.start_arguments)
-    who = operator()
-    with transaction.atomic():
-        again = scheduling.schedule(
-            task,
-            arguments,
-            scheduled_by=who,
-            comment=job.comment if comment is None else comment,
-            ticket_ref=job.ticket_ref,
-            queue=job.queue,
-            priority=job.priority,
-        )
-        detail = f"{again.function_name}: job {job_id} again"
-        trail.add(Deed.SCHEDULED, who=who, origin=COMMAND_LINE, job_id=again.pk, detail=detail)
-    return again
+    return again.run(again.proposal(job_id, CameOf.AGAIN), by=_here(), comment=comment)
 
 
 def clear(name: str) -> int:

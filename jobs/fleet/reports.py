@@ -34,12 +34,14 @@ class DeviceResult:
         report: anything JSON holds.
         failed: why it failed, as text; None if it did not.
         change_score: 0 to 100.
+        changed: whether the device would be changed, or was; None does not say.
         memo: kept with the device's row for a later job, never shown: anything JSON holds.
     """
 
     report: Any
     failed: str | None = None
     change_score: int | None = None
+    changed: bool | None = None
     memo: Any = None
 
 
@@ -51,6 +53,7 @@ class Finished:
     host: str
     reason: str | None  # why it failed
     change_score: int | None
+    changed: bool | None
     report: str
     memo: str | None
     at: float  # monotonic
@@ -64,6 +67,7 @@ class Finished:
             change_score=self.change_score,
             report=self.report,
             memo=self.memo,
+            changed=self.changed,
             taken_back=self.taken_back,
             age=max(0.0, now - self.at),
         )
@@ -100,6 +104,7 @@ def _finished(device_id: int, host: str, result: DeviceResult) -> Finished:
         host=host,
         reason=None if result.failed is None else storable(mask(result.failed))[:_REASON_LENGTH],
         change_score=score,
+        changed=result.changed,
         report=storable_json(result.report, what=f"report of {host}"),
         memo=None if result.memo is None else storable_json(result.memo, what=f"memo of {host}"),
         at=time.monotonic(),

@@ -26,6 +26,7 @@ class Over(NamedTuple):
     report: str
     memo: str | None
     age: float  # seconds since it was over
+    changed: bool | None = None  # None: its function does not say
     taken_back: bool = False  # the job was stopped while it was in progress
 
 

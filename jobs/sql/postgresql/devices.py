@@ -70,10 +70,12 @@ _TAKE: Final = f"""
 _OVER: Final = f"""over AS (
         UPDATE {DEVICE} AS device SET state = '{DeviceState.DONE}', failed = given.failed, reason = given.reason,
             change_score = given.score, report = given.report, memo = given.memo,
-            taken_back = given.taken_back, finish_time = statement_timestamp() - given.age * interval '1 second'
+            changed = given.changed, taken_back = given.taken_back,
+            finish_time = statement_timestamp() - given.age * interval '1 second'
         FROM unnest(%(ids)s::bigint[], %(failed)s::boolean[], %(reasons)s::text[], %(scores)s::smallint[],
-            %(reports)s::text[], %(memos)s::text[], %(taken_back)s::boolean[], %(ages)s::float8[])
-            AS given(id, failed, reason, score, report, memo, taken_back, age)
+            %(reports)s::text[], %(memos)s::text[], %(changed)s::boolean[], %(taken_back)s::boolean[],
+            %(ages)s::float8[])
+            AS given(id, failed, reason, score, report, memo, changed, taken_back, age)
         WHERE device.id = given.id AND device.participant = %(token)s AND device.state = '{DeviceState.TAKEN}'
         RETURNING device.id
     )"""
@@ -201,6 +203,7 @@ def given(batch: Batch) -> dict[str, Any]:
         "scores": [one.change_score for one in over],
         "reports": [one.report for one in over],
         "memos": [one.memo for one in over],
+        "changed": [one.changed for one in over],
         "taken_back": [one.taken_back for one in over],
         "ages": [one.age for one in over],
         "stepped": [one.id for one in batch.stepped],

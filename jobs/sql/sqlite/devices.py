@@ -50,8 +50,8 @@ _TAKE: Final = f"""
 _OWN: Final = f"participant = %(token)s AND state = '{DeviceState.TAKEN}'"
 _OVER: Final = f"""
     UPDATE {DEVICE} SET state = '{DeviceState.DONE}', failed = %(failed)s, reason = %(reason)s,
-        change_score = %(change_score)s, report = %(report)s, memo = %(memo)s, taken_back = %(taken_back)s,
-        finish_time = %(then)s
+        change_score = %(change_score)s, report = %(report)s, memo = %(memo)s, changed = %(changed)s,
+        taken_back = %(taken_back)s, finish_time = %(then)s
     WHERE id = %(id)s AND {_OWN}
 """
 _STEPPED: Final = f"UPDATE {DEVICE} SET steps_over = %(steps_over)s WHERE id = %(id)s AND {_OWN}"

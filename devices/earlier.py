@@ -6,11 +6,10 @@ from typing import Any
 
 from nornir.core.inventory import Inventory
 
-from cnaasjobs.api.errors import BadRequest
 from cnaasjobs.api.times import time_text
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
-from devices.selection import Selector, few
+from devices.selection import SelectionError, Selector, few
 from devices.tasks import selector_of, sync_devices
 from jobs.errors import JobNotFound
 from jobs.models import Job, JobDevice, JobOutcome
@@ -21,15 +20,15 @@ def left_undone(job_id: int, inventory: Inventory) -> Selector:
     """The devices of a sync that failed, were lost, or were never begun, however it ended.
 
     Raises:
-        BadRequest: there is no such sync, it has not ended, it left none, or one is no longer in the inventory.
-        SelectionError: it was for devices that can't be selected any more.
+        SelectionError: there is no such sync, it has not ended, it left none, one is no longer in the inventory, or it
+            was for devices that can't be selected any more.
     """
     job = _sync(job_id)
     if job.status not in TERMINAL:
-        raise BadRequest(f"Job {job_id} is {job.status}, failed_of takes one that has ended")
+        raise SelectionError(f"Job {job_id} is {job.status}, failed_of takes one that has ended")
     hosts = _undone_rows(job) if JobDevice.objects.filter(job=job).exists() else _undone_without_rows(job, inventory)
     if not hosts:
-        raise BadRequest(f"Job {job_id} left no device undone")
+        raise SelectionError(f"Job {job_id} left no device undone")
     _require_known(job_id, hosts, inventory)
     return Selector(hostnames=tuple(hosts), words=f"what job {job_id} left undone: {few(hosts)}")
 
@@ -38,20 +37,22 @@ def planned(job_id: int, inventory: Inventory) -> Selector:
     """The devices of a dry run, each to be changed as it showed.
 
     Raises:
-        BadRequest: there is no such dry run, it did not finish, it is too old, it had no devices, or one is no longer
-            in the inventory.
+        SelectionError: there is no such dry run, it did not finish, it is too old, it had no devices, or one is no
+            longer in the inventory.
     """
     job = _sync(job_id)
     if json.loads(job.start_arguments).get("dry_run") is not True:
-        raise BadRequest(f"Job {job_id} is no dry run, and shows nothing that could be a plan")
+        raise SelectionError(f"Job {job_id} is no dry run, and shows nothing that could be a plan")
     if job.status != Status.FINISHED or job.finish_time is None:
-        raise BadRequest(f"Job {job_id} is {job.status}, a plan is a dry run that is FINISHED")
+        raise SelectionError(f"Job {job_id} is {job.status}, a plan is a dry run that is FINISHED")
     if (database_now() - job.finish_time).total_seconds() > conf.plan_max_age_seconds:
         limit = f"{conf.plan_max_age_seconds} seconds (CNAASJOBS_PLAN_MAX_AGE_SECONDS)"
-        raise BadRequest(f"Job {job_id} finished {time_text(job.finish_time)}, longer ago than {limit}")
+        raise SelectionError(f"Job {job_id} finished {time_text(job.finish_time)}, longer ago than {limit}")
     hosts = list(JobDevice.objects.filter(job=job).order_by("place").values_list("host", flat=True))
     if not hosts:
-        raise BadRequest(f"Job {job_id} kept nothing of what it showed: it had no devices, or ran on a version before")
+        raise SelectionError(
+            f"Job {job_id} kept nothing of what it showed: it had no devices, or ran on a version before"
+        )
     _require_known(job_id, hosts, inventory)
     return Selector(hostnames=tuple(hosts), words=f"what job {job_id} showed of {few(hosts)}", plan=job_id)
 
@@ -59,16 +60,16 @@ def planned(job_id: int, inventory: Inventory) -> Selector:
 def _sync(job_id: int) -> Job:
     job = Job.objects.filter(pk=job_id).first()
     if job is None:
-        raise BadRequest(str(JobNotFound(job_id)))
+        raise SelectionError(str(JobNotFound(job_id)))
     if job.task_name != sync_devices.name:
-        raise BadRequest(f"Job {job_id} ({job.function_name}) is not a sync of devices")
+        raise SelectionError(f"Job {job_id} ({job.function_name}) is not a sync of devices")
     return job
 
 
 def _require_known(job_id: int, hosts: Sequence[str], inventory: Inventory) -> None:
     if gone := [host for host in hosts if host not in inventory.hosts]:
         words = f"Devices of job {job_id} are no longer in the inventory: {few(gone)}"
-        raise BadRequest(f"{words}. Name the others by hostnames")
+        raise SelectionError(f"{words}. Name the others by hostnames")
 
 
 def _undone_rows(job: Job) -> list[str]:

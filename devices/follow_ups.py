@@ -1,0 +1,53 @@
+"""Which syncs can come of one that has ended: for the devices that it left undone, and live as a dry run showed."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from nornir.core.inventory import Inventory
+
+from devices import inventory
+from devices.selection import SelectionError, Selector
+from jobs.follow_ups import CannotFollow, FollowUp, FollowUps
+from jobs.models import Job
+from jobs.states import Status
+
+_OPTIONS: Final = ("dry_run", "force", "resync", "confirm_mode")  # that are the earlier job's
+
+
+class AfterSync(FollowUps):
+    def may_apply(self, job: Job) -> bool:
+        return job.status == Status.FINISHED and _arguments(job).get("dry_run") is True
+
+    def knows_failed(self) -> bool:
+        return True
+
+    def on_the_failed(self, job: Job) -> FollowUp:
+        from devices import earlier  # it imports the task, which imports all of Celery
+
+        return _follow_up(job, earlier.left_undone, _options(job))
+
+    def as_shown(self, job: Job) -> FollowUp:
+        from devices import earlier
+
+        return _follow_up(job, earlier.planned, {**_options(job), "dry_run": False})
+
+
+def _follow_up(job: Job, select: Callable[[int, Inventory], Selector], options: dict[str, Any]) -> FollowUp:
+    try:
+        known = inventory.nornir().inventory
+        selector = select(job.pk, known)
+        devices = len(selector.hosts(known))
+    except (SelectionError, inventory.InventoryError) as exc:
+        raise CannotFollow(str(exc)) from exc
+    return FollowUp(arguments={**selector.arguments(), **options}, words=str(selector), devices=devices)
+
+
+def _options(job: Job) -> dict[str, Any]:
+    arguments = _arguments(job)
+    return {name: arguments[name] for name in _OPTIONS if name in arguments}
+
+
+def _arguments(job: Job) -> dict[str, Any]:
+    arguments: dict[str, Any] = json.loads(job.start_arguments)
+    return arguments

@@ -1,0 +1,52 @@
+"""Which jobs can come of one that has ended: known to the app of its task, which registers that when Django is ready.
+
+Without it, a job can only be run again as it was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.errors import JobError
+from jobs.models import Job
+
+
+class CannotFollow(JobError):
+    """There is no such job to come of this one; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowUp:
+    arguments: Mapping[str, Any]  # of the task
+    words: str  # what it would be for
+    devices: int
+
+
+class FollowUps:
+    """This base class knows none; subclasses do. They raise CannotFollow."""
+
+    def may_apply(self, job: Job) -> bool:
+        """Whether this was a dry run that a live one can follow, as far as its own row says."""
+        return False
+
+    def knows_failed(self) -> bool:
+        """Whether a job of this task can be run again on the devices that it left undone."""
+        return False
+
+    def on_the_failed(self, job: Job) -> FollowUp:
+        raise CannotFollow(f"Job {job.pk} ({job.function_name}) can only be run again as a whole")
+
+    def as_shown(self, job: Job) -> FollowUp:
+        raise CannotFollow(f"Job {job.pk} ({job.function_name}) showed nothing that could be applied")
+
+
+_KNOWS_NONE = FollowUps()
+_known: dict[str, FollowUps] = {}
+
+
+def register(task_name: str, known: FollowUps) -> None:
+    _known[task_name] = known
+
+
+def of(task_name: str) -> FollowUps:
+    return _known.get(task_name, _KNOWS_NONE)

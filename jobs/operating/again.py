@@ -1,0 +1,109 @@
+"""Another job after one that has ended: what it would be, and scheduling it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from celery import current_app
+from django.db import transaction
+
+from cnaasjobs.conf import conf
+from jobs import follow_ups
+from jobs.audit import trail
+from jobs.deeds import Deed
+from jobs.dispatch import scheduling
+from jobs.errors import JobError, JobNotFound
+from jobs.models import Job, JobLink
+from jobs.states import TERMINAL, CameOf, Status
+from jobs.task import JobTask
+
+
+class CannotRunAgain(JobError):
+    """It has not ended, or there is no such job to come of it; the text says why."""
+
+
+class NoRoom(JobError):
+    """This user has as many waiting jobs as one may have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A job that could be scheduled now."""
+
+    of: Job
+    kind: CameOf
+    task: JobTask
+    arguments: Mapping[str, Any]
+    words: str  # for which devices, if they are others than the earlier job's
+    devices: int | None
+
+
+def proposal(job_id: int, kind: CameOf) -> Proposal:
+    """What would be scheduled, by what is known now.
+
+    Raises:
+        JobNotFound, CannotRunAgain.
+    """
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:
+        raise JobNotFound(job_id)
+    if job.status not in TERMINAL:
+        raise CannotRunAgain(f"Job id {job_id} is in state {job.status}; it can be run again when it has ended")
+    current_app.loader.import_default_modules()
+    task = current_app.tasks.get(job.task_name)
+    if not isinstance(task, JobTask):
+        raise CannotRunAgain(f"Nobody here knows the task {job.task_name} of job {job_id}")
+    if kind is CameOf.AGAIN:
+        return Proposal(of=job, kind=kind, task=task, arguments=json.loads(job.start_arguments), words="", devices=None)
+    try:
+        after = _follow_up(job, kind)
+    except follow_ups.CannotFollow as exc:
+        raise CannotRunAgain(str(exc)) from exc
+    return Proposal(of=job, kind=kind, task=task, arguments=after.arguments, words=after.words, devices=after.devices)
+
+
+def run(proposed: Proposal, *, by: trail.By, comment: str | None = None) -> Job:
+    """Schedule it. Comment, ticket, queue and priority are the earlier job's, if they are not given.
+
+    Raises:
+        JobArgumentError: the arguments do not fit the function (any more).
+    """
+    earlier = proposed.of
+    with transaction.atomic():
+        job = scheduling.schedule(
+            proposed.task,
+            proposed.arguments,
+            scheduled_by=by.who,
+            comment=earlier.comment if comment is None else comment,
+            ticket_ref=earlier.ticket_ref,
+            queue=earlier.queue,
+            priority=earlier.priority,
+        )
+        link(job, kind=proposed.kind, of_id=earlier.pk)
+        what = f"job {earlier.pk} again" if proposed.kind is CameOf.AGAIN else proposed.words
+        detail = f"{job.function_name}: {what}"
+        trail.add(Deed.SCHEDULED, who=by.who, origin=by.origin, job_id=job.pk, detail=detail)
+    return job
+
+
+def link(job: Job, *, kind: CameOf, of_id: int) -> None:
+    """Say of which job this one came. Call it in the transaction that schedules it."""
+    JobLink.objects.create(job=job, of_id=of_id, kind=kind.value)
+
+
+def require_room(user: str) -> None:
+    """Call it before this user schedules a job over the network: a runaway script must not block everybody else.
+
+    Raises:
+        NoRoom
+    """
+    waiting = Job.objects.filter(status=Status.SCHEDULED.value, scheduled_by=user)[: conf.waiting_per_user].count()
+    if waiting >= conf.waiting_per_user:
+        words = f"{waiting} jobs of {user} are waiting already, which is the limit (CNAASJOBS_WAITING_PER_USER)"
+        raise NoRoom(words)
+
+
+def _follow_up(job: Job, kind: CameOf) -> follow_ups.FollowUp:
+    known = follow_ups.of(job.task_name)
+    return known.as_shown(job) if kind is CameOf.PLAN else known.on_the_failed(job)

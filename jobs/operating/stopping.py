@@ -1,0 +1,20 @@
+"""Asking a job to stop."""
+
+from django.db import transaction
+
+from jobs.audit import trail
+from jobs.deeds import Deed
+from jobs.lifecycle import transitions
+from jobs.models import Job
+
+
+def abort(job_id: int, *, reason: str, by: trail.By) -> Job:
+    """End a waiting job at once; tell a running one to stop at its next safe point.
+
+    Raises:
+        JobNotFound, JobNotAbortable.
+    """
+    with transaction.atomic():
+        job = transitions.abort(job_id, reason=reason, by=by.who)
+        trail.add(Deed.ABORTED, who=by.who, origin=by.origin, job_id=job_id, detail=reason)
+    return job
