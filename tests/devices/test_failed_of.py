@@ -52,6 +52,7 @@ def test_failed_and_lost_and_never_begun_devices_are_taken_whatever_the_end(api:
     assert hostnames(reply) == ["sw4", "sw2", "sw1"]
     assert reply.body["data"] == f"Scheduled job to synchronize what job {job.pk} left undone: sw4, sw2, sw1"
     started = Job.objects.get(pk=reply.body["job_id"])
+    assert (started.link.of_id, started.link.kind) == (job.pk, "failed")
     assert json.loads(started.start_arguments) == sync_devices.bound(
         {"hostnames": ["sw4", "sw2", "sw1"], "dry_run": False, "force": True, "confirm_mode": 1}
     )

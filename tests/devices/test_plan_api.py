@@ -52,6 +52,7 @@ def test_the_devices_of_the_dry_run_are_changed_live(api: Api, more: dict[str, A
         {"hostnames": ["sw2", "sw1"], "dry_run": False, "confirm_mode": 2, "plan": job.pk}
     )
     assert started.function_name == "sync_devices"
+    assert (started.link.of_id, started.link.kind) == (job.pk, "plan")
     assert AuditEntry.objects.get().detail == f"sync_devices: what job {job.pk} showed of sw2, sw1"
 
 

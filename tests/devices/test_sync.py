@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from devices.models import DeviceState
 from devices.tasks import sync_devices
-from jobs.models import Job
+from jobs.models import Job, JobDevice
 from jobs.states import Status
 from jobs.testing import exception_of, perform, perform_job
 from tests.devices.lab import Lab, devices_of, logged, reason
@@ -53,6 +53,7 @@ def test_a_dry_run_shows_the_diff_and_changes_nothing(lab: Lab) -> None:
         }
     }
     assert job.change_score == 2
+    assert JobDevice.objects.get(job=job).changed is True
     assert lab.running("sw1") is None
 
 
@@ -86,6 +87,7 @@ def test_a_device_in_sync_is_reported_and_not_pushed(lab: Lab) -> None:
     assert [task["diff"] for task in device["job_tasks"]] == ["", "", ""]
     assert device["job_tasks"][1]["result"] == "hostname sw1\nmotd hello\n"
     assert (job.finished_devices, job.change_score) == ('["sw1"]', 0)
+    assert JobDevice.objects.get(job=job).changed is False
 
 
 def test_resync_pushes_to_a_device_in_sync(lab: Lab) -> None:

@@ -27,7 +27,9 @@ def act(device: str) -> Any:
         case "bytes", _, _:
             return b"no JSON"
         case "score", _, score:
-            return DeviceResult(report={"score": int(score)}, change_score=int(score), memo={"seen": device})
+            return DeviceResult(
+                report={"score": int(score)}, change_score=int(score), changed=True, memo={"seen": device}
+            )
         case "big", _, size:
             return "x" * int(size)
         case "naps", _, seconds:

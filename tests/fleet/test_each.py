@@ -54,6 +54,10 @@ def test_one_device_that_fails_does_not_stop_the_others() -> None:
     scored = JobDevice.objects.get(job=job, host="e=score:40")
     assert (scored.change_score, json.loads(scored.memo or "")) == (40, {"seen": "e=score:40"})
     assert JobDevice.objects.get(job=job, host="a=fails").change_score == 7
+    assert dict(JobDevice.objects.filter(job=job, host__in=["e=score:40", "f"]).values_list("host", "changed")) == {
+        "e=score:40": True,
+        "f": None,
+    }
 
 
 def test_a_secret_is_in_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
