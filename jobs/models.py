@@ -131,6 +131,12 @@ class Job(GuardedStatus):
             models.Index(F("finish_time"), name="job_finish_time"),
             models.Index(F("change"), name="job_change"),
             models.Index("next_job_id", name="job_next", condition=Q(next_job_id__isnull=False)),
+            # For searches. A job without these pays nothing for them.
+            *(
+                models.Index(column, "id", name=f"job_by_{column}", condition=Q(**{f"{column}__isnull": False}))
+                for column in ("scheduled_by", "ticket_ref", "lock_name")
+            ),
+            models.Index("change_score", "id", name="job_by_change_score", condition=Q(change_score__gt=0)),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """Reading the jobs that a search finds, newest first.
 
-Not every part of a search has its own index, and having them all would slow down every job. So ids are searched in
-windows, by the index that all jobs have, until there are enough or the time is up; then it says how far it came.
+Text has no index, which would slow down every job. So ids are searched in windows until there are enough or the time is
+up; then it says how far it came. In a window the database takes the index of a part that has one, which is instant.
 """
 
 from dataclasses import dataclass

@@ -62,6 +62,9 @@ def _text(value: str) -> Q:
 def _status(value: str, now: datetime) -> Q:
     if value.upper() not in list(Status):
         raise SearchError(f"status:{value} does not exist, only {', '.join(status.lower() for status in Status)}")
+    if value.upper() == Status.SCHEDULED:  # all of them: these conditions are those of the indexes that have them
+        due, has_lock = Q(dispatched_at__isnull=True, parked=False), Q(lock_name__isnull=False)
+        return Q(status=value.upper()) & (due | Q(dispatched_at__isnull=False) | has_lock)
     return Q(status=value.upper())
 
 
