@@ -18,6 +18,7 @@ API = "api/v1.0/"
 urlpatterns = [
     re_path(f"^{API}schema/?$", ApiSchema.as_view({"get": "retrieve"})),
     re_path(f"^{API}docs/?$", api_docs),
+    path(API, include("cnaasjobs.identity.urls")),
     path(API, include("jobs.api.urls")),
     path(API, include("locks.urls")),
     *([path(API, include("devices.api.urls"))] if apps.is_installed("devices") else []),

@@ -56,6 +56,7 @@ class Described:
     headers: Mapping[str, str] = field(default_factory=dict)
     text: bool = False  # it also answers text/plain
     public: bool = False  # it asks for no credentials
+    scheme: str = "token"  # the credentials that it asks for, one of the document's securitySchemes
 
     def whole_answer(self) -> Schema:
         if self.bare:
@@ -108,6 +109,9 @@ def without_slash(endpoints: list[tuple[str, str, str, Any]], **_: Any) -> list[
 def with_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     result["components"] = {
         "schemas": dict(sorted(_components.items())),
-        "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        "securitySchemes": {
+            "token": {"type": "http", "scheme": "bearer"},
+            "basic": {"type": "http", "scheme": "basic"},
+        },
     }
     return result

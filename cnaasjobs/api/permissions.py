@@ -24,7 +24,9 @@ class OneQueryBackend(ModelBackend):
 
     def authenticate(self, request: Any, username: Any = None, password: Any = None, **credentials: Any) -> Any:
         """On PermissionDenied Django's form says the same as for any wrong login: nobody learns which names exist."""
-        name, address = str(username or "")[:150], origin(request) if request is not None else "command line"
+        if username is not None:
+            username = str(username).replace("\x00", "\ufffd")  # PostgreSQL refuses to look for a NUL
+        name, address = (username or "")[:150], origin(request) if request is not None else "command line"
         if throttle.exhausted(throttle.LOGINS, "login", address) or throttle.exhausted(
             throttle.LOGINS_OF_A_NAME, "name", name
         ):

@@ -49,7 +49,7 @@ class DescribedSchema(AutoSchema):
         return [{"job": "jobs", "device": "devices", "joblocks": "locks"}.get(first, first.partition("_")[0])]
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        return [] if self._described.public else [{"token": []}]
+        return [] if self._described.public else [{self._described.scheme: []}]
 
     def get_request_serializer(self) -> Any:
         return dict(self._described.body) if self._described.body else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+LOGIN_KEY = "login-key"
 
 
 class StartError(Exception):
@@ -87,6 +88,8 @@ def child_environment(config: Config, *, secret_key: str, is_exposed: bool) -> d
     )
     if not env.get("SECRET_KEY"):
         env["SECRET_KEY"] = secret_key
+    if not env.get("CNAASJOBS_JWT_LOGIN_KEY_FILE"):  # made by ``prepare``, where CNAASJOBS_JWT_LOGIN wants it
+        env["CNAASJOBS_JWT_LOGIN_KEY_FILE"] = str(config.state_dir / LOGIN_KEY)
     if is_exposed:
         env["CNAASJOBS_REQUIRE_TOKEN"] = "1"
     return env

@@ -16,6 +16,7 @@ from django.db import Error, connection
 
 from cnaasjobs.conf import WrongSettings, conf
 from cnaasjobs.db.suitable import unsuitable
+from cnaasjobs.run.config import LOGIN_KEY
 from cnaasjobs.run.state import secret, write_secret
 
 ADMIN = "admin"
@@ -57,6 +58,10 @@ def prepare(*, with_token: bool) -> dict[str, Any]:
     django.setup()
     from jobs.models import Job
 
+    if conf.jwt_login and conf.jwt_login_key_file == conf.state_dir / LOGIN_KEY:
+        from cnaasjobs.identity.own import new_key
+
+        secret(conf.jwt_login_key_file, new_key)
     if wrong := [*unsuitable(connection)]:
         raise WrongSettings(wrong)
     call_command("migrate", verbosity=0, interactive=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cnaasjobs.embedded import socket_directory
-from cnaasjobs.run.config import StartError
+from cnaasjobs.run.config import LOGIN_KEY, StartError
 
 MAX_LOG_BYTES = 20_000_000
 # All that is kept in it. Where the directory was there before, only these are ours to change.
@@ -17,6 +17,7 @@ _OURS: Final = (
     "secret-key",
     "admin-password",
     "token",
+    LOGIN_KEY,
     "broker.sock",
     "web.sock",
     "events.sock",

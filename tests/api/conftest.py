@@ -13,7 +13,7 @@ from knox.models import AuthToken
 from tests.api import described
 
 API = "/api/v1.0"
-BARE = ("/settings/server", "/auth/permissions", "/schema")  # a success of these has no envelope
+BARE = ("/settings/server", "/auth/permissions", "/auth/identity", "/schema")  # a success of these has no envelope
 
 
 @dataclass(frozen=True)

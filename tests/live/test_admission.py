@@ -1,14 +1,18 @@
 """Who may listen: the API's credentials and permissions, when a connection is opened and afterwards."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from knox.models import AuthToken
 
+from cnaasjobs.identity import own
 from cnaasjobs.live import readers
+from jobs.models import AuditEntry
+from tests.identity.issuer import AUDIENCE, ISSUER, ec_key, jwks, private_pem, signed
 from tests.live.conftest import Live
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,3 +101,29 @@ def test_the_origins_that_are_listed(live: Live, user_with: Callable[..., User],
     assert listed["Access-Control-Allow-Origin"] == "https://front.example"
     other = live.stream("", {**token, "Origin": "https://other.example"}).answer.headers
     assert other["Access-Control-Allow-Origin"] is None
+
+
+def test_a_jwt_of_our_own(live: Live, user_with: Callable[..., User], settings: Any, tmp_path: Path) -> None:
+    settings.CNAASJOBS_JWT_LOGIN = True
+    settings.CNAASJOBS_JWT_LOGIN_KEY_FILE = tmp_path / "key"
+    (tmp_path / "key").write_bytes(private_pem(ec_key("login")))
+    user = user_with("jobs.view_job")
+    text = own.issued_to("ann", user.password)
+    assert live.stream("", {"Authorization": f"Bearer {text}"}).status == 200
+    user.is_active = False
+    user.save()
+    assert live.stream("", {"Authorization": f"Bearer {text}"}).status == 401
+
+
+def test_a_jwt_of_the_identity_provider(live: Live, settings: Any, tmp_path: Path) -> None:
+    """Who comes here first gets a user here too."""
+    settings.CNAASJOBS_JWT_ISSUER, settings.CNAASJOBS_JWT_AUDIENCE = ISSUER, AUDIENCE
+    settings.CNAASJOBS_JWT_KEYS_FILE = tmp_path / "keys"
+    (tmp_path / "keys").write_bytes(jwks(first=ec_key("first")))
+    settings.CNAASJOBS_JWT_GROUPS = {"noc": "readers"}
+    Group.objects.create(name="readers").permissions.set(Permission.objects.filter(codename="view_job"))
+    assert live.stream("", {"Authorization": f"Bearer {signed(groups=['noc'])}"}).status == 200
+    assert live.stream("", {"Authorization": f"Bearer {signed()}"}).status == 403
+    assert live.stream("", {"Authorization": f"Bearer {signed(ec_key('strange'))}"}).status == 401
+    made = AuditEntry.objects.get(action="made", detail__startswith="user ")
+    assert (made.who, made.origin) == (ISSUER, "127.0.0.1")

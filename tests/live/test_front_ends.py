@@ -10,14 +10,18 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from knox.models import AuthToken
 
+from cnaasjobs.identity import own
 from cnaasjobs.live import connections, front_ends
 from cnaasjobs.live.connections import JOBS_A_LOOK, Connection, lines_of, update_of
 from jobs.feed import Kind, Told
 from jobs.models import Job, JobLog, JobOutcome
 from jobs.states import Status
 from tests.factory import job_in, job_row, job_rows
+from tests.identity.conftest import login
 from tests.live.conftest import Live
 from tests.waiting import stays, wait_until
+
+__all__ = ["login"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -190,6 +194,15 @@ def test_a_token_that_is_taken_back(connect: Connect, live: Live, monkeypatch: p
     monkeypatch.setattr(front_ends, "AGAIN_SECONDS", 0.2)
     client = subscribed(connect(token_of("view_job")[1]), live)
     AuthToken.objects.all().delete()
+    wait_until(lambda: not client.client.connected)
+
+
+@pytest.mark.usefixtures("login")
+def test_a_jwt_of_our_own(connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front_ends, "AGAIN_SECONDS", 0.2)
+    user, _ = token_of("view_job")
+    client = subscribed(connect(own.issued_to("ann", user.password)), live)
+    User.objects.update(is_active=False)
     wait_until(lambda: not client.client.connected)
 
 

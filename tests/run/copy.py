@@ -64,8 +64,8 @@ class Copy:
         with urlopen(Request(self.url + path, headers=headers), timeout=30) as response:
             return json.loads(response.read())
 
-    def post(self, path: str, body: Any) -> Any:
-        request = Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    def post(self, path: str, body: Any, **headers: str) -> Any:
+        request = Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
         with urlopen(request, timeout=30) as response:
             return json.loads(response.read())
 

@@ -1,5 +1,6 @@
 """``make run`` as its user sees it: the first job, processes that come back, two copies side by side."""
 
+import base64
 import json
 import re
 import signal
@@ -28,7 +29,7 @@ def running() -> Iterator[Copy]:
     left_open.touch()
     for path in (left_open, *left_open.parents[:2]):
         path.chmod(0o777)
-    copy = Copy(directory)
+    copy = Copy(directory, env={"CNAASJOBS_JWT_LOGIN": "1"})
     copy.wait_for_first_job()
     yield copy
     copy.stop()
@@ -84,10 +85,18 @@ def test_it_prints_no_warning_and_no_traceback(running: Copy) -> None:
 
 
 def test_the_admin_password_is_printed_and_kept_for_its_owner_alone(running: Copy) -> None:
-    for name in ("admin-password", "secret-key"):
+    for name in ("admin-password", "secret-key", "login-key"):
         assert stat.S_IMODE((running.state / name).stat().st_mode) == 0o600
     password = (running.state / "admin-password").read_text().strip()
     assert re.search(rf"^Sign in as +admin, password {re.escape(password)} \(kept in ", running.output(), re.MULTILINE)
+
+
+def test_a_front_end_can_log_in_with_it_where_that_is_wanted(running: Copy) -> None:
+    password = (running.state / "admin-password").read_text().strip()
+    basic = base64.b64encode(f"admin:{password}".encode()).decode()
+    made = running.post("/api/v1.0/auth", {}, Authorization=f"Basic {basic}")["access_token"]
+    later = running.post("/api/v1.0/auth/refresh", {}, Authorization=f"Bearer {made}")["data"]["access_token"]
+    assert later != made
 
 
 def test_the_state_directory_is_for_its_owner_also_what_was_there_before(running: Copy) -> None:
