@@ -72,9 +72,19 @@ def _user(request: ASGIRequest, token: str | None) -> Any:
 
 
 def _user_of_session(request: ASGIRequest) -> Any:
-    """The console's. Browsers send its cookie with no request of another site (SameSite)."""
+    """The console's, for its own pages alone: a page of another origin, even of a listed one, needs a token."""
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    if not key:
+    if not key or _is_of_another_origin(request):
         return None
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     return auth.get_user(request)
+
+
+def _is_of_another_origin(request: ASGIRequest) -> bool:
+    """SameSite keeps the cookie from other sites, but another port or name of this site may be anybody's. Browsers say
+    ``Origin`` to every other origin, and ``Sec-Fetch-Site`` where the connection is safe.
+    """
+    page = request.headers.get("Origin")
+    if page is not None and page.lower().partition("://")[2] != request.META.get("HTTP_HOST", "").lower():
+        return True
+    return request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")

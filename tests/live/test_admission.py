@@ -73,6 +73,38 @@ def test_the_consoles_session(live: Live, user_with: Callable[..., User]) -> Non
     assert live.stream("", cookie).status == 401
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"Origin": "https://front.example"},
+        {"Origin": "http://localhost:1"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_a_session_counts_for_no_page_of_another_origin(
+    live: Live, user_with: Callable[..., User], settings: Any, page: dict[str, str]
+) -> None:
+    settings.CNAASJOBS_CORS_ORIGINS = ["https://front.example"]
+    user = user_with("jobs.view_job")
+    browser = Client()
+    browser.force_login(user)
+    cookie = {"Cookie": f"sessionid={browser.cookies['sessionid'].value}"}
+    assert live.stream("", {**cookie, **page}).status == 401
+    assert live.stream("", {**bearer(user), **page}).status == 200
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_session_counts_for_its_own_pages(live: Live, user_with: Callable[..., User], named: bool) -> None:
+    browser = Client()
+    browser.force_login(user_with("jobs.view_job"))
+    own = {"Origin": f"http://127.0.0.1:{live.port}"} if named else {}
+    cookie = {"Cookie": f"sessionid={browser.cookies['sessionid'].value}"}
+    assert live.stream("", {**cookie, **own, "Sec-Fetch-Site": "same-origin"}).status == 200
+
+
 @pytest.mark.parametrize("how", ["token", "permission"])
 def test_who_may_no_longer_listen_is_told_no_more(
     live: Live, user_with: Callable[..., User], monkeypatch: pytest.MonkeyPatch, how: str
