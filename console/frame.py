@@ -1,13 +1,15 @@
-"""The frame that every page has: where one can go from here, who is signed in, where the page's live updates begin."""
+"""The frame that every page has: where one can go from here, who is signed in, and its live updates."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 
-from jobs.feed import Position
+from jobs.feed import Kind, Position
 
 
 class Place(NamedTuple):
@@ -16,9 +18,22 @@ class Place(NamedTuple):
     title: str
     name: str  # of its URL
     permission: str
+    key: str  # after g
 
 
-PLACES: Final = (Place("Jobs", "console:jobs", "jobs.view_job"),)
+PLACES: Final = (
+    Place("Jobs", "console:jobs", "jobs.view_job", "j"),
+    Place("Devices", "console:devices", "jobs.view_job", "d"),
+    Place("Locks", "console:locks", "locks.view_lock", "l"),
+    Place("Timeline", "console:timeline", "jobs.view_job", "t"),
+    Place("Schedules", "console:schedules", "jobs.view_job", "s"),
+    Place("Workers", "console:workers", "jobs.view_heartbeat", "w"),
+)
+_STREAM: Final = "/api/v1.0/events"
+_HEARD: Final[Mapping[Kind, str]] = {Kind.JOB: "jobs.view_job", Kind.LOCK: "locks.view_lock", Kind.LOG: "jobs.view_job"}
+# Deletions and heartbeats are no events, nor are slots and places in line.
+EVERY_SECONDS: Final = 10
+PAUSE_SECONDS: Final = 2
 
 
 def show(
@@ -27,12 +42,17 @@ def show(
     context: Mapping[str, Any] | None = None,
     *,
     after: Position | None = None,
+    about: int | None = None,
+    pause: int = PAUSE_SECONDS,
     status: int = 200,
 ) -> HttpResponse:
     """Args:
     after: the end of the change feed, asked before anything that the page shows.
+    about: of which job the page is. It hears of no other, but of this one's log too.
+    pause: the page asks for itself not sooner again than after so many seconds.
     """
-    framed = {"places": _places(request), "user": request.user, "after": after, **(context or {})}
+    live = {"after": after, "events": _events(request, about), "every": max(EVERY_SECONDS, pause), "pause": pause}
+    framed = {"places": _places(request), "user": request.user, "asked_at": timezone.now(), **live, **(context or {})}
     return render(request, template, framed, status=status)
 
 
@@ -41,10 +61,20 @@ def said(request: HttpRequest, title: str, words: str, *, status: int) -> HttpRe
     return render(request, "console/said.html", {"title": title, "words": words}, status=status)
 
 
+def _events(request: HttpRequest, about: int | None) -> str:
+    """The stream of what the page shows and this user may see."""
+    user: Any = request.user
+    wanted = (Kind.JOB, Kind.LOCK) if about is None else (Kind.JOB, Kind.LOCK, Kind.LOG)
+    kinds = [kind.value for kind in wanted if user.has_perm(_HEARD[kind])]
+    if not kinds:
+        return ""
+    return f"{_STREAM}?{urlencode({'kind': ','.join(kinds), **({} if about is None else {'job': about})}, safe=',')}"
+
+
 def _places(request: HttpRequest) -> list[dict[str, Any]]:
     user: Any = request.user
     return [
-        {"title": place.title, "url": url, "is_here": request.path == url, "is_above": request.path.startswith(url)}
+        {**place._asdict(), "url": url, "is_here": request.path == url, "is_above": request.path.startswith(url)}
         for place in PLACES
         if user.has_perm(place.permission)
         for url in (reverse(place.name),)

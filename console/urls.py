@@ -5,7 +5,7 @@ from django.urls.converters import IntConverter
 from django.views.generic import RedirectView
 
 from console.access import SignIn, SignOut, unless_away
-from console.pages import job, jobs
+from console.pages import devices, job, jobs, locks, schedules, timeline, workers
 
 
 class JobId(IntConverter):
@@ -23,6 +23,13 @@ urlpatterns = [
     path("jobs/rows", jobs.rows, name="rows"),
     path("jobs/<job_id:job_id>", job.job, name="job"),
     path("jobs/<job_id:job_id>/head", job.head, name="head"),
+    path("devices", devices.devices, name="devices"),
+    path("devices/<path:name>", devices.device, name="device"),
+    path("locks", locks.locks, name="locks"),
+    path("locks/clear", locks.clear, name="clear_lock"),
+    path("timeline", timeline.last_day, name="timeline"),
+    path("schedules", schedules.schedules, name="schedules"),
+    path("workers", workers.workers, name="workers"),
     path("sign-in", unless_away(SignIn.as_view()), name="sign_in"),
     path("sign-out", unless_away(SignOut.as_view()), name="sign_out"),
 ]

@@ -17,7 +17,8 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     found = Job.objects.filter(pk=job_id).first()
     if found is None:
         return no_such_job(request, job_id)
-    return show(request, "console/job.html", {**_head(request, found), "steps": steps.of(found)}, after=position)
+    context = {**_head(request, found), "steps": steps.of(found)}
+    return show(request, "console/job.html", context, after=position, about=job_id)
 
 
 @page("jobs.view_job")

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from console.access import may, page
 from console.frame import show
+from console.reads.health import health
 from console.rows import rows_of
 from jobs import feed
 from jobs.models import Job
@@ -64,6 +65,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "is_newest": is_newest,
         "can_abort": may(request, "jobs.abort_job"),
         "can_run": may(request, "jobs.add_job"),
+        "health": health(request.user.has_perm) if is_newest and not line else None,
     }
     return show(request, "console/jobs.html", context, after=position, status=400 if error else 200)
 

@@ -26,8 +26,14 @@ def short_moment(when: datetime | None) -> SafeString:
     return _time(when, f"{when:%m-%d %H:%M:%S}" if when else "")
 
 
+@register.filter
+def clock(when: datetime | None) -> SafeString:
+    """The time of day, to the minute."""
+    return _time(when, f"{when:%H:%M}" if when else "")
+
+
 def _time(when: datetime | None, text: str) -> SafeString:
-    if when is None:
+    if not when:  # a template's missing value is an empty text
         return mark_safe("")
     return format_html(
         '<time datetime="{}" title="{} UTC">{}</time>',

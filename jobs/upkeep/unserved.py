@@ -38,7 +38,7 @@ def unserved() -> list[Unserved]:
     served = served_queues()
     # One part for each partial index of waiting jobs. A parked job waits for its lock, not for a worker.
     sent, unsent = Q(dispatched_at__isnull=False), Q(dispatched_at__isnull=True, parked=False)
-    lonely = [queue for queue in _queues_with_messages() if queue not in served]
+    lonely = [queue for queue in queues_with_messages() if queue not in served]
     found: dict[str, Unserved] = {}
     for part in (sent & Q(queue__in=lonely), unsent & ~Q(queue__in=served)):
         queues = waiting.filter(part).values("queue").annotate(jobs=Count("pk"), due=Min("scheduled_time"))
@@ -59,7 +59,7 @@ def unserved() -> list[Unserved]:
     return [found[queue] for queue in sorted(found)]
 
 
-def _queues_with_messages() -> Iterator[str]:
+def queues_with_messages() -> Iterator[str]:
     """Each queue once, from one of its rows in the index: a long queue that is served costs nothing."""
     waiting = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=False)
     queue: str | None = ""

@@ -1,0 +1,49 @@
+"""The locks: who holds each, since when, who waits for it, and clearing one."""
+
+from typing import Final
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from cnaasjobs.api.caller import origin, who
+from console.access import may, page
+from console.frame import said, show
+from console.reads.locks import shown_locks
+from jobs import feed
+from locks import service
+
+_DIGITS: Final = 18  # of a fencing token
+
+
+@page("locks.view_lock")
+def locks(request: HttpRequest) -> HttpResponse:
+    position = feed.position()
+    context = {"locks": shown_locks(), "can_clear": may(request, "locks.clear_lock")}
+    return show(request, "console/locks.html", context, after=position)
+
+
+@page("locks.clear_lock", post="locks.clear_lock")
+def clear(request: HttpRequest) -> HttpResponse:
+    """Asks first. Then it clears the lock only from the holder that was shown, known by its fencing token."""
+    back = HttpResponseRedirect(reverse("console:locks"))
+    if request.method == "POST":
+        _clear(request, request.POST.get("name", ""), request.POST.get("fence", ""))
+        return back
+    name = request.GET.get("name", "")
+    found = next((lock for lock in shown_locks() if lock.line.name == name), None)
+    if found is None or found.line.holder is None:
+        return said(request, "Nothing to clear", f"Nobody holds a lock {name[:32]}.", status=404)
+    return show(request, "console/clear_lock.html", {"lock": found})
+
+
+def _clear(request: HttpRequest, name: str, fence: str) -> None:
+    is_number = fence.isascii() and fence.isdigit() and len(fence) <= _DIGITS
+    try:
+        if not is_number or "\x00" in name:
+            raise service.LockNotFound(name)
+        cleared = service.clear(name, who=who(request), origin=origin(request), fence=int(fence))
+    except service.LockNotFound:
+        messages.warning(request, f"Lock {name[:32]} was not cleared: it was freed or changed hands meanwhile.")
+    else:
+        messages.success(request, f"Lock {cleared.name} is cleared; job {cleared.holder_id} held it.")

@@ -1,0 +1,56 @@
+"""What is due ahead: recurring schedules with their next run, and jobs that were scheduled for later."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db.models import QuerySet
+from django_celery_beat.models import PeriodicTask
+
+from cnaasjobs.db.clock import DatabaseNow
+from jobs.beat.recurrence import ScheduleBroken, due_time
+from jobs.models import Job, ScheduleOwner
+from jobs.states import Status
+
+SHOWN: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recurring:
+    row: PeriodicTask
+    rule: str
+    owner: str | None
+    due: datetime | None  # None: it will not run, and ``why`` says why
+    why: str
+
+
+def recurring() -> list[Recurring]:
+    """The next one first, those that will not run last."""
+    joined = PeriodicTask.objects.select_related("interval", "crontab", "solar", "clocked")
+    rows = list(joined.exclude(task="celery.backend_cleanup").order_by("name")[: SHOWN + 1])
+    owners = dict(ScheduleOwner.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "name"))
+    found = [_recurring(row, owners.get(row.pk)) for row in rows]
+    return sorted(found, key=lambda each: (each.due is None, each.due.timestamp() if each.due else 0, each.row.name))
+
+
+def ahead() -> QuerySet[Job]:
+    """Jobs that are due later, the next one first."""
+    waiting = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=True, parked=False)
+    later = waiting.filter(scheduled_time__gt=DatabaseNow()).order_by("scheduled_time", "id")
+    return later.defer("finished_devices", "start_arguments")
+
+
+def _recurring(row: PeriodicTask, owner: str | None) -> Recurring:
+    due, why = _next(row)
+    rule = str(row.crontab.human_readable if row.crontab else row.scheduler or "")
+    return Recurring(row=row, rule=rule, owner=owner, due=due, why=why)
+
+
+def _next(row: PeriodicTask) -> tuple[datetime | None, str]:
+    if not row.enabled:
+        return None, "switched off"
+    try:
+        due = due_time(row)
+    except ScheduleBroken as exc:
+        return None, f"never: {exc}"
+    return due, "" if due else "no more"

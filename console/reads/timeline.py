@@ -1,0 +1,199 @@
+"""The last 24 hours: when which function ran and which lock was held, in columns of ten minutes.
+
+It reads at most some thousands of jobs, however many there were. Where there were more, each column shows some of its
+jobs; exceptions are looked for separately, so that none is missed among many jobs that went well.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from django.db.models import QuerySet
+
+from cnaasjobs.db.clock import database_now
+from jobs.models import Job
+from jobs.states import Status
+
+DAY: Final = timedelta(hours=24)
+COLUMN: Final = timedelta(minutes=10)
+COLUMNS: Final = DAY // COLUMN
+ALL: Final = 5_000  # so many that ended are read as they are
+SOME: Final = 30  # of each column, where there were more
+EXCEPTIONS: Final = 500
+RUNNING: Final = 500
+FUNCTIONS: Final = 12  # lanes; the rest shares one
+LOCKS: Final = 6
+LINKS: Final = 5
+OTHERS: Final = "all others"
+
+_FIELDS: Final = ("id", "function_name", "lock_name", "status", "start_time", "finish_time")
+
+
+class Ran(NamedTuple):
+    """One job that started, in the order of ``_FIELDS``."""
+
+    job_id: int
+    function_name: str
+    lock_name: str | None
+    status: str
+    start: datetime
+    finish: datetime | None
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta() if self.finish is None else self.finish - self.start
+
+
+@dataclass(kw_only=True)
+class Lane:
+    """One row of the picture, and of its table."""
+
+    name: str
+    ended: int = 0
+    exceptions: list[Ran] = field(default_factory=list)  # the newest first
+    running: list[Ran] = field(default_factory=list)
+    longest: Ran | None = None
+    last: Ran | None = None
+    hours: Counter[int] = field(default_factory=Counter)  # jobs that ended, by hours since the beginning
+    _cells: dict[str, set[int]] = field(default_factory=lambda: {"ok": set(), "running": set(), "exception": set()})
+
+    @property
+    def is_named(self) -> bool:
+        return self.name != OTHERS
+
+    @property
+    def quoted(self) -> str:
+        """As a value in a search."""
+        return f'"{self.name}"' if " " in self.name else self.name
+
+    @property
+    def failed(self) -> int:
+        return len(self.exceptions)
+
+    @property
+    def newest_exceptions(self) -> list[Ran]:
+        return self.exceptions[:LINKS]
+
+    @property
+    def some_running(self) -> list[Ran]:
+        return self.running[:LINKS]
+
+    @property
+    def more_running(self) -> int:
+        return len(self.running[LINKS:])
+
+    @property
+    def paths(self) -> Iterator[tuple[str, str]]:
+        """What is drawn: a class of the style sheet, and the outline of all its rectangles in a box of COLUMNS × 10."""
+        for name, top in (("ok", 4), ("running", 4), ("exception", 0)):
+            if cells := self._cells[name]:
+                yield name, "".join(f"M{x} {top}h{width}v{10 - top}h-{width}z" for x, width in _merged(cells))
+
+    def add(self, ran: Ran, since: datetime) -> None:
+        first = max(0, (ran.start - since) // COLUMN)
+        last = COLUMNS - 1 if ran.finish is None else min(COLUMNS - 1, (ran.finish - since) // COLUMN)
+        columns = range(min(first, last), last + 1)
+        if ran.finish is None:
+            self.running.append(ran)
+            self._cells["running"].update(columns)
+            return
+        self.ended += 1
+        self.hours[(ran.finish - since) // timedelta(hours=1)] += 1
+        self._cells["ok"].update(columns)
+        if ran.status == Status.EXCEPTION:
+            self.exceptions.append(ran)
+            self._cells["exception"].add(last)
+        if self.longest is None or ran.length > self.longest.length:
+            self.longest = ran
+        if self.last is None or self.last.finish is None or ran.finish > self.last.finish:
+            self.last = ran
+
+
+class Hour(NamedTuple):
+    begin: datetime
+    counts: list[int]  # of each lane, what ended in it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    since: datetime
+    until: datetime
+    functions: Sequence[Lane]
+    locks: Sequence[Lane]
+    is_sample: bool  # there were more jobs than are shown
+    misses_exceptions: bool
+
+    @property
+    def marks(self) -> list[datetime]:
+        """The times below which the picture is divided into six."""
+        return [self.since + timedelta(hours=hours) for hours in range(0, 24, 4)]
+
+    @property
+    def by_hour(self) -> list["Hour"]:
+        """The newest hour first, as the picture has them from right to left."""
+        return [
+            Hour(self.since + timedelta(hours=hour), [lane.hours[hour] for lane in self.functions])
+            for hour in reversed(range(24))
+        ]
+
+
+def timeline() -> Timeline:
+    now = database_now()
+    since = now - DAY
+    ended, is_sample = _ended(since, now)
+    running = _rows(Job.objects.filter(status=Status.RUNNING.value).order_by("id")[:RUNNING])
+    rans = sorted({ran.job_id: ran for ran in (*ended, *running)}.values(), key=lambda ran: -ran.job_id)
+    locked = [(ran.lock_name, ran) for ran in rans if ran.lock_name]
+    return Timeline(
+        since=since,
+        until=now,
+        functions=_lanes([(ran.function_name, ran) for ran in rans], since, FUNCTIONS),
+        locks=_lanes(locked, since, LOCKS),
+        is_sample=is_sample,
+        misses_exceptions=is_sample and sum(ran.status == Status.EXCEPTION for ran in ended) >= EXCEPTIONS,
+    )
+
+
+def _ended(since: datetime, now: datetime) -> tuple[list[Ran], bool]:
+    """Those that ran and ended since then, or some of each column; and whether these are only some."""
+    ended = Job.objects.filter(start_time__isnull=False)
+    rows = _rows(ended.filter(finish_time__gte=since).order_by("-finish_time")[: ALL + 1])
+    if len(rows) <= ALL:
+        return rows, False
+    rows = []
+    for column in range(COLUMNS):
+        begin = since + column * COLUMN
+        within = ended.filter(finish_time__gte=begin, finish_time__lt=begin + COLUMN)
+        rows += _rows(within.order_by("finish_time")[:SOME])
+    failed = _rows(ended.filter(status=Status.EXCEPTION.value).order_by("-id")[:EXCEPTIONS])
+    return rows + [ran for ran in failed if ran.finish and since <= ran.finish <= now], True
+
+
+def _rows(jobs: QuerySet[Job]) -> list[Ran]:
+    return [Ran(*row) for row in jobs.values_list(*_FIELDS)]
+
+
+def _lanes(named: Sequence[tuple[str, Ran]], since: datetime, most: int) -> list[Lane]:
+    counted = Counter(name for name, _ in named)
+    chosen = {name for name, _ in counted.most_common(None if len(counted) <= most + 1 else most)}
+    lanes: dict[str, Lane] = {}
+    for name, ran in named:
+        lane = name if name in chosen else OTHERS
+        lanes.setdefault(lane, Lane(name=lane)).add(ran, since)
+    return sorted(lanes.values(), key=lambda lane: (not lane.is_named, lane.name))
+
+
+def _merged(cells: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Runs of neighbours: where each begins, and its width."""
+    begin = end = None
+    for cell in sorted(cells):
+        if begin is not None and end is not None and cell == end:
+            end += 1
+            continue
+        if begin is not None and end is not None:
+            yield begin, end - begin
+        begin, end = cell, cell + 1
+    if begin is not None and end is not None:
+        yield begin, end - begin

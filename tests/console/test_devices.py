@@ -1,0 +1,152 @@
+"""The list of devices, and the page of one: results, commits, drift, its jobs, its place in line."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnaasjobs.db.clock import database_now
+from console.reads import devices as reads
+from devices.models import DeviceState
+from devices.tasks import sync_devices
+from jobs.dispatch import scheduling
+from jobs.models import Job
+from jobs.states import Status
+from tests import fake_jobs
+from tests.console.conftest import Person
+from tests.devices.lab import Lab
+from tests.factory import NOON, device_row, job_in, job_row
+
+
+@pytest.fixture
+def lab(tmp_path: Path, settings: Any) -> Lab:
+    lab = Lab(tmp_path)
+    settings.NORNIR_CONFIG, settings.CNAASJOBS_TEMPLATES = lab.config, lab.templates
+    settings.CNAASJOBS_STATE_DIR = lab.state
+    return lab
+
+
+def committed(host: str, job: Job, **fields: Any) -> None:
+    values = {"rendered_hash": "0" * 64, "running_hash": "", "job_id": job.pk, "committed_at": NOON}
+    DeviceState.objects.create(host=host, **(values | fields))
+
+
+def test_the_list_has_each_device_of_the_inventory_with_its_last_result(viewer: Person, lab: Lab) -> None:
+    lab.add("a1", "a2")
+    job = job_row()
+    device_row(job, "a1", reason="no route to host")
+    page = viewer.read("/devices")
+    assert "2 devices" in page
+    assert f"a1 ACCESS lab never committed ✕ failed in #{job.pk}" in page
+    assert 'href="/devices/a2"' in viewer.markup("/devices")
+
+
+def test_the_list_is_searched_by_name_type_platform_or_group(viewer: Person, lab: Lab) -> None:
+    lab.add("a1", "a2", "b1")
+    assert "1 of 3 devices match" in viewer.read("/devices?find=A1")
+    assert "1 of 3 devices match" in viewer.read("/devices?find=B1")
+    assert "3 of 3 devices match" in viewer.read("/devices?find=access")
+    assert "No device matches this." in viewer.read("/devices?find=nowhere")
+
+
+def test_a_long_list_has_pages(viewer: Person, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads, "PAGE", 2)
+    lab.add("a1", "a2", "a3")
+    assert "page 1 of 2" in viewer.read("/devices")
+    assert "a3" in viewer.read("/devices?page=2")
+    assert "a3" in viewer.read("/devices?page=99")
+    assert "a1" in viewer.read("/devices?page=x")
+
+
+def test_an_inventory_that_cannot_be_read_is_said_and_what_jobs_know_is_shown(viewer: Person, lab: Lab) -> None:
+    device_row(job_row(), "a1")
+    (lab.directory / "hosts.yml").write_text("a1: [")
+    assert "The inventory can't be read" in viewer.read("/devices", status=503)
+    page = viewer.read("/devices/a1")
+    assert "The inventory can't be read" in page
+    assert "nothing to change" in page
+
+
+def test_a_device_that_nobody_knows(viewer: Person, lab: Lab) -> None:
+    lab.add("a1")
+    assert "Neither the inventory nor any job knows b7" in viewer.read("/devices/b7", status=404)
+    viewer.read("/devices/b%007", status=404)
+    viewer.read("/devices/../../etc/passwd", status=404)
+
+
+def test_a_name_of_any_characters_has_its_page(viewer: Person, lab: Lab) -> None:
+    device_row(job_row(), "rack 7/a?b#c%d")
+    assert "rack 7/a?b#c%d" in viewer.read("/devices/rack%207/a%3Fb%23c%25d")
+
+
+@pytest.mark.parametrize(
+    ("known", "row", "said"),
+    [
+        (None, {}, "never committed"),
+        ({"uncertain_job_id": 77}, {}, "uncertain since job 77"),
+        ({}, {}, "a sync would change it"),
+        ({}, {"reason": "the configuration was changed outside since the last commit; use force"}, "changed outside"),
+    ],
+)
+def test_whether_it_runs_what_it_should(
+    viewer: Person, lab: Lab, known: dict[str, Any] | None, row: dict[str, Any], said: str
+) -> None:
+    lab.add("a1")
+    job = job_row()
+    device_row(job, "a1", **row)
+    if known is not None:
+        committed("a1", job, **known)
+    assert f"a1 {said}" in viewer.read("/devices/a1")
+
+
+def test_in_sync_is_what_a_sync_would_say(viewer: Person, lab: Lab, settings: Any) -> None:
+    from cnaasjobs.secrecy import Secrets
+    from devices import inventory
+    from devices.rendering import render
+    from devices.sync.known import digest
+
+    lab.add("a1")
+    host = inventory.nornir().inventory.hosts["a1"]
+    text = render(host, Secrets.from_environment(), lambda: None)
+    committed("a1", job_row(), rendered_hash=digest(text), changes=f'[[{NOON.timestamp()}, "ann"]]')
+    page = viewer.read("/devices/a1")
+    assert "a1 in sync" in page
+    assert "Changed by live syncs 2025-11-24 12:00:00 UTC by ann" in page
+
+
+def test_its_jobs_newest_first_with_pages(viewer: Person, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads, "HISTORY", 2)
+    jobs = [job_row(scheduled_by=f"person{number}") for number in range(3)]
+    for job in jobs:
+        device_row(job, "a1", change_score=12)
+    page = viewer.read("/devices/a1")
+    assert page.index(f"#{jobs[2].pk} ") < page.index(f"#{jobs[1].pk} ")
+    assert "changed, score 12" in page
+    assert "person0" not in page
+    older = viewer.read(f"/devices/a1?before={jobs[1].pk}")
+    assert "person0" in older
+    assert "person2" not in older
+
+
+def test_its_place_in_line_by_what_each_sync_is_for(viewer: Person, lab: Lab) -> None:
+    lab.add("a1", "a2")
+    job_in(Status.RUNNING, task=fake_jobs.with_lock)
+    for_it = [
+        scheduling.schedule(sync_devices, arguments).pk
+        for arguments in ({"hostnames": ["a1"]}, {"all": True}, {"group": "access"}, {"device_type": "access"})
+    ]
+    for arguments in ({"hostnames": ["a2"]}, {"group": "elsewhere"}, {"device_type": "CORE"}):
+        scheduling.schedule(sync_devices, arguments)
+    scheduling.schedule(sync_devices, {"all": True}, at=database_now() + timedelta(hours=1))
+    assert [job.pk for job in reads.waiting_for("a1")] == for_it
+    assert "It is next in line." in viewer.read("/devices/a1")
+
+
+def test_a_job_that_is_at_work_on_it_says_so(viewer: Person, lab: Lab) -> None:
+    lab.add("a1", "a2")
+    job = job_row("RUNNING")
+    device_row(job, "a1", "TAKEN", step="commit")
+    device_row(job, "a2", "WAITING")
+    assert f"sync_devices #{job.pk} is running, and is at work on it: commit." in viewer.read("/devices/a1")
+    assert f"sync_devices #{job.pk} is running, and has not come to it yet." in viewer.read("/devices/a2")
