@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Final
+from urllib.parse import quote
 
 from tests.browser.world import HOSTILE, World
 
@@ -25,6 +26,13 @@ CONSOLE: Final[Mapping[str, tuple[Address, ...]]] = {
         lambda world: f"/jobs/{world.lost.pk}",
         lambda _: "/jobs/999999999",
     ),
+    "devices": (lambda _: "/devices", lambda _: "/devices?find=dist", lambda _: "/devices?find=nothing+like+it"),
+    "device": (lambda world: f"/devices/{world.host}", lambda _: f"/devices/{quote(HOSTILE[:60], safe='')}"),
+    "locks": (lambda _: "/locks",),
+    "clear_lock": (lambda world: f"/locks/clear?name={world.lock}",),
+    "timeline": (lambda _: "/timeline",),
+    "schedules": (lambda _: "/schedules",),
+    "workers": (lambda _: "/workers",),
     "sign_in": (lambda _: "/sign-in",),
 }
 FOR_STRANGERS: Final = {"sign_in"}
