@@ -1,6 +1,7 @@
 """What is due ahead, the workers and Beats, and the line that says whether all is well."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -52,7 +53,7 @@ def test_of_many_the_first_are_shown(person_of: PersonOf) -> None:
     assert f"Only the next {schedules.SHOWN} are shown." in person_of("jobs.view_job").read("/schedules")
 
 
-def _due_later() -> dict[str, object]:
+def _due_later() -> dict[str, Any]:
     fields = {"status": "SCHEDULED", "scheduled_time": database_now() + timedelta(days=1)}
     return fields | {"start_time": None, "finish_time": None, "finished_devices": None, "attempt": 0}
 
