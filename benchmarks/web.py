@@ -24,6 +24,10 @@ class Client:
         self._headers = dict(headers or {})
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
+    def with_headers(self, headers: Mapping[str, str]) -> "Client":
+        """Another client of the same server."""
+        return Client(self._port, headers)
+
     def get(self, path: str) -> tuple[float, bytes, Mapping[str, str]]:
         return self.request("GET", path)
 
@@ -77,6 +81,21 @@ def token(bench: Bench, database: str | None = None) -> str:
             user.user_permissions.set(Permission.objects.filter(codename__in=["view_job", "add_job", "abort_job"]))
         _, text = AuthToken.objects.create(user)
     return str(text)
+
+
+def cookie(bench: Bench, database: str) -> dict[str, str]:
+    """The header by which a browser shows that a superuser has signed in."""
+    from django.conf import settings
+    from django.contrib.auth.models import User
+    from django.test import Client as Browser
+
+    from tests.switching import on_database
+
+    with on_database(bench.postgresql.database_url(database)):
+        user, _ = User.objects.get_or_create(username="operator", is_superuser=True)
+        browser = Browser()
+        browser.force_login(user)
+    return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"}
 
 
 @contextmanager

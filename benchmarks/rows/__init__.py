@@ -22,6 +22,7 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "contains": ("listing:contains", "GET /jobs where most rows match"),
     "drf": ("listing:drf", "GET /jobs against DRF as documented"),
     "big": ("listing:big", "large results: time and memory"),
+    "console": ("console:pages", "each page of the console at 1,000,000 jobs and 5,000 devices, against the API"),
     "sync": ("sync:sync", "dry run and live sync of lab devices"),
     "fleet": ("fleet:shared", "a live sync of 2,000 lab devices that many workers share, and short jobs beside it"),
     "fleet_alone": ("fleet:alone", "a live sync by one process; against another commit's with BASE"),

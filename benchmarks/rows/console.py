@@ -1,0 +1,111 @@
+"""Each page of the console at many jobs, and of a job with many devices: beside the API's answer with the same rows."""
+
+import json
+from collections.abc import Iterator
+from statistics import median
+from typing import Final, NamedTuple
+
+from benchmarks.dataset import copy_of, many_jobs, running_jobs
+from benchmarks.environment import Bench
+from benchmarks.measure import Line, in_turn, spread
+from benchmarks.web import cookie, product_client
+
+KB: Final = 1000
+DEVICES: Final = 5000
+TIMES_THE_API: Final = 3.0
+HEAVIEST_KB: Final = 150.0
+
+_JOB: Final = """
+    INSERT INTO jobs_job (
+        status, scheduled_time, start_time, finish_time, function_name, scheduled_by, finished_devices, change_score,
+        start_arguments, task_name, queue, priority, dispatched_at, parked, attempt, retries, rerun_if_lost, worker
+    )
+    SELECT 'FINISHED', now() - interval '9 min', now() - interval '8 min', now() - interval '1 min', 'sync_devices',
+        'operator', json_agg('sw' || n)::text, 40, '{"all": true, "dry_run": true}', 'devices.tasks.sync_devices',
+        'default', 0, now(), false, 1, 0, false, 'w1@host'
+    FROM generate_series(1, %s) AS n
+    RETURNING id
+"""
+_OUTCOME: Final = """
+    INSERT INTO jobs_joboutcome (job_id, result) SELECT %s,
+        '{"devices": {' || string_agg('"sw' || n || '": {"failed": false, "job_tasks": []}', ', ') || '}}'
+    FROM generate_series(1, %s) AS n
+"""
+# One in 50 failed, one in 5 changes.
+_ROWS: Final = """
+    INSERT INTO jobs_jobdevice (
+        job_id, place, host, state, failed, reason, change_score, taken_back, report, step, steps_over, tries, worker,
+        start_time, finish_time
+    )
+    SELECT %s, n - 1, 'sw' || n, 'DONE', n %% 50 = 0, CASE WHEN n %% 50 = 0 THEN 'ConnectionException: no route' END,
+        CASE WHEN n %% 5 = 0 THEN n %% 101 ELSE 0 END, false, replace(%s, 'HOST', 'sw' || n), 'commit', 0, 0, 'w1@host',
+        now() - interval '8 min', now() - interval '2 min'
+    FROM generate_series(1, %s) AS n
+"""
+
+
+class Page(NamedTuple):
+    path: str
+    api: str = ""  # the same rows; empty: the API has no such answer
+
+
+def _pages(job_id: int, newest: int) -> dict[str, Page]:
+    api = "/api/v1.0"
+    failed = f"{api}/jobs?sort=-id&per_page=50&filter%5Bstatus%5D=EXCEPTION"
+    # The console's pages go by id, not by number: nobody walks there.
+    before = f"{api}/jobs?sort=-id&per_page=50&filter%5Bid%5D%5Blt%5D={newest // 2}"
+    return {
+        "jobs": Page("/jobs", f"{api}/jobs?sort=-id&per_page=50"),
+        "jobs that failed": Page("/jobs?q=status%3Aexception", failed),
+        "jobs in the middle": Page(f"/jobs?before={newest // 2}", before),
+        "jobs by two words that few have": Page("/jobs?q=change+NOC-4711"),
+        "jobs of a device": Page("/jobs?q=device%3Aeosdist7"),
+        f"a job of {DEVICES:,} devices": Page(f"/jobs/{job_id}", f"{api}/job/{job_id}"),
+        "devices": Page("/devices"),
+        "a device": Page("/devices/sw7"),
+        "locks": Page("/locks", f"{api}/locks"),
+        "timeline": Page("/timeline"),
+        "schedules": Page("/schedules"),
+        "workers": Page("/workers"),
+    }
+
+
+def pages(bench: Bench) -> Iterator[Line]:
+    count = bench.size(1_000_000, 100_000)
+    database = copy_of(bench, many_jobs(bench, count))
+    job_id, newest = _job_of_many(bench, database)
+    samples = bench.size(40, 10)
+    with running_jobs(bench, database):
+        api = product_client(bench, database=database)
+        console = api.with_headers(cookie(bench, database))
+        for name, page in _pages(job_id, newest).items():
+            sides = {"console": lambda path=page.path: median(console.times(path, samples))}
+            if page.api:
+                sides["api"] = lambda path=page.api: median(api.times(path, samples))
+            found = in_turn(bench.rounds, sides)
+            yield Line(
+                what=f"console, {name}, at {count:,} jobs: p50",
+                unit="ms",
+                ours=found["console"],
+                baseline=found.get("api"),
+                against="the API's answer with the same rows" if page.api else "",
+                target=TIMES_THE_API if page.api else None,
+            )
+            weight = len(console.get(page.path)[1]) / KB
+            yield Line(what=f"console, {name}: the page", unit="KB", ours=spread([weight]), target=HEAVIEST_KB)
+
+
+def _job_of_many(bench: Bench, database: str) -> tuple[int, int]:
+    """Its id, and the newest of all."""
+
+    def execute(sql: str, *parameters: object) -> list[tuple[object, ...]]:
+        return bench.postgresql.execute(sql, *parameters, database=database)
+
+    ((job_id,),) = execute(_JOB, DEVICES)
+    lines = "".join(f"+interface Ethernet{n}\n+ description to-HOST-{n}\n" for n in range(20))
+    tasks = [{"diff": f"@@ -1,1 +1,40 @@\n{lines}", "failed": False, "result": None, "task_name": "Sync device config"}]
+    execute(_OUTCOME, job_id, DEVICES)
+    execute(_ROWS, job_id, json.dumps({"failed": False, "job_tasks": tasks}), DEVICES)
+    execute("ANALYZE jobs_jobdevice")
+    ((newest,),) = execute("SELECT max(id) FROM jobs_job")
+    return int(str(job_id)), int(str(newest))
