@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help run test lint format chaos bench lock setup setup-dev
+.PHONY: help run test lint format chaos bench screenshots lock setup setup-dev
 
 PORT ?= 8000
 HOST ?= 127.0.0.1
@@ -34,7 +34,7 @@ PRODUCTION = CNAASJOBS_DEV=0 SECRET_KEY=$$($(BIN)/python -c 'import secrets; pri
 	DATABASE_URL=postgres://cnaasjobs@db/cnaasjobs CELERY_BROKER_URL=amqps://cnaasjobs@mq// ALLOWED_HOSTS=jobs.example.org
 
 help: ## List the targets
-	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup:
 	$(call SETUP,run)
@@ -65,6 +65,9 @@ chaos: setup-dev ## Break things on purpose and count what is lost (JOBS=1500 FA
 
 bench: setup-dev ## Measure against other ways and the machine's limit (ROW=name for one row, BASE=commit beside it)
 	exec $(BIN)/python -m benchmarks $(if $(ROW),--row $(ROW)) $(if $(BASE),--base $(BASE))
+
+screenshots: setup-dev ## Take the pictures of docs/screenshots anew (needs Chromium)
+	exec $(BIN)/python -m tests.screenshots
 
 lock: setup ## Make constraints.txt anew after a change of requirements*.txt
 	$(BIN)/python -m venv --clear .venv/lock

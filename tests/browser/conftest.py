@@ -15,9 +15,10 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 from pytest_django import DjangoDbBlocker
 
+from tests.browser.chromium import chromium
 from tests.browser.thread import there
 from tests.needs import require
 from tests.services import scratch_directory
@@ -26,7 +27,6 @@ from tests.services.processes import Platform
 from tests.switching import broker_url, database_url
 
 PASSWORD = "correct horse"
-QUIET = ("--disable-quic", "--disable-sync", "--force-device-scale-factor=1")
 DESKTOP = {"width": 1440, "height": 1000}
 PATIENCE_MS = 30_000
 
@@ -68,11 +68,8 @@ class Complaints(list[str]):
 @pytest.fixture(scope="session")
 def _chromium() -> Iterator[Browser]:
     require(["chromium"])
-    playwright = there(sync_playwright().start)
-    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
-    yield browser
-    browser.close()
-    playwright.stop()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")
