@@ -11,13 +11,15 @@ class DevicesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from devices import checks  # noqa: F401  (registration by import)
+        from devices import checks, selected  # noqa: F401  (registration by import)
         from devices.follow_ups import AfterSync
         from devices.results.view import SyncResult
         from jobs import follow_ups, result_views
+        from jobs.rights import selected as rights
 
         result_views.register("devices.tasks.sync_devices", SyncResult())
         follow_ups.register("devices.tasks.sync_devices", AfterSync())
+        rights.register("devices.tasks.sync_devices", selected.devices_of)
 
         worker_init.connect(_before_fork, dispatch_uid="devices.before_fork")
 

@@ -9,13 +9,15 @@ from jobs.admin_pages.accounts import OwnGroupAdmin, OwnUserAdmin
 from jobs.admin_pages.audit_page import AuditEntryAdmin
 from jobs.admin_pages.job_list import JobAdmin
 from jobs.admin_pages.recurring import CrontabAdmin, RecurringAdmin, RuleAdmin
+from jobs.admin_pages.scopes import ScopeAdmin
 from jobs.admin_pages.tokens import TokenAdmin
 from jobs.admin_pages.workers import HeartbeatAdmin
-from jobs.models import AuditEntry, Heartbeat, Job
+from jobs.models import AuditEntry, GroupScope, Heartbeat, Job
 
 admin.site.register(Job, JobAdmin)
 admin.site.register(Heartbeat, HeartbeatAdmin)
 admin.site.register(AuditEntry, AuditEntryAdmin)
+admin.site.register(GroupScope, ScopeAdmin)
 # Importing our pages registered the packages' own.
 for theirs in (PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule, AuthToken, User, Group):
     admin.site.unregister(theirs)

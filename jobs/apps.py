@@ -11,14 +11,17 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from cnaasjobs.db.accounts import scopes_are_in
         from jobs import checks, signals  # noqa: F401  (registration by import, once models exist)
         from jobs.audit import accounts
         from jobs.beat import tolerance
         from jobs.lifecycle import lock_holders  # noqa: F401  (registration by import, once models exist)
         from jobs.metrics import tally
+        from jobs.models import GroupScope
         from jobs.rights import roles
 
         accounts.connect()
+        scopes_are_in(GroupScope._meta.db_table)
         tally.listen()
         tolerance.install()
         post_migrate.connect(changes.after_migrate, sender=self)

@@ -21,6 +21,10 @@ class TimeLimitExceeded(JobStopped):
     """The job ran longer than its soft time limit."""
 
 
+class RightsWithdrawn(JobStopped):
+    """Who started the job may not start it any more, or not for all devices that it selects by now."""
+
+
 class JobError(Exception):
     """Base of what can be wrong with a request to the platform."""
 
@@ -33,6 +37,10 @@ class JobNotFound(JobError, LookupError):
     def __init__(self, job_id: int) -> None:
         super().__init__(f"No job with id {job_id} found")
         self.job_id = job_id
+
+
+class NotAllowed(JobError):
+    """A user may not do this. The text names the permission, and what it does not reach."""
 
 
 class JobNotAbortable(JobError):

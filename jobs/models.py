@@ -10,13 +10,14 @@ from jobs.device_models import Fleet, JobDevice, Participant
 from jobs.guarded_status import GuardedStatus
 from jobs.history_models import JobLink, JobLog, JobStep
 from jobs.metric_models import MetricCount, MetricMark
-from jobs.rights_models import Role
+from jobs.rights_models import GroupScope, Role
 from jobs.states import Status
 
 __all__ = [
     "AuditEntry",
     "AuditSeal",
     "Fleet",
+    "GroupScope",
     "Heartbeat",
     "IdempotencyKey",
     "Job",
@@ -76,6 +77,8 @@ class Job(GuardedStatus):
     worker_id = models.BigIntegerField(null=True, blank=True)
     worker = models.CharField(max_length=255, null=True, blank=True)
     abort_reason = models.TextField(null=True, blank=True, help_text="Not null: it was asked to stop.")
+    # No foreign key: the user may be deleted, and a job has to be inserted quickly.
+    author_id = models.BigIntegerField(null=True, blank=True, help_text="The user with whose rights it was started.")
     change = ChangeField(help_text="Of its last change, for the change feed. The database writes it.")
 
     class Meta:

@@ -13,3 +13,27 @@ class Role(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class GroupScope(models.Model):
+    """What the permissions of a group are good for. A group without one is not limited."""
+
+    group = models.OneToOneField(Group, primary_key=True, on_delete=models.CASCADE, related_name="scope")
+    device_groups = models.TextField(blank=True, help_text="Groups of the inventory, one a line, with their subgroups.")
+    device_types = models.TextField(blank=True, help_text="Types of devices, one a line: ACCESS, DIST or CORE.")
+    functions = models.TextField(
+        blank=True, help_text='Functions, one a line; "sync_devices (dry_run)" is dry runs alone. Any unless given.'
+    )
+
+    class Meta:
+        verbose_name = "scope"
+
+    def __str__(self) -> str:
+        named = {
+            "device groups": self.device_groups,
+            "device types": self.device_types,
+            "functions": self.functions,
+        }
+        return f"of {self.group}: " + "; ".join(
+            f"{words} {', '.join(names.split(chr(10)))}" for words, names in named.items() if names
+        )

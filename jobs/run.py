@@ -23,6 +23,7 @@ class Run:
     scheduled_by: str | None
     comment: str | None
     ticket_ref: str | None
+    author_id: int | None = None
 
     @classmethod
     def of(cls, job: Job, *, run_token: UUID | None = None, worker: str | None = None) -> Self:
@@ -39,6 +40,7 @@ class Run:
             scheduled_by=job.scheduled_by,
             comment=job.comment,
             ticket_ref=job.ticket_ref,
+            author_id=job.author_id,
         )
 
 

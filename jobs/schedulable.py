@@ -21,6 +21,7 @@ class ScheduleOptions(TypedDict, total=False):
     scheduled_by: str | None
     comment: str | None
     ticket_ref: str | None
+    author_id: int | None  # the user with whose rights it is started, which are asked again when it starts
     queue: str | None  # None: the task's own
     priority: int | None  # 0 to 9; None: the task's own
 
@@ -43,6 +44,7 @@ class Schedulable(Protocol):
     lock: str | None
     job_queue: str | None
     job_priority: int
+    permission: str
     rerun_if_lost: bool
     lock_wait: int | None
 

@@ -143,7 +143,9 @@ class LockAdmin(ModelAdmin):
         if not _is_number(fence) or "\x00" in name:
             raise PermissionDenied
         try:
-            cleared = service.clear(name, who=who(request), origin=origin(request), fence=int(fence))
+            cleared = service.clear(name, who=who(request), origin=origin(request), fence=int(fence), user=request.user)
+        except service.ClearRefused as exc:
+            messages.error(request, f"Lock {name[:32]} was not cleared: {exc}.")
         except service.LockNotFound:
             messages.warning(request, f"Lock {name[:32]} was not cleared: it was freed or changed hands meanwhile.")
         else:

@@ -3,9 +3,9 @@
 The app that takes locks registers one provider; locks imports no app.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,12 @@ class HolderProvider(Protocol):
     def cleared(self, lock_name: str, *, holder_id: int, who: str, origin: str) -> None:
         """A person cleared the lock. Called in the transaction that does it."""
 
+    def refuses(self, user: Any, holder_id: Callable[[], int | None]) -> str | None:
+        """Why this user, who has the permission to clear locks, may not clear the one of this holder; None: they may.
+
+        The holder is asked for only if that depends on it, and is None if there is none.
+        """
+
 
 class NoHolders:
     """The provider while no app has registered one: locks by themselves."""
@@ -48,6 +54,9 @@ class NoHolders:
         return None
 
     def cleared(self, lock_name: str, *, holder_id: int, who: str, origin: str) -> None:
+        return None
+
+    def refuses(self, user: Any, holder_id: Callable[[], int | None]) -> str | None:
         return None
 
 

@@ -6,6 +6,7 @@ state. In every transaction the lock's row is written before the holder's, so th
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -23,6 +24,10 @@ class LockNotFound(LookupError):
     def __init__(self, name: str) -> None:
         super().__init__("No such lock found in database")
         self.name = name
+
+
+class ClearRefused(Exception):
+    """The user may not clear this lock. The text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +77,32 @@ def keep(name: str, *, holder_id: int, fence: int) -> bool:
     return mine.values_list("pk").first() is not None
 
 
-def clear(name: str, *, who: str, origin: str, fence: int | None = None) -> ClearedLock:
+def _required(name: str, user: Any, fence: int | None) -> int | None:
+    """The token of the holder whose lock this user may clear. Only a user who is limited costs a statement."""
+    asked: list[Lock] = []
+
+    def holder() -> int | None:
+        asked.extend(held().filter(name=name))
+        return asked[0].holder_id if asked else None
+
+    if why := holders.provider().refuses(user, holder):
+        raise ClearRefused(why)
+    return asked[0].fence if asked and fence is None else fence
+
+
+def clear(name: str, *, who: str, origin: str, fence: int | None = None, user: Any = None) -> ClearedLock:
     """Free the lock, whoever holds it. The old holder finds out at its next safe point that its token is gone.
 
     Args:
         fence: clear it only while it is held under this token, the one that the person saw before deciding.
+        user: who has the permission to clear locks, perhaps not those of every holder; None is the shell.
 
     Raises:
         LockNotFound: nobody holds a lock of that name (under that token).
+        ClearRefused
     """
+    if user is not None:
+        fence = _required(name, user, fence)
     with transaction.atomic():
         row = Lock.objects.select_for_update().filter(name=name, holder_id__isnull=False).first()
         if row is None or row.holder_id is None or fence not in (None, row.fence):

@@ -6,9 +6,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cnaasjobs.api.body import json_object
-from cnaasjobs.api.caller import origin, who
+from cnaasjobs.api.caller import origin, refused, who
 from cnaasjobs.api.envelope import success
-from cnaasjobs.api.errors import BadRequest, NotFound
+from cnaasjobs.api.errors import BadRequest, Forbidden, NotFound
 from cnaasjobs.api.times import time_text
 from cnaasjobs.api.views import ApiViewSet
 from locks import described, holders, service
@@ -28,7 +28,10 @@ class LockViewSet(ApiViewSet):
         if not isinstance(name, str):
             raise BadRequest("name must be a string")
         try:
-            cleared = service.clear(name, who=who(request), origin=origin(request))
+            cleared = service.clear(name, who=who(request), origin=origin(request), user=request.user)
+        except service.ClearRefused as exc:
+            refused.send(sender=LockViewSet, request=request, permission=str(exc).removeprefix("Missing permission "))
+            raise Forbidden(str(exc)) from exc
         except service.LockNotFound as exc:
             raise NotFound(str(exc)) from exc
         return success({"name": cleared.name, "status": "deleted"})

@@ -80,7 +80,7 @@ class BearerAuthentication(TokenAuthentication):
             throttle.note(digest, works=False)
             raise
         throttle.note(digest, works=True)
-        remember(owner.user, owner.permissions)
+        remember(owner.user, owner.granted)
         return owner.user, digest
 
     def owner_of(self, token: str) -> Owner:

@@ -1,6 +1,5 @@
 """Django's permissions of users and groups, read in one statement, because every request of the API needs one."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
@@ -8,15 +7,31 @@ from django.core.exceptions import PermissionDenied
 
 from cnaasjobs.api import throttle
 from cnaasjobs.api.caller import origin
-from cnaasjobs.db.accounts import permissions_of
+from cnaasjobs.db.accounts import Granted, granted_to
 
 
-def remember(user: Any, permissions: Iterable[str]) -> None:
+def remember(user: Any, granted: Granted) -> None:
     """They were already read with the user.
 
-    The attribute is Django's own cache, which lives as long as the user object.
+    The first attribute is Django's own cache, which lives as long as the user object; the second lives beside it.
     """
-    user._perm_cache = set(permissions)
+    user._perm_cache = set(granted.permissions)
+    user._granted = granted
+
+
+def is_limited(user: Any, permission: str) -> bool:
+    """Whether a permission that the user has is good only for what the scopes of their groups name."""
+    if user.is_superuser or user.pk is None:  # without a row: the operator of a development server
+        return False
+    return permission in granted_of(user).limited
+
+
+def granted_of(user: Any) -> Granted:
+    """Of a user who has a row."""
+    if not hasattr(user, "_granted"):
+        remember(user, granted_to(user.pk))
+    found: Granted = user._granted
+    return found
 
 
 class OneQueryBackend(ModelBackend):
@@ -46,6 +61,6 @@ class OneQueryBackend(ModelBackend):
         if user_obj.is_superuser:
             return super().get_all_permissions(user_obj, obj)
         if not hasattr(user_obj, "_perm_cache"):
-            remember(user_obj, permissions_of(user_obj.pk))
+            remember(user_obj, granted_to(user_obj.pk))
         found: set[str] = user_obj._perm_cache
         return found

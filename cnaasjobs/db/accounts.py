@@ -1,9 +1,9 @@
 """Users by credential, and their permissions. By hand: every request needs these, and building a query costs more."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
@@ -22,27 +22,40 @@ _USER_FIELDS: Final = (
 _OF_USER: Final = User.user_permissions.through._meta.db_table
 _GROUPS: Final = User.groups.through._meta.db_table
 _OF_GROUP: Final = Group.permissions.through._meta.db_table
-_NAME: Final = "kind.app_label || '.' || permission.codename"
-_GRANTED: Final = f"""
-    FROM {Permission._meta.db_table} AS permission
-    JOIN {ContentType._meta.db_table} AS kind ON kind.id = permission.content_type_id
-    WHERE permission.id IN (
-        SELECT permission_id FROM {_OF_USER} WHERE user_id = {{user}}
-        UNION ALL
-        SELECT granted.permission_id FROM {_OF_GROUP} AS granted
-        JOIN {_GROUPS} AS member ON member.group_id = granted.group_id WHERE member.user_id = {{user}}
-    )
-"""
+# A permission that was granted by a group with a scope ends in this, which no name of a permission does.
+_LIMITED: Final = "?"
+_NAME: Final = f"kind.app_label || '.' || permission.codename || CASE WHEN held.limited THEN '{_LIMITED}' ELSE '' END"
 _PERSON: Final = f"{User._meta.db_table} AS person"
 _COLLECT: Final = {"postgresql": "json_agg", "sqlite": "json_group_array"}
-_PERMISSIONS: Final = f"SELECT {_NAME} {_GRANTED.format(user='%s')}"
+_scopes: str | None = None  # the table whose group_id names the groups that have a scope
+
+
+def scopes_are_in(table: str) -> None:
+    """Called once, before the first request, by the app that limits what a group's permissions are good for."""
+    global _scopes
+    _scopes = table
+
+
+class Granted(NamedTuple):
+    """What a user may do, by their own permissions and their groups', such as "jobs.view_job"."""
+
+    permissions: frozenset[str]
+    limited: frozenset[str]  # those of them that only groups with a scope grant
+    groups: frozenset[int] | None = None  # by which of them, if not by those that the database has
+
+    @classmethod
+    def parsed(cls, names: Iterable[str], groups: frozenset[int] | None = None) -> Self:
+        found = frozenset(names)
+        limited = {name.removesuffix(_LIMITED) for name in found if name.endswith(_LIMITED)}
+        whole = {name for name in found if not name.endswith(_LIMITED)}
+        return cls(frozenset(whole | limited), frozenset(limited - whole), groups)
 
 
 class Owner(NamedTuple):
     """Whose credential it is, with the fields of the user that a request needs (the rest is read on first use)."""
 
     user: User
-    permissions: list[str]  # of the user and the user's groups, such as "jobs.view_job"
+    granted: Granted
     beside: Any  # what else the credential's kind asks for
 
 
@@ -75,7 +88,7 @@ def _owner(statement: Prepared, parameters: Mapping[str, Any]) -> Owner | None:
     if row is None:
         return None
     beside, permissions, *values = row
-    return Owner(User.from_db(DEFAULT_DB_ALIAS, _USER_FIELDS, values), listed(permissions), beside)
+    return Owner(User.from_db(DEFAULT_DB_ALIAS, _USER_FIELDS, values), Granted.parsed(listed(permissions)), beside)
 
 
 def listed(names: Any) -> list[str]:
@@ -111,14 +124,39 @@ def _statement(name: str, vendor: str, beside: str, source: str, which: str, typ
     """PostgreSQL takes longer to plan it than to execute it."""
     person = ", ".join(f"person.{field}" for field in _USER_FIELDS)
     sql = f"""
-        SELECT {beside}, (SELECT {_COLLECT[vendor]}({_NAME}) {_GRANTED.format(user="person.id")}), {person}
+        SELECT {beside}, (SELECT {_COLLECT[vendor]}({_NAME}) {_granted("person.id")}), {person}
         FROM {source} WHERE {which}
     """
     return Prepared(name, sql, types)
 
 
-def permissions_of(user_id: int) -> list[str]:
-    """The permissions of the user and their groups in one statement; Django's own backend needs two."""
+def _granted(user: str, groups: str | None = None) -> str:
+    """From where a user's permissions come; ``groups`` stands for those that the database has."""
+    limited = f"EXISTS (SELECT 1 FROM {_scopes} AS scope WHERE scope.group_id = granted.group_id)"
+    return f"""
+        FROM (
+            SELECT permission_id, FALSE AS limited FROM {_OF_USER} WHERE user_id = {user}
+            UNION ALL
+            SELECT granted.permission_id, {limited if _scopes else "FALSE"} FROM {_OF_GROUP} AS granted
+            WHERE granted.group_id IN ({groups or f"SELECT group_id FROM {_GROUPS} WHERE user_id = {user}"})
+        ) AS held
+        JOIN {Permission._meta.db_table} AS permission ON permission.id = held.permission_id
+        JOIN {ContentType._meta.db_table} AS kind ON kind.id = permission.content_type_id
+    """
+
+
+def granted_to(user_id: int, groups: Collection[int] | None = None) -> Granted:
+    """The permissions of the user and their groups in one statement; Django's own backend needs two.
+
+    Args:
+        groups: in place of those that the database has.
+    """
+    if groups is None:
+        statement, parameters = _granted("%s"), [user_id, user_id]
+    else:
+        marks = ", ".join(["%s"] * len(groups)) or "NULL"
+        statement, parameters = _granted("%s", marks), [user_id, *groups]
     with connection.cursor() as cursor:
-        cursor.execute(_PERMISSIONS, [user_id, user_id])
-        return [name for (name,) in cursor.fetchall()]
+        cursor.execute(f"SELECT {_NAME} {statement}", parameters)
+        names = [name for (name,) in cursor.fetchall()]
+    return Granted.parsed(names, None if groups is None else frozenset(groups))

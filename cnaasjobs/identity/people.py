@@ -13,14 +13,14 @@ from re import sub
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.http import HttpRequest
 
 from cnaasjobs.api.caller import serving
 from cnaasjobs.conf import conf
-from cnaasjobs.db.accounts import Owner, listed, owner_of_identity
+from cnaasjobs.db.accounts import Granted, Owner, granted_to, listed, owner_of_identity
 from cnaasjobs.events import record
 from cnaasjobs.identity.actions import IdentityAction
 from cnaasjobs.identity.models import Identity
@@ -44,7 +44,7 @@ def owner_of(person: Person, request: HttpRequest) -> Owner:
     if owner.user.is_active and set(listed(owner.beside)) & _managed() != person.groups:
         with _by_provider(request, person.issuer):
             _follow(owner.user, person)
-        return owner._replace(permissions=_permissions(owner.user, person.groups))
+        return owner._replace(granted=_granted(owner.user, person.groups))
     return owner
 
 
@@ -97,12 +97,11 @@ def _follow(user: User, person: Person) -> None:
         identity.save(update_fields=["groups_of"])
 
 
-def _permissions(user: User, groups: frozenset[str]) -> list[str]:
+def _granted(user: User, groups: frozenset[str]) -> Granted:
     """With these of the groups that the claim decides, and with all others that the user has."""
     others = user.groups.exclude(name__in=_managed()).values("pk")
     held = Group.objects.filter(Q(name__in=groups) | Q(pk__in=others))
-    granted = Permission.objects.filter(Q(user=user) | Q(group__in=held)).distinct()
-    return [f"{app}.{codename}" for app, codename in granted.values_list("content_type__app_label", "codename")]
+    return granted_to(user.pk, list(held.values_list("pk", flat=True)))
 
 
 class _Provider:

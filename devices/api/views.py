@@ -19,10 +19,14 @@ from devices.tasks import sync_devices
 from jobs.api import idempotency
 from jobs.api.idempotency import Answer
 from jobs.api.quota import require_room
+from jobs.api.rights import forbidden_if_refused
 from jobs.audit import trail
 from jobs.deeds import Deed
 from jobs.dispatch import scheduling
+from jobs.errors import NotAllowed
 from jobs.operating import again
+from jobs.rights.decide import author_of, require_start
+from jobs.rights.selected import DevicesUnknown
 from jobs.schedulable import ScheduleOptions
 from jobs.states import CameOf
 
@@ -36,12 +40,13 @@ class DeviceSyncto(ApiViewSet):
     def create(self, request: Request, hostname: str | None = None) -> Response:
         body = json_object(request)
         make = _decided(request, body, hostname)
-        answer = idempotency.once(
-            user=who(request),
-            key=request.headers.get("Idempotency-Key"),
-            content={"path": request.path.rstrip("/"), "body": body},
-            make=make,
-        )
+        with forbidden_if_refused(request):
+            answer = idempotency.once(
+                user=who(request),
+                key=request.headers.get("Idempotency-Key"),
+                content={"path": request.path.rstrip("/"), "body": body},
+                make=make,
+            )
         return answer.response()
 
 
@@ -56,18 +61,25 @@ def _decided(request: Request, body: Mapping[str, Any], hostname: str | None) ->
         selector, selected = _devices(wanted.selection)
     except ApiError as exc:
         return partial(_refuse, exc)
-    return partial(_schedule, request, wanted, selector=selector, selected=selected)
+    arguments = {**selector.arguments(), **wanted.options}
+    try:
+        require_start(request.user, sync_devices, arguments)
+    except (NotAllowed, DevicesUnknown) as exc:
+        return partial(_refuse, exc)
+    return partial(_schedule, request, wanted, arguments, selector=selector, selected=selected)
 
 
-def _refuse(refusal: ApiError) -> Answer:
+def _refuse(refusal: Exception) -> Answer:
     raise refusal
 
 
-def _schedule(request: Request, wanted: SyncRequest, *, selector: Selector, selected: int) -> Answer:
+def _schedule(
+    request: Request, wanted: SyncRequest, arguments: Mapping[str, Any], *, selector: Selector, selected: int
+) -> Answer:
     user = who(request)
     require_room(user)
-    options: ScheduleOptions = {**wanted.scheduling, "scheduled_by": user}
-    job = scheduling.schedule(sync_devices, {**selector.arguments(), **wanted.options}, **options)
+    options: ScheduleOptions = {**wanted.scheduling, "scheduled_by": user, "author_id": author_of(request.user)}
+    job = scheduling.schedule(sync_devices, arguments, **options)
     match wanted.selection:
         case FailedOf(job_id):
             again.link(job, kind=CameOf.FAILED, of_id=job_id)

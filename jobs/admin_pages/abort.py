@@ -12,9 +12,10 @@ from cnaasjobs.api.caller import origin, who
 from jobs.admin_pages.toolkit.listing import as_id
 from jobs.admin_pages.toolkit.show import job_url
 from jobs.audit import trail
-from jobs.errors import JobNotAbortable, JobNotFound
+from jobs.errors import JobNotAbortable, JobNotFound, NotAllowed
 from jobs.models import Job
 from jobs.operating import stopping
+from jobs.rights.selected import DevicesUnknown
 from jobs.states import TERMINAL, Status
 
 MAX_JOBS: Final = 500
@@ -67,9 +68,9 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
     told: list[int] = []
     for job_id in ids:
         try:
-            by = trail.By(who=who(request), origin=origin(request))
+            by = trail.By(who=who(request), origin=origin(request), user=request.user)
             job = stopping.abort(job_id, reason=reason, by=by)
-        except (JobNotFound, JobNotAbortable) as exc:
+        except (JobNotFound, JobNotAbortable, NotAllowed, DevicesUnknown) as exc:
             messages.warning(request, f"Not aborted: {exc}.")
             continue
         (told if job.status == Status.RUNNING else ended).append(job_id)

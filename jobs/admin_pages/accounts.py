@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from cnaasjobs.api.delegation import may_change, name_of
+from jobs.rights.delegation import holds, may_change, may_give
 
 if TYPE_CHECKING:
     _UserAdmin = UserAdmin[User]
@@ -42,7 +42,7 @@ class OwnGroupAdmin(GroupAdmin):
     """A group that may do more than the person at the page is only shown."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or _holds(request, obj))
+        return super().has_change_permission(request, obj) and (obj is None or holds(request.user, obj))
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
         if not _is_superuser(request):
@@ -55,17 +55,11 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 
 def _permissions(request: HttpRequest) -> QuerySet[Permission]:
-    """The permissions that the person at the page has."""
-    held = request.user.get_all_permissions()
+    """The permissions that the person at the page has, everywhere."""
     found = Permission.objects.select_related("content_type")
-    return found.filter(pk__in=[each.pk for each in found if name_of(each) in held])
+    return found.filter(pk__in=[each.pk for each in found if may_give(request.user, each)])
 
 
 def _groups(request: HttpRequest) -> QuerySet[Group]:
     found = Group.objects.prefetch_related("permissions__content_type")
-    return Group.objects.filter(pk__in=[group.pk for group in found if _holds(request, group)])
-
-
-def _holds(request: HttpRequest, group: Group) -> bool:
-    granted = group.permissions.select_related("content_type").all()
-    return _is_superuser(request) or {name_of(each) for each in granted} <= request.user.get_all_permissions()
+    return Group.objects.filter(pk__in=[group.pk for group in found if holds(request.user, group)])

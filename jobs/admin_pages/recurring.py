@@ -168,8 +168,12 @@ class CrontabAdmin(RuleAdmin, CrontabScheduleAdmin):
 
 
 def _may_start_all(request: HttpRequest, rule: Any) -> bool:
-    tasks = rule.periodictask_set.values_list("task", flat=True).distinct() if rule is not None else ()
-    return all(request.user.has_perm(registered.permission_of(task)) for task in tasks)
+    try:
+        for row in rule.periodictask_set.all() if rule is not None else ():
+            recurring_actions.refuse_stranger(request, row)
+    except JobArgumentError:
+        return False
+    return True
 
 
 def _crontabs() -> dict[int, str]:

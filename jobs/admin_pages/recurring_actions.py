@@ -8,13 +8,16 @@ from django.http import HttpRequest
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from cnaasjobs.api.caller import origin, who
+from cnaasjobs.api.permissions import is_limited
 from jobs.admin_pages.toolkit import registered
 from jobs.audit import trail
 from jobs.beat.fire import arguments_of
 from jobs.deeds import Deed
 from jobs.dispatch import scheduling
-from jobs.errors import JobArgumentError
+from jobs.errors import JobArgumentError, NotAllowed
 from jobs.models import Job
+from jobs.rights.decide import author_of, require_start
+from jobs.rights.selected import DevicesUnknown
 from jobs.schedulable import HIGHEST_PRIORITY
 from jobs.task import JobTask
 
@@ -31,6 +34,7 @@ def run(request: HttpRequest, row: PeriodicTask) -> Job:
             task,
             task.named(args, kwargs),
             scheduled_by=who(request),
+            author_id=author_of(request.user),
             comment=f"Schedule {row.name}, run now"[:255],
             queue=row.queue or None,
             priority=None if row.priority is None else min(row.priority, HIGHEST_PRIORITY),
@@ -58,6 +62,12 @@ def switch(request: HttpRequest, row: PeriodicTask, *, enabled: bool) -> None:
 
 def refuse_stranger(request: HttpRequest, row: PeriodicTask) -> None:
     """Raises JobArgumentError where this user may not start the schedule's job."""
-    permission = registered.permission_of(row.task)
+    permission, task = registered.permission_of(row.task), registered.tasks().get(row.task)
     if not request.user.has_perm(permission):
         raise JobArgumentError(f"you may not start it yourself: that asks for the permission {permission}")
+    if isinstance(task, JobTask) and is_limited(request.user, permission):
+        args, kwargs = arguments_of(row)
+        try:
+            require_start(request.user, task, task.named(args, kwargs))
+        except (NotAllowed, DevicesUnknown) as exc:
+            raise JobArgumentError(f"you may not start it yourself: {exc}") from exc

@@ -12,8 +12,10 @@ from jobs.admin_pages.toolkit import registered
 from jobs.beat.recurrence import SHORTEST_INTERVAL
 from jobs.beat.tolerance import UnknownZone
 from jobs.broker import plain_tasks
-from jobs.errors import JobArgumentError, ResultNotStorable
+from jobs.errors import JobArgumentError, NotAllowed, ResultNotStorable
 from jobs.outcome import storable_json
+from jobs.rights.decide import require_start
+from jobs.rights.selected import DevicesUnknown
 from jobs.schedulable import HIGHEST_PRIORITY
 from jobs.task import JobTask
 
@@ -115,6 +117,10 @@ class RecurringForm(ModelForm):
                 kwargs = task.named(args, kwargs)
                 field = "kwargs"
             storable_json(task.bound(kwargs), what="arguments")
+            if self.owner is not None and self.owner.has_perm(task.permission):
+                require_start(self.owner, task, kwargs)
+        except (NotAllowed, DevicesUnknown) as exc:
+            self.add_error(field, f"You may not start it yourself: {exc}")
         except (JobArgumentError, ResultNotStorable) as exc:
             self.add_error(field, f"{exc}. It is called as {registered.call_of(task)}")
 

@@ -12,8 +12,9 @@ from django.utils.safestring import SafeString
 from knox.admin import AuthTokenAdmin, AuthTokenCreateForm
 from knox.models import AuthToken
 
-from cnaasjobs.api.tokens import lifetime, refusal
+from cnaasjobs.api.tokens import lifetime
 from jobs.admin_pages.toolkit.show import moment
+from jobs.rights.delegation import refusal_of_token
 
 
 class TokenForm(AuthTokenCreateForm):
@@ -23,7 +24,7 @@ class TokenForm(AuthTokenCreateForm):
 
     def clean_user(self) -> Any:
         user = self.cleaned_data["user"]
-        if why := refusal(self.maker, user):
+        if why := refusal_of_token(self.maker, user):
             raise ValidationError(why)
         return user
 

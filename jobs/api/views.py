@@ -15,6 +15,7 @@ from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
 from jobs.api import described
 from jobs.api.job_json import COLUMNS, FIELDS, jobs_json
+from jobs.api.rights import forbidden_if_refused
 from jobs.audit import trail
 from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.models import Job
@@ -54,7 +55,9 @@ class JobViewSet(ApiViewSet):
         number = job_id_of(job_id)
         reason = _abort_reason(json_object(request))
         try:
-            stopping.abort(number, reason=reason, by=trail.By(who=who(request), origin=origin(request)))
+            with forbidden_if_refused(request):
+                by = trail.By(who=who(request), origin=origin(request), user=request.user)
+                stopping.abort(number, reason=reason, by=by)
         except JobNotFound as exc:
             raise NotFound(str(exc)) from exc
         except JobNotAbortable as exc:

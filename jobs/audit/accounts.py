@@ -18,6 +18,7 @@ from knox.models import AuthToken
 from cnaasjobs.api.caller import current_request, origin, refused, who
 from jobs.audit import trail
 from jobs.deeds import Deed
+from jobs.models import GroupScope
 
 COMMAND_LINE: Final = "command line"
 _RULES: Final = (IntervalSchedule, CrontabSchedule, ClockedSchedule, SolarSchedule)  # by which schedules fire
@@ -27,7 +28,7 @@ _UNWATCHED: Final = frozenset({"last_login", "last_run_at", "total_run_count", "
 
 def connect() -> None:
     """Call once, when Django is ready."""
-    for model in (get_user_model(), Group, AuthToken, PeriodicTask, *_RULES):
+    for model in (get_user_model(), Group, GroupScope, AuthToken, PeriodicTask, *_RULES):
         name = model._meta.label_lower
         post_save.connect(_saved, sender=model, dispatch_uid=f"jobs.audit.saved.{name}")
         post_delete.connect(_deleted, sender=model, dispatch_uid=f"jobs.audit.deleted.{name}")

@@ -19,6 +19,7 @@ class By:
 
     who: str
     origin: str  # the peer's address, or "command line"
+    user: Any  # whose rights are asked for; None at the command line, which may everything
 
 
 def add(

@@ -117,11 +117,14 @@ def disable(row: PeriodicTask) -> bool:
 
 def _schedule_job(row: PeriodicTask, task: JobTask, args: list[Any], kwargs: dict[str, Any]) -> None:
     # Somebody typed the schedule's name: on its own it could be mistaken for a person's.
-    by = f"schedule {row.name[:150]} ({owner_of(row, task)})"
+    named = task.named(args, kwargs)
+    owner = owner_of(row, task, named)
+    by = f"schedule {row.name[:150]} ({owner.name})"
     job = scheduling.schedule(
         task,
-        task.named(args, kwargs),
+        named,
         scheduled_by=by[:255],
+        author_id=owner.author_id,
         queue=row.queue or None,
         priority=None if row.priority is None else min(row.priority, HIGHEST_PRIORITY),
     )

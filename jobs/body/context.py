@@ -154,19 +154,20 @@ class JobContext:
         self._pass(self._standing)
 
     def _pass(self, ask: Callable[[], FleetStanding]) -> None:
+        self.judge(self.answer(ask))
+        self._raise_if_stopping()
+
+    def answer(self, ask: Callable[[], Any]) -> Any:
+        """What the database answers, once it does."""
         while True:
             self._raise_if_stopping()
             try:
-                seen = fresh(ask, job_id=self.job_id)
+                return fresh(ask, job_id=self.job_id)
             except Error as exc:
                 if not not_now(exc):
                     raise
                 record(JobAction.CHECKPOINT_WAITS, job_id=self.job_id, error=str(exc))
                 self._stop.wait(_RETRY_SECONDS)
-                continue
-            break
-        self.judge(seen)
-        self._raise_if_stopping()
 
     def judge(self, seen: FleetStanding) -> None:
         """Of what was read at a safe point: may this run go on?"""

@@ -16,10 +16,12 @@ from jobs.end_reasons import Failure
 from jobs.errors import BodyExited
 from jobs.fleet.ends import EndMet, Left
 from jobs.outcome import Outcome, outcome_of
+from jobs.rights.decide import require_still
 from jobs.run import Run
+from jobs.schedulable import Schedulable
 
 
-class BodyTask(RetryingTask, Protocol):
+class BodyTask(RetryingTask, Schedulable, Protocol):
     """What a run needs of its task; ``jobs.task.JobTask`` is one."""
 
     run: Callable[..., Any]
@@ -41,6 +43,7 @@ class Execution:
         self.kept: Outcome | None = None  # the result of a body that raised (``ctx.keep``, ``ctx.each``)
         self.left = False  # the job goes on in other processes: nothing of its end is stored here
         self._age = age
+        self._joined = joined
 
     def run_body(self, task: BodyTask) -> None:
         """Run the body to its end, with all its threads.
@@ -99,8 +102,14 @@ class Execution:
             return None
         return None if kept.result is None and kept.devices_bytes is None else kept
 
+    def _require_rights(self, task: BodyTask) -> None:
+        with self.ctx.database():
+            require_still(self.run, task)
+
     def _in_body(self, task: BodyTask) -> Any:
         arguments = json.loads(self.run.start_arguments)
+        if self.run.author_id is not None and not self._joined:
+            self.ctx.answer(lambda: self._require_rights(task))
         try:
             slots.running(task.request, age=self._age)
             return posix_signals.call_body(task.run, self.ctx, **arguments)

@@ -12,7 +12,7 @@ __all__ = ["CannotRunAgain", "abort", "clear", "rerun"]
 
 
 def _here() -> trail.By:
-    return trail.By(who=operator(), origin=COMMAND_LINE)
+    return trail.By(who=operator(), origin=COMMAND_LINE, user=None)
 
 
 def abort(job_id: int, *, reason: str) -> Job:

@@ -44,9 +44,10 @@ def schedule_many(
     return _insert(task, many, known(options))
 
 
-def schedule_next(next_job: NextJob) -> Job:
-    """Schedule the successor of a finishing job, in the transaction of the finish."""
-    return schedule(next_job.task, next_job.kwargs, **next_job.options)
+def schedule_next(next_job: NextJob, *, author_id: int | None = None) -> Job:
+    """Schedule the successor of a finishing job, in the transaction of the finish, with the same author."""
+    options: ScheduleOptions = {**next_job.options, "author_id": author_id}
+    return schedule(next_job.task, next_job.kwargs, **options)
 
 
 def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: ScheduleOptions) -> list[Job]:
@@ -63,6 +64,7 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
         "scheduled_by": _text(options.get("scheduled_by") or starter, "scheduled_by"),
         "comment": _text(options.get("comment"), "comment"),
         "ticket_ref": _text(options.get("ticket_ref"), "ticket_ref"),
+        "author_id": options.get("author_id"),
         "queue": options.get("queue") or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
         "priority": _priority(options.get("priority"), task),
         "lock_name": task.lock,

@@ -1,13 +1,18 @@
 """What the locks app may ask and tell of the jobs that hold locks."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from django.urls import reverse
 
 from jobs.audit import trail
 from jobs.deeds import Deed
 from jobs.dispatch import line
+from jobs.errors import JobNotFound, NotAllowed
 from jobs.models import Job
+from jobs.rights.decide import CLEAR, require_for
+from jobs.rights.reach import EVERYWHERE, reach_of
+from jobs.rights.selected import DevicesUnknown
 from jobs.states import TERMINAL
 from locks.holders import HolderState, register
 
@@ -36,6 +41,17 @@ class JobHolders:
 
     def cleared(self, lock_name: str, *, holder_id: int, who: str, origin: str) -> None:
         trail.add(Deed.CLEARED, who=who, origin=origin, lock_name=lock_name, job_id=holder_id)
+
+    def refuses(self, user: Any, holder_id: Callable[[], int | None]) -> str | None:
+        if reach_of(user, CLEAR) is EVERYWHERE or (job_id := holder_id()) is None:
+            return None
+        try:
+            require_for(user, CLEAR, job_id)
+        except (NotAllowed, DevicesUnknown) as exc:
+            return str(exc)
+        except JobNotFound:
+            return f"Missing permission {CLEAR} for a lock whose holder does not exist any more"
+        return None
 
 
 register(JobHolders())

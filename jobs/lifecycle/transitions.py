@@ -111,7 +111,7 @@ def finish(run: Run, outcome: Outcome) -> bool:
         done = store().finish(run, outcome, next_job_id=None)
     else:
         with transaction.atomic():
-            successor = scheduling.schedule_next(outcome.next_job)
+            successor = scheduling.schedule_next(outcome.next_job, author_id=run.author_id)
             done = store().finish(run, outcome, next_job_id=successor.pk)
             if not done:
                 transaction.set_rollback(True)

@@ -15,6 +15,7 @@ from jobs.deeds import Deed
 from jobs.dispatch import scheduling
 from jobs.errors import JobError, JobNotFound
 from jobs.models import Job, JobLink
+from jobs.rights.decide import author_of, require_start
 from jobs.states import TERMINAL, CameOf, Status
 from jobs.task import JobTask
 
@@ -68,13 +69,17 @@ def run(proposed: Proposal, *, by: trail.By, comment: str | None = None) -> Job:
 
     Raises:
         JobArgumentError: the arguments do not fit the function (any more).
+        NotAllowed, DevicesUnknown.
     """
     earlier = proposed.of
+    if by.user is not None:
+        require_start(by.user, proposed.task, proposed.arguments)
     with transaction.atomic():
         job = scheduling.schedule(
             proposed.task,
             proposed.arguments,
             scheduled_by=by.who,
+            author_id=author_of(by.user),
             comment=earlier.comment if comment is None else comment,
             ticket_ref=earlier.ticket_ref,
             queue=earlier.queue,

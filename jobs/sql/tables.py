@@ -31,6 +31,7 @@ STARTED: Final = (
     "scheduled_by",
     "comment",
     "ticket_ref",
+    "author_id",
 )
 
 

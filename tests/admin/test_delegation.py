@@ -161,8 +161,8 @@ def test_a_schedule_of_the_settings_is_his_who_saved_it(settings: Any, monkeypat
     settings.CNAASJOBS_REQUIRE_TOKEN = True
     row = every(60, name="nightly", task="tests.fake_jobs.nothing")
     monkeypatch.setitem(current_app.conf.beat_schedule, "nightly", {})
-    assert owner_of(row, fake_jobs.nothing) == FROM_SETTINGS
+    assert owner_of(row, fake_jobs.nothing, {}) == (FROM_SETTINGS, None)
     ann = User.objects.create_user("ann")
     ScheduleOwner.objects.create(schedule=row, user=ann, name="ann")
     with pytest.raises(Exception, match="may not start it any more"):
-        owner_of(row, fake_jobs.nothing)
+        owner_of(row, fake_jobs.nothing, {})

@@ -43,14 +43,14 @@ def test_a_fire_says_for_whom(ann: User) -> None:
     assert job.scheduled_by == "schedule bob (ann)"
     entry = AuditEntry.objects.get(action="scheduled")
     assert (entry.who, entry.origin, entry.job_id) == ("schedule bob (ann)", "Beat", job.pk)
-    assert owner_of(row, fake_jobs.nothing) == "ann"
+    assert owner_of(row, fake_jobs.nothing, {}) == ("ann", ann.pk)
 
 
 def test_rights_are_looked_at_again(ann: User) -> None:
     row = owned_by(ann)
     ann.user_permissions.clear()
     with pytest.raises(JobArgumentError, match="may not start it any more"):
-        owner_of(row, fake_jobs.nothing)
+        owner_of(row, fake_jobs.nothing, {})
     fire_all()
     assert not Job.objects.exists()
 
@@ -63,12 +63,12 @@ def test_an_owner_who_is_gone(ann: User, end: str) -> None:
     else:
         User.objects.filter(pk=ann.pk).update(is_active=False)
     with pytest.raises(JobArgumentError):
-        owner_of(row, fake_jobs.nothing)
+        owner_of(row, fake_jobs.nothing, {})
 
 
 def test_none_at_all(ann: User, settings: Any) -> None:
     row = owned_by(None)
     with pytest.raises(JobArgumentError, match="has no owner"):
-        owner_of(row, fake_jobs.nothing)
+        owner_of(row, fake_jobs.nothing, {})
     settings.CNAASJOBS_REQUIRE_TOKEN = False
-    assert owner_of(row, fake_jobs.nothing) == "nobody"
+    assert owner_of(row, fake_jobs.nothing, {}) == ("nobody", None)

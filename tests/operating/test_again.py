@@ -20,7 +20,7 @@ from tests.factory import job_in, job_row
 
 pytestmark = pytest.mark.django_db
 
-ANN = By(who="ann", origin="10.0.0.7")
+ANN = By(who="ann", origin="10.0.0.7", user=None)
 
 
 def value_of(job: Job) -> object:

@@ -1,0 +1,28 @@
+"""Which devices a job is for: each app tells it of its own tasks, from a job's arguments."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from jobs.errors import JobError
+from jobs.rights.reach import Device
+
+Selects = Callable[[Mapping[str, Any]], Sequence[Device]]
+_selects: dict[str, Selects] = {}
+
+
+class DevicesUnknown(JobError):
+    """Which devices it is for can't be found out now; the text says why."""
+
+
+def register(task_name: str, selects: Selects) -> None:
+    """``selects`` says which devices a job of this task with these arguments is for, as the inventory is now.
+
+    A name in the arguments that the inventory does not have stands there too. It raises DevicesUnknown.
+    """
+    _selects[task_name] = selects
+
+
+def devices_of(task_name: str, arguments: Mapping[str, Any]) -> Sequence[Device] | None:
+    """None: no app says it of this task."""
+    selects = _selects.get(task_name)
+    return None if selects is None else selects(arguments)
