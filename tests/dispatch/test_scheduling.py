@@ -100,6 +100,7 @@ def test_every_option_stands_in_the_row() -> None:
         "ticket_ref": "T-1",
         "queue": "slow",
         "priority": 7,
+        "author_id": 5,
     }
     assert options.keys() == ScheduleOptions.__annotations__.keys()
     one = scheduling.schedule(fake_jobs.nothing, {}, **options)

@@ -21,6 +21,7 @@ def test_the_texts_stay_as_clients_know_them() -> None:
         "LockWaitTimeout",
         "ResultNotStorable",
         "BodyExited",
+        "RightsWithdrawn",
         "UnknownTask",
     ]
 
