@@ -45,7 +45,7 @@ def schedule_many(
 
 
 def schedule_next(next_job: NextJob, *, author_id: int | None = None) -> Job:
-    """Schedule the successor of a finishing job, in the transaction of the finish, with the same author unless it names one."""
+    """Schedule the successor of a finishing job, in the transaction of the finish; its author, unless it names one."""
     options: ScheduleOptions = {"author_id": author_id, **next_job.options}
     return schedule(next_job.task, next_job.kwargs, **options)
 
