@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("jobs", "0014_came_of"),
+        ("jobs", "0015_search_indexes"),
     ]
 
     operations = [
