@@ -74,12 +74,16 @@ def mask_all(value: Any) -> Any:
 
     A value without secrets is returned as it is.
     """
+    return _masked(value, masker())
+
+
+def _masked(value: Any, mask: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, Mapping):
-        return {mask(key) if isinstance(key, str) else key: mask_all(part) for key, part in value.items()}
+        return {mask(key) if isinstance(key, str) else key: _masked(part, mask) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [mask_all(part) for part in value]
+        return [_masked(part, mask) for part in value]
     return value
 
 
