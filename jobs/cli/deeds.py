@@ -20,13 +20,17 @@ def abort(job_id: int, *, reason: str) -> Job:
     return stopping.abort(job_id, reason=reason, by=_here())
 
 
-def rerun(job_id: int, *, comment: str | None) -> Job:
-    """A new job with the arguments of one that has ended. What is left out of its texts is the old one's.
+def rerun(job_id: int, *, comment: str | None, only_failed: bool = False) -> Job:
+    """A new job with the arguments of one that has ended, or for the devices that this left undone.
+
+    What is left out of its texts is the old one's.
 
     Raises:
         JobNotFound, CannotRunAgain, JobArgumentError.
     """
-    return again.run(again.proposal(job_id, CameOf.AGAIN), by=_here(), comment=comment)
+    return again.run(
+        again.proposal(job_id, CameOf.FAILED if only_failed else CameOf.AGAIN), by=_here(), comment=comment
+    )
 
 
 def clear(name: str) -> int:

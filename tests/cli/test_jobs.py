@@ -270,6 +270,12 @@ def test_one_whose_task_nobody_knows_is_not_run_again() -> None:
         run("jobs", "rerun", job.pk)
 
 
+def test_one_without_devices_of_its_own_is_run_again_as_a_whole_only() -> None:
+    job = job_row(task_name=fake_jobs.nothing.name)
+    with pytest.raises(CommandError, match="can only be run again as a whole"):
+        run("jobs", "rerun", job.pk, "--only-failed")
+
+
 def test_a_lock_is_cleared() -> None:
     job = job_in(Status.RUNNING)
     hold_lock("devices", job)

@@ -1,9 +1,11 @@
 """``failed_of``: the devices that an earlier sync left undone, however it ended."""
 
+import io
 import json
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from devices.tasks import sync_devices
 from jobs.end_reasons import EndReason
@@ -134,3 +136,14 @@ def test_a_repeated_request_is_answered_as_the_first_also_when_the_job_is_gone(a
     job.delete()
     assert api.post(URL, body, HTTP_IDEMPOTENCY_KEY="k").body == first.body
     assert api.post(URL, body).status == 400
+
+
+def test_the_same_at_the_command_line() -> None:
+    job = sync_row(comment="night")
+    device_row(job, "sw1")
+    device_row(job, "sw3", reason="no route")
+    out = io.StringIO()
+    call_command("jobs", "rerun", str(job.pk), "--only-failed", "--json", stdout=out)
+    again = json.loads(out.getvalue())
+    assert (again["start_arguments"]["hostnames"], again["comment"]) == (["sw3"], "night")
+    assert Job.objects.get(pk=again["id"]).link.kind == "failed"

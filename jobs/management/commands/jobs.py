@@ -60,6 +60,7 @@ class Command(BaseCommand):
         log.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")
         rerun = verbs.add_parser("rerun", help="run a job that has ended again, with its arguments")
         rerun.add_argument("id", type=int)
+        rerun.add_argument("--only-failed", action="store_true", help="on the devices that it left undone")
         rerun.add_argument("--comment", help="in place of its comment")
         rerun.add_argument("--json", action="store_true", help="the new job as the API has it")
 
@@ -179,7 +180,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(map(str, refused)), returncode=code)
 
     def _rerun(self, options: dict[str, Any]) -> None:
-        again = deeds.rerun(options["id"], comment=options["comment"])
+        again = deeds.rerun(options["id"], comment=options["comment"], only_failed=options["only_failed"])
         if options["json"]:
             write_json(self.stream, _as_api([again.pk])[0])
         else:

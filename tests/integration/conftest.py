@@ -1,0 +1,8 @@
+"""Everywhere that a person or a program looks, for tests that look everywhere."""
+
+from tests.admin.conftest import admin_of
+from tests.api.conftest import api
+from tests.console.conftest import person_of
+from tests.live.conftest import live
+
+__all__ = ["admin_of", "api", "live", "person_of"]
