@@ -9,6 +9,7 @@ from celery import signals
 from jobs.task import JobContext, JobTask, job
 
 DEVICES = [f"device{number:02}" for number in range(20)]
+REPORT = "x" * 2000
 LOCKS = 16  # enough that each is free again when its turn comes
 
 
@@ -22,6 +23,15 @@ def noop_devices(ctx: JobContext) -> dict[str, str]:
     for device in DEVICES:
         ctx.device_finished(device)
     return {"message": "done"}
+
+
+@job
+def reports(ctx: JobContext, *, devices: int) -> dict[str, Any]:
+    """As a job reported devices before each of them was a row."""
+    hosts = [f"device{number:05}" for number in range(devices)]
+    for host in hosts:
+        ctx.device_finished(host)
+    return {"devices": {host: {"name": host, "text": REPORT} for host in hosts}}
 
 
 @job

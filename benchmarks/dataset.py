@@ -39,6 +39,21 @@ _OUTCOMES = """
             "traceback": "Traceback (most recent call last)"}' END
     FROM jobs_job
 """
+_FLEETS = """
+    INSERT INTO jobs_fleet (job_id, attempt, helpers, repeats, all_or_none, allowed, fingerprint)
+    SELECT id, 1, 8, false, false, 1, '' FROM jobs_job
+"""
+_DEVICES = """
+    INSERT INTO jobs_jobdevice (
+        job_id, place, host, state, failed, reason, change_score, report, step, steps_over, tries, participant, worker,
+        start_time, finish_time
+    )
+    SELECT id, n, 'eosdist' || n, 'DONE', n %% 50 = 0, CASE WHEN n %% 50 = 0 THEN 'it is not reachable' END, n %% 101,
+        '{"failed": false, "job_tasks": [{"diff": "' || repeat(md5((id * 7919 + n)::text), 12) || '"}]}', 'commit', 0,
+        0, gen_random_uuid(), 'w1@host', start_time, finish_time
+    FROM jobs_job, generate_series(1, %(devices)s) AS n
+"""
+_OF_ROWS = "UPDATE jobs_joboutcome SET result = NULL, devices_bytes = %(devices)s * 450 WHERE result IS NOT NULL"
 _RUN = """
     UPDATE jobs_job SET status = 'RUNNING', finish_time = NULL, exception_type = NULL, run_token = gen_random_uuid(),
         worker_id = %s
@@ -83,6 +98,20 @@ def many_jobs(bench: Bench, count: int, *, base: Base | None = None) -> str:
         cursor.execute("VACUUM ANALYZE")
         _keep_totals()
     bench.postgresql.execute(f'ALTER DATABASE "{half}" RENAME TO "{name}"', database="postgres")
+    return name
+
+
+def with_devices(bench: Bench, count: int, *, devices: int) -> str:
+    """The same, and each job has so many devices."""
+    name = f"jobs{count}_of_{devices}"
+    if bench.postgresql.execute("SELECT 1 FROM pg_database WHERE datname = %s", name):
+        return name
+    plain = many_jobs(bench, count)
+    bench.postgresql.create_database(name, template=plain)
+    with on_database(bench.postgresql.database_url(name)), connection.cursor() as cursor:
+        for statement in (_FLEETS, _DEVICES, _OF_ROWS):
+            cursor.execute(statement, {"devices": devices})
+        cursor.execute("VACUUM ANALYZE")
     return name
 
 

@@ -7,6 +7,8 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import django
@@ -49,6 +51,12 @@ def many(count: int) -> dict[str, float]:
     return {"committed": committed[0] - begun, "confirmed": time.perf_counter() - begun}
 
 
+def reports(devices: int, count: int) -> None:
+    """Queued jobs with so many devices each. Another commit may not know ``ctx.each``."""
+    room = "fleet_bodies" if find_spec("benchmarks.fleet_bodies") else "bodies"
+    import_module(f"benchmarks.{room}").reports.schedule_many([{"devices": devices}] * count)
+
+
 def sync(kind: str) -> None:
     """One sync of all devices."""
     from devices.tasks import sync_devices
@@ -65,6 +73,7 @@ def main(command: str, *arguments: str) -> None:
         "one_by_one": lambda: one_by_one(int(arguments[0])),
         "many": lambda: many(int(arguments[0])),
         "sync": lambda: sync(arguments[0]),
+        "reports": lambda: reports(int(arguments[0]), int(arguments[1])),
         "fill": lambda: fill(arguments[0], int(arguments[1])),
     }
     print(json.dumps(commands[command]()))

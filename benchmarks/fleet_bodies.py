@@ -4,6 +4,7 @@ import logging
 import time
 from typing import Any
 
+from benchmarks.bodies import REPORT
 from jobs.task import JobContext, job
 
 _REPORT = "x" * 10_000
@@ -32,3 +33,9 @@ def talkative(ctx: JobContext, *, devices: int, lines: int) -> None:
         return {"name": device}
 
     ctx.each([f"device{number:05}" for number in range(devices)], work, at_once=50)
+
+
+@job
+def reports(ctx: JobContext, *, devices: int) -> None:
+    """The same result as that of ``bodies.reports``."""
+    ctx.each([f"device{number:05}" for number in range(devices)], lambda host: {"name": host, "text": REPORT})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Unpack
 
 from cnaasjobs.conf import conf
-from cnaasjobs.secrecy import mask, mask_all
+from cnaasjobs.secrecy import mask_all, masker
 from jobs.errors import ResultNotStorable
 from jobs.schedulable import Schedulable, ScheduleOptions, known
 
@@ -65,7 +65,8 @@ def outcome_of(returned: Any, *, finished_devices: str | None) -> Outcome:
 
 def of_devices(reports: Iterable[tuple[str, str]]) -> str:
     """The result of a job that goes through devices, as JSON text: of hosts and the JSON texts of their reports."""
-    pairs = (f"{_ENCODER.encode(mask(host))}: {report}" for host, report in reports)
+    hidden = masker()
+    pairs = (f"{_ENCODER.encode(hidden(host))}: {report}" for host, report in reports)
     return f'{{"devices": {{{", ".join(pairs)}}}}}'
 
 

@@ -27,6 +27,8 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "fleet": ("fleet:shared", "a live sync of 2,000 lab devices that many workers share, and short jobs beside it"),
     "fleet_alone": ("fleet:alone", "a live sync by one process; against another commit's with BASE"),
     "fleet_memory": ("fleet:memory", "memory of each of six processes that share 20,000 devices"),
+    "fleet_read": ("fleet_read:read", "lists and jobs with devices; against another commit's with BASE"),
+    "fleet_prune": ("fleet_prune:prune", "pruning jobs with 1,000 devices each, and the list meanwhile"),
     "memory": ("memory:child", "memory of a worker child after 50,000 jobs"),
     "upkeep": ("upkeep:steps", "rescue and republish at many jobs"),
     "prune": ("upkeep:prune", "pruning, and the list meanwhile"),

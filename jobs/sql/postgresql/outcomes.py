@@ -1,6 +1,7 @@
 """Results of ended jobs, long ones later or in parts: libpq and psycopg2 each hold a copy of what is fetched."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from django.db import connection
@@ -11,6 +12,7 @@ from jobs.sql.devices import REPORTS
 from jobs.sql.signature import StoredOutcome
 from jobs.sql.tables import OUTCOME
 
+_ROWS: Final = 50  # of devices, in one answer: one by one each would be a round trip
 _SIZE: Final = "octet_length(result)"  # reads the length of a result, not its text
 # OFFSET 0 keeps the text from being read again for each of its parts.
 _PARTS: Final = f"""
@@ -39,5 +41,5 @@ def _parts_of_devices(job_id: int) -> list[bytes]:
     """One that is made of device rows: a few of them at a time."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(REPORTS, [job_id])
-        reports = list(iter(cursor.fetchone, None))
+        reports = list(chain.from_iterable(iter(lambda: cursor.fetchmany(_ROWS), [])))
     return [of_devices(reports).encode()] if reports else []
