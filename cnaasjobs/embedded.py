@@ -1,4 +1,4 @@
-"""Where the database and the broker of a state directory are, for the settings and for ``make run``."""
+"""What a state directory holds, database, broker and key, for the settings and for ``make run``."""
 
 import hashlib
 import os
@@ -11,6 +11,18 @@ MAX_SOCKET_PATH_BYTES = 100
 
 def database_path(state_dir: Path) -> Path:
     return state_dir / "db.sqlite3"
+
+
+def secret_key_file(state_dir: Path) -> Path:
+    return state_dir / "secret-key"
+
+
+def secret_key(state_dir: Path) -> str | None:
+    """The key that ``make run`` made there; None if it made none, or not for us."""
+    try:
+        return secret_key_file(state_dir).read_text().strip() or None
+    except OSError:
+        return None
 
 
 def socket_directory(state_dir: Path) -> Path:

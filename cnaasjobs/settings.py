@@ -23,7 +23,9 @@ globals().update(_values)  # CNAASJOBS_… and NORNIR_CONFIG: cnaasjobs.conf fin
 CNAASJOBS_DEV: bool = _values["CNAASJOBS_DEV"]
 CNAASJOBS_STATE_DIR: Path = _values["CNAASJOBS_STATE_DIR"]
 
-SECRET_KEY = _start.secret_key
+# A command beside `make run` shares its database, and so its key: with another one it could read nothing that is keyed.
+_kept_key = None if os.environ.get("SECRET_KEY") or not CNAASJOBS_DEV else embedded.secret_key(CNAASJOBS_STATE_DIR)
+SECRET_KEY = _kept_key or _start.secret_key
 # What is known about the devices is hashed with it, and must still be recognised after a change.
 SECRET_KEY_FALLBACKS = _start.secret_key_fallbacks
 ALLOWED_HOSTS = _start.allowed_hosts

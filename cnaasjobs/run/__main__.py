@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnaasjobs.conf import Conf, WrongSettings, from_environment
-from cnaasjobs.embedded import broker_socket
+from cnaasjobs.embedded import broker_socket, secret_key_file
 from cnaasjobs.run import programs, screen
 from cnaasjobs.run.api import Api
 from cnaasjobs.run.broker import answers
@@ -62,7 +62,7 @@ def start(config: Config, supervisor: Supervisor) -> None:
     state = StateDirectory(config.state_dir)
     listener = config.listen()
     url = shown_url(listener)
-    secret_key = secret(state.path / "secret-key", lambda: secrets.token_urlsafe(50))
+    secret_key = secret(secret_key_file(state.path), lambda: secrets.token_urlsafe(50))
     env = child_environment(config, secret_key=secret_key, is_exposed=not is_loopback(listener.getsockname()[0]))
     settings = checked(env)
     if not config.broker_url:

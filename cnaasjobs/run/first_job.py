@@ -87,9 +87,8 @@ class FirstJob:
         self._say("\n" + screen.drawn(words) + "\n")
         if found:
             self._say(screen.drawn(outcomes.table(found, width=screen.width())))
-        if len(found) > outcomes.SHOWN:
-            where = f"{self._api.url}/api/v1.0/job/{job['id']}/devices"
-            self._say(f"and {len(found) - outcomes.SHOWN} more: {where}")
+        more = f"and {len(found) - outcomes.SHOWN} more; " if len(found) > outcomes.SHOWN else ""
+        self._say(f"\n{more}all of it: {self._api.url}/jobs/{job['id']}")
 
     def _found(self, job_id: int) -> Iterator[Found]:
         page, total = 1, 1

@@ -34,8 +34,8 @@ def addresses(config: Config, url: str, report: Mapping[str, Any]) -> str:
     rows = {
         "Console": f"{url}/",
         "Admin": f"{url}/admin/",
-        "API": f"{url}/api/v1.0/docs",
         "Sign in as": _credentials(report["admin"]),
+        "API": f"{url}/api/v1.0/docs",
         "Token": _token(report["token"], kept),
         "Database": "DATABASE_URL" if config.database_url else f"SQLite in {kept}",
         "Broker": "CELERY_BROKER_URL" if config.broker_url else f"embedded, in {kept}",

@@ -159,3 +159,19 @@ def test_no_live_worker_may_look_lost(settings: Settings, name: str) -> None:
     ]
     setattr(settings, name, 10.0)
     assert messages() == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "key"),
+    [
+        (DEV, "kept by make run"),
+        ({**DEV, "SECRET_KEY": "given"}, "given"),
+        (PRODUCTION, PRODUCTION["SECRET_KEY"]),
+    ],
+)
+def test_a_command_beside_make_run_has_its_key(tmp_path: Path, environ: dict[str, str], key: str) -> None:
+    (tmp_path / "secret-key").write_text("kept by make run\n")
+    env = {"PATH": os.environ["PATH"], "CNAASJOBS_STATE_DIR": str(tmp_path), **environ}
+    program = [sys.executable, "-c", "from cnaasjobs import settings; print(settings.SECRET_KEY)"]
+    done = subprocess.run(program, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == key

@@ -1,0 +1,30 @@
+"""The glossary has every word that the API shows as a value, once, where one looks for it."""
+
+import re
+
+from jobs.states import DeviceState, Status, Step
+from jobs.waiting.reasons import Holds
+from tests.house.named import ROOT
+
+PAGE = (ROOT / "docs" / "glossary.md").read_text()
+MEANINGS = dict(re.findall(r"^\| ([^|]+) \| (.+) \|$", PAGE.partition("|---|---|\n")[2], re.MULTILINE))
+WORDS = re.findall(r"^\| ([^|]+) \|", PAGE.partition("|---|---|\n")[2], re.MULTILINE)
+
+
+def test_words_stand_in_their_order_and_once() -> None:
+    assert [*WORDS] == sorted(WORDS, key=lambda word: (word.lower(), word.isupper()))
+    assert len(WORDS) == len(set(WORDS)) > 70
+
+
+def test_each_state_has_its_meaning() -> None:
+    assert {*map(str, Status), *map(str, DeviceState)} <= set(WORDS)
+
+
+def test_what_holds_a_job_and_each_step_of_its_life_is_named() -> None:
+    said = MEANINGS["waiting"].lower()
+    assert [holds for holds in Holds if holds not in said] == []
+    assert MEANINGS["step"].partition(": ")[2].split(", ") == [*Step]
+
+
+def test_a_word_is_explained_by_other_words() -> None:
+    assert [word for word, meaning in MEANINGS.items() if len(meaning) < 20] == []
