@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from cnaasjobs.conf import conf
 from cnaasjobs.secret_forms import DERIVED_LENGTH, Finder
 
 PREFIX: Final = "TEMPLATE_SECRET_"
@@ -127,13 +128,14 @@ def _of_settings() -> Named:
     if not settings.configured:
         return frozenset()
     database = settings.DATABASES["default"]
-    return _named_in_settings(settings.SECRET_KEY, str(database.get("PASSWORD") or ""), str(settings.CELERY_BROKER_URL))
+    plain = (settings.SECRET_KEY, str(database.get("PASSWORD") or ""), conf.oidc_client_secret)
+    return _named_in_settings(plain, str(settings.CELERY_BROKER_URL))
 
 
 @functools.lru_cache(maxsize=2)
-def _named_in_settings(key: str, password: str, brokers: str) -> Named:
+def _named_in_settings(plain: tuple[str, ...], brokers: str) -> Named:
     of_brokers = [urllib.parse.urlsplit(url).password or "" for url in brokers.split(";")]
-    values = {key, password, *of_brokers, *map(urllib.parse.unquote, of_brokers)}
+    values = {*plain, *of_brokers, *map(urllib.parse.unquote, of_brokers)}
     return frozenset((HIDDEN, value) for value in values if len(value) >= DERIVED_LENGTH)
 
 

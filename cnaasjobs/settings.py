@@ -117,7 +117,10 @@ TEMPLATES = [
         },
     }
 ]
-AUTHENTICATION_BACKENDS = ["cnaasjobs.api.permissions.OneQueryBackend"]
+AUTHENTICATION_BACKENDS = [
+    "cnaasjobs.api.permissions.OneQueryBackend",
+    *(["cnaasjobs.identity.sign_in.ProviderBackend"] if _values["CNAASJOBS_OIDC_CLIENT_ID"] else []),
+]
 LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "console:sign_in", "console:home", "console:sign_in"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

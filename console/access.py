@@ -14,6 +14,7 @@ from cnaasjobs.api.caller import refused
 from cnaasjobs.api.middleware import foreign_host, foreign_page, foreign_peer
 from cnaasjobs.conf import conf
 from cnaasjobs.db.not_now import not_now, part_with, took_too_long
+from cnaasjobs.identity import sign_in
 from console.frame import said
 
 P = ParamSpec("P")
@@ -105,6 +106,10 @@ class SignIn(LoginView):
 
     template_name = "console/sign_in.html"
     redirect_authenticated_user = True
+
+    def get_context_data(self, **more: Any) -> dict[str, Any]:
+        by_provider = {"has_provider": sign_in.is_on(), "provider_failed": sign_in.FAILED in self.request.GET}
+        return super().get_context_data(**by_provider, **more)
 
 
 class SignOut(LogoutView):

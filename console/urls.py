@@ -4,6 +4,7 @@ from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 from django.views.generic import RedirectView
 
+from cnaasjobs.identity.sign_in import Callback, ProviderSignIn
 from console.access import SignIn, SignOut, unless_away
 from console.pages import devices, job, jobs, locks, schedules, timeline, workers
 
@@ -31,5 +32,7 @@ urlpatterns = [
     path("schedules", schedules.schedules, name="schedules"),
     path("workers", workers.workers, name="workers"),
     path("sign-in", unless_away(SignIn.as_view()), name="sign_in"),
+    path("sign-in/provider", unless_away(ProviderSignIn.as_view()), name="provider"),
+    path("sign-in/provider/back", unless_away(Callback.as_view()), name="provider_back"),
     path("sign-out", unless_away(SignOut.as_view()), name="sign_out"),
 ]

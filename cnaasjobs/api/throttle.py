@@ -20,6 +20,7 @@ from cnaasjobs.events import record
 TOKENS: Final = parse("30/minute")
 LOGINS: Final = parse("20/minute")
 LOGINS_OF_A_NAME: Final = parse("10/minute")
+SIGN_INS: Final = parse("30/minute")  # begun at the identity provider; each is a row
 HASHES_AT_ONCE: Final = 2  # hashing a password takes a processor for a tenth of a second
 _LOG_SECONDS: Final = 60.0
 

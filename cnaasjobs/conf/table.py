@@ -138,6 +138,13 @@ class Conf(Table):
     jwt_login_minutes = Whole(15, 5, 1440, "how long such a JWT lasts")
     jwt_login_hours = Real(12.0, 0.1, 8760, "how long it can be refreshed before the password is asked for again")
 
+    oidc_client_id = Parsed("", str, "our name at the provider, for people who sign in at a browser; none: they can't")
+    oidc_client_secret = Parsed("", str, "and our password there")
+    oidc_authorization_url = Parsed("", parsing.url, "the provider's authorization endpoint, where people sign in")
+    oidc_token_url = Parsed("", parsing.url, "its token endpoint, which we ask")
+    oidc_scopes = Parsed("openid profile", str, "what we ask for; it must have `openid`", shown="`openid profile`")
+    oidc_hours = Real(12.0, 0.1, 8760, "how long such a sign-in lasts; then the provider is asked again")
+
     # --- Jobs ---
     lock_wait_seconds = Whole(_DAY, 1, 10 * _YEAR, "how long a job waits in line for its lock, at most")
     result_max_mb = Real(256.0, 0.001, 900, "a job with a larger result ends as an EXCEPTION that says so")

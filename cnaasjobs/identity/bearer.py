@@ -35,6 +35,6 @@ class AnyBearer(BearerAuthentication):
         """Raises Refused and KeysAway."""
         if own.is_ours(text):
             return own.owner_of(own.claims_of(text))
-        if not provider.is_configured():
+        if not provider.is_accepted():
             raise Refused("Invalid token")
         return people.owner_of(provider.person_of(provider.claims_of(text)), self._request)

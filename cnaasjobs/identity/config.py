@@ -13,14 +13,18 @@ def problems() -> Iterator[str]:
 
 
 def _of_provider() -> Iterator[str]:
-    needed = (Conf.jwt_audience, Conf.jwt_keys_url, Conf.jwt_keys_file, Conf.jwt_groups)
+    needed = (Conf.jwt_audience, Conf.jwt_keys_url, Conf.jwt_keys_file, Conf.jwt_groups, Conf.oidc_client_id)
     if not conf.jwt_issuer:
         for variable in needed:
             if conf.value_of(variable.name):
-                yield f"{variable.name} is set, and {Conf.jwt_issuer.name} is not: no JWT is accepted without"
+                yield f"{variable.name} is set, and {Conf.jwt_issuer.name} is not: nobody's word counts without"
         return
-    if not conf.jwt_audience:
+    if not conf.jwt_audience and not conf.oidc_client_id:
         yield f"{Conf.jwt_audience.name} is missing: a JWT for another service would be taken for one of ours"
+    if conf.oidc_client_id:
+        for each in (Conf.oidc_client_secret, Conf.oidc_authorization_url, Conf.oidc_token_url):
+            if not conf.value_of(each.name):
+                yield f"{each.name} is missing, and {Conf.oidc_client_id.name} is set"
     if not conf.jwt_algorithms:
         yield f"{Conf.jwt_algorithms.name} is empty"
     if bool(conf.jwt_keys_url) == bool(conf.jwt_keys_file):
@@ -50,6 +54,8 @@ def unwise() -> Iterator[str]:
     """What is allowed and should not be so in production."""
     if conf.jwt_keys_url.startswith("http://"):
         yield f"{Conf.jwt_keys_url.name} is not https: whoever is on the way can put keys of their own there"
+    if conf.oidc_token_url.startswith("http://"):
+        yield f"{Conf.oidc_token_url.name} is not https: whoever is on the way reads the client's secret"
 
 
 def missing_groups() -> list[str]:

@@ -7,19 +7,17 @@ provider is away.
 
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from cnaasjobs.events import record
 from cnaasjobs.identity.actions import IdentityAction
-from cnaasjobs.identity.keys import MAX_BYTES, Key, fitting, parsed
+from cnaasjobs.identity.fetching import WAIT_SECONDS, fetched
+from cnaasjobs.identity.keys import Key, fitting, parsed
 
-WAIT_SECONDS: Final = 3.0
 FRESH_SECONDS: Final = 300.0  # then the keys are fetched again, so that one that the provider took back stops counting
-_CHUNK: Final = 16 * 1024
 
 
 class KeysAway(Exception):
@@ -110,25 +108,3 @@ class UrlKeys:
             record(IdentityAction.KEYS_READ, keys=len(keys))
         finally:
             done.set()
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The URL is what whoever runs the installation trusts; nobody else's."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
-def fetched(url: str) -> bytes:
-    """Raises OSError, ValueError or HTTPException. A server that trickles is left after ``WAIT_SECONDS``."""
-    until = time.monotonic() + WAIT_SECONDS
-    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310  (conf: http or https)
-    with urllib.request.build_opener(_NoRedirects).open(request, timeout=WAIT_SECONDS) as answer:
-        content = bytearray()
-        while chunk := answer.read1(_CHUNK):
-            content += chunk
-            if len(content) > MAX_BYTES:
-                raise ValueError(f"more than {MAX_BYTES} bytes")
-            if time.monotonic() > until:
-                raise TimeoutError(f"not complete after {WAIT_SECONDS:g} s")
-        return bytes(content)

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from cnaasjobs.identity.fetching import MAX_BYTES
+
 PublicKey = EllipticCurvePublicKey | RSAPublicKey
 
-MAX_BYTES: Final = 256 * 1024  # of all keys together
 _MOST: Final = 50
 _RSA_BITS: Final = 2048
 _PUBLIC: Final = ("kty", "crv", "x", "y", "n", "e")  # what else stands in a JWK is not looked at

@@ -20,8 +20,9 @@ class Person(NamedTuple):
     issued: int  # seconds since 1970; 0 if the JWT does not say
 
 
-def is_configured() -> bool:
-    return bool(conf.jwt_issuer)
+def is_accepted() -> bool:
+    """Whether its JWTs count for the API."""
+    return bool(conf.jwt_issuer and conf.jwt_audience)
 
 
 def claims_of(text: str, *, audience: str | None = None) -> Claims:

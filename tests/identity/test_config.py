@@ -59,7 +59,9 @@ def messages(**values: Any) -> list[str]:
 
 def test_a_provider_is_complete_or_not_named(settings: Settings, tmp_path: Path) -> None:
     settings.CNAASJOBS_JWT_KEYS_URL = "https://login/keys"
-    assert messages() == ["CNAASJOBS_JWT_KEYS_URL is set, and CNAASJOBS_JWT_ISSUER is not: no JWT is accepted without"]
+    assert messages() == [
+        "CNAASJOBS_JWT_KEYS_URL is set, and CNAASJOBS_JWT_ISSUER is not: nobody's word counts without"
+    ]
     settings.CNAASJOBS_JWT_ISSUER = ISSUER
     assert messages() == ["CNAASJOBS_JWT_AUDIENCE is missing: a JWT for another service would be taken for one of ours"]
     settings.CNAASJOBS_JWT_AUDIENCE = AUDIENCE
@@ -128,3 +130,15 @@ def test_groups_that_do_not_exist_and_keys_without_tls_are_said_at_start(
     assert problems() == []
     assert "CNAASJOBS_JWT_GROUPS names the group nobodies, which does not exist" in caplog.messages
     assert any(message.startswith("CNAASJOBS_JWT_KEYS_URL is not https") for message in caplog.messages)
+
+
+def test_signing_in_at_the_provider_is_complete_or_off(settings: Settings) -> None:
+    settings.CNAASJOBS_OIDC_CLIENT_ID = "console"
+    assert messages() == [
+        "CNAASJOBS_OIDC_CLIENT_ID is set, and CNAASJOBS_JWT_ISSUER is not: nobody's word counts without"
+    ]
+    settings.CNAASJOBS_JWT_ISSUER, settings.CNAASJOBS_JWT_KEYS_URL = ISSUER, "https://login/keys"
+    assert messages() == [
+        f"CNAASJOBS_OIDC_{name} is missing, and CNAASJOBS_OIDC_CLIENT_ID is set"
+        for name in ("CLIENT_SECRET", "AUTHORIZATION_URL", "TOKEN_URL")
+    ]

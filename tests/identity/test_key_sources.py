@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cnaasjobs.identity import key_sources
-from cnaasjobs.identity.key_sources import FRESH_SECONDS, FileKeys, KeysAway, UrlKeys, fetched
-from cnaasjobs.identity.keys import MAX_BYTES
+from cnaasjobs.identity import fetching, key_sources
+from cnaasjobs.identity.fetching import MAX_BYTES, fetched
+from cnaasjobs.identity.key_sources import FRESH_SECONDS, FileKeys, KeysAway, UrlKeys
 from tests.identity.issuer import Served, ec_key, jwks, private_pem, public_pem, rsa_key, serving_keys
 from tests.waiting import wait_until
 
@@ -168,7 +168,7 @@ def test_an_error(served: Served, status: int) -> None:
 
 def test_an_answer_that_trickles_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte comes well within the limit of one read."""
-    monkeypatch.setattr(key_sources, "WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(fetching, "WAIT_SECONDS", 0.5)
     left = threading.Event()
 
     def trickle(listener: socket.socket) -> None:
