@@ -22,7 +22,8 @@ from tests.services.managed import Managed
 from tests.services.processes import ROOT, Platform
 from tests.waiting import wait_until
 
-_SOURCE = ("cnaasjobs", "jobs", "locks", "devices", "tests", "manage.py", "gunicorn.conf.py")
+_FILES = ("manage.py", "gunicorn.conf.py")
+_LEFT_OUT = ("__pycache__", ".cache")
 _START_SECONDS = 90.0
 _SLOTS = 2  # of each worker
 
@@ -183,8 +184,8 @@ class Fleet:
 def _copy_source(tree: Path) -> None:
     """So that neither a mutant nor an editor changes what the fleet runs."""
     tree.mkdir()
-    for name in _SOURCE:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, tree / name)
+    for package in ROOT.glob("*/__init__.py"):
+        name = package.parent.name
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+    for name in _FILES:
+        shutil.copy(ROOT / name, tree / name)

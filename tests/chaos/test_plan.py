@@ -21,6 +21,13 @@ def test_each_kind_of_fault_can_be_injected(fleet: Fleet) -> None:
         fleet.stop()
 
 
+def test_its_copy_of_the_source_has_each_app(fleet: Fleet) -> None:
+    try:
+        fleet.platform.manage("check", "--verbosity", "0")
+    finally:
+        fleet.stop()
+
+
 def test_the_same_seed_draws_the_same_plan() -> None:
     assert draw(seed=1, jobs=200, faults=30, jobs_per_second=4) == draw(seed=1, jobs=200, faults=30, jobs_per_second=4)
 
