@@ -3,6 +3,7 @@
 import os
 import ssl
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,27 +12,31 @@ from tests.services.certificates import Certificate
 from tests.services.managed import Managed
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-SITE = ("upstreams.conf", "nginx.conf")
 
 
 class Nginx(Service):
-    """``upstream``: host and port of the web server; ``events``: of the events process.
+    """``addresses``: hosts and ports that stand in ``upstreams``, and where the servers are here.
 
-    Of the site's file only names, ports and paths are changed.
+    Of the site's files only names, ports and paths are changed.
     """
 
     name = "nginx"
     places: ClassVar = ["/usr/sbin", "/usr/local/sbin"]
 
     def __init__(
-        self, directory: Path, *, upstream: str, certificate: Certificate, events: str = "127.0.0.1:8001"
+        self,
+        directory: Path,
+        *,
+        addresses: Mapping[str, str],
+        certificate: Certificate,
+        upstreams: Path = DEPLOY / "upstreams.conf",
     ) -> None:
         super().__init__(directory)
         self.port, self.plain_port = free_port(), free_port()
         self.certificate = certificate
+        self._files = (upstreams, DEPLOY / "nginx.conf")
         self._changes = {
-            "server 127.0.0.1:8000;": f"server {upstream};",
-            "server 127.0.0.1:8001;": f"server {events};",
+            **{f"server {theirs}": f"server {ours}" for theirs, ours in addresses.items()},
             "listen 80;": f"listen 127.0.0.1:{self.plain_port};",
             "listen 443 ssl;": f"listen 127.0.0.1:{self.port} ssl;",
             "/etc/cnaasjobs/tls/certificate.pem": str(certificate.certificate),
@@ -58,7 +63,7 @@ class Nginx(Service):
             return False
 
     def launch(self) -> Managed:
-        site = "".join((DEPLOY / name).read_text() for name in SITE)
+        site = "".join(file.read_text() for file in self._files)
         for text, ours in self._changes.items():
             assert text in site, f"{DEPLOY} has no {text!r}"
             site = site.replace(text, ours)

@@ -51,7 +51,8 @@ def nginx(platform: Platform, scratch: Path, token: str) -> Iterator[Nginx]:
 
 def _in_front_of(platform: Platform, scratch: Path) -> Nginx:
     web, events = (url.removeprefix("http://") or "127.0.0.1:1" for url in (platform.url, platform.events_url))
-    return Nginx(scratch / "nginx", upstream=web, events=events, certificate=issue(scratch))
+    addresses = {"127.0.0.1:8000": web, "127.0.0.1:8001": events}
+    return Nginx(scratch / "nginx", addresses=addresses, certificate=issue(scratch))
 
 
 def asked(
