@@ -6,11 +6,13 @@ them superuser.
 
 from typing import TYPE_CHECKING, Any
 
+from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from cnaasjobs.identity.models import Identity
 from jobs.rights.delegation import holds, may_change, may_give
 
 if TYPE_CHECKING:
@@ -29,8 +31,18 @@ class OwnUserAdmin(_UserAdmin):
         return super().has_delete_permission(request, obj) and (obj is None or may_change(request.user, obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The name of an identity provider's user is not one that a person may type: "ann/login.example.org"."""
         fields = super().get_readonly_fields(request, obj)
-        return fields if _is_superuser(request) else (*fields, "is_superuser")
+        fields = fields if _is_superuser(request) else (*fields, "is_superuser")
+        return (*fields, "username", "comes_from") if _identity_of(obj) else fields
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        return [*fieldsets, ("Identity provider", {"fields": ("comes_from",)})] if _identity_of(obj) else fieldsets
+
+    @admin.display(description="comes from")
+    def comes_from(self, user: User) -> str:
+        return str(_identity_of(user) or "")
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
         if not _is_superuser(request):
@@ -48,6 +60,10 @@ class OwnGroupAdmin(GroupAdmin):
         if not _is_superuser(request):
             options["queryset"] = _permissions(request)
         return super().formfield_for_manytomany(db_field, request, **options)
+
+
+def _identity_of(user: User | None) -> Identity | None:
+    return None if user is None else Identity.objects.filter(user=user).first()
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -7,6 +7,7 @@ from celery import current_app
 from django.contrib.auth.models import Group, Permission, User
 from django_celery_beat.models import PeriodicTask
 
+from cnaasjobs.identity.models import Identity
 from jobs.beat.ownership import FROM_SETTINGS, owner_of
 from jobs.models import AuditEntry, Job, ScheduleOwner
 from jobs.rights import roles
@@ -166,3 +167,13 @@ def test_a_schedule_of_the_settings_is_his_who_saved_it(settings: Any, monkeypat
     ScheduleOwner.objects.create(schedule=row, user=ann, name="ann")
     with pytest.raises(Exception, match="may not start it any more"):
         owner_of(row, fake_jobs.nothing, {})
+
+
+def test_a_user_of_the_identity_provider_can_be_deactivated_and_keeps_the_name(boss: Admin) -> None:
+    user = User.objects.create_user("ann/login.example.org")
+    Identity.objects.create(issuer="https://login.example.org/net", subject="4711", user=user)
+    path = f"/auth/user/{user.pk}/change/"
+    assert "4711 of https://login.example.org/net" in boss.get(path)
+    boss.post(path, {"username": "boss2", "date_joined_0": "2026-11-26", "date_joined_1": "12:00:00"})
+    user.refresh_from_db()
+    assert (user.is_active, user.username) == (False, "ann/login.example.org")
