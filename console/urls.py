@@ -1,12 +1,13 @@
 """The URLs of the console, below ``/``."""
 
 from django.urls import path, register_converter
-from django.urls.converters import IntConverter
+from django.urls.converters import IntConverter, StringConverter
 from django.views.generic import RedirectView
 
 from cnaasjobs.identity.sign_in import Callback, ProviderSignIn
 from console.access import SignIn, SignOut, unless_away
-from console.pages import devices, job, jobs, locks, schedules, timeline, workers
+from console.pages import actions, devices, devices_of_job, job, jobs, locks, schedules, timeline, workers
+from jobs.states import CameOf
 
 
 class JobId(IntConverter):
@@ -15,6 +16,11 @@ class JobId(IntConverter):
     regex = "[0-9]{1,18}"
 
 
+class CameOfConverter(StringConverter):
+    regex = "|".join(CameOf)
+
+
+register_converter(CameOfConverter, "came_of")
 register_converter(JobId, "job_id")
 
 app_name = "console"
@@ -22,6 +28,8 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="console:jobs"), name="home"),
     path("jobs", jobs.jobs, name="jobs"),
     path("jobs/rows", jobs.rows, name="rows"),
+    path("jobs/abort", actions.abort, name="abort"),
+    path("jobs/failed", actions.again_on_failed, name="again_on_failed"),
     path("jobs/<job_id:job_id>", job.job, name="job"),
     path("jobs/<job_id:job_id>/head", job.head, name="head"),
     path("devices", devices.devices, name="devices"),
@@ -31,6 +39,12 @@ urlpatterns = [
     path("timeline", timeline.last_day, name="timeline"),
     path("schedules", schedules.schedules, name="schedules"),
     path("workers", workers.workers, name="workers"),
+    path("jobs/<job_id:job_id>/run/<came_of:kind>", actions.run_again, name="again"),
+    path("jobs/<job_id:job_id>/raw", job.raw, name="raw"),
+    path("jobs/<job_id:job_id>/devices.csv", devices_of_job.as_csv, name="devices_csv"),
+    path("jobs/<job_id:job_id>/diff", devices_of_job.diffs, name="diffs"),
+    path("jobs/<job_id:job_id>/log", devices_of_job.log, name="log"),
+    path("jobs/<job_id:job_id>/devices/<path:host>", devices_of_job.device, name="job_device"),
     path("sign-in", unless_away(SignIn.as_view()), name="sign_in"),
     path("sign-in/provider", unless_away(ProviderSignIn.as_view()), name="provider"),
     path("sign-in/provider/back", unless_away(Callback.as_view()), name="provider_back"),

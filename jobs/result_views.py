@@ -17,6 +17,15 @@ class OnPage:
     context: Mapping[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A part of what a job reported of one device."""
+
+    title: str
+    text: str
+    is_diff: bool = False
+
+
 class ResultView:
     """The view of a task's results. This base class knows nothing about them; subclasses do."""
 
@@ -29,6 +38,10 @@ class ResultView:
 
     def on_page(self, stored: str) -> OnPage | None:
         """None for a result of an unexpected form: it is shown like any other."""
+        return None
+
+    def pieces(self, report: Any) -> list[Piece] | None:
+        """One device's report in parts, the most telling first. None: of an unexpected form, shown like any other."""
         return None
 
 

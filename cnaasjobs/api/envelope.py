@@ -80,6 +80,17 @@ class EnvelopeRenderer(BaseRenderer):
         return body
 
 
+def json_bytes(value: Any) -> bytes:
+    """The same JSON as one text in memory, for what is not a response of the API."""
+
+    def whole(part: Any) -> orjson.Fragment:
+        if not isinstance(part, LongJSON):
+            raise TypeError(f"{type(part).__name__} is not JSON")
+        return orjson.Fragment(b"".join(part.pieces))
+
+    return orjson.dumps(value, default=whole)
+
+
 def _write(response: HttpResponse, between: Sequence[bytes], long: Sequence[LongJSON]) -> None:
     """Replace the marks with what they stand for; the server sends the pieces one after the other."""
     response.content = between[0]

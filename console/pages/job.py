@@ -1,23 +1,44 @@
-"""The page of one job."""
+"""The page of one job: why first, then its devices, its life, its log, its chain, its arguments."""
 
+import json
+from typing import Any, Final
+
+from django.db.models.functions import Length, Substr
 from django.http import HttpRequest, HttpResponse
 
+from cnaasjobs.api.envelope import json_bytes
 from console.access import may, page
+from console.chain import chain_of
+from console.devices import Wanted, devices_of
 from console.frame import said, show
 from console.rows import rows_of
-from jobs import feed
-from jobs.lifecycle import steps
-from jobs.models import Job
-from jobs.states import TERMINAL
+from console.steps import steps_of
+from console.wanted_log import lines_for
+from jobs import feed, follow_ups
+from jobs.api.job_json import FIELDS, jobs_json
+from jobs.models import Job, JobOutcome
+from jobs.states import TERMINAL, Status
+
+_LONGEST: Final = 20_000  # characters of the arguments, of a result and of a traceback on the page
 
 
 @page("jobs.view_job")
 def job(request: HttpRequest, job_id: int) -> HttpResponse:
+    """``?device=``, ``?only=`` and ``?page=`` are its devices', ``?level=`` and ``?text=`` its log's."""
     position = feed.position()
     found = Job.objects.filter(pk=job_id).first()
     if found is None:
         return no_such_job(request, job_id)
-    context = {**_head(request, found), "steps": steps.of(found)}
+    devices = devices_of(found, Wanted.of(request.GET))
+    context = {
+        **_head(request, found),
+        "devices": devices,
+        "steps": steps_of(found),
+        "log": lines_for(found.pk, request.GET),
+        "chain": chain_of(found),
+        "arguments": _pretty(found.start_arguments),
+        **_outcome(found, has_devices=devices is not None),
+    }
     return show(request, "console/job.html", context, after=position, about=job_id)
 
 
@@ -30,18 +51,62 @@ def head(request: HttpRequest, job_id: int) -> HttpResponse:
     return show(request, "console/_head.html", _head(request, found))
 
 
+@page("jobs.view_job")
+def raw(request: HttpRequest, job_id: int) -> HttpResponse:
+    """The job as the API has it, for people: a browser sends no token there."""
+    found = jobs_json(list(Job.objects.filter(pk=job_id).values_list(*FIELDS)))
+    if not found:
+        return no_such_job(request, job_id)
+    return HttpResponse(json_bytes(found[0]), content_type="application/json")
+
+
 def no_such_job(request: HttpRequest, job_id: int) -> HttpResponse:
     words = f"There is no job {job_id}. It may have been pruned, or it never was."
     return said(request, "No such job", words, status=404)
 
 
-def _head(request: HttpRequest, job: Job) -> dict[str, object]:
+def _head(request: HttpRequest, job: Job) -> dict[str, Any]:
     (row,) = rows_of([job])
+    ended, known = job.status in TERMINAL, follow_ups.of(job.task_name)
+    may_run = ended and may(request, "jobs.add_job")
+    left = row.progress is None or bool(row.progress.failed) or row.progress.done != row.progress.total
     return {
         "job": job,
         "row": row,
         "now": row.now,
-        "ended": job.status in TERMINAL,
-        "can_abort": may(request, "jobs.abort_job") and job.status not in TERMINAL and job.abort_reason is None,
-        "can_run": may(request, "jobs.add_job") and job.status in TERMINAL,
+        "ended": ended,
+        "is_live_page": not ended,
+        "can_abort": may(request, "jobs.abort_job") and not ended and job.abort_reason is None,
+        "can_run": may_run,
+        "can_run_failed": may_run and known.knows_failed() and (left or job.status != Status.FINISHED),
+        "can_apply": may_run and known.may_apply(job),
     }
+
+
+def _outcome(job: Job, *, has_devices: bool) -> dict[str, Any]:
+    """Its traceback, and its result if that is not made of its devices."""
+    if job.status not in TERMINAL:
+        return {}
+    rows = JobOutcome.objects.filter(pk=job.pk).annotate(size=Length("result"), start=Substr("result", 1, 4 * _LONGEST))
+    found: Any = rows.defer("result").first()
+    if found is None:
+        return {}
+    traceback = json.loads(found.exception)["traceback"] if found.exception else ""
+    is_devices = has_devices and (found.start or "").startswith('{"devices": {')
+    result = "" if is_devices or not found.start else _pretty(found.start)
+    return {
+        "traceback": str(traceback or "")[-_LONGEST:],
+        "result": result,
+        "left_out": max(0, (found.size or 0) - 4 * _LONGEST) if result else 0,
+    }
+
+
+def _pretty(stored: str) -> str:
+    """JSON text indented; as it is, if it is too long or too deep for that."""
+    if len(stored) < 4 * _LONGEST:
+        try:
+            value = json.loads(stored)
+            stored = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+        except RecursionError:
+            pass
+    return stored if len(stored) <= _LONGEST else f"{stored[:_LONGEST]}\n… the whole is in the raw JSON"

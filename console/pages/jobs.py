@@ -63,8 +63,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "newer": _url(line, after=found.after) if found.after and not is_newest else None,
         "newest": _url(line),
         "is_newest": is_newest,
-        "can_abort": may(request, "jobs.abort_job"),
-        "can_run": may(request, "jobs.add_job"),
+        **_picking(request, line, before=before, after=after),
         "health": health(request.user.has_perm) if is_newest and not line else None,
     }
     return show(request, "console/jobs.html", context, after=position, status=400 if error else 200)
@@ -75,7 +74,21 @@ def rows(request: HttpRequest) -> HttpResponse:
     """``?id=1&id=2``: only these rows, as the list has them. Those that are gone are left out."""
     ids = [job_id for text in request.GET.getlist("id")[:MOST_AT_ONCE] if (job_id := id_of(text)) is not None]
     found = Job.objects.filter(pk__in=ids).defer("finished_devices", "start_arguments").order_by("-id")
-    return show(request, "console/_rows.html", {"rows": rows_of(list(found)), "can_pick": True})
+    return show(request, "console/_rows.html", {"rows": rows_of(list(found)), **_picking(request, "")})
+
+
+def _picking(request: HttpRequest, line: str, **position: int | None) -> dict[str, Any]:
+    """Jobs are picked only by those who may do something with them."""
+    can_abort, can_run = may(request, "jobs.abort_job"), may(request, "jobs.add_job")
+    here = {name: value for name, value in position.items() if value is not None}
+    return {
+        "can_abort": can_abort,
+        "can_run": can_run,
+        "can_pick": can_abort or can_run,
+        "picked": request.GET.get("pick") == "shown",
+        "pick_url": _url(line, **here, pick="shown"),
+        "unpick_url": _url(line, **here),
+    }
 
 
 def _url(line: str, **position: Any) -> str:

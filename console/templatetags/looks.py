@@ -44,7 +44,7 @@ def _time(when: datetime | None, text: str) -> SafeString:
 
 
 @register.filter
-def length(span: timedelta | None) -> str:
+def duration(span: timedelta | None) -> str:
     return "" if span is None else in_words(span)
 
 

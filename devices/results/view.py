@@ -5,8 +5,8 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from devices.results.page import SyncPage
-from devices.sync.report import GENERATE, SYNC
-from jobs.result_views import OnPage, ResultView
+from devices.sync.report import GENERATE, PUSH, SYNC
+from jobs.result_views import OnPage, Piece, ResultView
 
 _TASKS: Final = {"config": GENERATE, "diff": SYNC}
 
@@ -30,6 +30,16 @@ class SyncResult(ResultView):
         if result is None or not all(map(_has_tasks, result["devices"].values())):
             return None
         return OnPage(template="admin/devices/sync_result.html", context={"sync": SyncPage.of(result["devices"])})
+
+    def pieces(self, report: Any) -> list[Piece] | None:
+        if not _has_tasks(report):
+            return None
+        found = {task.get("task_name"): task for task in report["job_tasks"]}
+        diff, said, config = found.get(SYNC, {}).get("diff"), found.get(PUSH, {}).get("result"), None
+        if GENERATE in found and not found[GENERATE].get("failed"):
+            config = found[GENERATE].get("result")
+        parts = (("Said", said, False), ("Diff", diff, True), ("Configuration", config, False))
+        return [Piece(title=title, text=str(text), is_diff=is_diff) for title, text, is_diff in parts if text]
 
 
 def with_devices(stored: str) -> dict[str, Any] | None:

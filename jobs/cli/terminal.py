@@ -2,10 +2,9 @@
 
 from typing import IO, Any, Final
 
-import orjson
 from rich.text import Text
 
-from cnaasjobs.api.envelope import LongJSON
+from cnaasjobs.api.envelope import json_bytes
 from cnaasjobs.terminal import clean
 from jobs.end_reasons import EndReason
 from jobs.states import Status
@@ -33,10 +32,4 @@ def status_text(status: str, exception_type: str | None, *, note: str = "") -> T
 
 def write_json(stream: IO[str], value: Any) -> None:
     """As the API writes it, a line."""
-    stream.write(orjson.dumps(value, default=_spliced).decode() + "\n")
-
-
-def _spliced(value: Any) -> orjson.Fragment:
-    if not isinstance(value, LongJSON):
-        raise TypeError(f"{type(value).__name__} is not JSON")
-    return orjson.Fragment(b"".join(value.pieces))
+    stream.write(json_bytes(value).decode() + "\n")

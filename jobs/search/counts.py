@@ -12,9 +12,11 @@ from jobs.states import Status
 COUNTED: Final = 10_000
 
 # Waiting jobs, in the parts that each have a partial index.
-_SENT: Final = Q(dispatched_at__isnull=False)
-_UNSENT: Final = Q(dispatched_at__isnull=True, parked=False)
-_PARKED: Final = Q(dispatched_at__isnull=True, parked=True, lock_name__isnull=False)
+WAITING: Final = (
+    Q(dispatched_at__isnull=False),
+    Q(dispatched_at__isnull=True, parked=False),
+    Q(dispatched_at__isnull=True, parked=True, lock_name__isnull=False),
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def in_each_state() -> dict[Status | None, Count]:
     """None: all of them. The finished ones are those that are left, if the others could be counted."""
     found: dict[Status | None, Count] = {
         None: Count(totals.total(Job.objects.all())),
-        Status.SCHEDULED: _counted(Status.SCHEDULED, _SENT, _UNSENT, _PARKED),
+        Status.SCHEDULED: _counted(Status.SCHEDULED, *WAITING),
         Status.RUNNING: _counted(Status.RUNNING, Q()),
         Status.EXCEPTION: _counted(Status.EXCEPTION, Q()),
     }

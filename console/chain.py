@@ -1,0 +1,83 @@
+"""The chain that a job belongs to: dry run → live → once more on what failed, linked both ways."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from jobs.models import Job, JobLink
+from jobs.states import CameOf
+
+_LONGEST: Final = 10
+_WIDEST: Final = 30
+_WORDS: Final = {
+    CameOf.AGAIN.value: "run again",
+    CameOf.FAILED.value: "run again on what was left undone",
+    CameOf.PLAN.value: "live, as it was shown",
+}
+_NEXT: Final = "scheduled by it"
+
+
+class Came(NamedTuple):
+    job_id: int
+    of_id: int
+    how: str
+
+
+class Member(NamedTuple):
+    job: Job | None  # None: pruned
+    job_id: int
+    of_id: int | None
+    how: str  # it came of that
+    is_this: bool
+
+
+def chain_of(job: Job) -> list[Member]:
+    """Empty for a job that stands alone."""
+    came = {each.job_id: each for each in _back(job.pk)}
+    root = next((each.of_id for each in came.values() if each.of_id not in came), job.pk)
+    for each in _onward(root):
+        came.setdefault(each.job_id, each)
+    if not came:
+        return []
+    ids = sorted({root, *came})[:_WIDEST]
+    rows = Job.objects.defer("finished_devices", "start_arguments").in_bulk(ids)
+    return [
+        Member(
+            job=rows.get(job_id),
+            job_id=job_id,
+            of_id=came[job_id].of_id if job_id in came else None,
+            how=came[job_id].how if job_id in came else "",
+            is_this=job_id == job.pk,
+        )
+        for job_id in ids
+    ]
+
+
+def _back(job_id: int) -> Iterator[Came]:
+    for _ in range(_LONGEST):
+        found = next(_of([job_id]), None)
+        if found is None:
+            return
+        yield found
+        job_id = found.of_id
+
+
+def _of(ids: list[int]) -> Iterator[Came]:
+    for job_id, of_id, kind in JobLink.objects.filter(job_id__in=ids).values_list("job_id", "of_id", "kind"):
+        yield Came(job_id, of_id, _WORDS[kind])
+    for of_id, next_id in Job.objects.filter(next_job_id__in=ids).order_by().values_list("id", "next_job_id"):
+        yield Came(int(next_id or 0), of_id, _NEXT)
+
+
+def _onward(root: int) -> Iterator[Came]:
+    ids, seen = [root], {root}
+    for _ in range(_LONGEST):
+        links = JobLink.objects.filter(of_id__in=ids).order_by("job_id").values_list("job_id", "of_id", "kind")
+        found = [Came(job_id, of_id, _WORDS[kind]) for job_id, of_id, kind in links[:_WIDEST]]
+        named = Job.objects.filter(pk__in=ids, next_job_id__isnull=False).order_by()
+        found += [Came(int(job_id or 0), of_id, _NEXT) for of_id, job_id in named.values_list("id", "next_job_id")]
+        found = [each for each in found if each.job_id not in seen]
+        if not found:
+            return
+        yield from found
+        ids = [each.job_id for each in found]
+        seen.update(ids)

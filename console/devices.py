@@ -1,0 +1,199 @@
+"""The devices of one job as its page shows them: what became of each, failed ones first, by name, in pages."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.http import QueryDict
+
+from jobs.models import Job, JobDevice
+from jobs.result_views import Piece, view_of
+from jobs.states import TERMINAL, DeviceState
+
+PER_PAGE: Final = 100
+_DONE_WELL: Final = Q(state=DeviceState.DONE.value, failed=False)
+_CHANGED: Final = _DONE_WELL & (Q(changed=True) | Q(changed__isnull=True, change_score__gt=0))
+_UNCHANGED: Final = _DONE_WELL & (
+    Q(changed=False) | Q(changed__isnull=True, change_score__isnull=True) | Q(changed__isnull=True, change_score=0)
+)
+
+# What can have become of a device, in the order of the page.
+GROUPS: Final[dict[str, Q]] = {
+    "failed": Q(failed=True),
+    "changed": _CHANGED,
+    "taken": Q(state=DeviceState.TAKEN.value),
+    "waiting": Q(state=DeviceState.WAITING.value),
+    "unchanged": _UNCHANGED,
+}
+_RANK: Final = Case(
+    *(When(condition, then=Value(place)) for place, condition in enumerate(GROUPS.values())),
+    output_field=IntegerField(),
+)
+_SHOWN: Final = (
+    "job_id",
+    "host",
+    "state",
+    "failed",
+    "reason",
+    "change_score",
+    "changed",
+    "step",
+    "worker",
+    "start_time",
+    "finish_time",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which of them: what a page's URL says."""
+
+    name: str = ""  # part of it
+    only: str = ""  # a group, or all
+    page: int = 1
+
+    @classmethod
+    def of(cls, query: QueryDict) -> "Wanted":
+        only, page = query.get("only", ""), query.get("page", "1")
+        return cls(
+            name=query.get("device", "").replace("\x00", "").strip()[:255],
+            only=only if only in GROUPS else "",
+            page=max(1, int(page[:6])) if page.isascii() and page.isdigit() else 1,
+        )
+
+    def query(self, **changed: Any) -> str:
+        values = {"device": self.name, "only": self.only, "page": self.page, **changed}
+        return urlencode({name: value for name, value in values.items() if value not in ("", 1)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """A tab above the list."""
+
+    title: str
+    key: str
+    number: int
+    query: str
+    is_here: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    row: JobDevice
+    group: str
+    word: str
+
+    @property
+    def took(self) -> timedelta | None:
+        return self.row.finish_time - self.row.start_time if self.row.finish_time and self.row.start_time else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Devices:
+    wanted: Wanted
+    total: int
+    numbers: dict[str, int]
+    groups: list[Group]
+    lines: list[Line]
+    last_page: int
+
+    @property
+    def older(self) -> str | None:
+        return self.wanted.query(page=self.wanted.page + 1) if self.wanted.page < self.last_page else None
+
+    @property
+    def newer(self) -> str | None:
+        return self.wanted.query(page=self.wanted.page - 1) if self.wanted.page > 1 else None
+
+
+def rows_of(job_id: int, wanted: Wanted) -> QuerySet[JobDevice]:
+    """All that are wanted, without their reports, in the order of the page."""
+    rows = JobDevice.objects.filter(job_id=job_id, **({"host__icontains": wanted.name} if wanted.name else {}))
+    if wanted.only:
+        rows = rows.filter(GROUPS[wanted.only])
+    return rows.annotate(rank=_RANK).order_by("rank", "place").only(*_SHOWN)
+
+
+def devices_of(job: Job, wanted: Wanted) -> Devices | None:
+    """None: the job does not go through devices, or has not begun, or kept no rows."""
+    named = JobDevice.objects.filter(job_id=job.pk, **({"host__icontains": wanted.name} if wanted.name else {}))
+    tally: dict[str, int] = named.aggregate(
+        total=Count("pk"),
+        said=Count("pk", filter=Q(changed__isnull=False) | Q(change_score__isnull=False)),
+        **{f"in_{key}": Count("pk", filter=condition) for key, condition in GROUPS.items()},
+    )
+    if not tally["total"] and not wanted.name:
+        return None
+    numbers = {key: tally[f"in_{key}"] for key in GROUPS}
+    words = words_for(job, tells=bool(tally["said"]))
+    matching = numbers[wanted.only] if wanted.only else tally["total"]
+    last_page = max(1, -(-matching // PER_PAGE))
+    start = (min(wanted.page, last_page) - 1) * PER_PAGE
+    return Devices(
+        wanted=wanted,
+        total=tally["total"],
+        numbers=numbers,
+        groups=list(_groups(wanted, tally["total"], numbers, words)),
+        lines=[_line(row, words) for row in rows_of(job.pk, wanted)[start : start + PER_PAGE]],
+        last_page=last_page,
+    )
+
+
+def words_for(job: Job, *, tells: bool) -> dict[str, str]:
+    """What the groups are called. A dry run changes nothing; not every function says whether it did."""
+    dry = json.loads(job.start_arguments).get("dry_run") is True
+    ended = job.status in TERMINAL
+    return {
+        "failed": "failed",
+        "changed": "would change" if dry else "changed",
+        "taken": "in progress",
+        "waiting": "not begun" if ended else "waiting",
+        "unchanged": ("no change" if dry else "unchanged") if tells else "done",
+    }
+
+
+def group_of(row: JobDevice) -> str:
+    """The same as GROUPS, of a row that is there."""
+    if row.failed:
+        return "failed"
+    if row.state != DeviceState.DONE:
+        return row.state.lower()
+    changed = row.changed if row.changed is not None else bool(row.change_score)
+    return "changed" if changed else "unchanged"
+
+
+def pieces_of(job: Job, report: str | None) -> list[Piece]:
+    """What was reported of one device, in parts."""
+    if not report:
+        return []
+    try:
+        value = json.loads(report)
+        found = view_of(job.task_name).pieces(value)
+        if found is None:
+            text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+            found = [Piece(title="Report", text=text)]
+    except RecursionError:  # too deep to read or to indent
+        found = [Piece(title="Report", text=report)]
+    return found
+
+
+def _groups(wanted: Wanted, total: int, numbers: dict[str, int], words: dict[str, str]) -> Iterator[Group]:
+    yield Group(title="All", key="", number=total, query=wanted.query(only="", page=1), is_here=not wanted.only)
+    for key, number in numbers.items():
+        if number or wanted.only == key:
+            yield Group(
+                title=words[key].capitalize(),
+                key=key,
+                number=number,
+                query=wanted.query(only=key, page=1),
+                is_here=wanted.only == key,
+            )
+
+
+def _line(row: JobDevice, words: dict[str, str]) -> Line:
+    group = group_of(row)
+    return Line(row=row, group=group, word=words[group])

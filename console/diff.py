@@ -1,0 +1,45 @@
+"""A diff as coloured lines. It is somebody else's text: templates escape it."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from jobs.result_views import Piece
+
+LONGEST: Final = 60_000  # characters of one piece on a page
+_PLACES: Final = ("@@", "---", "+++")
+_KINDS: Final = {"+": "added", "-": "removed"}
+
+
+class DiffLine(NamedTuple):
+    text: str
+    kind: str  # added, removed, place or empty: classes of the style sheet
+
+
+class Shown(NamedTuple):
+    """A piece as the page shows it."""
+
+    title: str
+    text: str  # of one that is no diff
+    lines: list[DiffLine]  # of a diff
+    left_out: int  # characters
+    is_long: bool  # more likely a whole configuration than a message
+
+
+def shown(pieces: list[Piece]) -> Iterator[Shown]:
+    for piece in pieces:
+        text = piece.text[:LONGEST]
+        yield Shown(
+            title=piece.title,
+            text="" if piece.is_diff else text,
+            lines=lines_of(text) if piece.is_diff else [],
+            left_out=len(piece.text) - len(text),
+            is_long=not piece.is_diff and text.count("\n") > 10,
+        )
+
+
+def lines_of(diff: str) -> list[DiffLine]:
+    """Of a unified diff, or of a driver's own format, where leading spaces are common."""
+    return [
+        DiffLine(line, "place" if line.startswith(_PLACES) else _KINDS.get(line.lstrip()[:1], ""))
+        for line in diff.splitlines()
+    ]

@@ -1,0 +1,200 @@
+"""What one does to jobs: each on a page that says what will happen, and asks. Only its form, a POST, does it.
+
+``?id=1&id=2`` names the jobs; ``?all=1&q=`` means all that the search finds. The form names exactly those that the page
+has shown.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from cnaasjobs.api.caller import origin, who
+from console.access import page
+from console.frame import said, show
+from console.pages.job import no_such_job
+from jobs.audit.trail import By
+from jobs.errors import JobArgumentError, JobError, JobNotAbortable, JobNotFound
+from jobs.models import Job
+from jobs.operating import again, stopping
+from jobs.operating.again import CannotRunAgain, NoRoom, Proposal
+from jobs.search.chosen import Chosen, abortable, with_failures
+from jobs.search.grammar import SearchError
+from jobs.search.qualifiers import id_of
+from jobs.states import CameOf, Status
+
+AT_ONCE: Final = 500  # aborts of one form
+RUNS_AT_ONCE: Final = 50
+_SHOWN: Final = 50
+_COMMENT: Final = 255
+
+_TITLES: Final = {
+    CameOf.AGAIN: "Run job {} again?",
+    CameOf.FAILED: "Run job {} again on what it left undone?",
+    CameOf.PLAN: "Apply what job {} showed?",
+}
+
+
+@page("jobs.view_job", post="jobs.abort_job")
+def abort(request: HttpRequest) -> HttpResponse:
+    if request.method == "POST":
+        ids = _ids(request.POST.get("ids", "").split(","))[:AT_ONCE]
+        reason = _text(request.POST.get("reason", "")) or "Aborted in the console"
+        _abort(request, ids, reason)
+        return _back(request, ids)
+    try:
+        chosen = _chosen(request, abortable, AT_ONCE)
+    except SearchError as exc:
+        return said(request, "This search can't be understood", f"{exc}.", status=400)
+    jobs = chosen.jobs
+    context = {
+        "title": _counted("Abort", jobs, chosen),
+        "chosen": chosen,
+        "running": [job for job in jobs if job.status == Status.RUNNING],
+        "waiting": [job for job in jobs if job.status == Status.SCHEDULED],
+        "shown": _SHOWN,
+        "ids": ",".join(str(job.pk) for job in jobs),
+        "back": _back_url(request, [job.pk for job in jobs]),
+        "line": request.GET.get("q", ""),
+    }
+    return show(request, "console/abort.html", context)
+
+
+@page("jobs.view_job", post="jobs.add_job")
+def again_on_failed(request: HttpRequest) -> HttpResponse:
+    """Of several jobs, each on the devices that it left undone."""
+    if request.method == "POST":
+        ids = _ids(request.POST.get("ids", "").split(","))[:RUNS_AT_ONCE]
+        for job_id in ids:
+            _run(request, job_id, CameOf.FAILED, comment=None)
+        return _back(request, [])
+    try:
+        chosen = _chosen(request, with_failures, RUNS_AT_ONCE)
+    except SearchError as exc:
+        return said(request, "This search can't be understood", f"{exc}.", status=400)
+    proposals, refused = _proposals(chosen.jobs)
+    context = {
+        "title": _counted("Run again on what failed:", [proposal.of for proposal in proposals], chosen),
+        "chosen": chosen,
+        "proposals": proposals,
+        "refused": refused,
+        "ids": ",".join(str(proposal.of.pk) for proposal in proposals),
+        "back": _back_url(request, []),
+        "line": request.GET.get("q", ""),
+    }
+    return show(request, "console/again_on_failed.html", context)
+
+
+@page("jobs.view_job", post="jobs.add_job")
+def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
+    came_of = CameOf(kind)
+    if request.method == "POST":
+        comment = _text(request.POST.get("comment", ""))
+        job = _run(request, job_id, came_of, comment=comment)
+        return HttpResponseRedirect(reverse("console:job", args=[job.pk if job else job_id]))
+    try:
+        proposed = again.proposal(job_id, came_of)
+    except JobNotFound:
+        return no_such_job(request, job_id)
+    except CannotRunAgain as exc:
+        return said(request, "That can't be done", f"{exc}.", status=409)
+    context = {
+        "title": _TITLES[came_of].format(job_id),
+        "proposed": proposed,
+        "task_name": proposed.task.name,  # a template would call the task
+        "lock": proposed.task.lock,
+        "is_live": proposed.arguments.get("dry_run") is False,
+        "is_dry": proposed.arguments.get("dry_run") is True,
+        "hostnames": (proposed.arguments.get("hostnames") or [])[:_SHOWN] if proposed.words else [],
+        "back": reverse("console:job", args=[job_id]),
+    }
+    return show(request, "console/again.html", context)
+
+
+def _by(request: HttpRequest) -> By:
+    return By(who=who(request), origin=origin(request))
+
+
+def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
+    """Each by itself: one that has ended meanwhile does not undo the others."""
+    ended: list[int] = []
+    told: list[int] = []
+    for job_id in ids:
+        try:
+            job = stopping.abort(job_id, reason=reason, by=_by(request))
+        except (JobNotFound, JobNotAbortable) as exc:
+            messages.warning(request, f"Not aborted: {exc}.")
+            continue
+        (told if job.status == Status.RUNNING else ended).append(job_id)
+    if ended:
+        messages.success(request, f"Aborted: {_named(ended)}.")
+    if told:
+        messages.success(request, f"Told to stop before the next device: {_named(told)}.")
+    if not ids:
+        messages.warning(request, "Nothing was chosen.")
+
+
+def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None) -> Job | None:
+    try:
+        again.require_room(who(request))
+        job = again.run(again.proposal(job_id, kind), by=_by(request), comment=comment)
+    except (JobNotFound, CannotRunAgain, NoRoom, JobArgumentError) as exc:
+        messages.error(request, f"Not scheduled: {exc}.")
+        return None
+    messages.success(request, f"Scheduled: job {job.pk}, {job.function_name}.")
+    return job
+
+
+def _proposals(jobs: Iterable[Job]) -> tuple[list[Proposal], list[str]]:
+    found: list[Proposal] = []
+    refused: list[str] = []
+    for job in jobs:
+        try:
+            found.append(again.proposal(job.pk, CameOf.FAILED))
+        except JobError as exc:
+            refused.append(str(exc))
+    return found, refused
+
+
+def _chosen(request: HttpRequest, find: Any, most: int) -> Chosen:
+    """The jobs that the URL names, or all that its search finds."""
+    if "all" in request.GET:
+        found: Chosen = find(line=request.GET.get("q", ""), most=most)
+    else:
+        found = find(ids=_ids(request.GET.getlist("id")), most=most)
+    return found
+
+
+def _ids(texts: Iterable[str]) -> list[int]:
+    return sorted({job_id for text in texts if (job_id := id_of(text)) is not None}, reverse=True)
+
+
+def _text(given: str) -> str:
+    return given.replace("\x00", "").strip()[:_COMMENT]
+
+
+def _named(ids: list[int]) -> str:
+    shown = ", ".join(map(str, ids[:20]))
+    more = f" and {len(ids) - 20} more" if len(ids) > 20 else ""
+    return f"{'job' if len(ids) == 1 else f'{len(ids)} jobs:'} {shown}{more}"
+
+
+def _counted(verb: str, jobs: list[Job], chosen: Chosen) -> str:
+    if not jobs:
+        return "Nothing to do"
+    if len(jobs) == 1 and chosen.total == 1:
+        return f"{verb} job {jobs[0].pk}?"
+    return f"{verb} {len(jobs):,} jobs?"
+
+
+def _back_url(request: HttpRequest, ids: list[int]) -> str:
+    if len(ids) == 1 and "all" not in request.GET:
+        return reverse("console:job", args=ids)
+    line = request.GET.get("q", "") or request.POST.get("q", "")
+    return reverse("console:jobs", query={"q": line} if line else None)
+
+
+def _back(request: HttpRequest, ids: list[int]) -> HttpResponse:
+    return HttpResponseRedirect(_back_url(request, ids))
