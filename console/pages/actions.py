@@ -11,15 +11,16 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from cnaasjobs.api.caller import origin, who
+from cnaasjobs.api.caller import origin, refused, who
 from console.access import page
 from console.frame import said, show
 from console.pages.job import no_such_job
 from jobs.audit.trail import By
-from jobs.errors import JobArgumentError, JobError, JobNotAbortable, JobNotFound
+from jobs.errors import JobArgumentError, JobError, JobNotAbortable, JobNotFound, NotAllowed
 from jobs.models import Job
 from jobs.operating import again, stopping
 from jobs.operating.again import CannotRunAgain, NoRoom, Proposal
+from jobs.rights.selected import DevicesUnknown
 from jobs.search.chosen import Chosen, abortable, with_failures
 from jobs.search.grammar import SearchError
 from jobs.search.qualifiers import id_of
@@ -114,7 +115,7 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
 
 
 def _by(request: HttpRequest) -> By:
-    return By(who=who(request), origin=origin(request))
+    return By(who=who(request), origin=origin(request), user=request.user)
 
 
 def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
@@ -124,8 +125,8 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
     for job_id in ids:
         try:
             job = stopping.abort(job_id, reason=reason, by=_by(request))
-        except (JobNotFound, JobNotAbortable) as exc:
-            messages.warning(request, f"Not aborted: {exc}.")
+        except (JobNotFound, JobNotAbortable, NotAllowed, DevicesUnknown) as exc:
+            _not_done(request, "Not aborted", exc)
             continue
         (told if job.status == Status.RUNNING else ended).append(job_id)
     if ended:
@@ -140,11 +141,18 @@ def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None
     try:
         again.require_room(who(request))
         job = again.run(again.proposal(job_id, kind), by=_by(request), comment=comment)
-    except (JobNotFound, CannotRunAgain, NoRoom, JobArgumentError) as exc:
-        messages.error(request, f"Not scheduled: {exc}.")
+    except (JobNotFound, CannotRunAgain, NoRoom, JobArgumentError, NotAllowed, DevicesUnknown) as exc:
+        _not_done(request, "Not scheduled", exc)
         return None
     messages.success(request, f"Scheduled: job {job.pk}, {job.function_name}.")
     return job
+
+
+def _not_done(request: HttpRequest, words: str, exc: Exception) -> None:
+    """Somebody who may do it elsewhere, but not to this job, is refused here; the audit trail has that too."""
+    if isinstance(exc, NotAllowed):
+        refused.send(sender=NotAllowed, request=request, permission=str(exc).removeprefix("Missing permission "))
+    messages.error(request, f"{words}: {exc}.")
 
 
 def _proposals(jobs: Iterable[Job]) -> tuple[list[Proposal], list[str]]:
