@@ -16,6 +16,7 @@ _DEVICE = component(
     "Device",
     exactly(
         {
+            "id": {"type": "integer", "description": "Made of its name, for clients that tell rows apart by a number."},
             "hostname": TEXT,
             "device_type": {"type": "string", "description": "ACCESS, DIST, CORE, or empty."},
             "platform": NULLABLE_TEXT,

@@ -5,11 +5,23 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from cnaasjobs.api.columns import MAX_IN, MAX_TEXT
+from cnaasjobs.api.columns import MAX_IN, MAX_TEXT, Column, Integer, Text
 from cnaasjobs.api.filters import Asked, asked_filters, column_of
 from cnaasjobs.api.pagination import NumberedPages
 
 Row = Mapping[str, Any]
+
+
+class AnyCase(Text):
+    """Also asked for by ``ilike``, in whatever case: existing front ends do so."""
+
+    operators = (*Text.operators, "ilike")
+
+
+class Number(Integer):
+    """One that is only compared; by ``equals`` too, as existing front ends ask."""
+
+    operators = (*Column.operators, "equals")
 
 
 class PagesOfSequence(NumberedPages):
@@ -64,6 +76,8 @@ def _predicate(asked: Asked, view: Any) -> Callable[[Any], bool]:
                     raise ValueError(f"must have at most {MAX_TEXT} characters")
                 part = text.lower()
                 return lambda value: part in (value or "").lower()
+            case "ilike":
+                return lambda value: (value or "").lower() == text.lower()
             case operator:
                 wanted = column.parse(text)
                 return lambda value: (value == wanted) is (operator != "ne")

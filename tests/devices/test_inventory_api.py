@@ -10,6 +10,7 @@ import pytest
 from pytest_django import Settings
 
 from devices import rendering
+from devices.api.inventory_views import number_of
 from devices.models import DeviceState
 from devices.tasks import sync_devices
 from jobs.dispatch import scheduling
@@ -48,6 +49,7 @@ def synchronized(api: Api) -> dict[str, bool]:
 def test_a_device_as_the_front_end_reads_it(api: Api) -> None:
     reply = api.get("/devices?per_page=2")
     assert reply.data["devices"][0] == {
+        "id": number_of("sw1"),
         "hostname": "sw1",
         "device_type": "ACCESS",
         "platform": "lab",
@@ -70,6 +72,9 @@ def test_a_device_as_the_front_end_reads_it(api: Api) -> None:
         ("filter[device_type][ne]=ACCESS", ["d1"]),
         ("filter[state]=MANAGED&filter[synchronized]=false", ["sw1", "sw2", "d1"]),
         ("filter[state]=DISCOVERED", []),
+        ("filter[state][ilike]=managed&filter[device_type][ilike]=dist", ["d1"]),
+        ("filter[device_type][ilike]=DIS", []),
+        (f"filter[id][equals]={number_of('sw2')}", ["sw2"]),
         ("filter[synchronized]=true", []),
         ("sort=hostname", ["d1", "sw1", "sw2"]),
         ("sort=-hostname", ["sw2", "sw1", "d1"]),
@@ -249,3 +254,10 @@ def test_a_refresh_reads_anew_and_says_what_is_wrong(api: Api, lab: Lab) -> None
     assert (reply.status, "mapping.yml" in reply.message) == (503, True)
     lab.template("hostname {{ host }}\n")
     assert api.put("/repository/templates", {"action": "REFRESH"}).status == 200
+
+
+def test_a_number_of_a_device_is_one_that_javascript_holds() -> None:
+    """And always the same: browsers keep it."""
+    assert number_of("sw1") == 110658197644950
+    assert number_of("sw1") < 2**53
+    assert len({number_of(f"sw{number}") for number in range(10_000)}) == 10_000
