@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
+from jobs.appearance import MARKS
 from jobs.feed import Kind, Position
 
 
@@ -29,6 +30,13 @@ PLACES: Final = (
     Place("Schedules", "console:schedules", "jobs.view_job", "s"),
     Place("Workers", "console:workers", "jobs.view_heartbeat", "w"),
 )
+_ICONS: Final = {
+    "running": "-running",
+    "finished": "-finished",
+    "exception": "-exception",
+    "aborted": "-exception",
+    "lost": "-exception",
+}
 _STREAM: Final = "/api/v1.0/events"
 _HEARD: Final[Mapping[Kind, str]] = {Kind.JOB: "jobs.view_job", Kind.LOCK: "locks.view_lock", Kind.LOG: "jobs.view_job"}
 # Deletions and heartbeats are no events, nor are slots and places in line.
@@ -44,16 +52,19 @@ def show(
     after: Position | None = None,
     about: int | None = None,
     pause: int = PAUSE_SECONDS,
+    sign: str = "",
     status: int = 200,
 ) -> HttpResponse:
     """Args:
     after: the end of the change feed, asked before anything that the page shows.
     about: of which job the page is. It hears of no other, but of this one's log too.
     pause: the page asks for itself not sooner again than after so many seconds.
+    sign: the look of what the page shows, for the tab: its mark before the title, and its icon.
     """
     live = {"after": after, "events": _events(request, about), "every": max(EVERY_SECONDS, pause), "pause": pause}
-    framed = {"places": _places(request), "user": request.user, "asked_at": timezone.now(), **live, **(context or {})}
-    return render(request, template, framed, status=status)
+    tab = {"mark": MARKS.get(sign, ""), "icon": f"console/icon{_ICONS.get(sign, '')}.svg"}
+    frame = {"places": _places(request), "user": request.user, "asked_at": timezone.now(), **live, **tab}
+    return render(request, template, {**frame, **(context or {})}, status=status)
 
 
 def said(request: HttpRequest, title: str, words: str, *, status: int) -> HttpResponse:

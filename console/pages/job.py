@@ -16,6 +16,7 @@ from console.steps import steps_of
 from console.wanted_log import lines_for
 from jobs import feed, follow_ups
 from jobs.api.job_json import FIELDS, jobs_json
+from jobs.appearance import look_of
 from jobs.models import Job, JobOutcome
 from jobs.states import TERMINAL, Status
 
@@ -39,7 +40,8 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
         "arguments": _pretty(found.start_arguments),
         **_outcome(found, has_devices=devices is not None),
     }
-    return show(request, "console/job.html", context, after=position, about=job_id)
+    sign = look_of(found.status, found.exception_type)
+    return show(request, "console/job.html", context, after=position, about=job_id, sign=sign)
 
 
 @page("jobs.view_job")

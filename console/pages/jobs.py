@@ -52,6 +52,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     except SearchError as exc:
         error = str(exc)
     is_newest = before is None and after is None
+    well = health(request.user.has_perm) if is_newest and not line else None
     context = {
         "line": line,
         "error": error,
@@ -64,9 +65,10 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "newest": _url(line),
         "is_newest": is_newest,
         **_picking(request, line, before=before, after=after),
-        "health": health(request.user.has_perm) if is_newest and not line else None,
+        "health": well,
     }
-    return show(request, "console/jobs.html", context, after=position, status=400 if error else 200)
+    sign = "lost" if well is not None and not well.is_well else ""
+    return show(request, "console/jobs.html", context, after=position, sign=sign, status=400 if error else 200)
 
 
 @page("jobs.view_job")

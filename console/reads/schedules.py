@@ -23,6 +23,11 @@ class Recurring:
     due: datetime | None  # None: it will not run, and ``why`` says why
     why: str
 
+    @property
+    def function_name(self) -> str:
+        """Of the jobs that it starts."""
+        return str(self.row.task).rpartition(".")[2]
+
 
 def recurring() -> list[Recurring]:
     """The next one first, those that will not run last."""

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from django import template
 from django.utils.html import format_html
@@ -9,6 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from jobs.appearance import MARKS, look_of, note_of
 from jobs.models import Job
+from jobs.search.grammar import Term
 from jobs.waiting.reasons import in_words
 
 register = template.Library()
@@ -52,6 +54,12 @@ def duration(span: timedelta | None) -> str:
 def since(now: datetime, when: datetime | None) -> str:
     """How long it is from ``when`` to ``now``."""
     return "" if when is None else in_words(now - when)
+
+
+@register.filter
+def term(value: str, name: str) -> str:
+    """``name:value`` as a search has it, for a URL."""
+    return quote(str(Term(name, value)))
 
 
 @register.filter

@@ -1,5 +1,7 @@
 """Live pages: what changes under an open one, while the events process is there and while it is not; keys and times."""
 
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,11 +11,12 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Page
 
+from devices.tasks import sync_devices
 from jobs.guarded_status import made_up_states
 from jobs.models import Job
 from tests.browser.conftest import Complaints, OpenPage
 from tests.browser.thread import expect
-from tests.factory import heartbeat, job_row
+from tests.factory import device_row, heartbeat, job_row
 from tests.services.front import Front
 
 pytestmark = pytest.mark.needs("chromium")
@@ -165,6 +168,47 @@ def test_nothing_moves_while_one_holds_types_or_selects(
         list_page.evaluate("getSelection().removeAllRanges()")
     is_live(list_page)
     expect(row_of(list_page, older).locator(".state")).to_contain_text("finished")
+
+
+def test_rows_that_are_selected_hold_the_page_and_p_counts_in_a_checkbox_too(list_page: Page, older: Job) -> None:
+    box = row_of(list_page, older).locator("input[type=checkbox]")
+    box.check()
+    is_live(list_page, "paused")
+    box.uncheck()
+    is_live(list_page)
+    expect(box).to_be_focused()
+    list_page.keyboard.press("p")
+    is_live(list_page, "paused")
+    list_page.keyboard.press("p")
+    is_live(list_page)
+    list_page.keyboard.press("x")
+    expect(box).to_be_checked()
+
+
+def test_the_tab_says_in_which_state_a_job_is(open_page: OpenPage, boss: User) -> None:
+    job = job_row("RUNNING", function_name="backup")
+    page = open_page(boss)
+    page.goto(f"/jobs/{job.pk}")
+    expect(page).to_have_title(re.compile(r"^▶.* #\d+ backup"))
+    assert str(page.locator("#icon").get_attribute("href")).endswith("icon-running.svg")
+    finish(job)
+    expect(page).to_have_title(re.compile("^✓"))
+    expect(page.locator("#icon")).to_have_attribute("href", re.compile(r"icon-finished\.svg$"))
+
+
+def test_what_was_opened_stays_open_as_it_was_loaded(open_page: OpenPage, boss: User) -> None:
+    job = job_row("RUNNING", task_name=sync_devices.name)
+    report = {"failed": False, "job_tasks": [{"task_name": "Sync device config", "diff": "+vlan 7", "failed": False}]}
+    device_row(job, "a1", report=json.dumps(report))
+    page = open_page(boss)
+    page.goto(f"/jobs/{job.pk}")
+    page.locator("summary", has_text="a1").click()
+    diff = page.get_by_text("+vlan 7")
+    expect(diff).to_be_visible()
+    device_row(job, "a2", reason="no route to host")
+    finish(job)
+    expect(page.locator("#devices")).to_contain_text("no route to host")
+    expect(diff).to_be_visible()
 
 
 def test_a_hidden_tab_gives_its_stream_back_and_catches_up(list_page: Page, older: Job) -> None:

@@ -48,6 +48,7 @@ function writeTimes(root = document) {
 
 // --- changing in place
 htmx.config.morphIgnore.push("open", "tabindex"); // what a person opened, and where one is
+htmx.config.morphSkipChildren = ".detail"; // what was loaded when it was opened
 const ENDED = /FINISHED|EXCEPTION/; // such a job does not change any more
 const unseen = new Map(); // lists, with what they show once somebody wants to see the new rows
 
@@ -75,7 +76,7 @@ async function changeRows(list, fresh) {
 async function ask() {
   const answer = await fetch(location.href, { headers: { "HX-Request": "true" } });
   if (answer.status === 401 || answer.redirected) return location.reload(); // signed out
-  if (!answer.ok) throw new Error(`${answer.status}`);
+  if (answer.status >= 500) throw new Error(`${answer.status}`);
   const fresh = parse(await answer.text());
   document.title = fresh.title;
   find("#icon").href = find("#icon", fresh).href;
@@ -105,8 +106,7 @@ function plan() {
   if (!find("[data-live]")) return;
   const why = whyPaused(), state = why ? "paused" : isAway ? "no answer" : feed.state;
   const count = [...unseen.values()].reduce((sum, each) => sum + each.count, 0);
-  write("#live", () => state);
-  Object.assign(find("#live"), { title: why, className: `is-${state.replace(" ", "-")}` });
+  Object.assign(find("#live"), { textContent: state, title: why, className: `is-${state.replace(" ", "-")}` });
   Object.assign(find("#new"), { textContent: `${count} new: show`, hidden: !count });
   if (isAsking || why) return;
   const quiet = isAway || feed.state === "polling" ? 5 : page.every;
