@@ -1,15 +1,19 @@
 """Readers while the database is away, and after the events process was: nothing is missed, nobody connects anew."""
 
 import socket
+from pathlib import Path
 
 import pytest
 from django.db import connection
 
+from jobs.models import Job
 from jobs.states import Status
 from tests.factory import job_in
 from tests.live.conftest import Live, Stream
 from tests.services import PostgreSQL
+from tests.services.postgresql import run_program
 from tests.services.processes import Platform
+from tests.switching import on_database
 from tests.waiting import wait_until
 
 
@@ -77,9 +81,38 @@ def test_a_frozen_database_is_a_pause_too(postgresql: PostgreSQL, platform: Plat
     assert "Traceback" not in process.output()
 
 
-def _started(platform: Platform) -> int:
+@pytest.mark.needs("postgresql")
+@pytest.mark.django_db(transaction=True)
+def test_after_a_restore_a_reader_loads_again_and_goes_on(
+    postgresql: PostgreSQL, platform: Platform, scratch: Path
+) -> None:
+    """Of the numbers that it knows the new database gives none, or gives them to other changes."""
+    first = Stream(_started(platform)).begin()
+    kept = job_in(Status.FINISHED)
+    first.wait_for(lambda: kept.pk in ended(first))
+    dump = scratch / "dump"
+    run_program("pg_dump", postgresql, "-Fc", "-f", str(dump), postgresql.database)
+    position = first.position()
+    platform.processes[-1].stop()
+    first.close()
+    with PostgreSQL(scratch / "new") as new:
+        run_program("pg_restore", new, "-d", new.database, str(dump))
+        port = _started(platform, DATABASE_URL=new.url)
+        again = Stream(port, "", {"Last-Event-ID": position})
+        (reset,) = again.wait_for(lambda: again.of("reset"))
+        with on_database(new.url):
+            assert Job.objects.get().pk == kept.pk  # what it loads
+            after = job_in(Status.FINISHED)
+            connection.close()
+        again.wait_for(lambda: after.pk in ended(again))
+        assert reset["position"] != position
+        again.close()
+        platform.processes[-1].stop()
+
+
+def _started(platform: Platform, **env: str) -> int:
     """The port of an events process."""
-    process = platform.events()
+    process = platform.events(env=env)
     port = int(platform.events_url.rpartition(":")[2])
     wait_until(lambda: _listens(port), timeout=60, message=process.output)
     return port

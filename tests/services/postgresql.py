@@ -208,3 +208,11 @@ class PostgreSQL(Service):
         found = find_binary(name, _places())
         assert found, f"{name} is not installed"
         return found
+
+
+def run_program(name: str, server: PostgreSQL, *options: str) -> None:
+    """One of the server's own version, such as pg_dump, on this server."""
+    program = find_binary(name, _places())
+    assert program is not None
+    address = ["-h", "127.0.0.1", "-p", str(server.port), "-U", "cnaasjobs"]
+    subprocess.run([program, *address, *options], check=True, capture_output=True)

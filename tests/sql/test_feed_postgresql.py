@@ -1,7 +1,6 @@
 """The change feed among transactions that end in another order than they began, and through a crash and a restore."""
 
 import random
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -15,8 +14,7 @@ from jobs.sql import store
 from jobs.sql.position import Position
 from tests.factory import job_rows
 from tests.services import PostgreSQL
-from tests.services.base import find_binary
-from tests.services.postgresql import _places
+from tests.services.postgresql import run_program
 from tests.switching import on_database
 from tests.waiting import wait_until
 
@@ -231,10 +229,10 @@ def _rolled_back(postgresql: PostgreSQL, job_id: int) -> int:
 def test_after_a_restore_one_must_load_again(postgresql: PostgreSQL, ids: list[int], scratch: Any) -> None:
     reader = Reader()
     dump = scratch / "dump"
-    run("pg_dump", postgresql, "-Fc", "-f", str(dump), postgresql.database)
+    run_program("pg_dump", postgresql, "-Fc", "-f", str(dump), postgresql.database)
     url = postgresql.create_database("restored")
     try:
-        run("pg_restore", postgresql, "-d", "restored", str(dump))
+        run_program("pg_restore", postgresql, "-d", "restored", str(dump))
         with on_database(url):
             reader.look()
             assert reader.resets == 1
@@ -245,11 +243,3 @@ def test_after_a_restore_one_must_load_again(postgresql: PostgreSQL, ids: list[i
             connections["default"].close()
     finally:
         postgresql.drop_database("restored")
-
-
-def run(name: str, postgresql: PostgreSQL, *options: str) -> None:
-    """A program of the server's own version."""
-    program = find_binary(name, _places())
-    assert program is not None
-    address = ["-h", "127.0.0.1", "-p", str(postgresql.port), "-U", "cnaasjobs"]
-    subprocess.run([program, *address, *options], check=True, capture_output=True)
