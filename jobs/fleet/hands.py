@@ -59,7 +59,10 @@ class Hands:
     busy: dict[int, tuple[Piece, threading.Thread]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._changed = threading.Condition()
+        self._mutex = threading.Lock()
+        # Two, so that a thread that is done wakes the one that waits for it, and not all that rest.
+        self._given = threading.Condition(self._mutex)
+        self._was_done = threading.Condition(self._mutex)
         self._todo: deque[Piece] = deque()
         self._done: deque[Piece] = deque()
         self._resting = 0
@@ -69,38 +72,38 @@ class Hands:
     @property
     def idle(self) -> int:
         """How many more pieces would begin at once."""
-        with self._changed:
+        with self._mutex:
             return self.size - len(self.busy) - len(self._todo)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is being worked on, and no finished piece is left."""
-        with self._changed:
+        with self._mutex:
             return not (self.busy or self._todo or self._done)
 
     def give(self, pieces: list[Piece]) -> None:
-        with self._changed:
+        with self._mutex:
             self._todo.extend(pieces)
             for _ in range(min(len(self._todo) - self._resting, self.size - len(self.busy) - self._resting)):
                 self._start()
-            self._changed.notify_all()
+            self._given.notify(len(pieces))
 
     def wait(self, seconds: float) -> None:
         """Wait until something was done."""
-        with self._changed:
+        with self._mutex:
             if not self._done:
-                self._changed.wait(seconds)
+                self._was_done.wait(seconds)
 
     def done(self) -> list[Piece]:
         """What was done since this was asked last."""
-        with self._changed:
+        with self._mutex:
             done, self._done = list(self._done), deque()
         return done
 
     def hung(self) -> list[tuple[Piece, threading.Thread]]:
         """Give up the pieces whose time is over. Their threads are not waited for; others may start in their place."""
         now = time.monotonic()
-        with self._changed:
+        with self._mutex:
             late = [entry for entry in self.busy.values() if entry[0].give_up(now)]
             for piece, thread in late:
                 thread.name = f"given-up-{thread.name}"
@@ -111,10 +114,10 @@ class Hands:
 
     def close(self) -> None:
         """No more work is given; threads end when they have finished their pieces."""
-        with self._changed:
+        with self._mutex:
             self._closed = True
             self._todo.clear()
-            self._changed.notify_all()
+            self._given.notify_all()
 
     def _start(self) -> None:
         self._numbers += 1
@@ -124,9 +127,9 @@ class Hands:
 
     def _work(self) -> None:
         while True:
-            with self._changed:
+            with self._mutex:
                 while not self._todo and not self._closed:
-                    self._changed.wait()
+                    self._given.wait()
                 self._resting -= 1
                 if not self._todo:
                     return
@@ -134,13 +137,13 @@ class Hands:
                 self.busy[id(piece)] = piece, threading.current_thread()
             with carrying(piece):
                 piece.result = piece.work(piece)
-            with self._changed:
+            with self._mutex:
                 if piece.given_up:
                     return
                 del self.busy[id(piece)]
                 self._done.append(piece)
                 self._resting += 1
-                self._changed.notify_all()
+                self._was_done.notify()
 
 
 @contextlib.contextmanager
