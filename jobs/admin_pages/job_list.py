@@ -123,7 +123,7 @@ class JobAdmin(NewestFirstAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if not self.has_view_permission(request):
+        if not self.has_view_permission(request) or request.method not in ("GET", "HEAD"):  # nobody changes a job here
             raise PermissionDenied
         job_id = as_id(object_id)
         job = None if job_id is None else Job.objects.annotate(asked_at=DatabaseNow()).filter(pk=job_id).first()
