@@ -33,6 +33,7 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "upkeep": ("upkeep:steps", "rescue and republish at many jobs"),
     "prune": ("upkeep:prune", "pruning, and the list meanwhile"),
     "feed": ("feed:cost", "jobs with their changes numbered, and without"),
+    "events": ("events:latency", "from a commit to the readers of live events"),
     "job_log": ("job_log:cost", "1,000 devices with five lines of log each, and without"),
     "growth": ("growth:growth", "what grows from 1,000 to 1,000,000 jobs"),
 }

@@ -1,7 +1,7 @@
 """Who listens to live events during the run: a reader of the stream, and an existing front end.
 
 Both come and go, and now and then the first takes the events process with it. What each was told last of a job is
-compared with the database in the end.
+compared with the database in the end, and when it was told with the commits.
 """
 
 import contextlib
@@ -30,6 +30,7 @@ class Listener(Client):
     def __init__(self, fleet: Fleet, *, start: float, seed: int) -> None:
         super().__init__(fleet, start=start)
         self.told: dict[int, str] = {}  # each job's status
+        self.heard: dict[tuple[int, str], float] = {}  # when an event told of it first
         self.connections = 0
         self._rng = random.Random(seed)
 
@@ -46,6 +47,10 @@ class Listener(Client):
 
     def knows(self, ended: dict[int, str]) -> bool:
         return all(self.told.get(job) == status for job, status in ended.items())
+
+    def hear(self, job: int, status: str) -> None:
+        self.heard.setdefault((job, status), time.time())
+        self.told[job] = status
 
     def load(self) -> None:
         """All jobs anew, as a page does."""
@@ -83,7 +88,7 @@ class StreamReader(Listener):
     def _take(self, event: dict[str, str]) -> None:
         if event.get("event") == "job":
             job = json.loads(event["data"])
-            self.told[job["id"]] = job["status"]
+            self.hear(job["id"], job["status"])
         elif event.get("event") == "reset":
             self.load()
         self._position = event.get("id") or self._position
@@ -112,4 +117,4 @@ class FrontEnd(Listener):
             client.disconnect()
 
     def _take(self, update: Any) -> None:
-        self.told[update["job_id"]] = update["status"]
+        self.hear(update["job_id"], update["status"])

@@ -55,6 +55,17 @@ MUTANTS = {
         edits=(Edit(file=CLAIM, old=" AND task_name = %(task)s", new=" AND %(task)s IS NOT NULL"),),
         faults=("messages duplicated",),
     ),
+    "unheard": Mutant(
+        says="readers of live events are not told of jobs that ended badly",
+        promise=Promise.EVENTS,
+        edits=(
+            Edit(
+                file="jobs/feed/objects.py",
+                old='.defer("finished_devices", "start_arguments").filter(pk__in=ids)',
+                new='.defer("finished_devices", "start_arguments").filter(pk__in=ids, exception_type=None)',
+            ),
+        ),
+    ),
     "lock": Mutant(
         says="a claim no longer asks whether the job's lock is free",
         promise=Promise.CAUSE,  # fencing keeps the devices safe: the previous holder ends as LockLost without a reason

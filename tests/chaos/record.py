@@ -197,6 +197,16 @@ class Abort:
     status: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """When a listener heard for the first time that this job is in this state."""
+
+    listener: str
+    job: int
+    status: str
+    at: float
+
+
 @dataclass(kw_only=True)
 class Record:
     """Everything that the checks look at."""
@@ -223,6 +233,7 @@ class Record:
     cuts: list[Cut] = field(default_factory=list)
     remnants: list[Remnant] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
     told: dict[str, dict[str, str]] = field(default_factory=dict)  # by listener and job, the last status it heard of
 
     def save(self, path: Path) -> None:

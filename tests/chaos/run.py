@@ -13,7 +13,7 @@ from tests.chaos.faults import Injector
 from tests.chaos.fleet import Fleet
 from tests.chaos.listeners import FrontEnd, Listener, StreamReader
 from tests.chaos.plan import Plan
-from tests.chaos.record import Accepted, Kind, Record
+from tests.chaos.record import Accepted, Heard, Kind, Record
 from tests.waiting import wait_until
 
 _LEAD_SECONDS = 2.0
@@ -104,6 +104,11 @@ class Run:
         self.fleet.members.end_supervision()
         record = self._collect(start, until, aborter, poster, prober)
         record.told = {each.name: {str(job): status for job, status in each.told.items()} for each in listeners}
+        record.heard = [
+            Heard(listener=each.name, job=job, status=status, at=at)
+            for each in listeners
+            for (job, status), at in each.heard.items()
+        ]
         self._say(f"listeners connected {', '.join(f'{each.name}: {each.connections} times' for each in listeners)}")
         return record
 

@@ -21,4 +21,18 @@ def last_states(story: Story, _: Thresholds, __: Figures) -> Iterator[Broken]:
             )
 
 
-ALL = [last_states]
+def nothing_too_early(story: Story, _: Thresholds, __: Figures) -> Iterator[Broken]:
+    """No event comes before its commit, or tells of a state that was never committed."""
+    committed: dict[tuple[int, str], float] = {}
+    for change in story.record.changes:
+        committed.setdefault((change.job, change.after), change.at)
+    for heard in story.record.heard:
+        at = committed.get((heard.job, heard.status))
+        if at is None or heard.at < at:
+            when = "which was never committed" if at is None else f"{at - heard.at:.3f} s before its commit"
+            yield Broken(
+                promise=Promise.EVENTS, what=f"{heard.listener}: told that job {heard.job} is {heard.status}, {when}"
+            )
+
+
+ALL = [last_states, nothing_too_early]

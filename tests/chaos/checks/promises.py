@@ -25,7 +25,7 @@ class Promise(StrEnum):
     POSTS = "a POST is answered in time"
     KEYS = "an Idempotency-Key makes one job, and says which"
     WITHDRAWN = "a job that was withdrawn never ran"
-    EVENTS = "who listens to live events knows how each job ended"
+    EVENTS = "who listens to live events knows how each job ended, and of nothing before its commit"
     REMNANTS = "what a vanished host held in the database is free in time"
     # Not of the platform, but of the run: without them it proves nothing.
     HITS = "every kind of fault hit something"
