@@ -42,7 +42,7 @@ def test_a_lane_for_each_function_and_each_lock(viewer: Person) -> None:
     assert [lane.name for lane in day.functions] == ["backup", "sync_devices"]
     assert [lane.name for lane in day.locks] == ["devices"]
     page = viewer.read("/timeline")
-    assert f"backup 2 1: #{bad.pk} #{runs.pk}" in page
+    assert f"backup 2 1: #{bad.pk} #{runs.pk} 1 min 00 s" in page
     assert 'href="/jobs?q=function:backup%20since:24h"' in viewer.markup("/timeline")
 
 
