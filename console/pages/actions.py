@@ -55,6 +55,7 @@ def abort(request: HttpRequest) -> HttpResponse:
         "chosen": chosen,
         "running": [job for job in jobs if job.status == Status.RUNNING],
         "waiting": [job for job in jobs if job.status == Status.SCHEDULED],
+        "is_part": chosen.is_more or chosen.total > len(jobs),
         "shown": _SHOWN,
         "ids": ",".join(str(job.pk) for job in jobs),
         "back": _back_url(request, [job.pk for job in jobs]),

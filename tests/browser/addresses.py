@@ -26,6 +26,13 @@ CONSOLE: Final[Mapping[str, tuple[Address, ...]]] = {
         lambda world: f"/jobs/{world.lost.pk}",
         lambda _: "/jobs/999999999",
     ),
+    "job_device": (lambda world: f"/jobs/{world.dry_run.pk}/devices/{world.host}",),
+    "abort": (
+        lambda world: f"/jobs/abort?id={world.running.pk}&id={world.later.pk}",
+        lambda _: "/jobs/abort?all=1&q=by:nobody",
+    ),
+    "again": (lambda world: f"/jobs/{world.aborted.pk}/run/again",),
+    "again_on_failed": (lambda _: "/jobs/failed?all=1",),
     "devices": (lambda _: "/devices", lambda _: "/devices?find=dist", lambda _: "/devices?find=nothing+like+it"),
     "device": (lambda world: f"/devices/{world.host}", lambda _: f"/devices/{quote(HOSTILE[:60], safe='')}"),
     "locks": (lambda _: "/locks",),
@@ -37,7 +44,7 @@ CONSOLE: Final[Mapping[str, tuple[Address, ...]]] = {
 }
 FOR_STRANGERS: Final = {"sign_in"}
 # Parts of pages that scripts fetch, and what only takes a POST.
-NO_PAGES: Final = {"rows", "head", "sign_out"}
+NO_PAGES: Final = {"rows", "head", "raw", "log", "diffs", "devices_csv", "sign_out", "provider", "provider_back"}
 
 ADMIN: Final[Mapping[str, Address]] = {
     "front page": lambda _: "/admin/",
