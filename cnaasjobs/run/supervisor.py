@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import psutil
 
@@ -84,20 +85,28 @@ class Supervisor:
         self.cwd = cwd
         self.say = say
         self.programs: list[Program] = []
-        self.stopping = threading.Event()
+        self._stopping = threading.Event()
         self._callers = Callers()
         self._signals = 0
-        self._wake = threading.Event()
+        # Of all that wakes, only this may be called by a handler: an Event's lock may be held by the very code that the
+        # signal interrupted, which would then wait for itself.
+        self._happened: SimpleQueue[None] = SimpleQueue()
         if sys.platform == "linux":  # children of a dead child become ours, and are ended with the rest
             ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        signal.signal(signal.SIGCHLD, lambda *_: self._wake.set())
+        signal.signal(signal.SIGCHLD, lambda *_: self._happened.put(None))
 
     def _on_signal(self, *_: object) -> None:
         self._signals += 1
-        self.stopping.set()
-        self._wake.set()
+        self._happened.put(None)
+
+    @property
+    def stopping(self) -> threading.Event:
+        """For other threads to wait for. Only the main thread asks here, which is how it hears of a signal."""
+        if self._signals:
+            self._stopping.set()
+        return self._stopping
 
     def add(self, program: Program) -> None:
         program.start(self.cwd)
@@ -121,8 +130,7 @@ class Supervisor:
 
     def keep_running(self, seconds: float) -> None:
         """Waits at most this long for something to happen, then restarts what has ended."""
-        self._wake.wait(seconds)
-        self._wake.clear()
+        self._pause(seconds)
         if self._callers.want_the_end():
             self.stopping.set()
         now = time.monotonic()
@@ -132,6 +140,13 @@ class Supervisor:
             if program.process is None and now >= program.due and not self.stopping.is_set():
                 program.start(self.cwd)
         self._reap_orphans()
+
+    def _pause(self, seconds: float) -> None:
+        """Until something happens, at most this long."""
+        with contextlib.suppress(Empty):
+            self._happened.get(timeout=seconds)
+            for _ in range(self._happened.qsize()):
+                self._happened.get_nowait()
 
     def _ended(self, program: Program, now: float) -> None:
         program.kill_group()
@@ -171,8 +186,7 @@ class Supervisor:
             if time.monotonic() > patience:
                 self.say(f"Waiting for {', '.join(running)} to finish; Ctrl-C again ends everything at once")
                 patience = deadline + 1
-            self._wake.wait(0.1)
-            self._wake.clear()
+            self._pause(0.1)
         for program in programs:
             program.kill_group()
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.run.copy import Copy
 from tests.services import PostgreSQL, RabbitMQ, scratch_directory
+from tests.services.processes import ROOT
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.needs("redis")
@@ -52,6 +53,17 @@ def test_the_first_start_shows_what_its_dry_run_found(running: Copy) -> None:
     assert re.search(r"^Job 1 took \d+\.\d s: 6 of 6 devices would change$", shown, re.MULTILINE)
     for device in job["finished_devices"]:
         assert re.search(rf"^{device} +would change +\+\d+ -0 +\d+$", shown, re.MULTILINE)
+
+
+def test_the_readme_shows_what_is_printed(running: Copy) -> None:
+    shown = (ROOT / "README.md").read_text().partition("$ make run\n")[2].partition("```")[0].partition("Starting")[2]
+    printed = running.output().replace(running.url, "http://127.0.0.1:8000")
+    printed = printed.replace(str(running.state), "/home/ann/cnaasjobs/state")
+    assert _without_what_varies(shown) in _without_what_varies(printed)
+
+
+def _without_what_varies(text: str) -> str:
+    return re.sub(r"took \S+ s|password \S+", "", text)
 
 
 def test_it_says_where_everything_is_before_that(running: Copy) -> None:
