@@ -35,6 +35,7 @@ _RANK: Final = Case(
 )
 _SHOWN: Final = (
     "job_id",
+    "place",
     "host",
     "state",
     "failed",

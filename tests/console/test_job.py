@@ -119,6 +119,14 @@ def test_five_thousand_devices_come_in_pages(viewer: Person) -> None:
     assert len(viewer.open(f"/jobs/{job.pk}/devices.csv").content.splitlines()) == 5001
 
 
+def test_a_full_page_takes_few_statements(viewer: Person, django_assert_max_num_queries: Any) -> None:
+    job = job_row()
+    for n in range(100):
+        device_row(job, f"sw{n}")
+    with django_assert_max_num_queries(20):
+        viewer.open(f"/jobs/{job.pk}")
+
+
 def test_diff_and_configuration_are_shown_on_demand(viewer: Person, sync: Job) -> None:
     page = viewer.markup(f"/jobs/{sync.pk}")
     assert "+comment" not in page
