@@ -78,13 +78,15 @@ class Invite:
             for run in asked
             for _ in range(run.asked)
         ]
-        unsent = publisher.publish(messages)
+        unsent = Counter(publisher.publish(messages))
         now = time.monotonic()
         self._expected = {job: found for job, found in self._expected.items() if now < found[1]}
         for run in asked:
-            record(JobAction.INVITE, job_id=run.job.pk, count=run.asked)
-            self._expected[run.job.pk] = run.participants + run.coming + run.asked, now + conf.upkeep_seconds
-        return len(messages) - len(unsent)
+            sent = run.asked - unsent[run.job.pk]
+            if sent:
+                record(JobAction.INVITE, job_id=run.job.pk, count=sent)
+            self._expected[run.job.pk] = run.participants + run.coming + sent, now + conf.upkeep_seconds
+        return len(messages) - unsent.total()
 
 
 def _runs() -> list[_Run]:

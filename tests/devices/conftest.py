@@ -1,5 +1,6 @@
 """Fixtures of the devices' tests."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,13 @@ from devices import inventory
 from devices.drivers import driver_named
 from tests.devices.foreign import Foreign
 from tests.devices.lab import Lab
-from tests.services.processes import Platform
+from tests.services.processes import ROOT, Platform
+
+OLD = "374eb4f"  # a release that test_release_before runs beside this one
+_KNOWN = subprocess.run(["git", "cat-file", "-e", f"{OLD}^{{commit}}"], cwd=ROOT, capture_output=True, check=False)
+collect_ignore = (
+    [] if _KNOWN.returncode == 0 else ["test_release_before.py"]
+)  # a copy of the source without its history
 
 
 @pytest.fixture(autouse=True)
