@@ -5,9 +5,11 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.utils import timezone
 from playwright.sync_api import Page
 
@@ -133,12 +135,17 @@ def test_after_a_proxy_said_that_it_is_away_the_stream_is_opened_anew(
     complaints.forgive("/api/v1.0/events?")
     page = open_page(boss)
     page.route("**/api/v1.0/events?**", lambda route: route.fulfill(status=502, body="Bad Gateway"))
+    streams: list[str] = []
+    page.on("request", lambda request: streams.append(request.url) if "/events?" in request.url else None)
     page.goto("/jobs")
     is_live(page, "polling")
     job = job_row()
     expect(page.get_by_role("button", name="1 new: show")).to_be_visible()  # it asks meanwhile
     page.unroute("**/api/v1.0/events?**")
     is_live(page)
+    begins = page.locator("body").get_attribute("data-after")
+    assert len(streams) >= 2
+    assert {parse_qs(urlsplit(url).query)["after"][0] for url in streams} == {begins}
     page.get_by_role("button", name="1 new: show").click()
     expect(row_of(page, job)).to_be_visible()
 
@@ -218,6 +225,26 @@ def test_a_hidden_tab_gives_its_stream_back_and_catches_up(list_page: Page, olde
     hide(list_page, hidden=False)
     is_live(list_page)
     expect(row_of(list_page, older).locator(".state")).to_contain_text("finished")
+
+
+def test_a_hidden_tab_keeps_its_title_up_to_date(open_page: OpenPage, boss: User) -> None:
+    job = job_row("RUNNING")
+    page = open_page(boss)
+    page.clock.install()
+    page.goto(f"/jobs/{job.pk}")
+    is_live(page)
+    hide(page, hidden=True)
+    finish(job)
+    page.clock.fast_forward(31_000)
+    expect(page).to_have_title(re.compile("^✓"))
+    expect(page.locator("#job-head")).to_contain_text("running")
+
+
+def test_who_is_signed_out_meanwhile_is_asked_to_sign_in(list_page: Page, older: Job, complaints: Complaints) -> None:
+    complaints.forgive("the server responded with a status of 401")
+    Session.objects.all().delete()
+    finish(older)
+    list_page.wait_for_url("**/sign-in?next=/jobs")
 
 
 def hide(page: Page, *, hidden: bool) -> None:
