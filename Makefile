@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help run test lint format chaos bench screenshots lock setup setup-dev
+.PHONY: help run test lint audit fuzz-api format chaos bench screenshots lock setup setup-dev
 
 PORT ?= 8000
 HOST ?= 127.0.0.1
@@ -15,6 +15,7 @@ KINDS ?=
 ROW ?=
 BASE ?=
 ARGS ?=
+CASES ?= 10000
 export PORT HOST
 unexport PYTHONDONTWRITEBYTECODE  # else each of hundreds of processes compiles the project anew
 
@@ -53,8 +54,15 @@ lint: setup-dev ## Style, types, import directions, missing migrations, producti
 	$(BIN)/ruff format --check .
 	$(DEV) $(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r cnaasjobs jobs locks devices console manage.py gunicorn.conf.py
 	$(DEV) $(BIN)/python manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(BIN)/python -W error manage.py check --deploy --fail-level WARNING
+
+audit: setup-dev ## Ask the package index whether what is pinned has known holes (needs the network)
+	$(BIN)/pip-audit --strict --disable-pip --no-deps -r constraints.txt
+
+fuzz-api: setup-dev ## Call the API with what its description allows and does not (CASES=10000)
+	FUZZ_CASES=$(CASES) exec $(BIN)/python -m pytest -n 0 --timeout 0 -s tests/fuzz
 
 format: setup-dev ## Put the code into the project's format
 	$(BIN)/ruff check --fix .

@@ -30,7 +30,7 @@ def socket_directory(state_dir: Path) -> Path:
     if len(os.fsencode(state_dir / "broker.sock")) <= MAX_SOCKET_PATH_BYTES:
         return state_dir
     name = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:16]
-    return Path(f"/tmp/cnaasjobs-{os.getuid()}-{name}")  # noqa: S108  (make run checks its owner)
+    return Path(f"/tmp/cnaasjobs-{os.getuid()}-{name}")  # noqa: S108  # nosec B108 # make run checks its owner
 
 
 def broker_socket(state_dir: Path) -> Path:

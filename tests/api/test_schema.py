@@ -59,6 +59,23 @@ def test_its_schemas_are_schemas_and_what_they_refer_to_is_there() -> None:
         jsonschema.Draft202012Validator.check_schema(found["components"]["schemas"][name])
 
 
+def test_every_body_that_is_taken_stands_in_it_as_json() -> None:
+    found = document()
+    bodies = {
+        (method.upper(), path): operation["requestBody"]["content"]
+        for path, methods in found["paths"].items()
+        for method, operation in methods.items()
+        if "requestBody" in operation
+    }
+    taken = {("PUT", "/api/v1.0/job/{job_id}"), ("DELETE", "/api/v1.0/joblocks"), ("POST", "/api/v1.0/device_syncto")}
+    assert taken <= bodies.keys()
+    for content in bodies.values():
+        assert [*content] == ["application/json"]
+        schema = {**content["application/json"]["schema"], "components": found["components"]}
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert not jsonschema.Draft202012Validator(schema).is_valid({"no such key": 1})
+
+
 def test_a_list_says_how_it_can_be_filtered() -> None:
     operation = document()["paths"]["/api/v1.0/jobs"]["get"]
     names = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
