@@ -42,7 +42,7 @@ _TITLES: Final = {
 def abort(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         ids = _ids(request.POST.get("ids", "").split(","))[:AT_ONCE]
-        reason = _text(request.POST.get("reason", "")) or "Aborted in the console"
+        reason = typed(request.POST.get("reason", "")) or "Aborted in the console"
         _abort(request, ids, reason)
         return _back(request, ids)
     try:
@@ -93,7 +93,7 @@ def again_on_failed(request: HttpRequest) -> HttpResponse:
 def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
     came_of = CameOf(kind)
     if request.method == "POST":
-        comment = _text(request.POST.get("comment", ""))
+        comment = typed(request.POST.get("comment", ""))
         job = _run(request, job_id, came_of, comment=comment)
         return HttpResponseRedirect(reverse("console:job", args=[job.pk if job else job_id]))
     try:
@@ -115,7 +115,8 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
     return show(request, "console/again.html", context)
 
 
-def _by(request: HttpRequest) -> By:
+def acting(request: HttpRequest) -> By:
+    """Who asks."""
     return By(who=who(request), origin=origin(request), user=request.user)
 
 
@@ -125,9 +126,9 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
     told: list[int] = []
     for job_id in ids:
         try:
-            job = stopping.abort(job_id, reason=reason, by=_by(request))
+            job = stopping.abort(job_id, reason=reason, by=acting(request))
         except (JobNotFound, JobNotAbortable, NotAllowed, DevicesUnknown) as exc:
-            _not_done(request, "Not aborted", exc)
+            not_done(request, "Not aborted", exc)
             continue
         (told if job.status == Status.RUNNING else ended).append(job_id)
     if ended:
@@ -141,15 +142,15 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
 def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None) -> Job | None:
     try:
         again.require_room(who(request))
-        job = again.run(again.proposal(job_id, kind), by=_by(request), comment=comment)
+        job = again.run(again.proposal(job_id, kind), by=acting(request), comment=comment)
     except (JobNotFound, CannotRunAgain, NoRoom, JobArgumentError, NotAllowed, DevicesUnknown) as exc:
-        _not_done(request, "Not scheduled", exc)
+        not_done(request, "Not scheduled", exc)
         return None
     messages.success(request, f"Scheduled: job {job.pk}, {job.function_name}.")
     return job
 
 
-def _not_done(request: HttpRequest, words: str, exc: Exception) -> None:
+def not_done(request: HttpRequest, words: str, exc: Exception) -> None:
     """Somebody who may do it elsewhere, but not to this job, is refused here; the audit trail has that too."""
     if isinstance(exc, NotAllowed):
         refused.send(sender=NotAllowed, request=request, permission=str(exc).removeprefix("Missing permission "))
@@ -180,7 +181,8 @@ def _ids(texts: Iterable[str]) -> list[int]:
     return sorted({job_id for text in texts if (job_id := id_of(text)) is not None}, reverse=True)
 
 
-def _text(given: str) -> str:
+def typed(given: str) -> str:
+    """A text of a form, as it can be kept."""
     return given.replace("\x00", "").strip()[:_COMMENT]
 
 
