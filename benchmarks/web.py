@@ -69,21 +69,21 @@ def product_client(
     return Client(int(platform.url.rpartition(":")[2]), {"Authorization": f"Bearer {token(bench, database)}"})
 
 
-def token(bench: Bench, database: str | None = None) -> str:
+def token(bench: Bench, database: str | None = None, *, name: str = "bench") -> str:
     from django.contrib.auth.models import Permission, User
     from knox.models import AuthToken
 
     from tests.switching import on_database
 
     with on_database(bench.postgresql.database_url(database or bench.postgresql.database)):
-        user, is_new = User.objects.get_or_create(username="bench")
+        user, is_new = User.objects.get_or_create(username=name)
         if is_new:
             user.user_permissions.set(Permission.objects.filter(codename__in=["view_job", "add_job", "abort_job"]))
         _, text = AuthToken.objects.create(user)
     return str(text)
 
 
-def cookie(bench: Bench, database: str) -> dict[str, str]:
+def cookie(bench: Bench, database: str, *, name: str) -> dict[str, str]:
     """The header by which a browser shows that a superuser has signed in."""
     from django.conf import settings
     from django.contrib.auth.models import User
@@ -92,7 +92,7 @@ def cookie(bench: Bench, database: str) -> dict[str, str]:
     from tests.switching import on_database
 
     with on_database(bench.postgresql.database_url(database)):
-        user, _ = User.objects.get_or_create(username="operator", is_superuser=True)
+        user, _ = User.objects.get_or_create(username=name, is_superuser=True)
         browser = Browser()
         browser.force_login(user)
     return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"}

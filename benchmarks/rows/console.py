@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from benchmarks.dataset import copy_of, many_jobs, running_jobs
 from benchmarks.environment import Bench
 from benchmarks.measure import Line, in_turn, spread
-from benchmarks.web import cookie, product_client
+from benchmarks.web import cookie, product_client, token
 
 KB: Final = 1000
 DEVICES: Final = 5000
@@ -76,8 +76,9 @@ def pages(bench: Bench) -> Iterator[Line]:
     job_id, newest = _job_of_many(bench, database)
     samples = bench.size(40, 10)
     with running_jobs(bench, database):
-        api = product_client(bench, database=database)
-        console = api.with_headers(cookie(bench, database))
+        server = product_client(bench, database=database)
+        console = server.with_headers(cookie(bench, database, name="operator"))
+        api = server.with_headers({"Authorization": f"Bearer {token(bench, database, name='operator')}"})
         for name, page in _pages(job_id, newest).items():
             sides = {"console": lambda path=page.path: median(console.times(path, samples))}
             if page.api:
