@@ -198,8 +198,8 @@ def _device(name: str, host: "Host | None", known: Known | None, last: JobDevice
 
 def _last(name: str) -> JobDevice | None:
     rows = JobDevice.objects.filter(host=name).select_related("job").defer("report", "memo")
-    newest = rows.defer("job__finished_devices", "job__start_arguments").order_by("-job_id")[:HISTORY]
-    return next((row for row in newest.iterator() if row.state == DeviceState.DONE), None)
+    done = rows.defer("job__finished_devices", "job__start_arguments").filter(state=DeviceState.DONE)
+    return done.order_by("-job_id").first()
 
 
 def _known(names: Sequence[str]) -> dict[str, Known]:

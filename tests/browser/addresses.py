@@ -24,15 +24,26 @@ CONSOLE: Final[Mapping[str, tuple[Address, ...]]] = {
         lambda world: f"/jobs/{world.later.pk}",
         lambda world: f"/jobs/{world.aborted.pk}",
         lambda world: f"/jobs/{world.lost.pk}",
+        lambda world: f"/jobs/{world.dry_run.pk}?device=eos&only=changed",
         lambda _: "/jobs/999999999",
     ),
-    "job_device": (lambda world: f"/jobs/{world.dry_run.pk}/devices/{world.host}",),
-    "abort": (
-        lambda world: f"/jobs/abort?id={world.running.pk}&id={world.later.pk}",
-        lambda _: "/jobs/abort?all=1&q=by:nobody",
+    "job_device": (
+        lambda world: f"/jobs/{world.dry_run.pk}/devices/{world.host}",
+        lambda world: f"/jobs/{world.dry_run.pk}/devices/{quote(HOSTILE[:60], safe='')}",
+        lambda world: f"/jobs/{world.dry_run.pk}/devices/nobody",
     ),
-    "again": (lambda world: f"/jobs/{world.aborted.pk}/run/again",),
-    "again_on_failed": (lambda _: "/jobs/failed?all=1",),
+    "abort": (
+        lambda world: f"/jobs/abort?id={world.running.pk}&id={world.waiting.pk}",
+        lambda _: "/jobs/abort?all=1&q=function:sync_devices",
+        lambda _: "/jobs/abort",
+    ),
+    "again": (
+        lambda world: f"/jobs/{world.dry_run.pk}/run/plan",
+        lambda world: f"/jobs/{world.dry_run.pk}/run/failed",
+        lambda world: f"/jobs/{world.dry_run.pk}/run/again",
+        lambda world: f"/jobs/{world.lost.pk}/run/failed",
+    ),
+    "again_on_failed": (lambda _: "/jobs/failed?all=1&q=", lambda _: "/jobs/failed"),
     "devices": (lambda _: "/devices", lambda _: "/devices?find=dist", lambda _: "/devices?find=nothing+like+it"),
     "device": (lambda world: f"/devices/{world.host}", lambda _: f"/devices/{quote(HOSTILE[:60], safe='')}"),
     "locks": (lambda _: "/locks",),
@@ -43,8 +54,13 @@ CONSOLE: Final[Mapping[str, tuple[Address, ...]]] = {
     "sign_in": (lambda _: "/sign-in",),
 }
 FOR_STRANGERS: Final = {"sign_in"}
-# Parts of pages that scripts fetch, and what only takes a POST.
-NO_PAGES: Final = {"rows", "head", "raw", "log", "diffs", "devices_csv", "sign_out", "provider", "provider_back"}
+# Parts of pages that scripts fetch, what one takes away, what only takes a POST, and the way to an identity provider.
+NO_PAGES: Final = {
+    *("rows", "head"),
+    *("raw", "devices_csv", "diffs", "log"),
+    "sign_out",
+    *("provider", "provider_back"),
+}
 
 ADMIN: Final[Mapping[str, Address]] = {
     "front page": lambda _: "/admin/",

@@ -45,8 +45,10 @@ def each_page(open_page: OpenPage, user: User, world: World, **context: Any) -> 
 
 @pytest.fixture
 def world(boss: User, complaints: Complaints) -> World:
-    complaints.forgive("/jobs/999999999: Failed to load resource: the server responded with a status of 404")
+    for path in ("/jobs/999999999", "/devices/nobody"):
+        complaints.forgive(f"{path}: Failed to load resource: the server responded with a status of 404")
     complaints.forgive("the server responded with a status of 400")  # a search that can't be understood
+    complaints.forgive("the server responded with a status of 409")  # what can't be run again
     return built()
 
 

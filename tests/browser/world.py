@@ -111,7 +111,7 @@ def _running(start: datetime) -> Job:
 
 
 def _done(job: Job, host: str, *, diff: str, change_score: int = 0) -> None:
-    device_row(job, host, report=_report(diff=diff), change_score=change_score)
+    device_row(job, host, report=_report(diff=diff), change_score=change_score, changed=bool(diff))
 
 
 def _report(*, diff: str = "", result: str | None = None, failed: bool = False) -> str:

@@ -31,11 +31,17 @@ class Picture(NamedTuple):
     window: ViewportSize = WINDOW
 
 
+def _open_a_diff(page: Page) -> None:
+    page.locator("li[data-group=changed] summary").first.click()
+    page.locator("pre.diff").first.wait_for()
+
+
 WANTED: Final = (
     Picture("jobs", lambda _: "/jobs"),
-    Picture("dry-run", lambda site: f"/jobs/{site.dry_run}"),
+    Picture("dry-run", lambda site: f"/jobs/{site.dry_run}", first=_open_a_diff),
     Picture("running-dark", lambda site: f"/jobs/{site.running}", scheme="dark"),
-    Picture("phone", lambda _: "/jobs", window=PHONE),
+    Picture("timeline", lambda _: "/timeline"),
+    Picture("phone", lambda site: f"/jobs/{site.running}", window=PHONE),
 )
 
 
@@ -79,6 +85,7 @@ def _take(directory: Path) -> int:
                 context = browser.new_context(base_url=site.url, viewport=picture.window, color_scheme=picture.scheme)
                 page = context.new_page()
                 page.goto(picture.path(site))
+                page.locator("#live.is-live").wait_for()
                 picture.first(page)
                 file = PICTURES / f"{picture.name}.png"
                 page.screenshot(path=file)
