@@ -16,7 +16,7 @@ MOST_TABS = 60
 # The focused element's own words, and whether one sees that it is the focused one.
 FOCUSED = """() => {
     const at = document.activeElement;
-    if (at === document.body) return ['', true];
+    if (at.matches('body, main')) return ['', true];  // where a page, or the link that skips its head, begins
     const look = getComputedStyle(at), box = at.getBoundingClientRect();
     const name = at.getAttribute('aria-label') || at.innerText || at.name || at.id;
     return [name.trim(), look.outlineStyle !== 'none' && parseFloat(look.outlineWidth) > 0 && box.width > 0];
