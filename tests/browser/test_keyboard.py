@@ -58,8 +58,9 @@ def test_from_signing_in_to_an_abort(page: Page, boss: User) -> None:
     page.keyboard.type("wrong window")
     page.keyboard.press("Enter")
     expect(page.locator(".say")).to_contain_text(f"Aborted: job {job.pk}")
+    expect(page.locator(".reason")).to_contain_text("wrong window (aborted by boss)")
     job.refresh_from_db()
-    assert job.abort_reason == "wrong window (aborted by boss)"
+    assert (job.status, job.exception_type) == ("EXCEPTION", "JobAborted")
 
 
 def test_on_paper_it_is_a_record_of_the_change(open_page: OpenPage, boss: User) -> None:
