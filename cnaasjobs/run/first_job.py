@@ -87,8 +87,8 @@ class FirstJob:
         self._say("\n" + screen.drawn(words) + "\n")
         if found:
             self._say(screen.drawn(outcomes.table(found, width=screen.width())))
-        more = f"and {len(found) - outcomes.SHOWN} more; " if len(found) > outcomes.SHOWN else ""
-        self._say(f"\n{more}all of it: {self._api.url}/jobs/{job['id']}")
+        more = f"And {len(found) - outcomes.SHOWN} more, in" if len(found) > outcomes.SHOWN else "In"
+        self._say(f"\n{more} the console: {self._api.url}/jobs/{job['id']}")
 
     def _found(self, job_id: int) -> Iterator[Found]:
         page, total = 1, 1

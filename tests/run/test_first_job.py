@@ -89,7 +89,7 @@ def test_of_many_devices_the_first_are_shown_and_all_are_counted(lab: Lab, monke
     assert "its 26 devices begins (sw0, sw1, sw2 and 23 more)" in " ".join(said.split())
     assert "1 of 26 devices failed, 25 would change" in said
     assert "\nlast " in said
-    assert "\nand 6 more; all of it: http://127.0.0.1:8000/jobs/" in said
+    assert "\nAnd 6 more, in the console: http://127.0.0.1:8000/jobs/" in said
 
 
 def test_a_job_that_ended_badly_says_how(lab: Lab) -> None:
