@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from django.http import QueryDict
+from django.urls import reverse
 
 from jobs.models import Job, JobDevice
 from jobs.result_views import Piece, view_of
@@ -85,6 +86,7 @@ class Group:
 @dataclass(frozen=True, kw_only=True)
 class Line:
     row: JobDevice
+    url: str
     group: str
     word: str
 
@@ -133,13 +135,14 @@ def devices_of(job: Job, wanted: Wanted) -> Devices | None:
     words = words_for(job, tells=bool(tally["said"]))
     matching = numbers[wanted.only] if wanted.only else tally["total"]
     last_page = max(1, -(-matching // PER_PAGE))
+    above = reverse("console:job", args=[job.pk])
     start = (min(wanted.page, last_page) - 1) * PER_PAGE
     return Devices(
         wanted=wanted,
         total=tally["total"],
         numbers=numbers,
         groups=list(_groups(wanted, tally["total"], numbers, words)),
-        lines=[_line(row, words) for row in rows_of(job.pk, wanted)[start : start + PER_PAGE]],
+        lines=[_line(row, above, words) for row in rows_of(job.pk, wanted)[start : start + PER_PAGE]],
         last_page=last_page,
     )
 
@@ -195,6 +198,6 @@ def _groups(wanted: Wanted, total: int, numbers: dict[str, int], words: dict[str
             )
 
 
-def _line(row: JobDevice, words: dict[str, str]) -> Line:
+def _line(row: JobDevice, above: str, words: dict[str, str]) -> Line:
     group = group_of(row)
-    return Line(row=row, group=group, word=words[group])
+    return Line(row=row, url=f"{above}/devices/{quote(row.host)}", group=group, word=words[group])

@@ -7,6 +7,8 @@ from json import JSONDecoder
 from typing import Final
 
 from django.db.models.functions import Substr
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from cnaasjobs.db.clock import database_now
@@ -15,6 +17,7 @@ from jobs.models import Job, JobOutcome
 from jobs.states import Status
 from jobs.waiting.look import reasons_of
 from jobs.waiting.progress import Progress, progress_of
+from jobs.waiting.reasons import in_words
 
 _MESSAGE: Final = 2000  # characters of a stored exception that are read for its message
 _BEGINS: Final = '{"message": "'
@@ -25,6 +28,7 @@ class Row:
     """One job in a list."""
 
     job: Job
+    url: str
     now: datetime
     progress: Progress | None
     waits: list[SafeString]
@@ -35,6 +39,20 @@ class Row:
         return self.job.status == Status.SCHEDULED and self.job.scheduled_time > self.now
 
     @property
+    def took(self) -> SafeString | str:
+        """How long it ran, or has been running, or how soon it is due: the last two go on by script."""
+        job = self.job
+        if job.start_time is not None and job.finish_time is not None:
+            return in_words(job.finish_time - job.start_time)
+        if job.start_time is not None and job.status == Status.RUNNING:
+            since = job.start_time.isoformat()
+            return format_html('<span data-since="{}">{}</span>', since, in_words(self.now - job.start_time))
+        if self.is_due_later:
+            until, left = job.scheduled_time.isoformat(), in_words(job.scheduled_time - self.now)
+            return format_html('<span data-until="{}">in {}</span>', until, left)
+        return ""
+
+    @property
     def shown_time(self) -> datetime:
         return self.job.start_time or self.job.scheduled_time
 
@@ -42,9 +60,11 @@ class Row:
 def rows_of(jobs: Sequence[Job]) -> list[Row]:
     now, progress, held = database_now(), progress_of([job.pk for job in jobs]), reasons_of(jobs)
     messages = messages_of([job.pk for job in jobs if job.status == Status.EXCEPTION])
+    above = reverse("console:jobs")
     return [
         Row(
             job=job,
+            url=f"{above}/{job.pk}",
             now=now,
             progress=progress.get(job.pk),
             waits=sentences_of(held[job.pk]),
