@@ -31,7 +31,6 @@ urlpatterns = [
     path("jobs/abort", actions.abort, name="abort"),
     path("jobs/failed", actions.again_on_failed, name="again_on_failed"),
     path("jobs/<job_id:job_id>", job.job, name="job"),
-    path("jobs/<job_id:job_id>/head", job.head, name="head"),
     path("devices", devices.devices, name="devices"),
     path("devices/<path:name>", devices.device, name="device"),
     path("locks", locks.locks, name="locks"),

@@ -45,15 +45,6 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
 
 
 @page("jobs.view_job")
-def head(request: HttpRequest, job_id: int) -> HttpResponse:
-    """What changes while it waits and runs."""
-    found = Job.objects.filter(pk=job_id).first()
-    if found is None:
-        return no_such_job(request, job_id)
-    return show(request, "console/_head.html", _head(request, found))
-
-
-@page("jobs.view_job")
 def raw(request: HttpRequest, job_id: int) -> HttpResponse:
     """The job as the API has it, for people: a browser sends no token there."""
     found = jobs_json(list(Job.objects.filter(pk=job_id).values_list(*FIELDS)))
@@ -77,7 +68,6 @@ def _head(request: HttpRequest, job: Job) -> dict[str, Any]:
         "row": row,
         "now": row.now,
         "ended": ended,
-        "is_live_page": not ended,
         "can_abort": may(request, "jobs.abort_job") and not ended and job.abort_reason is None,
         "can_run": may_run,
         "can_run_failed": may_run and known.knows_failed() and (left or job.status != Status.FINISHED),

@@ -56,7 +56,7 @@ CONSOLE: Final[Mapping[str, tuple[Address, ...]]] = {
 FOR_STRANGERS: Final = {"sign_in"}
 # Parts of pages that scripts fetch, what one takes away, what only takes a POST, and the way to an identity provider.
 NO_PAGES: Final = {
-    *("rows", "head"),
+    "rows",
     *("raw", "devices_csv", "diffs", "log"),
     "sign_out",
     *("provider", "provider_back"),

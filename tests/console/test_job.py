@@ -258,7 +258,7 @@ def test_a_result_without_devices_is_shown(viewer: Person) -> None:
     assert "[[[" in viewer.read(f"/jobs/{job_row(result=deep).pk}")
 
 
-@pytest.mark.parametrize("path", ["", "/head", "/raw", "/devices.csv", "/diff", "/log", "/devices/sw1", "/run/again"])
+@pytest.mark.parametrize("path", ["", "/raw", "/devices.csv", "/diff", "/log", "/devices/sw1", "/run/again"])
 def test_what_is_not_there_is_a_404(ann: Person, path: str) -> None:
     assert "no job" in ann.read(f"/jobs/4711{path}", status=404).lower()
 
@@ -271,9 +271,3 @@ def test_what_is_no_page_is_a_404_too(ann: Person, path: str) -> None:
 def test_an_unknown_device_is_a_404(viewer: Person, sync: Job) -> None:
     for host in ("nowhere", "%00", HOSTILE):
         assert "<script>alert" not in viewer.markup(f"/jobs/{sync.pk}/devices/{host}", status=404)
-
-
-def test_the_head_is_asked_for_by_itself(viewer: Person, sync: Job) -> None:
-    fragment = viewer.markup(f"/jobs/{sync.pk}/head")
-    assert "<html" not in fragment
-    assert fragment.strip() in viewer.markup(f"/jobs/{sync.pk}")

@@ -92,7 +92,6 @@ OF_CONSOLE: Final = (
     Row("GET", "jobs", READ),
     Row("GET", "jobs/rows", READ),
     Row("GET", "jobs/{job_id}", READ),
-    Row("GET", "jobs/{job_id}/head", READ),
     Row("GET", "jobs/{job_id}/raw", READ),
     Row("GET", "jobs/{job_id}/devices.csv", READ),
     Row("GET", "jobs/{job_id}/diff", READ),

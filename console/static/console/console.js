@@ -29,10 +29,10 @@ function timeText(when, utc) {
   return utc.length > 5 ? local.slice(-utc.length) : local.slice(11, 16);
 }
 
-function lengthText(milliseconds) {
+function lengthText(milliseconds, two = (number) => `${number}`.padStart(2, "0")) {
   const s = Math.max(0, Math.floor(milliseconds / 1000));
   const [d, h, m] = [86400, 3600, 60].map((size) => Math.floor(s / size));
-  return d ? `${d} d ${h % 24} h` : h ? `${h} h ${m % 60} min` : m ? `${m} min ${s % 60} s` : `${s} s`;
+  return d ? `${d} d ${h % 24} h` : h ? `${h} h ${two(m % 60)} min` : m ? `${m} min ${two(s % 60)} s` : `${s} s`;
 }
 
 function write(css, text, root = document) {
