@@ -6,6 +6,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from cnaasjobs.conf import conf
 from devices import inventory
+from devices.approval import why_needed
 from devices.selection import Selector
 from jobs.task import JobContext, JobResult, NextJob, job
 
@@ -44,6 +45,7 @@ def _check(**arguments: Any) -> None:
 @job(
     lock="devices",
     check=_check,
+    approval=why_needed,
     helpers=conf.sync_helpers,
     soft_time_limit=conf.sync_time_limit_seconds,
     # What the current devices may need after that: for their current step, and to take their commits back.
@@ -103,9 +105,11 @@ def sync_devices(
 
 
 def _live(ctx: JobContext, hostname: str, **options: Any) -> NextJob:
+    # Where a second person is asked by the score, the live run must be what was scored.
+    plan = {} if conf.approval_score is None else {"plan": ctx.job_id}
     return NextJob(
         task=sync_devices,
-        kwargs={"hostnames": [hostname], "dry_run": False, **options},
+        kwargs={"hostnames": [hostname], "dry_run": False, **options, **plan},
         scheduled_by=ctx.scheduled_by,
         comment=ctx.comment,
         ticket_ref=ctx.ticket_ref,

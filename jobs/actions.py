@@ -15,6 +15,8 @@ class JobAction(Action):
     # --- a job's life: the verbs of ``jobs.states``, its beginning, and its turn in line
     SCHEDULE = "schedule", INFO, "job %(job_id)s: schedule", "from to task"
     CLAIM = "claim", INFO, "job %(job_id)s: claim", "from to worker attempt"
+    AWAIT_APPROVAL = "await_approval", INFO, "job %(job_id)s: waits for approval: %(reason)s"
+    APPROVE = "approve", INFO, "job %(job_id)s: approve", "from to by"
     PARK = "park", INFO, "job %(job_id)s: park", "from to lock holder"
     WAKE = "wake", INFO, "job %(job_id)s: wake", "from to lock"
     FINISH = "finish", INFO, "job %(job_id)s: finish", "from to"

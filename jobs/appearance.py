@@ -36,6 +36,8 @@ def note_of(job: Job) -> str:
             return job.exception_type or ""
         case Status.RUNNING if job.abort_reason is not None:
             return "told to stop"
+        case Status.SCHEDULED if job.unapproved:
+            return "waits for approval"
         case Status.SCHEDULED if job.parked:
             return "in line"
     return ""

@@ -8,6 +8,8 @@ class Deed(StrEnum):
 
     SCHEDULED = "scheduled"
     ABORTED = "aborted"
+    APPROVED = "approved"  # a job that waited for a second person
+    REJECTED = "rejected"
     CLEARED = "cleared"  # a lock
     WITHDRAWN = "withdrawn"  # a job whose request was answered with an error was taken back
     REFUSED = "refused"  # somebody asked for something that they have no permission for

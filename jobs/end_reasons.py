@@ -22,6 +22,8 @@ class EndReason(StrEnum):
     LOCK_WAIT_TIMEOUT = "LockWaitTimeout"  # it waited in line longer than allowed
     RESULT_NOT_STORABLE = "ResultNotStorable"  # its body returned what JSON cannot hold
     BODY_EXITED = "BodyExited"  # its body raised what would end the worker's process
+    JOB_REJECTED = "JobRejected"  # a second person did not approve it
+    APPROVAL_EXPIRED = "ApprovalExpired"  # nobody approved it in time
     RIGHTS_WITHDRAWN = "RightsWithdrawn"  # who started it may not any more
     UNKNOWN_TASK = "UnknownTask"  # no worker knows its function (any more)
 

@@ -50,6 +50,12 @@ class JobNotAbortable(JobError):
         self.status = status
 
 
+class NotWaitingForApproval(JobError):
+    def __init__(self, job_id: int, status: str) -> None:
+        super().__init__(f"Job id {job_id} is in state {status} and does not wait for approval (any more)")
+        self.job_id = job_id
+
+
 class ResultNotStorable(JobError, TypeError):
     """The body returned what JSON cannot hold."""
 

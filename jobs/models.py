@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from cnaasjobs.db.changes import ChangeField
+from jobs.approval_models import JobApproval, TokenMaker
 from jobs.deeds import Deed
 from jobs.device_models import Fleet, JobDevice, Participant
 from jobs.guarded_status import GuardedStatus
@@ -21,6 +22,7 @@ __all__ = [
     "Heartbeat",
     "IdempotencyKey",
     "Job",
+    "JobApproval",
     "JobBlock",
     "JobDevice",
     "JobLink",
@@ -32,6 +34,7 @@ __all__ = [
     "Participant",
     "Role",
     "ScheduleOwner",
+    "TokenMaker",
     "Watermark",
 ]
 
@@ -79,11 +82,13 @@ class Job(GuardedStatus):
     abort_reason = models.TextField(null=True, blank=True, help_text="Not null: it was asked to stop.")
     # No foreign key: the user may be deleted, and a job has to be inserted quickly.
     author_id = models.BigIntegerField(null=True, blank=True, help_text="The user with whose rights it was started.")
+    # Null for all others: in a table of millions of rows it costs nothing.
+    unapproved = models.BooleanField(null=True, blank=True, help_text="It waits for approval; it is parked meanwhile.")
     change = ChangeField(help_text="Of its last change, for the change feed. The database writes it.")
 
     class Meta:
         ordering = ["id"]
-        permissions = [("abort_job", "Can abort a job")]
+        permissions = [("abort_job", "Can abort a job"), ("approve_job", "Can approve a job of somebody else")]
         constraints = [
             models.CheckConstraint(
                 name="job_finish_time_iff_terminal",

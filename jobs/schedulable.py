@@ -1,8 +1,8 @@
 """What dispatch must know to schedule a job: its task, and the options that may be given beside its arguments."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, Protocol, TypedDict
+from typing import Any, Final, NamedTuple, Protocol, TypedDict
 
 HIGHEST_PRIORITY: Final = 9  # it goes first; 0 is the lowest, and the default
 
@@ -37,6 +37,16 @@ def known(options: ScheduleOptions) -> ScheduleOptions:
     return options
 
 
+class Ending(NamedTuple):
+    """A job that schedules another as it ends."""
+
+    job_id: int
+    change_score: int | None
+
+
+Approval = Callable[[Mapping[str, Any], Ending | None], str | None]  # why it needs one, in words; None: it does not
+
+
 class Schedulable(Protocol):
     """What dispatch needs of a job's task; ``jobs.task.JobTask`` is one."""
 
@@ -45,6 +55,7 @@ class Schedulable(Protocol):
     job_queue: str | None
     job_priority: int
     permission: str
+    approval: Approval | None
     rerun_if_lost: bool
     lock_wait: int | None
 

@@ -29,6 +29,7 @@ class Step(StrEnum):
     """What is told of a job's life."""
 
     POSTED = "posted"
+    APPROVED = "approved"  # by a second person
     DUE = "due"
     PARKED = "parked"  # in line for its lock
     STARTED = "started"
@@ -60,7 +61,8 @@ class Verb(StrEnum):
     FAIL = "fail"  # its body ended otherwise, or its worker is gone
     RETRY = "retry"  # its body asked for another attempt, later
     RERUN = "rerun"  # its worker is gone and it was declared rerun_if_lost
-    CANCEL = "cancel"  # ended before it started: aborted, waited too long, or cannot be started
+    CANCEL = "cancel"  # ended before it started: aborted, rejected, waited too long, or cannot be started
+    APPROVE = "approve"  # a second person lets it start
     REQUEST_ABORT = "request_abort"  # told to stop at its next safe point
 
 
@@ -75,5 +77,6 @@ TRANSITIONS: Final[dict[Verb, tuple[Status, Status]]] = {
     Verb.RETRY: (RUNNING, SCHEDULED),
     Verb.RERUN: (RUNNING, SCHEDULED),
     Verb.CANCEL: (SCHEDULED, EXCEPTION),
+    Verb.APPROVE: (SCHEDULED, SCHEDULED),
     Verb.REQUEST_ABORT: (RUNNING, RUNNING),
 }

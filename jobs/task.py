@@ -28,7 +28,7 @@ from jobs.fleet.reports import DeviceFailed, DeviceResult
 from jobs.fleet.result import Done
 from jobs.models import Job
 from jobs.outcome import JobResult, NextJob
-from jobs.schedulable import ScheduleOptions, checked_priority
+from jobs.schedulable import Approval, ScheduleOptions, checked_priority
 
 __all__ = ["DeviceFailed", "DeviceResult", "Done", "JobContext", "JobResult", "JobTask", "NextJob", "job"]
 
@@ -50,6 +50,7 @@ class JobTask(Task):
     permission: str = "jobs.add_job"  # the permission to start it, where one is required
     job_time_limit: float | None = None  # seconds; enforced by jobs.worker, which knows when a body has ended
     job_soft_time_limit: float | None = None
+    approval: Approval | None = None
     rerun_if_lost: bool = False
     helpers: int = 0
     lock_wait: int | None = None
@@ -211,6 +212,7 @@ def job(
     lock_wait: int | None = None,
     function_name: str | None = None,
     check: Callable[..., None] | None = None,
+    approval: Approval | None = None,
     **celery_options: Any,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 def job(
@@ -228,17 +230,22 @@ def job(
         lock_wait: it waits at most this many seconds for its lock; ``CNAASJOBS_LOCK_WAIT_SECONDS`` unless given.
         function_name: the name that the API shows; the function's own unless given.
         check: called with all arguments before a job is scheduled; its ValueError says what is wrong with them.
+        approval: called with all arguments; returns why the job must wait until a second person approves it, or None.
+            Only for a job with a lock.
         celery_options: Celery's own, such as ``autoretry_for``, ``retry_backoff``, ``max_retries``, ``name``. Options
         for its messages (``serializer``, ``expires``, …) have no effect: a message is only a job's number.
     """
-    lock, check = options.get("lock"), options.get("check")
+    lock = options.get("lock")
     if lock is not None and not 0 < len(lock) <= 32:
         raise ValueError(f"lock name {lock!r} must have 1 to 32 characters")
     checked_priority(options.get("priority", 0))
     if not 0 <= options.get("helpers", 0) <= 1000:
         raise ValueError(f"helpers {options['helpers']} must be from 0 to 1000")
-    if check is not None:
-        options["check"] = staticmethod(check)
+    if options.get("approval") is not None and lock is None:
+        raise ValueError("a job that may need approval must have a lock")
+    for name in ("check", "approval"):
+        if options.get(name) is not None:
+            options[name] = staticmethod(options[name])
     attributes = {"base": JobTask} | {_OTHERWISE_CELERYS.get(name, name): value for name, value in options.items()}
     decorate: Callable[[Callable[..., Any]], JobTask] = shared_task(**attributes)
     return decorate if function is None else decorate(function)

@@ -147,6 +147,7 @@ class Conf(Table):
 
     # --- Jobs ---
     lock_wait_seconds = Whole(_DAY, 1, 10 * _YEAR, "how long a job waits in line for its lock, at most")
+    approval_seconds = Whole(_DAY, 1, _YEAR, "how long a job waits for approval; then it ends as ApprovalExpired")
     result_max_mb = Real(256.0, 0.001, 900, "a job with a larger result ends as an EXCEPTION that says so")
     report_seconds = Real(0.25, 0.01, 60, "how often a process writes the devices of a job that are over, at most")
     progress_seconds = Real(2.0, 0.01, 60, "how often the finished devices of a job are written, at most")
@@ -177,6 +178,9 @@ class Conf(Table):
     )
 
     # --- Devices ---
+    approval_score = RealOrNone(
+        None, 0, 100, "a live sync that a dry run scored above this, or none has shown, waits for approval", shown="off"
+    )
     confirm_mode = Whole(1, 0, 2, "0 commit, 1 confirm each device, 2 all devices or none")
     confirm_minutes = Whole(5, 1, 120, "an unconfirmed commit reverts after this time")  # IOS can do 120 at most
     lines_left_out: Parsed[dict[str, re.Pattern[str]]] = Parsed(

@@ -103,6 +103,7 @@ _REASON = component(
             "text": {"type": "string", "description": "A sentence for a person."},
             "since": NULLABLE_TIME,
             "until": TIME,
+            "why": {"type": "string", "description": "Why it needs approval."},
             "lock": TEXT,
             "place": {**_NULLABLE_NUMBER, "description": "1 is next; null behind 1,000."},
             "holder": _HOLDER,
@@ -119,7 +120,7 @@ _REASON = component(
         },
         optional=[
             *("until", "lock", "place", "holder", "ahead", "queue", "workers", "slots", "busy", "waiting", "sent"),
-            *("last_worker", "task", "last_beat"),
+            *("why", "last_worker", "task", "last_beat"),
         ],
     ),
 )

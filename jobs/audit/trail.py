@@ -20,6 +20,7 @@ class By:
     who: str
     origin: str  # the peer's address, or "command line"
     user: Any  # whose rights are asked for; None at the command line, which may everything
+    token: str | None = None  # the hash of the token by which the user came, if it was one
 
 
 def add(

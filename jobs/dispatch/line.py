@@ -14,7 +14,9 @@ from jobs.states import Status
 
 def of(lock_name: str) -> QuerySet[Job]:
     """The jobs in line for a lock, first come first served: by the time they fell due, then id."""
-    waiting = Job.objects.filter(status=Status.SCHEDULED.value, lock_name=lock_name, scheduled_time__lte=DatabaseNow())
+    waiting = Job.objects.filter(
+        status=Status.SCHEDULED.value, lock_name=lock_name, scheduled_time__lte=DatabaseNow(), unapproved__isnull=True
+    )
     return waiting.order_by("scheduled_time", "id")
 
 

@@ -17,12 +17,12 @@ from cnaasjobs.db.insert import insert, insert_many
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.broker import publisher
-from jobs.dispatch import sending
+from jobs.dispatch import approval, sending
 from jobs.dispatch.starter import add_to_trail, started_here
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.models import Job, JobStep
 from jobs.outcome import NextJob, storable_json
-from jobs.schedulable import Schedulable, ScheduleOptions, checked_priority, known
+from jobs.schedulable import Ending, Schedulable, ScheduleOptions, checked_priority, known
 from jobs.states import Step
 
 
@@ -44,13 +44,15 @@ def schedule_many(
     return _insert(task, many, known(options))
 
 
-def schedule_next(next_job: NextJob, *, author_id: int | None = None) -> Job:
+def schedule_next(next_job: NextJob, *, author_id: int | None = None, ending: Ending | None = None) -> Job:
     """Schedule the successor of a finishing job, in the transaction of the finish; its author, unless it names one."""
     options: ScheduleOptions = {"author_id": author_id, **next_job.options}
-    return schedule(next_job.task, next_job.kwargs, **options)
+    return _insert(next_job.task, [next_job.kwargs], known(options), ending)[0]
 
 
-def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: ScheduleOptions) -> list[Job]:
+def _insert(
+    task: Schedulable, many: Iterable[Mapping[str, Any]], options: ScheduleOptions, ending: Ending | None = None
+) -> list[Job]:
     at = options.get("at")
     if at is not None:
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
@@ -71,12 +73,17 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
         "lock_wait_seconds": task.lock_wait if task.lock else None,
         "rerun_if_lost": task.rerun_if_lost,
     }
-    rows = []
+    rows: list[Job] = []
+    aside: dict[int, str] = {}  # by their place among the rows: why they need approval
     for kwargs in many:
         bound = task.bound(kwargs)
-        rows.append(Job(**same, function_name=task.function_name_of(bound), start_arguments=_stored(bound, task.name)))
+        row = Job(**same, function_name=task.function_name_of(bound), start_arguments=_stored(bound, task.name))
+        if why := approval.why_needed(task, bound, ending):
+            aside[len(rows)] = why
+            approval.put_aside(row)
+        rows.append(row)
     # A single INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
-    is_lone = len(rows) == 1 and not at and starter is None
+    is_lone = len(rows) == 1 and not at and not aside and starter is None
     with contextlib.nullcontext() if is_lone else transaction.atomic():
         if len(rows) == 1:
             insert(rows[0])
@@ -84,11 +91,14 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
             insert_many(rows)
         if starter is not None:
             add_to_trail(rows, starter)
-        if at:  # else the row itself says when it was posted
+        if at or aside:  # else the row itself says when it was posted
             insert_many([JobStep(job_id=row.pk, step=Step.POSTED.value, time=now) for row in rows])
+        if at:
             sending.announce()
-        messages = [] if at else [sending.message_of(row) for row in rows]
-        transaction.on_commit(lambda: _accepted(rows, messages), robust=True)
+        if aside:
+            approval.ask(rows, aside)
+        messages = [] if at else [sending.message_of(row) for row in rows if not row.unapproved]
+        transaction.on_commit(lambda: _accepted(rows, messages, aside), robust=True)
     for row in rows:
         for name in ("scheduled_time", "dispatched_at"):
             if not isinstance(getattr(row, name), datetime | None):
@@ -96,16 +106,18 @@ def _insert(task: Schedulable, many: Iterable[Mapping[str, Any]], options: Sched
     return rows
 
 
-def _accepted(rows: Sequence[Job], messages: Sequence[publisher.Message]) -> None:
+def _accepted(rows: Sequence[Job], messages: Sequence[publisher.Message], aside: Mapping[int, str]) -> None:
     """They are committed: send their messages, and log them while the broker confirms."""
-    tell = cache(partial(_tell, rows))  # once
+    tell = cache(partial(_tell, rows, aside))  # once
     sending.send(messages, meanwhile=tell)
     tell()
 
 
-def _tell(rows: Sequence[Job]) -> None:
-    for row in rows:
+def _tell(rows: Sequence[Job], aside: Mapping[int, str]) -> None:
+    for place, row in enumerate(rows):
         record(JobAction.SCHEDULE, {"from": None, "to": row.status}, job_id=row.pk, task=row.task_name)
+        if place in aside:
+            record(JobAction.AWAIT_APPROVAL, job_id=row.pk, reason=aside[place])
 
 
 def _stored(bound: Mapping[str, Any], task_name: str) -> str:

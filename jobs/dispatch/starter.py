@@ -25,6 +25,13 @@ def started_here() -> str | None:
     return str(request.task) if execution is None else f"job {execution.run.job_id}"
 
 
+def author_here() -> int | None:
+    """The user with whose rights the job was started that this process runs."""
+    execution = getattr(current_task.request, "job", None) if current_task else None
+    found: int | None = None if execution is None else execution.run.author_id
+    return found
+
+
 def add_to_trail(rows: Iterable[Job], starter: str) -> None:
     """Call it in the transaction that inserts them."""
     for row in rows:

@@ -12,7 +12,7 @@ from django.db.models import F, TextField, Value
 from django.db.models.functions import Coalesce
 
 from cnaasjobs.db.clock import DatabaseNow, database_now
-from jobs.models import Job, JobStep
+from jobs.models import Job, JobApproval, JobStep
 from jobs.states import TERMINAL, Step
 
 
@@ -26,6 +26,13 @@ class Taken(NamedTuple):
 
 def add(job_id: int, step: Step, detail: str = "") -> None:
     JobStep.objects.create(job_id=job_id, step=step.value, time=DatabaseNow(), detail=detail)
+
+
+def decided(job_id: int, verdict: str, *, by: str, comment: str) -> None:
+    """The job does not wait for approval any more."""
+    JobApproval.objects.filter(pk=job_id, verdict="").update(
+        verdict=verdict, by=by[:255], comment=comment[:255], decided_at=DatabaseNow()
+    )
 
 
 def attempt_over(job_id: int, step: Step, detail: str = "") -> None:

@@ -24,6 +24,7 @@ from jobs.lifecycle import participants, steps
 from jobs.models import Fleet, Job, JobOutcome
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
+from jobs.schedulable import Ending
 from jobs.sql import store
 from jobs.sql.signature import Claimant
 from jobs.states import TRANSITIONS, Status, Step, Verb
@@ -32,6 +33,7 @@ from locks import service as locks
 _BACK_IN_LINE: Final = dict.fromkeys(
     ("dispatched_at", "start_time", "finished_devices", "run_token", "fence", "worker_id", "worker")
 )
+_OUT_OF_LINE: Final = {"parked": False, "waiting_since": None, "unapproved": None}
 
 
 class _Undo(Exception):
@@ -78,6 +80,8 @@ def _claim_or_park(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
         return Run.of(job)
     if job.status != TRANSITIONS[Verb.CLAIM][0]:
         return Refused(job_id=job_id, reason=f"it is {job.status}")
+    if job.unapproved:
+        return Refused(job_id=job_id, reason="it waits for approval")
     if job.task_name != task_name:
         return Refused(job_id=job_id, reason=f"it belongs to task {job.task_name}, not {task_name}")
     # The lock on its row keeps all others from taking or freeing it until this is decided.
@@ -92,7 +96,7 @@ def _claim_or_park(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
 def _park(job: Job, *, holder_id: int | None) -> Refused:
     lock_name = cast("str", job.lock_name)
     # Not before its time: Beat sends a job when it falls due, but not a parked one.
-    parked = Job.objects.filter(pk=job.pk, scheduled_time__lte=DatabaseNow()).transit(
+    parked = Job.objects.filter(pk=job.pk, scheduled_time__lte=DatabaseNow(), unapproved__isnull=True).transit(
         Verb.PARK, parked=True, dispatched_at=None, waiting_since=job.waiting_since or DatabaseNow()
     )
     if not parked:
@@ -111,7 +115,8 @@ def finish(run: Run, outcome: Outcome) -> bool:
         done = store().finish(run, outcome, next_job_id=None)
     else:
         with transaction.atomic():
-            successor = scheduling.schedule_next(outcome.next_job, author_id=run.author_id)
+            ending = Ending(run.job_id, outcome.change_score)
+            successor = scheduling.schedule_next(outcome.next_job, author_id=run.author_id, ending=ending)
             done = store().finish(run, outcome, next_job_id=successor.pk)
             if not done:
                 transaction.set_rollback(True)
@@ -230,15 +235,15 @@ def _rerun(job: Job, why: str) -> bool:
     return True
 
 
-def cancel(job_id: int, failure: Failure) -> bool:
-    """SCHEDULED → EXCEPTION: it ends before it started."""
+def cancel(job_id: int, failure: Failure, *, only_unapproved: bool = False, by: str = "", comment: str = "") -> bool:
+    """SCHEDULED → EXCEPTION: it ends before it started. ``by`` and ``comment``: who did not approve it, and why."""
     with transaction.atomic():
-        lock_name = Job.objects.filter(pk=job_id).values_list("lock_name", flat=True).first()
-        done = Job.objects.filter(pk=job_id).transit(
-            Verb.CANCEL, **_ended(None), exception_type=failure.type, parked=False, waiting_since=None
-        )
-        if not done:
+        waiting = Job.objects.filter(pk=job_id, **({"unapproved": True} if only_unapproved else {}))
+        lock_name, unapproved = waiting.values_list("lock_name", "unapproved").first() or (None, None)
+        if not waiting.transit(Verb.CANCEL, **_ended(None), **_OUT_OF_LINE, exception_type=failure.type):
             return False
+        if unapproved:
+            steps.decided(job_id, failure.type, by=by, comment=comment)
         JobOutcome.objects.create(job_id=job_id, exception=failure.masked(mask).as_json())
         _after_commit_wake(lock_name)  # it may have been the first in line, with others behind it
     _record(Verb.CANCEL, job_id, type=failure.type, reason=failure.message)

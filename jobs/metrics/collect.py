@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.metrics.families import COUNTERS, HISTOGRAMS, SECONDS, STATES
 from jobs.metrics.kept import all_kept
-from jobs.models import Heartbeat, Job
+from jobs.models import Heartbeat, Job, JobApproval
 from jobs.sql import store, totals
 from jobs.states import Status
 from locks import service as locks
@@ -53,6 +53,9 @@ def _jobs() -> Iterator[Metric]:
         for function_name, number in jobs.items():
             live.add_metric([status.value, function_name], number)
     yield live
+    yield _gauge(
+        "jobs_unapproved", "Jobs that wait for approval.", value=JobApproval.objects.filter(verdict="").count()
+    )
     yield _gauge("jobs_kept", "Jobs in the database, ended ones too.", value=totals.total(Job.objects.all()))
 
 
@@ -80,7 +83,10 @@ def _locks() -> Iterator[Metric]:
     yield since
     waiting = _gauge("lock_waiting", "Jobs in line for a lock.", "lock")
     lines = Job.objects.filter(
-        status=Status.SCHEDULED.value, lock_name__isnull=False, scheduled_time__lte=DatabaseNow()
+        status=Status.SCHEDULED.value,
+        lock_name__isnull=False,
+        scheduled_time__lte=DatabaseNow(),
+        unapproved__isnull=True,
     )
     for row in lines.order_by().values("lock_name").annotate(jobs=Count("pk")):
         waiting.add_metric([str(row["lock_name"])], row["jobs"])

@@ -20,6 +20,7 @@ from jobs.schedulable import Schedulable
 
 ABORT: Final = "jobs.abort_job"
 CLEAR: Final = "locks.clear_lock"
+APPROVE: Final = "jobs.approve_job"
 
 _SHOWN: Final = 3
 

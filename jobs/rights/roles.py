@@ -34,6 +34,7 @@ _READ: Final = frozenset(
 )
 _OPERATE: Final = _READ | {"jobs.add_job", "jobs.abort_job"}
 _ADMINISTER: Final = _OPERATE | {
+    "jobs.approve_job",
     "locks.clear_lock",
     "knox.view_authtoken",
     "knox.add_authtoken",

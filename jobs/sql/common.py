@@ -19,6 +19,7 @@ _WAITING: Final = TRANSITIONS[Verb.CLAIM][0].value
 _FIRST: Final = f"""
     UPDATE {JOB} SET parked = FALSE, dispatched_at = {{now}} WHERE parked AND status = '{_WAITING}' AND id = (
         SELECT id FROM {JOB} WHERE status = '{_WAITING}' AND lock_name = %s AND scheduled_time <= {{now}}
+            AND unapproved IS NULL
         ORDER BY scheduled_time, id LIMIT 1
     ) RETURNING id, task_name, queue, priority
 """

@@ -2,7 +2,19 @@
 
 from typing import Any, Final
 
-from jobs.models import Fleet, Job, JobBlock, JobDevice, JobLink, JobLog, JobOutcome, JobStep, Participant, Watermark
+from jobs.models import (
+    Fleet,
+    Job,
+    JobApproval,
+    JobBlock,
+    JobDevice,
+    JobLink,
+    JobLog,
+    JobOutcome,
+    JobStep,
+    Participant,
+    Watermark,
+)
 from jobs.run import Run
 from jobs.sql.position import Kind
 from jobs.sql.signature import Claimant
@@ -16,7 +28,8 @@ FLEET: Final = Fleet._meta.db_table
 LOG: Final = JobLog._meta.db_table
 STEP: Final = JobStep._meta.db_table
 LINK: Final = JobLink._meta.db_table
-OF_A_JOB: Final = (OUTCOME, DEVICE, PARTICIPANT, FLEET, LOG, STEP, LINK)  # whose rows go with their job's
+APPROVAL: Final = JobApproval._meta.db_table
+OF_A_JOB: Final = (APPROVAL, OUTCOME, DEVICE, PARTICIPANT, FLEET, LOG, STEP, LINK)  # whose rows go with their job's
 LOCK: Final = Lock._meta.db_table
 BLOCK: Final = JobBlock._meta.db_table
 WATERMARK: Final = Watermark._meta.db_table

@@ -78,4 +78,6 @@ def _overdue() -> QuerySet[Job]:
 
 def _in_line() -> QuerySet[Job]:
     """Jobs that wait for a lock. The condition that they are due finds them in the index, before all that are not."""
-    return Job.objects.filter(status=Status.SCHEDULED.value, parked=True, scheduled_time__lte=DatabaseNow())
+    return Job.objects.filter(
+        status=Status.SCHEDULED.value, parked=True, scheduled_time__lte=DatabaseNow(), unapproved__isnull=True
+    )

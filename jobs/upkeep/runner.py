@@ -17,6 +17,7 @@ from jobs.background.faults import Complaint, bound_statements, forget_connectio
 from jobs.metrics import fold, tally
 from jobs.sql import totals
 from jobs.upkeep import lines
+from jobs.upkeep.approvals import end_unapproved
 from jobs.upkeep.invite import Invite
 from jobs.upkeep.orphans import end_orphans
 from jobs.upkeep.prune import Prune
@@ -80,6 +81,7 @@ def repairs(own_heartbeat: Callable[[], int | None]) -> Upkeep:
             Step("free_locks", lines.free_abandoned),
             Step("wake", lines.wake_first),
             Step("lock_wait", lines.end_overdue),
+            Step("approvals", end_unapproved),
         ]
     )
 

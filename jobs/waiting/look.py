@@ -10,7 +10,7 @@ from celery import current_app
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
-from jobs.models import Job
+from jobs.models import Job, JobApproval
 from jobs.states import Status
 from jobs.task import JobTask
 from jobs.waiting import lines, queues
@@ -61,6 +61,9 @@ def _reasons(job: Job, look: _Look) -> Iterator[Reason]:
         left = job.scheduled_time - look.now
         sentence = ("It is due at ", job.scheduled_time, ", in ", left, ".")
         yield Reason(holds=Holds.TIME, sentence=sentence, since=None, facts={"until": job.scheduled_time})
+    if job.unapproved:
+        yield from _approval(job)
+        return
     if is_due and job.lock_name:
         yield from _lock(job, look.lines[job.lock_name], look)
     if not _is_known(job.task_name):
@@ -72,6 +75,15 @@ def _reasons(job: Job, look: _Look) -> Iterator[Reason]:
         yield _slot(job, queue, look)
     if not look.beat_lives and not job.parked and job.dispatched_at is None:
         yield _beat(job)
+
+
+def _approval(job: Job) -> Iterator[Reason]:
+    asked = JobApproval.objects.filter(pk=job.pk, verdict="").first()
+    if asked is None:
+        return  # it was decided meanwhile
+    sentence = (f"It waits for approval by another person: {asked.why}. It ends at ", asked.expires_at, " without.")
+    facts = {"why": asked.why, "until": asked.expires_at}
+    yield Reason(holds=Holds.APPROVAL, sentence=sentence, since=asked.asked_at, facts=facts)
 
 
 def _lock(job: Job, line: Line, look: _Look) -> Iterator[Reason]:

@@ -10,6 +10,7 @@ from typing import Any
 class Holds(StrEnum):
     """What can hold a job."""
 
+    APPROVAL = "approval"  # no second person has approved it
     TIME = "time"  # it is not due yet
     LOCK = "lock"  # its lock is held, or others are before it in line
     SLOT = "slot"  # no worker has started it

@@ -18,7 +18,7 @@ _FROM, _TO = (state.value for state in TRANSITIONS[Verb.CLAIM])
 _TYPES: Final = {"job": "bigint", "task": "text", "token": "uuid", "worker_id": "bigint", "worker": "text"}
 
 _MINE: Final = f"""id = %(job)s AND status = '{_FROM}' AND task_name = %(task)s
-        AND scheduled_time <= statement_timestamp()"""
+        AND scheduled_time <= statement_timestamp() AND unapproved IS NULL"""
 _START: Final = f"""SET status = '{_TO}', start_time = statement_timestamp(), run_token = %(token)s,
         worker_id = %(worker_id)s, worker = %(worker)s, attempt = attempt + 1, finished_devices = '[]', parked = FALSE,
         waiting_since = NULL, {WITH_NUMBER}"""
@@ -40,7 +40,7 @@ _WITH_LOCK: Final = f"""
         UPDATE {LOCK} SET holder_id = %(job)s, start_time = statement_timestamp(), fence = fence + 1, {WITH_NUMBER}
         WHERE name = %(lock)s AND EXISTS (SELECT 1 FROM mine) AND NOT EXISTS (
             SELECT 1 FROM {JOB} AS ahead
-            WHERE ahead.status = '{_FROM}' AND ahead.lock_name = %(lock)s
+            WHERE ahead.status = '{_FROM}' AND ahead.lock_name = %(lock)s AND ahead.unapproved IS NULL
                 AND (ahead.scheduled_time, ahead.id) < ((SELECT scheduled_time FROM mine), %(job)s)
         )
         RETURNING fence

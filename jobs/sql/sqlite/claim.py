@@ -14,13 +14,13 @@ _FROM, _TO = (state.value for state in TRANSITIONS[Verb.CLAIM])
 
 # IS, so that NULL (no lock) equals NULL.
 _MINE: Final = f"""id = %(job)s AND status = '{_FROM}' AND task_name = %(task)s AND scheduled_time <= %(now)s
-        AND lock_name IS %(lock)s"""
+        AND lock_name IS %(lock)s AND unapproved IS NULL"""
 _TAKE: Final = f"""
     UPDATE {LOCK} SET holder_id = %(job)s, start_time = %(now)s, fence = fence + 1
     WHERE name = %(lock)s AND holder_id IS NULL AND EXISTS (
         SELECT 1 FROM {JOB} AS mine WHERE {_MINE} AND NOT EXISTS (
             SELECT 1 FROM {JOB} AS ahead
-            WHERE ahead.status = '{_FROM}' AND ahead.lock_name = %(lock)s
+            WHERE ahead.status = '{_FROM}' AND ahead.lock_name = %(lock)s AND ahead.unapproved IS NULL
                 AND (ahead.scheduled_time, ahead.id) < (mine.scheduled_time, mine.id)
         )
     )

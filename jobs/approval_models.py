@@ -1,0 +1,38 @@
+"""Jobs that wait for a second person, and who stands behind a token."""
+
+from typing import Final
+
+from django.db import models
+from django.db.models import Q
+
+APPROVED: Final = "approved"
+
+
+class JobApproval(models.Model):
+    """That a job waits, or waited, for approval. The job's ``unapproved`` says that it still does."""
+
+    job = models.OneToOneField("jobs.Job", primary_key=True, on_delete=models.CASCADE, related_name="approval")
+    why = models.TextField(help_text="Why it needs one, in words.")
+    asked_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    acts_for_id = models.BigIntegerField(null=True, help_text="A user who is behind it beside its author.")
+    verdict = models.CharField(max_length=64, default="", help_text='"approved", or the type of its end; empty so far.')
+    by = models.CharField(max_length=255, default="")
+    decided_at = models.DateTimeField(null=True)
+    comment = models.CharField(max_length=255, default="")
+
+    class Meta:
+        indexes = [models.Index("expires_at", name="job_approval_open", condition=Q(verdict=""))]
+
+    def __str__(self) -> str:
+        return f"approval of job {self.pk}: {self.verdict or 'open'}"
+
+
+class TokenMaker(models.Model):
+    """Who made a token in the admin, for whomever: who has its text may be either of the two."""
+
+    token = models.OneToOneField("knox.AuthToken", primary_key=True, on_delete=models.CASCADE, related_name="+")
+    maker_id = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"made by user {self.maker_id}"

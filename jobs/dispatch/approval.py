@@ -1,0 +1,42 @@
+"""Jobs that must not start before a second person has approved them: whether a new one is one, and putting it aside.
+
+Such a job is SCHEDULED and ``unapproved``. It is also ``parked``: it has no message, and nobody sends it one. No claim,
+and no line for a lock, counts an unapproved job.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from cnaasjobs.conf import conf
+from cnaasjobs.db.clock import database_now
+from jobs.dispatch.starter import author_here
+from jobs.models import Job, JobApproval
+from jobs.schedulable import Ending, Schedulable
+
+
+def why_needed(task: Schedulable, arguments: Mapping[str, Any], ending: Ending | None) -> str | None:
+    """In words; None: it needs no approval.
+
+    Args:
+        ending: the job that schedules this one as it ends.
+    """
+    return None if task.approval is None else task.approval(arguments, ending)
+
+
+def put_aside(row: Job) -> None:
+    """Before it is inserted."""
+    row.unapproved, row.parked, row.dispatched_at = True, True, None
+
+
+def ask(rows: Sequence[Job], reasons: Mapping[int, str]) -> None:
+    """In the transaction that inserts them. ``reasons`` by the place among ``rows``."""
+    now = database_now()
+    until = now + timedelta(seconds=conf.approval_seconds)
+    behind = author_here()
+    JobApproval.objects.bulk_create(
+        [
+            JobApproval(job=rows[place], why=why, asked_at=now, expires_at=until, acts_for_id=behind)
+            for place, why in reasons.items()
+        ]
+    )
