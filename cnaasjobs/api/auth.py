@@ -103,10 +103,13 @@ class HasPermission(BasePermission):
         if not request.user.is_authenticated:
             return False
         method = "GET" if request.method == "HEAD" else request.method  # HEAD is answered by the handler of GET
-        wanted: str | None = view.permissions_required.get(method)  # type: ignore[attr-defined]
-        self.message = f"Missing permission {wanted}"
-        if wanted is None or request.user.has_perm(wanted):
+        wanted: str | tuple[str, ...] | None = view.permissions_required.get(method)  # type: ignore[attr-defined]
+        if wanted is None:
+            return True
+        names = (wanted,) if isinstance(wanted, str) else wanted
+        self.message = f"Missing permission {names[0]}"
+        if any(map(request.user.has_perm, names)):
             return True
         if method not in SAFE_METHODS:
-            refused.send(sender=type(view), request=request, permission=wanted)
+            refused.send(sender=type(view), request=request, permission=names[0])
         return False

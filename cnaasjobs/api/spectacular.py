@@ -42,7 +42,8 @@ class DescribedSchema(AutoSchema):
     def get_description(self) -> str:  # type: ignore[override]  # the base's stubs say what DRF's takes
         view: Any = self.view
         permission = view.permissions_required.get(self.method)
-        return f"Permission: `{permission}`" if permission else ""
+        names = (permission,) if isinstance(permission, str) else permission or ()
+        return f"Permission: {' or '.join(f'`{name}`' for name in names)}" if names else ""
 
     def get_tags(self) -> list[str]:
         first: str = self.path.removeprefix("/api/v1.0/").partition("/")[0]

@@ -19,7 +19,8 @@ class ApiViewSet(GenericViewSet[Any]):
     """A viewset that names the permission of each method and describes each handler; it is refused without."""
 
     http_method_names = METHODS
-    permissions_required: ClassVar[Mapping[str, str | None]] = {}  # None: any known user
+    # None: any known user. Of several, one is enough to be heard; the handler says which it needs for what is asked.
+    permissions_required: ClassVar[Mapping[str, str | tuple[str, ...] | None]] = {}
     described: ClassVar[Mapping[str, Described]] = {}
     filter_backends = (ColumnFilter, ColumnSort)
 

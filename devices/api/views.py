@@ -19,12 +19,12 @@ from devices.tasks import sync_devices
 from jobs.api import idempotency
 from jobs.api.idempotency import Answer
 from jobs.api.quota import require_room
-from jobs.api.rights import forbidden_if_refused
+from jobs.api.rights import by_of, forbidden_if_refused
 from jobs.audit import trail
 from jobs.deeds import Deed
 from jobs.dispatch import scheduling
 from jobs.errors import NotAllowed
-from jobs.operating import again
+from jobs.operating import again, approving
 from jobs.rights.decide import author_of, require_start
 from jobs.rights.selected import DevicesUnknown
 from jobs.schedulable import ScheduleOptions
@@ -85,6 +85,7 @@ def _schedule(
             again.link(job, kind=CameOf.FAILED, of_id=job_id)
         case PlanOf(job_id):
             again.link(job, kind=CameOf.PLAN, of_id=job_id)
+    approving.acts_for(job, by_of(request))
     detail = f"{job.function_name}: {selector}"
     trail.add(Deed.SCHEDULED, who=user, origin=origin(request), job_id=job.pk, detail=detail)
     answer: dict[str, Any] = {

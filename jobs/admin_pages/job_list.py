@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from cnaasjobs.db.clock import DatabaseNow
-from jobs.admin_pages import abort, job_filters, job_page
+from jobs.admin_pages import abort, approve, job_filters, job_page
 from jobs.admin_pages.toolkit.listing import NewestFirstAdmin, as_id
 from jobs.admin_pages.toolkit.show import moment, span, status_badge, text
 from jobs.models import Job
@@ -47,7 +47,7 @@ class JobAdmin(NewestFirstAdmin):
     )
     search_fields = SEARCHED
     search_help_text = "A job's id, or part of its function, comment, ticket or of who scheduled it."
-    actions = ("abort_selected",)
+    actions = ("abort_selected", "approve_selected")
 
     # --- the list -----------------------------------------------------------------------------------------------------
 
@@ -116,6 +116,7 @@ class JobAdmin(NewestFirstAdmin):
         view = self.admin_site.admin_view
         return [
             path("abort/", view(self.abort_view), name="jobs_job_abort"),
+            path("approve/", view(self.approve_view), name="jobs_job_approve"),
             path("<int:job_id>/result/", view(self.result_view), name="jobs_job_result"),
             *super().get_urls(),
         ]
@@ -135,6 +136,7 @@ class JobAdmin(NewestFirstAdmin):
             **job_page.context(job),
             "title": f"Job {job.pk}: {job.function_name}",
             "opts": self.opts,
+            "can_approve": self.has_approve_permission(request) and job.unapproved,
             "can_abort": self.has_abort_permission(request) and abort.is_abortable(job),
             "preserved_filters": self.get_preserved_filters(request),
             "changelist_url": reverse("admin:jobs_job_changelist"),
@@ -147,6 +149,21 @@ class JobAdmin(NewestFirstAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return job_page.whole_result(job_id)
+
+    # --- a second person ----------------------------------------------------------------------------------------------
+
+    def has_approve_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("jobs.approve_job")
+
+    @admin.action(description="Approve or reject selected jobs…", permissions=["approve"])
+    def approve_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse:
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        return HttpResponseRedirect(f"{reverse('admin:jobs_job_approve')}?{urlencode({'ids': ','.join(chosen)})}")
+
+    def approve_view(self, request: HttpRequest) -> HttpResponse:
+        if not (self.has_view_permission(request) and self.has_approve_permission(request)):
+            raise PermissionDenied
+        return approve.view(request, {**self.admin_site.each_context(request), "opts": self.opts})
 
     # --- abort --------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """API tokens: made for a user, shown once, listed by their first characters, revoked by deleting."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
@@ -14,6 +14,7 @@ from knox.models import AuthToken
 
 from cnaasjobs.api.tokens import lifetime
 from jobs.admin_pages.toolkit.show import moment
+from jobs.models import TokenMaker
 from jobs.rights.delegation import refusal_of_token
 
 
@@ -66,6 +67,7 @@ class TokenAdmin(AuthTokenAdmin):
 
     def save_model(self, request: HttpRequest, obj: AuthToken, form: Any, change: bool) -> None:
         obj.save()
+        TokenMaker.objects.create(token=obj, maker_id=cast("int", request.user.pk))
         obj.text = form.token  # for the answer to this request, and kept nowhere
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:

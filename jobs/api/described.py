@@ -138,12 +138,16 @@ _REPORTS = Parameter(name="report", description="1: with the reports.", schema={
 JOBS = {
     "list": Described(summary="The jobs", answer=exactly({"jobs": list_of(JOB)}), pages=True, parameters=(_LEFT_OUT,)),
     "retrieve": Described(summary="One job", answer=exactly({"jobs": list_of(JOB)}), parameters=(_LEFT_OUT,)),
-    "abort": Described(
-        summary="End a waiting job, tell a running one to stop",
+    "act": Described(
+        summary="End a waiting job, tell a running one to stop; approve or reject one that waits for a second person",
         answer=exactly({"jobs": list_of(JOB)}),
         body=exactly(
-            {"action": {"type": "string", "examples": ["ABORT"]}, "abort_reason": NULLABLE_TEXT},
-            optional=["abort_reason"],
+            {
+                "action": {"type": "string", "examples": ["ABORT", "APPROVE", "REJECT"]},
+                "abort_reason": NULLABLE_TEXT,
+                "comment": NULLABLE_TEXT,
+            },
+            optional=["abort_reason", "comment"],
         ),
     ),
 }

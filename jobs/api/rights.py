@@ -1,14 +1,21 @@
-"""A refusal of ``jobs.rights`` as the API answers it: a 403 that is in the audit trail too."""
+"""Who asks over the API, and a refusal of ``jobs.rights`` as it answers it: a 403 that is in the audit trail too."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rest_framework.request import Request
 
-from cnaasjobs.api.caller import refused
+from cnaasjobs.api.caller import origin, refused, who
 from cnaasjobs.api.errors import Forbidden, Unavailable
+from jobs.audit import trail
 from jobs.errors import NotAllowed
 from jobs.rights.selected import DevicesUnknown
+
+
+def by_of(request: Request) -> trail.By:
+    token = request.auth if isinstance(request.auth, str) else None
+    return trail.By(who=who(request), origin=origin(request), user=request.user, token=token)
+
 
 _MISSING = "Missing permission "
 

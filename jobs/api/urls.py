@@ -12,7 +12,7 @@ from jobs.api.waiting_views import LinesViewSet, WaitingViewSet
 urlpatterns = [
     re_path(r"^jobs/?$", JobViewSet.as_view({"get": "list"})),
     re_path(r"^job/?$", NoMethods.as_view()),
-    re_path(r"^job/(?P<job_id>[^/]+)/?$", JobViewSet.as_view({"get": "retrieve", "put": "abort"})),
+    re_path(r"^job/(?P<job_id>[^/]+)/?$", JobViewSet.as_view({"get": "retrieve", "put": "act"})),
     re_path(r"^job/(?P<job_id>[^/]+)/log/?$", JobLogLines.as_view({"get": "list"})),
     re_path(r"^job/(?P<job_id>[^/]+)/devices/?$", JobDevices.as_view({"get": "list"})),
     re_path(r"^job/(?P<job_id>[^/]+)/devices/(?P<hostname>[^/]+)/?$", JobDevices.as_view({"get": "retrieve"})),

@@ -7,7 +7,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cnaasjobs.api.body import json_object
-from cnaasjobs.api.caller import origin, who
 from cnaasjobs.api.envelope import success
 from cnaasjobs.api.errors import BadRequest, NotFound
 from cnaasjobs.api.filters import quoted, refusal
@@ -15,15 +14,15 @@ from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
 from jobs.api import described
 from jobs.api.job_json import COLUMNS, FIELDS, jobs_json
-from jobs.api.rights import forbidden_if_refused
-from jobs.audit import trail
-from jobs.errors import JobNotAbortable, JobNotFound
+from jobs.api.rights import by_of, forbidden_if_refused
+from jobs.errors import JobNotAbortable, JobNotFound, NotWaitingForApproval
 from jobs.models import Job
-from jobs.operating import stopping
+from jobs.operating import approving, stopping
 from jobs.result_views import all_parts
+from jobs.rights.decide import ABORT, APPROVE
 from jobs.sql import totals
 
-MAX_REASON = 255
+MAX_TEXT = 255
 
 
 class JobPages(NumberedPages):
@@ -41,7 +40,7 @@ class JobViewSet(ApiViewSet):
     collection = "jobs"
     pagination_class = JobPages
     columns = COLUMNS
-    permissions_required = {"GET": "jobs.view_job", "PUT": "jobs.abort_job"}
+    permissions_required = {"GET": "jobs.view_job", "PUT": (ABORT, APPROVE)}
 
     def list(self, request: Request) -> Response:
         without = self._without(request)
@@ -51,16 +50,25 @@ class JobViewSet(ApiViewSet):
     def retrieve(self, request: Request, job_id: str) -> Response:
         return success({"jobs": self._one(job_id_of(job_id), without=self._without(request))})
 
-    def abort(self, request: Request, job_id: str) -> Response:
-        number = job_id_of(job_id)
-        reason = _abort_reason(json_object(request))
+    def act(self, request: Request, job_id: str) -> Response:
+        """Abort it, or say what a second person thinks of it."""
+        number, body, by = job_id_of(job_id), json_object(request), by_of(request)
+        action = body.get("action")
         try:
             with forbidden_if_refused(request):
-                by = trail.By(who=who(request), origin=origin(request), user=request.user)
-                stopping.abort(number, reason=reason, by=by)
+                match action.upper() if isinstance(action, str) else None:
+                    case "ABORT":
+                        reason = _text(body, "abort_reason", "Aborted via API call")
+                        stopping.abort(number, reason=reason, by=by)
+                    case "APPROVE":
+                        approving.approve(number, comment=_text(body, "comment", ""), by=by)
+                    case "REJECT":
+                        approving.reject(number, comment=_text(body, "comment", ""), by=by)
+                    case _:
+                        raise BadRequest("action must be ABORT, APPROVE or REJECT")
         except JobNotFound as exc:
             raise NotFound(str(exc)) from exc
-        except JobNotAbortable as exc:
+        except (JobNotAbortable, NotWaitingForApproval) as exc:
             raise BadRequest(str(exc)) from exc
         return success({"jobs": self._one(number)})
 
@@ -98,13 +106,10 @@ def existing_job(text: str) -> int:
     return number
 
 
-def _abort_reason(body: dict[str, Any]) -> str:
-    action = body.get("action")
-    if not isinstance(action, str) or action.upper() != "ABORT":
-        raise BadRequest("action must be ABORT")
-    reason = body.get("abort_reason")
-    if reason is None:
-        return "Aborted via API call"
-    if not isinstance(reason, str):
-        raise BadRequest("abort_reason must be a string")
-    return reason[:MAX_REASON]
+def _text(body: dict[str, Any], key: str, absent: str) -> str:
+    text = body.get(key)
+    if text is None:
+        return absent
+    if not isinstance(text, str):
+        raise BadRequest(f"{key} must be a string")
+    return text[:MAX_TEXT]

@@ -3,12 +3,12 @@
 from jobs.audit import trail
 from jobs.audit.accounts import COMMAND_LINE, operator
 from jobs.models import Job
-from jobs.operating import again, stopping
+from jobs.operating import again, approving, stopping
 from jobs.operating.again import CannotRunAgain
 from jobs.states import CameOf
 from locks import service as locks
 
-__all__ = ["CannotRunAgain", "abort", "clear", "rerun"]
+__all__ = ["CannotRunAgain", "abort", "approve", "clear", "reject", "rerun"]
 
 
 def _here() -> trail.By:
@@ -18,6 +18,16 @@ def _here() -> trail.By:
 def abort(job_id: int, *, reason: str) -> Job:
     """Raises JobNotFound, JobNotAbortable."""
     return stopping.abort(job_id, reason=reason, by=_here())
+
+
+def approve(job_id: int, *, comment: str) -> Job:
+    """Raises JobNotFound, NotWaitingForApproval, NotAllowed."""
+    return approving.approve(job_id, by=_here(), comment=comment)
+
+
+def reject(job_id: int, *, comment: str) -> Job:
+    """Raises JobNotFound, NotWaitingForApproval."""
+    return approving.reject(job_id, by=_here(), comment=comment)
 
 
 def rerun(job_id: int, *, comment: str | None, only_failed: bool = False) -> Job:

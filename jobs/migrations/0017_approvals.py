@@ -1,5 +1,4 @@
 import django.db.models.deletion
-from django.conf import settings
 from django.db import migrations, models
 
 
@@ -20,7 +19,7 @@ class Migration(migrations.Migration):
                         primary_key=True,
                         related_name="+",
                         serialize=False,
-                        to=settings.KNOX_TOKEN_MODEL,
+                        to="knox.authtoken",
                     ),
                 ),
                 ("maker_id", models.BigIntegerField()),

@@ -108,7 +108,16 @@ def _a_task_that_nobody_knows() -> Held:
     return Held(job, ("task", "slot"), said)
 
 
+def _no_second_person() -> Held:
+    """Its time, its lock and its slot do not hold it yet."""
+    _served()
+    job_in(Status.RUNNING, task=fake_jobs.with_lock)
+    job = scheduling.schedule(fake_jobs.guarded, {})
+    return Held(job, ("approval",), ("It waits for approval by another person: it always does. It ends at ",))
+
+
 HELD: dict[str, Callable[[], Held]] = {
+    "no second person": _no_second_person,
     "its time": _its_time,
     "a lock that is held": _a_lock_that_is_held,
     "those before it in line": _those_before_it_in_line,

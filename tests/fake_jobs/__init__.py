@@ -52,6 +52,12 @@ def starter(ctx: JobContext) -> None:
 
 
 @job
+def starts_guarded(ctx: JobContext) -> None:
+    """Starts a job that waits for a second person."""
+    guarded.schedule()
+
+
+@job
 def chained(ctx: JobContext) -> JobResult:
     """Starts a successor for the person who started this one."""
     return JobResult(None, next_job=NextJob(task=nothing, kwargs={}, scheduled_by=ctx.scheduled_by))
@@ -65,6 +71,11 @@ def echo(ctx: JobContext, *, value: Any, dry_run: bool = False) -> Any:
 def _check(first: int, second: int) -> None:
     if first != second:
         raise ValueError("two is odd")
+
+
+@job(lock="devices", approval=lambda arguments, ending: "it always does")
+def guarded(ctx: JobContext) -> None:
+    """Waits for a second person."""
 
 
 @job(check=_check)

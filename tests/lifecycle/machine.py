@@ -13,21 +13,29 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
 from cnaasjobs.db.clock import database_now
-from jobs.dispatch import line, scheduling
+from jobs.dispatch import line, scheduling, sending
 from jobs.end_reasons import Failure
 from jobs.errors import JobNotAbortable
 from jobs.lifecycle import transitions
-from jobs.models import Job, JobOutcome
+from jobs.models import Job, JobApproval, JobOutcome
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.states import TERMINAL, Status
+from jobs.upkeep import lines
 from locks import service as locks
 from locks.models import Lock
 from tests import fake_jobs
+from tests.lifecycle.deciding import VERDICTS, decide
 
 SCHEDULED, RUNNING, FINISHED, EXCEPTION = Status
-TASKS = {"plain": fake_jobs.nothing, "locked": fake_jobs.with_lock, "rerun": fake_jobs.rerun_if_lost}
+TASKS = {
+    "plain": fake_jobs.nothing,
+    "locked": fake_jobs.with_lock,
+    "rerun": fake_jobs.rerun_if_lost,
+    "guarded": fake_jobs.guarded,
+}
+WITH_LOCK = ("locked", "guarded")
 LOCK = "devices"
 SAME = "the same as the job's"
 MOST_JOBS = 3  # unfinished at once: few, so that much happens to each of them
@@ -40,6 +48,7 @@ class Model:
     status: Status
     kind: str
     due: bool
+    unapproved: bool = False
     token: UUID | None = None
     attempt: int = 0
     abort: bool = False
@@ -62,15 +71,27 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self._unfinished() < MOST_JOBS)
     @rule(
-        target=jobs, kind=st.sampled_from(["locked", "locked", "rerun", "plain"]), later=st.sampled_from([0, 0, 0, 1])
+        target=jobs,
+        kind=st.sampled_from(["locked", "locked", "guarded", "rerun", "plain"]),
+        later=st.sampled_from([0, 0, 0, 1]),
     )
     def schedule(self, kind: str, later: int) -> int:
         at = database_now() + timedelta(hours=1) if later else None
         job_id: int = scheduling.schedule(TASKS[kind], {}, at=at).pk
-        self.model[job_id] = Model(SCHEDULED, kind, due=not later)
+        self.model[job_id] = Model(SCHEDULED, kind, due=not later, unapproved=kind == "guarded")
         return job_id
 
-    @rule(job_id=jobs, what=st.sampled_from(["fall due", "cancel", "abort", "abort", "clear", "wake"]))
+    @rule(job_id=jobs, verdict=st.sampled_from(["approve", "approve", "approve", *VERDICTS]))
+    def decide(self, job_id: int, verdict: str) -> None:
+        model = self.model[job_id]
+        end = decide(job_id, verdict, waits=model.unapproved)
+        model.unapproved = False
+        if end is not None:
+            self._ended(job_id, EXCEPTION, end)
+
+    @rule(
+        job_id=jobs, what=st.sampled_from(["fall due", "cancel", "abort", "abort", "clear", "wake", "upkeep", "beat"])
+    )
     def intervene(self, job_id: int, what: str) -> None:
         """One rule for everything that is rarer than messages and ends of runs."""
         match what:
@@ -84,6 +105,12 @@ class LifecycleMachine(RuleBasedStateMachine):
                 self._clear_lock()
             case "wake":  # upkeep's second look: never harmful
                 line.wake(LOCK)
+            case "upkeep":  # which looks for parked jobs and lost messages
+                lines.wake_first()
+                lines.end_overdue()
+                sending.redispatch([job_id])
+            case "beat":
+                sending.dispatch_due()
 
     def _fall_due(self, job_id: int) -> None:
         model = self.model[job_id]
@@ -115,15 +142,15 @@ class LifecycleMachine(RuleBasedStateMachine):
         task = TASKS[model.kind]
         lock_name = task.lock if lock_name is SAME else lock_name
         answer = transitions.claim(job_id, task_name=task.name, lock_name=lock_name, run_token=token, worker="w")
-        may = model.status is SCHEDULED and model.due
-        if model.kind == "locked":
+        may = model.status is SCHEDULED and model.due and not model.unapproved
+        if model.kind in WITH_LOCK:
             may = may and first and self._holder() is None
         assert isinstance(answer, Run) is may, answer
         if not isinstance(answer, Run):
             assert isinstance(answer, Refused)
             return multiple()
         model.status, model.token, model.attempt = RUNNING, token, model.attempt + 1
-        model.holds = model.kind == "locked"
+        model.holds = model.kind in WITH_LOCK
         assert (answer.fence is not None) is model.holds
         assert answer.attempt == model.attempt
         return answer
@@ -223,6 +250,10 @@ class LifecycleMachine(RuleBasedStateMachine):
             found = row.status, row.run_token, row.attempt, row.exception_type, row.abort_reason is not None
             assert found == (model.status, model.token, model.attempt, model.end, model.abort), row.pk
             assert (row.finish_time is not None) is (model.status in TERMINAL)
+            assert row.unapproved is (True if model.unapproved else None)
+            assert not model.unapproved or (row.parked and row.dispatched_at is None)  # nobody sends it a message
+        still = JobApproval.objects.filter(verdict="").values_list("pk", flat=True)
+        assert set(still) == {job_id for job_id, model in self.model.items() if model.unapproved}
 
     def _an_end_is_for_ever(self, rows: dict[int, Job]) -> None:
         now = {job_id: row.finish_time for job_id, row in rows.items() if Status(row.status) in TERMINAL}
@@ -249,13 +280,13 @@ class LifecycleMachine(RuleBasedStateMachine):
         return sum(1 for model in self.model.values() if model.status not in TERMINAL)
 
     def _waiting(self) -> list[int]:
-        return [job_id for job_id, model in self.model.items() if model.status is SCHEDULED and model.due]
+        return [job_id for job_id, m in self.model.items() if m.status is SCHEDULED and m.due and not m.unapproved]
 
     def _holder(self) -> int | None:
         return next((job_id for job_id, model in self.model.items() if model.holds), None)
 
     def _first_in_line(self) -> int | None:
-        waiting = [job_id for job_id, m in self.model.items() if m.kind == "locked" and m.status is SCHEDULED and m.due]
+        waiting = [job_id for job_id in self._waiting() if self.model[job_id].kind in WITH_LOCK]
         times = dict(Job.objects.filter(pk__in=waiting).values_list("pk", "scheduled_time"))
         return min(waiting, key=lambda job_id: (times[job_id], job_id), default=None)
 
@@ -265,7 +296,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     def _ended(self, job_id: int, status: Status, end: str | None = None, *, attempt: bool = False) -> None:
         model = self.model[job_id]
-        model.status, model.end, model.token, model.holds = status, end, None, False
+        model.status, model.end, model.token, model.holds, model.unapproved = status, end, None, False, False
         model.attempt += attempt
 
     def _waits_again(self, job_id: int, *, due: bool) -> None:

@@ -21,6 +21,8 @@ def test_the_texts_stay_as_clients_know_them() -> None:
         "LockWaitTimeout",
         "ResultNotStorable",
         "BodyExited",
+        "JobRejected",
+        "ApprovalExpired",
         "RightsWithdrawn",
         "UnknownTask",
     ]

@@ -172,7 +172,7 @@ def test_only_lifecycle_writes_a_status() -> None:
         if there := list(writes(path.read_text())):
             found[str(path.relative_to(ROOT))] = there
     stores = {f"jobs/sql/{database}/{verb}.py" for database in ("postgresql", "sqlite") for verb in ("claim", "finish")}
-    assert found.keys() == {"jobs/lifecycle/transitions.py", *stores}, found
+    assert found.keys() == {"jobs/lifecycle/transitions.py", "jobs/lifecycle/approval.py", *stores}, found
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from django.db import transaction
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.end_reasons import Failure
 from jobs.errors import JobNotAbortable
-from jobs.lifecycle import transitions
+from jobs.lifecycle import approval, transitions
 from jobs.models import Job
 from jobs.outcome import Outcome
 from jobs.run import Run
@@ -53,6 +53,8 @@ def _try(verb: Verb, job: Job) -> None:
             transitions.lose(job.pk, token, type="WorkerLost", message="gone")
         case Verb.CANCEL:
             transitions.cancel(job.pk, FAILURE)
+        case Verb.APPROVE:
+            approval.approve(job.pk, by="me")
         case Verb.REQUEST_ABORT:
             try:
                 transitions.abort(job.pk, reason="enough", by="me")
@@ -66,7 +68,8 @@ def _try(verb: Verb, job: Job) -> None:
 @pytest.mark.parametrize("status", Status)
 def test_every_state_and_verb(status: Status, verb: Verb) -> None:
     task = {Verb.PARK: fake_jobs.with_lock, Verb.RERUN: fake_jobs.rerun_if_lost}.get(verb, fake_jobs.nothing)
-    job = job_in(status, task=task)
+    waits_for_approval = verb is Verb.APPROVE and status is Status.SCHEDULED
+    job = fake_jobs.guarded.schedule() if waits_for_approval else job_in(status, task=task)
     before = Job.objects.filter(pk=job.pk).values().get()
 
     _try(verb, job)
@@ -78,6 +81,7 @@ def test_every_state_and_verb(status: Status, verb: Verb) -> None:
     elif status is source:
         assert job.status == target
         assert job.parked is (verb is Verb.PARK)
+        assert job.unapproved is None
         assert (job.abort_reason is not None) is (verb is Verb.REQUEST_ABORT)
     else:
         assert Job.objects.filter(pk=job.pk).values().get() == before

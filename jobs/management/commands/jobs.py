@@ -1,4 +1,4 @@
-"""``manage.py jobs``: list, show, watch, wait, abort, log, rerun."""
+"""``manage.py jobs``: list, show, watch, wait, abort, approve, reject, log, rerun."""
 
 import json
 import threading
@@ -32,7 +32,7 @@ _REFRESH_SECONDS: Final = 2.0
 
 
 class Command(BaseCommand):
-    help = "Shows jobs and what holds them, waits for them, aborts them, runs them again."
+    help = "Shows jobs and what holds them, waits for them, aborts or approves them, runs them again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -54,6 +54,10 @@ class Command(BaseCommand):
         abort = verbs.add_parser("abort", help="end waiting jobs, tell running ones to stop")
         abort.add_argument("id", type=int, nargs="+")
         abort.add_argument("--reason", default="Aborted at the command line")
+        for name, words in (("approve", "let a job start that waits for a second person"), ("reject", "end it")):
+            verb = verbs.add_parser(name, help=words)
+            verb.add_argument("id", type=int)
+            verb.add_argument("--comment", default="", help="why")
         log = verbs.add_parser("log", help="what a job's code logged")
         log.add_argument("id", type=int)
         log.add_argument("--json", action="store_true", help="a line of JSON for each")
@@ -178,6 +182,14 @@ class Command(BaseCommand):
         if refused:
             code = NOT_FOUND if all(isinstance(exc, JobNotFound) for exc in refused) else 1
             raise CommandError("\n".join(map(str, refused)), returncode=code)
+
+    def _approve(self, options: dict[str, Any]) -> None:
+        deeds.approve(options["id"], comment=options["comment"])
+        self.console.print(f"job {options['id']}: approved")
+
+    def _reject(self, options: dict[str, Any]) -> None:
+        deeds.reject(options["id"], comment=options["comment"])
+        self.console.print(f"job {options['id']}: rejected")
 
     def _rerun(self, options: dict[str, Any]) -> None:
         again = deeds.rerun(options["id"], comment=options["comment"], only_failed=options["only_failed"])

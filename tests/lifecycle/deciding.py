@@ -1,0 +1,26 @@
+"""What a second person, or upkeep when nobody came in time, does to a job, and what must come of it."""
+
+from cnaasjobs.db.clock import database_now
+from jobs.lifecycle import approval
+from jobs.models import JobApproval
+from jobs.upkeep.approvals import end_unapproved
+
+VERDICTS = ("approve", "reject", "expire", "too late")
+
+
+def decide(job_id: int, verdict: str, *, waits: bool) -> str | None:
+    """Do it, whether the job waits for approval or not. Returns why it ended, if it did."""
+    match verdict:
+        case "approve":
+            assert approval.approve(job_id, by="me") is waits
+            return None
+        case "reject":
+            assert approval.reject(job_id, by="me") is waits
+            return "JobRejected" if waits else None
+        case "expire":
+            assert approval.expire(job_id, seconds=60) is waits
+        case _:
+            JobApproval.objects.filter(pk=job_id).update(expires_at=database_now())
+            assert not approval.approve(job_id, by="me")
+            end_unapproved()
+    return "ApprovalExpired" if waits else None

@@ -1,0 +1,265 @@
+"""A second person approves a job, or does not: who may, what becomes of it, and that exactly one decision counts."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connections
+from knox.models import AuthToken
+
+from cnaasjobs.db.clock import database_now
+from cnaasjobs.events import Event, subscribe, unsubscribe
+from jobs.audit.trail import By
+from jobs.dispatch import scheduling, sending
+from jobs.errors import JobError, JobNotFound, NotAllowed, NotWaitingForApproval
+from jobs.models import AuditEntry, Job, JobApproval, JobStep, TokenMaker
+from jobs.operating import approving, stopping
+from jobs.run import Refused
+from jobs.states import Status
+from jobs.task import job as make_job
+from jobs.testing import exception_of, perform
+from jobs.upkeep import lines
+from jobs.upkeep.approvals import end_unapproved
+from jobs.upkeep.republish import Republish
+from tests import fake_jobs
+from tests.factory import claim
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
+
+
+def user(name: str) -> User:
+    made = User.objects.create_user(name)
+    made.user_permissions.set(Permission.objects.filter(codename__in=["add_job", "abort_job", "approve_job"]))
+    return made
+
+
+def by(person: User, token: str | None = None) -> By:
+    return By(who=person.username, origin="10.0.0.7", user=person, token=token)
+
+
+def guarded(author: User | None = None, **options: Any) -> Job:
+    name, author_id = (author.username, author.pk) if author else ("somebody", None)
+    return scheduling.schedule(fake_jobs.guarded, {}, scheduled_by=name, author_id=author_id, **options)
+
+
+# --- what a waiting one is --------------------------------------------------------------------------------------------
+
+
+def test_nothing_starts_it_before() -> None:
+    job = guarded()
+    assert (job.status, job.unapproved, job.parked, job.dispatched_at) == (Status.SCHEDULED, True, True, None)
+    assert sending.seconds_to_next_due() is None
+    assert sending.dispatch_due() == 0
+    assert sending.redispatch([job.pk]) == 0
+    assert (lines.wake_first(), lines.end_overdue()) == (0, 0)
+    republish = Republish()
+    assert republish.step() == 0
+    republish.close()
+    answer = claim(job)
+    assert isinstance(answer, Refused)
+    assert answer.reason == "it waits for approval"
+    other = scheduling.schedule(fake_jobs.with_lock, {})
+    assert perform(other).status == Status.FINISHED  # nobody waits behind it
+    job.refresh_from_db()
+    assert (job.status, job.unapproved, job.attempt) == (Status.SCHEDULED, True, 0)
+
+
+def test_approved_it_waits_like_others_from_then_on() -> None:
+    ann, bob = user("ann"), user("bob")
+    events: list[Event] = []
+    subscribe(events.append)
+    try:
+        job = guarded(ann)
+        Job.objects.filter(pk=job.pk).update(scheduled_time=database_now() - timedelta(hours=5))
+        before = database_now()
+        approved = approving.approve(job.pk, by=by(bob), comment="looks right")
+    finally:
+        unsubscribe(events.append)
+    assert (approved.status, approved.unapproved, approved.parked) == (Status.SCHEDULED, None, False)
+    assert approved.scheduled_time >= before
+    assert perform(approved).status == Status.FINISHED
+    asked = JobApproval.objects.get()
+    assert (asked.verdict, asked.by, asked.comment, asked.why) == ("approved", "bob", "looks right", "it always does")
+    entry = AuditEntry.objects.get(action="approved")
+    assert (entry.who, entry.origin, entry.job_id, entry.detail) == ("bob", "10.0.0.7", job.pk, "looks right")
+    assert JobStep.objects.filter(job=job).values_list("step", "detail").order_by("id").last() == (
+        "approved",
+        "by bob: looks right",
+    )
+    told = [(event.action, event.fields.get("reason") or event.fields.get("by")) for event in events]
+    assert ("await_approval", "it always does") in told
+    assert ("approve", "bob") in told
+
+
+def test_one_for_later_waits_for_its_time_too() -> None:
+    at = database_now() + timedelta(hours=3)
+    job = guarded(at=at)
+    assert approving.approve(job.pk, by=by(user("bob"))).scheduled_time == at
+    assert sending.dispatch_due() == 0
+
+
+def test_rejected_it_ends() -> None:
+    job = approving.reject(guarded().pk, by=by(user("bob")), comment="not tonight")
+    exception = exception_of(job)
+    assert exception is not None
+    assert (job.status, exception["type"], exception["message"]) == (
+        Status.EXCEPTION,
+        "JobRejected",
+        "not tonight (rejected by bob)",
+    )
+    assert JobApproval.objects.get().verdict == "JobRejected"
+    assert AuditEntry.objects.get(action="rejected").detail == "not tonight"
+
+
+def test_nobody_in_time_ends_it(settings: Any) -> None:
+    settings.CNAASJOBS_APPROVAL_SECONDS = 3600
+    job, fresh = guarded(), guarded()
+    now = database_now()
+    JobApproval.objects.filter(pk=job.pk).update(asked_at=now - timedelta(hours=1), expires_at=now)
+    with pytest.raises(NotWaitingForApproval):
+        approving.approve(job.pk, by=by(user("bob")))
+    assert end_unapproved() == 1
+    job.refresh_from_db()
+    exception = exception_of(job)
+    assert exception is not None
+    assert (exception["type"], exception["message"]) == ("ApprovalExpired", "nobody approved it within 3600 s")
+    fresh.refresh_from_db()
+    assert fresh.unapproved
+    assert end_unapproved() == 0
+
+
+def test_a_job_that_may_need_approval_has_a_lock() -> None:
+    with pytest.raises(ValueError, match="must have a lock"):
+        make_job(approval=lambda arguments, ending: None)(lambda ctx: None)
+
+
+# --- who --------------------------------------------------------------------------------------------------------------
+
+
+def _refused(job: Job, person: By) -> None:
+    assert approving.is_own(job, person)
+    with pytest.raises(NotAllowed, match="waits for another person"):
+        approving.approve(job.pk, by=person)
+    job.refresh_from_db()
+    assert job.unapproved
+
+
+def test_never_its_author() -> None:
+    ann = user("ann")
+    _refused(guarded(ann), by(ann))
+    # Neither at the shell, nor by the name alone.
+    _refused(guarded(ann), By(who="ann", origin="command line", user=None))
+
+
+def test_never_by_a_token_that_the_author_made() -> None:
+    ann, bob = user("ann"), user("bob")
+    token, _ = AuthToken.objects.create(bob)
+    TokenMaker.objects.create(token=token, maker_id=ann.pk)
+    job = guarded(ann)
+    _refused(job, by(bob, token.digest))
+    approving.approve(job.pk, by=by(bob))
+
+
+def test_never_who_made_the_token_that_started_it() -> None:
+    ann, bob, service = user("ann"), user("bob"), user("service")
+    token, _ = AuthToken.objects.create(service)
+    TokenMaker.objects.create(token=token, maker_id=ann.pk)
+    job = guarded(service)
+    approving.acts_for(job, by(service, token.digest))
+    _refused(job, by(ann))
+    approving.approve(job.pk, by=by(bob))
+
+
+def test_never_whose_job_started_it() -> None:
+    ann = user("ann")
+    perform(scheduling.schedule(fake_jobs.starts_guarded, {}, scheduled_by="ann", author_id=ann.pk))
+    job = Job.objects.get(unapproved=True)
+    assert job.scheduled_by != "ann"
+    _refused(job, by(ann))
+
+
+def test_only_with_the_permission() -> None:
+    eva, job = User.objects.create_user("eva"), guarded()
+    for decide in (approving.approve, approving.reject):
+        with pytest.raises(NotAllowed, match=r"Missing permission jobs\.approve_job"):
+            decide(job.pk, by=by(eva))
+
+
+def test_only_what_waits() -> None:
+    bob, job = by(user("bob")), fake_jobs.nothing.schedule()
+    for decide in (approving.approve, approving.reject):
+        with pytest.raises(NotWaitingForApproval, match=f"Job id {job.pk} is in state SCHEDULED and does not wait"):
+            decide(job.pk, by=bob)
+        with pytest.raises(JobNotFound):
+            decide(987_654, by=bob)
+
+
+# --- exactly one ------------------------------------------------------------------------------------------------------
+
+SHELL = By(who="root", origin="command line", user=None)
+DEEDS: dict[str, Callable[[int], object]] = {
+    "approve": lambda job_id: approving.approve(job_id, by=SHELL),
+    "reject": lambda job_id: approving.reject(job_id, by=SHELL),
+    "abort": lambda job_id: stopping.abort(job_id, reason="x", by=SHELL),
+    "expire": lambda job_id: _expire(job_id),
+}
+VERDICTS = {"approve": "approved", "reject": "JobRejected", "abort": "JobAborted", "expire": "ApprovalExpired"}
+
+
+def _expire(job_id: int) -> int:
+    JobApproval.objects.filter(pk=job_id).update(expires_at=database_now())
+    return end_unapproved()
+
+
+@pytest.mark.parametrize("second", [*DEEDS])
+@pytest.mark.parametrize("first", [*DEEDS])
+def test_the_first_decision_stays(first: str, second: str) -> None:
+    job = guarded()
+    DEEDS[first](job.pk)
+    verdict = JobApproval.objects.get().verdict
+    with suppress(JobError):
+        DEEDS[second](job.pk)
+    asked = JobApproval.objects.get()
+    assert asked.verdict == verdict
+    assert verdict == VERDICTS[first]
+    job.refresh_from_db()
+    if first != "approve":
+        assert job.exception_type == verdict
+    else:
+        assert job.exception_type == ("JobAborted" if second == "abort" else None)
+
+
+@pytest.mark.parametrize("other", [*DEEDS])
+def test_at_once_exactly_one_counts(other: str) -> None:
+    job, gate, fell = guarded(), threading.Barrier(2), []
+
+    def decide(what: str) -> None:
+        try:
+            gate.wait()
+            DEEDS[what](job.pk)
+        except JobError as exc:
+            fell.append(exc)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=decide, args=(what,)) for what in ("approve", other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    job.refresh_from_db()
+    verdict = JobApproval.objects.get().verdict
+    assert verdict in VERDICTS.values()
+    assert job.unapproved is None
+    if verdict == "approved":  # an abort may come after it, and ends it like any other
+        assert job.exception_type in {None, "JobAborted"}
+        assert AuditEntry.objects.filter(action="approved").count() == 1
+    else:
+        assert job.exception_type == verdict
+        assert not AuditEntry.objects.filter(action="approved").exists()
+    if other == "approve":
+        assert len(fell) == 1
