@@ -65,6 +65,11 @@ def why(job: Job) -> str | None:
     return asked.why if asked else None
 
 
+def successor(job: Job) -> Job:
+    assert job.next_job_id is not None
+    return Job.objects.get(pk=job.next_job_id)
+
+
 def dry_run(api: Api, score: int) -> Job:
     job = perform(started(api.post(URL, {"hostname": "sw1"})))
     assert job.status == Status.FINISHED
@@ -134,7 +139,7 @@ def test_without_the_setting_nothing_is_asked_of_the_database(ann: Api, settings
 
 def test_auto_push_is_what_its_dry_run_scored(lab: Lab, settings: Any) -> None:
     job = perform_job(sync_devices, hostnames=["sw1"], auto_push=True, confirm_mode=0)
-    live = Job.objects.get(pk=job.next_job_id)
+    live = successor(job)
     assert (why(live), json.loads(live.start_arguments)["plan"]) == (None, job.pk)
     assert perform(live).status == Status.FINISHED
     assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
@@ -142,7 +147,7 @@ def test_auto_push_is_what_its_dry_run_scored(lab: Lab, settings: Any) -> None:
     lab.change("sw1", motd="again")
     job = perform_job(sync_devices, hostnames=["sw1"], auto_push=True, confirm_mode=0)
     said = f"dry run {job.pk} scored {job.change_score}, which is above 1"
-    assert why(Job.objects.get(pk=job.next_job_id)) == said
+    assert why(successor(job)) == said
 
 
 def test_a_recurring_live_sync_waits_at_each_fire(ann: Api, bob: Api) -> None:

@@ -1,8 +1,10 @@
 """What a second person, or upkeep when nobody came in time, does to a job, and what must come of it."""
 
 from cnaasjobs.db.clock import database_now
+from jobs.dispatch import sending
 from jobs.lifecycle import approval
 from jobs.models import JobApproval
+from jobs.upkeep import lines
 from jobs.upkeep.approvals import end_unapproved
 
 VERDICTS = ("approve", "reject", "expire", "too late")
@@ -24,3 +26,11 @@ def decide(job_id: int, verdict: str, *, waits: bool) -> str | None:
             assert not approval.approve(job_id, by="me")
             end_unapproved()
     return "ApprovalExpired" if waits else None
+
+
+def pass_over(job_id: int) -> None:
+    """What Beat and upkeep do all the time: send what is due, wake the first in line, send lost messages again."""
+    sending.dispatch_due()
+    lines.wake_first()
+    lines.end_overdue()
+    sending.redispatch([job_id])

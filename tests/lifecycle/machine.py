@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
 from cnaasjobs.db.clock import database_now
-from jobs.dispatch import line, scheduling, sending
+from jobs.dispatch import line, scheduling
 from jobs.end_reasons import Failure
 from jobs.errors import JobNotAbortable
 from jobs.lifecycle import transitions
@@ -22,11 +22,10 @@ from jobs.outcome import Outcome
 from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.states import TERMINAL, Status
-from jobs.upkeep import lines
 from locks import service as locks
 from locks.models import Lock
 from tests import fake_jobs
-from tests.lifecycle.deciding import VERDICTS, decide
+from tests.lifecycle.deciding import VERDICTS, decide, pass_over
 
 SCHEDULED, RUNNING, FINISHED, EXCEPTION = Status
 TASKS = {
@@ -89,9 +88,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         if end is not None:
             self._ended(job_id, EXCEPTION, end)
 
-    @rule(
-        job_id=jobs, what=st.sampled_from(["fall due", "cancel", "abort", "abort", "clear", "wake", "upkeep", "beat"])
-    )
+    @rule(job_id=jobs, what=st.sampled_from(["fall due", "cancel", "abort", "abort", "clear", "wake", "upkeep"]))
     def intervene(self, job_id: int, what: str) -> None:
         """One rule for everything that is rarer than messages and ends of runs."""
         match what:
@@ -105,12 +102,8 @@ class LifecycleMachine(RuleBasedStateMachine):
                 self._clear_lock()
             case "wake":  # upkeep's second look: never harmful
                 line.wake(LOCK)
-            case "upkeep":  # which looks for parked jobs and lost messages
-                lines.wake_first()
-                lines.end_overdue()
-                sending.redispatch([job_id])
-            case "beat":
-                sending.dispatch_due()
+            case "upkeep":
+                pass_over(job_id)
 
     def _fall_due(self, job_id: int) -> None:
         model = self.model[job_id]
