@@ -43,6 +43,8 @@ OF_API: Final = (
     Row("GET", "api/v1.0/job/{job_id}", READ),
     Row("PUT", "api/v1.0/job/{job_id}", OPERATE, "api/v1.0/job/{job_inside}", ABORT),
     Row("PUT", "api/v1.0/job/{job_id}", OPERATE_ANYWHERE, "api/v1.0/job/{job_outside}", ABORT),
+    Row("PUT", "api/v1.0/job/{job_id}", ADMINISTER, "api/v1.0/job/{job_inside}", {"action": "APPROVE"}),
+    Row("PUT", "api/v1.0/job/{job_id}", ADMINISTER, "api/v1.0/job/{job_inside}", {"action": "REJECT"}),
     Row("GET", "api/v1.0/job/{job_id}/log", READ),
     Row("GET", "api/v1.0/job/{job_id}/devices", READ),
     Row("GET", "api/v1.0/job/{job_id}/devices/{hostname}", READ),
@@ -165,6 +167,7 @@ OF_ADMIN: Final = (
     Row("GET", "admin/{url}", KNOWN, "admin/nothing"),
     Row("GET", "admin/locks/lock/clear/", ADMINISTER, "admin/locks/lock/clear/?ids={lock}"),
     Row("GET", "admin/jobs/job/abort/", OPERATE, "admin/jobs/job/abort/?ids={job_inside}"),
+    Row("GET", "admin/jobs/job/approve/", ADMINISTER, "admin/jobs/job/approve/?ids={job_inside}"),
     Row("GET", "admin/jobs/job/{job_id}/result/", READ),
     Row("GET", "admin/auth/user/{id}/password/", ADMINISTER),
 )
