@@ -58,7 +58,7 @@ def _jobs() -> Iterator[Number]:
     later = waiting.filter(dispatched_at__isnull=True, parked=False, scheduled_time__gt=now)
     sent = waiting.filter(dispatched_at__isnull=False)
     unsent = waiting.filter(dispatched_at__isnull=True, parked=False, scheduled_time__lte=now)
-    in_line = waiting.filter(lock_name__isnull=False, parked=True)
+    in_line = waiting.filter(lock_name__isnull=False, parked=True, unapproved__isnull=True)
     ended = Job.objects.filter(finish_time__gte=now - DAY)
     failed = ended.filter(status=Status.EXCEPTION.value)
     yield _number("running", [Job.objects.filter(status=Status.RUNNING.value)], status="RUNNING")

@@ -13,6 +13,7 @@ from jobs.models import Heartbeat
 from jobs.states import Status
 
 IN_LINE: Final = "in line"
+UNAPPROVED: Final = "unapproved"
 
 
 class StatusFilter(ParameterFilter):
@@ -20,6 +21,7 @@ class StatusFilter(ParameterFilter):
     OFFERS: Final = {
         "Scheduled": Status.SCHEDULED.value,
         "Scheduled, in line for a lock": IN_LINE,
+        "Scheduled, waits for approval": UNAPPROVED,
         "Running": Status.RUNNING.value,
         "Finished": Status.FINISHED.value,
         "Exception": Status.EXCEPTION.value,
@@ -33,11 +35,14 @@ class StatusFilter(ParameterFilter):
             yield words, {"status": value}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        parked = queryset.filter(status=Status.SCHEDULED.value, lock_name__isnull=False, parked=True)
         match self.used_parameters.get("status"):
             case None:
                 return queryset
             case value if value == IN_LINE:
-                return queryset.filter(status=Status.SCHEDULED.value, lock_name__isnull=False, parked=True)
+                return parked.filter(unapproved__isnull=True)
+            case value if value == UNAPPROVED:
+                return parked.filter(unapproved=True)
             case value:
                 return queryset.filter(status=value)
 

@@ -207,6 +207,8 @@ def test_in_the_admin(ann: Api) -> None:
     page = f"/jobs/job/approve/?ids={job.pk}"
     assert "Approve…" in other.get(f"/jobs/job/{job.pk}/change/")
     assert "waits for approval" in other.get("/jobs/job/")
+    for status, shown in (("unapproved", True), ("in+line", False)):
+        assert (f"/admin/jobs/job/{job.pk}/change/" in other.raw(f"/jobs/job/?status={status}")) is shown
     assert "You are behind it" in own.get(page)
     assert "Not approved: Missing permission" in own.post(page, {"approve": "1"})
     assert "You are behind it" not in other.get(page)
