@@ -40,10 +40,8 @@ def _is_available(what: str) -> bool:
         return os.geteuid() == 0
     if what == "netns":
         return namespace.is_available()
-    if what == "promtool":
-        return shutil.which("promtool") is not None
-    if what == "chromium":
-        return shutil.which("chromium") is not None
+    if what in ("promtool", "chromium", "curl"):
+        return shutil.which(what) is not None
     raise pytest.UsageError(f"needs({what!r}): unknown")
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.run.copy import Copy
 from tests.services.processes import ROOT
 
-pytestmark = [pytest.mark.needs("redis"), pytest.mark.long]
+pytestmark = [pytest.mark.needs("redis", "curl"), pytest.mark.long]
 
 PAGE = (ROOT / "docs" / "getting-started.md").read_text()
 INSTALL, DIRECTORIES, STAND_IN, START, *SECOND_TERMINAL = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)

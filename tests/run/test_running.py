@@ -80,6 +80,7 @@ def test_what_goes_into_a_file_has_no_colours_and_no_line_longer_than_a_curl(run
     assert max(map(len, running.output().splitlines())) < 200
 
 
+@pytest.mark.needs("curl")
 def test_the_lines_to_try_do_what_they_say(running: Copy) -> None:
     lines = [line.strip() for line in running.output().splitlines() if line.startswith("  curl ")]
     said = [subprocess.run(f"{line} -s", shell=True, capture_output=True, text=True, check=True) for line in lines]
@@ -236,12 +237,11 @@ def test_an_inventory_of_ones_own_is_announced_before_anybody_logs_in(scratch: P
         first.process.wait_for_output("none.\n", timeout=60)
         announced = " ".join(first.output().partition("First start")[2].split())
         assert "with your own inventory: in 10 s a dry run of its 1 device begins (sw1). It logs in to" in announced
-        assert first.get("/api/v1.0/jobs")["data"]["jobs"] == []
         first.process.signal(signal.SIGINT)
         assert first.process.wait(timeout=30) == 0
     finally:
         first.stop()
-    second = Copy(scratch / "second", env={**env, "CNAASJOBS_FIRST_RUN": "0"})
+    second = Copy(scratch / "second", env={**env, "CNAASJOBS_FIRST_RUN": "0"})  # which would begin it, if it were not 0
     try:
         second.process.wait_for_output("To try", timeout=60)
         assert "First start" not in second.output()
