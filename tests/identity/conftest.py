@@ -6,10 +6,18 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission
 
+from cnaasjobs.identity import fetching, key_sources
 from tests.api.conftest import tokens_required, user_with
 from tests.identity.issuer import AUDIENCE, ISSUER, ec_key, jwks, private_pem
 
 __all__ = ["tokens_required", "user_with"]
+
+
+@pytest.fixture(autouse=True)
+def _a_machine_may_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is not what most tests are about."""
+    for module in (fetching, key_sources):
+        monkeypatch.setattr(module, "WAIT_SECONDS", 30.0)
 
 
 @pytest.fixture
