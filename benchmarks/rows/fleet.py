@@ -156,7 +156,9 @@ def alone(bench: Bench) -> Iterator[Line]:
                     try:
                         devices.run(bench, dry_run=True, base=base)  # the inventory is warm from here on
                         bench.settle()
-                        samples[base] += [devices.run(bench, dry_run=False, base=base) for _ in range(3)]
+                        for _ in range(3):
+                            devices.anew(bench, Path(lab), base=base)
+                            samples[base].append(devices.run(bench, dry_run=False, base=base))
                     finally:
                         platform.stop()
         yield Line(

@@ -56,12 +56,20 @@ def start(
 ) -> tuple[Platform, list[Managed]]:
     """New lab devices, Beat, and a worker for each number of slots."""
     bench.reset_jobs(base=base)
-    bench.postgresql.execute("TRUNCATE devices_devicestate", database=base.database if base else None)
+    anew(bench, lab, base=base)
     state = mkdtemp(dir=lab)
     env = {"NORNIR_CONFIG": str(inventory / "config.yml"), "CNAASJOBS_STATE_DIR": state}
     platform = bench.platform(env=env, base=base)
     platform.beat()
     return platform, [platform.worker(f"w{n}", concurrency=slots) for n, slots in enumerate(workers, 1)]
+
+
+def anew(bench: Bench, lab: Path, *, base: Base | None = None) -> None:
+    """No device is configured, so that a live sync changes each."""
+    for file in lab.glob("*/lab/*"):
+        if file.is_file():
+            file.unlink()
+    bench.postgresql.execute("TRUNCATE devices_devicestate", database=base.database if base else None)
 
 
 def run(bench: Bench, *, dry_run: bool, base: Base | None = None) -> float:

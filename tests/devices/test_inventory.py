@@ -13,6 +13,7 @@ from pytest_django import Settings
 from cnaasjobs.conf import conf
 from devices import inventory
 from devices.inventory import InventoryError
+from devices.inventory.configuration import workers
 from tests.devices.lab import Lab
 
 
@@ -39,6 +40,12 @@ def test_what_was_preloaded_is_used(lab: Lab, monkeypatch: pytest.MonkeyPatch) -
     inventory.preload()
     monkeypatch.setattr("devices.inventory._load", lambda _: pytest.fail("it was read again"))
     assert names() == ["sw1"]
+
+
+def test_packages_are_searched_for_its_runner_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = inventory.nornir().config
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: pytest.fail("they were searched again"))
+    assert workers(config) == lab.workers
 
 
 def test_one_that_is_broken_stops_nobody_who_preloads(lab: Lab) -> None:
