@@ -71,7 +71,9 @@ def _sync(
         del times["finish_time"]
     if status == "SCHEDULED":
         del times["start_time"]
-    arguments = {"hostnames": [f"eosdist{n + 1}" for n in range(hosts)], "dry_run": dry_run}
+    chosen = {"hostnames": [f"eosdist{n + 1}" for n in range(hosts)], "device_type": None, "group": None, "all": False}
+    options = {"force": False, "resync": False, "auto_push": False, "confirm_mode": 1}
+    arguments = {**chosen, "dry_run": dry_run, **options}
     values = {
         "task_name": sync_devices.name,
         "function_name": "sync_devices",

@@ -1,0 +1,59 @@
+"""What goes wrong at a desk: a session that ends in the middle, a button that is hit twice, the way back."""
+
+import pytest
+from django.contrib.sessions.models import Session
+from playwright.sync_api import Page
+
+from jobs.models import AuditEntry, Job
+from jobs.states import Status
+from tests.browser.conftest import PASSWORD, Complaints
+from tests.browser.thread import expect
+from tests.factory import job_in
+
+pytestmark = pytest.mark.needs("chromium")
+
+
+@pytest.fixture
+def job(transactional_db: None) -> Job:
+    return job_in(Status.SCHEDULED)
+
+
+def test_a_session_that_ended_is_begun_again_and_nothing_was_done(
+    bosses_page: Page, job: Job, complaints: Complaints
+) -> None:
+    page = bosses_page
+    page.goto(f"/jobs/abort?id={job.pk}")
+    complaints.forgive("/api/v1.0/events")  # which ends with the session, too
+    complaints.forgive("401")
+    Session.objects.all().delete()
+    page.locator("main form button.danger").click()
+    expect(page.locator("#id_username")).to_be_visible()
+    job.refresh_from_db()
+    assert job.status == Status.SCHEDULED
+    page.fill("#id_username", "boss")
+    page.fill("#id_password", PASSWORD)
+    page.press("#id_password", "Enter")
+    expect(page.locator("header.top")).to_be_visible()
+    job.refresh_from_db()
+    assert job.status == Status.SCHEDULED
+
+
+def test_a_button_that_is_hit_twice_does_it_once_and_says_so(bosses_page: Page, job: Job) -> None:
+    page = bosses_page
+    page.goto(f"/jobs/abort?id={job.pk}")
+    page.locator("main form button.danger").dblclick()
+    expect(page.locator("h1")).to_contain_text(f"#{job.pk}")
+    expect(page.locator("main")).to_contain_text("JobAborted")
+    assert AuditEntry.objects.filter(action="aborted", job_id=job.pk).count() == 1
+
+
+def test_the_way_back_leads_to_a_page_that_is_true(bosses_page: Page, job: Job) -> None:
+    page = bosses_page
+    page.goto(f"/jobs/{job.pk}")
+    page.get_by_role("link", name="Abort…").click()
+    page.locator("main form button.danger").click()
+    expect(page.locator(".say")).to_contain_text("Aborted")
+    page.go_back()
+    page.locator("main form button.danger, main a.button").first.click()
+    expect(page.locator("main")).to_contain_text("JobAborted")
+    assert AuditEntry.objects.filter(action="aborted", job_id=job.pk).count() == 1
