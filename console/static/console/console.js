@@ -109,7 +109,7 @@ function plan() {
   Object.assign(find("#live"), { textContent: state, title: why, className: `is-${state.replace(" ", "-")}` });
   Object.assign(find("#new"), { textContent: `${count} new: show`, hidden: !count });
   if (isAsking || why) return;
-  const quiet = isAway || feed.state === "polling" ? 5 : page.every;
+  const quiet = isAway || feed.state === "polling" ? Math.max(5, page.pause) : page.every;
   const seconds = document.hidden ? 30 : isDirty && !isAway ? page.pause : quiet; // hidden: only for the title
   next = setTimeout(update, Math.max(0, askedAt + 1000 * seconds - Date.now()) + 500 * Math.random());
 }
