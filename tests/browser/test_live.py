@@ -1,9 +1,8 @@
-"""Live pages: what changes under an open one, while the events process is there and while it is not; keys and times."""
+"""Live pages: what changes under an open one, while the events process is there and while it is not; keys."""
 
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -290,21 +289,3 @@ def test_keys_can_be_switched_off_for_good(list_page: Page) -> None:
     list_page.keyboard.press("Escape")
     list_page.keyboard.press("/")
     expect(list_page.locator("#search")).to_be_focused()
-
-
-def test_times_are_utc_local_or_relative_and_that_is_remembered(open_page: OpenPage, boss: User) -> None:
-    start = datetime(2025, 7, 1, 22, 30, tzinfo=UTC)
-    job = job_row(scheduled_time=start, start_time=start, finish_time=start + timedelta(minutes=5))
-    page = open_page(boss, timezone_id="Europe/Stockholm")
-    page.goto("/jobs")
-    when, zone = row_of(page, job).locator(".when"), page.locator("th [data-zone]")
-    expect(when).to_have_text("07-01 22:30:00")
-    expect(zone).to_have_text("UTC")
-    page.keyboard.press("z")
-    expect(when).to_have_text("07-02 00:30:00")
-    expect(zone).not_to_have_text("UTC")
-    page.goto(f"/jobs/{job.pk}")
-    expect(page.locator("#job-head time").first).to_have_text("2025-07-02 00:30:00 CEST")
-    assert "2025-07-01 22:30:00" in str(page.locator("#job-head time").first.get_attribute("title"))
-    page.locator("[data-times]").select_option("relative")
-    expect(page.locator("#job-head time").first).to_contain_text("ago")
