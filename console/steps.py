@@ -7,16 +7,12 @@ from jobs.lifecycle import steps
 from jobs.models import Job
 from jobs.states import Step
 
+# Of the others, what they are called will do.
 _WORDS: Final = {
-    Step.POSTED: "Posted",
-    Step.DUE: "Due",
     Step.PARKED: "In line for its lock",
-    Step.STARTED: "Started",
     Step.RETRIED: "Asked for another attempt",
     Step.LOST: "Its worker was gone",
     Step.RERUN: "To be started again",
-    Step.ASKED_TO_STOP: "Asked to stop",
-    Step.ENDED: "Ended",
 }
 
 
@@ -31,5 +27,5 @@ def steps_of(job: Job) -> list[Shown]:
     shown: list[Shown] = []
     for taken in steps.of(job):
         after = taken.time - shown[-1].time if shown else None
-        shown.append(Shown(taken.time, _WORDS[taken.step], taken.detail, after))
+        shown.append(Shown(taken.time, _WORDS.get(taken.step, taken.step.value.capitalize()), taken.detail, after))
     return shown

@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 
 from cnaasjobs.identity.sign_in import Callback, ProviderSignIn
 from console.access import SignIn, SignOut, unless_away
-from console.pages import actions, devices, devices_of_job, job, jobs, locks, schedules, timeline, workers
+from console.pages import actions, approving, devices, devices_of_job, job, jobs, locks, schedules, timeline, workers
 from jobs.states import CameOf
 
 
@@ -39,6 +39,7 @@ urlpatterns = [
     path("schedules", schedules.schedules, name="schedules"),
     path("workers", workers.workers, name="workers"),
     path("jobs/<job_id:job_id>/run/<came_of:kind>", actions.run_again, name="again"),
+    path("jobs/<job_id:job_id>/approve", approving.approve, name="approve"),
     path("jobs/<job_id:job_id>/raw", job.raw, name="raw"),
     path("jobs/<job_id:job_id>/devices.csv", devices_of_job.as_csv, name="devices_csv"),
     path("jobs/<job_id:job_id>/diff", devices_of_job.diffs, name="diffs"),

@@ -18,6 +18,7 @@ from jobs import feed, follow_ups
 from jobs.api.job_json import FIELDS, jobs_json
 from jobs.appearance import look_of
 from jobs.models import Job, JobOutcome
+from jobs.rights.decide import APPROVE
 from jobs.states import TERMINAL, Status
 
 _LONGEST: Final = 20_000  # characters of the arguments, of a result and of a traceback on the page
@@ -69,6 +70,7 @@ def _head(request: HttpRequest, job: Job) -> dict[str, Any]:
         "now": row.now,
         "ended": ended,
         "can_abort": may(request, "jobs.abort_job") and not ended and job.abort_reason is None,
+        "can_approve": job.unapproved and may(request, APPROVE),
         "can_run": may_run,
         "can_run_failed": may_run and known.knows_failed() and (left or job.status != Status.FINISHED),
         "can_apply": may_run and known.may_apply(job),

@@ -32,6 +32,7 @@ CONSOLE: Final[Mapping[str, tuple[Address, ...]]] = {
         lambda world: f"/jobs/{world.dry_run.pk}/devices/{quote(HOSTILE[:60], safe='')}",
         lambda world: f"/jobs/{world.dry_run.pk}/devices/nobody",
     ),
+    "approve": (lambda world: f"/jobs/{world.unapproved.pk}/approve",),
     "abort": (
         lambda world: f"/jobs/abort?id={world.running.pk}&id={world.waiting.pk}",
         lambda _: "/jobs/abort?all=1&q=function:sync_devices",

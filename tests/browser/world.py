@@ -10,7 +10,7 @@ from django_celery_beat.models import PeriodicTask
 
 from cnaasjobs.db.clock import database_now
 from devices.tasks import sync_devices
-from jobs.models import AuditEntry, Job, JobLog, JobStep, Participant
+from jobs.models import AuditEntry, Job, JobApproval, JobLog, JobStep, Participant
 from tests.factory import daily, device_row, every, heartbeat, hold_lock, job_row
 
 HOSTILE: Final = "<script>alert(1)</script>\"'&{{ 7*7 }}\u202egnp"
@@ -32,6 +32,7 @@ class World:
     later: Job
     aborted: Job
     lost: Job
+    unapproved: Job
     schedule: PeriodicTask
     host: str = "eosdist1"
     lock: str = "devices"
@@ -56,7 +57,7 @@ def built() -> World:
         )
     every(3600, name=HOSTILE[:60], task=sync_devices.name, kwargs='{"all": true}', description=LONG)
     schedule = daily(2, name="night", task=sync_devices.name, kwargs='{"all": true, "dry_run": true}')
-    return World(dry_run, live, running, waiting, later, aborted, lost, schedule)
+    return World(dry_run, live, running, waiting, later, aborted, lost, _unapproved(now), schedule)
 
 
 def _times(start: datetime, *, seconds: int = 40) -> dict[str, Any]:
@@ -98,6 +99,13 @@ def _dry_run(start: datetime) -> Job:
     ]
     lines.append([start.isoformat(), "ERROR", "devices.sync", HOSTILE[:60], LONG])
     JobLog.objects.create(job=job, lines=len(lines), size=500, text=json.dumps(lines))
+    return job
+
+
+def _unapproved(now: datetime) -> Job:
+    job = _sync("SCHEDULED", now - timedelta(minutes=5), dry_run=False, parked=True, unapproved=True)
+    end = now + timedelta(hours=12)
+    JobApproval.objects.create(job=job, why=f"no dry run has shown it {HOSTILE}", asked_at=now, expires_at=end)
     return job
 
 

@@ -52,6 +52,7 @@ def test_the_page_of_a_job_hears_of_that_job_and_its_log(viewer: Person) -> None
     assert parse_qs(urlsplit(said(page, "events")).query) == {"kind": ["job,log"], "job": [str(job.pk)]}
 
 
+@pytest.mark.django_db(transaction=True)  # the feed tells what was committed
 def test_the_stream_begins_where_the_page_ends(viewer: Person) -> None:
     before = feed.position()
     page = viewer.markup("/jobs")

@@ -107,6 +107,8 @@ OF_CONSOLE: Final = (
     Row("POST", "jobs/failed", OPERATE, body={"ids": ""}),
     Row("GET", "jobs/{job_id}/run/{kind}", OPERATE),
     Row("POST", "jobs/{job_id}/run/{kind}", OPERATE, body={}),
+    Row("GET", "jobs/{job_id}/approve", ADMINISTER),
+    Row("POST", "jobs/{job_id}/approve", ADMINISTER, body={}),
     Row("GET", "locks", READ),
     Row("GET", "locks/clear", ADMINISTER),
     Row("POST", "locks/clear", ADMINISTER, body={"ids": ""}),

@@ -1,0 +1,45 @@
+"""Approving or rejecting a job that waits for a second person: on a page that says what it is and why it waits."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from console.access import page
+from console.frame import said, show
+from console.pages.actions import acting, not_done, typed
+from console.pages.job import no_such_job
+from jobs.errors import JobError
+from jobs.models import Job
+from jobs.operating import approving
+from jobs.rights.decide import APPROVE
+
+
+@page("jobs.view_job", post=APPROVE)
+def approve(request: HttpRequest, job_id: int) -> HttpResponse:
+    back = reverse("console:job", args=[job_id])
+    if request.method == "POST":
+        _decide(request, job_id)
+        return HttpResponseRedirect(back)
+    job = Job.objects.select_related("approval").filter(pk=job_id).first()
+    if job is None:
+        return no_such_job(request, job_id)
+    if not job.unapproved:
+        return said(request, "Nothing to approve", f"Job {job_id} does not wait for approval.", status=409)
+    context = {
+        "title": f"Approve job {job_id}?",
+        "job": job,
+        "is_own": approving.is_own(job, acting(request)),
+        "back": back,
+    }
+    return show(request, "console/approve.html", context)
+
+
+def _decide(request: HttpRequest, job_id: int) -> None:
+    rejects = "reject" in request.POST
+    decide = approving.reject if rejects else approving.approve
+    try:
+        decide(job_id, by=acting(request), comment=typed(request.POST.get("comment", "")))
+    except JobError as exc:
+        not_done(request, "Not rejected" if rejects else "Not approved", exc)
+    else:
+        messages.success(request, f"Job {job_id} is {'rejected' if rejects else 'approved'}.")
