@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
+from django.db.models import QuerySet
 
 from jobs.dispatch import line
 from jobs.models import Job, JobDevice
@@ -134,9 +135,7 @@ def waiting_for(name: str) -> list[Job]:
 
 def running_on(name: str) -> list[JobDevice]:
     """Its rows in jobs that are running, in hand or not yet begun."""
-    rows = JobDevice.objects.filter(host=name, job__status=Status.RUNNING.value).exclude(state=DeviceState.DONE.value)
-    newest = JobDevice.objects.filter(host=name).order_by("-job_id").values_list("pk", flat=True)[:HISTORY]
-    return list(rows.filter(pk__in=list(newest)).select_related("job").defer("report", "memo"))
+    return list(_newest(name).filter(job__status=Status.RUNNING.value).exclude(state=DeviceState.DONE.value))
 
 
 def _is_for(arguments: Mapping[str, Any], name: str, host: "Host | None") -> bool:
@@ -197,9 +196,14 @@ def _device(name: str, host: "Host | None", known: Known | None, last: JobDevice
 
 
 def _last(name: str) -> JobDevice | None:
-    rows = JobDevice.objects.filter(host=name).select_related("job").defer("report", "memo")
-    done = rows.defer("job__finished_devices", "job__start_arguments").filter(state=DeviceState.DONE)
-    return done.order_by("-job_id").first()
+    return _newest(name).filter(state=DeviceState.DONE.value).first()
+
+
+def _newest(name: str) -> QuerySet[JobDevice]:
+    """Its newest rows with their jobs, to be filtered: however many it has, only HISTORY of them are read."""
+    newest = JobDevice.objects.filter(host=name).order_by("-job_id").values("pk")[:HISTORY]
+    rows = JobDevice.objects.filter(pk__in=newest).select_related("job").order_by("-job_id")
+    return rows.defer("report", "memo", "job__finished_devices", "job__start_arguments")
 
 
 def _known(names: Sequence[str]) -> dict[str, Known]:
