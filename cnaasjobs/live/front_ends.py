@@ -40,12 +40,14 @@ class FrontEnds:
         self._clients: dict[str, Connection] = {}
         self._bulletins: asyncio.Queue[Bulletin] = asyncio.Queue()
         self._running: set[int] = set()  # jobs that were told to be RUNNING
+        self._hears = asyncio.Event()  # of everything that happens from now on
         self._checked = time.monotonic()
         self.server.on("connect", self._connect)
         self.server.on("disconnect", self._disconnect)
         self.server.on(EVENTS, self._subscribe)
 
     def take(self, bulletin: Bulletin) -> None:
+        self._hears.set()
         self._bulletins.put_nowait(bulletin)
 
     async def run(self) -> None:
@@ -77,6 +79,7 @@ class FrontEnds:
         self._clients[sid] = Connection(scope, token, kinds)
         if len(self._clients) == 1:
             self._running.clear()
+            self._hears.clear()
             self._poller.join(self)
 
     async def _disconnect(self, sid: str, reason: str = "") -> None:
@@ -89,6 +92,7 @@ class FrontEnds:
         if client is None or not isinstance(wish, Mapping) or not client.subscribe(wish):
             return
         if wish.get("update") == "job" and client.wants_jobs:
+            await self._hears.wait()
             await self._tell_recent(client)
 
     async def _tell_recent(self, *clients: Connection) -> None:

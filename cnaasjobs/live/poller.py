@@ -39,8 +39,11 @@ class Poller:
         return len(self._listeners) + len(self._newcomers)
 
     def join(self, listener: Listener, since: Position | None = None) -> None:
-        """The listener is told what it missed since then, or else where the feed is now, and everything after that."""
-        self._newcomers[listener] = since
+        """The listener is told what it missed since then, or else where the feed is now, and everything after that.
+
+        "Now" is the last look, not the next one, whose news are told to others before the listener is one of them.
+        """
+        self._newcomers[listener] = self._position if since is None else since
         self._somebody_came.set()
 
     def leave(self, listener: Listener) -> None:

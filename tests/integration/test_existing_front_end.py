@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 import socketio
@@ -29,15 +29,35 @@ GROUP: Final = "access"
 STOPPED: Final = {"FINISHED", "EXCEPTION", "ABORTED"}
 
 
+class Mode(NamedTuple):
+    """How the server runs, where the page comes from, and whom the server takes the browser for."""
+
+    env: dict[str, str]
+    origin: str
+    who: str
+
+
+MODES: Final = {
+    # The front end's own nginx passes requests on, without the port in Host.
+    "development": Mode({}, "http://localhost:8080", "dev"),
+    "production": Mode(
+        {"CNAASJOBS_REQUIRE_TOKEN": "1", "CNAASJOBS_CORS_ORIGINS": "https://front.example.org"},
+        "https://front.example.org",
+        "ann",
+    ),
+}
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> Mode:
+    return MODES[request.param]
+
+
 @pytest.fixture
-def front(platform: Platform) -> Iterator[Front]:
+def front(platform: Platform, mode: Mode) -> Iterator[Front]:
     key = platform.directory / "login-key"
     key.write_bytes(private_pem(ec_key("login")))
-    platform.env |= {
-        "CNAASJOBS_REQUIRE_TOKEN": "1",
-        "CNAASJOBS_JWT_LOGIN": "1",
-        "CNAASJOBS_JWT_LOGIN_KEY_FILE": str(key),
-    }
+    platform.env |= {"CNAASJOBS_JWT_LOGIN": "1", "CNAASJOBS_JWT_LOGIN_KEY_FILE": str(key), **mode.env}
     platform.worker(concurrency=1, wait=False)
     platform.beat(wait=False)
     front = Front(platform, platform.directory)
@@ -48,22 +68,31 @@ def front(platform: Platform) -> Iterator[Front]:
 class Browser:
     """``fetch`` as it calls it, and its socket."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, mode: Mode) -> None:
         self._url = url
+        self._mode = mode
+        self.who = mode.who
         self.token = ""
         self.log: list[str] = []
         self.updates: list[dict[str, Any]] = []
         self.syncs: list[dict[str, Any]] = []
+        self.lost: list[str] = []
 
     def ask(self, path: str, *, method: str = "GET", body: Any = None, basic: str = "") -> tuple[Any, Any]:
         """Parsed answer and headers; an answer that is not 2xx raises."""
-        headers = {"Authorization": f"Basic {base64.b64encode(basic.encode()).decode()}" if basic else self._bearer()}
+        headers = {
+            "Authorization": f"Basic {base64.b64encode(basic.encode()).decode()}" if basic else f"Bearer {self.token}",
+            "Origin": self._mode.origin,
+        }
         if body is not None:
             headers["Content-Type"] = "application/json"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self._url}/api/v1.0/{path}", data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
+                if "CNAASJOBS_CORS_ORIGINS" in self._mode.env:  # else its page has the same origin
+                    assert answer.headers["Access-Control-Allow-Origin"] == self._mode.origin
+                    assert "X-Total-Count" in answer.headers["Access-Control-Expose-Headers"]
                 return json.loads(answer.read()), answer.headers
         except urllib.error.HTTPError as error:
             with error:
@@ -76,11 +105,12 @@ class Browser:
         return int(self.ask(f"devices?{filters}")[1]["X-Total-Count"])
 
     def connect(self, *wishes: dict[str, str]) -> socketio.Client:
-        client = socketio.Client(reconnection=False)
+        """It says at each connection what it wants, and connects again by itself."""
+        client = socketio.Client()
+        client.on("connect", lambda: [client.emit("events", wish) for wish in wishes])
+        client.on("disconnect", lambda reason="": self.lost.append(reason))
         client.on("events", self._take)
-        client.connect(f"{self._url}?jwt={self.token}", wait_timeout=30)
-        for wish in wishes:
-            client.emit("events", wish)
+        client.connect(f"{self._url}?jwt={self.token}", headers={"Origin": self._mode.origin}, wait_timeout=30)
         return client
 
     def _take(self, data: Any) -> None:
@@ -90,9 +120,6 @@ class Browser:
             self.updates.append(data)
         elif "syncevent_hostname" in data and "syncevent_data" in data:
             self.syncs.append(data)
-
-    def _bearer(self) -> str:
-        return f"Bearer {self.token}"
 
     # --- the configuration page ---------------------------------------------------------------------------------------
 
@@ -115,17 +142,26 @@ class Browser:
         wait_until(stopped, timeout=SECONDS, interval=1.0, message=lambda: str(seen[-1]))
         return seen[-1], int(headers["X-Total-Count"])
 
+    def waited(self, found: Callable[[], list[Any]], count: int) -> list[Any]:
+        """What came, once there is so much of it."""
+        wait_until(
+            lambda: len(found()) >= count,
+            timeout=SECONDS,
+            message=lambda: f"{found()} of {self.updates}, {self.syncs}, {self.log}, disconnected {self.lost}",
+        )
+        return list(found())
+
     def lines_of(self, job: dict[str, Any]) -> list[str]:
         return [line for line in list(self.log) if re.search(rf"job #{job['id']}\b", line, re.I)]
 
 
 @pytest.fixture
-def browser(front: Front) -> Browser:
+def browser(front: Front, mode: Mode) -> Browser:
     user = User.objects.create_user("ann", password="correct horse")
     user.user_permissions.add(*Permission.objects.filter(codename__in=["add_job", "view_job", "abort_job"]))
-    browser = Browser(front.url)
+    browser = Browser(front.url, mode)
     browser.token = browser.ask("auth", method="POST", basic="ann:correct horse")[0]["access_token"]
-    assert browser.get("auth/identity") == "ann"
+    assert browser.get("auth/identity") == browser.who
     return browser
 
 
@@ -196,20 +232,22 @@ def _configuration(browser: Browser) -> None:
     assert browser.devices_of(GROUP) == undone  # "Start over": a dry run changed nothing
     live, total = browser.sync(dry_run=False, comment="by day", ticket_ref="NOC-1", confirm_mode=1)
     assert (live["status"], len(live["finished_devices"]), live["next_job_id"]) == ("FINISHED", total, None)
-    assert (live["comment"], live["ticket_ref"], live["scheduled_by"]) == ("by day", "NOC-1", "ann")
-    _waited(lambda: [each for each in browser.updates if each == {"job_id": live["id"], "status": "FINISHED"}], 1)
+    assert (live["comment"], live["ticket_ref"], live["scheduled_by"]) == ("by day", "NOC-1", browser.who)
+    browser.waited(
+        lambda: [each for each in browser.updates if each == {"job_id": live["id"], "status": "FINISHED"}], 1
+    )
     for update in browser.updates:  # of one that began and ended between two looks at the feed, only the end is told
         if update["status"] == "RUNNING":
-            assert (update["function_name"].partition(" ")[0], update["scheduled_by"]) == ("sync_devices", "ann")
-    assert sorted(each["syncevent_hostname"] for each in _waited(lambda: browser.syncs, total)) == sorted(undone)
+            assert (update["function_name"].partition(" ")[0], update["scheduled_by"]) == ("sync_devices", browser.who)
+    assert sorted(each["syncevent_hostname"] for each in browser.waited(lambda: browser.syncs, total)) == sorted(undone)
     assert {each["syncevent_data"]["job_id"] for each in browser.syncs} == {live["id"]}
     for job in (dry, live):
-        _waited(partial(browser.lines_of, job), 1)
+        browser.waited(partial(browser.lines_of, job), 1)
 
     assert browser.devices_of(GROUP) == []  # "Start over"
     events = browser.get("device_synchistory")["data"]["hostnames"]
     assert {host: [(each["cause"], each["by"]) for each in of_host] for host, of_host in events.items()} == {
-        host: [("sync_devices", "ann")] for host in undone
+        host: [("sync_devices", browser.who)] for host in undone
     }
     client.disconnect()
 
@@ -228,22 +266,16 @@ def _jobs(browser: Browser) -> None:
     browser.log.clear()
     client = browser.connect({"update": "job"}, {"loglevel": "DEBUG"})
     job, _ = browser.sync(dry_run=True, resync=True)
-    _waited(lambda: [each for each in browser.updates if each == {"job_id": job["id"], "status": "FINISHED"}], 1)
+    browser.waited(lambda: [each for each in browser.updates if each == {"job_id": job["id"], "status": "FINISHED"}], 1)
     assert listed()[0] == job
-    _waited(lambda: browser.lines_of(job), 1)
+    browser.waited(lambda: browser.lines_of(job), 1)
     for searched in (
         f"&filter[id]={job['id']}",
         "&filter[function_name][contains]=SYNC",
         "&filter[status]=FINISHED",
-        "&filter[scheduled_by][contains]=ann",
+        f"&filter[scheduled_by][contains]={browser.who}",
     ):
         assert job["id"] in [each["id"] for each in listed(searched)]
     assert listed("&filter[ticket_ref][contains]=noc")[0]["ticket_ref"] == "NOC-1"
     assert listed("&filter[comment][contains]=nobody") == []
     client.disconnect()
-
-
-def _waited(found: Callable[[], list[Any]], count: int) -> list[Any]:
-    """What came, once there is so much of it."""
-    wait_until(lambda: len(found()) >= count, timeout=SECONDS, message=lambda: str(found()))
-    return list(found())

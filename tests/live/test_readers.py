@@ -13,7 +13,8 @@ from django.db.backends.signals import connection_created
 from cnaasjobs.db.changes import COUNTER
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.live.bulletin import Bulletin, Wanted
-from cnaasjobs.live.poller import LOOK_SECONDS
+from cnaasjobs.live.database import Database
+from cnaasjobs.live.poller import LOOK_SECONDS, Poller
 from cnaasjobs.live.readers import MOST_WAITING, Reader
 from jobs import feed
 from jobs.dispatch import scheduling
@@ -144,6 +145,31 @@ async def falls_behind() -> None:
         reader.take(bulletin(number))
     assert reader.is_late
     assert await reader.next(0) is None
+
+
+class Hears:
+    def __init__(self) -> None:
+        self.told: list[int | None] = []
+
+    def take(self, bulletin: Bulletin) -> None:
+        self.told += [told.job_id for told in bulletin.news.told or ()]
+
+
+def test_who_comes_between_two_looks_is_told_what_the_next_one_finds() -> None:
+    job = job_row()
+    asyncio.run(comes_between_two_looks(job.pk))
+
+
+async def comes_between_two_looks(job_id: int) -> None:
+    database = Database()
+    poller, first, second = Poller(database), Hears(), Hears()
+    poller.join(first)
+    await poller._look()
+    poller.join(second)
+    await database.ask(Job.objects.filter(pk=job_id).update, comment="x")
+    await poller._look()
+    database.close()
+    assert first.told == second.told == [job_id]
 
 
 class Statements:
