@@ -60,7 +60,7 @@ def _pages(job_id: int, newest: int) -> dict[str, Page]:
         "jobs in the middle": Page(f"/jobs?before={newest // 2}", before),
         "jobs by two words that few have": Page("/jobs?q=change+NOC-4711"),
         "jobs of a device": Page("/jobs?q=device%3Aeosdist7"),
-        f"a job of {DEVICES:,} devices": Page(f"/jobs/{job_id}", f"{api}/job/{job_id}"),
+        f"a job of {DEVICES:,} devices": Page(f"/jobs/{job_id}", f"{api}/job/{job_id}/devices?per_page=100"),
         "devices": Page("/devices"),
         "a device": Page("/devices/sw7"),
         "locks": Page("/locks", f"{api}/locks"),
