@@ -2,10 +2,11 @@
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Final
 
 from benchmarks.environment import Bench
@@ -24,6 +25,7 @@ class _Reader(threading.Thread):
         self.is_there = False
         self._connection = http.client.HTTPConnection(address, timeout=60)
         self._connection.request("GET", "/api/v1.0/events?kind=job")
+        self._socket = self._connection.sock
         self._answer = self._connection.getresponse()
 
     def run(self) -> None:
@@ -36,6 +38,10 @@ class _Reader(threading.Thread):
             pass  # closed
 
     def close(self) -> None:
+        """The thread reads, and holds what closing would wait for, until the socket ends."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self.join()
         self._connection.close()
 
 
