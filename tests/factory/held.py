@@ -109,10 +109,10 @@ def _a_task_that_nobody_knows() -> Held:
 
 
 def _no_second_person() -> Held:
-    """Its time, its lock and its slot do not hold it yet."""
+    """Its lock, and that nobody serves its queue, do not hold it yet."""
     _served()
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
-    job = scheduling.schedule(fake_jobs.guarded, {})
+    job = scheduling.schedule(fake_jobs.guarded, {}, queue="fast")
     return Held(job, ("approval",), ("It waits for approval by another person: it always does. It ends at ",))
 
 
