@@ -50,19 +50,21 @@ def test_idle_workers_help_and_one_slot_of_each_stays_free(platform: Platform, s
 def test_a_rolling_restart_ends_with_every_device_done_once(platform: Platform, scratch: Path) -> None:
     platform.beat(env=QUICK)
     first, second = workers(platform, "w1", "w2")
-    sync = Sync(scratch, 60, seconds=0.3)
-    sync.wait_for_processes(1)
-    sync.path.touch()
+    sync = Sync(scratch, 120, seconds=0.3)
     sync.wait_for_processes(2)
     for number, worker in enumerate([first, second]):
         worker.signal(signal.SIGTERM)
+        sync.path.touch()
         assert worker.wait(timeout=60) == 0
+        sync.path.unlink()  # no further device ends until the new one has come, however long that takes
         workers(platform, f"new{number}")
+        sync.wait_for_processes(3 + number)
+    sync.path.touch()
     job = sync.ended()
     assert (job.status, job.exception_type) == (Status.FINISHED, None)
     for kind in "BE":
         assert Counter(device for device, _ in sync.lines(kind)) == Counter(sync.hosts)
-    assert len({pid for _, pid in sync.lines("E")}) >= 3
+    assert len({pid for _, pid in sync.lines("E")}) == 4
     assert len(sync.lines("A")) == 1
 
 
