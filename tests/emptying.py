@@ -6,6 +6,9 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from jobs.models import Role
+from jobs.rights import roles
+
 # Made by post_migrate, the same for all tests.
 _STAY = ("auth_permission", "django_content_type")
 _how_many: dict[str, tuple[int, ...]] = {}  # by the database's name: rows in the tables that stay
@@ -18,7 +21,7 @@ def empty_tables(test: Any) -> None:
 
 
 def empty(connection: BaseDatabaseWrapper) -> None:
-    """Delete rows where there are any."""
+    """Delete rows where there are any, but for what ``migrate`` makes: permissions, and the groups of the roles."""
     names = connection.introspection.django_table_names(only_existing=True, include_views=False)
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         others = [name for name in names if name not in _STAY]
@@ -28,6 +31,8 @@ def empty(connection: BaseDatabaseWrapper) -> None:
                 cursor.execute(f"DELETE FROM {name}")
     if not _is_as_migrated(connection):
         call_command("flush", verbosity=0, interactive=False, database=connection.alias, reset_sequences=False)
+    elif Role._meta.db_table in names:
+        roles.renew(connection.alias)
 
 
 def _is_as_migrated(connection: BaseDatabaseWrapper) -> bool:

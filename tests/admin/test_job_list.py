@@ -168,7 +168,7 @@ def test_nobody_adds_changes_or_deletes_a_job(boss: Admin) -> None:
     job = job_row(pk=1)
     boss.get(f"{LIST}add/", status=403)
     boss.post(f"{LIST}1/delete/", {"post": "yes"}, status=403)
-    boss.post(f"{LIST}1/change/", {"status": "FINISHED"})  # shows the page, and no more
+    boss.post(f"{LIST}1/change/", {"status": "FINISHED"}, status=403)
     assert "delete_selected" not in boss.raw(LIST)
     job.refresh_from_db()
     assert job.comment is None

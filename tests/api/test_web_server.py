@@ -108,7 +108,7 @@ def test_static_files_of_the_admin_are_served(web: Platform) -> None:
     with urllib.request.urlopen(f"{web.url}/static/admin/css/base.css") as response:
         assert response.headers["Content-Type"].startswith("text/css")
     with urllib.request.urlopen(f"{web.url}/") as response:
-        assert response.url.endswith("/admin/login/?next=/admin/")
+        assert response.url.endswith("/jobs")
     with urllib.request.urlopen(f"{web.url}/admin") as response:
         assert response.status == 200
 

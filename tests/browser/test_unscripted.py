@@ -42,7 +42,7 @@ def test_a_search_and_its_chips_are_links_and_forms(page: Page, world: World) ->
     page.press("#search", "Enter")
     expect(page.locator("#rows > tr")).to_have_count(2)
     page.locator(".chip", has_text="status:exception").click()
-    expect(page.locator("#rows > tr")).to_have_count(7)
+    expect(page.locator("#rows > tr")).to_have_count(8)
     page.fill("#search", str(world.lost.pk))
     page.press("#search", "Enter")
     expect(page.locator("h1")).to_contain_text(f"#{world.lost.pk}")

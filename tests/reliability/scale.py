@@ -14,6 +14,11 @@ def scaled(seconds: float) -> float:
     return seconds / FACTOR
 
 
+def within(seconds: float) -> float:
+    """How long a test waits for what a promise gives ``seconds``: in the short run, also for a machine that is busy."""
+    return seconds if FACTOR == 1.0 else scaled(seconds) + 15.0
+
+
 def thresholds() -> dict[str, str]:
     """The product's settings in this run: its defaults, divided."""
     defaults = {

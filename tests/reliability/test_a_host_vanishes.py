@@ -15,7 +15,7 @@ from jobs.dispatch.scheduling import schedule
 from tests.chaos.ledger import Event
 from tests.fake_jobs.ledgered import hold_row, until_other_lock
 from tests.reliability.conftest import Fleet, ended, finished
-from tests.reliability.scale import scaled
+from tests.reliability.scale import within
 from tests.services import PostgreSQL, RabbitMQ
 from tests.services.namespace import Namespace
 from tests.services.processes import Platform
@@ -77,7 +77,7 @@ def _both_are_rescued(fleet: Fleet, host: Host) -> None:
     host.go()
     other.kill_tree()
     gone = time.monotonic()
-    ended(unrelated, timeout=scaled(RESCUE_SECONDS) + 5)
+    ended(unrelated, timeout=within(RESCUE_SECONDS))
     ended(in_transaction, timeout=SERVER_SECONDS)
     assert [unrelated.exception_type, in_transaction.exception_type] == ["WorkerLost", "WorkerLost"]
     assert time.monotonic() - gone < RESCUE_SECONDS

@@ -13,7 +13,7 @@ from jobs.models import Job
 from jobs.testing import exception_of
 from tests.fake_jobs.ledgered import operate, until
 from tests.reliability.conftest import Fleet, ended, finished, running
-from tests.reliability.scale import scaled
+from tests.reliability.scale import within
 from tests.services import PostgreSQL, RabbitMQ
 from tests.waiting import wait_until
 
@@ -47,7 +47,7 @@ def test_a_post_is_answered_in_time_and_rescue_goes_on_while_the_broker_is(
         assert time.monotonic() - began < ANSWER_SECONDS
         ids.append(answer["job_id"])
     worker.kill_tree()
-    assert ended(victim, timeout=scaled(60)).exception_type == "WorkerLost"
+    assert ended(victim, timeout=within(60)).exception_type == "WorkerLost"
     mend(rabbitmq)
     fleet.worker("w2")
     finished(Job.objects.filter(pk__in=ids), timeout=60)
@@ -129,7 +129,7 @@ def test_a_lost_worker_ends_its_job_in_words(postgresql: PostgreSQL, rabbitmq: R
     worker = fleet.worker()
     job = running(schedule(until, {"path": str(fleet.directory / "never")}))
     worker.kill_tree()
-    ended(job, timeout=scaled(60))
+    ended(job, timeout=within(60))
     told = exception_of(job)
     assert told is not None
     assert "w1@" in told["message"]

@@ -12,7 +12,7 @@ from jobs.models import Job
 from tests.chaos.ledger import Event
 from tests.fake_jobs.ledgered import operate, operate_again_if_lost, operate_locked
 from tests.reliability.conftest import Fleet, ended, finished
-from tests.reliability.scale import scaled
+from tests.reliability.scale import within
 from tests.services import PostgreSQL, RabbitMQ
 
 pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
@@ -72,7 +72,7 @@ def test_a_holder_frozen_past_its_rescue_starts_no_further_device(
     fleet.worker("second")
     following = schedule(operate_locked, {"count": 3, "seconds": 0.1})
     first.freeze() if frozen == "worker" else first.signal(19)
-    assert ended(holder, timeout=scaled(60)).exception_type == "WorkerLost"
+    assert ended(holder, timeout=within(60)).exception_type == "WorkerLost"
     finished([following], timeout=30)
     first.thaw()
     end = fleet.wait_for(Event.END, holder)
@@ -96,6 +96,6 @@ def test_only_a_job_declared_rerun_if_lost_runs_again(postgresql: PostgreSQL, ra
         fleet.wait_for(Event.DONE, job)
     worker.kill_tree()
     fleet.worker("second")
-    assert ended(not_again, timeout=scaled(60)).exception_type == "WorkerLost"
+    assert ended(not_again, timeout=within(60)).exception_type == "WorkerLost"
     finished([again], timeout=30)
     assert fleet.begins([again, not_again]) == {again.pk: 2, not_again.pk: 1}

@@ -11,7 +11,7 @@ from jobs.testing import exception_of
 from tests.chaos.ledger import Event
 from tests.fake_jobs.ledgered import operate_locked, until
 from tests.reliability.conftest import Fleet, ended, finished, lives, running
-from tests.reliability.scale import scaled
+from tests.reliability.scale import scaled, within
 from tests.services import PostgreSQL, RabbitMQ
 from tests.services.managed import Managed
 from tests.waiting import stays
@@ -53,8 +53,8 @@ def test_a_dead_workers_job_is_rescued_its_lock_free_and_the_next_started(
     kill: Callable[[Fleet, Managed, Job], None] = DEATHS[how]
     kill(fleet, worker, job)
     died = time.monotonic()
-    ended(job, timeout=scaled(RESCUE_SECONDS))
-    finished([following], timeout=scaled(RESCUE_SECONDS) - (time.monotonic() - died) + 1)
+    ended(job, timeout=within(RESCUE_SECONDS))
+    finished([following], timeout=within(RESCUE_SECONDS) - (time.monotonic() - died))
     assert job.exception_type == "WorkerLost"
     told = exception_of(job)
     assert told is not None

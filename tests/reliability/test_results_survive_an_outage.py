@@ -7,7 +7,7 @@ from jobs.testing import result_of
 from tests.chaos.ledger import Event
 from tests.fake_jobs.ledgered import until_with_limits
 from tests.reliability.conftest import Fleet, ended, running
-from tests.reliability.scale import scaled
+from tests.reliability.scale import scaled, within
 from tests.services import PostgreSQL, RabbitMQ
 from tests.waiting import stays
 
@@ -32,7 +32,7 @@ def test_a_result_survives_an_outage_longer_than_limits_and_grace(
         worker.signal(15)
     stays(lambda: worker.running, seconds=scaled(OUTAGE_SECONDS), message="the worker left its result behind")
     postgresql.start()
-    ended(job, timeout=scaled(60) + 10)
+    ended(job, timeout=within(60))
     assert (job.status, result_of(job)) == ("FINISHED", "done")
     if sigterm:
         assert worker.wait(timeout=30) == 0
