@@ -50,6 +50,11 @@ def test_no_line_of_the_docs_is_longer_than_120_columns() -> None:
     assert long == []
 
 
+def test_no_page_has_marks_of_an_unfinished_merge() -> None:
+    """They may stand in the middle of a line: somebody wrapped the page with them in it."""
+    assert [path.name for path, text in _tracked("*.md") if "<" * 7 in text or ">" * 7 in text] == []
+
+
 def _prose(text: str) -> Iterator[tuple[int, str]]:
     in_code = False
     for number, line in enumerate(text.splitlines(), 1):
