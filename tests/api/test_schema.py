@@ -59,6 +59,7 @@ def test_its_schemas_are_schemas_and_what_they_refer_to_is_there() -> None:
         jsonschema.Draft202012Validator.check_schema(found["components"]["schemas"][name])
 
 
+@pytest.mark.devices
 def test_every_body_that_is_taken_stands_in_it_as_json() -> None:
     found = document()
     bodies = {

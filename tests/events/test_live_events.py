@@ -57,6 +57,7 @@ def updates(*jobs: Job) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.devices
 def test_each_message_to_existing_front_ends_is_documented_with_its_keys(tmp_path: Path, settings: Settings) -> None:
     lab = Lab(tmp_path)
     settings.NORNIR_CONFIG, settings.CNAASJOBS_TEMPLATES = lab.config, lab.templates
