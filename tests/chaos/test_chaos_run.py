@@ -11,5 +11,6 @@ FAULTS = 8
 @pytest.mark.needs("postgresql", "rabbitmq")
 @pytest.mark.timeout(600)
 def test_two_minutes_of_chaos_break_no_promise(capfd: pytest.CaptureFixture[str]) -> None:
-    code = main(["--jobs", "200", "--faults", str(FAULTS)])
+    # Other tests run beside it on the same two cores.
+    code = main(["--jobs", "200", "--faults", str(FAULTS), "--scale", "2"])
     assert code == 0, capfd.readouterr().out
