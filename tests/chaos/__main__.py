@@ -82,7 +82,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--kinds", default=default("KINDS", ""), help=f"of faults: {', '.join(FAULTS)}")
     parser.add_argument("--jobs-per-second", type=float, default=4.0)
     parser.add_argument("--worker-lost-seconds", type=float, default=10.0)
-    parser.add_argument("--scale", type=float, default=1.0, help="of the limits for stuck and rescued jobs (60 s), and for answers (2 s)")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="of the limits for stuck and rescued jobs (60 s) and answers (2 s)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the record and the logs of a good run too")
     return parser.parse_args(argv)
 
