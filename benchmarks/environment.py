@@ -173,6 +173,13 @@ class Bench:
         """Write what the previous side left to write, so that the next one does not pay for it."""
         self.postgresql.execute("CHECKPOINT")
 
+    def all_run(self) -> bool:
+        """True. Raises AssertionError once a process of the product has ended: nobody waits for what it would do."""
+        for process in (process for platform in self.platforms for process in platform.processes):
+            if not process.running:
+                raise AssertionError(f"{process} ended: {process.output()[-2000:]}")
+        return True
+
     def end_processes(self) -> None:
         for platform in self.platforms:
             platform.stop()

@@ -4,6 +4,7 @@ The rate is computed from the database's times, from the first start to the last
 start.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -19,12 +20,14 @@ TIMEOUT: Final = 900.0
 CONCURRENCY: Final = "2"
 
 
-def ours(bench: Bench, count: int, kind: str = "noop", *, base: Base | None = None) -> float:
+def ours(
+    bench: Bench, count: int, kind: str = "noop", *, base: Base | None = None, env: Mapping[str, str] | None = None
+) -> float:
     """Jobs per second of the product, or of another commit's: a worker and Beat, as in production."""
     bench.reset_jobs(base=base)
-    bench.product("fill", kind, str(count), base=base)
+    bench.product("fill", kind, str(count), base=base, env=env)
     bench.settle()
-    platform = bench.platform(base=base)
+    platform = bench.platform(base=base, env=env)
     try:
         platform.beat()
         return drain(bench, platform, count, database=base.database if base else None)
@@ -56,7 +59,7 @@ def _drained(bench: Bench, count: int, *, database: str | None = None) -> float:
     newest = f"id > (SELECT max(id) FROM jobs_job) - {count}"
     unfinished = f"SELECT count(*) FROM jobs_job WHERE status IN ('SCHEDULED', 'RUNNING') AND {newest}"
     execute = partial(bench.postgresql.execute, database=database)
-    wait_until(lambda: execute(unfinished) == [(0,)], timeout=TIMEOUT, interval=0.5)
+    wait_until(lambda: bench.all_run() and execute(unfinished) == [(0,)], timeout=TIMEOUT, interval=0.5)
     times = "SELECT extract(epoch FROM max(finish_time) - min(start_time)), count(*) FROM jobs_job"
     seconds, finished = execute(f"{times} WHERE status = 'FINISHED' AND {newest}")[0]
     if finished != count:
