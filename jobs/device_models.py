@@ -77,7 +77,7 @@ class JobDevice(models.Model):
         ]
         indexes = [
             models.Index("host", "job", name="jobdevice_history"),
-            models.Index("job", "place", name="jobdevice_waiting", condition=Q(state=DeviceState.WAITING.value)),
+            models.Index("job", "id", name="jobdevice_in_turn", condition=Q(state=DeviceState.WAITING.value)),
         ]
 
     def __str__(self) -> str:

@@ -118,6 +118,8 @@ class DeviceStore(Protocol):
     ) -> list[Taken] | None:
         """Write the rows of a run, the first ``take`` of them as taken; this run's process is the first participant.
 
+        Those that took long in the last job that had them come first, where not all can be taken at once.
+
         Rows of an attempt before are replaced. Repeated, it finds what it wrote. None if the run is over.
         """
         ...

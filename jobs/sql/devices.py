@@ -14,6 +14,18 @@ from jobs.states import DeviceState
 
 CROWDED_SECONDS: Final = 0.3  # a job that waits longer for a slot gets a participant's
 
+# How slow a device was in the last job that had it: rough steps, so that devices that are about as slow keep the order
+# of the selection. Rows are written, and taken, in the order of ``id``: the slowest first, or the last of them would
+# hold up the end of the job. ``place`` stays the order of the result.
+_STEPS: Final = (600, 60, 10, 2)  # seconds
+_SLOWNESS: Final = " ".join(
+    f"WHEN {{seconds}} >= {least} THEN {n}" for n, least in zip((4, 3, 2, 1), _STEPS, strict=True)
+)
+SLOWNESS: Final = f"""(
+        SELECT CASE {_SLOWNESS} ELSE 0 END FROM {DEVICE} AS last
+        WHERE last.host = given.host AND last.finish_time IS NOT NULL ORDER BY last.job_id DESC LIMIT 1
+    )"""
+
 _KEY_BYTES: Final = 6  # of a device in the result, beside its host and report: quotes, colon, comma, spaces
 ALL_OVER: Final = f"""
     SELECT count(*) AS devices, coalesce(sum(CASE WHEN state = '{DeviceState.DONE}' THEN 1 ELSE 0 END), 0) AS over,
@@ -28,7 +40,7 @@ _FINISHED: Final = f"""
 """
 _TAKEN: Final = f"""
     SELECT id, host, tries FROM {DEVICE}
-    WHERE job_id = %(job)s AND state = '{DeviceState.TAKEN}' AND participant = %(token)s ORDER BY place
+    WHERE job_id = %(job)s AND state = '{DeviceState.TAKEN}' AND participant = %(token)s ORDER BY id
 """
 REPORTS: Final = f"SELECT host, report FROM {DEVICE} WHERE job_id = %s AND report IS NOT NULL ORDER BY place"
 _NOTE_END: Final = f"""

@@ -13,13 +13,16 @@ from cnaasjobs.db.changes import WITH_NUMBER
 from jobs.run import Run
 from jobs.sql import devices as common
 from jobs.sql.device_signature import Batch, FleetStanding, NewFleet, Note, Taken, Tally
-from jobs.sql.devices import CROWDED_SECONDS, clear_rows, of_run, rows, standing_from, taken_devices
+from jobs.sql.devices import CROWDED_SECONDS, SLOWNESS, clear_rows, of_run, rows, standing_from, taken_devices
 from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
 from jobs.states import RUNNING, SCHEDULED, DeviceState
 
 ALL_OVER: Final = common.ALL_OVER.format(report="octet_length(report)", host="octet_length(host)")
 
 _MINE: Final = f"SELECT 1 FROM {JOB} WHERE id = %(job)s AND status = '{RUNNING}' AND run_token = %(token)s"
+_SECONDS: Final = "extract(epoch FROM last.finish_time - last.start_time)"
+# If all can begin at once, their order is nothing to look up.
+_SLOWNESS: Final = f"CASE WHEN %(in_turn)s THEN coalesce({SLOWNESS.format(seconds=_SECONDS)}, 0) ELSE 0 END"
 _BEGIN: Final = f"""
     WITH me AS (
         INSERT INTO {PARTICIPANT} (token, job_id, worker_id, worker, joined_at)
@@ -30,15 +33,18 @@ _BEGIN: Final = f"""
         SELECT %(job)s, %(attempt)s, %(helpers)s, %(repeats)s, %(all_or_none)s, 1, %(fingerprint)s FROM me
     )
     INSERT INTO {DEVICE} (job_id, place, host, state, failed, step, steps_over, tries, participant, worker, start_time)
-    SELECT %(job)s, given.place - 1, given.host,
-        CASE WHEN given.place <= %(take)s THEN '{DeviceState.TAKEN}' ELSE '{DeviceState.WAITING}' END,
+    SELECT %(job)s, place - 1, host,
+        CASE WHEN turn <= %(take)s THEN '{DeviceState.TAKEN}' ELSE '{DeviceState.WAITING}' END,
         FALSE, '', 0, 0,
-        CASE WHEN given.place <= %(take)s THEN %(token)s::uuid END,
-        CASE WHEN given.place <= %(take)s THEN %(worker)s END,
-        CASE WHEN given.place <= %(take)s THEN statement_timestamp() END
-    FROM me, unnest(%(hosts)s::text[]) WITH ORDINALITY AS given(host, place)
-    ORDER BY given.place
-    RETURNING id, host, tries, place
+        CASE WHEN turn <= %(take)s THEN %(token)s::uuid END,
+        CASE WHEN turn <= %(take)s THEN %(worker)s END,
+        CASE WHEN turn <= %(take)s THEN statement_timestamp() END
+    FROM me, (
+        SELECT host, place, row_number() OVER (ORDER BY {_SLOWNESS} DESC, place) AS turn
+        FROM unnest(%(hosts)s::text[]) WITH ORDINALITY AS given(host, place)
+    ) AS device
+    ORDER BY turn
+    RETURNING id, host, tries
 """
 # What a safe point asks. "me" is NULL if this is not a participant (any more).
 _STAND: Final = f"""
@@ -57,15 +63,15 @@ _TAKE: Final = f"""
     WITH {_LOCKED_ME}, stand AS ({_STAND.format(me="(SELECT mine FROM me)")}), free AS (
         SELECT id FROM {DEVICE}
         WHERE job_id = %(job)s AND state = '{DeviceState.WAITING}' AND (tries > 0) = %(tried)s AND {_MAY_GO_ON}
-        ORDER BY place LIMIT %(count)s FOR UPDATE SKIP LOCKED
+        ORDER BY id LIMIT %(count)s FOR UPDATE SKIP LOCKED
     ), taken AS (
         UPDATE {DEVICE} AS device SET state = '{DeviceState.TAKEN}', participant = %(token)s, worker = %(worker)s,
             start_time = statement_timestamp()
         FROM free WHERE device.id = free.id
-        RETURNING device.id, device.host, device.tries, device.place
+        RETURNING device.id, device.host, device.tries
     )
     SELECT me, abort_reason, fence, "end", taken.id, taken.host, taken.tries
-    FROM stand LEFT JOIN taken ON TRUE ORDER BY taken.place
+    FROM stand LEFT JOIN taken ON TRUE ORDER BY taken.id
 """
 _OVER: Final = f"""over AS (
         UPDATE {DEVICE} AS device SET state = '{DeviceState.DONE}', failed = given.failed, reason = given.reason,
@@ -142,6 +148,7 @@ def begin_devices(
         "all_or_none": fleet.all_or_none,
         "fingerprint": fleet.fingerprint,
         "take": take,
+        "in_turn": take < len(hosts),
         "hosts": [*hosts],
     }
     if run.attempt == 1:
@@ -151,7 +158,7 @@ def begin_devices(
             clear_rows(run)
             found = rows(_BEGIN, values)
     if found:
-        return [Taken(*row[:3]) for row in sorted(found, key=lambda row: row[3])[:take]]
+        return [Taken(*row) for row in sorted(found)[:take]]
     return taken_devices(run) if rows(f"SELECT 1 WHERE EXISTS {ME}", values) else None
 
 

@@ -1,5 +1,6 @@
 """The devices of a job, which on SQLite has one participant: one process at a time writes there."""
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -11,7 +12,7 @@ from cnaasjobs.db.clock import now_sql
 from jobs.run import Run
 from jobs.sql import devices as common
 from jobs.sql.device_signature import Batch, FleetStanding, NewFleet, Note, Taken, Tally
-from jobs.sql.devices import change, clear_rows, of_run, rows, standing_from, taken_devices
+from jobs.sql.devices import SLOWNESS, change, clear_rows, of_run, rows, standing_from, taken_devices
 from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
 from jobs.states import RUNNING, DeviceState
 
@@ -31,6 +32,11 @@ _DEVICE: Final = f"""
     INSERT INTO {DEVICE} (job_id, place, host, state, failed, step, steps_over, tries, participant, worker, start_time)
     VALUES (%s, %s, %s, %s, FALSE, '', 0, 0, %s, %s, %s)
 """
+_SECONDS: Final = "86400 * (julianday(last.finish_time) - julianday(last.start_time))"
+_IN_TURN: Final = f"""
+    SELECT given.key, given.value FROM (SELECT key, value, value AS host FROM json_each(%(hosts)s)) AS given
+    ORDER BY coalesce({SLOWNESS.format(seconds=_SECONDS)}, 0) DESC, given.key
+"""
 _LOOK: Final = f"""
     SELECT {_ME}, job.abort_reason, held.fence, fleet."end",
         (SELECT count(*) FROM {PARTICIPANT} WHERE job_id = job.id AND token <> %(token)s),
@@ -44,8 +50,8 @@ _TAKE: Final = f"""
     SET state = '{DeviceState.TAKEN}', participant = %(token)s, worker = %(worker)s, start_time = %(now)s
     WHERE id IN (
         SELECT id FROM {DEVICE} WHERE job_id = %(job)s AND state = '{DeviceState.WAITING}' AND (tries > 0) = %(tried)s
-        ORDER BY place LIMIT %(count)s
-    ) RETURNING id, host, tries, place
+        ORDER BY id LIMIT %(count)s
+    ) RETURNING id, host, tries
 """
 _OWN: Final = f"participant = %(token)s AND state = '{DeviceState.TAKEN}'"
 _OVER: Final = f"""
@@ -89,10 +95,14 @@ def begin_devices(
             change(_FLEET, values)
             taken = (DeviceState.TAKEN.value, values["token"], run.worker, values["now"])
             waiting = (DeviceState.WAITING.value, None, None, None)
+            in_turn = rows(_IN_TURN, {"hosts": json.dumps(hosts)}) if take < len(hosts) else [*enumerate(hosts)]
             with connection.cursor() as cursor:
                 cursor.executemany(
                     _DEVICE,
-                    [(run.job_id, n, host, *(taken if n < take else waiting)) for n, host in enumerate(hosts)],
+                    [
+                        (run.job_id, place, host, *(taken if turn < take else waiting))
+                        for turn, (place, host) in enumerate(in_turn)
+                    ],
                 )
         elif not rows(f"SELECT 1 WHERE EXISTS {_ME}", values):
             return None
@@ -105,7 +115,7 @@ def take_devices(run: Run, count: int, *, tried: bool = False) -> tuple[FleetSta
         if not _may_go_on(run, seen):
             return seen, []
         found = rows(_TAKE, {**of_run(run), "count": count, "tried": tried, "now": _time()})
-    return seen, [Taken(*row[:3]) for row in sorted(found, key=lambda row: row[3])]
+    return seen, [Taken(*row) for row in sorted(found)]
 
 
 def write_devices(run: Run, batch: Batch) -> FleetStanding:
