@@ -52,10 +52,17 @@ def _write(path: Path, content: Any) -> None:
 
 
 def start(
-    bench: Bench, inventory: Path, lab: Path, workers: Sequence[int], *, base: Base | None = None
+    bench: Bench,
+    inventory: Path,
+    lab: Path,
+    workers: Sequence[int],
+    *,
+    base: Base | None = None,
+    jobs_before: bool = False,
 ) -> tuple[Platform, list[Managed]]:
-    """New lab devices, Beat, and a worker for each number of slots."""
-    bench.reset_jobs(base=base)
+    """New lab devices, Beat, and a worker for each number of slots; no jobs, or those of the runs before."""
+    if not jobs_before:
+        bench.reset_jobs(base=base)
     anew(bench, lab, base=base)
     state = mkdtemp(dir=lab)
     env = {"NORNIR_CONFIG": str(inventory / "config.yml"), "CNAASJOBS_STATE_DIR": state}
