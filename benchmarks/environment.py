@@ -83,6 +83,7 @@ class Bench:
             settings_module="benchmarks.settings",
             env={**production(), **(env or {})},
             root=base.root if base else ROOT,
+            preloaded=False,  # as in production, where the packages' memory is the process's own too
         )
         self.platforms.append(platform)
         return platform

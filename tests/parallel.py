@@ -1,21 +1,27 @@
 """How a run is shared out among processes (``make test``, ``pytest -n auto``): most of a test's time is waiting.
 
-What takes long begins first, so that nobody waits for it at the end; each process takes a next test when it is free.
+What takes long begins first, so that nobody waits for it at the end, and each process takes a next one when it is free.
 """
 
 import os
+from collections import OrderedDict
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from tests import own_broker
 
 PER_CORE = 3
 MOST = 8
+AT_A_TIME = 8  # short tests
 
-# Their tests share what takes long to start: a browser, a web server, `make run`.
-_TOGETHER = ("tests/browser/", "tests/run/test_running.py", "tests/api/test_web_server.py")
+# Its tests share what takes long to start, a browser and its servers, for the whole run.
+_BROWSER = "tests/browser/"
+_ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -35,16 +41,57 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _turn(item: pytest.Item) -> int:
     """Long ones first, then those that start processes and mostly wait, then the others: no core idles at the end."""
-    if item.get_closest_marker("long") or item.nodeid.startswith(_TOGETHER):
+    if item.get_closest_marker("long") or _together(item.nodeid):
         return 0
-    return 1 if "platform" in getattr(item, "fixturenames", []) else 2
+    if "platform" in getattr(item, "fixturenames", []):
+        return 1
+    return 2 if item.get_closest_marker("needs") else 3
+
+
+@cache
+def _modules_together() -> frozenset[str]:
+    """Modules whose tests share a fixture of theirs: in several processes it would be made several times."""
+    found = [path for path in (_ROOT / "tests").rglob("test_*.py") if 'scope="module"' in path.read_text()]
+    return frozenset(str(path.relative_to(_ROOT)) for path in found)
+
+
+def _together(nodeid: str) -> str | None:
+    """What the tests have in common that one process runs one after the other."""
+    module = nodeid.partition("::")[0]
+    if module.startswith(_BROWSER):
+        return _BROWSER
+    return module if module in _modules_together() else None
 
 
 class Scheduling(LoadScopeScheduling):
-    """A test, or the tests that stay together, to whoever is free, in the order that they were collected in."""
+    """A test, or the tests that stay together, to whoever is free, in the order that they were collected in.
+
+    A process begins a test only when it knows its next one. What waits behind a long test must not be another long one,
+    so each process is given in turn one from the front of the queue and some short ones from its end.
+    """
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        self._ends_with_short: dict[WorkerController, bool] = {}
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((prefix for prefix in _TOGETHER if nodeid.startswith(prefix)), nodeid)
+        return _together(nodeid) or nodeid
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        queue: OrderedDict[str, dict[str, bool]] = self.workqueue
+        short = not self._ends_with_short.get(node, True)
+        self._ends_with_short[node] = short
+        for _ in range(min(AT_A_TIME, len(queue)) if short else 1):
+            if short:
+                queue.move_to_end(next(reversed(queue)), last=False)
+            super()._assign_work_unit(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        work = self.assigned_work[node]
+        for scope in [scope for scope, tests in work.items() if all(tests.values())]:
+            del work[scope]  # xdist counts through all of them at each report
+        if not self.workqueue or self._pending_of(work) < 2:
+            super()._reschedule(node)
 
 
 @pytest.hookimpl(optionalhook=True)

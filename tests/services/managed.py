@@ -7,14 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 
 from cnaasjobs.run import exec_child
+from tests.services import preloading
 from tests.waiting import wait_until
+
+Process = subprocess.Popen[bytes] | preloading.Copy
 
 # The kernel ends a child with the thread that started it; this one lives as long as the test run.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
@@ -32,24 +35,18 @@ class Managed:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         user: str | None = None,
+        preloaded: bool = False,
     ) -> None:
+        """``preloaded``: it may begin in a copy of a process that has imported the packages, where it is the same."""
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        wrapper = [sys.executable, "-I", "-S", exec_child.__file__, "--parent", str(os.getpid())]
-        if user:
-            wrapper += ["--user", user]
         with log.open("ab") as output:
-            self._popen = _starter.submit(
-                subprocess.Popen,
-                [*wrapper, "--", *argv],
-                env=None if env is None else dict(env),
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            ).result()
+            begin: Callable[..., Process] = _start
+            if preloaded and preloading.can_run(argv, env):
+                begin = preloading.start
+            starting = _starter.submit(begin, argv, env=env, cwd=cwd, user=user, output=output.fileno())
+            self._popen = starting.result()
         self.pid = self._popen.pid
 
     def __repr__(self) -> str:
@@ -124,7 +121,7 @@ class Managed:
         wait_until(
             lambda: not self.running, timeout=timeout, message=lambda: f"{self!r} still runs\n{self.output()[-2000:]}"
         )
-        return self._popen.returncode
+        return self._popen.wait()
 
     def stop(self, *, timeout: float = 20.0) -> None:
         """SIGTERM and a wait; what is left after ``timeout`` seconds is killed."""
@@ -152,3 +149,20 @@ def _signal_all(processes: Sequence[psutil.Process], number: int) -> None:
             process.send_signal(number)
         except psutil.NoSuchProcess:
             continue
+
+
+def _start(
+    argv: Sequence[str], *, env: Mapping[str, str] | None, cwd: Path | None, user: str | None, output: int
+) -> subprocess.Popen[bytes]:
+    wrapper = [sys.executable, "-I", "-S", exec_child.__file__, "--parent", str(os.getpid())]
+    if user:
+        wrapper += ["--user", user]
+    return subprocess.Popen(
+        [*wrapper, "--", *argv],
+        env=None if env is None else dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )

@@ -29,9 +29,12 @@ class Platform:
         env: Mapping[str, str] | None = None,
         settings_module: str = "tests.settings",
         root: Path = ROOT,
+        preloaded: bool = True,
     ) -> None:
+        """``preloaded``: they begin in copies of a process that has imported the packages, where that is the same."""
         self.directory = directory
         self.root = root  # the source that they run
+        self.preloaded = preloaded
         self.processes: list[Managed] = []
         kept = {
             name: value
@@ -177,6 +180,7 @@ class Platform:
     def _start(self, name: str, argv: list[str], *, env: Mapping[str, str] | None) -> Managed:
         number = len(list((self.directory / "log").glob("*.log")))
         log = self.directory / "log" / f"{number:03}-{name}.log"
-        process = Managed(name, argv, log=log, env=self.env | dict(env or {}), cwd=self.root)
+        env = self.env | dict(env or {})
+        process = Managed(name, argv, log=log, env=env, cwd=self.root, preloaded=self.preloaded)
         self.processes.append(process)
         return process

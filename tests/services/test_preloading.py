@@ -1,0 +1,132 @@
+"""A program in a copy of the process that preloads finds what it finds in a new interpreter, and ends as there."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.services import preloading
+from tests.services.managed import Managed
+from tests.services.processes import ROOT
+from tests.waiting import wait_until
+
+TELLS = """
+import atexit, json, os, signal, sys
+from pathlib import Path
+import pyeapi.utils  # keeps a socket
+
+def is_open(number):
+    try:
+        return bool(os.fstat(number))
+    except OSError:
+        return False
+
+ours = {"cnaasjobs", "jobs", "locks", "devices", "console", "tests"}
+print(json.dumps({
+    "argv": sys.argv, "all of it": sys.orig_argv[1:], "path": sys.path, "name": __name__, "file": __file__,
+    "cwd": str(Path.cwd()), "environment": dict(os.environ), "leads": os.getsid(0) == os.getpid() == os.getpgid(0),
+    "signals": [str(signal.getsignal(n)).partition(" at ")[0] for n in sorted(signal.valid_signals())],
+    "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, ())), "input": os.read(0, 1).decode(),
+    "files": [os.readlink(f"/proc/self/fd/{n}").partition(":")[0] for n in range(3, 99) if is_open(n)],
+    "main": sys.modules["__main__"].__name__, "write through": sys.stdout.write_through,
+    "of the project": sorted(ours & {name.partition(".")[0] for name in sys.modules}),
+}))
+sys.stderr.write("said\\n")
+atexit.register(print, "the end")
+"""
+
+
+@pytest.fixture
+def env() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": "/nowhere:/elsewhere", "PYTHONUNBUFFERED": "1", "ONE": "1"}
+
+
+def run(tmp_path: Path, source: str, env: dict[str, str], *, preloaded: bool = True) -> Managed:
+    program = tmp_path / "program.py"
+    program.write_text(source)
+    log = tmp_path / f"{preloaded}.log"
+    argv = [sys.executable, str(program), "--one", "two"]
+    assert preloading.can_run(argv, env)
+    return Managed("program", argv, log=log, env=env, cwd=tmp_path, preloaded=preloaded)
+
+
+def test_it_finds_what_it_finds_in_a_new_interpreter(tmp_path: Path, env: dict[str, str]) -> None:
+    told = {}
+    for preloaded in (False, True):
+        process = run(tmp_path, TELLS, env, preloaded=preloaded)
+        assert process.wait() == 0
+        first, *rest = process.output().splitlines()
+        told[preloaded] = {**json.loads(first), "rest": rest}
+
+    assert told[True] == told[False]
+    assert told[True]["rest"] == ["said", "the end"]
+    assert told[True]["of the project"] == []
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        ("sys.exit(3)", 3),
+        ("sys.exit('why')", 1),
+        ("1 / 0", 1),
+        ("pass", 0),
+        ("os._exit(4)", 4),
+        ("os.kill(os.getpid(), 9)", -9),
+        ("os.kill(os.getpid(), 15)", -15),
+    ],
+)
+def test_it_ends_as_there(tmp_path: Path, env: dict[str, str], last: str, code: int) -> None:
+    ended = [run(tmp_path, f"import os, sys\n{last}", env, preloaded=preloaded) for preloaded in (False, True)]
+
+    assert [process.wait() for process in ended] == [code, code]
+    assert not any(process.running or process.tree() for process in ended)
+    assert ended[0].output().splitlines()[-1:] == ended[1].output().splitlines()[-1:]
+
+
+def test_signals_reach_it(tmp_path: Path, env: dict[str, str]) -> None:
+    process = run(tmp_path, "import signal\nprint('here')\nsignal.pause()", env)
+    process.wait_for_output("here")
+
+    assert [one.pid for one in process.tree()] == [process.pid]
+    process.freeze()
+    wait_until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+    process.thaw()
+    process.signal(signal.SIGINT)
+    assert process.wait() != 0
+    assert "KeyboardInterrupt" in process.output()
+
+
+def test_it_ends_with_the_process_that_asked_for_it(tmp_path: Path, env: dict[str, str]) -> None:
+    waits = "import os, signal\nprint('here', os.getpid(), flush=True)\nsignal.pause()"
+    asks = f"""
+import os, pathlib, signal
+from tests.services.test_preloading import run
+process = run(pathlib.Path({str(tmp_path)!r}), {waits!r}, dict(os.environ))
+process.wait_for_output("here")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    who = tmp_path / "who"
+    who.mkdir()
+    asker = run(who, asks, {**env, "PYTHONPATH": str(ROOT)}, preloaded=False)
+
+    assert asker.wait() == -signal.SIGKILL
+    pid = int((tmp_path / "True.log").read_text().split()[1])
+    wait_until(lambda: not psutil.pid_exists(pid))
+
+
+@pytest.mark.parametrize(
+    ("argv", "more"),
+    [
+        (["nginx"], {}),
+        ([sys.executable, "-W", "error", "-m", "x"], {}),
+        ([sys.executable, "-m", "x"], {"LD_PRELOAD": "libfaketime.so.1"}),
+        ([sys.executable, "-m", "x"], {"PYTHONWARNINGS": "always"}),
+    ],
+)
+def test_what_would_differ_begins_anew(env: dict[str, str], argv: list[str], more: dict[str, str]) -> None:
+    assert preloading.can_run([sys.executable, "-m", "x"], env)
+    assert not preloading.can_run(argv, env | more)
