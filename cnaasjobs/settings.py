@@ -93,6 +93,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "cnaasjobs.csp.ContentSecurityPolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",  # before what may answer with an error, which then has its headers too
+    "cnaasjobs.api.middleware.ShortRedirects",
     "cnaasjobs.api.middleware.RememberRequest",
     "cnaasjobs.api.middleware.ApiGuard",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -102,6 +103,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "cnaasjobs.api.middleware.DatabaseNotNow",
 ]
 TEMPLATES = [
     {

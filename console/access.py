@@ -1,11 +1,10 @@
-"""Who may see a page, and what is said to those who may not, or while the database is away."""
+"""Who may see a page, and what is said to those who may not."""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec
 
 from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
-from django.db import Error, connections
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -13,7 +12,6 @@ from cnaasjobs.api.auth import DevUser
 from cnaasjobs.api.caller import refused
 from cnaasjobs.api.middleware import foreign_host, foreign_page, foreign_peer
 from cnaasjobs.conf import conf
-from cnaasjobs.db.not_now import not_now, part_with, took_too_long
 from cnaasjobs.identity import sign_in
 from console.frame import said
 
@@ -34,40 +32,13 @@ def page(permission: str, *, post: str | None = None) -> Callable[[View[P]], Vie
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             wanted = (permission,) if post is None else (permission, post)
-            return _refusal(request, wanted, takes_posts=post is not None) or view(request, *args, **kwargs)
+            response = _refusal(request, wanted, takes_posts=post is not None) or view(request, *args, **kwargs)
+            response.headers.setdefault("Cache-Control", "no-store")
+            return response
 
-        return unless_away(guarded)
+        return guarded
 
     return decorate
-
-
-def unless_away(view: View[P]) -> View[P]:
-    """Says that the database is away, or takes too long, if that is why there is no page."""
-
-    @wraps(view)
-    def shown(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        try:
-            response = view(request, *args, **kwargs)
-        except Error as exc:
-            if not not_now(exc):
-                raise
-            for database in connections.all(initialized_only=True):
-                part_with(database)
-            response = _not_now(request, exc)
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
-
-    return shown
-
-
-def _not_now(request: HttpRequest, exc: Exception) -> HttpResponse:
-    if took_too_long(exc):
-        words = f"The database took longer than {conf.read_seconds:g} s for this. Ask for less: say more in the search."
-        return said(request, "That took too long", words, status=503)
-    words = "The database can't be reached at the moment. Nothing is lost: load this page again in a few seconds."
-    response = said(request, "The database is away", words, status=503)
-    response["Retry-After"] = "2"
-    return response
 
 
 def _refusal(request: HttpRequest, permissions: tuple[str, ...], *, takes_posts: bool) -> HttpResponse | None:

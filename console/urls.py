@@ -5,7 +5,7 @@ from django.urls.converters import IntConverter, StringConverter
 from django.views.generic import RedirectView
 
 from cnaasjobs.identity.sign_in import Callback, ProviderSignIn
-from console.access import SignIn, SignOut, unless_away
+from console.access import SignIn, SignOut
 from console.pages import actions, approving, devices, devices_of_job, job, jobs, locks, schedules, timeline, workers
 from jobs.states import CameOf
 
@@ -45,8 +45,8 @@ urlpatterns = [
     path("jobs/<job_id:job_id>/diff", devices_of_job.diffs, name="diffs"),
     path("jobs/<job_id:job_id>/log", devices_of_job.log, name="log"),
     path("jobs/<job_id:job_id>/devices/<path:host>", devices_of_job.device, name="job_device"),
-    path("sign-in", unless_away(SignIn.as_view()), name="sign_in"),
-    path("sign-in/provider", unless_away(ProviderSignIn.as_view()), name="provider"),
-    path("sign-in/provider/back", unless_away(Callback.as_view()), name="provider_back"),
-    path("sign-out", unless_away(SignOut.as_view()), name="sign_out"),
+    path("sign-in", SignIn.as_view(), name="sign_in"),
+    path("sign-in/provider", ProviderSignIn.as_view(), name="provider"),
+    path("sign-in/provider/back", Callback.as_view(), name="provider_back"),
+    path("sign-out", SignOut.as_view(), name="sign_out"),
 ]

@@ -54,11 +54,35 @@ def parsed(text: str, path: Path) -> Any:
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:
-        return yaml.load(text.removeprefix("\ufeff"))
+        content = yaml.load(text.removeprefix("\ufeff"))
+        endless = _endless(content) if "&" in text else None  # without an anchor nothing can contain itself
     except _BadEntry as bad:
         raise Unreadable(f"{path}: the entry {named(bad.name)}{_fault(bad.fault)}") from bad
     except (YAMLError, RecursionError) as exc:
         raise Unreadable(f"{path}{_fault(exc)}") from exc
+    if endless is not None:
+        raise Unreadable(f"{path}: the entry {named(endless)} contains itself")
+    return content
+
+
+def _endless(content: Any) -> Any:
+    """The first entry of the outermost mapping that has itself, or a part that has itself, as a part."""
+    done: set[int] = set()
+    entries = content.items() if isinstance(content, dict) else ((None, content),)
+    return next((name for name, entry in entries if _contains_itself(entry, set(), done)), None)
+
+
+def _contains_itself(value: Any, above: set[int], done: set[int]) -> bool:
+    if not isinstance(value, dict | list) or id(value) in done:
+        return False
+    if id(value) in above:
+        return True
+    above.add(id(value))
+    parts = value.values() if isinstance(value, dict) else value
+    found = any(_contains_itself(part, above, done) for part in parts)
+    above.remove(id(value))
+    done.add(id(value))
+    return found
 
 
 def _text(path: Path, encoding: str) -> str:
@@ -114,9 +138,10 @@ def _as_written(node: Node, seen: set[int]) -> None:
             _as_written(inner, seen)
     elif isinstance(node, MappingNode):
         for key, value in node.value:
-            if key.value == "data":
+            name = key.value if isinstance(key, ScalarNode) else None
+            if name == "data":
                 continue
-            if key.value in CREDENTIALS and isinstance(value, ScalarNode) and value.tag in _NOT_TEXT:
+            if name in CREDENTIALS and isinstance(value, ScalarNode) and value.tag in _NOT_TEXT:
                 value.tag = _TEXT
             _as_written(value, seen)
 

@@ -110,6 +110,6 @@ def clear(name: str, *, who: str, origin: str, fence: int | None = None, user: A
         release(name, holder_id=row.holder_id, fence=row.fence)
         holders.provider().cleared(name, holder_id=row.holder_id, who=who, origin=origin)
         cleared = {"lock": name, "job_id": row.holder_id, "who": who, "origin": origin}
-        transaction.on_commit(lambda: record(LockAction.CLEAR, cleared))
-        transaction.on_commit(lambda: holders.provider().wake(name))
+        transaction.on_commit(lambda: record(LockAction.CLEAR, cleared), robust=True)
+        transaction.on_commit(lambda: holders.provider().wake(name), robust=True)  # else upkeep wakes it
     return ClearedLock(name=name, holder_id=row.holder_id)

@@ -66,6 +66,20 @@ def database_fails(*, asked_about: str = "") -> Iterator[None]:
 
 
 @contextmanager
+def database_takes_no_writes() -> Iterator[None]:
+    """On this thread's connection, outside of transactions: it can be read, as on a standby."""
+    sqlite = connection.vendor == "sqlite"
+    setting = "PRAGMA query_only = {}" if sqlite else "SET default_transaction_read_only = {}"
+    with connection.cursor() as cursor:
+        cursor.execute(setting.format("on"))
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(setting.format("off"))
+
+
+@contextmanager
 def on_broker(url: str) -> Iterator[None]:
     """Celery's broker in this process is ``url`` inside.
 

@@ -1,9 +1,10 @@
 """Turns every error into the same envelope: ours, DRF's, Django's, the database's.
 
 Views raise the classes below. ``exception_handler`` is DRF's; ``bad_request`` … ``server_error`` are the project's
-``handler400`` … ``handler500``, for failures before or outside a view.
+``handler400`` … ``handler500``, for failures before or outside a view. ``unavailable`` is for pages.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.core.exceptions import (
 )
 from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.shortcuts import render
 from django.views import defaults
 from rest_framework import status
 from rest_framework.exceptions import APIException
@@ -29,6 +31,8 @@ from cnaasjobs.events import record
 
 DATABASE_AWAY = "The database is away, try again later"
 NO_WRITES = "The database takes no writes now, try again later"
+_RETRY_AFTER = {"Retry-After": "2"}
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class ApiError(APIException):
@@ -72,10 +76,8 @@ class Unavailable(ApiError):
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's hook. None passes our own faults on to ``server_error``, which logs the traceback."""
     if not_now(exc):
-        record(ApiAction.DATABASE_AWAY, error=str(exc))
-        for database in connections.all(initialized_only=True):
-            part_with(database)
-        exc = Unavailable(_why_not_now(exc), headers={"Retry-After": "2"})
+        _part_with_database(exc)
+        exc = Unavailable(_why_not_now(exc), headers=_RETRY_AFTER)
     if isinstance(exc, APIException):
         return _answer(exc)
     if isinstance(exc, Http404):
@@ -88,7 +90,13 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | 
     return None
 
 
-def _why_not_now(exc: Exception) -> str:
+def _part_with_database(exc: BaseException) -> None:
+    record(ApiAction.DATABASE_AWAY, error=str(exc))
+    for database in connections.all(initialized_only=True):
+        part_with(database)
+
+
+def _why_not_now(exc: BaseException) -> str:
     if took_too_long(exc):
         return f"The database took longer than {conf.read_seconds:g} s for this; ask for less, or filter by fewer texts"
     return NO_WRITES if takes_no_writes(exc) else DATABASE_AWAY
@@ -156,7 +164,37 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return defaults.page_not_found(request, exception)
 
 
+def unavailable(request: HttpRequest, exc: BaseException) -> HttpResponse:
+    """The answer of what is no view of the API, such as a page, when the database can't do it now."""
+    _part_with_database(exc)
+    if is_api(request) or not (is_page(request) or request.resolver_match):
+        response = error_response(_why_not_now(exc), status=status.HTTP_503_SERVICE_UNAVAILABLE)
+    else:
+        title, words = _not_now_in_words(exc, changes=request.method not in _SAFE_METHODS)
+        response = render(request, "503.html", {"title": title, "words": words}, status=503)
+    for name, value in (*_RETRY_AFTER.items(), ("Cache-Control", "no-store")):
+        response[name] = value
+    return response
+
+
+def _not_now_in_words(exc: BaseException, *, changes: bool) -> tuple[str, str]:
+    """A title, and what to do about it. ``changes``: the request was to change something, which it may have done."""
+    if took_too_long(exc):
+        seconds = f"The database took longer than {conf.read_seconds:g} s for this."
+        return "That took too long", f"{seconds} Ask for less: say more in the search."
+    if takes_no_writes(exc):
+        done = "so this was not done, or not to its end" if changes else "and this page needs one"
+        return "The database takes no writes", f"It takes no writes at the moment, {done}. Try again in a few seconds."
+    away = "The database can't be reached at the moment."
+    if changes:
+        return "The database is away", f"{away} Whether this was done is not known: look before you do it again."
+    return "The database is away", f"{away} Nothing is lost: load this page again in a few seconds."
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
+    exc = sys.exception()
+    if exc is not None and not_now(exc):  # outside of a view, such as when a session is stored
+        return unavailable(request, exc)
     if not is_page(request):
         return error_response("Internal server error", status=status.HTTP_500_INTERNAL_SERVER_ERROR)
     return defaults.server_error(request)

@@ -1,4 +1,6 @@
-"""Remembers who calls for the audit trail, and keeps foreign web pages out of an API without tokens."""
+"""Remembers who calls for the audit trail, keeps foreign web pages out of an API without tokens, and answers for pages
+what the API's own views answer by themselves.
+"""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -10,8 +12,10 @@ from django.http.request import split_domain_port
 
 from cnaasjobs.api.caller import serving
 from cnaasjobs.api.envelope import error_response
-from cnaasjobs.api.errors import is_api
+from cnaasjobs.api.errors import is_api, unavailable
+from cnaasjobs.api.pagination import MAX_LINK_BYTES
 from cnaasjobs.conf import conf
+from cnaasjobs.db.not_now import not_now
 
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 
@@ -25,6 +29,35 @@ class RememberRequest:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with serving(request):
             return self.get_response(request)
+
+
+class DatabaseNotNow:
+    """Says so where the database can't do now what a page asks of it: the page itself need not think of it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
+        return unavailable(request, exc) if not_now(exc) else None
+
+
+class ShortRedirects:
+    """Leaves the query out of a redirect within this server that would be too long for a proxy: it would refuse the
+    answer, after what was asked for has been done.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        target = response.headers.get("Location", "")
+        if len(target) > MAX_LINK_BYTES and target.startswith("/"):
+            response.headers["Location"] = target.partition("?")[0][:MAX_LINK_BYTES]
+        return response
 
 
 class ApiGuard:

@@ -4,15 +4,18 @@ import ipaddress
 import json
 import re
 import ssl
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]")
-_ORIGIN = re.compile(r"https?://(?P<host>[^/:\[\]]+|\[[^\]]+\])(:\d+)?", re.IGNORECASE)
+_ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[^/:\[\]]+|\[[^\]]+\])(:(?P<port>[0-9]{1,5}))?")
+_PORTS = {"http": 80, "https": 443}
 _TASK = re.compile(r"[\w-]+(\.[\w-]+)*")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_REDIS_DATABASE = re.compile(r"/?[0-9]*/?")
 _BROKERS = {
     "amqp": "amqp",
     "amqps": "amqp",
@@ -27,7 +30,15 @@ _POSTGRESQL = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host":
 
 
 def app(text: str) -> str:
-    if not all(part.isidentifier() for part in text.split(".")) or find_spec(text.partition(".")[0]) is None:
+    """A package, or the AppConfig in it. Nothing but the name is looked at: importing it must wait for Django."""
+    first, *rest = text.split(".")
+    spec = find_spec(first) if all(part.isidentifier() for part in (first, *rest)) else None
+    for part in rest:
+        where = spec.submodule_search_locations if spec else None
+        if spec and where is None and part is rest[-1]:
+            break  # a class in that module
+        spec = PathFinder.find_spec(f"{spec.name}.{part}", where) if spec and where else None
+    if spec is None:
         raise ValueError(f"must be Django apps that can be imported, {text!r} can not")
     return text
 
@@ -48,12 +59,18 @@ def network(text: str) -> str:
 
 
 def origin(text: str) -> str:
-    """Scheme and host, without the trailing slash, which browsers do not send."""
-    text = text.rstrip("/")
-    match = _ORIGIN.fullmatch(text)
-    if match is None or not _HOST.fullmatch(match["host"].removeprefix("*.")):
+    """As browsers send it: in small letters, without a slash at its end or the port that its scheme has anyway."""
+    match = _ORIGIN.fullmatch(text.rstrip("/").lower())
+    port = match and match["port"]
+    if match is None or not _HOST.fullmatch(match["host"]) or (port and not 0 < int(port) < 65_536):
         raise ValueError(f"must be origins such as https://ui.example.org, not {text!r}")
-    return text
+    is_usual = port is None or int(port) == _PORTS[match["scheme"]]
+    return f"{match['scheme']}://{match['host']}" if is_usual else f"{match['scheme']}://{match['host']}:{int(port)}"
+
+
+def origin_or_subdomains(text: str) -> str:
+    """Django's CSRF check also takes all names below one: https://*.example.org."""
+    return origin(text.replace("://*.", "://", 1)).replace("://", "://*." if "://*." in text else "://", 1)
 
 
 def header(text: str) -> str:
@@ -74,6 +91,8 @@ def patterns(text: str) -> dict[str, re.Pattern[str]]:
     """A regular expression for each name, from JSON."""
     try:
         found = json.loads(text)
+        if "" in found.values():  # it would leave out every line
+            raise TypeError
         return {name: re.compile(pattern) for name, pattern in found.items()}
     except (ValueError, AttributeError, TypeError, re.error):
         raise ValueError(f'must be JSON such as {{"ios": "^ntp clock-period "}}, not {text!r}') from None
@@ -158,6 +177,10 @@ def brokers(text: str) -> str:
     kinds = {_broker_kind(url) for url in urls}
     if len(kinds) != 1:
         raise ValueError("must name brokers of one kind, all amqp:// or all redis://")
+    if (
+        kinds == {"redis"} and len({url.startswith("rediss://") for url in urls}) != 1
+    ):  # kombu takes the first's for all
+        raise ValueError("must name Redis servers that are all reached with TLS, rediss://, or all without")
     return ";".join(urls)
 
 
@@ -180,9 +203,15 @@ def broker_tls(urls: str) -> dict[str, Any] | bool:
 def _broker_kind(url: str) -> str:
     kind = _BROKERS.get(url.partition("://")[0])
     try:
-        urlsplit(url).port  # noqa: B018  (looked at for its ValueError)
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
     except ValueError:
         kind = None
+    else:
+        if host and not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
+            kind = None
+        elif parts.scheme in ("redis", "rediss") and not _REDIS_DATABASE.fullmatch(parts.path):
+            raise ValueError("must be redis://host/0: a Redis has databases by number")
     if kind is None:
         raise ValueError("must be amqp://user:password@host// or redis://host/0; several are separated by semicolons")
     return kind

@@ -64,7 +64,7 @@ class Start(Table):
         "", parsing.header, "header by which the proxy says that the client spoke TLS, such as `X-Forwarded-Proto`"
     )
     csrf_trusted_origins = Texts(
-        "origins of the admin behind a proxy, such as `https://jobs.example.org`", item=parsing.origin
+        "origins of the admin behind a proxy, such as `https://jobs.example.org`", item=parsing.origin_or_subdomains
     )
     hsts_seconds = Whole(0, 0, 10 * _YEAR, "Strict-Transport-Security, if the proxy does not send it")
     web_workers = Whole(2, 1, 256, "gunicorn's processes")

@@ -14,13 +14,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.contrib.auth.models import Group, User
-from django.db import IntegrityError, transaction
+from django.db import Error, IntegrityError, transaction
 from django.db.models import Q
 from django.http import HttpRequest
 
 from cnaasjobs.api.caller import serving
 from cnaasjobs.conf import conf
 from cnaasjobs.db.accounts import Granted, Owner, granted_to, listed, owner_of_identity
+from cnaasjobs.db.not_now import takes_no_writes
 from cnaasjobs.events import record
 from cnaasjobs.identity.actions import IdentityAction
 from cnaasjobs.identity.models import Identity
@@ -42,8 +43,12 @@ def owner_of(person: Person, request: HttpRequest) -> Owner:
         if owner is None:
             raise IntegrityError(f"the identity {person.subject} of {person.issuer} was deleted at once")
     if owner.user.is_active and set(listed(owner.beside)) & _managed() != person.groups:
-        with _by_provider(request, person.issuer):
-            _follow(owner.user, person)
+        try:
+            with _by_provider(request, person.issuer):
+                _follow(owner.user, person)
+        except Error as exc:
+            if not takes_no_writes(exc):
+                raise  # else it is written later; what this request may do stands in the JWT
         return owner._replace(granted=_granted(owner.user, person.groups))
     return owner
 

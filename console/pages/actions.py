@@ -4,6 +4,7 @@
 has shown.
 """
 
+import secrets
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -12,9 +13,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from cnaasjobs.api.caller import origin, refused, who
+from cnaasjobs.api.errors import Conflict
 from console.access import page
 from console.frame import said, show
 from console.pages.job import no_such_job
+from jobs.api.idempotency import Answer, OutcomeUnknown, once
 from jobs.audit.trail import By
 from jobs.errors import JobArgumentError, JobError, JobNotAbortable, JobNotFound, NotAllowed
 from jobs.models import Job
@@ -30,6 +33,11 @@ AT_ONCE: Final = 500  # aborts of one form
 RUNS_AT_ONCE: Final = 50
 _SHOWN: Final = 50
 _COMMENT: Final = 255
+_KEY: Final = 64
+_UNKNOWN: Final = (
+    "The database was lost in the middle of the commit: whether this was scheduled is not known. Load this page again,"
+    " and let the browser send the form once more: it leads to that job, or schedules one, never a second."
+)
 
 _TITLES: Final = {
     CameOf.AGAIN: "Run job {} again?",
@@ -69,8 +77,11 @@ def again_on_failed(request: HttpRequest) -> HttpResponse:
     """Of several jobs, each on the devices that it left undone."""
     if request.method == "POST":
         ids = _ids(request.POST.get("ids", "").split(","))[:RUNS_AT_ONCE]
-        for job_id in ids:
-            _run(request, job_id, CameOf.FAILED, comment=None)
+        try:
+            for job_id in ids:
+                _run(request, job_id, CameOf.FAILED, comment=None)
+        except OutcomeUnknown:
+            return said(request, "The database is away", _UNKNOWN, status=503)
         return _back(request, [])
     try:
         chosen = _chosen(request, with_failures, RUNS_AT_ONCE)
@@ -83,6 +94,7 @@ def again_on_failed(request: HttpRequest) -> HttpResponse:
         "proposals": proposals,
         "refused": refused,
         "ids": ",".join(str(proposal.of.pk) for proposal in proposals),
+        "once": secrets.token_urlsafe(),
         "back": _back_url(request, []),
         "line": request.GET.get("q", ""),
     }
@@ -94,7 +106,10 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
     came_of = CameOf(kind)
     if request.method == "POST":
         comment = typed(request.POST.get("comment", ""))
-        job = _run(request, job_id, came_of, comment=comment)
+        try:
+            job = _run(request, job_id, came_of, comment=comment)
+        except OutcomeUnknown:
+            return said(request, "The database is away", _UNKNOWN, status=503)
         return HttpResponseRedirect(reverse("console:job", args=[job.pk if job else job_id]))
     try:
         proposed = again.proposal(job_id, came_of)
@@ -110,6 +125,7 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
         "is_live": proposed.arguments.get("dry_run") is False,
         "is_dry": proposed.arguments.get("dry_run") is True,
         "hostnames": (proposed.arguments.get("hostnames") or [])[:_SHOWN] if proposed.words else [],
+        "once": secrets.token_urlsafe(),
         "back": reverse("console:job", args=[job_id]),
     }
     return show(request, "console/again.html", context)
@@ -140,13 +156,25 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
 
 
 def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None) -> Job | None:
-    try:
+    """At most once for each time that the form was shown, however often the browser sends it.
+
+    Raises:
+        OutcomeUnknown.
+    """
+
+    def make() -> Answer:
         again.require_room(who(request))
-        job = again.run(again.proposal(job_id, kind), by=acting(request), comment=comment)
-    except (JobNotFound, CannotRunAgain, NoRoom, JobArgumentError, NotAllowed, DevicesUnknown) as exc:
+        return Answer(body={"job_id": again.run(again.proposal(job_id, kind), by=acting(request), comment=comment).pk})
+
+    key = typed(request.POST.get("once", ""))[:_KEY]
+    try:
+        found = once(user=who(request), key=key and f"{key} {job_id}", content=[job_id, kind], make=make)
+    except (JobNotFound, CannotRunAgain, NoRoom, JobArgumentError, NotAllowed, DevicesUnknown, Conflict) as exc:
         not_done(request, "Not scheduled", exc)
         return None
-    messages.success(request, f"Scheduled: job {job.pk}, {job.function_name}.")
+    job = Job.objects.filter(pk=found.body["job_id"]).first()
+    if job is not None:  # else it was pruned since
+        messages.success(request, f"Scheduled: job {job.pk}, {job.function_name}.")
     return job
 
 

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask
 
 from cnaasjobs.db.clock import DatabaseNow
+from jobs.beat.reading import Unreadable, readable
 from jobs.beat.recurrence import ScheduleBroken, due_time
 from jobs.models import Job, ScheduleOwner
 from jobs.states import Status
@@ -17,7 +18,7 @@ SHOWN: Final = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Recurring:
-    row: PeriodicTask
+    row: PeriodicTask | Unreadable
     rule: str
     owner: str | None
     due: datetime | None  # None: it will not run, and ``why`` says why
@@ -32,9 +33,10 @@ class Recurring:
 def recurring() -> list[Recurring]:
     """The next one first, those that will not run last."""
     joined = PeriodicTask.objects.select_related("interval", "crontab", "solar", "clocked")
-    rows = list(joined.exclude(task="celery.backend_cleanup").order_by("name")[: SHOWN + 1])
-    owners = dict(ScheduleOwner.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "name"))
-    found = [_recurring(row, owners.get(row.pk)) for row in rows]
+    read = readable(joined.exclude(task="celery.backend_cleanup").order_by("name")[: SHOWN + 1])
+    owners = dict(ScheduleOwner.objects.filter(pk__in=[row.pk for row in read.rows]).values_list("pk", "name"))
+    found = [_recurring(row, owners.get(row.pk)) for row in read.rows]
+    found += [Recurring(row=row, rule="", owner=None, due=None, why=f"never: {row.why}") for row in read.others]
     return sorted(found, key=lambda each: (each.due is None, each.due.timestamp() if each.due else 0, each.row.name))
 
 

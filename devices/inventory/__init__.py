@@ -65,6 +65,9 @@ def nornir() -> Nornir:
             except InventoryError as exc:
                 # Not "from exc": what lies below quotes passwords that nobody knows yet, and a traceback would show it.
                 raise InventoryError(f"The inventory of {config_file} can't be read: {exc}") from None
+            except Exception as exc:  # noqa: BLE001  (what nobody foresaw, such as data that contains itself)
+                words = f"The inventory of {config_file} can't be read: it leads to {type(exc).__name__}"
+                raise InventoryError(words) from None
             _remember(loaded.secrets)
         return loaded.nornir
 

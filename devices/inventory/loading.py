@@ -79,7 +79,11 @@ def _resolve_paths(options: dict[str, Any], beside: Path) -> list[Path]:
     for name, value in options.items():
         if not isinstance(value, str) or not any(word in str(name) for word in ("file", "path", "dir")):
             continue
-        path = Path(value).expanduser()
+        try:
+            path = Path(value).expanduser()
+            path.exists()
+        except (RuntimeError, ValueError) as exc:  # nobody has this home; a NUL
+            raise InventoryError(f"inventory.options: {named(name)} is no path that can be read") from exc
         if not path.is_absolute() and ((beside / path).exists() or not path.exists()):
             path = beside / path
             options[name] = str(path)

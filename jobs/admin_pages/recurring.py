@@ -18,6 +18,7 @@ from jobs.admin_pages import recurring_actions
 from jobs.admin_pages.recurring_form import CrontabForm, RecurringForm
 from jobs.admin_pages.toolkit import registered
 from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment
+from jobs.beat.reading import readable
 from jobs.beat.recurrence import ScheduleBroken, due_time
 from jobs.errors import JobArgumentError
 from jobs.models import ScheduleOwner
@@ -56,6 +57,12 @@ class RecurringAdmin(PeriodicTaskAdmin):
     class Media:
         js = ("jobs/recurring.js",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:
+        """Without those that can't be read, which the list names: no page can show them."""
+        rows: QuerySet[PeriodicTask] = super().get_queryset(request)
+        others = readable(rows).others
+        return rows.exclude(pk__in=[row.pk for row in others]) if others else rows
+
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Django offers an action to everybody who may view the page; these need more permissions."""
         allowed: dict[str, Any] = super().get_actions(request)
@@ -76,6 +83,10 @@ class RecurringAdmin(PeriodicTaskAdmin):
         ScheduleOwner.objects.update_or_create(schedule=obj, defaults={"user": user, "name": who(request)[:150]})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        for row in readable(super().get_queryset(request)).others:
+            words = f"Schedule {row.name} never runs, and can't be shown here: {row.why}."
+            where = f"Correct or delete its row, id {row.pk} of {PeriodicTask._meta.db_table}, in the database."
+            messages.error(request, f"{words} {where}")
         page: HttpResponse = super().changelist_view(request, {"title": "Recurring schedules", **(extra_context or {})})
         return page
 

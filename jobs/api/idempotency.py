@@ -33,6 +33,10 @@ REPEAT_WITH_KEY = "Repeat the request with the same Idempotency-Key: it is answe
 LOOK_FIRST = "Look for the job before you repeat the request; with an Idempotency-Key repeating it is safe"
 
 
+class OutcomeUnknown(Unavailable):
+    """The database went away in the middle of the commit."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """An answer that can be stored and sent again: the whole envelope, and its headers."""
@@ -55,7 +59,7 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
     Raises:
         Conflict: the key was used with different content.
         BadRequest: the key is too long.
-        Unavailable: the database went away in the middle of the commit, whose outcome is not known.
+        OutcomeUnknown: the database went away in the middle of the commit.
         Error: the database's, and nothing was scheduled.
     """
     if key and len(key) > MAX_KEY_LENGTH:
@@ -82,7 +86,7 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
             if "job_id" in answer.body:
                 withdraw_later(answer.body["job_id"], backend=backend, key=(user, key) if key else None)
             advice = REPEAT_WITH_KEY if key else LOOK_FIRST
-            raise Unavailable(f"{OUTCOME_UNKNOWN}. {advice}", headers={"Retry-After": "2"}) from exc
+            raise OutcomeUnknown(f"{OUTCOME_UNKNOWN}. {advice}", headers={"Retry-After": "2"}) from exc
         # It is scheduled: Beat and upkeep repair whatever failed after the commit.
         record(JobAction.AFTER_COMMIT_FAILED, exc=exc, job_id=answer.body.get("job_id"))
     return answer

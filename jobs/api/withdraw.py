@@ -90,7 +90,7 @@ def withdraw(job_id: int, *, key: tuple[str, str] | None = None) -> Withdrawal:
             return Withdrawal.NOTHING
         if row and json.loads(row.response).get("repeated"):
             return Withdrawal.TOLD
-        if job.status == Status.SCHEDULED:
+        if job.status == Status.SCHEDULED and not job.attempt:  # one that waits for another attempt has run
             if row:
                 row.delete()
             totals.forget([job_id])

@@ -14,12 +14,12 @@ from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from cnaasjobs.db.clock import database_now
-from cnaasjobs.db.not_now import not_now
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.background.one_by_one import OneByOne
 from jobs.beat.fire import Fired, disable, fire, move_last_run
 from jobs.beat.plain import PlainSender
+from jobs.beat.reading import readable
 from jobs.beat.recurrence import ScheduleBroken, due_time, ran_in_the_future, times_of_day
 
 LOOK_SECONDS = 5.0  # a change in the admin takes effect within this time
@@ -140,21 +140,10 @@ def _enabled() -> QuerySet[Any]:
 
 
 def _readable(rows: QuerySet[Any]) -> list[PeriodicTask]:
-    """These rows, except those whose columns Django cannot turn into objects."""
-    try:
-        return list(rows)
-    except Exception as exc:
-        if not_now(exc):
-            raise
-    found: list[PeriodicTask] = []
-    for pk, name, task in rows.order_by("pk").values_list("pk", "name", "task"):
-        try:
-            found += rows.filter(pk=pk)
-        except Exception as exc:
-            if not_now(exc):
-                raise
-            record(JobAction.NEVER_DUE, schedule=name, task=task, error=f"{type(exc).__name__}: {exc}")
-    return found
+    found = readable(rows)
+    for broken in found.others:
+        record(JobAction.NEVER_DUE, schedule=broken.name, task=broken.task, error=broken.why)
+    return found.rows
 
 
 def _due(row: PeriodicTask, since: datetime | None) -> datetime | None:

@@ -3,9 +3,10 @@
 import json
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from cnaasjobs.events import record
+from cnaasjobs.secrecy import mask, storable
 from jobs.actions import JobAction
 from jobs.body import posix_signals, slots
 from jobs.body.shared_read import SharedRead
@@ -14,11 +15,13 @@ from jobs.fleet.asking import until_answered
 from jobs.fleet.each import Body, Each
 from jobs.fleet.ends import Left
 from jobs.fleet.hands import in_hand
-from jobs.fleet.plan import Plan
+from jobs.fleet.plan import LONGEST_STEP, Plan
 from jobs.fleet.result import Done
 from jobs.run import Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, FleetStanding, Leaving, Note
+
+_LONGEST_WHY: Final = 1000
 
 
 class _Context(Body, Protocol):
@@ -77,7 +80,9 @@ class Membership:
         if piece is None or not self.is_on:
             return self.standing()
         with self._mutex:
-            self._to_note[piece.host] = Note(piece.host, step, if_lost)
+            self._to_note[piece.host] = Note(
+                piece.host, _noted(step, LONGEST_STEP), if_lost and _noted(if_lost, _LONGEST_WHY)
+            )
         return self._note_all()
 
     def leave_with(self, failure: Failure) -> bool:
@@ -134,3 +139,8 @@ class Membership:
                 if self._to_note.get(note.host) is note:
                     del self._to_note[note.host]
         return seen
+
+
+def _noted(text: str, longest: int) -> str:
+    """As the database takes it: one note that it refuses would be refused with those of all other devices."""
+    return storable(mask(str(text)))[:longest]

@@ -11,7 +11,7 @@ from typing import Any, Self
 Step = Callable[[Any], Any]
 
 _LONGEST_NAME = 255
-_LONGEST_STEP = 64
+LONGEST_STEP = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def host_of(device: Any) -> str:
 
 
 def name_of(step: Callable[..., Any]) -> str:
-    return getattr(step, "__name__", type(step).__name__).strip("_")[:_LONGEST_STEP]
+    return getattr(step, "__name__", type(step).__name__).strip("_")[:LONGEST_STEP]
 
 
 def _fingerprint(hosts: Mapping[str, Any], steps: Sequence[Step], alike: str) -> str:

@@ -74,7 +74,7 @@ class Finished:
 
 
 def finished(device_id: int, host: str, returned: Any) -> Finished:
-    """Made from what a function returned, or from the DeviceFailed that it raised.
+    """Made from what a function returned, or from the DeviceFailed that it raised. Raises nothing.
 
     What cannot be stored is a failure.
     """
@@ -82,16 +82,28 @@ def finished(device_id: int, host: str, returned: Any) -> Finished:
         return _finished(device_id, host, _as_result(returned))
     except ResultNotStorable as exc:
         return _finished(device_id, host, _as_result(DeviceFailed(str(exc))))
+    except Exception as exc:  # noqa: BLE001  objects of any class, and what these do
+        why = f"what was returned for it cannot be stored ({type(exc).__name__})"
+        return _finished(device_id, host, _as_result(DeviceFailed(why)))
+
+
+def in_words(exc: BaseException) -> str:
+    """Its class and its text, in one line."""
+    try:
+        text = " ".join(str(exc).split())
+    except BaseException as broken:  # noqa: BLE001  the author of an exception's class may do anything in it
+        return f"{type(exc).__name__} that can't be shown ({type(broken).__name__})"
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 
 def _as_result(returned: Any) -> DeviceResult:
     if isinstance(returned, DeviceFailed):
+        given: Any = returned.reason  # an author may pass on an exception, or any other object
+        reason = in_words(given) if isinstance(given, BaseException) else str(given)
         report = returned.report
         if report is None:
-            report = {"failed": True, "reason": returned.reason}
-        return DeviceResult(
-            report=report, failed=returned.reason, change_score=returned.change_score, memo=returned.memo
-        )
+            report = {"failed": True, "reason": reason}
+        return DeviceResult(report=report, failed=reason, change_score=returned.change_score, memo=returned.memo)
     return returned if isinstance(returned, DeviceResult) else DeviceResult(report=returned)
 
 
@@ -99,6 +111,10 @@ def _finished(device_id: int, host: str, result: DeviceResult) -> Finished:
     score = result.change_score
     if score is not None and (type(score) is not int or not 0 <= score <= 100):
         raise ResultNotStorable(f"the change_score {score!r} is not an integer from 0 to 100")
+    if not isinstance(result.failed, str | None):
+        raise ResultNotStorable(f"failed is {result.failed!r:.100}, and must be text that says why, or None")
+    if not isinstance(result.changed, bool | None):
+        raise ResultNotStorable(f"changed is {result.changed!r:.100}, and must be true, false or None")
     return Finished(
         id=device_id,
         host=host,

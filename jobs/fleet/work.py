@@ -10,7 +10,7 @@ from jobs.actions import JobAction
 from jobs.errors import JobStopped, LockLost
 from jobs.fleet.hands import Piece
 from jobs.fleet.plan import Plan, Step, name_of
-from jobs.fleet.reports import DeviceFailed, DeviceResult, Finished, finished
+from jobs.fleet.reports import DeviceFailed, DeviceResult, Finished, finished, in_words
 
 
 class Unfinished(Enum):
@@ -79,7 +79,7 @@ class Work:
             returned = failed
         except BaseException as exc:  # noqa: BLE001  whatever is raised for a device is that device's failure
             record(JobAction.DEVICE_FAILED, exc=exc, job_id=self.safety.job_id, host=piece.host)
-            returned = DeviceFailed(_in_words(exc))
+            returned = DeviceFailed(in_words(exc))
         return replace(finished(piece.id, piece.host, returned), taken_back=piece.taken_back)
 
     def _steps(self, piece: Piece, steps: Sequence[Step]) -> Any:
@@ -123,11 +123,3 @@ class Work:
     def _call(self, piece: Piece, step: Step) -> Any:
         with piece.within(self.plan.seconds, name_of(step)):
             return step(piece.device)
-
-
-def _in_words(exc: BaseException) -> str:
-    try:
-        text = " ".join(str(exc).split())
-    except BaseException as broken:  # noqa: BLE001  the author of an exception's class may do anything in it
-        return f"{type(exc).__name__} that can't be shown ({type(broken).__name__})"
-    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__

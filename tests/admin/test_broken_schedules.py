@@ -4,8 +4,8 @@ import pytest
 from django_celery_beat.models import CrontabSchedule
 
 from tests.admin.conftest import Admin
-from tests.factory.broken_schedules import BROKEN, crontab, interval
-from tests.factory.schedules import NOTHING
+from tests.factory.broken_schedules import BROKEN, crontab, interval, unreadable
+from tests.factory.schedules import NOTHING, every
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +23,15 @@ def test_the_admin_shows_it(boss: Admin, what: str) -> None:
         if related is not None:
             boss.get(f"/django_celery_beat/{kind}schedule/")
             boss.get(f"/django_celery_beat/{kind}schedule/{related.pk}/change/")
+
+
+def test_one_that_cannot_be_read_at_all_is_named_and_hides_no_other(boss: Admin) -> None:
+    every(60, name="a good one")
+    row = unreadable()
+    page = boss.get(LIST)
+    assert "Schedule broken never runs, and can't be shown here" in page
+    assert f"id {row.pk} of django_celery_beat_periodictask" in page
+    assert "a good one" in page
 
 
 def test_a_zone_that_is_unknown_is_named_and_mended(boss: Admin) -> None:

@@ -9,6 +9,7 @@ from jobs.api.idempotency import Answer, once
 from jobs.api.withdraw import Withdrawal, withdraw, withdraw_later
 from jobs.audit import trail
 from jobs.deeds import Deed
+from jobs.lifecycle import transitions
 from jobs.models import AuditEntry, IdempotencyKey, Job
 from tests.factory import claimed, job_row
 from tests.services import PostgreSQL
@@ -72,6 +73,16 @@ def test_a_job_that_has_started_keeps_its_key_and_a_repetition_gets_it() -> None
     job.refresh_from_db()
     assert (job.status, job.abort_reason) == ("RUNNING", None)
     assert scheduled() == job
+
+
+@pytest.mark.django_db
+def test_a_job_that_waits_for_another_attempt_has_started_too() -> None:
+    job = scheduled()
+    assert transitions.retry(claimed(job), due=60.0, reason="busy")
+    assert withdraw(job.pk, key=KEY) is Withdrawal.STARTED
+    assert scheduled() == job
+    assert withdraw(job.pk) is Withdrawal.STOPPED
+    assert Job.objects.get().exception_type == "JobAborted"
 
 
 @pytest.mark.django_db

@@ -3,7 +3,18 @@
 import pytest
 
 from cnaasjobs.conf import from_environment
-from cnaasjobs.conf.parsing import brokers, database, header, host, network, origin, plain_task
+from cnaasjobs.conf.parsing import (
+    app,
+    brokers,
+    database,
+    header,
+    host,
+    network,
+    origin,
+    origin_or_subdomains,
+    patterns,
+    plain_task,
+)
 from cnaasjobs.conf.variables import Texts
 
 HOSTS = Texts("", item=host)
@@ -42,16 +53,55 @@ def test_what_is_no_network(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["https://jobs.example.org", "http://10.0.0.9:8080", "https://[::1]:8443", "https://*.example.org", "http://ui"],
+    ["https://jobs.example.org", "http://10.0.0.9:8080", "https://[::1]:8443", "http://ui", "https://ui:80"],
 )
 def test_origins_with_or_without_a_slash(text: str) -> None:
     assert origin(text) == origin(text + "/") == text
 
 
-@pytest.mark.parametrize("text", ["jobs.example.org", "https://a/b", "ftp://a", "https://", "https://a:b", "null", "*"])
+@pytest.mark.parametrize(
+    "text", ["HTTPS://UI.Example.org", "https://ui.example.org:443", "https://ui.example.org:0443"]
+)
+def test_an_origin_is_read_as_browsers_send_it(text: str) -> None:
+    assert origin(text) == "https://ui.example.org"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("jobs.example.org", "https://a/b", "ftp://a", "https://", "https://a:b", "null", "*", "https://*.a"),
+        *("https://a:0", "https://a:65536", "https://a:99999999999999999999"),
+    ],
+)
 def test_what_is_no_origin(text: str) -> None:
     with pytest.raises(ValueError, match="must be origins such as"):
         origin(text)
+
+
+def test_only_the_admins_origins_may_be_all_below_a_name() -> None:
+    assert origin_or_subdomains("https://*.Example.org/") == "https://*.example.org"
+    assert origin_or_subdomains("https://example.org") == "https://example.org"
+    with pytest.raises(ValueError, match="must be origins such as"):
+        origin_or_subdomains("https://a.*.example.org")
+
+
+@pytest.mark.parametrize("text", ["json", "tests.fake_jobs", "jobs.apps.JobsConfig", "cnaasjobs.identity"])
+def test_apps(text: str) -> None:
+    assert app(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["nowhere", "json.nowhere", "jobs.nowhere.JobsConfig", "jobs.apps.A.B", "a-b", "jobs."]
+)
+def test_what_is_no_app(text: str) -> None:
+    with pytest.raises(ValueError, match="must be Django apps that can be imported"):
+        app(text)
+
+
+@pytest.mark.parametrize("text", ['{"ios": ""}', '{"ios": "("}', '{"ios": 5}', '["ios"]', "ios=x"])
+def test_what_leaves_out_no_lines_or_all(text: str) -> None:
+    with pytest.raises(ValueError, match="must be JSON such as"):
+        patterns(text)
 
 
 @pytest.mark.parametrize("text", ["X-Forwarded-Proto", "x-forwarded-proto", "HTTP_X_FORWARDED_PROTO"])
@@ -138,6 +188,8 @@ def test_no_refusal_of_a_database_quotes_it(text: str) -> None:
         ("amqp://u:p@a// ; amqps://u:p@b//;", "amqp://u:p@a//;amqps://u:p@b//"),
         ("redis+socket:///run/broker.sock", "redis+socket:///run/broker.sock"),
         ("rediss://:p@mq:6380/0", "rediss://:p@mq:6380/0"),
+        ("redis://[::1]:6379", "redis://[::1]:6379"),
+        ("amqp://", "amqp://"),
     ],
 )
 def test_brokers(text: str, meant: str) -> None:
@@ -146,7 +198,17 @@ def test_brokers(text: str, meant: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["mq.example.org", "http://u:hunter2@mq", "amqp://u:hunter2/x@mq//", "amqp://a;redis://u:hunter2@b", ";", "sqs://"],
+    [
+        *(
+            "mq.example.org",
+            "http://u:hunter2@mq",
+            "amqp://u:hunter2/x@mq//",
+            "amqp://a;redis://u:hunter2@b",
+            ";",
+            "sqs://",
+        ),
+        *("redis://:hunter2@a,redis://b", "redis://:hunter2@mq/jobs", "rediss://:hunter2@a;redis://:hunter2@b"),
+    ],
 )
 def test_no_refusal_of_a_broker_quotes_it(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must ") as caught:

@@ -16,6 +16,7 @@ from jobs.states import Status
 from tests import fake_jobs
 from tests.console.conftest import PersonOf
 from tests.factory import device_row, every, heartbeat, job_in, job_row, job_rows
+from tests.factory.broken_schedules import unreadable
 
 SEES = ("jobs.view_job", "django_celery_beat.view_periodictask")
 ALL = ("jobs.view_job", "jobs.view_heartbeat")
@@ -32,6 +33,14 @@ def test_recurring_schedules_the_next_one_first(person_of: PersonOf) -> None:
     assert names == sorted(names)
     assert "switched off" in page
     assert "never: it has no schedule" in page
+
+
+def test_a_schedule_that_cannot_be_read_is_shown_as_such(person_of: PersonOf) -> None:
+    every(60, name="a good one")
+    unreadable()
+    page = person_of(*SEES).read("/schedules")
+    assert page.index("a good one") < page.index("broken")
+    assert "never: " in page
 
 
 def test_jobs_due_later_the_next_one_first(person_of: PersonOf) -> None:

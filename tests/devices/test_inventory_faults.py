@@ -45,6 +45,9 @@ MANY = "".join(
 FAULTS = [
     # hosts
     ("hosts.yml", "sw1: {groups: access}", "host sw1: groups must be a list of group names"),
+    ("hosts.yml", "sw1: {data: {k: 1}}\nsw2: &a\n  data: {k: [1, *a]}", "hosts.yml: the entry sw2 contains itself"),
+    ("hosts.yml", "sw1: {data: {k: &a [Hunter2, *a]}}", "hosts.yml: the entry sw1 contains itself"),
+    ("hosts.yml", "? [a, Hunter]\n: {platform: lab}", "host name ('a', 'Hunter') must be text of 1 to 255"),
     ("hosts.yml", "sw1: {groups: [labb]}", "host sw1: groups must be groups of {dir}/groups.yml, and labb is not one"),
     ("hosts.yml", "sw1: {groups: [100]}", "host sw1: groups must be a list of group names (quote"),
     ("hosts.yml", "sw1: {platform: 9300}", "host sw1: platform must be text (quote it)"),
@@ -123,6 +126,8 @@ FAULTS = [
     ),
     ("config.yml", "inventory: {options: {host_file: 1}}", "inventory.options: host_file must be text"),
     ("config.yml", "inventory: {options: {encoding: nosuch, host_file: hosts.yml}}", "nosuch is not an encod"),
+    ("config.yml", "inventory: {options: {host_file: ~nobody-here/x}}", "host_file is no path that can be read"),
+    ("config.yml", 'inventory: {options: {host_file: "a\\0b"}}', "host_file is no path that can be read"),
     ("config.yml", "inventory: {plugn: SimpleInventory}", "inventory: plugn must be one of"),
     ("config.yml", "inventory: {plugin: nosuch}", "the inventory plugin nosuch is not installed"),
     ("config.yml", "runner: {plugin: nosuch}", "runner: no plugin nosuch is installed"),

@@ -130,6 +130,13 @@ def test_what_a_plugin_makes_is_checked(plugin: Callable[..., None], load: Calla
     assert "the inventory plugin foreign" in message
 
 
+def test_data_that_contains_itself_is_a_fault_too(plugin: Callable[..., None]) -> None:
+    data: dict[str, Any] = {}
+    data["itself"] = data
+    plugin(made(data=data))
+    assert "it leads to RecursionError" in fault()
+
+
 def test_what_another_plugin_makes_may_have_numbers_as_credentials(plugin: Callable[..., None]) -> None:
     options: Any = {"napalm": ConnectionOptions(password=77, port="830")}  # type: ignore[arg-type]
     plugin(made(username=1, password=12345678, connection_options=options))

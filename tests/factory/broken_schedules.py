@@ -46,6 +46,11 @@ def _clocked_long_ago() -> PeriodicTask:
     return at(ago(days=3650), name="broken")
 
 
+def unreadable() -> PeriodicTask:
+    """A value that no driver can turn into an object."""
+    return row_with("start_time", "2026-13-45 00:00:00" if connection.vendor == "sqlite" else "infinity")
+
+
 BROKEN: dict[str, Callable[[], PeriodicTask]] = {
     "a zone that this machine does not know": lambda: crontab("timezone", "Mars/Olympus"),
     "a folder of zones": lambda: crontab("timezone", "Europe"),

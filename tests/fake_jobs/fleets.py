@@ -39,6 +39,50 @@ def act(device: str) -> Any:
     return {"name": device}
 
 
+class Odd:
+    """An object that can't be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("never")
+
+    __repr__ = __str__
+
+
+ODD: dict[str, Any] = {
+    "an exception for a reason": DeviceFailed(TimeoutError("no answer")),  # type: ignore[arg-type]
+    "a number for a reason": DeviceFailed(404),  # type: ignore[arg-type]
+    "an odd object for a reason": DeviceFailed(Odd()),  # type: ignore[arg-type]
+    "failed is true": DeviceResult(report="r", failed=True),  # type: ignore[arg-type]
+    "failed is odd": DeviceResult(report="r", failed=Odd()),  # type: ignore[arg-type]
+    "changed is text": DeviceResult(report="r", changed="maybe"),  # type: ignore[arg-type]
+    "an odd report": Odd(),
+    "an odd memo": DeviceResult(report="r", memo={"x": Odd()}),
+    "an odd key": {Odd(): 1},
+    "text that is not Unicode": DeviceFailed("\ud800\x00"),
+    "an odd score": DeviceResult(report="r", change_score=Odd()),  # type: ignore[arg-type]
+}
+
+
+@job
+def each_odd(ctx: JobContext) -> None:
+    def step(device: str) -> Any:
+        found = ODD.get(device, {"name": device})
+        if isinstance(found, DeviceFailed):
+            raise found
+        return found
+
+    ctx.each([*ODD, "sw1"], step, at_once=2)
+
+
+@job
+def each_says_odd_steps(ctx: JobContext) -> None:
+    def step(device: str) -> str:
+        ctx.about_to("reload \x00" + "x" * 100, if_lost="\ud800\x00" + "y" * 2000)
+        return device
+
+    ctx.each(["sw1", "sw2"], step)
+
+
 @job(lock="devices")
 def each(ctx: JobContext, *, hosts: list[str], at_once: int = 4, dry_run: bool = True) -> JobResult:
     done = ctx.each(hosts, act, at_once=at_once)

@@ -60,6 +60,27 @@ def test_one_device_that_fails_does_not_stop_the_others() -> None:
     }
 
 
+def test_whatever_a_device_returns_or_raises_is_its_own_failure() -> None:
+    job = perform_job(fleets.each_odd)
+    assert job.status == Status.FINISHED
+    assert hosts_of(job) == [*((name, DeviceState.DONE, True) for name in fleets.ODD), ("sw1", DeviceState.DONE, False)]
+    reasons = dict(JobDevice.objects.filter(job=job).values_list("host", "reason"))
+    assert reasons["an exception for a reason"] == "TimeoutError: no answer"
+    assert reasons["a number for a reason"] == "404"
+    assert reasons["failed is true"] == "failed is True, and must be text that says why, or None"
+    assert reasons["changed is text"] == "changed is 'maybe', and must be true, false or None"
+    assert reasons["an odd object for a reason"] == "what was returned for it cannot be stored (RuntimeError)"
+    assert list(result_of(job)["devices"]) == [*fleets.ODD, "sw1"]
+
+
+def test_whatever_a_step_is_called_can_be_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = perform_job(fleets.each_says_odd_steps)
+    assert hosts_of(job) == [("sw1", DeviceState.DONE, False), ("sw2", DeviceState.DONE, False)]
+    for step, if_lost in JobDevice.objects.filter(job=job).values_list("step", "if_lost"):
+        assert (step[:10], len(step)) == ("reload \ufffdxx", 64)
+        assert len(if_lost or "") == 1000
+
+
 def test_a_secret_is_in_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPLATE_SECRET_SNMP", "verysecretcommunity")
     job = perform_job(fleets.each, hosts=["a=verysecretcommunity"])

@@ -73,6 +73,22 @@ def test_a_provider_is_complete_or_not_named(settings: Settings, tmp_path: Path)
     assert messages() == ["CNAASJOBS_JWT_ALGORITHMS is empty", either]
 
 
+def test_a_sign_in_is_complete_or_not_named(settings: Settings) -> None:
+    settings.CNAASJOBS_OIDC_CLIENT_SECRET, settings.CNAASJOBS_OIDC_TOKEN_URL = "hidden", "https://login/token"
+    without = "CNAASJOBS_OIDC_CLIENT_ID is not: nobody can sign in there without"
+    assert messages() == [
+        f"CNAASJOBS_OIDC_CLIENT_SECRET is set, and {without}",
+        f"CNAASJOBS_OIDC_TOKEN_URL is set, and {without}",
+    ]
+    settings.CNAASJOBS_OIDC_CLIENT_ID, settings.CNAASJOBS_OIDC_AUTHORIZATION_URL = "us", "https://login/authorize"
+    settings.CNAASJOBS_JWT_ISSUER, settings.CNAASJOBS_JWT_KEYS_URL = ISSUER, "https://login/keys"
+    assert messages() == []
+    settings.CNAASJOBS_OIDC_SCOPES = "profile openidconnect"
+    assert messages() == [
+        "CNAASJOBS_OIDC_SCOPES must have openid: without it the provider does not say who somebody is"
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -21,6 +21,7 @@ from jobs.models import AuditEntry
 from tests.api.conftest import Api
 from tests.factory import job_row
 from tests.identity.issuer import ISSUER, ec_key, jwks, rsa_key, signed
+from tests.switching import database_takes_no_writes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("accepted")]
 
@@ -103,6 +104,17 @@ def test_groups_follow_the_claim_and_no_others(groups: dict[str, Group]) -> None
     assert (without.get("/jobs").status, without.get("/joblocks").status) == (403, 200)
     assert {group.name for group in user().groups.all()} == {"locks"}
     assert user().user_permissions.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_comes_with_other_groups_can_read_while_the_database_takes_no_writes(groups: dict[str, Group]) -> None:
+    Api(signed(groups=["noc"])).get("/jobs")
+    with database_takes_no_writes():
+        assert Api(signed(groups=["netops"])).get("/jobs").status == 200
+        assert Api(signed()).get("/jobs").status == 403, "what the JWT says counts, not what could not be written"
+        assert Api(signed(sub="4712")).get("/jobs").status == 503
+    Api(signed(groups=["netops"])).get("/jobs")
+    assert [group.name for group in user().groups.all()] == ["writers"]
 
 
 def test_a_group_that_an_administrator_gives_against_the_claim_does_not_last(groups: dict[str, Group]) -> None:

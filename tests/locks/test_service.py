@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg2.errors
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from locks import holders, service
@@ -53,6 +53,19 @@ def test_a_free_lock_is_taken_with_a_new_token() -> None:
     assert (row.name, row.holder_id, row.fence) == ("devices", 7, 1)
     assert row.start_time is not None
     assert before <= row.start_time <= database_now()
+
+
+def test_a_lock_is_cleared_though_the_next_in_line_could_not_be_woken(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take("devices", 7)
+
+    def away(lock_name: str) -> None:
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(told, "wake", away)
+    assert service.clear("devices", who="ann", origin="here").holder_id == 7
+    assert held() == {}
 
 
 def test_a_lock_that_is_held_stays_its_holders() -> None:
