@@ -13,10 +13,10 @@ from django.http.request import split_domain_port
 from cnaasjobs.api.caller import serving
 from cnaasjobs.api.envelope import error_response
 from cnaasjobs.api.errors import is_api, unavailable
-from cnaasjobs.api.pagination import MAX_LINK_BYTES
 from cnaasjobs.conf import conf
 from cnaasjobs.db.not_now import not_now
 
+MAX_LOCATION_BYTES = 1000  # proxies refuse answers whose headers have over 4 KB; the pages' messages may have 2 of them
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -55,8 +55,8 @@ class ShortRedirects:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         target = response.headers.get("Location", "")
-        if len(target) > MAX_LINK_BYTES and target.startswith("/"):
-            response.headers["Location"] = target.partition("?")[0][:MAX_LINK_BYTES]
+        if len(target) > MAX_LOCATION_BYTES and target.startswith("/"):
+            response.headers["Location"] = target.partition("?")[0][:MAX_LOCATION_BYTES]
         return response
 
 

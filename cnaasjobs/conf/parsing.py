@@ -61,11 +61,11 @@ def network(text: str) -> str:
 def origin(text: str) -> str:
     """As browsers send it: in small letters, without a slash at its end or the port that its scheme has anyway."""
     match = _ORIGIN.fullmatch(text.rstrip("/").lower())
-    port = match and match["port"]
-    if match is None or not _HOST.fullmatch(match["host"]) or (port and not 0 < int(port) < 65_536):
+    port = int(match["port"] or _PORTS[match["scheme"]]) if match else 0
+    if match is None or not _HOST.fullmatch(match["host"]) or not 0 < port < 65_536:
         raise ValueError(f"must be origins such as https://ui.example.org, not {text!r}")
-    is_usual = port is None or int(port) == _PORTS[match["scheme"]]
-    return f"{match['scheme']}://{match['host']}" if is_usual else f"{match['scheme']}://{match['host']}:{int(port)}"
+    beside = "" if port == _PORTS[match["scheme"]] else f":{port}"
+    return f"{match['scheme']}://{match['host']}{beside}"
 
 
 def origin_or_subdomains(text: str) -> str:

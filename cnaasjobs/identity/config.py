@@ -16,9 +16,9 @@ def _of_provider() -> Iterator[str]:
     needed = (Conf.jwt_audience, Conf.jwt_keys_url, Conf.jwt_keys_file, Conf.jwt_groups, Conf.oidc_client_id)
     of_sign_in = (Conf.oidc_client_secret, Conf.oidc_authorization_url, Conf.oidc_token_url)
     if not conf.oidc_client_id:
-        for variable in of_sign_in:
-            if conf.value_of(variable.name):
-                yield f"{variable.name} is set, and {Conf.oidc_client_id.name} is not: nobody can sign in there without"
+        for part in of_sign_in:
+            if conf.value_of(part.name):
+                yield f"{part.name} is set, and {Conf.oidc_client_id.name} is not: nobody can sign in there without"
     if not conf.jwt_issuer:
         for variable in needed:
             if conf.value_of(variable.name):
@@ -27,9 +27,9 @@ def _of_provider() -> Iterator[str]:
     if not conf.jwt_audience and not conf.oidc_client_id:
         yield f"{Conf.jwt_audience.name} is missing: a JWT for another service would be taken for one of ours"
     if conf.oidc_client_id:
-        for variable in of_sign_in:
-            if not conf.value_of(variable.name):
-                yield f"{variable.name} is missing, and {Conf.oidc_client_id.name} is set"
+        for part in of_sign_in:
+            if not conf.value_of(part.name):
+                yield f"{part.name} is missing, and {Conf.oidc_client_id.name} is set"
         if "openid" not in conf.oidc_scopes.split():
             yield f"{Conf.oidc_scopes.name} must have openid: without it the provider does not say who somebody is"
     if not conf.jwt_algorithms:

@@ -118,8 +118,8 @@ def test_a_job_whose_commit_was_lost_is_not_scheduled_again(postgresql: PostgreS
 
 @pytest.mark.django_db
 def test_where_a_form_leads_back_to_fits_through_any_proxy(ann: Person) -> None:
-    response: Any = ann.client.post("/jobs/abort", {"ids": "", "q": "å" * 300})
-    assert response["Location"] == "/jobs?q=" + "%C3%A5" * 300
+    response: Any = ann.client.post("/jobs/abort", {"ids": "", "q": "å" * 150})
+    assert response["Location"] == "/jobs?q=" + "%C3%A5" * 150
     response = ann.client.post("/jobs/abort", {"ids": "", "q": "北" * 900})
     assert response["Location"] == "/jobs"
 
