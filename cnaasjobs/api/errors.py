@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.exceptions import (
     DisallowedHost,
     PermissionDenied,
@@ -146,6 +147,8 @@ def is_page(request: HttpRequest) -> bool:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, SessionInterrupted) and (exc := _not_now_behind(exception)) is not None:
+        return unavailable(request, exc)
     if not is_page(request):
         code, message = _described(exception)
         return error_response(message, status=code)
@@ -189,6 +192,14 @@ def _not_now_in_words(exc: BaseException, *, changes: bool) -> tuple[str, str]:
     if changes:
         return "The database is away", f"{away} Whether this was done is not known: look before you do it again."
     return "The database is away", f"{away} Nothing is lost: load this page again in a few seconds."
+
+
+def _not_now_behind(exc: BaseException) -> BaseException | None:
+    """Django takes every error that it meets when it stores a session for a session that is gone."""
+    found: BaseException | None = exc
+    while found is not None and not not_now(found):
+        found = found.__cause__ or found.__context__
+    return found
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -81,9 +81,10 @@ def _resolve_paths(options: dict[str, Any], beside: Path) -> list[Path]:
             continue
         try:
             path = Path(value).expanduser()
-            path.exists()
-        except (RuntimeError, ValueError) as exc:  # nobody has this home; a NUL
-            raise InventoryError(f"inventory.options: {named(name)} is no path that can be read") from exc
+        except RuntimeError as exc:  # nobody has this home
+            raise InventoryError(f"inventory.options: {named(name)} names nobody's home") from exc
+        if "\x00" in value:
+            raise InventoryError(f"inventory.options: {named(name)} holds a NUL character")
         if not path.is_absolute() and ((beside / path).exists() or not path.exists()):
             path = beside / path
             options[name] = str(path)
