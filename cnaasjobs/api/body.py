@@ -13,7 +13,9 @@ from rest_framework.request import Request
 from cnaasjobs.api.errors import BadRequest, UnsupportedMediaType
 
 MAX_DEPTH = 64
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')  # a whole string, or a bracket outside of one
+# A whole string, or a bracket outside of one. A string that does not end reaches to the end: were it no match, the
+# search would begin again at each quotation mark in it.
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 UTF8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 
 
