@@ -5,7 +5,7 @@
 ``poller``       one look at the feed for all listeners, four times a second while there is one
 ``bulletin``     what a look found, written down once for all readers
 ``readers``      Server-Sent Events: one reader each
-``front_ends``   socket.io: ``connections`` are its clients
+``front_ends``   socket.io: ``connections`` are its clients, ``strangers`` those who have not said who they are
 ``admission``    who may listen, and to what
 ``database``     the one thread that asks the database
 

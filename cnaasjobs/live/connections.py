@@ -16,15 +16,15 @@ _LEVELS: Final = logging.getLevelNamesMapping()
 
 
 class Connection:
-    """``scope`` and ``token`` are what it was admitted with."""
+    """``scope`` and ``token`` are what it was admitted with, ``kinds`` what it may hear of now: it may become less."""
 
     def __init__(self, scope: Any, token: str | None, kinds: frozenset[Kind]) -> None:
         self.scope = scope
         self.token = token
         self.kinds = kinds
-        self.wants_jobs = False
-        self.wants_syncs = False
-        self.level: int | None = None
+        self._asked_for_jobs = False
+        self._asked_for_syncs = False
+        self._level: int | None = None
         self._pending: dict[int, dict[str, Any]] = {}  # by job: what it is in, where it was not told yet
 
     def subscribe(self, wish: Mapping[str, Any]) -> bool:
@@ -34,16 +34,24 @@ class Connection:
         """
         match wish:
             case {"update": "job"}:
-                self.wants_jobs = Kind.JOB in self.kinds
+                self._asked_for_jobs = True
             case {"update": "device"}:
                 pass
             case {"loglevel": str(level)} if level.upper() in _LEVELS:
-                self.level = _LEVELS[level.upper()] if Kind.LOG in self.kinds else None
+                self._level = _LEVELS[level.upper()]
             case {"sync": _}:
-                self.wants_syncs = Kind.JOB in self.kinds
+                self._asked_for_syncs = True
             case _:
                 return False
         return True
+
+    @property
+    def wants_jobs(self) -> bool:
+        return self._asked_for_jobs and Kind.JOB in self.kinds
+
+    @property
+    def wants_syncs(self) -> bool:
+        return self._asked_for_syncs and Kind.JOB in self.kinds
 
     def add(self, updates: Mapping[int, dict[str, Any]]) -> bool:
         """False if it has too much to be told."""
@@ -58,11 +66,14 @@ class Connection:
         return bool(self._pending)
 
     def next_updates(self) -> list[dict[str, Any]]:
+        if not self.wants_jobs:
+            self._pending.clear()
         first = list(self._pending)[:JOBS_A_LOOK]
         return [self._pending.pop(job_id) for job_id in first]
 
     def wants_line(self, level: str) -> bool:
-        return self.level is not None and _LEVELS.get(level, logging.CRITICAL) >= self.level
+        may = self._level is not None and Kind.LOG in self.kinds
+        return may and _LEVELS.get(level, logging.CRITICAL) >= (self._level or 0)
 
 
 def update_of(job: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from django.db import Error
 from cnaasjobs.api.middleware import LOOPBACK_NAMES
 from cnaasjobs.conf import conf
 from cnaasjobs.events import record
-from cnaasjobs.live import recent
+from cnaasjobs.live import recent, strangers
 from cnaasjobs.live.actions import LiveAction
 from cnaasjobs.live.admission import AGAIN_SECONDS, NotAdmitted, admit
 from cnaasjobs.live.bulletin import Bulletin
@@ -32,16 +32,16 @@ class FrontEnds:
     """Listens for all clients together, while there is one."""
 
     def __init__(self, database: Database, poller: Poller) -> None:
-        self.server = socketio.AsyncServer(
-            async_mode="asgi", cors_allowed_origins=_may_come_from, cors_credentials=True, logger=False
+        self._clients: dict[str, Connection] = {}
+        self.server = strangers.Server(
+            self._clients.keys(), async_mode="asgi", cors_allowed_origins=_may_come_from, cors_credentials=True
         )
         self._database = database
         self._poller = poller
-        self._clients: dict[str, Connection] = {}
         self._bulletins: asyncio.Queue[Bulletin] = asyncio.Queue()
         self._running: set[int] = set()  # jobs that were told to be RUNNING
         self._hears = asyncio.Event()  # of everything that happens from now on
-        self._checked = time.monotonic()
+        self._checked = self._parted = time.monotonic()
         self.server.on("connect", self._connect)
         self.server.on("disconnect", self._disconnect)
         self.server.on(EVENTS, self._subscribe)
@@ -63,6 +63,9 @@ class FrontEnds:
             if time.monotonic() - self._checked > AGAIN_SECONDS:
                 self._checked = time.monotonic()
                 await self._admit_again()
+            if time.monotonic() - self._parted > strangers.SECONDS:
+                self._parted = time.monotonic()
+                await self.server.part_with_strangers()
 
     # --- clients ------------------------------------------------------------------------------------------------------
 
@@ -89,9 +92,10 @@ class FrontEnds:
 
     async def _subscribe(self, sid: str, wish: Any = None) -> None:
         client = self._clients.get(sid)
-        if client is None or not isinstance(wish, Mapping) or not client.subscribe(wish):
+        if client is None:
             return
-        if wish.get("update") == "job" and client.wants_jobs:
+        knew = client.wants_jobs
+        if isinstance(wish, Mapping) and client.subscribe(wish) and client.wants_jobs and not knew:
             await self._hears.wait()
             await self._tell_recent(client)
 

@@ -8,20 +8,28 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from cnaasjobs.live.strangers import LARGEST_MESSAGE
+
 SEND_BUFFER_BYTES: Final = 65_536  # otherwise the kernel keeps megabytes for a reader that has stopped reading
 SHUTDOWN_SECONDS: Final = 3
 BACKLOG: Final = 2048
+REQUEST_SECONDS: Final = 10.0  # for a whole request, from when the connection waits for it
 _LONGEST_PROXY_LINE: Final = 107
 
 
 class Protocol(H11Protocol):
-    """HTTP on a connection that may begin with a PROXY line, in which ``make run`` gives the client's address."""
+    """HTTP on a connection that may begin with a PROXY line, in which ``make run`` gives the client's address.
+
+    Whoever sends nothing, or a request that does not end, loses the connection; uvicorn limits only the time between.
+    """
 
     expects_proxy_line = False
     _begun = b""
+    _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._expect_request()
         connection = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
@@ -38,6 +46,33 @@ class Protocol(H11Protocol):
                 self.transport.close()
                 return
         super().data_received(data)
+        self._look_whether_it_is_whole()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._expect_request()
+        self._look_whether_it_is_whole()
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        self._stop_waiting()
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _expect_request(self) -> None:
+        self._stop_waiting()
+        self._deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+    def _look_whether_it_is_whole(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
+            self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class ProxiedProtocol(Protocol):
@@ -75,6 +110,7 @@ def config(application: Any, *, proxy_protocol: bool) -> uvicorn.Config:
         application,
         http=ProxiedProtocol if proxy_protocol else Protocol,
         ws="wsproto",
+        ws_max_size=LARGEST_MESSAGE,
         lifespan="on",
         log_config=None,  # cnaasjobs.logs has all of it
         access_log=False,

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from cnaasjobs.live import application, server
+from cnaasjobs.live.front_ends import FrontEnds
 from tests.waiting import wait_until
 
 
@@ -82,8 +83,9 @@ class Stream:
 
 
 class Live:
-    def __init__(self, port: int, stack: ExitStack) -> None:
+    def __init__(self, port: int, stack: ExitStack, front_ends: FrontEnds) -> None:
         self.port = port
+        self.front_ends = front_ends
         self.url = f"http://127.0.0.1:{port}"
         self._stack = stack
 
@@ -94,7 +96,15 @@ class Live:
 
 
 @pytest.fixture
-def live(transactional_db: None) -> Iterator[Live]:
+def live(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    made: list[FrontEnds] = []
+
+    class Known(FrontEnds):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(application, "FrontEnds", Known)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = server.config(application.application(), proxy_protocol=False)
         config.timeout_graceful_shutdown = 1
@@ -104,7 +114,7 @@ def live(transactional_db: None) -> Iterator[Live]:
         try:
             wait_until(lambda: running.started)
             with ExitStack() as stack:
-                yield Live(listener.getsockname()[1], stack)
+                yield Live(listener.getsockname()[1], stack, made[0])
         finally:
             running.should_exit = True
             thread.join()

@@ -1,82 +1,23 @@
 """socket.io as existing front ends speak it."""
 
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import socketio
-from django.contrib.auth.models import Permission, User
-from django.test import Client
-from knox.models import AuthToken
 
-from cnaasjobs.identity import own
-from cnaasjobs.live import connections, front_ends
+from cnaasjobs.live import connections, recent
 from cnaasjobs.live.connections import JOBS_A_LOOK, Connection, lines_of, update_of
 from jobs.feed import Kind, Told
 from jobs.models import Job, JobLog, JobOutcome
 from jobs.states import Status
 from tests.factory import job_in, job_row, job_rows
-from tests.identity.conftest import login
 from tests.live.conftest import Live
+from tests.live.front_end import INFO, WARNING, Connect, connect, subscribed
 from tests.waiting import stays, wait_until
 
-__all__ = ["login"]
+__all__ = ["connect"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-Connect = Callable[..., "FrontEnd"]
-WARNING = ["2026-11-26T20:00:00.000001", "WARNING", "site", "sw1", "slow"]
-INFO = ["2026-11-26T20:00:00.000002", "INFO", "site", None, "fine"]
-
-
-class FrontEnd:
-    """The library of the field, with the messages that it got."""
-
-    def __init__(self, url: str, *, jwt: str, transports: list[str], headers: dict[str, str]) -> None:
-        self.got: list[Any] = []
-        self.refusals: list[Any] = []
-        self.client = socketio.Client(reconnection=False)
-        self.client.on("events", self.got.append)
-        self.client.on("connect_error", self.refusals.append)
-        try:
-            self.client.connect(f"{url}?jwt={jwt}", headers=headers, transports=transports, wait_timeout=10)
-        except socketio.exceptions.ConnectionError as exc:  # it says nothing about one that was refused with a message
-            raise ConnectionError(str(self.refusals[0] if self.refusals else exc)) from exc
-
-    def subscribe(self, **wish: str) -> None:
-        self.client.emit("events", wish)
-
-    def updates(self, job: Job | None = None) -> list[dict[str, Any]]:
-        found = [each for each in list(self.got) if isinstance(each, dict) and "status" in each]
-        return [each for each in found if job is None or each["job_id"] == job.pk]
-
-    def lines(self) -> list[str]:
-        return [each for each in list(self.got) if isinstance(each, str)]
-
-
-@pytest.fixture
-def connect(live: Live) -> Iterator[Connect]:
-    clients: list[FrontEnd] = []
-
-    def one(jwt: str = "null", *, transports: list[str] | None = None, **headers: str) -> FrontEnd:
-        clients.append(FrontEnd(live.url, jwt=jwt, transports=transports or ["polling", "websocket"], headers=headers))
-        return clients[-1]
-
-    yield one
-    for client in clients:
-        client.client.disconnect()
-        client.client.eio.http and client.client.eio.http.close()
-
-
-def subscribed(client: FrontEnd, live: Live) -> FrontEnd:
-    """Its subscription is there: it hears of what happens from now on."""
-    client.subscribe(update="job")
-    Job.objects.all().delete()
-    known = job_in(Status.FINISHED)
-    wait_until(lambda: {"job_id": known.pk, "status": "FINISHED"} in client.updates(), message=lambda: str(client.got))
-    client.got.clear()
-    return client
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]])
@@ -164,70 +105,17 @@ def test_more_at_once_than_the_feed_tells(live: Live, connect: Connect) -> None:
     wait_until(lambda: now.pk in [update["job_id"] for update in client.updates()])
 
 
-@pytest.fixture
-def tokens_required(settings: Any) -> None:
-    settings.CNAASJOBS_REQUIRE_TOKEN = True
-
-
-def token_of(*permissions: str) -> tuple[User, str]:
-    user = User.objects.create_user("ann", password="correct horse")
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    return user, AuthToken.objects.create(user)[1]
-
-
-@pytest.mark.usefixtures("tokens_required")
-def test_a_wrong_token_is_refused_in_words(connect: Connect) -> None:
-    with pytest.raises(ConnectionError, match="Invalid token"):
-        connect("wrong")
-
-
-@pytest.mark.usefixtures("tokens_required")
-def test_a_session_is_no_token(connect: Connect) -> None:
-    browser = Client()
-    browser.force_login(token_of("view_job")[0])
-    with pytest.raises(ConnectionError, match="credentials"):
-        connect("", Cookie=f"sessionid={browser.cookies['sessionid'].value}")
-
-
-@pytest.mark.usefixtures("tokens_required")
-def test_a_token_that_is_taken_back(connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front_ends, "AGAIN_SECONDS", 0.2)
-    client = subscribed(connect(token_of("view_job")[1]), live)
-    AuthToken.objects.all().delete()
-    wait_until(lambda: not client.client.connected)
-
-
-@pytest.mark.usefixtures("login")
-def test_a_jwt_of_our_own(connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front_ends, "AGAIN_SECONDS", 0.2)
-    user, _ = token_of("view_job")
-    client = subscribed(connect(own.issued_to("ann", user.password)), live)
-    User.objects.update(is_active=False)
-    wait_until(lambda: not client.client.connected)
-
-
-def test_a_page_of_another_site(connect: Connect) -> None:
-    with pytest.raises(ConnectionError, match="not an accepted origin"):
-        connect(Origin="https://evil.example")
-    assert connect(Origin="http://localhost:5173").client.connected
-
-
-@pytest.mark.parametrize(
-    ("origin", "host", "dev", "allowed"),
-    [
-        ("https://front.example", "api.example", False, True),
-        ("https://api.example", "api.example", False, True),
-        ("https://api.example:8443", "api.example", False, False),
-        ("https://other.example", "api.example", False, False),
-        ("http://localhost:8080", "api.example", False, False),
-        ("http://localhost:8080", "localhost", True, True),
-        ("http://[", "localhost", True, False),
-    ],
-)
-def test_origins(settings: Any, origin: str, host: str, dev: bool, allowed: bool) -> None:
-    settings.CNAASJOBS_REQUIRE_TOKEN = not dev
-    settings.CNAASJOBS_CORS_ORIGINS = ["https://front.example"]
-    assert front_ends._may_come_from(origin, {"HTTP_HOST": host}) is allowed
+def test_who_subscribes_again_and_again_is_told_once(live: Live, connect: Connect, monkeypatch: Any) -> None:
+    """What happened just now is two queries."""
+    asked: list[int] = []
+    monkeypatch.setattr(recent, "jobs", lambda: asked.append(1) or [])
+    client = connect()
+    for _ in range(50):
+        client.subscribe(update="job")
+    client.subscribe(loglevel="DEBUG")
+    wait_until(lambda: next(iter(live.front_ends._clients.values())).wants_line("DEBUG"))  # the last was read
+    wait_until(lambda: asked)
+    stays(lambda: len(asked) == 1, seconds=0.7)
 
 
 # --- one client -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,151 @@
+"""Who may listen by socket.io, to what, for how long; and who does not say who they are."""
+
+import json
+from contextlib import closing, suppress
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from knox.models import AuthToken
+from websocket import ABNF, create_connection
+
+from cnaasjobs.identity import own
+from cnaasjobs.live import front_ends, strangers
+from jobs.feed import Kind
+from jobs.models import JobLog
+from jobs.states import Status
+from tests.factory import job_in
+from tests.identity.conftest import login
+from tests.live.conftest import Live
+from tests.live.front_end import INFO, WARNING, Connect, connect, subscribed, token_of, tokens_required
+from tests.waiting import stays, wait_until
+
+__all__ = ["connect", "login", "tokens_required"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.usefixtures("tokens_required")
+def test_a_wrong_token_is_refused_in_words(connect: Connect) -> None:
+    with pytest.raises(ConnectionError, match="Invalid token"):
+        connect("wrong")
+
+
+@pytest.mark.usefixtures("tokens_required")
+def test_a_session_is_no_token(connect: Connect) -> None:
+    browser = Client()
+    browser.force_login(token_of("view_job")[0])
+    with pytest.raises(ConnectionError, match="credentials"):
+        connect("", Cookie=f"sessionid={browser.cookies['sessionid'].value}")
+
+
+@pytest.mark.usefixtures("tokens_required")
+def test_a_token_that_is_taken_back(connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front_ends, "AGAIN_SECONDS", 0.2)
+    client = subscribed(connect(token_of("view_job")[1]), live)
+    AuthToken.objects.all().delete()
+    wait_until(lambda: not client.client.connected)
+
+
+@pytest.mark.usefixtures("tokens_required")
+def test_a_permission_that_is_taken_back(connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who may still see locks stays connected, and hears nothing of jobs any more."""
+    monkeypatch.setattr(front_ends, "AGAIN_SECONDS", 0.1)
+    user, token = token_of("view_job", "view_lock")
+    client = connect(token)
+    client.subscribe(loglevel="DEBUG")
+    client.subscribe(sync="all")
+    subscribed(client, live)
+    connection = next(iter(live.front_ends._clients.values()))
+    user.user_permissions.set(Permission.objects.filter(codename="view_lock"))
+    wait_until(lambda: connection.kinds == {Kind.LOCK})
+    client.got.clear()
+    other = connect(AuthToken.objects.create(User.objects.create_superuser("boss"))[1])
+    other.subscribe(loglevel="DEBUG")
+    other.subscribe(update="job")
+    job = job_in(Status.FINISHED)
+    JobLog.objects.create(job=job, lines=2, size=9, text=json.dumps([WARNING, INFO]))
+    wait_until(lambda: other.updates(job) and len(other.lines()) == 2)
+    assert client.client.connected
+    assert client.got == []
+
+
+@pytest.mark.usefixtures("login")
+def test_a_jwt_of_our_own(connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front_ends, "AGAIN_SECONDS", 0.2)
+    user, _ = token_of("view_job")
+    client = subscribed(connect(own.issued_to("ann", user.password)), live)
+    User.objects.update(is_active=False)
+    wait_until(lambda: not client.client.connected)
+
+
+def test_a_page_of_another_site(connect: Connect) -> None:
+    with pytest.raises(ConnectionError, match="not an accepted origin"):
+        connect(Origin="https://evil.example")
+    assert connect(Origin="http://localhost:5173").client.connected
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "dev", "allowed"),
+    [
+        ("https://front.example", "api.example", False, True),
+        ("https://api.example", "api.example", False, True),
+        ("https://api.example:8443", "api.example", False, False),
+        ("https://other.example", "api.example", False, False),
+        ("http://localhost:8080", "api.example", False, False),
+        ("http://localhost:8080", "localhost", True, True),
+        ("http://[", "localhost", True, False),
+    ],
+)
+def test_origins(settings: Any, origin: str, host: str, dev: bool, allowed: bool) -> None:
+    settings.CNAASJOBS_REQUIRE_TOKEN = not dev
+    settings.CNAASJOBS_CORS_ORIGINS = ["https://front.example"]
+    assert front_ends._may_come_from(origin, {"HTTP_HOST": host}) is allowed
+
+
+# --- strangers --------------------------------------------------------------------------------------------------------
+
+
+def handshake(live: Live) -> tuple[int, bytes]:
+    """A socket whose client never says who it is."""
+    with suppress(HTTPError), urlopen(f"{live.url}/socket.io/?EIO=4&transport=polling") as answer:
+        return answer.status, answer.read()
+    return 401, b""
+
+
+@pytest.mark.usefixtures("tokens_required")
+def test_strangers_are_so_many(live: Live, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strangers, "MOST", 3)
+    known = connect(token_of("view_job")[1])
+    assert [handshake(live)[0] for _ in range(5)] == [200, 200, 200, 401, 401]
+    assert known.client.connected
+
+
+@pytest.mark.usefixtures("tokens_required")
+def test_strangers_stay_for_so_long(live: Live, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strangers, "SECONDS", 0.1)
+    known = connect(token_of("view_job")[1])
+    sid = json.loads(handshake(live)[1][1:])["sid"]
+    wait_until(lambda: sid not in live.front_ends.server.eio.sockets)
+    silent = create_connection(f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket", timeout=30)
+    with closing(silent):
+        sid = json.loads(silent.recv()[1:])["sid"]
+        wait_until(lambda: sid not in live.front_ends.server.eio.sockets)
+    stays(lambda: known.client.connected, seconds=0.5)
+
+
+def test_a_message_has_a_size(live: Live) -> None:
+    sid = json.loads(handshake(live)[1][1:])["sid"]
+    body = b"4" + b"x" * 200_000
+    with pytest.raises(HTTPError, match="400") as refused:
+        urlopen(f"{live.url}/socket.io/?EIO=4&transport=polling&sid={sid}", body)
+    refused.value.close()
+    talks = create_connection(f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket", timeout=30)
+    with closing(talks):
+        talks.recv()
+        talks.send(body.decode())
+        code, content = talks.recv_data()
+    assert (code, content[:2]) == (ABNF.OPCODE_CLOSE, (1009).to_bytes(2))
