@@ -14,7 +14,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from cnaasjobs.api import throttle
-from cnaasjobs.api.caller import origin, refused
+from cnaasjobs.api.caller import neighbourhood, origin, refused
 from cnaasjobs.api.errors import TooManyRequests
 from cnaasjobs.api.permissions import remember
 from cnaasjobs.conf import conf
@@ -54,11 +54,12 @@ class BearerAuthentication(TokenAuthentication):
         return self.authenticate_always(request) if conf.require_token else (DevUser(), None)
 
     def authenticate_always(self, request: Request) -> tuple[Any, Any] | None:
-        self._address = origin(request)
+        address = origin(request)
+        self._place = neighbourhood(address)
         try:
             found: tuple[Any, Any] | None = super().authenticate(request)
         except AuthenticationFailed:
-            throttle.failed("token", throttle.TOKENS, "token", self._address, address=self._address)
+            throttle.failed("token", throttle.TOKENS, "token", self._place, address=address)
             raise
         return found
 
@@ -69,7 +70,7 @@ class BearerAuthentication(TokenAuthentication):
         except UnicodeDecodeError as exc:
             raise AuthenticationFailed("Invalid token") from exc
         digest = hash_token(text)
-        if throttle.exhausted(throttle.TOKENS, "token", self._address) and not throttle.has_worked(digest):
+        if throttle.exhausted(throttle.TOKENS, "token", self._place) and not throttle.has_worked(digest):
             words = "Too many wrong tokens from here, try again in a minute"
             raise TooManyRequests(words, headers={"Retry-After": "60"})
         try:

@@ -59,6 +59,15 @@ def origin(request: "Request | HttpRequest") -> str:
     return address
 
 
+def neighbourhood(address: str) -> str:
+    """What limits count instead of an address: of IPv6 its network, in which one host may take any of 2⁶⁴."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address  # "unix socket", "command line"
+    return address if parsed.version == 4 else str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
+
+
 @lru_cache(maxsize=8)
 def _networks(named: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(ip_network(name, strict=False) for name in named)

@@ -6,7 +6,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.core.exceptions import PermissionDenied
 
 from cnaasjobs.api import throttle
-from cnaasjobs.api.caller import origin
+from cnaasjobs.api.caller import neighbourhood, origin
 from cnaasjobs.db.accounts import Granted, granted_to
 
 
@@ -42,16 +42,19 @@ class OneQueryBackend(ModelBackend):
         if username is not None:
             username = str(username).replace("\x00", "\ufffd")  # PostgreSQL refuses to look for a NUL
         name, address = (username or "")[:150], origin(request) if request is not None else "command line"
-        if throttle.exhausted(throttle.LOGINS, "login", address) or throttle.exhausted(
+        place = neighbourhood(address)
+        if throttle.exhausted(throttle.LOGINS, "login", place) or throttle.exhausted(
             throttle.LOGINS_OF_A_NAME, "name", name
         ):
+            throttle.turned_away(request)
             raise PermissionDenied("too many wrong logins")
         with throttle.hashing() as may_hash:
             if not may_hash:
+                throttle.turned_away(request)
                 raise PermissionDenied("too many logins at once")
             user = super().authenticate(request, username=username, password=password, **credentials)
         if user is None and username is not None:
-            throttle.failed("login", throttle.LOGINS, "login", address, address=address)
+            throttle.failed("login", throttle.LOGINS, "login", place, address=address)
             throttle.count(throttle.LOGINS_OF_A_NAME, "name", name)
         return user
 

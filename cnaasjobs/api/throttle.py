@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
@@ -74,6 +74,16 @@ def failed(kind: str, limit: RateLimitItem, *keys: str, address: str) -> None:
         if len(_logged) > 10_000:  # more addresses than anybody would read about
             _logged.clear()
         _logged[f"{kind} {address}"] = (at, failures)
+
+
+def turned_away(request: Any) -> None:
+    """Nobody looked at this login's password. Django will tell of it as of any that failed."""
+    if request is not None:
+        request._was_turned_away = True
+
+
+def was_turned_away(request: Any) -> bool:
+    return bool(getattr(request, "_was_turned_away", False))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
 
 from cnaasjobs.api import throttle
-from cnaasjobs.api.caller import origin
+from cnaasjobs.api.caller import neighbourhood, origin
 from cnaasjobs.conf import conf
 from cnaasjobs.events import record
 from cnaasjobs.identity import people, provider
@@ -112,9 +112,10 @@ class ProviderSignIn(OIDCAuthenticationRequestView):
     def get(self, request: HttpRequest) -> Any:
         if not is_on():
             raise Http404
-        if throttle.exhausted(throttle.SIGN_INS, "sign-in", origin(request)):
+        place = neighbourhood(origin(request))
+        if throttle.exhausted(throttle.SIGN_INS, "sign-in", place):
             return _failed()
-        throttle.count(throttle.SIGN_INS, "sign-in", origin(request))
+        throttle.count(throttle.SIGN_INS, "sign-in", place)
         return super().get(request)
 
 

@@ -15,6 +15,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_sa
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from knox.models import AuthToken
 
+from cnaasjobs.api import throttle
 from cnaasjobs.api.caller import current_request, origin, refused, who
 from jobs.audit import trail
 from jobs.deeds import Deed
@@ -115,6 +116,8 @@ def _logged_in(user: Any, **_: Any) -> None:
 def _login_failed(credentials: dict[str, Any], **_: Any) -> None:
     """Keeps only the beginning of the name as it was typed: it may be a password typed into the wrong field."""
     request = current_request()
+    if throttle.was_turned_away(request):  # anybody could fill the table with them; the first ones are in it
+        return
     where = COMMAND_LINE if request is None else origin(request)
     name = str(credentials.get("username") or "").replace("\x00", "")
     known = get_user_model()._default_manager.filter(username=name).exists()

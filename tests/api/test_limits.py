@@ -9,7 +9,7 @@ from django.test import Client
 from knox.models import AuthToken
 
 from cnaasjobs.api import throttle
-from jobs.models import Job
+from jobs.models import AuditEntry, Job
 from jobs.testing import exception_of, perform_job
 from tests import fake_jobs
 from tests.api.conftest import Api
@@ -66,6 +66,27 @@ def test_wrong_logins_are_throttled_by_name_and_the_form_says_what_it_always_say
     assert log_in("correct horse", "10.0.1.1")
 
 
+@pytest.mark.parametrize("page", ["/sign-in", "/admin/login/"])
+def test_logins_that_nobody_looked_at_fill_no_table(page: str) -> None:
+    browser = Client(headers={"Host": "localhost"})
+    for _ in range(throttle.LOGINS.amount + 5):
+        browser.post(page, {"username": "ann", "password": "wrong"})
+    assert AuditEntry.objects.count() == throttle.LOGINS_OF_A_NAME.amount
+    with throttle.hashing(), throttle.hashing():
+        browser.post(page, {"username": "bob", "password": "wrong"}, REMOTE_ADDR="10.0.0.1")
+    assert AuditEntry.objects.count() == throttle.LOGINS_OF_A_NAME.amount
+
+
+def test_a_network_of_ipv6_is_one_address(settings: Any) -> None:
+    """Its owner may take another of 2⁶⁴ for each attempt."""
+    settings.CNAASJOBS_REQUIRE_TOKEN = True
+    wrong = Client(headers={"Authorization": f"Bearer {'0' * 64}", "Host": "localhost"})
+    for number in range(throttle.TOKENS.amount):
+        assert wrong.get("/api/v1.0/jobs", REMOTE_ADDR=f"2001:db8::{number:x}").status_code == 401
+    assert wrong.get("/api/v1.0/jobs", REMOTE_ADDR="2001:db8::ffff").status_code == 429
+    assert wrong.get("/api/v1.0/jobs", REMOTE_ADDR="2001:db8:0:1::1").status_code == 401
+
+
 def test_only_so_many_passwords_are_tried_at_once() -> None:
     User.objects.create_user("ann", password="correct horse")
     client = Client()
@@ -92,6 +113,15 @@ def test_a_body_has_so_many_levels(api: Api, open_with: str) -> None:
         assert (reply.status, words in reply.message) == (400, True)
     text = json.dumps({"hostname": "[" * 1000 + '"\\'})
     assert "No device with hostname" in api.post("/device_syncto", raw=text.encode()).message
+
+
+@pytest.mark.devices
+@pytest.mark.parametrize("end", [b"", b"\\", b'"', b'\\"'])
+def test_a_body_is_looked_through_once(api: Api, end: bytes) -> None:
+    """A string that does not end: if each quotation mark in it were tried as a beginning, this would take an hour."""
+    reply = api.post("/device_syncto", raw=b"[" * 65 + b'"' + b'\\"' * 1_000_000 + end)
+    assert reply.status == 400
+    assert "nested deeper" in reply.message
 
 
 def test_contains_is_asked_three_times_at_most(api: Api) -> None:
