@@ -15,6 +15,7 @@ from django.db import transaction
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from cnaasjobs.db.insert import insert, insert_many
 from cnaasjobs.events import record
+from cnaasjobs.secrecy import mask
 from jobs.actions import JobAction
 from jobs.broker import publisher
 from jobs.dispatch import approval, sending
@@ -64,8 +65,8 @@ def _insert(
         "dispatched_at": None if at else now,
         "task_name": task.name,
         "scheduled_by": _text(options.get("scheduled_by") or starter, "scheduled_by"),
-        "comment": _text(options.get("comment"), "comment"),
-        "ticket_ref": _text(options.get("ticket_ref"), "ticket_ref"),
+        "comment": _free_text(options.get("comment"), "comment"),
+        "ticket_ref": _free_text(options.get("ticket_ref"), "ticket_ref"),
         "author_id": options.get("author_id"),
         "queue": options.get("queue") or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
         "priority": _priority(options.get("priority"), task),
@@ -132,6 +133,12 @@ def _priority(given: int | None, task: Schedulable) -> int:
         return task.job_priority if given is None else checked_priority(given)
     except ValueError as exc:
         raise JobArgumentError(str(exc)) from exc
+
+
+def _free_text(value: str | None, field: str) -> str | None:
+    """What a person typed, without secrets. Names that stand for them may be longer than they are."""
+    checked = _text(value, field)
+    return mask(checked)[: Job._meta.get_field(field).max_length] if checked else checked
 
 
 def _text(value: str | None, field: str) -> str | None:

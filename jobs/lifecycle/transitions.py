@@ -256,7 +256,7 @@ def abort(job_id: int, *, reason: str, by: str) -> Job:
     Raises:
         JobNotFound, JobNotAbortable: nothing was changed.
     """
-    text = f"{reason} (aborted by {by})" if reason else f"(aborted by {by})"
+    text = mask(f"{reason} (aborted by {by})" if reason else f"(aborted by {by})")
     with transaction.atomic():
         job = Job.objects.select_for_update().filter(pk=job_id).first()
         if job is None:
@@ -265,7 +265,7 @@ def abort(job_id: int, *, reason: str, by: str) -> Job:
             cancel(job_id, Failure.of(JobAborted(text)))
         elif job.status == Status.RUNNING:
             if Job.objects.filter(pk=job_id, abort_reason__isnull=True).transit(Verb.REQUEST_ABORT, abort_reason=text):
-                steps.add(job_id, Step.ASKED_TO_STOP, mask(text))
+                steps.add(job_id, Step.ASKED_TO_STOP, text)
                 _record(Verb.REQUEST_ABORT, job_id, reason=text)
         else:
             raise JobNotAbortable(job_id, job.status)

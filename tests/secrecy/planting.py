@@ -4,13 +4,17 @@ import base64
 import html
 import json
 import urllib.parse
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.core.management import call_command
 from django.test import Client
 
+from cnaasjobs.live.connections import lines_of, update_of
+from jobs import feed
 from jobs.models import Job
 from tests.devices.lab import Lab
 
@@ -77,7 +81,7 @@ def stored() -> str:
 
 
 def pages() -> list[str]:
-    """Of the API and of the admin: every list, and every row of it."""
+    """Of the API, of the console and of the admin: every list, and every row of it."""
     jobs = [*Job.objects.values_list("pk", flat=True)]
     api = ["jobs", "joblocks", "locks", "devices", "device/sw1", "device/sw1/jobs", "device_synchistory", "groups"]
     api += ["mgmtdomains", "settings/server", "auth/permissions", "system/version", "repository/settings"]
@@ -87,16 +91,40 @@ def pages() -> list[str]:
         path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         rows = [*model._default_manager.values_list("pk", flat=True)[:100]]
         sites += [path, *(f"{path}{pk}/{page}/" for pk in rows for page in ("change", "history"))]
-    return [*(f"/api/v1.0/{path}" for path in api), *sites]
+    console = ["/jobs", "/jobs?q=status:exception", "/devices", "/devices/sw1", "/locks", "/timeline", "/schedules"]
+    console += ["/workers", f"/jobs/rows?{'&'.join(f'id={pk}' for pk in jobs)}", "/jobs/abort?all=1", "/metrics"]
+    parts = ("", "/raw", "/log", "/diff", "/devices.csv", "/devices/sw1", "/devices/sw1?part=1", "/run/again")
+    console += [f"/jobs/{pk}{part}" for pk in jobs for part in (*parts, "/run/failed", "/run/plan", "/approve")]
+    return [*(f"/api/v1.0/{path}" for path in api), *sites, *console]
+
+
+def told() -> str:
+    """What listeners to live events are told, from the first change on: as events, and as lines of socket.io."""
+    everything = feed.look(feed.position()._replace(top=0, open=())).told
+    assert everything is not None
+    lines = [line for each in everything if each.kind is feed.Kind.LOG for line in lines_of(each)]
+    updates = [update_of(each.data) for each in everything if each.kind is feed.Kind.JOB]
+    return "\n".join(map(str, [*everything, *lines, *updates]))
+
+
+def typed_out() -> str:
+    """What the command line writes of every job."""
+    out = StringIO()
+    call_command("jobs", "list", "-n", "1000", stdout=out)
+    for pk in Job.objects.values_list("pk", flat=True):
+        for words in (("show",), ("show", "--json"), ("log",)):
+            call_command("jobs", words[0], str(pk), *words[1:], stdout=out)
+    return out.getvalue()
 
 
 def nothing_shows(browser: Client) -> None:
-    assert not (found := found_in(stored())), found
+    for kept in (stored, told, typed_out):
+        assert not (found := found_in(kept())), (kept.__name__, found)
     for path in pages():
         answer = browser.get(path)
         assert answer.status_code != 500, path
         content: bytes = b"".join(answer) if answer.streaming else answer.content
         texts = [content.decode(), html.unescape(content.decode())]
-        if path.startswith("/api"):
+        if answer["Content-Type"].startswith("application/json"):
             texts.append(json.dumps(json.loads(content), ensure_ascii=False))
         assert not (found := [secret for text in texts for secret in found_in(text)]), (path, found)

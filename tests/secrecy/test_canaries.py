@@ -1,9 +1,12 @@
 """Secrets are planted wherever one can be, every step fails with them in its message, and none of them is stored."""
 
+import base64
+import html
 import json
 import logging
 import traceback
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 from celery import current_app
@@ -15,15 +18,21 @@ from cnaasjobs.masked_logs import MaskedJsonFormatter
 from devices.tasks import sync_devices
 from jobs.audit import trail
 from jobs.deeds import Deed
+from jobs.dispatch import scheduling
+from jobs.models import Job, JobApproval
+from jobs.states import Status
 from jobs.testing import perform_job
 from tests import fake_jobs
 from tests.devices.conftest import foreign
 from tests.devices.foreign import Foreign
 from tests.devices.lab import Lab
+from tests.factory import job_in
 from tests.fake_jobs import canaries
-from tests.secrecy.planting import LOGIN, OPTION, SAID, found_in, nothing_shows, planted, stored
+from tests.identity.conftest import login
+from tests.identity.issuer import signed
+from tests.secrecy.planting import ALL, LOGIN, OPTION, SAID, found_in, nothing_shows, planted, stored
 
-__all__ = ["foreign", "planted"]
+__all__ = ["foreign", "login", "planted"]
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("planted")]
 
@@ -195,6 +204,59 @@ def test_the_audit_trail_an_error_and_a_log_line(browser: Client) -> None:
     )
     assert refused.status_code == 400
     assert found_in(refused.json()["message"]) == []
+
+
+def test_what_people_type(browser: Client) -> None:
+    """Comments, tickets and reasons, of each secret: where it is started, run again, stopped, approved and rejected."""
+    perform_job(sync_devices, all=True)
+    running = job_in(Status.RUNNING)
+    Job.objects.filter(pk=running.pk).update(scheduled_by="boss")
+    for secret in ALL:
+        said = {"comment": f"see {secret}", "start_at": "2099-01-01 00:00:00"}
+        ticket = {"ticket_ref": secret} if len(secret) <= 32 else {}
+        posted = browser.post(
+            "/api/v1.0/device_syncto", {"all": True, **said, **ticket}, content_type="application/json"
+        )
+        assert posted.status_code == 200, posted.content
+        browser.post("/jobs/abort", {"ids": str(posted.json()["job_id"]), "reason": f"because of {secret}"})
+        again = browser.post(f"/jobs/{posted.json()['job_id']}/run/again", {"comment": f"as {secret}"})
+        assert again.status_code == 302
+        for word in ("approve", "reject"):
+            waiting = scheduling.schedule(fake_jobs.guarded, {}, scheduled_by="somebody", comment=secret)
+            browser.post(f"/jobs/{waiting.pk}/approve", {word: "1", "comment": f"it is {secret}"})
+            assert JobApproval.objects.get(pk=waiting.pk).verdict != ""
+    browser.post("/jobs/abort", {"ids": str(running.pk), "reason": f"because of {SAID}"[:255]})
+    running.refresh_from_db()
+    assert running.abort_reason
+    nothing_shows(browser)
+
+
+@pytest.mark.usefixtures("login")
+def test_who_logs_in_and_can_not(browser: Client, caplog: Any, settings: Any) -> None:
+    """What is wrong in credentials is said to nobody, and kept nowhere."""
+    perform_job(sync_devices, all=True)
+    stranger = Client(headers={"Host": "localhost"})
+    settings.CNAASJOBS_REQUIRE_TOKEN = True
+    for secret in ALL[:5]:
+        basic = base64.b64encode(f"{secret}:{secret}".encode()).decode()
+        answers = [
+            stranger.post("/api/v1.0/auth", headers={"Authorization": f"Basic {basic}"}),
+            stranger.post("/sign-in", {"username": secret, "password": secret}),
+            stranger.get("/api/v1.0/jobs", headers={"Authorization": f"Bearer {quote(secret)}"}),
+            stranger.get("/api/v1.0/jobs", headers={"Authorization": f"Bearer {signed(sub=secret)}"}),
+            stranger.get(f"/sign-in/provider/back?{urlencode({'code': secret, 'state': secret, 'error': secret})}"),
+        ]
+        for answer in answers:
+            assert answer.status_code in (200, 401, 404)
+            assert found_in(answer.content.decode().replace(html.escape(secret), "")) == [], "only what was typed"
+    assert found_in(stored()) == []
+    assert found_in(masked(caplog)) == []
+
+
+def masked(caplog: Any) -> str:
+    """The log, as it is written."""
+    formatter = MaskedJsonFormatter("%(message)s")
+    return "\n".join(map(formatter.format, caplog.records))
 
 
 def test_credentials_of_the_settings(settings: Any) -> None:
