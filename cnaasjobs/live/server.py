@@ -66,7 +66,8 @@ class Protocol(H11Protocol):
         self._deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
 
     def _look_whether_it_is_whole(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
+        begun: Any = self.cycle  # None before the first request
+        if begun is not None and not begun.response_complete and not begun.more_body:
             self._stop_waiting()
 
     def _stop_waiting(self) -> None:

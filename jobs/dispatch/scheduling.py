@@ -138,15 +138,19 @@ def _priority(given: int | None, task: Schedulable) -> int:
 def _free_text(value: str | None, field: str) -> str | None:
     """What a person typed, without secrets. Names that stand for them may be longer than they are."""
     checked = _text(value, field)
-    return mask(checked)[: Job._meta.get_field(field).max_length] if checked else checked
+    return mask(checked)[: _longest(field)] if checked else checked
 
 
 def _text(value: str | None, field: str) -> str | None:
     if value is None:
         return None
-    limit = getattr(Job._meta.get_field(field), "max_length", None)
+    limit = _longest(field)
     if limit is not None and len(value) > limit:
         raise JobArgumentError(f"{field} is longer than {limit} characters")
     if "\x00" in value:
         raise JobArgumentError(f"{field} holds a NUL character")
     return value
+
+
+def _longest(field: str) -> int | None:
+    return getattr(Job._meta.get_field(field), "max_length", None)

@@ -108,7 +108,12 @@ def test_more_at_once_than_the_feed_tells(live: Live, connect: Connect) -> None:
 def test_who_subscribes_again_and_again_is_told_once(live: Live, connect: Connect, monkeypatch: Any) -> None:
     """What happened just now is two queries."""
     asked: list[int] = []
-    monkeypatch.setattr(recent, "jobs", lambda: asked.append(1) or [])
+
+    def jobs() -> list[Any]:
+        asked.append(1)
+        return []
+
+    monkeypatch.setattr(recent, "jobs", jobs)
     client = connect()
     for _ in range(50):
         client.subscribe(update="job")
