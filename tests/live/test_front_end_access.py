@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from knox.models import AuthToken
-from websocket import ABNF, create_connection
+from websocket import create_connection
 
 from cnaasjobs.identity import own
 from cnaasjobs.live import front_ends, strangers
@@ -135,17 +135,3 @@ def test_strangers_stay_for_so_long(live: Live, connect: Connect, monkeypatch: p
         sid = json.loads(silent.recv()[1:])["sid"]
         wait_until(lambda: sid not in live.front_ends.server.eio.sockets)
     stays(lambda: known.client.connected, seconds=0.5)
-
-
-def test_a_message_has_a_size(live: Live) -> None:
-    sid = json.loads(handshake(live)[1][1:])["sid"]
-    body = b"4" + b"x" * 200_000
-    with pytest.raises(HTTPError, match="400") as refused:
-        urlopen(f"{live.url}/socket.io/?EIO=4&transport=polling&sid={sid}", body)
-    refused.value.close()
-    talks = create_connection(f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket", timeout=30)
-    with closing(talks):
-        talks.recv()
-        talks.send(body.decode())
-        code, content = talks.recv_data()
-    assert (code, content[:2]) == (ABNF.OPCODE_CLOSE, (1009).to_bytes(2))
