@@ -48,7 +48,7 @@ def _clocked_long_ago() -> PeriodicTask:
 
 def unreadable() -> PeriodicTask:
     """A value that no driver can turn into an object."""
-    return row_with("start_time", "2026-13-45 00:00:00" if connection.vendor == "sqlite" else "infinity")
+    return row_with("start_time", "2026-13-45 00:00:00" if connection.vendor == "sqlite" else "20000-01-01")
 
 
 BROKEN: dict[str, Callable[[], PeriodicTask]] = {
