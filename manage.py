@@ -4,14 +4,10 @@
 import os
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
-
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
     if sys.argv[1:2] in (["jobs"], ["locks"]):  # they say themselves what they did; the log would stand in between
         os.environ.setdefault("CNAASJOBS_LOG_LEVEL", "WARNING")
-    try:
-        execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as exc:
-        sys.exit(str(exc))
+    from cnaasjobs.command_line import main
+
+    sys.exit(main(sys.argv))

@@ -1,17 +1,38 @@
 """What is written to a person's terminal: colours only there, and no control characters from other people's text."""
 
 import re
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from rich.console import Console
 
-WIDE: Final = 250  # columns where there is no terminal: a table for grep is not cut
+WIDE: Final = 10_000  # columns where there is no terminal: each row of a table is one line, for grep
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_PADDING: Final = re.compile(r" +(?=\n)")
 
 
 def console_on(stream: IO[str]) -> Console:
     is_terminal = bool(getattr(stream, "isatty", lambda: False)())
-    return Console(file=stream, width=None if is_terminal else WIDE, markup=False, highlight=False, emoji=False)
+    file = stream if is_terminal else cast(IO[str], _Unpadded(stream))
+    return _Console(file=file, width=None if is_terminal else WIDE, markup=False, highlight=False, emoji=False)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process with 1; ``command_line`` decides that for all commands."""
+        raise
+
+
+class _Unpadded:
+    """Without the spaces that fill a table's lines up to its width. Whole lines are written to it."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(_PADDING.sub("", text))
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def clean(text: Any) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django.http import HttpResponse
@@ -29,8 +29,15 @@ class LogLine(NamedTuple):
 
 def lines_of(job_id: int) -> Iterator[LogLine]:
     """At most 10,000, or 1 MB."""
-    for batch in JobLog.objects.filter(job_id=job_id).order_by("id").values_list("text", flat=True):
-        yield from (LogLine(*line) for line in json.loads(batch))
+    for _, lines in batches_of(job_id):
+        yield from lines
+
+
+def batches_of(job_id: int, *, but: Collection[int] = ()) -> Iterator[tuple[int, list[LogLine]]]:
+    """``but``: those that are known. Of a job that several processes share a batch may come after later ones."""
+    batches = JobLog.objects.filter(job_id=job_id).exclude(pk__in=but)
+    for batch, text in batches.order_by("id").values_list("pk", "text"):
+        yield batch, [LogLine(*line) for line in json.loads(text)]
 
 
 class LinePages(NumberedPages):

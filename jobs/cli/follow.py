@@ -13,6 +13,7 @@ from django.db.models import Q
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from cnaasjobs.db.in_words import no_answer
 from cnaasjobs.db.not_now import not_now
 from cnaasjobs.terminal import clean
 from jobs.models import Job, JobDevice, JobOutcome
@@ -24,27 +25,52 @@ POLL_SECONDS: Final = 0.5
 
 
 class Verdict(IntEnum):
-    """The exit code. For several jobs the worst counts, in this order: TIMED_OUT, NOT_FOUND, FAILED."""
+    """The exit code."""
 
     FINISHED = 0
-    FAILED = 1  # it ended in an exception, or a device failed
+    FAILED = 1  # one ended in an exception, or a device failed
     NOT_FOUND = 2
     TIMED_OUT = 3
 
 
 Seen = Callable[[Sequence[Job]], None]
+Say = Callable[[str], None]
 
 
-def wait(job_ids: Sequence[int], *, timeout: float | None, seen: Seen) -> Verdict:
-    """Wait until all have ended, also while the database is away."""
+class Patience:
+    """Goes on while the database is away, and says so once each time."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._is_away = False
+
+    @contextmanager
+    def outlasting(self) -> Iterator[None]:
+        """What is asked inside is left undone while the database is away."""
+        try:
+            yield
+            self._is_away = False
+        except Error as exc:
+            if not not_now(exc):
+                raise
+            connection.close()
+            if not self._is_away:
+                self._say(f"{no_answer(exc)} (waiting)")
+            self._is_away = True
+
+
+def wait(job_ids: Sequence[int], *, timeout: float | None, seen: Seen, say: Say) -> Verdict:
+    """Wait until all have ended, also while the database is away; not for one that does not exist."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    pause = threading.Event()
+    pause, patience = threading.Event(), Patience(say)
     while True:
-        jobs = _read(job_ids)
-        if jobs is not None:
+        with patience.outlasting():
+            jobs = _read(job_ids)
+            if len(jobs) < len(set(job_ids)):
+                return Verdict.NOT_FOUND
             seen(jobs)
             if all(job.status in TERMINAL for job in jobs):
-                return _verdict(job_ids, jobs)
+                return _verdict(jobs)
         left = POLL_SECONDS if deadline is None else deadline - time.monotonic()
         if left <= 0:
             return Verdict.TIMED_OUT
@@ -118,19 +144,10 @@ class _Lines:
                 self._console.print(said)
 
 
-def _read(job_ids: Sequence[int]) -> list[Job] | None:
-    """None: the database is away."""
-    try:
-        return list(Job.objects.filter(pk__in=job_ids).defer("finished_devices", "start_arguments").order_by("id"))
-    except Error as exc:
-        if not not_now(exc):
-            raise
-        connection.close()
-        return None
+def _read(job_ids: Sequence[int]) -> list[Job]:
+    return list(Job.objects.filter(pk__in=job_ids).defer("finished_devices", "start_arguments").order_by("id"))
 
 
-def _verdict(job_ids: Sequence[int], jobs: Sequence[Job]) -> Verdict:
-    if len(jobs) < len(set(job_ids)):
-        return Verdict.NOT_FOUND
+def _verdict(jobs: Sequence[Job]) -> Verdict:
     failed = any(job.status != Status.FINISHED or has_failed_device(job.pk) for job in jobs)
     return Verdict.FAILED if failed else Verdict.FINISHED

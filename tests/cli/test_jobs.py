@@ -188,7 +188,7 @@ def test_wait_waits_until_all_have_ended(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def waits() -> None:
         try:
-            told.append(follow.wait([first.pk, second.pk], timeout=60, seen=lambda _: looked.set()))
+            told.append(follow.wait([first.pk, second.pk], timeout=60, seen=lambda _: looked.set(), say=print))
         finally:
             connections.close_all()
 
@@ -218,6 +218,12 @@ def test_bars_on_a_terminal_and_a_line_for_each_change_elsewhere() -> None:
 def test_watch_of_ids_ends_with_them() -> None:
     job = job_row()
     assert f"job {job.pk} sync_devices: FINISHED" in run("jobs", "watch", job.pk)
+    assert ends_with("jobs", "watch", job.pk, 4711) == 2
+
+
+def test_one_that_does_not_exist_is_not_waited_for() -> None:
+    running = job_in(Status.RUNNING)
+    assert ends_with("jobs", "wait", running.pk, 4711) == 2
 
 
 # --- doing ------------------------------------------------------------------------------------------------------------

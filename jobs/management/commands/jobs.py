@@ -4,6 +4,7 @@ import json
 import threading
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from cnaasjobs.terminal import clean, console_on
 from jobs.api.job_json import FIELDS, jobs_json
-from jobs.api.log_view import as_text, lines_of
+from jobs.api.log_view import as_text, batches_of
 from jobs.api.waiting_json import reason_object
 from jobs.cli import deeds, follow, looks
 from jobs.cli.follow import Verdict
@@ -29,6 +30,15 @@ NOT_FOUND: Final = 2
 _SEARCH: Final = "status:running function:sync device:sw1 by:ann ticket:NOC-1 lock:devices score:>20 since:24h text"
 _WAIT: Final = "until they ended. Exits with 0: finished, 1: exception or a failed device, 2: not found, 3: timed out"
 _REFRESH_SECONDS: Final = 2.0
+_LARGEST_ID: Final = 2**63 - 1
+
+
+def job_id(text: str) -> int:
+    """Its name is what argparse says of a text that is none."""
+    number = int(text)
+    if not 0 < number <= _LARGEST_ID:
+        raise ValueError
+    return number
 
 
 class Command(BaseCommand):
@@ -42,28 +52,28 @@ class Command(BaseCommand):
             verb.add_argument("search", nargs="*", help=_SEARCH)
             verb.add_argument("-n", "--number", type=int, default=20, help="how many (default 20)")
             verb.add_argument("--json", action="store_true", help="as the API has them")
-            verb.add_argument("--before", type=int, help="older than this id")
+            verb.add_argument("--before", type=job_id, help="older than this id")
         show = verbs.add_parser("show", help="one job: what it waits for, its outcome, its devices")
-        show.add_argument("id", type=int)
+        show.add_argument("id", type=job_id)
         show.add_argument("--devices", choices=("all", "failed", "none"), default="all")
         show.add_argument("--json", action="store_true", help="as the API has it, with what holds it")
         wait = verbs.add_parser("wait", help=_WAIT)
-        wait.add_argument("id", type=int, nargs="+")
+        wait.add_argument("id", type=job_id, nargs="+")
         wait.add_argument("--timeout", type=float, help="seconds; then it exits with 3")
         wait.add_argument("--json", action="store_true", help="the jobs as the API has them, when they have ended")
         abort = verbs.add_parser("abort", help="end waiting jobs, tell running ones to stop")
-        abort.add_argument("id", type=int, nargs="+")
+        abort.add_argument("id", type=job_id, nargs="+")
         abort.add_argument("--reason", default="Aborted at the command line")
         for name, words in (("approve", "let a job start that waits for a second person"), ("reject", "end it")):
             verb = verbs.add_parser(name, help=words)
-            verb.add_argument("id", type=int)
+            verb.add_argument("id", type=job_id)
             verb.add_argument("--comment", default="", help="why")
         log = verbs.add_parser("log", help="what a job's code logged")
-        log.add_argument("id", type=int)
+        log.add_argument("id", type=job_id)
         log.add_argument("--json", action="store_true", help="a line of JSON for each")
         log.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")
         rerun = verbs.add_parser("rerun", help="run a job that has ended again, with its arguments")
-        rerun.add_argument("id", type=int)
+        rerun.add_argument("id", type=job_id)
         rerun.add_argument("--only-failed", action="store_true", help="on the devices that it left undone")
         rerun.add_argument("--comment", help="in place of its comment")
         rerun.add_argument("--json", action="store_true", help="the new job as the API has it")
@@ -77,8 +87,13 @@ class Command(BaseCommand):
             raise CommandError(str(exc), returncode=NOT_FOUND) from exc
         except JobError as exc:
             raise CommandError(str(exc)) from exc
-        except KeyboardInterrupt:
-            raise SystemExit(130) from None
+
+    def _say(self, text: str) -> None:
+        """Beside what was asked for: above the bars of a terminal, outside of a pipe."""
+        if self.console.is_terminal:
+            self.console.print(text)
+        else:
+            self.stderr.write(text)
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -112,18 +127,19 @@ class Command(BaseCommand):
     def _watch(self, options: dict[str, Any]) -> None:
         """Jobs by their ids until they have ended; what a search finds until Ctrl-C."""
         if options["search"] and all(map(id_of, options["search"])) and not options["json"]:
-            with follow.shown(self.console) as seen:
-                follow.wait([int(each) for each in options["search"]], timeout=None, seen=seen)
+            self._wait_for([int(each) for each in options["search"]], timeout=None)
             return
-        pause = threading.Event()
-        if options["json"] or not self.console.is_terminal:
-            said: dict[int, bytes] = {}
+        pause, patience = threading.Event(), follow.Patience(self._say)
+        said: dict[int, bytes] = {}
+        is_live = self.console.is_terminal and not options["json"]
+        with Live(console=self.console, auto_refresh=False, screen=False) if is_live else nullcontext() as live:
             while True:
-                self._tell_changes(self._found(options), said)
-                pause.wait(_REFRESH_SECONDS)
-        with Live(console=self.console, auto_refresh=False, screen=False) as live:
-            while True:
-                live.update(looks.jobs_table(self._found(options).jobs), refresh=True)
+                with patience.outlasting():
+                    found = self._found(options)
+                    if live is None:
+                        self._tell_changes(found, said)
+                    else:
+                        live.update(looks.jobs_table(found.jobs), refresh=True)
                 pause.wait(_REFRESH_SECONDS)
 
     def _tell_changes(self, found: Found, said: dict[int, bytes]) -> None:
@@ -138,34 +154,50 @@ class Command(BaseCommand):
     def _wait(self, options: dict[str, Any]) -> None:
         ids = options["id"]
         if options["json"]:
-            verdict = follow.wait(ids, timeout=options["timeout"], seen=lambda _: None)
-            write_json(self.stream, {"jobs": _as_api(ids), "verdict": verdict.name.lower()})
+            verdict = follow.wait(ids, timeout=options["timeout"], seen=lambda _: None, say=self._say)
+            jobs: list[dict[str, Any]] = []
+            with follow.Patience(self._say).outlasting():
+                jobs = _as_api(ids)
+            write_json(self.stream, {"jobs": jobs, "verdict": verdict.name.lower()})
         else:
-            with follow.shown(self.console) as seen:
-                verdict = follow.wait(ids, timeout=options["timeout"], seen=seen)
-            if verdict is Verdict.NOT_FOUND:
-                known = set(Job.objects.filter(pk__in=ids).values_list("id", flat=True))
-                raise JobNotFound(next(each for each in ids if each not in known))
+            verdict = self._wait_for(ids, timeout=options["timeout"])
         if verdict:
             raise SystemExit(int(verdict))
 
+    def _wait_for(self, ids: Sequence[int], *, timeout: float | None) -> Verdict:
+        """Raises JobNotFound."""
+        with follow.shown(self.console) as seen:
+            verdict = follow.wait(ids, timeout=timeout, seen=seen, say=self._say)
+        if verdict is Verdict.NOT_FOUND:
+            known = set(Job.objects.filter(pk__in=ids).values_list("id", flat=True))
+            raise JobNotFound(next(each for each in ids if each not in known))
+        return verdict
+
     def _log(self, options: dict[str, Any]) -> None:
-        job_id, told, pause = options["id"], 0, threading.Event()
-        while True:
-            status = Job.objects.filter(pk=job_id).values_list("status", flat=True).first()
-            if status is None:
-                raise JobNotFound(job_id)
-            lines = list(lines_of(job_id))[told:]
-            told += len(lines)
+        told: set[int] = set()
+        if not options["follow"]:
+            self._tell_log(options, told)
+            return
+        pause, patience, has_ended = threading.Event(), follow.Patience(self._say), False
+        while not has_ended:
+            with patience.outlasting():
+                has_ended = self._tell_log(options, told)
+            pause.wait(0 if has_ended else _REFRESH_SECONDS)
+
+    def _tell_log(self, options: dict[str, Any], told: set[int]) -> bool:
+        """The batches that were not told yet. Whether that was all, because the job had ended."""
+        status = Job.objects.filter(pk=options["id"]).values_list("status", flat=True).first()
+        if status is None:
+            raise JobNotFound(options["id"])
+        for batch, lines in batches_of(options["id"], but=told):
             for line in lines:
                 if options["json"]:
                     write_json(self.stream, line._asdict())
                 else:
                     self.stream.write(clean(as_text([line])) + "\n")
-            self.stream.flush()
-            if not options["follow"] or status in TERMINAL:
-                return
-            pause.wait(_REFRESH_SECONDS)
+            told.add(batch)
+        self.stream.flush()
+        return status in TERMINAL
 
     # --- doing --------------------------------------------------------------------------------------------------------
 
