@@ -22,11 +22,12 @@ from jobs.sql.signature import LogBatch
 MOST_LINES: Final = 10_000
 MOST_BYTES: Final = 1_000_000
 _LONGEST: Final = 10_000  # characters of one line
+_PORTION: Final = 100  # lines are masked and written down while the body goes on, so that its end waits for few of them
 # Our own loggers, and those of libraries whose INFO lines describe how they work, not what the job does. From WARNING
 # on they are kept too.
-_QUIET: Final = (
-    "paramiko", "ncclient", "netmiko", "nornir", "celery", "kombu", "amqp", "django", "cnaasjobs", "jobs", "locks",
-)  # fmt: skip
+_QUIET: Final = frozenset(
+    "paramiko ncclient netmiko nornir celery kombu amqp django cnaasjobs jobs locks".split()  # noqa: SIM905
+)
 
 Write = Callable[[LogBatch, int, int], bool]  # a batch, and how many lines and bytes the job may then have
 
@@ -38,12 +39,12 @@ class Line(NamedTuple):
     device: str | None
     text: str
 
-    def kept(self, mask: Callable[[str], str]) -> tuple[str, str, str, str | None, str]:
+    def kept(self, masked: Callable[[str], str]) -> tuple[str, str, str, str | None, str]:
         """Masks secrets before anything is cut."""
         moment = datetime.fromtimestamp(self.time, UTC).isoformat(timespec="microseconds")[:26]
-        text = storable(mask(self.text))
+        text = masked(self.text)
         cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-        return moment, self.level, storable(mask(self.module)), self.device and storable(mask(self.device)), cut
+        return moment, self.level, masked(self.module), self.device and masked(self.device), cut
 
 
 class JobLog:
@@ -53,9 +54,10 @@ class JobLog:
         """``write`` stores a batch; it is called in another thread, and may fail while the database is away."""
         self._write = write
         self._pending: list[Line] = []
-        self._pending_bytes = 0
+        self._portions: list[LogBatch] = []  # what came before these, ready to be stored
         self._lines = self._bytes = self._dropped = 0
         self._mutex = threading.Lock()
+        self._preparing = threading.Lock()  # whoever masks may log a line of their own: never inside the mutex
         self._writing = threading.Lock()
         self._is_due = self._closed = False
 
@@ -68,18 +70,26 @@ class JobLog:
             self._lines += 1
             self._bytes += size
             self._pending.append(line)
-            if self._is_due:
-                return
-            self._is_due = True
-        written_later.add(self)
+            is_new, self._is_due = not self._is_due, True
+            is_full = len(self._pending) >= _PORTION
+        if is_new:
+            written_later.add(self)
+        if is_full and self._preparing.acquire(blocking=False):
+            try:
+                self._prepare()
+            finally:
+                self._preparing.release()
 
     def flush(self) -> None:
         with self._writing:
             with self._mutex:
-                lines, self._pending, self._is_due = self._pending, [], False
-            if lines and not self._stored(lines):
+                self._is_due = False
+            with self._preparing:
+                self._prepare()
+                portions, self._portions = self._portions, []
+            if portions and not self._stored(portions):
                 with self._mutex:
-                    self._dropped += len(lines)
+                    self._dropped += sum(portion.lines for portion in portions)
 
     def close(self) -> None:
         """Write what there is. Nothing is accepted after this."""
@@ -92,17 +102,43 @@ class JobLog:
             if self._dropped:
                 words = f"{self._dropped} lines were dropped: the log was full, or the database away"
                 last = Line(datetime.now(UTC).timestamp(), "WARNING", __name__, None, words)
-                self._stored([last], most_lines=MOST_LINES * 2, most_bytes=MOST_BYTES * 2)
+                self._stored([_portion([last])], most_lines=MOST_LINES * 2, most_bytes=MOST_BYTES * 2)
 
-    def _stored(self, lines: list[Line], *, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES) -> bool:
-        mask = masker()
-        kept = [line.kept(mask) for line in lines]
-        text = orjson.dumps(kept).decode()
-        batch = LogBatch(lines=len(kept), size=sum(len(line[-1].encode()) for line in kept), text=text)
+    def _prepare(self) -> None:
+        """One at a time, so that lines stay in their order."""
+        with self._mutex:
+            lines, self._pending = self._pending, []
+        try:
+            self._portions += [_portion(lines)] if lines else []
+        except Exception:  # noqa: BLE001  a record with a time or a level that is none
+            self._prepare_singly(lines)
+
+    def _prepare_singly(self, lines: list[Line]) -> None:
+        for line in lines:
+            try:
+                self._portions.append(_portion([line]))
+            except Exception:  # noqa: BLE001
+                with self._mutex:
+                    self._dropped += 1
+
+    def _stored(self, portions: list[LogBatch], *, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES) -> bool:
+        batch = LogBatch(
+            lines=sum(portion.lines for portion in portions),
+            size=sum(portion.size for portion in portions),
+            text=f"[{','.join(portion.text for portion in portions)}]",
+        )
         try:
             return self._write(batch, most_lines, most_bytes)
         except Exception:  # noqa: BLE001  it is only for display: whatever the database says, the job goes on
             return False
+
+
+def _portion(lines: list[Line]) -> LogBatch:
+    """As it will stand in a batch, between the brackets."""
+    mask = masker()
+    kept = [line.kept(lambda text: storable(mask(text))) for line in lines]
+    size = sum(len(line[-1]) if line[-1].isascii() else len(line[-1].encode()) for line in kept)
+    return LogBatch(lines=len(kept), size=size, text=orjson.dumps(kept)[1:-1].decode())
 
 
 # --- the handler ------------------------------------------------------------------------------------------------------
@@ -111,6 +147,10 @@ _logs: dict[int, JobLog] = {}  # of the runs in this process, by the thread of t
 
 
 class _Handler(logging.Handler):
+    def createLock(self) -> None:  # noqa: N802
+        """None: each log has its own, and all threads of a body pass here."""
+        self.lock = None
+
     def emit(self, record: logging.LogRecord) -> None:
         log = _logs.get(record.thread or 0) or (next(iter(_logs.values()), None) if len(_logs) == 1 else None)
         if log is None or (record.levelno < logging.WARNING and record.name.partition(".")[0] in _QUIET):

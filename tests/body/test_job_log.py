@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import OperationalError
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobs.body import job_log
-from jobs.body.job_log import JobLog, Line
+from jobs.body.job_log import JobLog
 from jobs.fleet.hands import Piece, carrying
 from jobs.models import Job
 from jobs.models import JobLog as Batches
@@ -159,6 +158,24 @@ def test_a_line_that_cannot_be_formatted_does_not_end_the_job(
     assert (job.status, texts(job)) == ("FINISHED", [])
 
 
+@pytest.mark.parametrize("odd", [{"created": float("nan")}, {"created": 1e30}, {"levelname": object()}])
+def test_a_record_that_cannot_be_stored_is_dropped_and_ends_nothing(
+    logging_job: LoggingJob, odd: dict[str, Any], settings: Settings
+) -> None:
+    settings.CNAASJOBS_PROGRESS_SECONDS = 0.05
+
+    def body() -> None:
+        record = logging.makeLogRecord(
+            {"name": SITE, "levelno": logging.INFO, "levelname": "INFO", "msg": "odd", **odd}
+        )
+        logging.getLogger(SITE).handle(record)
+        wait_until(lambda: not job_log._logs[threading.get_ident()]._is_due)  # the thread that writes met it
+        logging.getLogger(SITE).info("next")
+
+    job = logging_job(body)
+    assert texts(job) == ["next", "1 lines were dropped: the log was full, or the database away"]
+
+
 def test_while_the_body_runs_its_lines_come_in_batches(logging_job: LoggingJob, settings: Settings) -> None:
     settings.CNAASJOBS_PROGRESS_SECONDS = 0.05
 
@@ -186,51 +203,6 @@ def test_a_job_that_logs_nothing_costs_no_statement(django_assert_num_queries: D
     log = JobLog(lambda *_: pytest.fail("nothing to write"))
     log.flush()
     log.close()
-
-
-class Database:
-    def __init__(self) -> None:
-        self.batches: list[LogBatch] = []
-        self.is_away = False
-
-    def write(self, batch: LogBatch, most_lines: int, most_bytes: int) -> bool:
-        if self.is_away:
-            raise OperationalError("the server closed the connection")
-        self.batches.append(batch)
-        return True
-
-    @property
-    def texts(self) -> list[str]:
-        return [line[-1] for batch in self.batches for line in json.loads(batch.text)]
-
-
-def line(text: str) -> Line:
-    return Line(0.0, "INFO", SITE, None, text)
-
-
-def test_lines_while_the_database_is_away_are_dropped_and_counted() -> None:
-    database = Database()
-    log = JobLog(database.write)
-    database.is_away = True
-    log.add(line("lost"))
-    log.flush()
-    database.is_away = False
-    log.add(line("kept"))
-    log.close()
-    assert database.texts == ["kept", "1 lines were dropped: the log was full, or the database away"]
-
-
-@pytest.mark.parametrize(("bound", "value"), [("MOST_LINES", 3), ("MOST_BYTES", 12)])
-def test_more_than_a_job_may_log_is_dropped_and_counted(
-    monkeypatch: pytest.MonkeyPatch, bound: str, value: int
-) -> None:
-    monkeypatch.setattr(job_log, bound, value)
-    database = Database()
-    log = JobLog(database.write)
-    for number in range(5):
-        log.add(line(f"no {number}"))
-    log.close()
-    assert database.texts == ["no 0", "no 1", "no 2", "2 lines were dropped: the log was full, or the database away"]
 
 
 def test_the_bounds_are_the_jobs_whoever_writes() -> None:

@@ -1,0 +1,94 @@
+"""How the lines of a job's log become batches: made ready while the body goes on, written later, within bounds."""
+
+import json
+import threading
+from collections.abc import Callable
+
+import pytest
+from django.db import OperationalError
+
+from jobs.body import job_log
+from jobs.body.job_log import JobLog, Line
+from jobs.sql.signature import LogBatch
+
+
+class Database:
+    def __init__(self) -> None:
+        self.batches: list[LogBatch] = []
+        self.is_away = False
+
+    def write(self, batch: LogBatch, most_lines: int, most_bytes: int) -> bool:
+        if self.is_away:
+            raise OperationalError("the server closed the connection")
+        self.batches.append(batch)
+        return True
+
+    @property
+    def texts(self) -> list[str]:
+        return [line[-1] for batch in self.batches for line in json.loads(batch.text)]
+
+
+def line(text: str) -> Line:
+    return Line(0.0, "INFO", "site", None, text)
+
+
+def test_lines_while_the_database_is_away_are_dropped_and_counted() -> None:
+    database = Database()
+    log = JobLog(database.write)
+    database.is_away = True
+    log.add(line("lost"))
+    log.flush()
+    database.is_away = False
+    log.add(line("kept"))
+    log.close()
+    assert database.texts == ["kept", "1 lines were dropped: the log was full, or the database away"]
+
+
+@pytest.mark.parametrize(("bound", "value"), [("MOST_LINES", 3), ("MOST_BYTES", 12)])
+def test_more_than_a_job_may_log_is_dropped_and_counted(
+    monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+) -> None:
+    monkeypatch.setattr(job_log, bound, value)
+    database = Database()
+    log = JobLog(database.write)
+    for number in range(5):
+        log.add(line(f"no {number}"))
+    log.close()
+    assert database.texts == ["no 0", "no 1", "no 2", "2 lines were dropped: the log was full, or the database away"]
+
+
+def test_lines_are_made_ready_while_the_body_goes_on_and_stay_in_their_order() -> None:
+    database = Database()
+    log = JobLog(database.write)
+    threads = [threading.Thread(target=lambda: [log.add(line(f"{n}")) for n in range(1000)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(log._pending) < 2 * job_log._PORTION
+    log.close()
+    (batch,) = database.batches
+    assert (batch.lines, batch.size) == (4000, sum(map(len, database.texts)))
+    assert [database.texts.count(f"{n}") for n in range(1000)] == [4] * 1000
+    log = JobLog(database.write)
+    for n in range(350):
+        log.add(line(f"{n}"))
+    log.close()
+    assert database.texts[4000:] == [f"{n}" for n in range(350)]
+
+
+def test_a_source_of_secrets_may_log_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for them while lines are made ready, by the thread whose line filled a portion."""
+    database = Database()
+    log = JobLog(database.write)
+
+    def masker() -> Callable[[str], str]:
+        log.add(line("the inventory was read"))
+        return lambda text: text
+
+    monkeypatch.setattr(job_log, "masker", masker)
+    for _ in range(job_log._PORTION):
+        log.add(line("line"))
+    log.close()
+    assert database.texts.count("line") == job_log._PORTION
+    assert database.texts[job_log._PORTION] == "the inventory was read"
