@@ -60,7 +60,12 @@ def test_more_than_a_job_may_log_is_dropped_and_counted(
 def test_lines_are_made_ready_while_the_body_goes_on_and_stay_in_their_order() -> None:
     database = Database()
     log = JobLog(database.write)
-    threads = [threading.Thread(target=lambda: [log.add(line(f"{n}")) for n in range(1000)]) for _ in range(4)]
+
+    def adds() -> None:
+        for n in range(1000):
+            log.add(line(f"{n}"))
+
+    threads = [threading.Thread(target=adds) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
