@@ -6,11 +6,23 @@ Anybody can open one, as each has to be open before its client can send credenti
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+import engineio
 import socketio
 
 MOST: Final = 500
 SECONDS: Final = 10.0
 LARGEST_MESSAGE: Final = 100_000  # bytes; what a client says is a line
+
+
+class _Engine(engineio.AsyncServer):  # type: ignore[misc, unused-ignore]
+    async def disconnect(self, sid: str | None = None) -> None:
+        """Without waiting for the client to take what is left for it: what is wrong with it may be that it never does,
+        and the request that found out would never be answered.
+        """
+        if sid is None:
+            await super().disconnect()
+        elif (socket := self.sockets.pop(sid, None)) is not None:
+            await socket.close(wait=False, reason=self.reason.SERVER_DISCONNECT)
 
 
 class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
@@ -28,9 +40,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
         """Called every so many ``SECONDS``: closes those that were strangers the last time already."""
         still = self.strangers()
         for eio_sid in still & self._before:
-            if (stranger := self.eio.sockets.pop(eio_sid, None)) is not None:
-                await stranger.close(wait=False)
+            await self.eio.disconnect(eio_sid)
         self._before = still
+
+    def _engineio_server_class(self) -> type[_Engine]:
+        return _Engine
 
     async def _handle_eio_connect(self, eio_sid: str, environ: Mapping[str, Any]) -> str | None:
         """What it returns is why the connection is refused."""

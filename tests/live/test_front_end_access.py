@@ -135,3 +135,21 @@ def test_strangers_stay_for_so_long(live: Live, connect: Connect, monkeypatch: p
         sid = json.loads(silent.recv()[1:])["sid"]
         wait_until(lambda: sid not in live.front_ends.server.eio.sockets)
     stays(lambda: known.client.connected, seconds=0.5)
+
+
+def test_a_message_has_a_size(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strangers, "SECONDS", 1000.0)  # not what closes it
+    talks = create_connection(f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket", timeout=30)
+    with closing(talks):
+        sid = json.loads(talks.recv()[1:])["sid"]
+        talks.send("4" + "x" * 200_000)
+        wait_until(lambda: sid not in live.front_ends.server.eio.sockets)
+
+
+def test_who_says_what_cannot_be_read_is_answered(live: Live) -> None:
+    """The library would wait until this client takes its last message, and keep the request for as long."""
+    sid = json.loads(handshake(live)[1][1:])["sid"]
+    with pytest.raises(HTTPError, match="400") as refused:
+        urlopen(f"{live.url}/socket.io/?EIO=4&transport=polling&sid={sid}", b"7", timeout=20)
+    refused.value.close()
+    assert sid not in live.front_ends.server.eio.sockets
