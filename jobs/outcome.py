@@ -73,11 +73,16 @@ def of_devices(reports: Iterable[tuple[str, str]]) -> str:
 def _as_text(result: Any) -> str:
     if isinstance(result, bool | int | float):  # the API never shows a bare number or boolean
         result = {"message": _json(result)}
-    text = storable_json(result, what="result")
+    return bounded_json(result, what="result")
+
+
+def bounded_json(value: Any, *, what: str) -> str:
+    """The same as ``storable_json``, of what a body or a device may have made as long as it likes."""
+    text = storable_json(value, what=what)
     if len(text) > conf.result_max_mb * 1_000_000:
         size = len(text) / 1_000_000
         raise ResultNotStorable(
-            f"the result has {size:.1f} MB, more than CNAASJOBS_RESULT_MAX_MB ({conf.result_max_mb:g})"
+            f"the {what} has {size:.1f} MB, more than CNAASJOBS_RESULT_MAX_MB ({conf.result_max_mb:g})"
         )
     return text
 

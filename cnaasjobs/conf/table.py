@@ -148,7 +148,12 @@ class Conf(Table):
     # --- Jobs ---
     lock_wait_seconds = Whole(_DAY, 1, 10 * _YEAR, "how long a job waits in line for its lock, at most")
     approval_seconds = Whole(_DAY, 1, _YEAR, "how long a job waits for approval; then it ends as ApprovalExpired")
-    result_max_mb = Real(256.0, 0.001, 900, "a job with a larger result ends as an EXCEPTION that says so")
+    result_max_mb = Real(
+        256.0,
+        0.001,
+        900,
+        "a job with a larger result ends as an EXCEPTION that says so, a device with a larger report fails",
+    )
     report_seconds = Real(0.25, 0.01, 60, "how often a process writes the devices of a job that are over, at most")
     progress_seconds = Real(2.0, 0.01, 60, "how often the finished devices of a job are written, at most")
     job_log_level = Choice("INFO", LEVELS, "what a job's code logs from this level on is kept with the job")

@@ -6,7 +6,7 @@ from typing import Any
 
 from cnaasjobs.secrecy import mask, storable
 from jobs.errors import ResultNotStorable
-from jobs.outcome import storable_json
+from jobs.outcome import bounded_json
 from jobs.sql.device_signature import Over
 
 _REASON_LENGTH = 1000
@@ -121,7 +121,7 @@ def _finished(device_id: int, host: str, result: DeviceResult) -> Finished:
         reason=None if result.failed is None else storable(mask(result.failed))[:_REASON_LENGTH],
         change_score=score,
         changed=result.changed,
-        report=storable_json(result.report, what=f"report of {host}"),
-        memo=None if result.memo is None else storable_json(result.memo, what=f"memo of {host}"),
+        report=bounded_json(result.report, what=f"report of {host}"),
+        memo=None if result.memo is None else bounded_json(result.memo, what=f"memo of {host}"),
         at=time.monotonic(),
     )

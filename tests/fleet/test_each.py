@@ -8,12 +8,12 @@ from uuid import uuid4
 import pytest
 
 from jobs.dispatch import scheduling
-from jobs.fleet import result
+from jobs.fleet import reports, result
 from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, JobOutcome, Participant
 from jobs.sql import store
 from jobs.states import DeviceState, Status
-from jobs.task import JobContext, JobTask, job
+from jobs.task import DeviceResult, JobContext, JobTask, job
 from jobs.testing import exception_of, perform, perform_job, result_of
 from locks import service as locks
 from tests.fake_jobs import fleets
@@ -71,6 +71,15 @@ def test_whatever_a_device_returns_or_raises_is_its_own_failure() -> None:
     assert reasons["changed is text"] == "changed is 'maybe', and must be true, false or None"
     assert reasons["an odd object for a reason"] == "what was returned for it cannot be stored (RuntimeError)"
     assert list(result_of(job)["devices"]) == [*fleets.ODD, "sw1"]
+
+
+@pytest.mark.parametrize("what", ["report", "memo"])
+def test_what_a_device_made_too_long_is_its_own_failure(what: str, settings: Any) -> None:
+    settings.CNAASJOBS_RESULT_MAX_MB = 0.01
+    over = reports.finished(7, "sw1", DeviceResult(**{"report": 1, what: "x" * 60_000}))
+    assert over.reason == f"the {what} of sw1 has 0.1 MB, more than CNAASJOBS_RESULT_MAX_MB (0.01)"
+    assert json.loads(over.report) == {"failed": True, "reason": over.reason}
+    assert over.memo is None
 
 
 def test_whatever_a_step_is_called_can_be_noted(monkeypatch: pytest.MonkeyPatch) -> None:
