@@ -54,10 +54,11 @@ def _before_start(instance: Any, **_: Any) -> None:
 
 
 def _before_fork(sender: Any, **_: Any) -> None:
-    from jobs.worker import connections, remote_control, unacknowledged
+    from jobs.worker import connections, remote_control, unacknowledged, unreadable
 
     remote_control.restrict()
     unacknowledged.install()
+    unreadable.install()
     slots.allocate()
     processes.remember_main()
     connections.install(sender.app)

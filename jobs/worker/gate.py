@@ -17,6 +17,7 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.broker import plain_tasks
 from jobs.task import JobTask
+from jobs.worker import unreadable
 from jobs.worker.message_guard import MAX_BODY_BYTES, Received, Refusal, UnknownTask, check
 from jobs.worker.unknown_task import end_if_unknown
 
@@ -91,8 +92,15 @@ def guard_amqp(tasks: Any, gate: Gate) -> None:
     """Every raw message of this consumer goes through the gate first."""
     deliver = tasks._receive_callback
 
+    def refuse(tag: int) -> None:
+        gate.refuse("its envelope cannot be read")
+        tasks.channel.basic_reject(tag, requeue=False)
+
     def guarded(raw: Any) -> None:
         properties = raw.properties
+        if unreadable.MARK in properties:
+            refuse(raw.delivery_tag)
+            return
         message = Received(
             body=raw.body if isinstance(raw.body, bytes) else str(raw.body).encode("utf-8", "surrogatepass"),
             headers=properties.get("application_headers") or {},
@@ -105,6 +113,7 @@ def guard_amqp(tasks: Any, gate: Gate) -> None:
             tasks.channel.basic_reject(raw.delivery_tag, requeue=False)
 
     tasks._receive_callback = guarded
+    unreadable.guard_deliveries(tasks.channel, refuse)
 
 
 def guard_virtual(tasks: Any, gate: Gate) -> None:

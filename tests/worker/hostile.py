@@ -13,10 +13,13 @@ from uuid import uuid4
 
 import amqp
 import redis
+from amqp.serialization import dumps
 
 from jobs.states import JOIN
 
 JOB = "tests.fake_jobs.nothing"
+ROUTING_KEY = "routing key"
+TO_ALL = "strangers"  # an exchange of the stranger's, which takes any routing key
 STRANGER = 10**9  # the number of a job that is not there
 
 ODD: list[Any] = [
@@ -38,6 +41,7 @@ class Hostile:
     content_type: Any = "application/json"
     content_encoding: Any = "utf-8"
     properties: dict[str, Any] = field(default_factory=dict)
+    envelope: dict[str, bytes] = field(default_factory=dict)  # of AMQP's properties, these as they are written
 
 
 def signature(task: str = JOB) -> dict[str, Any]:
@@ -145,6 +149,31 @@ def _kind(dice: random.Random) -> Hostile:
     )
 
 
+def _kept(dice: random.Random) -> Hostile:
+    """A worker is to keep it: for a thousand years, or a moment before."""
+    good = well_formed()
+    when = dice.choice(["3000-01-01T00:00:00+00:00", "3000-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31"])
+    return replace(good, headers={**good.headers, dice.choice(["eta", "eta", "expires"]): when})
+
+
+def _unreadable(dice: random.Random) -> Hostile:
+    """What AMQP carries and its library for Python cannot read. Redis has no such envelope: there it is well-formed."""
+    texts = ["content_type", "content_encoding", "correlation_id", "reply_to", "message_id", "app_id", "type"]
+    table = dice.choice([b"\x01tT" + b"\xff" * 8, tables(5000)])  # a time after all times; tables in tables
+    envelope = dice.choice(
+        [{dice.choice(texts): b"\xff\xfe"}, {"application_headers": table}, {ROUTING_KEY: b"\xff\xfe"}]
+    )
+    return replace(well_formed(), envelope=envelope)
+
+
+def tables(depth: int) -> bytes:
+    """A table in a table in a table …"""
+    found = b""
+    for _ in range(depth):
+        found = b"\x01aF" + len(found).to_bytes(4, "big") + found
+    return found
+
+
 def _first_protocol(dice: random.Random) -> Hostile:
     task = dice.choice([JOB, *BUILT_IN])
     body = {
@@ -163,7 +192,7 @@ def _unknown(dice: random.Random) -> Hostile:
 
 
 KINDS: list[Callable[[random.Random], Hostile]] = [
-    _odd_header, _headers_gone, _built_in, _embeds, _arguments, _join, _body, _packed, _kind, _first_protocol, _unknown,
+    _odd_header, _headers_gone, _built_in, _embeds, _arguments, _join, _body, _packed, _kind, _kept, _unreadable, _first_protocol, _unknown,
 ]  # fmt: skip
 
 
@@ -174,6 +203,24 @@ def messages(seed: int, count: int) -> Iterator[Hostile]:
         yield KINDS[number % len(KINDS)](dice)
 
 
+class RawMessage(amqp.Message):
+    """Writes properties that are bytes as they are: also what the library would refuse to write."""
+
+    def _serialize_properties(self) -> bytes:
+        flags, parts = 0, []
+        for place, (name, kind) in enumerate(self.PROPERTIES):
+            value = self.properties.get(name)
+            if value is None:
+                continue
+            flags |= 1 << 15 - place
+            if isinstance(value, bytes):
+                size = 4 if kind == "F" else 1
+                parts.append(len(value).to_bytes(size, "big") + value)
+            else:
+                parts.append(dumps(kind, [value]))
+        return flags.to_bytes(2, "big") + b"".join(parts)
+
+
 def to_rabbitmq(channel: amqp.Channel, message: Hostile, queue: str) -> None:
     """What AMQP itself cannot carry is left as it was."""
     headers = message.headers if isinstance(message.headers, dict) else {}
@@ -182,9 +229,14 @@ def to_rabbitmq(channel: amqp.Channel, message: Hostile, queue: str) -> None:
         for name, value in (("content_type", message.content_type), ("content_encoding", message.content_encoding))
         if isinstance(value, str)
     }
-    channel.basic_publish(
-        amqp.Message(message.body, application_headers=headers, **text, **message.properties), routing_key=queue
-    )
+    written = {**text, **message.properties, "application_headers": headers, **message.envelope}
+    if (place := written.pop(ROUTING_KEY, None)) is not None:
+        channel.exchange_declare(TO_ALL, "fanout", auto_delete=False)
+        channel.queue_bind(queue, TO_ALL)
+        channel.basic_publish(amqp.Message(message.body, **written), exchange=TO_ALL, routing_key=place)
+    else:
+        kind = RawMessage if message.envelope else amqp.Message
+        channel.basic_publish(kind(message.body, **written), routing_key=queue)
 
 
 def to_redis(client: redis.Redis, message: Hostile, queue: str, dice: random.Random) -> None:

@@ -31,6 +31,15 @@ def test_nothing_else_does(args: tuple[Any, ...]) -> None:
         check(received(*args), jobs={JOB}, plain_tasks=())
 
 
+@pytest.mark.parametrize("args", [(5,), (5, JOIN)])
+def test_none_is_to_be_kept_until_later(args: tuple[Any, ...]) -> None:
+    """A worker would hold it until then, unacknowledged, and so would each one after it."""
+    message = replace(received(*args), headers={"task": JOB, "id": "1", "eta": "3000-01-01T00:00:00+00:00"})
+    with pytest.raises(Refusal, match="when a job is due is in its row"):
+        check(message, jobs={JOB}, plain_tasks=())
+    check(replace(message, headers={**message.headers, "eta": None}), jobs={JOB}, plain_tasks=())
+
+
 @pytest.mark.parametrize(("count", "passes"), [(0, True), (3, True), ("3", False), (-1, False)])
 def test_a_quorum_queue_says_how_often_it_delivered(count: Any, passes: bool) -> None:
     message = replace(received(5), headers={"task": JOB, "id": "1", "x-delivery-count": count})
