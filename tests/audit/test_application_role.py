@@ -120,9 +120,9 @@ def test_everything_runs(as_application: None, lab: Lab, settings: Any, tmp_path
     assert Client(headers=jwt).get("/api/v1.0/jobs").status_code == 200
     assert Client(headers={"Host": "localhost"}).post("/sign-in", {"username": "boss", "password": "x"}).status_code
 
-    step = Seal()
+    seal = Seal()
     for _ in range(3):
-        step.step()
+        seal.step()
     verdict = verify()
     assert (verdict.sealed, verdict.unsealed, verdict.faults) == (AuditEntry.objects.count(), 0, ())
     for statement in ("UPDATE jobs_auditentry SET who = 'eva'", "DELETE FROM jobs_auditseal", "DROP TABLE jobs_job"):

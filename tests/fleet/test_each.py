@@ -76,7 +76,8 @@ def test_whatever_a_device_returns_or_raises_is_its_own_failure() -> None:
 @pytest.mark.parametrize("what", ["report", "memo"])
 def test_what_a_device_made_too_long_is_its_own_failure(what: str, settings: Any) -> None:
     settings.CNAASJOBS_RESULT_MAX_MB = 0.01
-    over = reports.finished(7, "sw1", DeviceResult(**{"report": 1, what: "x" * 60_000}))
+    made: dict[str, Any] = {"report": 1, what: "x" * 60_000}
+    over = reports.finished(7, "sw1", DeviceResult(**made))
     assert over.reason == f"the {what} of sw1 has 0.1 MB, more than CNAASJOBS_RESULT_MAX_MB (0.01)"
     assert json.loads(over.report) == {"failed": True, "reason": over.reason}
     assert over.memo is None
