@@ -117,7 +117,12 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
             ]
         },
-    }
+    },
+    {
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "APP_DIRS": True,
+        "OPTIONS": {"environment": "console.jinja.environment"},
+    },
 ]
 AUTHENTICATION_BACKENDS = [
     "cnaasjobs.api.permissions.OneQueryBackend",

@@ -1,19 +1,22 @@
 """The chain that a job belongs to: dry run → live → once more on what failed, linked both ways."""
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+from django.db.models import QuerySet, Value
 
 from jobs.models import Job, JobLink
 from jobs.states import CameOf
 
 _LONGEST: Final = 10
 _WIDEST: Final = 30
+_NEXT: Final = "next"
 _WORDS: Final = {
     CameOf.AGAIN.value: "run again",
     CameOf.FAILED.value: "run again on what was left undone",
     CameOf.PLAN.value: "live, as it was shown",
+    _NEXT: "scheduled by it",
 }
-_NEXT: Final = "scheduled by it"
 
 
 class Came(NamedTuple):
@@ -62,22 +65,27 @@ def _back(job_id: int) -> Iterator[Came]:
 
 
 def _of(ids: list[int]) -> Iterator[Came]:
-    for job_id, of_id, kind in JobLink.objects.filter(job_id__in=ids).values_list("job_id", "of_id", "kind"):
-        yield Came(job_id, of_id, _WORDS[kind])
-    for of_id, next_id in Job.objects.filter(next_job_id__in=ids).order_by().values_list("id", "next_job_id"):
-        yield Came(int(next_id or 0), of_id, _NEXT)
+    links = JobLink.objects.filter(job_id__in=ids).values_list("job_id", "of_id", "kind")
+    yield from _came(links.union(_next_jobs().filter(next_job_id__in=ids)))
 
 
 def _onward(root: int) -> Iterator[Came]:
     ids, seen = [root], {root}
     for _ in range(_LONGEST):
-        links = JobLink.objects.filter(of_id__in=ids).order_by("job_id").values_list("job_id", "of_id", "kind")
-        found = [Came(job_id, of_id, _WORDS[kind]) for job_id, of_id, kind in links[:_WIDEST]]
-        named = Job.objects.filter(pk__in=ids, next_job_id__isnull=False).order_by()
-        found += [Came(int(job_id or 0), of_id, _NEXT) for of_id, job_id in named.values_list("id", "next_job_id")]
-        found = [each for each in found if each.job_id not in seen]
+        links = JobLink.objects.filter(of_id__in=ids).values_list("job_id", "of_id", "kind")
+        named = links.union(_next_jobs().filter(pk__in=ids, next_job_id__isnull=False)).order_by("job_id")
+        found = [each for each in _came(named[:_WIDEST]) if each.job_id not in seen]
         if not found:
             return
         yield from found
         ids = [each.job_id for each in found]
         seen.update(ids)
+
+
+def _next_jobs() -> QuerySet[Job, tuple[Any, ...]]:
+    """Like links, of the jobs that name the next one in their own row."""
+    return Job.objects.order_by().values_list("next_job_id", "id", Value(_NEXT))
+
+
+def _came(rows: Iterable[tuple[Any, ...]]) -> Iterator[Came]:
+    return (Came(job_id, of_id, _WORDS[kind]) for job_id, of_id, kind in rows)

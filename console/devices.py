@@ -14,6 +14,7 @@ from django.urls import reverse
 from jobs.models import Job, JobDevice
 from jobs.result_views import Piece, view_of
 from jobs.states import TERMINAL, DeviceState
+from jobs.waiting.progress import Progress
 
 PER_PAGE: Final = 100
 _DONE_WELL: Final = Q(state=DeviceState.DONE.value, failed=False)
@@ -103,6 +104,7 @@ class Devices:
     groups: list[Group]
     lines: list[Line]
     last_page: int
+    progress: Progress | None  # None: only some were looked for
 
     @property
     def older(self) -> str | None:
@@ -124,26 +126,26 @@ def rows_of(job_id: int, wanted: Wanted) -> QuerySet[JobDevice]:
 def devices_of(job: Job, wanted: Wanted) -> Devices | None:
     """None: the job does not go through devices, or has not begun, or kept no rows."""
     named = JobDevice.objects.filter(job_id=job.pk, **({"host__icontains": wanted.name} if wanted.name else {}))
-    tally: dict[str, int] = named.aggregate(
-        total=Count("pk"),
-        said=Count("pk", filter=Q(changed__isnull=False) | Q(change_score__isnull=False)),
-        **{f"in_{key}": Count("pk", filter=condition) for key, condition in GROUPS.items()},
-    )
-    if not tally["total"] and not wanted.name:
+    said = Count("pk", filter=Q(changed__isnull=False) | Q(change_score__isnull=False))
+    ranks = named.order_by().values(rank=_RANK).annotate(number=Count("pk"), said=said)
+    tally = {rank: (number, tells) for rank, number, tells in ranks.values_list("rank", "number", "said")}
+    numbers = {key: tally.get(rank, (0, 0))[0] for rank, key in enumerate(GROUPS)}
+    total = sum(numbers.values())
+    if not total and not wanted.name:
         return None
-    numbers = {key: tally[f"in_{key}"] for key in GROUPS}
-    words = words_for(job, tells=bool(tally["said"]))
-    matching = numbers[wanted.only] if wanted.only else tally["total"]
+    words = words_for(job, tells=any(tells for _, tells in tally.values()))
+    matching = numbers[wanted.only] if wanted.only else total
     last_page = max(1, -(-matching // PER_PAGE))
     above = reverse("console:job", args=[job.pk])
     start = (min(wanted.page, last_page) - 1) * PER_PAGE
     return Devices(
         wanted=wanted,
-        total=tally["total"],
+        total=total,
         numbers=numbers,
-        groups=list(_groups(wanted, tally["total"], numbers, words)),
+        groups=list(_groups(wanted, total, numbers, words)),
         lines=[_line(row, above, words) for row in rows_of(job.pk, wanted)[start : start + PER_PAGE]],
         last_page=last_page,
+        progress=None if wanted.name else _progress(numbers, total),
     )
 
 
@@ -183,6 +185,10 @@ def pieces_of(job: Job, report: str | None) -> list[Piece]:
     except RecursionError:  # too deep to read or to indent
         found = [Piece(title="Report", text=report)]
     return found
+
+
+def _progress(numbers: dict[str, int], total: int) -> Progress:
+    return Progress(done=total - numbers["taken"] - numbers["waiting"], total=total, failed=numbers["failed"])
 
 
 def _groups(wanted: Wanted, total: int, numbers: dict[str, int], words: dict[str, str]) -> Iterator[Group]:

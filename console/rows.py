@@ -1,6 +1,6 @@
 """Rows of jobs as lists show them. The number of statements does not grow with the number of jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from json import JSONDecoder
@@ -57,8 +57,15 @@ class Row:
         return self.job.start_time or self.job.scheduled_time
 
 
-def rows_of(jobs: Sequence[Job]) -> list[Row]:
-    now, progress, held = database_now(), progress_of([job.pk for job in jobs]), reasons_of(jobs)
+def rows_of(
+    jobs: Sequence[Job], *, now: datetime | None = None, progress: Mapping[int, Progress] | None = None
+) -> list[Row]:
+    """Args:
+    now: the database's time, if the caller has it.
+    progress: how far they are, likewise.
+    """
+    now = now or database_now()
+    progress, held = progress_of([job.pk for job in jobs]) if progress is None else progress, reasons_of(jobs, now=now)
     messages = messages_of([job.pk for job in jobs if job.status == Status.EXCEPTION])
     above = reverse("console:jobs")
     return [

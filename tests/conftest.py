@@ -17,6 +17,7 @@ from cnaasjobs.api import throttle
 from cnaasjobs.conf import conf
 from cnaasjobs.embedded import broker_socket
 from cnaasjobs.events import Event, subscribe, unsubscribe
+from console.reads import shared
 from tests.emptying import empty, empty_tables
 from tests.needs import (
     pytest_runtest_logreport,
@@ -172,6 +173,12 @@ def _embedded_broker() -> Iterator[None]:
 def _nobody_was_wrong_before() -> None:
     """Failed logins and tokens are counted in the process."""
     throttle.forget()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_been_shown_anything() -> None:
+    """The console keeps for a second what everybody is shown alike."""
+    shared.forget()
 
 
 @pytest.fixture(autouse=True)

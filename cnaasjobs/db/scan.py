@@ -34,37 +34,48 @@ def read(
     queryset: QuerySet[M], *, size: int, before: int | None = None, after: int | None = None, seconds: float = SECONDS
 ) -> Page[M]:
     """The newest ``size`` rows that match, below the id ``before``; or the next newer ones above the id ``after``."""
-    lowest, highest = _bounds(queryset.model._default_manager.all())
-    if lowest is None or highest is None:
+    ids = queryset.model._default_manager.values_list("pk", flat=True)
+    highest = ids.order_by("-pk").first()
+    if highest is None:
         return Page(rows=[])
     deadline = time.monotonic() + seconds
     if after is not None:
+        lowest = ids.order_by("pk").first() or highest
         page = _upwards(queryset, size, max(after + 1, lowest), highest, deadline)
         if page is not None:
             return page
         before = None  # there is no full page above it: the newest page shows more
     start = highest if before is None else min(highest, before - 1)
-    return _downwards(queryset, size, start, lowest, highest, deadline)
+    return _downwards(queryset, size, start, ids, highest, deadline)
 
 
-def _downwards(queryset: QuerySet[M], size: int, start: int, lowest: int, highest: int, deadline: float) -> Page[M]:
+def _downwards(
+    queryset: QuerySet[M], size: int, start: int, ids: QuerySet[Any, int], highest: int, deadline: float
+) -> Page[M]:
     rows: list[M] = []
+    lowest: int | None = None  # asked only where the first window was not enough
     low = start + 1
     for width in _widths():
-        high, low = low, max(lowest, low - width)
+        high, low = low, low - width
         rows += queryset.filter(pk__gte=low, pk__lt=high).order_by("-pk")[: size + 1 - len(rows)]
-        if len(rows) > size or low <= lowest or time.monotonic() > deadline:
+        if len(rows) > size:
+            break
+        if lowest is None:
+            lowest = ids.order_by("pk").first() or start
+        if low <= lowest or time.monotonic() > deadline:
+            low = max(low, lowest)
             break
     full = len(rows) > size
     rows = rows[:size]
+    is_end = not full and lowest is not None and low <= lowest
     looked_to = rows[-1].pk if full else low
     return Page(
         rows=rows,
-        before=looked_to if full or low > lowest else None,
+        before=None if is_end else looked_to,
         after=start if start < highest else None,
         looked_from=start,
         looked_to=looked_to,
-        gave_up=not full and low > lowest,
+        gave_up=not full and not is_end,
     )
 
 
@@ -96,8 +107,3 @@ def _widths() -> Iterator[int]:
     while True:
         yield width
         width = min(WIDEST_WINDOW, 4 * width)
-
-
-def _bounds(everything: QuerySet[Any]) -> tuple[int | None, int | None]:
-    ids = everything.values_list("pk", flat=True)
-    return ids.order_by("pk").first(), ids.order_by("-pk").first()

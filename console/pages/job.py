@@ -9,8 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from cnaasjobs.api.envelope import json_bytes
 from console.access import may, page
 from console.chain import chain_of
-from console.devices import Wanted, devices_of
+from console.devices import Devices, Wanted, devices_of
 from console.frame import said, show
+from console.jinja import listed
 from console.rows import rows_of
 from console.steps import steps_of
 from console.wanted_log import lines_for
@@ -22,19 +23,21 @@ from jobs.rights.decide import APPROVE
 from jobs.states import TERMINAL, Status
 
 _LONGEST: Final = 20_000  # characters of the arguments, of a result and of a traceback on the page
+_DEVICES: Final = '{"devices": {'  # how a result that is made of devices begins
 
 
 @page("jobs.view_job")
 def job(request: HttpRequest, job_id: int) -> HttpResponse:
     """``?device=``, ``?only=`` and ``?page=`` are its devices', ``?level=`` and ``?text=`` its log's."""
     position = feed.position()
-    found = Job.objects.filter(pk=job_id).first()
+    found = Job.objects.filter(pk=job_id).defer("finished_devices").first()
     if found is None:
         return no_such_job(request, job_id)
     devices = devices_of(found, Wanted.of(request.GET))
     context = {
-        **_head(request, found),
+        **_head(request, found, devices),
         "devices": devices,
+        "lines": listed("console/lines.html", lines=devices.lines) if devices else "",
         "steps": steps_of(found),
         "log": lines_for(found.pk, request.GET),
         "chain": chain_of(found),
@@ -59,8 +62,9 @@ def no_such_job(request: HttpRequest, job_id: int) -> HttpResponse:
     return said(request, "No such job", words, status=404)
 
 
-def _head(request: HttpRequest, job: Job) -> dict[str, Any]:
-    (row,) = rows_of([job])
+def _head(request: HttpRequest, job: Job, devices: Devices | None) -> dict[str, Any]:
+    progress = devices.progress if devices else None
+    (row,) = rows_of([job], progress={job.pk: progress} if progress else None)
     ended, known = job.status in TERMINAL, follow_ups.of(job.task_name)
     may_run = ended and may(request, "jobs.add_job")
     left = row.progress is None or bool(row.progress.failed) or row.progress.done != row.progress.total
@@ -81,18 +85,18 @@ def _outcome(job: Job, *, has_devices: bool) -> dict[str, Any]:
     """Its traceback, and its result if that is not made of its devices."""
     if job.status not in TERMINAL:
         return {}
-    rows = JobOutcome.objects.filter(pk=job.pk).annotate(size=Length("result"), start=Substr("result", 1, 4 * _LONGEST))
-    found: Any = rows.defer("result").first()
+    outcome = JobOutcome.objects.filter(pk=job.pk)
+    found = outcome.values_list("exception", Substr("result", 1, len(_DEVICES))).first()
     if found is None:
         return {}
-    traceback = json.loads(found.exception)["traceback"] if found.exception else ""
-    is_devices = has_devices and (found.start or "").startswith('{"devices": {')
-    result = "" if is_devices or not found.start else _pretty(found.start)
-    return {
-        "traceback": str(traceback or "")[-_LONGEST:],
-        "result": result,
-        "left_out": max(0, (found.size or 0) - 4 * _LONGEST) if result else 0,
-    }
+    exception, begin = found
+    traceback = json.loads(exception)["traceback"] if exception else ""
+    shown = {"traceback": str(traceback or "")[-_LONGEST:]}
+    if not begin or (has_devices and begin == _DEVICES):
+        return shown
+    # Only now: what many devices left is long, and PostgreSQL unpacks it to count its characters.
+    start, size = outcome.values_list(Substr("result", 1, 4 * _LONGEST), Length("result")).get()
+    return {**shown, "result": _pretty(start), "left_out": max(0, size - 4 * _LONGEST)}
 
 
 def _pretty(stored: str) -> str:

@@ -1,19 +1,22 @@
 """The list of jobs: found by one line of text, newest first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
+from cnaasjobs.db.clock import database_now
 from console.access import may, page
 from console.frame import show
-from console.reads.health import health
+from console.jinja import listed
+from console.reads.health import facts, health
+from console.reads.shared import shared
 from console.rows import rows_of
 from jobs import feed
 from jobs.models import Job
-from jobs.search.counts import in_each_state
+from jobs.search.counts import Counted, in_each_state
 from jobs.search.find import Found, search
 from jobs.search.grammar import SearchError, Term, terms_of
 from jobs.search.qualifiers import id_of
@@ -43,28 +46,30 @@ def jobs(request: HttpRequest) -> HttpResponse:
     line = request.GET.get("q", "").strip()
     if (job_id := id_of(line)) is not None and Job.objects.filter(pk=job_id).exists():
         return HttpResponseRedirect(reverse("console:job", args=[job_id]))
-    position = feed.position()
+    position, now = feed.position(), database_now()
     before, after = (id_of(request.GET.get(name, "")) for name in ("before", "after"))
     error, terms, found = "", [], Found(jobs=[], before=None, after=None, gave_up=None)
     try:
         terms = terms_of(line)
-        found = search(line, size=PER_PAGE, before=before, after=after)
+        found = search(line, size=PER_PAGE, before=before, after=after, now=now)
     except SearchError as exc:
         error = str(exc)
     is_newest = before is None and after is None
-    well = health(request.user.has_perm) if is_newest and not line else None
+    counts = {} if any(term.name != "status" for term in terms) else shared(in_each_state, position)
+    well = health(shared(facts, position), counts, request.user.has_perm) if is_newest and not line else None
+    picking = _picking(request, line, before=before, after=after)
     context = {
         "line": line,
         "error": error,
         "chips": list(_chips(terms)),
-        "tabs": list(_tabs(terms)),
-        "rows": rows_of(found.jobs),
+        "tabs": list(_tabs(terms, counts)),
+        "rows": listed("console/rows.html", rows=rows_of(found.jobs, now=now), **picking),
         "gave_up": found.gave_up,
         "older": _url(line, before=found.before) if found.before else None,
         "newer": _url(line, after=found.after) if found.after and not is_newest else None,
         "newest": _url(line),
         "is_newest": is_newest,
-        **_picking(request, line, before=before, after=after),
+        **picking,
         "health": well,
     }
     sign = "lost" if well is not None and not well.is_well else ""
@@ -76,7 +81,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     """``?id=1&id=2``: only these rows, as the list has them. Those that are gone are left out."""
     ids = [job_id for text in request.GET.getlist("id")[:MOST_AT_ONCE] if (job_id := id_of(text)) is not None]
     found = Job.objects.filter(pk__in=ids).defer("finished_devices", "start_arguments").order_by("-id")
-    return show(request, "console/_rows.html", {"rows": rows_of(list(found)), **_picking(request, "")})
+    return HttpResponse(listed("console/rows.html", rows=rows_of(list(found)), **_picking(request, "")))
 
 
 def _picking(request: HttpRequest, line: str, **position: int | None) -> dict[str, Any]:
@@ -107,11 +112,10 @@ def _chips(terms: Sequence[Term]) -> Iterator[Chip]:
         yield Chip(str(term), _url(_line_of([*terms[:place], *terms[place + 1 :]])))
 
 
-def _tabs(terms: Sequence[Term]) -> Iterator[Tab]:
+def _tabs(terms: Sequence[Term], counts: Mapping[Status | None, Counted]) -> Iterator[Tab]:
     """The states; with the rest of the search, if there is one. Then nobody has counted."""
     others = [term for term in terms if term.name != "status"]
     chosen = {term.value.lower() for term in terms if term.name == "status"}
-    counts = {} if others else in_each_state()
     yield Tab("All", _url(_line_of(others)), str(counts.get(None, "")), is_here=not chosen)
     for status in (Status.RUNNING, Status.SCHEDULED, Status.EXCEPTION, Status.FINISHED):
         value = status.value.lower()

@@ -1,18 +1,19 @@
 """Whether all is well, in one line: everything that is not, each with the page that shows more of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q
 from django.urls import reverse
 
 from cnaasjobs.db.clock import database_now
 from jobs.end_reasons import EndReason
-from jobs.liveness.life import Life, alive, with_life
+from jobs.liveness.life import Life, with_life
 from jobs.models import Heartbeat, Job
+from jobs.search.counts import Counted
 from jobs.states import Status
 from jobs.upkeep.unserved import unserved
 from jobs.waiting.progress import progress_of
@@ -20,7 +21,7 @@ from jobs.waiting.reasons import in_words
 
 RECENT: Final = timedelta(hours=1)
 LATE: Final = timedelta(seconds=60)  # a due job's message is sent within a second
-COUNTED: Final = 1_000
+NEWEST: Final = 1_000  # exceptions that are looked at
 LAST: Final = 5  # jobs whose devices are looked at
 
 Can = Callable[[str], bool]
@@ -42,12 +43,37 @@ class Health:
         return not self.troubles
 
 
-def health(can: Can) -> Health:
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """The same for everybody."""
+
+    workers: int
+    beats: int
+    silent: int
+    of_jobs: list[Trouble]
+
+
+def facts() -> Facts:
+    living = Heartbeat.objects.filter(stopped_at__isnull=True)
+    is_alive = with_life(Life.ALIVE)
+    processes = living.aggregate(
+        workers=Count("pk", filter=is_alive & Q(kind="worker")),
+        beats=Count("pk", filter=is_alive & Q(kind="beat")),
+        silent=Count("pk", filter=with_life(Life.SILENT)),
+    )
+    return Facts(**processes, of_jobs=list(_jobs(database_now())))
+
+
+def health(found: Facts, jobs: Mapping[Status | None, Counted], can: Can) -> Health:
     """Only of what this user may see."""
-    now = database_now()
-    sees_jobs, sees_workers = can("jobs.view_job"), can("jobs.view_heartbeat")
-    troubles = [*(_processes() if sees_workers else ()), *(_jobs(now) if sees_jobs else ())]
-    counts = [*(_alive() if sees_workers else ()), *(_busy() if sees_jobs else ())]
+    troubles, counts = [], []
+    if can("jobs.view_heartbeat"):
+        troubles += _processes(found)
+        counts += [_many(found.workers, "worker", "workers"), _many(found.beats, "Beat", "Beats")]
+    if can("jobs.view_job"):
+        troubles += found.of_jobs
+        running = jobs[Status.RUNNING]
+        counts.append(f"{running} {'job runs' if running.number == 1 else 'jobs run'}")
     return Health(troubles=troubles, words=", ".join(counts))
 
 
@@ -55,15 +81,14 @@ def search_url(line: str) -> str:
     return f"{reverse('console:jobs')}?{urlencode({'q': line})}"
 
 
-def _processes() -> Iterator[Trouble]:
+def _processes(found: Facts) -> Iterator[Trouble]:
     url = reverse("console:workers")
-    if not alive("worker").exists():
+    if not found.workers:
         yield Trouble(words="No worker is alive: no job can start", url=url)
-    if not alive("beat").exists():
+    if not found.beats:
         yield Trouble(words="No Beat is alive: jobs due later and recurring ones do not start", url=url)
-    silent = _counted(Heartbeat.objects.filter(with_life(Life.SILENT)))
-    if silent:
-        yield Trouble(words=f"{_many(silent, 'worker or Beat is', 'workers or Beats are')} silent", url=url)
+    if found.silent:
+        yield Trouble(words=f"{_many(found.silent, 'worker or Beat is', 'workers or Beats are')} silent", url=url)
 
 
 def _jobs(now: datetime) -> Iterator[Trouble]:
@@ -82,13 +107,15 @@ def _jobs(now: datetime) -> Iterator[Trouble]:
 def _ended_badly(now: datetime) -> Iterator[Trouble]:
     """Among the newest only: an hour may have had any number of jobs."""
     failed = Job.objects.filter(status=Status.EXCEPTION.value).order_by("-id")
-    newest = failed.values_list("finish_time", "exception_type")[:COUNTED]
+    newest = failed.values_list("finish_time", "exception_type")[:NEWEST]
     count = sum(
         finish is not None and finish >= now - RECENT and EndReason.of(reason) is not EndReason.JOB_ABORTED
         for finish, reason in newest
     )
     if count:
         words = f"{_many(count, 'job', 'jobs')} ended with an exception in the last hour"
+        if count == NEWEST:
+            words = f"At least {words}"
         yield Trouble(words=words, url=search_url("status:exception since:1h"))
     ended = Job.objects.filter(finish_time__gte=now - RECENT).order_by("-finish_time")
     last = list(ended.values_list("id", flat=True)[:LAST])
@@ -98,18 +125,5 @@ def _ended_badly(now: datetime) -> Iterator[Trouble]:
             yield Trouble(words=words, url=reverse("console:job", args=[job_id]))
 
 
-def _alive() -> Iterator[str]:
-    yield _many(_counted(alive("worker")), "worker", "workers")
-    yield _many(_counted(alive("beat")), "Beat", "Beats")
-
-
-def _busy() -> Iterator[str]:
-    yield _many(_counted(Job.objects.filter(status=Status.RUNNING.value)), "job runs", "jobs run")
-
-
-def _counted(rows: QuerySet[Any]) -> int:
-    return rows.order_by()[:COUNTED].count()
-
-
 def _many(count: int, one: str, more: str) -> str:
-    return f"{count:,}{'+' if count >= COUNTED else ''} {one if count == 1 else more}"
+    return f"{count:,} {one if count == 1 else more}"

@@ -1,5 +1,6 @@
 """How many jobs there are in each state: for the tabs of a list. None of it walks through all jobs."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +21,7 @@ WAITING: Final = (
 
 
 @dataclass(frozen=True)
-class Count:
+class Counted:
     number: int
     is_more: bool = False  # than that
 
@@ -28,21 +29,21 @@ class Count:
         return f"{self.number:,}{'+' if self.is_more else ''}"
 
 
-def in_each_state() -> dict[Status | None, Count]:
+def in_each_state() -> dict[Status | None, Counted]:
     """None: all of them. The finished ones are those that are left, if the others could be counted."""
-    found: dict[Status | None, Count] = {
-        None: Count(totals.total(Job.objects.all())),
-        Status.SCHEDULED: _counted(Status.SCHEDULED, *WAITING),
-        Status.RUNNING: _counted(Status.RUNNING, Q()),
-        Status.EXCEPTION: _counted(Status.EXCEPTION, Q()),
-    }
-    others = [count for status, count in found.items() if status]
-    if not any(count.is_more for count in others):
-        left = found[None].number - sum(count.number for count in others)
-        found[Status.FINISHED] = Count(max(0, left))  # they were not counted in one moment
+    parts = [
+        *((Status.SCHEDULED, part) for part in WAITING),
+        (Status.RUNNING, Q()),
+        (Status.EXCEPTION, Q()),
+    ]
+    numbers = totals.up_to(COUNTED + 1, [Job.objects.filter(part, status=status.value) for status, part in parts])
+    sums = Counter[Status]()
+    for (status, _), number in zip(parts, numbers, strict=True):
+        sums[status] += number
+    found: dict[Status | None, Counted] = {None: Counted(totals.total(Job.objects.all()))}
+    for status, number in sums.items():
+        found[status] = Counted(COUNTED, is_more=True) if number > COUNTED else Counted(number)
+    if not any(count.is_more for count in found.values()):
+        left = found[None].number - sum(sums.values())
+        found[Status.FINISHED] = Counted(max(0, left))  # they were not counted in one moment
     return found
-
-
-def _counted(status: Status, *parts: Q) -> Count:
-    number = sum(Job.objects.filter(part, status=status.value).order_by()[: COUNTED + 1].count() for part in parts)
-    return Count(COUNTED, is_more=True) if number > COUNTED else Count(number)

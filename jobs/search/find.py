@@ -5,6 +5,7 @@ up; then it says how far it came. In a window the database takes the index of a 
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from cnaasjobs.db import scan
@@ -24,13 +25,20 @@ class Found:
 
 
 def search(
-    line: str, *, size: int, before: int | None = None, after: int | None = None, seconds: float = SECONDS
+    line: str,
+    *,
+    size: int,
+    before: int | None = None,
+    after: int | None = None,
+    seconds: float = SECONDS,
+    now: datetime | None = None,
 ) -> Found:
     """The newest jobs that a line finds, at most ``size``. A number alone finds that job.
 
     Args:
         before: only jobs older than the one with this id.
         after: the next newer ones than that with this id.
+        now: the database's time, if the caller has it.
 
     Raises:
         SearchError: the line cannot be understood.
@@ -38,7 +46,7 @@ def search(
     jobs = Job.objects.defer("finished_devices", "start_arguments")
     if (job_id := id_of(line)) is not None:
         return Found(jobs=list(jobs.filter(pk=job_id)), before=None, after=None, gave_up=None)
-    matching = jobs.filter(condition_of(line, now=database_now()))
+    matching = jobs.filter(condition_of(line, now=now or database_now()))
     page = scan.read(matching, size=size, before=before, after=after, seconds=seconds)
     return Found(
         jobs=page.rows,

@@ -111,6 +111,10 @@ class Store(DeviceStore, Protocol):
         """How many jobs meet a condition made by Django's compiler."""
         ...
 
+    def count_up_to(self, most: int, conditions: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
+        """The same for each of several conditions, counted no further than ``most``."""
+        ...
+
     def block_of(self, number: int) -> tuple[int, int, int]:
         """The block in which row ``number`` lies, how many rows lie before it, and how many in it."""
         ...

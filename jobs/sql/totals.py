@@ -7,7 +7,7 @@ by the other.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
@@ -32,12 +32,20 @@ def total(queryset: QuerySet[Job, Any]) -> int:
 
 def _count_filtered(queryset: QuerySet[Job, Any]) -> int:
     """Like ``queryset.count()``, which takes longer to copy and build the query than a small count takes to run."""
-    compiler = queryset.query.get_compiler(connection=connection)
     try:
-        where, parameters = compiler.compile(queryset.query.where)
+        return store().count_where(*_condition(queryset))
     except (EmptyResultSet, FullResultSet):  # Django knows the answer without asking
         return queryset.count()
-    return store().count_where(where, parameters)
+
+
+def _condition(queryset: QuerySet[Job, Any]) -> tuple[str, tuple[Any, ...]]:
+    where, parameters = queryset.query.get_compiler(connection=connection).compile(queryset.query.where)
+    return where, tuple(parameters)
+
+
+def up_to(most: int, querysets: Sequence[QuerySet[Job, Any]]) -> list[int]:
+    """How many rows match each of them, counted up to ``most``, in one statement. Each has a condition."""
+    return store().count_up_to(most, [_condition(each) for each in querysets])
 
 
 def page(queryset: QuerySet[Job, Row], start: int, size: int, total: int) -> QuerySet[Job, Row]:

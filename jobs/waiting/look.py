@@ -20,15 +20,18 @@ from jobs.waiting.queues import Queue
 from jobs.waiting.reasons import Holds, Named, Part, Reason
 
 
-def reasons_of(jobs: Sequence[Job]) -> dict[int, list[Reason]]:
+def reasons_of(jobs: Sequence[Job], *, now: datetime | None = None) -> dict[int, list[Reason]]:
     """Everything that each of these jobs waits for. One that is not SCHEDULED waits for nothing.
 
     For a job that is not yet due this includes what would hold it at any time: its queue, its task, no Beat.
+
+    Args:
+        now: the database's time, if the caller has it.
     """
     waiting = [job for job in jobs if job.status == Status.SCHEDULED]
     if not waiting:
         return {job.pk: [] for job in jobs}
-    look = _look_at(waiting)
+    look = _look_at(waiting, now or database_now())
     return {job.pk: list(_reasons(job, look)) if job in waiting else [] for job in jobs}
 
 
@@ -43,8 +46,7 @@ class _Look:
     beat_lives: bool
 
 
-def _look_at(jobs: Sequence[Job]) -> _Look:
-    now = database_now()
+def _look_at(jobs: Sequence[Job], now: datetime) -> _Look:
     found = lines.lines_of({job.lock_name for job in jobs if job.lock_name and job.scheduled_time <= now})
     return _Look(
         now=now,

@@ -84,6 +84,28 @@ def test_no_page_asks_more_of_the_database_with_more_jobs_and_devices(boss: Pers
     assert {address: (few[address], count) for address, count in many.items() if count > few[address]} == {}
 
 
+# Each page with what the world of the tests has to show, where nothing of it was shared a moment ago. In the browser of
+# a user without rights by groups, Django asks for the session and the user first.
+STATEMENTS = {
+    "/jobs": 0,
+    "/jobs?q=status:exception": 0,
+    "/jobs/{dry_run}": 0,
+    "/jobs/{running}": 0,
+    "/devices": 0,
+    "/devices/{host}": 0,
+    "/locks": 0,
+    "/timeline": 0,
+    "/schedules": 0,
+    "/workers": 0,
+}
+
+
+def test_each_page_asks_no_more_than_it_needs(boss: Person, world: World) -> None:
+    ids = {"dry_run": world.dry_run.pk, "running": world.running.pk, "host": world.host}
+    found = {path: len(statements_of(boss.client, path.format(**ids))) for path in STATEMENTS}
+    assert {path: number for path, number in found.items() if number > STATEMENTS[path]} == {}
+
+
 def test_no_page_counts_or_lists_all_jobs(boss: Person, world: World) -> None:
     job_rows(200)
     found = {

@@ -1,0 +1,35 @@
+"""Long lists are made by Jinja2, which compiles its templates: it takes a fifth of the time of Django's for a row.
+
+Its templates are in ``console/jinja2/``. It escapes as Django's do, and a name that nobody gave it is an error.
+"""
+
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from jinja2 import BaseLoader, Environment, StrictUndefined
+
+from console.templatetags import looks
+
+
+def environment(*, loader: BaseLoader, auto_reload: bool, **_: Any) -> Environment:
+    """What Django's setting TEMPLATES names."""
+    made = Environment(loader=loader, auto_reload=auto_reload, autoescape=True, undefined=StrictUndefined)
+    made.filters |= {
+        "badge": looks.badge,
+        "duration": looks.duration,
+        "look": looks.look,
+        "number": looks.number,
+        "short_moment": looks.short_moment,
+        "shortened": shortened,
+    }
+    return made
+
+
+def listed(template: str, **context: Any) -> SafeString:
+    """A part of a page."""
+    return SafeString(render_to_string(template, context, using="jinja2"))
+
+
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,41 @@
+"""What everybody is shown alike is asked once by each process, not once for each page: anew when a job or a lock has
+changed, and after a second, because heartbeats and time itself change nothing in the feed.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar
+
+from django.db import connection
+
+from jobs.feed import Position
+
+T = TypeVar("T")
+
+SECONDS: Final = 1.0
+
+
+class _Kept(NamedTuple):
+    position: Position
+    until: float
+    answer: Any
+
+
+_kept: dict[Callable[[], Any], _Kept] = {}
+
+
+def shared(ask: Callable[[], T], position: Position, *, clock: Callable[[], float] = time.monotonic) -> T:
+    """The answer, which is not older than ``position``, the end of the change feed."""
+    if connection.in_atomic_block:  # where the position does not tell of one's own changes
+        return ask()
+    kept = _kept.get(ask)
+    if kept is None or kept.position != position or clock() >= kept.until:
+        kept = _Kept(position, clock() + SECONDS, ask())
+        _kept[ask] = kept
+    answer: T = kept.answer
+    return answer
+
+
+def forget() -> None:
+    """For tests, each of which has a database of its own."""
+    _kept.clear()
