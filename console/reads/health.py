@@ -66,7 +66,8 @@ def facts() -> Facts:
 
 def health(found: Facts, jobs: Mapping[Status | None, Counted], can: Can) -> Health:
     """Only of what this user may see."""
-    troubles, counts = [], []
+    troubles: list[Trouble] = []
+    counts: list[str] = []
     if can("jobs.view_heartbeat"):
         troubles += _processes(found)
         counts += [_many(found.workers, "worker", "workers"), _many(found.beats, "Beat", "Beats")]
