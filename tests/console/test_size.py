@@ -84,8 +84,8 @@ def test_no_page_asks_more_of_the_database_with_more_jobs_and_devices(boss: Pers
     assert {address: (few[address], count) for address, count in many.items() if count > few[address]} == {}
 
 
-# Of each page with all that the world of the tests has to show, where nothing was shown a moment ago. On PostgreSQL, where
-# the time of the database is a statement too.
+# Of each page with all that the world of the tests has to show, where nothing was shown a moment ago. As counted on
+# PostgreSQL, where the time of the database is a statement too.
 STATEMENTS = {
     "/jobs": 31,
     "/jobs?q=status:exception": 13,
