@@ -12,10 +12,10 @@ _LONGEST: Final = 10
 _WIDEST: Final = 30
 _NEXT: Final = "next"
 _WORDS: Final = {
-    CameOf.AGAIN.value: "run again",
-    CameOf.FAILED.value: "run again on what was left undone",
-    CameOf.PLAN.value: "live, as it was shown",
-    _NEXT: "scheduled by it",
+    CameOf.AGAIN.value: "#{} run again",
+    CameOf.FAILED.value: "what #{} left undone, run again",
+    CameOf.PLAN.value: "live, as #{} showed it",
+    _NEXT: "scheduled by #{}",
 }
 
 
@@ -88,4 +88,4 @@ def _next_jobs() -> QuerySet[Job, tuple[Any, ...]]:
 
 
 def _came(rows: Iterable[tuple[Any, ...]]) -> Iterator[Came]:
-    return (Came(job_id, of_id, _WORDS[kind]) for job_id, of_id, kind in rows)
+    return (Came(job_id, of_id, _WORDS[kind].format(of_id)) for job_id, of_id, kind in rows)

@@ -34,4 +34,5 @@ def _part(part: Part) -> SafeString | str:
             return moment(part)
         case timedelta():
             return in_words(part)
-    return part
+    # What a person or a device named may turn the direction of the text around: only of itself.
+    return part if part.isascii() else format_html("<bdi>{}</bdi>", part)

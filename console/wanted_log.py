@@ -78,6 +78,11 @@ def _line(line: LogLine) -> Line:
     try:
         time = datetime.fromisoformat(line.time)
     except ValueError:
-        return Line(None, line.level, line.module, line.device, line.text[:LONGEST])
+        return Line(None, line.level, line.module, line.device, _text(line))
     time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
-    return Line(time, line.level, line.module, line.device, line.text[:LONGEST])
+    return Line(time, line.level, line.module, line.device, _text(line))
+
+
+def _text(line: LogLine) -> str:
+    """Without the name of its device, which the page shows before it."""
+    return line.text.removeprefix(f"{line.device}: ")[:LONGEST]

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from jobs.dispatch import line
 from jobs.models import Job, JobDevice
+from jobs.sql import store
 from jobs.states import DeviceState, Status
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def device(name: str) -> Device | None:
 
 def device_without_inventory(name: str) -> Device | None:
     """What jobs left of it."""
-    known, last = _known([name]).get(name), _last(name)
+    known, last = _known([name]).get(name), _last([name]).get(name)
     if known is None and last is None and not JobDevice.objects.filter(host=name).exists():
         return None
     return _device(name, None, known, last, in_sync=False)
@@ -113,8 +114,7 @@ def device_without_inventory(name: str) -> Device | None:
 
 def history(name: str, before: int | None = None) -> list[JobDevice]:
     """What became of it in its jobs, the newest first; one more than HISTORY if there are more."""
-    rows = JobDevice.objects.filter(host=name).select_related("job").order_by("-job_id")
-    rows = rows.defer("report", "memo", "job__finished_devices", "job__start_arguments")
+    rows = _with_jobs(JobDevice.objects.filter(host=name).order_by("-job_id"))
     return list((rows if before is None else rows.filter(job_id__lt=before))[: HISTORY + 1])
 
 
@@ -175,9 +175,11 @@ def _devices(hosts: "Sequence[Host]", inventory: "Inventory | None") -> list[Dev
         return []
     from devices.sync.now import synchronized
 
-    known, in_sync = _known([host.name for host in hosts]), synchronized(hosts, inventory)
+    names = [host.name for host in hosts]
+    known, last, in_sync = _known(names), _last(names), synchronized(hosts, inventory)
     return [
-        _device(host.name, host, known.get(host.name), _last(host.name), in_sync=in_sync[host.name]) for host in hosts
+        _device(name, host, known.get(name), last.get(name), in_sync=in_sync[name])
+        for name, host in zip(names, hosts, strict=True)
     ]
 
 
@@ -195,15 +197,19 @@ def _device(name: str, host: "Host | None", known: Known | None, last: JobDevice
     )
 
 
-def _last(name: str) -> JobDevice | None:
-    return _newest(name).filter(state=DeviceState.DONE.value).first()
+def _last(names: Sequence[str]) -> dict[str, JobDevice]:
+    """The newest of each that is done."""
+    return {row.host: row for row in _with_jobs(JobDevice.objects.filter(pk__in=store().newest_done(names)))}
 
 
 def _newest(name: str) -> QuerySet[JobDevice]:
     """Its newest rows with their jobs, to be filtered: however many it has, only HISTORY of them are read."""
     newest = JobDevice.objects.filter(host=name).order_by("-job_id").values("pk")[:HISTORY]
-    rows = JobDevice.objects.filter(pk__in=newest).select_related("job").order_by("-job_id")
-    return rows.defer("report", "memo", "job__finished_devices", "job__start_arguments")
+    return _with_jobs(JobDevice.objects.filter(pk__in=newest).order_by("-job_id"))
+
+
+def _with_jobs(rows: QuerySet[JobDevice]) -> QuerySet[JobDevice]:
+    return rows.select_related("job").defer("report", "memo", "job__finished_devices", "job__start_arguments")
 
 
 def _known(names: Sequence[str]) -> dict[str, Known]:

@@ -198,6 +198,10 @@ class DeviceStore(Protocol):
         """The finished ones, in the order in which they finished."""
         ...
 
+    def newest_done(self, hosts: Sequence[str]) -> list[int]:
+        """The ids of the newest rows of these devices that are done, in whichever jobs; of some there may be none."""
+        ...
+
     def device_reports(self, job_id: int) -> list[tuple[str, str]]:
         """Host and report (JSON text) of each device that has one, in the order of the selection."""
         ...

@@ -43,6 +43,14 @@ _TAKEN: Final = f"""
     WHERE job_id = %(job)s AND state = '{DeviceState.TAKEN}' AND participant = %(token)s ORDER BY id
 """
 REPORTS: Final = f"SELECT host, report FROM {DEVICE} WHERE job_id = %s AND report IS NOT NULL ORDER BY place"
+# Each by its place in the index, however many rows a device has.
+_NEWEST_DONE: Final = f"""
+    WITH given(host) AS (VALUES {{hosts}})
+    SELECT (
+        SELECT id FROM {DEVICE} AS done WHERE done.host = given.host AND done.state = '{DeviceState.DONE}'
+        ORDER BY done.job_id DESC LIMIT 1
+    ) FROM given
+"""
 _NOTE_END: Final = f"""
     UPDATE {FLEET} SET "end" = %(end)s WHERE job_id = %(job)s AND "end" IS NULL
         AND EXISTS (SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s)
@@ -142,6 +150,13 @@ def finished_hosts(job_id: int) -> list[str]:
 def as_list(hosts: Sequence[str]) -> str:
     """As ``finished_devices`` has it."""
     return json.dumps(hosts, ensure_ascii=False)
+
+
+def newest_done(hosts: Sequence[str]) -> list[int]:
+    if not hosts:
+        return []
+    found = rows(_NEWEST_DONE.format(hosts=", ".join(["(%s)"] * len(hosts))), hosts)
+    return [row_id for (row_id,) in found if row_id is not None]
 
 
 def device_reports(job_id: int) -> list[tuple[str, str]]:

@@ -166,7 +166,7 @@ def test_running_again_leads_to_the_new_job(ann: Person) -> None:
     assert json.loads(made.start_arguments)["value"] == "x"
     entry = AuditEntry.objects.get(action="scheduled", job_id=made.pk)
     assert (entry.who, entry.origin, entry.detail) == ("ann", "127.0.0.1", f"echo: job {job.pk} again")
-    assert f"run again, of #{job.pk}" in ann.read(f"/jobs/{made.pk}")
+    assert f"#{job.pk} run again" in ann.read(f"/jobs/{made.pk}")
 
 
 def test_run_again_on_what_was_left_undone(ann: Person) -> None:

@@ -11,7 +11,7 @@ from jobs.sql.common import (
     wake_first,
 )
 from jobs.sql.deciding import decide
-from jobs.sql.devices import device_reports, fingerprint, finished_hosts, note_end, taken_devices
+from jobs.sql.devices import device_reports, fingerprint, finished_hosts, newest_done, note_end, taken_devices
 from jobs.sql.log import append_log
 from jobs.sql.lost import lose_devices, unreported_devices, write_reports
 from jobs.sql.postgresql.claim import claim
@@ -55,6 +55,7 @@ __all__ = [
     "leave",
     "look",
     "lose_devices",
+    "newest_done",
     "note_end",
     "note_steps",
     "outcomes",
