@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 
 from jobs.dispatch import line
 from jobs.models import Job, JobDevice
-from jobs.sql import store
+from jobs.search.results import newest_done
 from jobs.states import DeviceState, Status
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _device(name: str, host: "Host | None", known: Known | None, last: JobDevice
 
 def _last(names: Sequence[str]) -> dict[str, JobDevice]:
     """The newest of each that is done."""
-    return {row.host: row for row in _with_jobs(JobDevice.objects.filter(pk__in=store().newest_done(names)))}
+    return {row.host: row for row in _with_jobs(newest_done(names))}
 
 
 def _newest(name: str) -> QuerySet[JobDevice]:

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Final
 
 from django.db.models import QuerySet
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.beat.reading import Unreadable, readable
 from jobs.beat.recurrence import ScheduleBroken, due_time
 from jobs.models import Job, ScheduleOwner
 from jobs.states import Status
+from jobs.waiting.reasons import in_words
 
 SHOWN: Final = 200
 
@@ -49,8 +50,16 @@ def ahead() -> QuerySet[Job]:
 
 def _recurring(row: PeriodicTask, owner: str | None) -> Recurring:
     due, why = _next(row)
-    rule = str(row.crontab.human_readable if row.crontab else row.scheduler or "")
+    rule = str(row.crontab.human_readable if row.crontab else _every(row.interval) or row.scheduler or "")
     return Recurring(row=row, rule=rule, owner=owner, due=due, why=why)
+
+
+def _every(interval: IntervalSchedule | None) -> str:
+    """In hours and minutes, where it was made in seconds."""
+    words = in_words(interval.schedule.run_every) if interval else ""
+    for nothing in (" 0 h", " 00 min", " 00 s"):
+        words = words.removesuffix(nothing)
+    return f"every {words.replace('.0 s', ' s')}" if words else ""
 
 
 def _next(row: PeriodicTask) -> tuple[datetime | None, str]:

@@ -43,6 +43,14 @@ def test_a_schedule_that_cannot_be_read_is_shown_as_such(person_of: PersonOf) ->
     assert "never: " in page
 
 
+def test_an_interval_is_said_as_a_person_would(person_of: PersonOf) -> None:
+    for seconds in (30, 3600, 6 * 3600, 90 * 60, 86_400):
+        every(seconds, name=f"rule {seconds}")
+    page = person_of(*SEES).read("/schedules")
+    for words in ("every 30 s ", "every 1 h ", "every 6 h ", "every 1 h 30 min ", "every 1 d "):
+        assert words in page
+
+
 def test_jobs_due_later_the_next_one_first(person_of: PersonOf) -> None:
     now = database_now()
     later, sooner = (

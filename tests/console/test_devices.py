@@ -17,6 +17,7 @@ from tests import fake_jobs
 from tests.console.conftest import Person
 from tests.devices.lab import Lab
 from tests.factory import NOON, device_row, job_in, job_row
+from tests.large import statements_of
 
 
 @pytest.fixture
@@ -40,6 +41,21 @@ def test_the_list_has_each_device_of_the_inventory_with_its_last_result(viewer: 
     assert "2 devices" in page
     assert f"a1 ACCESS lab never committed ✕ failed in #{job.pk}" in page
     assert 'href="/devices/a2"' in viewer.markup("/devices")
+
+
+def test_more_devices_are_no_more_statements_and_the_last_result_is_the_newest(viewer: Person, lab: Lab) -> None:
+    lab.add("a1")
+    device_row(job_row(), "a1", reason="no route to host")
+    few = len(statements_of(viewer.client, "/devices"))
+    lab.add(*(f"a{number}" for number in range(2, 12)))
+    newest = job_row()
+    for number in range(1, 12):
+        device_row(newest, f"a{number}")
+        device_row(job_row("RUNNING"), f"a{number}", "TAKEN")
+    assert len(statements_of(viewer.client, "/devices")) == few
+    page = viewer.read("/devices")
+    assert page.count(f"nothing to change in #{newest.pk} ") == 11
+    assert "no route" not in page
 
 
 def test_the_list_is_searched_by_name_type_platform_or_group(viewer: Person, lab: Lab) -> None:

@@ -271,3 +271,15 @@ def test_what_is_no_page_is_a_404_too(ann: Person, path: str) -> None:
 def test_an_unknown_device_is_a_404(viewer: Person, sync: Job) -> None:
     for host in ("nowhere", "%00", HOSTILE):
         assert "<script>alert" not in viewer.markup(f"/jobs/{sync.pk}/devices/{host}", status=404)
+
+
+def test_words_that_turn_the_text_around_turn_only_themselves(viewer: Person) -> None:
+    job = job_row("SCHEDULED", queue="night\u202e")
+    page = viewer.markup(f"/jobs/{job.pk}")
+    assert "<bdi>No live worker serves its queue night\u202e.</bdi>" in page
+
+
+def test_a_line_of_the_log_names_its_device_once(viewer: Person, sync: Job) -> None:
+    line = ["2026-11-27T01:00:00+00:00", "INFO", "devices.sync", "sw1", "sw1: confirmed"]
+    JobLog.objects.create(job=sync, lines=1, size=10, text=json.dumps([line]))
+    assert "INFO sw1 confirmed" in viewer.read(f"/jobs/{sync.pk}")
