@@ -4,13 +4,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from django.http import QueryDict
 from django.urls import reverse
 
+from console.reads.shared import shared
+from jobs.feed import Position
 from jobs.models import Job, JobDevice
 from jobs.result_views import Piece, view_of
 from jobs.states import TERMINAL, DeviceState
@@ -117,23 +119,35 @@ class Devices:
 
 def rows_of(job_id: int, wanted: Wanted) -> QuerySet[JobDevice]:
     """All that are wanted, without their reports, in the order of the page."""
-    rows = JobDevice.objects.filter(job_id=job_id, **({"host__icontains": wanted.name} if wanted.name else {}))
+    rows = _named(job_id, wanted.name)
     if wanted.only:
         rows = rows.filter(GROUPS[wanted.only])
     return rows.annotate(rank=_RANK).order_by("rank", "place").only(*_SHOWN)
 
 
-def devices_of(job: Job, wanted: Wanted) -> Devices | None:
-    """None: the job does not go through devices, or has not begun, or kept no rows."""
-    named = JobDevice.objects.filter(job_id=job.pk, **({"host__icontains": wanted.name} if wanted.name else {}))
+class Tally(NamedTuple):
+    """How many devices of a job there are in each group, and whether some say that they were changed."""
+
+    numbers: dict[str, int]
+    tells: bool
+
+
+def tally_of(job_id: int, name: str) -> Tally:
+    """Of those whose name contains ``name``."""
     said = Count("pk", filter=Q(changed__isnull=False) | Q(change_score__isnull=False))
-    ranks = named.order_by().values(rank=_RANK).annotate(number=Count("pk"), said=said)
-    tally = {rank: (number, tells) for rank, number, tells in ranks.values_list("rank", "number", "said")}
-    numbers = {key: tally.get(rank, (0, 0))[0] for rank, key in enumerate(GROUPS)}
+    ranks = _named(job_id, name).order_by().values(rank=_RANK).annotate(number=Count("pk"), said=said)
+    found = {rank: (number, tells) for rank, number, tells in ranks.values_list("rank", "number", "said")}
+    numbers = {key: found.get(rank, (0, 0))[0] for rank, key in enumerate(GROUPS)}
+    return Tally(numbers, any(tells for _, tells in found.values()))
+
+
+def devices_of(job: Job, wanted: Wanted, position: Position) -> Devices | None:
+    """None: the job does not go through devices, or has not begun, or kept no rows."""
+    numbers, tells = shared(tally_of, position, job.pk, wanted.name)
     total = sum(numbers.values())
     if not total and not wanted.name:
         return None
-    words = words_for(job, tells=any(tells for _, tells in tally.values()))
+    words = words_for(job, tells=tells)
     matching = numbers[wanted.only] if wanted.only else total
     last_page = max(1, -(-matching // PER_PAGE))
     above = reverse("console:job", args=[job.pk])
@@ -147,6 +161,10 @@ def devices_of(job: Job, wanted: Wanted) -> Devices | None:
         last_page=last_page,
         progress=None if wanted.name else _progress(numbers, total),
     )
+
+
+def _named(job_id: int, name: str) -> QuerySet[JobDevice]:
+    return JobDevice.objects.filter(job_id=job_id, **({"host__icontains": name} if name else {}))
 
 
 def words_for(job: Job, *, tells: bool) -> dict[str, str]:

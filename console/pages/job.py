@@ -33,7 +33,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     found = Job.objects.filter(pk=job_id).defer("finished_devices").first()
     if found is None:
         return no_such_job(request, job_id)
-    devices = devices_of(found, Wanted.of(request.GET))
+    devices = devices_of(found, Wanted.of(request.GET), position)
     context = {
         **_head(request, found, devices),
         "devices": devices,

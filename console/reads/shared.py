@@ -3,7 +3,7 @@ changed, and after a second, because heartbeats and time itself change nothing i
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Final, NamedTuple, TypeVar
 
 from django.db import connection
@@ -13,6 +13,7 @@ from jobs.feed import Position
 T = TypeVar("T")
 
 SECONDS: Final = 1.0
+MOST: Final = 200  # answers; then it begins anew
 
 
 class _Kept(NamedTuple):
@@ -21,17 +22,21 @@ class _Kept(NamedTuple):
     answer: Any
 
 
-_kept: dict[Callable[[], Any], _Kept] = {}
+_kept: dict[Hashable, _Kept] = {}
 
 
-def shared(ask: Callable[[], T], position: Position, *, clock: Callable[[], float] = time.monotonic) -> T:
-    """The answer, which is not older than ``position``, the end of the change feed."""
+def shared(
+    ask: Callable[..., T], position: Position, *about: Hashable, clock: Callable[[], float] = time.monotonic
+) -> T:
+    """What ``ask(*about)`` returns; not older than ``position``, the end of the change feed."""
     if connection.in_atomic_block:  # where the position does not tell of one's own changes
-        return ask()
-    kept = _kept.get(ask)
+        return ask(*about)
+    kept = _kept.get((ask, *about))
     if kept is None or kept.position != position or clock() >= kept.until:
-        kept = _Kept(position, clock() + SECONDS, ask())
-        _kept[ask] = kept
+        kept = _Kept(position, clock() + SECONDS, ask(*about))
+        if len(_kept) >= MOST:
+            _kept.clear()
+        _kept[ask, *about] = kept
     answer: T = kept.answer
     return answer
 

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from django.db import transaction
 
-from console.reads.shared import SECONDS, shared
+from console.reads.shared import MOST, SECONDS, shared
 from jobs import feed
 from jobs.models import Job
 from tests.console.conftest import PersonOf
@@ -42,6 +42,18 @@ def test_a_change_of_a_job_is_asked_for_at_once() -> None:
     Job.objects.filter(pk=job.pk).update(abort_reason="stop")
     assert shared(ask, feed.position(), clock=lambda: 10.0) == 2
     assert shared(ask, feed.position(), clock=lambda: 10.0) == 2
+
+
+def test_each_question_has_its_own_answers_and_not_too_many_are_kept() -> None:
+    position, asked = feed.position(), list[int]()
+
+    def double(number: int) -> int:
+        asked.append(number)
+        return 2 * number
+
+    wanted = [*range(MOST), 0, MOST, 0]
+    assert [shared(double, position, number, clock=lambda: 10.0) for number in wanted] == [2 * n for n in wanted]
+    assert asked == [*range(MOST), MOST, 0]
 
 
 def test_in_a_transaction_whose_own_changes_have_no_place_yet_nothing_is_shared() -> None:
