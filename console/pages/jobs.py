@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from cnaasjobs.db.clock import database_now
 from console.access import may, page
@@ -17,7 +18,7 @@ from console.rows import rows_of
 from jobs import feed
 from jobs.models import Job
 from jobs.search.counts import Counted, in_each_state
-from jobs.search.find import Found, search
+from jobs.search.find import search
 from jobs.search.grammar import SearchError, Term, terms_of
 from jobs.search.qualifiers import id_of
 from jobs.states import Status
@@ -40,33 +41,42 @@ class Tab(NamedTuple):
     is_here: bool
 
 
+class Part(NamedTuple):
+    """Of the list, with where the parts before and after it are."""
+
+    rows: SafeString
+    before: int | None = None
+    after: int | None = None
+    gave_up: str | None = None
+
+
 @page("jobs.view_job")
 def jobs(request: HttpRequest) -> HttpResponse:
     """``?q=`` is the search, ``?before=`` and ``?after=`` are ids where the page begins or ends."""
     line = request.GET.get("q", "").strip()
     if (job_id := id_of(line)) is not None and Job.objects.filter(pk=job_id).exists():
         return HttpResponseRedirect(reverse("console:job", args=[job_id]))
-    position, now = feed.position(), database_now()
+    position = feed.position()
     before, after = (id_of(request.GET.get(name, "")) for name in ("before", "after"))
-    error, terms, found = "", [], Found(jobs=[], before=None, after=None, gave_up=None)
+    picking = _picking(request, line, before=before, after=after)
+    error, terms, part = "", [], Part(SafeString(""))
     try:
         terms = terms_of(line)
-        found = search(line, size=PER_PAGE, before=before, after=after, now=now)
+        part = shared(_part, position, line, before, after, picking["can_pick"], picking["picked"])
     except SearchError as exc:
         error = str(exc)
     is_newest = before is None and after is None
     counts = {} if any(term.name != "status" for term in terms) else shared(in_each_state, position)
     well = health(shared(facts, position), counts, request.user.has_perm) if is_newest and not line else None
-    picking = _picking(request, line, before=before, after=after)
     context = {
         "line": line,
         "error": error,
         "chips": list(_chips(terms)),
         "tabs": list(_tabs(terms, counts)),
-        "rows": listed("console/rows.html", rows=rows_of(found.jobs, now=now), **picking),
-        "gave_up": found.gave_up,
-        "older": _url(line, before=found.before) if found.before else None,
-        "newer": _url(line, after=found.after) if found.after and not is_newest else None,
+        "rows": part.rows,
+        "gave_up": part.gave_up,
+        "older": _url(line, before=part.before) if part.before else None,
+        "newer": _url(line, after=part.after) if part.after and not is_newest else None,
         "newest": _url(line),
         "is_newest": is_newest,
         **picking,
@@ -74,6 +84,14 @@ def jobs(request: HttpRequest) -> HttpResponse:
     }
     sign = "lost" if well is not None and not well.is_well else ""
     return show(request, "console/jobs.html", context, after=position, sign=sign, status=400 if error else 200)
+
+
+def _part(line: str, before: int | None, after: int | None, can_pick: bool, picked: bool) -> Part:
+    """The same for everybody who may pick: a change has every open list ask for it at once."""
+    now = database_now()
+    found = search(line, size=PER_PAGE, before=before, after=after, now=now)
+    rows = listed("console/rows.html", rows=rows_of(found.jobs, now=now), can_pick=can_pick, picked=picked)
+    return Part(rows, found.before, found.after, found.gave_up)
 
 
 @page("jobs.view_job")
