@@ -11,8 +11,6 @@ from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from django.http import QueryDict
 from django.urls import reverse
 
-from console.reads.shared import shared
-from jobs.feed import Position
 from jobs.models import Job, JobDevice
 from jobs.result_views import Piece, view_of
 from jobs.states import TERMINAL, DeviceState
@@ -125,25 +123,25 @@ def rows_of(job_id: int, wanted: Wanted) -> QuerySet[JobDevice]:
     return rows.annotate(rank=_RANK).order_by("rank", "place").only(*_SHOWN)
 
 
-class Tally(NamedTuple):
+class _Tally(NamedTuple):
     """How many devices of a job there are in each group, and whether some say that they were changed."""
 
     numbers: dict[str, int]
     tells: bool
 
 
-def tally_of(job_id: int, name: str) -> Tally:
+def _tally(job_id: int, name: str) -> _Tally:
     """Of those whose name contains ``name``."""
     said = Count("pk", filter=Q(changed__isnull=False) | Q(change_score__isnull=False))
     ranks = _named(job_id, name).order_by().values(rank=_RANK).annotate(number=Count("pk"), said=said)
     found = {rank: (number, tells) for rank, number, tells in ranks.values_list("rank", "number", "said")}
     numbers = {key: found.get(rank, (0, 0))[0] for rank, key in enumerate(GROUPS)}
-    return Tally(numbers, any(tells for _, tells in found.values()))
+    return _Tally(numbers, any(tells for _, tells in found.values()))
 
 
-def devices_of(job: Job, wanted: Wanted, position: Position) -> Devices | None:
+def devices_of(job: Job, wanted: Wanted) -> Devices | None:
     """None: the job does not go through devices, or has not begun, or kept no rows."""
-    numbers, tells = shared(tally_of, position, job.pk, wanted.name)
+    numbers, tells = _tally(job.pk, wanted.name)
     total = sum(numbers.values())
     if not total and not wanted.name:
         return None

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django.db.models.functions import Length, Substr
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 
 from cnaasjobs.api.envelope import json_bytes
 from console.access import may, page
@@ -12,6 +13,7 @@ from console.chain import chain_of
 from console.devices import Devices, Wanted, devices_of
 from console.frame import said, show
 from console.jinja import listed
+from console.reads.shared import shared
 from console.rows import rows_of
 from console.steps import steps_of
 from console.wanted_log import lines_for
@@ -33,11 +35,11 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     found = Job.objects.filter(pk=job_id).defer("finished_devices").first()
     if found is None:
         return no_such_job(request, job_id)
-    devices = devices_of(found, Wanted.of(request.GET), position)
+    devices, lines = shared(_devices, position, found, Wanted.of(request.GET))
     context = {
         **_head(request, found, devices),
         "devices": devices,
-        "lines": listed("console/lines.html", lines=devices.lines) if devices else "",
+        "lines": lines,
         "steps": steps_of(found),
         "log": lines_for(found.pk, request.GET),
         "chain": chain_of(found),
@@ -46,6 +48,12 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     }
     sign = look_of(found.status, found.exception_type)
     return show(request, "console/job.html", context, after=position, about=job_id, sign=sign)
+
+
+def _devices(job: Job, wanted: Wanted) -> tuple[Devices | None, SafeString]:
+    """With their lines. The same for everybody who looks at the job: a change of it has all of them ask at once."""
+    devices = devices_of(job, wanted)
+    return devices, listed("console/lines.html", lines=devices.lines) if devices else SafeString("")
 
 
 @page("jobs.view_job")
