@@ -19,10 +19,10 @@ from tests import own_broker
 
 PER_CORE = 3
 MOST = 8
-AT_A_TIME = 8  # short tests
+AT_A_TIME = 8  # short tests, at most
 
-# Its tests share what takes long to start, a browser and its servers, for the whole run.
-_BROWSER = "tests/browser/"
+# Tests that share what takes long to start, a browser and its servers. Those of the second take minutes by themselves.
+_BROWSER, _ACCESSIBLE = "tests/browser/", "tests/browser/test_accessible.py"
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -54,11 +54,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _turn(item: pytest.Item) -> int:
     """Long ones first, then those that start processes and mostly wait, then the others: no core idles at the end."""
-    if item.get_closest_marker("long") or _together(item.nodeid):
+    long = item.get_closest_marker("long")
+    if _together(item.nodeid) or (long and long.args):
         return 0
-    if "platform" in getattr(item, "fixturenames", []):
+    if long:
         return 1
-    return 2 if item.get_closest_marker("needs") else 3
+    if "platform" in getattr(item, "fixturenames", []):
+        return 2
+    return 3 if item.get_closest_marker("needs") else 4
 
 
 @cache
@@ -71,9 +74,9 @@ def _modules_together() -> frozenset[str]:
 def _together(nodeid: str) -> str | None:
     """What the tests have in common that one process runs one after the other."""
     module = nodeid.partition("::")[0]
-    if module.startswith(_BROWSER):
+    if module.startswith(_BROWSER) and module != _ACCESSIBLE:
         return _BROWSER
-    return module if module in _modules_together() else None
+    return module if module == _ACCESSIBLE or module in _modules_together() else None
 
 
 class Scheduling(LoadScopeScheduling):
@@ -94,7 +97,8 @@ class Scheduling(LoadScopeScheduling):
         queue: OrderedDict[str, dict[str, bool]] = self.workqueue
         short = not self._ends_with_short.get(node, True)
         self._ends_with_short[node] = short
-        for _ in range(min(AT_A_TIME, len(queue)) if short else 1):
+        share = len(queue) // (2 * len(self.nodes))  # less at a time towards the end, so that all end together
+        for _ in range(max(1, min(AT_A_TIME, share)) if short else 1):
             if short:
                 queue.move_to_end(next(reversed(queue)), last=False)
             super()._assign_work_unit(node)

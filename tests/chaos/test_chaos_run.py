@@ -7,7 +7,7 @@ from tests.chaos.__main__ import main
 FAULTS = 8
 
 
-@pytest.mark.long
+@pytest.mark.long("minutes")
 @pytest.mark.needs("postgresql", "rabbitmq")
 @pytest.mark.timeout(600)
 def test_two_minutes_of_chaos_break_no_promise(capfd: pytest.CaptureFixture[str]) -> None:

@@ -17,14 +17,14 @@ SETTINGS = settings(
 )
 
 
-@pytest.mark.long
+@pytest.mark.long("minutes")
 @pytest.mark.django_db(transaction=True)
 def test_any_calls_in_any_order_keep_to_the_model() -> None:
     """On the suite's own database: SQLite unless DATABASE_URL names another."""
     run_state_machine_as_test(LifecycleMachine, settings=SETTINGS)
 
 
-@pytest.mark.long
+@pytest.mark.long("minutes")
 @pytest.mark.needs("postgresql")
 def test_any_calls_in_any_order_keep_to_the_model_on_postgresql(postgresql: PostgreSQL) -> None:
     run_state_machine_as_test(LifecycleMachine, settings=SETTINGS)

@@ -192,6 +192,7 @@ class Statements:
         connection.execute_wrappers.append(self)
 
 
+@pytest.mark.long
 def test_200_readers_cost_the_database_what_one_costs_and_nobody_costs_nothing(live: Live) -> None:
     statements, job = Statements(), job_row()
     connection_created.connect(statements.watch)

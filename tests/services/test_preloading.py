@@ -113,9 +113,9 @@ os.kill(os.getpid(), signal.SIGKILL)
     who.mkdir()
     asker = run(who, asks, {**env, "PYTHONPATH": str(ROOT)}, preloaded=False)
 
-    assert asker.wait() == -signal.SIGKILL
+    assert asker.wait(timeout=120) == -signal.SIGKILL
     pid = int((tmp_path / "True.log").read_text().split()[1])
-    wait_until(lambda: not psutil.pid_exists(pid))
+    wait_until(lambda: not psutil.pid_exists(pid), timeout=30)
 
 
 @pytest.mark.parametrize(
