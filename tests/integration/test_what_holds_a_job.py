@@ -125,6 +125,9 @@ def test_each_reason_everywhere(
     later = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=3, seconds=59))
     places.told(later, "time", says=["It is due at", "in 3 h 00 min."])
 
+    guarded = scheduling.schedule(fake_jobs.guarded, {})
+    places.told(guarded, "approval", says=["It waits for approval by another person: it always does. It ends at"])
+
     holder = _running(each_until_file, hosts=["a1", "a2"], path=str(release))
     second = scheduling.schedule(fake_jobs.with_lock, {})
     held = f"It waits for lock devices, held by job {holder.pk} (each_until_file) for"
