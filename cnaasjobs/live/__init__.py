@@ -7,6 +7,7 @@
 ``readers``      Server-Sent Events: one reader each
 ``front_ends``   socket.io: ``connections`` are its clients, ``strangers`` those who have not said who they are
 ``admission``    who may listen, and to what
+``cors``         which pages of other origins may
 ``database``     the one thread that asks the database
 
 It holds no state that a restart could lose: a reader's position is the reader's.

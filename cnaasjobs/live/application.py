@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from cnaasjobs.api.envelope import error_body
 from cnaasjobs.live.admission import NotAdmitted
+from cnaasjobs.live.cors import headers_for, preflight
 from cnaasjobs.live.database import Database
 from cnaasjobs.live.front_ends import FrontEnds
 from cnaasjobs.live.poller import Poller
@@ -45,7 +46,11 @@ def application() -> Any:
                 task.cancel()
             database.close()
 
-    routes = [Route(path, readers.respond, methods=["GET"]) for path in (EVENTS, f"{EVENTS}/")]
+    routes = [
+        Route(path, answer, methods=[method])
+        for path in (EVENTS, f"{EVENTS}/")
+        for method, answer in (("GET", readers.respond), ("OPTIONS", preflight))
+    ]
     handlers: Any = {NotAdmitted: _refused, HTTPException: _refused_by_route, Error: _away}
     starlette = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     return socketio.ASGIApp(front_ends.server, starlette, socketio_path=SOCKET_IO.strip("/"))
@@ -57,17 +62,18 @@ def _ended(task: "asyncio.Task[None]") -> None:
         raise SystemExit(1) from exc
 
 
-def _refused(_: Request, exc: Any) -> Response:
-    return _error(exc.status, exc.message)
+def _refused(request: Request, exc: Any) -> Response:
+    return _error(request, exc.status, exc.message)
 
 
-def _refused_by_route(_: Request, exc: Any) -> Response:
-    return _error(exc.status_code, HTTPStatus(exc.status_code).phrase)
+def _refused_by_route(request: Request, exc: Any) -> Response:
+    return _error(request, exc.status_code, HTTPStatus(exc.status_code).phrase)
 
 
-def _away(_: Request, exc: Exception) -> Response:
-    return _error(HTTPStatus.SERVICE_UNAVAILABLE, "The database is away, try again")
+def _away(request: Request, exc: Exception) -> Response:
+    return _error(request, HTTPStatus.SERVICE_UNAVAILABLE, "The database is away, try again")
 
 
-def _error(status: int, message: str) -> Response:
-    return JSONResponse(error_body(message), status_code=status, headers={"Cache-Control": "no-store"})
+def _error(request: Request, status: int, message: str) -> Response:
+    headers = {"Cache-Control": "no-store", **headers_for(request)}
+    return JSONResponse(error_body(message), status_code=status, headers=headers)

@@ -13,11 +13,11 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cnaasjobs.conf import conf
 from cnaasjobs.events import record
 from cnaasjobs.live.actions import LiveAction
 from cnaasjobs.live.admission import AGAIN_SECONDS, NotAdmitted, admit
 from cnaasjobs.live.bulletin import Bulletin, Wanted
+from cnaasjobs.live.cors import headers_for
 from cnaasjobs.live.database import Database
 from cnaasjobs.live.poller import Poller
 from jobs.feed import Kind, Position
@@ -75,7 +75,7 @@ class Readers:
         admitted = await self._database.ask(admit, request.scope)
         reader = Reader(_wanted(request, admitted))
         since = _since(request)
-        headers = {"Cache-Control": "no-store", **_cors(request)}
+        headers = {"Cache-Control": "no-store", **headers_for(request)}
         return Stream(self._events(request, reader, since), headers=headers, send_timeout=SEND_SECONDS)
 
     async def _events(self, request: Request, reader: Reader, since: Position | None) -> AsyncIterator[bytes]:
@@ -127,10 +127,3 @@ def _since(request: Request) -> Position | None:
         return None
     position = Position.parse(text)
     return position or Position("0", 0)  # no feed's: load again
-
-
-def _cors(request: Request) -> dict[str, str]:
-    origin = request.headers.get("origin")
-    if origin is None or origin not in conf.cors_origins:
-        return {}
-    return {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true", "Vary": "Origin"}

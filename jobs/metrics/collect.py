@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from django.db.models import Count, Min, Q
+from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from cnaasjobs.db.clock import DatabaseNow
-from jobs.metrics.families import COUNTERS, HISTOGRAMS, SECONDS, STATES
-from jobs.metrics.kept import all_kept
+from jobs.metrics.families import COUNTERS, HISTOGRAMS, LOOKED, READERS, SECONDS, STATES
+from jobs.metrics.kept import Kept, all_kept
 from jobs.models import Heartbeat, Job, JobApproval
 from jobs.sql import store, totals
 from jobs.states import Status
@@ -131,6 +132,15 @@ def _kept() -> Iterator[Metric]:
         for labels, value, _ in found.get(family.name, []):
             times.add_metric(labels, value)
         yield times
+    yield _delay(*(found.get(family.name, []) for family in (READERS, LOOKED)))
+
+
+def _delay(readers: list[Kept], looked: list[Kept]) -> Metric:
+    """None while nobody listens: then nobody looks."""
+    delay = _gauge("events_delay_seconds", "How old the last look at the change feed is, for those who listen.")
+    if looked and any(number for _, number, _ in readers):
+        delay.add_metric([], timezone.now().timestamp() - looked[0][1])
+    return delay
 
 
 def _cumulated(spread: list[int]) -> Iterator[tuple[str, float]]:

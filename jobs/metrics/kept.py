@@ -71,8 +71,11 @@ def add(additions: Additions, mark: MetricMark) -> None:
     MetricCount.objects.bulk_update(known, ["value", "buckets"])
 
 
-def all_kept() -> Mapping[str, list[tuple[list[str], float, list[int]]]]:
-    """By family: labels, value, buckets."""
+Kept = tuple[list[str], float, list[int]]  # labels, value, buckets
+
+
+def all_kept() -> Mapping[str, list[Kept]]:
+    """By family."""
     found: defaultdict[str, list[Any]] = defaultdict(list)
     for name, labels, value, buckets in MetricCount.objects.values_list("name", "labels", "value", "buckets"):
         found[name].append((json.loads(labels), value, json.loads(buckets)))

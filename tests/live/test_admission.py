@@ -1,5 +1,6 @@
 """Who may listen: the API's credentials and permissions, when a connection is opened and afterwards."""
 
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,25 @@ def test_the_origins_that_are_listed(live: Live, user_with: Callable[..., User],
     assert listed["Access-Control-Allow-Origin"] == "https://front.example"
     other = live.stream("", {**token, "Origin": "https://other.example"}).answer.headers
     assert other["Access-Control-Allow-Origin"] is None
+    refused = live.stream("", {"Origin": "https://front.example"})
+    assert refused.status == 401
+    assert refused.answer.headers["Access-Control-Allow-Origin"] == "https://front.example"
+
+
+def test_a_preflight_needs_no_token(live: Live, settings: Any) -> None:
+    settings.CNAASJOBS_REQUIRE_TOKEN = True
+    settings.CNAASJOBS_CORS_ORIGINS = ["https://front.example"]
+
+    def asked(origin: str) -> Any:
+        headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+        request = urllib.request.Request(f"{live.url}/api/v1.0/events", headers=headers, method="OPTIONS")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.headers
+
+    listed = asked("https://front.example")
+    assert listed["Access-Control-Allow-Origin"] == "https://front.example"
+    assert {"authorization", "last-event-id"} <= {*listed["Access-Control-Allow-Headers"].split(", ")}
+    assert asked("https://other.example")["Access-Control-Allow-Origin"] is None
 
 
 def test_a_jwt_of_our_own(live: Live, user_with: Callable[..., User], settings: Any, tmp_path: Path) -> None:

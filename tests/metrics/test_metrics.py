@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -278,14 +279,18 @@ def test_what_the_events_process_says_of_its_readers_is_kept() -> None:
     try:
         poller = Poller(database)
         report = Report(database, poller)
-        poller.looked_at = 1_800_000_000.0
+        poller.looked_at = 1_700_000_000.0
         subscribe(saw)
         record(LiveAction.READER_DROPPED, what="events")
         record(LiveAction.READER_DROPPED, what="events")
         asyncio.run(report.store())
         found = metrics()
-        assert (found["events_readers",], found["events_last_look_timestamp_seconds",]) == (0, 1_800_000_000.0)
+        assert (found["events_readers",], found["events_last_look_timestamp_seconds",]) == (0, 1_700_000_000.0)
         assert found["events_readers_dropped_total", "events"] == 2
+        assert ("events_delay_seconds",) not in found  # nobody listens, so nobody looks
+        tally.listened(3, looked=time.time() - 40)
+        fold()
+        assert metrics()["events_delay_seconds",] >= 40
     finally:
         unsubscribe(saw)
         database.close()
