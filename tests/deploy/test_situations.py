@@ -200,8 +200,9 @@ def test_requests_are_answered_503_and_the_database_lives(postgresql: PostgreSQL
         pid = somebody.info.backend_pid
         waits = re.compile(rf"\{{{pid}\}}")
         wait_until(lambda: waits.search(psql(show, postgresql).stdout), timeout=SECONDS)
-        oldest = psql(show, postgresql).stdout.splitlines()[2]
-        assert oldest.split("|")[0].strip() == str(pid)
+        pids = [row.split("|")[0].strip() for row in psql(show, postgresql).stdout.splitlines()]
+        (waiter,) = [row for row in psql(show, postgresql).stdout.splitlines() if waits.search(row)]
+        assert pids.index(str(pid)) < pids.index(waiter.split("|")[0].strip())  # the older one is first
         assert psql(mend, postgresql, pid=pid).returncode == 0
         assert waiting.wait(SECONDS) == 0
 
