@@ -31,7 +31,7 @@ from jobs.states import Status
 from locks import service as locks
 from tests import fake_jobs
 from tests.deploy.files import ROOT
-from tests.factory import device_row, hold_lock, job_in, job_row
+from tests.factory import device_row, hold_lock, job_in, job_row, job_rows
 from tests.fake_jobs.lasting import wait_for_file
 from tests.services import PostgreSQL, RabbitMQ
 from tests.services.postgresql import _places
@@ -194,9 +194,8 @@ def test_requests_are_answered_503_and_the_database_lives(postgresql: PostgreSQL
     with closing(postgresql.connect()) as somebody:
         somebody.autocommit = False
         somebody.cursor().execute("LOCK TABLE jobs_job")
-        waiting = subprocess.Popen(
-            ["psql", postgresql.url, "-c", "SELECT count(*) FROM jobs_job"], stdout=subprocess.PIPE
-        )
+        counting = ["psql", postgresql.url, "-c", "SELECT count(*) FROM jobs_job"]
+        waiting = subprocess.Popen(counting, stdout=subprocess.DEVNULL)
         pid = somebody.info.backend_pid
         waits = re.compile(rf"\{{{pid}\}}")
         wait_until(lambda: waits.search(psql(show, postgresql).stdout), timeout=SECONDS)
@@ -210,6 +209,7 @@ def test_requests_are_answered_503_and_the_database_lives(postgresql: PostgreSQL
 @pytest.mark.needs("postgresql")
 def test_the_database_is_large(postgresql: PostgreSQL) -> None:
     show, vacuum = lines("The database is large", "psql")
+    job_rows(3000)  # more than PostgreSQL's own tables
     assert "jobs_job" in psql(show, postgresql).stdout
     assert psql(vacuum, postgresql).stdout == "VACUUM\n"
 
