@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -114,6 +115,8 @@ class _Constructor(SafeConstructor):
             return super().construct_document(node)
         except MarkedYAMLError:
             raise  # it has a line number
+        except SoftTimeLimitExceeded:
+            raise  # the job's time ended here by chance
         except Exception as exc:
             raise self._blamed(node, exc) from exc
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from celery.exceptions import SoftTimeLimitExceeded
 from nornir.core import Nornir
 
 from cnaasjobs import secrecy
@@ -65,6 +66,8 @@ def nornir() -> Nornir:
             except InventoryError as exc:
                 # Not "from exc": what lies below quotes passwords that nobody knows yet, and a traceback would show it.
                 raise InventoryError(f"The inventory of {config_file} can't be read: {exc}") from None
+            except SoftTimeLimitExceeded:
+                raise  # the job's time ended while it was read
             except Exception as exc:  # noqa: BLE001  (what nobody foresaw, such as data that contains itself)
                 words = f"The inventory of {config_file} can't be read: it leads to {type(exc).__name__}"
                 raise InventoryError(words) from None

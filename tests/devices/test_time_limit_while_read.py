@@ -1,0 +1,21 @@
+"""A job's time may end anywhere in its body: while the inventory is read, that is no fault of the inventory."""
+
+from typing import Any
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from ruamel.yaml.constructor import SafeConstructor
+
+from devices import inventory, yaml_files
+from tests.devices.lab import Lab
+
+
+@pytest.mark.parametrize(("owner", "name"), [(SafeConstructor, "construct_document"), (yaml_files, "_as_written")])
+def test_the_limit_is_told_as_it_is(lab: Lab, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    def ended(*_: Any) -> None:
+        raise SoftTimeLimitExceeded
+
+    lab.add("sw1")
+    monkeypatch.setattr(owner, name, ended)
+    with pytest.raises(SoftTimeLimitExceeded):
+        inventory.nornir()
