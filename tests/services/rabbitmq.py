@@ -85,7 +85,7 @@ class RabbitMQ(Broker):
         """``rabbitmqctl``: about two seconds a call."""
         command = [str(_script("rabbitmqctl")), "--node", self.node, "--quiet", *arguments]
         return subprocess.run(
-            command, check=True, capture_output=True, text=True, env=self._environment(), timeout=60
+            command, check=True, capture_output=True, text=True, env=self._environment(), timeout=180
         ).stdout
 
     @property
