@@ -1,16 +1,14 @@
-"""Acquire, release and clear named locks. Each is one guarded statement; zero rows is an answer.
+"""Release, keep and clear named locks. Each is one guarded statement; zero rows is an answer.
 
-``acquire`` and ``release`` belong in the caller's transaction, so that a lock changes hands together with its holder's
-state. In every transaction the lock's row is written before the holder's, so that two of them cannot deadlock.
+A lock is taken by the statement that starts its holder (``jobs.sql``). ``release`` belongs in the transaction that ends
+it. In every transaction the lock's row is written before the holder's, so that two of them cannot deadlock.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
-from django.db.models.expressions import Combinable
+from django.db.models import QuerySet
 
 from cnaasjobs.events import record
 from locks import holders
@@ -50,14 +48,6 @@ def locked_row(name: str) -> Lock:
         Lock.objects.bulk_create([Lock(name=name)], ignore_conflicts=True)
         row = Lock.objects.select_for_update().get(name=name)
     return row
-
-
-def acquire(row: Lock, *, holder_id: int, now: datetime | Combinable) -> int | None:
-    """Take a free lock; the caller has locked its row. Returns the fencing token, or None if it is held."""
-    taken = Lock.objects.filter(pk=row.pk, holder_id__isnull=True).update(
-        holder_id=holder_id, start_time=now, fence=F("fence") + 1
-    )
-    return row.fence + 1 if taken else None
 
 
 def release(name: str, *, holder_id: int, fence: int) -> bool:

@@ -68,7 +68,8 @@ def device_row(job: Job, host: str, state: str = "DONE", **fields: Any) -> JobDe
 def hold_lock(name: str, holder: Job | int, *, fence: int = 7, start_time: datetime = NOON) -> Lock:
     """A lock that is held by this job, or by a number without a job."""
     holder_id = holder.pk if isinstance(holder, Job) else holder
-    return Lock.objects.create(name=name, holder_id=holder_id, start_time=start_time, fence=fence)
+    held = {"holder_id": holder_id, "start_time": start_time, "fence": fence}
+    return Lock.objects.update_or_create(name=name, defaults=held)[0]
 
 
 def heartbeat(name: str = "celery@w1", **fields: Any) -> Heartbeat:

@@ -3,9 +3,7 @@
 from uuid import UUID
 
 import pytest
-from django.db import transaction
 
-from cnaasjobs.db.clock import DatabaseNow
 from jobs.end_reasons import Failure
 from jobs.errors import JobNotAbortable
 from jobs.lifecycle import approval, transitions
@@ -13,9 +11,8 @@ from jobs.models import Job
 from jobs.outcome import Outcome
 from jobs.run import Run
 from jobs.states import TERMINAL, TRANSITIONS, Status, Verb
-from locks import service as locks
 from tests import fake_jobs
-from tests.factory import claim, job_in
+from tests.factory import claim, hold_lock, job_in
 
 FAILURE = Failure(type="ValueError", message="it broke")
 
@@ -40,8 +37,7 @@ def _try(verb: Verb, job: Job) -> None:
         case Verb.CLAIM:
             claim(job)
         case Verb.PARK:
-            with transaction.atomic():
-                locks.acquire(locks.locked_row("devices"), holder_id=999, now=DatabaseNow())
+            hold_lock("devices", 999)
             claim(job)
         case Verb.FINISH:
             transitions.finish(run, Outcome(result='"x"'))
