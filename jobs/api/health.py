@@ -25,8 +25,8 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.broker.connection import Broker
 from jobs.broker.opening import BrokerUnavailable
+from jobs.liveness.life import not_stopped
 from jobs.liveness.watched import Watched
-from jobs.models import Heartbeat
 
 ANSWER_SECONDS: Final = 1.5
 BROKER_SECONDS: Final = 1.0
@@ -117,7 +117,7 @@ class Check:
 def _database_states() -> States:
     """Checks the database, and the workers and Beats by their heartbeats in it."""
     new_request()
-    rows = Heartbeat.objects.filter(stopped_at=None).annotate(database_time=DatabaseNow())
+    rows = not_stopped().annotate(database_time=DatabaseNow())
     try:
         beats = list(rows.values_list("pk", "counter", "last_seen", "kind", "database_time"))
         writable = takes_writes()

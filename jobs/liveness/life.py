@@ -37,10 +37,16 @@ def alive(kind: Kind) -> QuerySet[Heartbeat]:
     return Heartbeat.objects.filter(with_life(Life.ALIVE), kind=kind)
 
 
+def not_stopped(kind: Kind | None = None) -> QuerySet[Heartbeat]:
+    """A silent one is among them: it may be back in a moment, and upkeep marks those that are gone."""
+    beats = Heartbeat.objects.filter(stopped_at__isnull=True)
+    return beats if kind is None else beats.filter(kind=kind)
+
+
 def served_queues() -> set[str]:
-    """The queues of the workers that have not stopped. A silent worker counts: it may be back in a moment."""
-    workers = Heartbeat.objects.filter(kind="worker", stopped_at__isnull=True)
-    return {queue for queues in workers.values_list("queues", flat=True) for queue in json.loads(queues)}
+    """The queues of the workers that have not stopped."""
+    found = not_stopped("worker").values_list("queues", flat=True)
+    return {queue for queues in found for queue in json.loads(queues)}
 
 
 def _patience() -> timedelta:

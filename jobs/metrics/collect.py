@@ -101,7 +101,7 @@ def _processes() -> Iterator[Metric]:
     busy = _gauge("worker_slots_busy", "Slots of a worker in which a job runs.", "name")
     serving = _gauge("queue_slots", "Slots of the workers that serve a queue.", "queue")
     of_queue: dict[str, int] = {}
-    for beat in Heartbeat.objects.filter(stopped_at__isnull=True):
+    for beat in not_stopped():
         seen.add_metric([beat.kind, beat.name], beat.last_seen.timestamp())
         if beat.kind == "worker":
             slots.add_metric([beat.name], beat.concurrency)

@@ -16,7 +16,7 @@ from jobs.task import JobTask
 from jobs.waiting import lines, queues
 from jobs.waiting.lines import InLine, Line
 from jobs.waiting.progress import Progress, progress_of
-from jobs.waiting.queues import Queue
+from jobs.waiting.queues import Beat, Queue
 from jobs.waiting.reasons import Holds, Named, Part, Reason
 
 
@@ -32,7 +32,7 @@ def reasons_of(jobs: Sequence[Job], *, now: datetime | None = None) -> dict[int,
     if not waiting:
         return {job.pk: [] for job in jobs}
     look = _look_at(waiting, now or database_now())
-    return {job.pk: list(_reasons(job, look)) if job in waiting else [] for job in jobs}
+    return {job.pk: list(_reasons(job, look)) if job.status == Status.SCHEDULED else [] for job in jobs}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,8 @@ class _Look:
     lines: Mapping[str, Line]
     progress: Mapping[int, Progress]
     queues: Mapping[str, Queue]
-    beat_lives: bool
+    approvals: Mapping[int, JobApproval]  # asked for and not decided, by job
+    beat: Beat
 
 
 def _look_at(jobs: Sequence[Job], now: datetime) -> _Look:
@@ -53,7 +54,8 @@ def _look_at(jobs: Sequence[Job], now: datetime) -> _Look:
         lines=found,
         progress=progress_of([each.holder.job_id for each in found.values() if each.holder]),
         queues=queues.queues_of({job.queue for job in jobs}),
-        beat_lives=queues.beat_lives(),
+        approvals=_approvals([job.pk for job in jobs if job.unapproved]),
+        beat=queues.beat(),
     )
 
 
@@ -64,7 +66,8 @@ def _reasons(job: Job, look: _Look) -> Iterator[Reason]:
         sentence = ("It is due at ", job.scheduled_time, ", in ", left, ".")
         yield Reason(holds=Holds.TIME, sentence=sentence, since=None, facts={"until": job.scheduled_time})
     if job.unapproved:
-        yield from _approval(job)
+        if job.pk in look.approvals:  # else it was decided meanwhile
+            yield _approval(look.approvals[job.pk])
         return
     if is_due and job.lock_name:
         yield from _lock(job, look.lines[job.lock_name], look)
@@ -75,17 +78,18 @@ def _reasons(job: Job, look: _Look) -> Iterator[Reason]:
         yield _queue(job, queue)
     elif is_due and not job.parked:
         yield _slot(job, queue, look)
-    if not look.beat_lives and not job.parked and job.dispatched_at is None:
-        yield _beat(job)
+    if not look.beat.lives and not job.parked and job.dispatched_at is None:
+        yield _beat(look.beat)
 
 
-def _approval(job: Job) -> Iterator[Reason]:
-    asked = JobApproval.objects.filter(pk=job.pk, verdict="").first()
-    if asked is None:
-        return  # it was decided meanwhile
+def _approvals(job_ids: Sequence[int]) -> Mapping[int, JobApproval]:
+    return JobApproval.objects.filter(verdict="").in_bulk(job_ids) if job_ids else {}
+
+
+def _approval(asked: JobApproval) -> Reason:
     sentence = (f"It waits for approval by another person: {asked.why}. It ends at ", asked.expires_at, " without.")
     facts = {"why": asked.why, "until": asked.expires_at}
-    yield Reason(holds=Holds.APPROVAL, sentence=sentence, since=asked.asked_at, facts=facts)
+    return Reason(holds=Holds.APPROVAL, sentence=sentence, since=asked.asked_at, facts=facts)
 
 
 def _lock(job: Job, line: Line, look: _Look) -> Iterator[Reason]:
@@ -191,8 +195,8 @@ def _task(job: Job, look: _Look) -> Reason:
     return Reason(holds=Holds.TASK, sentence=sentence, since=None, facts=facts)
 
 
-def _beat(job: Job) -> Reason:
-    last = queues.last_beat()
+def _beat(beat: Beat) -> Reason:
+    last = beat.last
     sentence: tuple[Part, ...] = ("No live Beat would send its message.",)
     if last is not None:
         sentence = (*sentence, f" The last was {last.name}, seen at ", last.last_seen, ".")

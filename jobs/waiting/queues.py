@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from cnaasjobs.db.clock import DatabaseNow
-from jobs.liveness.heartbeat import Kind
+from jobs.liveness.life import not_stopped
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
 
@@ -37,11 +37,19 @@ class Queue:
     last: Seen | None  # who served it last, if nobody does now
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beat:
+    """Whether any Beat lives. A silent one counts."""
+
+    lives: bool
+    last: Seen | None  # if none does
+
+
 def queues_of(names: Collection[str]) -> dict[str, Queue]:
     """One statement for all, and up to three for each name."""
     alive = [
         (json.loads(queues), concurrency, len(json.loads(tokens)))
-        for queues, concurrency, tokens in _running("worker").values_list("queues", "concurrency", "run_tokens")
+        for queues, concurrency, tokens in not_stopped("worker").values_list("queues", "concurrency", "run_tokens")
     ]
     found = {}
     for name in names:
@@ -57,17 +65,14 @@ def queues_of(names: Collection[str]) -> dict[str, Queue]:
     return found
 
 
-def beat_lives() -> bool:
-    return _running("beat").exists()
+def beat() -> Beat:
+    lives = not_stopped("beat").exists()
+    return Beat(lives=lives, last=None if lives else _last_beat())
 
 
-def last_beat() -> Seen | None:
+def _last_beat() -> Seen | None:
     gone = Heartbeat.objects.filter(kind="beat").order_by("-last_seen").values_list("name", "last_seen").first()
     return Seen(name=gone[0], last_seen=gone[1]) if gone else None
-
-
-def _running(kind: Kind) -> QuerySet[Heartbeat]:
-    return Heartbeat.objects.filter(kind=kind, stopped_at__isnull=True)
 
 
 def _waiting(queue: str) -> int:

@@ -1,11 +1,14 @@
 """What holds a job: every reason, wherever it is shown; and the locks with their lines."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from cnaasjobs.db.clock import database_now
 from jobs.dispatch import scheduling
 from jobs.models import Job
 from jobs.states import Status
@@ -91,9 +94,22 @@ def test_one_behind_a_thousand_says_so() -> None:
     assert len(reason.facts["ahead"]) == lines.SHOWN
 
 
-def test_many_jobs_take_no_more_statements_than_two() -> None:
+def _for_later_and_no_beat() -> None:
+    scheduling.schedule_many(fake_jobs.nothing, [{} for _ in range(30)], at=database_now() + timedelta(hours=1))
+
+
+def _in_line() -> None:
     held_by("those before it in line")
     scheduling.schedule_many(fake_jobs.with_lock, [{} for _ in range(30)])
+
+
+def _for_another_person() -> None:
+    scheduling.schedule_many(fake_jobs.guarded, [{} for _ in range(30)])
+
+
+@pytest.mark.parametrize("wait", [_for_later_and_no_beat, _in_line, _for_another_person])
+def test_many_jobs_take_no_more_statements_than_two(wait: Callable[[], None]) -> None:
+    wait()
     jobs = list(Job.objects.filter(status="SCHEDULED"))
     reasons_of(jobs[:2])
     with CaptureQueriesContext(connection) as of_two:
