@@ -68,10 +68,16 @@ def unsubscribe(subscriber: Subscriber) -> None:
 
 def write_to_log(event: Event) -> None:
     """One line of the log, with ``action`` and the fields at its top level."""
-    action = event.action
-    if action.logger.isEnabledFor(action.level):
-        fields = {"action": action, **event.fields}
-        action.logger.log(action.level, action.words, fields, extra=fields, exc_info=event.exc)
+    action, logger = event.action, event.action.logger
+    if not logger.isEnabledFor(action.level):
+        return
+    fields = {"action": action, **event.fields}
+    exc_info = None if event.exc is None else (type(event.exc), event.exc, event.exc.__traceback__)
+    # Not by ``logger.log``, which walks up the stack to find its caller: that is always this function.
+    line = logger.makeRecord(
+        logger.name, action.level, __file__, 0, action.words, (fields,), exc_info, "write_to_log", fields
+    )
+    logger.handle(line)
 
 
 _subscribers: list[Subscriber] = [write_to_log]

@@ -1,7 +1,9 @@
 """Keeps secrets out of the log, wherever they come from: a driver's library may log what it sends at level DEBUG."""
 
 import logging
+from typing import Any
 
+import orjson
 from pythonjsonlogger.json import JsonFormatter
 
 from cnaasjobs.secrecy import mask
@@ -12,3 +14,11 @@ class MaskedJsonFormatter(JsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return mask(super().format(record))
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        """By orjson, as long as the line is plain: the standard library takes ten times as long."""
+        try:
+            line = orjson.dumps(log_data).decode()
+        except TypeError:  # it holds what JSON has no form for
+            return super().jsonify_log_record(log_data)
+        return line if line.isascii() else super().jsonify_log_record(log_data)

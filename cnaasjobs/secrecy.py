@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 from cnaasjobs.conf import conf
 from cnaasjobs.secret_forms import DERIVED_LENGTH, Finder
@@ -125,20 +126,19 @@ def _present_name(name: str, present: set[str]) -> str:
 
 def _of_settings() -> Named:
     """The platform's own credentials."""
-    if not settings.configured:
-        return frozenset()
-    database = settings.DATABASES["default"]
-    plain = (settings.SECRET_KEY, str(database.get("PASSWORD") or ""), conf.oidc_client_secret)
-    return _named_in_settings(plain, str(settings.CELERY_BROKER_URL))
+    return _named_in_settings() if settings.configured else frozenset()
 
 
-@functools.lru_cache(maxsize=2)
-def _named_in_settings(plain: tuple[str, ...], brokers: str) -> Named:
-    of_brokers = [urllib.parse.urlsplit(url).password or "" for url in brokers.split(";")]
+@functools.cache
+def _named_in_settings() -> Named:
+    plain = (settings.SECRET_KEY, str(settings.DATABASES["default"].get("PASSWORD") or ""), conf.oidc_client_secret)
+    of_brokers = [urllib.parse.urlsplit(url).password or "" for url in str(settings.CELERY_BROKER_URL).split(";")]
     values = {*plain, *of_brokers, *map(urllib.parse.unquote, of_brokers)}
     return frozenset((HIDDEN, value) for value in values if len(value) >= DERIVED_LENGTH)
 
 
+# They change only in a test.
+setting_changed.connect(lambda **_: _named_in_settings.cache_clear(), dispatch_uid="cnaasjobs.secrecy", weak=False)
 register(_Environment().secrets)
 register(_of_settings)
 

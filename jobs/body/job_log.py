@@ -95,6 +95,8 @@ class JobLog:
         """Write what there is. Nothing is accepted after this."""
         with self._mutex:
             self._closed, is_due, self._is_due = True, self._is_due, False
+            if not self._lines and not self._dropped:
+                return
         if is_due:
             written_later.remove(self)
         self.flush()
@@ -150,6 +152,9 @@ class _Handler(logging.Handler):
     def createLock(self) -> None:  # noqa: N802
         """None: each log has its own, and all threads of a body pass here."""
         self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        return bool(_logs) and bool(super().handle(record))  # most lines are the platform's own, between two bodies
 
     def emit(self, record: logging.LogRecord) -> None:
         log = _logs.get(record.thread or 0) or (next(iter(_logs.values()), None) if len(_logs) == 1 else None)

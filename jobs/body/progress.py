@@ -3,10 +3,13 @@
 import json
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.body import written_later
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make a new one each time
 
 
 class Progress:
@@ -31,7 +34,7 @@ class Progress:
 
     def as_json(self) -> str:
         with self._mutex:
-            return json.dumps(list(self._devices), ensure_ascii=False)
+            return _ENCODER.encode(list(self._devices))
 
     def close(self) -> None:
         """No write begins after this; one under way has ended."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from cnaasjobs.db import clock
@@ -289,4 +289,7 @@ def _after_commit_wake(lock_name: str | None) -> None:
 
 
 def _record(verb: Verb, job_id: int, **more: Any) -> None:
-    transaction.on_commit(lambda: record_transition(verb, job_id, **more), robust=True)
+    if connection.in_atomic_block:
+        transaction.on_commit(lambda: record_transition(verb, job_id, **more), robust=True)
+    else:
+        record_transition(verb, job_id, **more)
