@@ -67,7 +67,7 @@ def _unwise() -> Iterator[CheckMessage]:
         over_network = broker.scheme in ("amqp", "pyamqp", "redis") and not _is_loopback(broker.hostname)
         if over_network and not getattr(settings, "CELERY_BROKER_USE_SSL", False):
             yield Warning(
-                f"{which} is reached without TLS: everybody on the way reads its password and writes its messages",
+                f"{which} is reached without TLS: anybody in between can read its password and write its messages",
                 hint="amqps:// or rediss://",
                 id="cnaasjobs.W003",
             )

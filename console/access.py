@@ -1,4 +1,4 @@
-"""Who may see a page, and what is said to those who may not."""
+"""Who may see a page, and what others see."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -22,7 +22,7 @@ SAFE: Final = ("GET", "HEAD")
 
 
 def page(permission: str, *, post: str | None = None) -> Callable[[View[P]], View[P]]:
-    """A view that only people with this permission get to.
+    """A view for people who have this permission.
 
     Args:
         post: the permission for a POST. Without one the page takes none.
@@ -42,14 +42,14 @@ def page(permission: str, *, post: str | None = None) -> Callable[[View[P]], Vie
 
 
 def _refusal(request: HttpRequest, permissions: tuple[str, ...], *, takes_posts: bool) -> HttpResponse | None:
-    """None: go on. Without tokens in development everybody is the operator "dev", as in the API."""
+    """None if the page may be shown. Without tokens in development everybody is the operator "dev", as in the API."""
     if request.method not in (*SAFE, "POST") or (request.method == "POST" and not takes_posts):
         response = said(request, "Not here", f"This page takes no {request.method}.", status=405)
         response["Allow"] = ", ".join((*SAFE, "POST") if takes_posts else SAFE)
         return response
     if not conf.require_token and not request.user.is_authenticated:
         if why := foreign_peer(request) or _foreign(request):
-            return said(request, "Not from there", f"{why}.", status=403)
+            return said(request, "Not from another site", f"{why}.", status=403)
         request.user = DevUser()
     if not request.user.is_authenticated:
         if "HX-Request" in request.headers:
@@ -67,7 +67,7 @@ def _refusal(request: HttpRequest, permissions: tuple[str, ...], *, takes_posts:
 
 
 def _foreign(request: HttpRequest) -> str | None:
-    """A link on another page may lead here, but nothing else there may ask for anything."""
+    """Whether another site asks. It may link to a page; it may not load one by script, or post a form."""
     is_link = request.method in SAFE and request.headers.get("Sec-Fetch-Mode") == "navigate"
     return foreign_host(request) if is_link else foreign_page(request)
 

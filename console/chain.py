@@ -1,4 +1,4 @@
-"""The chain that a job belongs to: dry run → live → once more on what failed, linked both ways."""
+"""The chain that a job belongs to: dry run → live → again on what failed, linked in both directions."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple

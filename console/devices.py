@@ -1,4 +1,4 @@
-"""The devices of one job as its page shows them: what became of each, failed ones first, by name, in pages."""
+"""The devices of one job as its page shows them: the outcome of each, failed ones first, then by name, in pages."""
 
 import json
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ _SHOWN: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which of them: what a page's URL says."""
+    """Which devices a page's URL asks for."""
 
     name: str = ""  # part of it
     only: str = ""  # a group, or all
@@ -166,7 +166,7 @@ def _named(job_id: int, name: str) -> QuerySet[JobDevice]:
 
 
 def words_for(job: Job, *, tells: bool) -> dict[str, str]:
-    """What the groups are called. A dry run changes nothing; not every function says whether it did."""
+    """What the groups are called. A dry run changes nothing, and not every function says whether it did."""
     dry = json.loads(job.start_arguments).get("dry_run") is True
     ended = job.status in TERMINAL
     return {
@@ -179,7 +179,7 @@ def words_for(job: Job, *, tells: bool) -> dict[str, str]:
 
 
 def group_of(row: JobDevice) -> str:
-    """The same as GROUPS, of a row that is there."""
+    """The group of a row in hand, by the same rules as GROUPS."""
     if row.failed:
         return "failed"
     if row.state != DeviceState.DONE:
@@ -189,7 +189,7 @@ def group_of(row: JobDevice) -> str:
 
 
 def pieces_of(job: Job, report: str | None) -> list[Piece]:
-    """What was reported of one device, in parts."""
+    """What was reported about one device, in parts."""
     if not report:
         return []
     try:

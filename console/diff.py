@@ -1,4 +1,4 @@
-"""A diff as coloured lines. It is somebody else's text: templates escape it."""
+"""A diff as coloured lines. Its text comes from a device: templates escape it."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -38,7 +38,7 @@ def shown(pieces: list[Piece]) -> Iterator[Shown]:
 
 
 def lines_of(diff: str) -> list[DiffLine]:
-    """Of a unified diff, or of a driver's own format, where leading spaces are common."""
+    """The lines of a unified diff, or of a driver's own format, in which many lines begin with spaces."""
     return [
         DiffLine(line, "place" if line.startswith(_PLACES) else _KINDS.get(line.lstrip()[:1], ""))
         for line in diff.splitlines()

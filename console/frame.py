@@ -1,4 +1,4 @@
-"""The frame that every page has: where one can go from here, who is signed in, and its live updates."""
+"""What every page has around it: the navigation, who is signed in, and the live updates."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -57,8 +57,8 @@ def show(
 ) -> HttpResponse:
     """Args:
     after: the end of the change feed, asked before anything that the page shows.
-    about: of which job the page is. It hears of no other, but of this one's log too.
-    pause: the page asks for itself not sooner again than after so many seconds.
+    about: the job that the page is about. It gets no updates of other jobs, and this job's log too.
+    pause: the page is not loaded again before so many seconds have passed.
     sign: the look of what the page shows, for the tab: its mark before the title, and its icon.
     """
     live = {"after": after, "events": _events(request, about), "every": max(EVERY_SECONDS, pause), "pause": pause}
@@ -68,12 +68,12 @@ def show(
 
 
 def said(request: HttpRequest, title: str, words: str, *, status: int) -> HttpResponse:
-    """A page that only says something. It asks the database nothing."""
+    """A page with nothing but a message. It does not ask the database."""
     return render(request, "console/said.html", {"title": title, "words": words}, status=status)
 
 
 def _events(request: HttpRequest, about: int | None) -> str:
-    """The stream of what the page shows and this user may see."""
+    """The URL of the stream with what the page shows and this user may see."""
     user: Any = request.user
     wanted = (Kind.JOB, Kind.LOCK) if about is None else (Kind.JOB, Kind.LOCK, Kind.LOG)
     kinds = [kind.value for kind in wanted if user.has_perm(_HEARD[kind])]

@@ -40,7 +40,7 @@ class Row:
 
     @property
     def took(self) -> SafeString | str:
-        """How long it ran, or has been running, or how soon it is due: the last two go on by script."""
+        """How long it ran, has been running, or how soon it is due; script keeps the last two up to date."""
         job = self.job
         if job.start_time is not None and job.finish_time is not None:
             return in_words(job.finish_time - job.start_time)
@@ -82,7 +82,7 @@ def rows_of(
 
 
 def messages_of(job_ids: Sequence[int]) -> dict[int, str]:
-    """Why these jobs ended, or the beginning of it. A traceback behind it may be long, and is not read."""
+    """Why these jobs ended, or the beginning of the reason. The traceback that follows may be long, and is not read."""
     if not job_ids:
         return {}
     starts = JobOutcome.objects.filter(pk__in=job_ids).annotate(start=Substr("exception", 1, _MESSAGE))

@@ -11,7 +11,7 @@ from jobs.states import CameOf
 
 
 class JobId(IntConverter):
-    """As large as the database's ids; a longer number is the id of no job."""
+    """As large as ids in the database can be; no job has a longer number."""
 
     regex = "[0-9]{1,18}"
 

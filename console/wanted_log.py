@@ -1,4 +1,4 @@
-"""The log of one job as its page shows it: the last lines that were asked for."""
+"""The log of one job as its page shows it: the last of the lines that were asked for."""
 
 import logging
 from collections import deque
@@ -52,7 +52,7 @@ def wanted(job_id: int, query: QueryDict) -> tuple[list[LogLine], int]:
 
 
 def lines_for(job_id: int, query: QueryDict) -> Log | None:
-    """None: it logged nothing."""
+    """None if it logged nothing."""
     found, all_lines = wanted(job_id, query)
     if not all_lines:
         return None

@@ -1,4 +1,4 @@
-"""Which live syncs need a second person: those that no dry run has shown, or that one has scored too high."""
+"""Which live syncs need a second person: those that no dry run has shown, and those whose dry run scored too high."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,7 +12,7 @@ _DRY_RUN: Final = "sync_devices (dry_run)"
 
 
 def why_needed(arguments: Mapping[str, Any], ending: Ending | None) -> str | None:
-    """In words; None: it needs no approval.
+    """In words; None if it needs no approval.
 
     A live sync with a ``plan`` changes nothing but what that dry run showed, so its score is the sync's.
     """

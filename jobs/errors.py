@@ -22,7 +22,7 @@ class TimeLimitExceeded(JobStopped):
 
 
 class RightsWithdrawn(JobStopped):
-    """Who started the job may not start it any more, or not for all devices that it selects by now."""
+    """The person who started the job may no longer do so, or not for all the devices that it selects by now."""
 
 
 class JobError(Exception):

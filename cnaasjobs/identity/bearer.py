@@ -14,7 +14,7 @@ from cnaasjobs.identity.verification import Refused, is_jwt
 
 
 class AnyBearer(BearerAuthentication):
-    """Named in the settings as DRF's authentication; the events process uses it too."""
+    """The settings name it as DRF's authentication; the events process uses it too."""
 
     def authenticate_always(self, request: Request) -> tuple[Any, Any] | None:
         self._request = request._request

@@ -22,7 +22,7 @@ def _of_provider() -> Iterator[str]:
     if not conf.jwt_issuer:
         for variable in needed:
             if conf.value_of(variable.name):
-                yield f"{variable.name} is set, and {Conf.jwt_issuer.name} is not: nobody's word counts without"
+                yield f"{variable.name} is set, and {Conf.jwt_issuer.name} is not: without it no JWT is accepted"
         return
     if not conf.jwt_audience and not conf.oidc_client_id:
         yield f"{Conf.jwt_audience.name} is missing: a JWT for another service would be taken for one of ours"
@@ -58,15 +58,15 @@ def _of_login() -> Iterator[str]:
 
 
 def unwise() -> Iterator[str]:
-    """What is allowed and should not be so in production."""
+    """What is allowed but unwise in production."""
     if conf.jwt_keys_url.startswith("http://"):
-        yield f"{Conf.jwt_keys_url.name} is not https: whoever is on the way can put keys of their own there"
+        yield f"{Conf.jwt_keys_url.name} is not https: anybody in between can replace the keys"
     if conf.oidc_token_url.startswith("http://"):
-        yield f"{Conf.oidc_token_url.name} is not https: whoever is on the way reads the client's secret"
+        yield f"{Conf.oidc_token_url.name} is not https: anybody in between can read the client's secret"
 
 
 def missing_groups() -> list[str]:
-    """Groups that a claim stands for and that do not exist. Asks the database."""
+    """Groups that CNAASJOBS_JWT_GROUPS names and that do not exist. Asks the database."""
     from django.contrib.auth.models import Group
 
     wanted = set(conf.jwt_groups.values())

@@ -11,14 +11,14 @@ _CHUNK: Final = 16 * 1024
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The URL is what whoever runs the installation trusts; nobody else's."""
+    """Only the URL that the settings name is trusted."""
 
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None
 
 
 def fetched(url: str, *, form: bytes | None = None, headers: Mapping[str, str] | None = None) -> bytes:
-    """Raises OSError, ValueError or HTTPException. A server that trickles is left after ``WAIT_SECONDS``.
+    """Raises OSError, ValueError or HTTPException. A server that sends too slowly is given up after ``WAIT_SECONDS``.
 
     Args:
         form: what is posted, encoded as a form.

@@ -1,8 +1,8 @@
 """Where the provider's keys come from: a file, or its JWKS URL.
 
 Fetching is done by one thread for all that wait, never longer than ``WAIT_SECONDS`` for any of them, and no more often
-than the cooldown allows, whatever JWTs ask for. Keys that are there are used while they are fetched anew, and while the
-provider is away.
+than the cooldown allows, whatever JWTs ask for. Keys that were read before are used while they are fetched again, and
+while the provider is away.
 """
 
 import threading
@@ -17,11 +17,11 @@ from cnaasjobs.identity.actions import IdentityAction
 from cnaasjobs.identity.fetching import WAIT_SECONDS, fetched
 from cnaasjobs.identity.keys import Key, fitting, parsed
 
-FRESH_SECONDS: Final = 300.0  # then the keys are fetched again, so that one that the provider took back stops counting
+FRESH_SECONDS: Final = 300.0  # then the keys are fetched again, so that one the provider has withdrawn stops counting
 
 
 class KeysAway(Exception):
-    """The key of a JWT may exist, and can't be had now."""
+    """The key of a JWT may exist, but can't be read now."""
 
 
 class KeySource(Protocol):

@@ -1,4 +1,4 @@
-"""Public keys, as providers publish them: JWKS, or PEM in a file. Only those by which nobody but the issuer signs."""
+"""Public keys, as providers publish them: JWKS, or PEM in a file. Never a secret that both sides would share."""
 
 import json
 import re
@@ -18,7 +18,7 @@ PublicKey = EllipticCurvePublicKey | RSAPublicKey
 
 _MOST: Final = 50
 _RSA_BITS: Final = 2048
-_PUBLIC: Final = ("kty", "crv", "x", "y", "n", "e")  # what else stands in a JWK is not looked at
+_PUBLIC: Final = ("kty", "crv", "x", "y", "n", "e")  # whatever else a JWK contains is ignored
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
 
 

@@ -1,6 +1,7 @@
-"""JWTs of our own, for front ends that log in with a name and a password: short, and worth no more than the password.
+"""JWTs of our own, for front ends that log in with a name and a password: short-lived, good as long as the password.
 
-Each has a mark made of the hash of the user's password and SECRET_KEY: with another password it fits no longer.
+Each has a mark, made from the hash of the user's password and SECRET_KEY, that no longer matches once the password was
+changed.
 """
 
 import secrets
@@ -28,7 +29,7 @@ _SALT: Final = "cnaasjobs.identity.own"
 
 
 class SigningKey:
-    """Also the one source of keys by which a JWT of our own is verified."""
+    """It is also the only source of keys for verifying a JWT of our own."""
 
     def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
         self.private = private
@@ -67,7 +68,7 @@ def _read(path: Path) -> SigningKey:
 
 
 def is_ours(text: str) -> bool:
-    """Whether it says that our key signed it. Raises Refused for what is no JWT."""
+    """Whether it says that our key signed it. Raises Refused if the text is not a JWT."""
     return conf.jwt_login and header_of(text).get("kid") == signing_key().kid
 
 

@@ -1,8 +1,8 @@
-"""Which user somebody of an identity provider is. The user is made when they come first, and never a superuser.
+"""Which user a person of the identity provider is. The user is made when they first come, and is never a superuser.
 
 Their groups follow the claim, as far as ``CNAASJOBS_JWT_GROUPS`` names them; other groups and permissions are those
-that an administrator gave. Each request has the rights that its own JWT says. In the database, where sign-ins by
-session and the owners of schedules are looked up, stands what the JWT said that was issued last.
+that an administrator gave. Each request has the rights that its own JWT states. The database, which counts for sign-ins
+by session and for the owners of schedules, holds what the latest JWT said.
 """
 
 import unicodedata
@@ -27,14 +27,14 @@ from cnaasjobs.identity.actions import IdentityAction
 from cnaasjobs.identity.models import Identity
 from cnaasjobs.identity.provider import Person
 
-SEPARATOR: Final = "/"  # which no name can have that an administrator types
+SEPARATOR: Final = "/"  # no name that an administrator types can contain it
 _LONGEST: Final = 64  # of the person's own name and of the provider's host, each
 
-_missing: set[str] = set()  # groups of which this process has said so
+_missing: set[str] = set()  # groups that this process has already reported
 
 
 def owner_of(person: Person, request: HttpRequest) -> Owner:
-    """The person's user with the rights that their JWT says: one statement, if nothing changed."""
+    """The person's user, with the rights that their JWT states: one statement, if nothing has changed."""
     owner = _look_up(person)
     if owner is None:
         with _by_provider(request, person.issuer):
@@ -66,7 +66,7 @@ def _make(person: Person) -> None:
     for name in _names(person):
         try:
             with transaction.atomic():
-                user = User.objects.create_user(name)  # without a password: it can only come by the provider
+                user = User.objects.create_user(name)  # without a password: they can only sign in at the provider
                 Identity.objects.create(issuer=person.issuer, subject=person.subject, user=user)
             return
         except IntegrityError:  # another person has the name, or another request made this one

@@ -11,7 +11,7 @@ from cnaasjobs.identity.verification import Claims, verified
 
 
 class Person(NamedTuple):
-    """Somebody of the provider, as a JWT describes them."""
+    """A person whom the provider knows, as a JWT describes them."""
 
     issuer: str
     subject: str
@@ -63,7 +63,7 @@ def _keys(file: Path | None, url: str, cooldown: float) -> KeySource:
 
 
 def _claim(claims: Claims, name: str) -> Any:
-    """A claim by its name, or by the way to it: some providers have ``{"realm_access": {"roles": […]}}``."""
+    """A claim by its name, or by the path to it: some providers have ``{"realm_access": {"roles": […]}}``."""
     if name in claims:
         return claims[name]
     found: Any = claims

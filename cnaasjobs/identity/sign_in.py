@@ -1,7 +1,7 @@
 """People at a browser sign in at the identity provider (OpenID Connect, code flow with PKCE), if the settings name us.
 
-mozilla-django-oidc keeps state, nonce and verifier in the session; whether what the provider says counts, and which
-user it is, is decided where it is for JWTs too. The ID token is the only thing that is looked at.
+mozilla-django-oidc keeps state, nonce and verifier in the session. Whether an ID token is good, and which user it
+stands for, is decided by the same code as for JWTs. Nothing else that the provider sends is used.
 """
 
 import base64
@@ -57,7 +57,7 @@ class ProviderBackend(OIDCAuthenticationBackend):
     get_settings = staticmethod(_setting)
 
     def authenticate(self, request: Any, **credentials: Any) -> Any:
-        if "nonce" not in credentials:  # the sign-in page's form: a code in its URL was asked for by somebody else
+        if "nonce" not in credentials:  # the sign-in page's form: a code in its URL is somebody else's
             return None
         try:
             return super().authenticate(request, **credentials)
@@ -125,7 +125,7 @@ class Callback(OIDCAuthenticationCallbackView):
     get_settings = staticmethod(_setting)
 
     def get(self, request: HttpRequest) -> Any:
-        """What this browser did not begin, or has used already, changes nothing: another page may lead here."""
+        """A sign-in that this browser did not begin, or has already finished, does nothing: any page may link here."""
         if not is_on():
             raise Http404
         if "code" not in request.GET or request.GET.get("state") not in request.session.get("oidc_states", {}):

@@ -7,7 +7,7 @@ import jwt
 
 from cnaasjobs.identity.key_sources import KeySource
 
-MAX_LENGTH: Final = 8000  # longer than a header may be anywhere on the way
+MAX_LENGTH: Final = 8000  # more than servers and proxies accept in a header
 _MAX_NAME: Final = 255
 _LATEST: Final = 2**53
 _REQUIRED: Final = ("exp", "iss", "aud", "sub")
@@ -29,12 +29,12 @@ def verified(
 ) -> Claims:
     """The claims of a good JWT.
 
-    Of its header only ``alg`` and ``kid`` are looked at, and both only choose among what the settings allow: a key or
-    the URL of one that the JWT brings along counts nothing.
+    Only ``alg`` and ``kid`` of its header are used, and they only choose among what the settings allow: a key, or the
+    URL of one, that the JWT brings along is ignored.
 
     Raises:
         Refused: it is not good.
-        KeysAway: the key that may have signed it can't be had now.
+        KeysAway: the key that may have signed it can't be read now.
     """
     header = header_of(text)
     algorithm = header.get("alg")
@@ -49,7 +49,7 @@ def verified(
 
 
 def header_of(text: str) -> Claims:
-    """Not verified. Raises Refused for what is no JWT."""
+    """Not verified. Raises Refused if the text is not a JWT."""
     if len(text) > MAX_LENGTH:
         raise Refused("Invalid token: it is too long")
     try:

@@ -49,7 +49,7 @@ class Refresh(_WhereOn):
     authentication_classes = (OwnJwt,)
     permissions_required: ClassVar[Mapping[str, str | None]] = {"POST": None}
     described: ClassVar[Mapping[str, Described]] = {
-        "create": Described(summary="A later JWT for one that has not ended", answer=_JWT)
+        "create": Described(summary="A new JWT in place of one that has not expired", answer=_JWT)
     }
 
     def create(self, request: Request) -> Response:
@@ -61,7 +61,7 @@ class Refresh(_WhereOn):
 
 
 class Identity(_WhereOn):
-    """``GET /auth/identity``: a string without an envelope, as the existing front end reads it."""
+    """``GET /auth/identity``: a string without an envelope, as the existing front end expects it."""
 
     permissions_required: ClassVar[Mapping[str, str | None]] = {"GET": None}
     described: ClassVar[Mapping[str, Described]] = {

@@ -33,14 +33,14 @@ class NotAdmitted(Exception):
 
 
 def admit(scope: Any, *, token: str | None = None) -> frozenset[Kind]:
-    """What this connection may hear of. Asks the database.
+    """What this connection may be told. Asks the database.
 
     Args:
         scope: ASGI's, of the request that opened the connection.
         token: if it is not in the Authorization header. A session cookie does not count then.
 
     Raises:
-        NotAdmitted: it may hear nothing.
+        NotAdmitted: it may be told nothing.
     """
     request = ASGIRequest({**scope, "type": "http", "method": "GET"}, BytesIO())
     try:

@@ -57,7 +57,7 @@ def application() -> Any:
 
 
 def _ended(task: "asyncio.Task[None]") -> None:
-    """These never end by themselves. If one does, the process ends too, and a supervisor restarts it."""
+    """These tasks never end by themselves. If one does, the process ends too, and a supervisor restarts it."""
     if not task.cancelled() and (exc := task.exception()) is not None:
         raise SystemExit(1) from exc
 

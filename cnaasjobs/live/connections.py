@@ -1,4 +1,4 @@
-"""One socket.io client: what it subscribed to, and what it has yet to be told."""
+"""One socket.io client: what it subscribed to, and what it has not been told yet."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ class Connection:
     def subscribe(self, wish: Mapping[str, Any]) -> bool:
         """``{"update": "job"}``, ``{"loglevel": "DEBUG"}`` (that and above), ``{"sync": "all"}``.
 
-        ``{"update": "device"}`` is understood, and there is nothing to tell. False for what is not understood.
+        ``{"update": "device"}`` is accepted, but there is nothing to tell. Returns False if it is not understood.
         """
         match wish:
             case {"update": "job"}:

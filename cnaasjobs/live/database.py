@@ -25,7 +25,7 @@ class Database:
 
 
 def _asked(question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Queries change nothing, so one whose connection was gone is repeated on a new one."""
+    """Queries change nothing, so one whose connection had gone is repeated on a new connection."""
     was_open = connection.connection is not None
     try:
         return question(*args, **kwargs)

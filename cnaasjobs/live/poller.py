@@ -41,7 +41,7 @@ class Poller:
     def join(self, listener: Listener, since: Position | None = None) -> None:
         """The listener is told what it missed since then, or else where the feed is now, and everything after that.
 
-        "Now" is the last look, not the next one, whose news are told to others before the listener is one of them.
+        "Now" is the last look, not the next one: its news may be told to the others before the listener is one of them.
         """
         self._newcomers[listener] = self._position if since is None else since
         self._somebody_came.set()

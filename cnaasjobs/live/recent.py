@@ -1,4 +1,4 @@
-"""What front ends are told that the feed's own events do not say: what happened just now, and which devices changed."""
+"""What front ends are told beyond the feed's own events: what happened just now, and which devices changed."""
 
 from collections.abc import Collection
 from datetime import timedelta

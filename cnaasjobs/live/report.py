@@ -1,4 +1,4 @@
-"""Keeps for /metrics, which another process answers, how many listen here and when the feed was last looked at."""
+"""How many listen here and when the feed was last looked at: kept for /metrics, which another process answers."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ class Report:
             unsubscribe(saw)
 
     async def store(self) -> None:
-        """While the database is away nothing is lost but the time of it."""
+        """While the database is away, only this time's report is lost."""
         tally.listened(self._poller.listening, looked=self._poller.looked_at)
         with contextlib.suppress(Error):  # the poller says so
             await self._database.ask(flush)

@@ -89,7 +89,7 @@ def _peer(line: bytes) -> tuple[str, int] | None:
 
 
 def listener(bind: str) -> socket.socket:
-    """On ``host:port``, ``unix:/path`` or ``fd://number``, as gunicorn has them."""
+    """A socket on ``host:port``, ``unix:/path`` or ``fd://number``: the forms that gunicorn takes."""
     if bind.startswith("fd://"):
         return socket.socket(fileno=int(bind.removeprefix("fd://")))
     if bind.startswith("unix:"):

@@ -1,4 +1,4 @@
-"""What one does to jobs: each on a page that says what will happen, and asks. Only its form, a POST, does it.
+"""Actions on jobs. Each has a page that says what will happen and asks; only its form, a POST, does it.
 
 ``?id=1&id=2`` names the jobs; ``?all=1&q=`` means all that the search finds. The form names exactly those that the page
 has shown.
@@ -74,7 +74,7 @@ def abort(request: HttpRequest) -> HttpResponse:
 
 @page("jobs.view_job", post="jobs.add_job")
 def again_on_failed(request: HttpRequest) -> HttpResponse:
-    """Of several jobs, each on the devices that it left undone."""
+    """Run several jobs again, each on the devices that it left undone."""
     if request.method == "POST":
         ids = _ids(request.POST.get("ids", "").split(","))[:RUNS_AT_ONCE]
         try:
@@ -132,12 +132,12 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
 
 
 def acting(request: HttpRequest) -> By:
-    """Who asks."""
+    """The person who asks, for the audit trail."""
     return By(who=who(request), origin=origin(request), user=request.user)
 
 
 def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
-    """Each by itself: one that has ended meanwhile does not undo the others."""
+    """One by one: if one has ended meanwhile, the others are aborted all the same."""
     ended: list[int] = []
     told: list[int] = []
     for job_id in ids:
@@ -179,7 +179,7 @@ def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None
 
 
 def not_done(request: HttpRequest, words: str, exc: Exception) -> None:
-    """Somebody who may do it elsewhere, but not to this job, is refused here; the audit trail has that too."""
+    """The answer to somebody who may do this to other jobs but not to this one. The audit trail records it too."""
     if isinstance(exc, NotAllowed):
         refused.send(sender=NotAllowed, request=request, permission=str(exc).removeprefix("Missing permission "))
     messages.error(request, f"{words}: {exc}.")
@@ -210,7 +210,7 @@ def _ids(texts: Iterable[str]) -> list[int]:
 
 
 def typed(given: str) -> str:
-    """A text of a form, as it can be kept."""
+    """A text from a form, as it can be stored."""
     return given.replace("\x00", "").strip()[:_COMMENT]
 
 

@@ -1,4 +1,4 @@
-"""Approving or rejecting a job that waits for a second person: on a page that says what it is and why it waits."""
+"""Approving or rejecting a job that waits for a second person: on a page that shows what it is and why it waits."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect

@@ -1,4 +1,4 @@
-"""The devices of the inventory, and what is known of one: results, commits, drift, its jobs, its place in line."""
+"""The devices of the inventory, and what is known about each: results, commits, drift, its jobs, its place in line."""
 
 from typing import Any
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""One device of one job, and the devices of a job to take away: as CSV, their diffs as text."""
+"""One device of a job, and downloads: the devices as CSV, their diffs and the log as text."""
 
 import csv
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 @page("jobs.view_job")
 def device(request: HttpRequest, job_id: int, host: str) -> HttpResponse:
-    """``?part=1``: what is shown of it on the job's page, alone."""
+    """With ``?part=1`` only the part that the job's page shows."""
     found = Job.objects.filter(pk=job_id).first()
     if found is None:
         return no_such_job(request, job_id)
@@ -47,7 +47,7 @@ def device(request: HttpRequest, job_id: int, host: str) -> HttpResponse:
 
 @page("jobs.view_job")
 def as_csv(request: HttpRequest, job_id: int) -> HttpResponseBase:
-    """Those that the page shows, all pages of them."""
+    """The devices that the page shows, from all its pages."""
     found = Job.objects.filter(pk=job_id).first()
     if found is None:
         return no_such_job(request, job_id)
@@ -97,7 +97,7 @@ def _diffs(job: Job, ids: list[int]) -> Iterator[str]:
 
 
 def _cell(value: Any) -> str:
-    """A spreadsheet would compute what begins like a formula, and names and reasons come from elsewhere."""
+    """A spreadsheet would evaluate a text that begins like a formula, and names and reasons come from outside."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(_FORMULAS) else text
 

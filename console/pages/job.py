@@ -58,7 +58,7 @@ def _devices(job: Job, wanted: Wanted) -> tuple[Devices | None, SafeString]:
 
 @page("jobs.view_job")
 def raw(request: HttpRequest, job_id: int) -> HttpResponse:
-    """The job as the API has it, for people: a browser sends no token there."""
+    """The job as the API returns it, for people: a browser has no token for the API."""
     found = jobs_json(list(Job.objects.filter(pk=job_id).values_list(*FIELDS)))
     if not found:
         return no_such_job(request, job_id)
@@ -66,7 +66,7 @@ def raw(request: HttpRequest, job_id: int) -> HttpResponse:
 
 
 def no_such_job(request: HttpRequest, job_id: int) -> HttpResponse:
-    words = f"There is no job {job_id}. It may have been pruned, or it never was."
+    words = f"There is no job {job_id}. It may have been pruned, or it never existed."
     return said(request, "No such job", words, status=404)
 
 
@@ -90,7 +90,7 @@ def _head(request: HttpRequest, job: Job, devices: Devices | None) -> dict[str, 
 
 
 def _outcome(job: Job, *, has_devices: bool) -> dict[str, Any]:
-    """Its traceback, and its result if that is not made of its devices."""
+    """The traceback, and the result if it is not made of the devices' reports."""
     if job.status not in TERMINAL:
         return {}
     outcome = JobOutcome.objects.filter(pk=job.pk)
@@ -108,11 +108,11 @@ def _outcome(job: Job, *, has_devices: bool) -> dict[str, Any]:
 
 
 def _pretty(stored: str) -> str:
-    """JSON text indented; as it is, if it is too long or too deep for that."""
+    """JSON text, indented unless it is too long or too deep for that."""
     if len(stored) < 4 * _LONGEST:
         try:
             value = json.loads(stored)
             stored = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
         except RecursionError:
             pass
-    return stored if len(stored) <= _LONGEST else f"{stored[:_LONGEST]}\n… the whole is in the raw JSON"
+    return stored if len(stored) <= _LONGEST else f"{stored[:_LONGEST]}\n… the raw JSON has all of it"

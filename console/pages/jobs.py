@@ -103,7 +103,7 @@ def rows(request: HttpRequest) -> HttpResponse:
 
 
 def _picking(request: HttpRequest, line: str, **position: int | None) -> dict[str, Any]:
-    """Jobs are picked only by those who may do something with them."""
+    """Only people who may do something with jobs can select them."""
     can_abort, can_run = may(request, "jobs.abort_job"), may(request, "jobs.add_job")
     here = {name: value for name, value in position.items() if value is not None}
     return {

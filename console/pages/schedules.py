@@ -1,4 +1,4 @@
-"""What is due ahead: recurring schedules, and jobs that were scheduled for later."""
+"""What is coming up: recurring schedules, and jobs that were scheduled for later."""
 
 from django.http import HttpRequest, HttpResponse
 

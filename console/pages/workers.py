@@ -1,4 +1,4 @@
-"""Workers and Beats: which live, what they serve, what they do; and the queues, with what waits on each."""
+"""Workers and Beats: which are alive, what they serve and do; and the queues, with what waits on each."""
 
 from django.http import HttpRequest, HttpResponse
 

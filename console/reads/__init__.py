@@ -1,1 +1,1 @@
-"""What the console's pages show, read for them: each read is bounded, and goes by an index."""
+"""What the console's pages show. Every read is bounded, and uses an index."""

@@ -1,7 +1,7 @@
-"""Devices as the inventory has them, with what is known of each: the last result, the last commit, whether it runs what
-it should, and the jobs that are for it.
+"""Devices as the inventory has them, with what is known about each: the last result, the last commit, whether it runs
+what it should, and its jobs.
 
-Without the app of devices there is no inventory, and a device is what jobs had rows of.
+Without the devices app there is no inventory: then a device is a name in the rows of jobs.
 """
 
 import json
@@ -51,7 +51,7 @@ class Device:
 
     @property
     def drift(self) -> tuple[str, str]:
-        """A look, and in words whether the device runs what it should, as far as is known without asking it."""
+        """Whether the device runs what it should, as far as is known without asking it: a look, and words."""
         if self.last is not None and self.last.failed and OUTSIDE in (self.last.reason or ""):
             return "exception", "changed outside"
         if self.known is None:
@@ -92,7 +92,7 @@ def page_of(search: str, number: int) -> Page:
 
 
 def device(name: str) -> Device | None:
-    """None: neither the inventory knows it nor any job.
+    """None if neither the inventory nor any job knows it.
 
     Raises:
         InventoryAway
@@ -119,7 +119,7 @@ def history(name: str, before: int | None = None) -> list[JobDevice]:
 
 
 def waiting_for(name: str) -> list[Job]:
-    """Jobs in a line for a lock that will go through this device, as their arguments say; the next one first.
+    """Jobs in line for a lock that will go through this device, by their arguments; the next one first.
 
     Raises:
         InventoryAway
@@ -134,7 +134,7 @@ def waiting_for(name: str) -> list[Job]:
 
 
 def running_on(name: str) -> list[JobDevice]:
-    """Its rows in jobs that are running, in hand or not yet begun."""
+    """Its rows in running jobs: being worked on, or not begun yet."""
     return list(_newest(name).filter(job__status=Status.RUNNING.value).exclude(state=DeviceState.DONE.value))
 
 
@@ -203,7 +203,7 @@ def _last(names: Sequence[str]) -> dict[str, JobDevice]:
 
 
 def _newest(name: str) -> QuerySet[JobDevice]:
-    """Its newest rows with their jobs, to be filtered: however many it has, only HISTORY of them are read."""
+    """Its newest rows with their jobs, to be filtered. Only HISTORY of them are read, however many there are."""
     newest = JobDevice.objects.filter(host=name).order_by("-job_id").values("pk")[:HISTORY]
     return _with_jobs(JobDevice.objects.filter(pk__in=newest).order_by("-job_id"))
 

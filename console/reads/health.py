@@ -1,4 +1,4 @@
-"""Whether all is well, in one line: everything that is not, each with the page that shows more of it."""
+"""Whether all is well, in one line: whatever is not, each with the page that shows more."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ def _jobs(now: datetime) -> Iterator[Trouble]:
 
 
 def _ended_badly(now: datetime) -> Iterator[Trouble]:
-    """Among the newest only: an hour may have had any number of jobs."""
+    """Looks at the newest only: there may have been any number of jobs in an hour."""
     failed = Job.objects.filter(status=Status.EXCEPTION.value).order_by("-id")
     newest = failed.values_list("finish_time", "exception_type")[:NEWEST]
     count = sum(

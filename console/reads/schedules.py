@@ -1,4 +1,4 @@
-"""What is due ahead: recurring schedules with their next run, and jobs that were scheduled for later."""
+"""What is coming up: recurring schedules with their next run, and jobs that were scheduled for later."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,12 +27,12 @@ class Recurring:
 
     @property
     def function_name(self) -> str:
-        """Of the jobs that it starts."""
+        """The function name of the jobs that it starts."""
         return str(self.row.task).rpartition(".")[2]
 
 
 def recurring() -> list[Recurring]:
-    """The next one first, those that will not run last."""
+    """The next one to run comes first, those that will not run come last."""
     joined = PeriodicTask.objects.select_related("interval", "crontab", "solar", "clocked")
     read = readable(joined.exclude(task="celery.backend_cleanup").order_by("name")[: SHOWN + 1])
     owners = dict(ScheduleOwner.objects.filter(pk__in=[row.pk for row in read.rows]).values_list("pk", "name"))

@@ -86,7 +86,7 @@ class Lane:
 
     @property
     def paths(self) -> Iterator[tuple[str, str]]:
-        """What is drawn: a class of the style sheet, and the outline of all its rectangles in a box of COLUMNS × 10."""
+        """What is drawn: a CSS class, and the outline of all its rectangles in a box of COLUMNS × 10."""
         for name, top in (("ok", 4), ("running", 4), ("exception", 0)):
             if cells := self._cells[name]:
                 yield name, "".join(f"M{x} {top}h{width}v{10 - top}h-{width}z" for x, width in _merged(cells))
@@ -157,7 +157,7 @@ def timeline() -> Timeline:
 
 
 def _ended(since: datetime, now: datetime) -> tuple[list[Ran], bool]:
-    """Those that ran and ended since then, or some of each column; and whether these are only some."""
+    """The jobs that ran and have ended since then, or some of each column; and whether there are more."""
     ended = Job.objects.filter(start_time__isnull=False)
     rows = _rows(ended.filter(finish_time__gte=since).order_by("-finish_time")[: ALL + 1])
     if len(rows) <= ALL:
@@ -186,7 +186,7 @@ def _lanes(named: Sequence[tuple[str, Ran]], since: datetime, most: int) -> list
 
 
 def _merged(cells: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Runs of neighbours: where each begins, and its width."""
+    """Neighbouring columns joined: where each group begins, and how wide it is."""
     begin = end = None
     for cell in sorted(cells):
         if begin is not None and end is not None and cell == end:

@@ -1,4 +1,4 @@
-"""Workers and Beats by their heartbeats: which live, what they serve, what they do."""
+"""Workers and Beats by their heartbeats: which are alive, what they serve, what they do."""
 
 import json
 from collections import defaultdict
@@ -37,7 +37,7 @@ class Processes:
 
 
 def processes() -> Processes:
-    """Those that live first, then those that stopped last."""
+    """Those that have not stopped come first, then the latest to stop."""
     now = database_now()
     rows = list(Heartbeat.objects.order_by(F("stopped_at").desc(nulls_first=True), "kind", "name")[: SHOWN + 1])
     running = _running([beat.pk for beat in rows if beat.stopped_at is None])

@@ -50,7 +50,7 @@ def duration(span: timedelta | None) -> str:
 
 @register.filter
 def since(now: datetime, when: datetime | None) -> str:
-    """How long it is from ``when`` to ``now``."""
+    """How long it is from ``when`` to ``now``, in words."""
     return "" if when is None else in_words(now - when)
 
 

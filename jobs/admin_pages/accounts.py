@@ -71,7 +71,7 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 
 def _permissions(request: HttpRequest) -> QuerySet[Permission]:
-    """The permissions that the person at the page has, everywhere."""
+    """The permissions that the person at the page has without a scope."""
     found = Permission.objects.select_related("content_type")
     return found.filter(pk__in=[each.pk for each in found if may_give(request.user, each)])
 

@@ -1,4 +1,4 @@
-"""Scopes of groups. Who changes one needs all that the group's members may do, without a scope of their own."""
+"""Scopes of groups. To change one, a person needs every permission of the group, without a scope of their own."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -16,7 +16,7 @@ from jobs.schedulable import Ending, Schedulable
 
 
 def why_needed(task: Schedulable, arguments: Mapping[str, Any], ending: Ending | None) -> str | None:
-    """In words; None: it needs no approval.
+    """In words; None if it needs no approval.
 
     Args:
         ending: the job that schedules this one as it ends.

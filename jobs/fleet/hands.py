@@ -1,4 +1,4 @@
-"""The threads of one participant: each works on one device at a time, and hanging ones are not waited for."""
+"""The threads of one participant: each works on one device at a time, and nobody waits for one that hangs."""
 
 import contextlib
 import math

@@ -22,11 +22,11 @@ from jobs.task import JobTask
 
 
 class CannotRunAgain(JobError):
-    """It has not ended, or there is no such job to come of it; the text says why."""
+    """It has not ended, or nothing can be run after it; the text says why."""
 
 
 class NoRoom(JobError):
-    """This user has as many waiting jobs as one may have."""
+    """This user has as many waiting jobs as a user may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Proposal:
 
 
 def proposal(job_id: int, kind: CameOf) -> Proposal:
-    """What would be scheduled, by what is known now.
+    """What would be scheduled, judging by what is known now.
 
     Raises:
         JobNotFound, CannotRunAgain.

@@ -1,7 +1,7 @@
 """Approving and rejecting a job that waits for a second person.
 
-The second person is nobody of those who are behind the job: its author, who made the author's token, whose job started
-it. And nobody of them is behind the token of the second.
+The second person must not be behind the job: not its author, nor the person who made the author's token, nor the one
+whose job started it. None of these may have made the second person's token either.
 """
 
 from django.db import transaction
@@ -43,7 +43,9 @@ def is_own(job: Job, by: trail.By) -> bool:
 
 
 def acts_for(job: Job, by: trail.By) -> None:
-    """Keep who made the token by which a job was started that needs approval. In the transaction that schedules it."""
+    """Remember who made the token with which a job was started that needs approval. Call it in the transaction that
+    schedules the job.
+    """
     if job.unapproved and (maker := _maker_of(by.token)) is not None:
         JobApproval.objects.filter(pk=job.pk).update(acts_for_id=maker)
 
@@ -67,7 +69,7 @@ def _decide(job_id: int, by: trail.By, comment: str, deed: Deed) -> Job:
 
 
 def _behind(by: trail.By) -> set[int]:
-    """Users; None, of those who have no row, is not among them."""
+    """The ids of users. People without a row in the database are not among them."""
     found = {getattr(by.user, "pk", None), _maker_of(by.token)}
     return {each for each in found if each is not None}
 

@@ -1,7 +1,7 @@
 """Whether a user may do something to a job or start one: the one place that decides.
 
-A user may what a permission of theirs names, as far as the scopes of the groups that grant it reach. Reading is not
-scoped. Where the permission reaches everywhere nothing is asked of the database.
+A user may do what their permissions name, within the scopes of the groups that grant them. Reading has no scope. A
+permission that reaches everywhere costs no statement.
 """
 
 import json
@@ -27,7 +27,7 @@ _SHOWN: Final = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A job that there is or would be."""
+    """A job that exists, or one that somebody wants to start."""
 
     task_name: str
     function_name: str
@@ -72,7 +72,7 @@ def refusal(user: Any, permission: str, subject: Subject) -> str | None:
 
 
 def require_start(user: Any, task: Schedulable, kwargs: Mapping[str, Any]) -> None:
-    """That the user may start a job of this task with these arguments.
+    """Make sure that the user may start a job of this task with these arguments.
 
     Raises:
         NotAllowed, DevicesUnknown, JobArgumentError.
@@ -82,7 +82,7 @@ def require_start(user: Any, task: Schedulable, kwargs: Mapping[str, Any]) -> No
 
 
 def require_for(user: Any, permission: str, job_id: int) -> None:
-    """That the user may do this to a job.
+    """Make sure that the user may do this to a job.
 
     Raises:
         NotAllowed, DevicesUnknown, JobNotFound.
@@ -96,7 +96,7 @@ def require_for(user: Any, permission: str, job_id: int) -> None:
 
 
 def require_still(run: Run, task: Schedulable) -> None:
-    """When a job starts: its author may have lost the right to it meanwhile, or it selects more by now.
+    """Ask again when a job starts: its author may have lost the right meanwhile, or it may select more devices by now.
 
     A job that code started has no author.
 

@@ -11,16 +11,16 @@ DRY_RUN: Final = " (dry_run)"
 
 
 class Device(NamedTuple):
-    """What a scope asks of a device."""
+    """What a scope looks at in a device."""
 
     name: str
-    groups: frozenset[str] = frozenset()  # of the inventory, with those that hold them
+    groups: frozenset[str] = frozenset()  # of the inventory, with the groups that these are in
     type: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """One group's scope. One that names nothing allows nothing."""
+    """The scope of one group. A scope that names nothing allows nothing."""
 
     device_groups: frozenset[str]
     device_types: frozenset[str]
@@ -67,7 +67,7 @@ def names_in(text: str) -> frozenset[str]:
 
 
 def reach_of(user: Any, permission: str) -> Reach:
-    """Of a permission that the user has. A user whose groups have no scope costs no statement."""
+    """How far a permission reaches that the user has. It costs no statement if their groups have no scope."""
     return limits_of(user.pk, permission, granted_of(user).groups) if is_limited(user, permission) else EVERYWHERE
 
 

@@ -1,4 +1,4 @@
-"""How many jobs there are in each state: for the tabs of a list. None of it walks through all jobs."""
+"""How many jobs there are in each state, for the tabs of a list. Nothing here walks through all jobs."""
 
 from collections import Counter
 from dataclasses import dataclass

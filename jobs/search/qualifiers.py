@@ -84,7 +84,7 @@ def _score(value: str, now: datetime) -> Q:
 
 
 def _since(value: str, now: datetime) -> Q:
-    """Jobs that ended since then, or have not ended."""
+    """Jobs that have ended since then, or have not ended yet."""
     return Q(finish_time__gte=_moment(value, now)) | Q(finish_time__isnull=True)
 
 

@@ -87,7 +87,11 @@ def _approvals(job_ids: Sequence[int]) -> Mapping[int, JobApproval]:
 
 
 def _approval(asked: JobApproval) -> Reason:
-    sentence = (f"It waits for approval by another person: {asked.why}. It ends at ", asked.expires_at, " without.")
+    sentence = (
+        f"It waits for approval by another person: {asked.why}. If nobody approves it, it ends at ",
+        asked.expires_at,
+        ".",
+    )
     facts = {"why": asked.why, "until": asked.expires_at}
     return Reason(holds=Holds.APPROVAL, sentence=sentence, since=asked.asked_at, facts=facts)
 

@@ -18,7 +18,7 @@ class Progress:
 
 
 def progress_of(job_ids: Collection[int]) -> Mapping[int, Progress]:
-    """Of those that have begun and go through devices."""
+    """Of those jobs that have begun and go through devices."""
     found = {
         row["job_id"]: Progress(done=row["done"], total=row["total"], failed=row["failed"])
         for row in JobDevice.objects.filter(job_id__in=job_ids)

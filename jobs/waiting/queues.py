@@ -14,7 +14,7 @@ from jobs.models import Heartbeat, Job
 from jobs.states import Status
 
 COUNTED: Final = 1000  # of one queue
-_REMEMBERED: Final = 100  # heartbeats of workers that are gone are looked through for the last one that served
+_REMEMBERED: Final = 100  # how many heartbeats are searched for the last worker that served a queue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Queue:
     workers: int
     slots: int
     busy: int  # slots of these workers in which a job runs, of whichever queue
-    waiting: int  # jobs that are due and for which no lock is to blame, counted up to COUNTED
+    waiting: int  # jobs that are due and do not wait for a lock, counted up to COUNTED
     last: Seen | None  # who served it last, if nobody does now
 
 

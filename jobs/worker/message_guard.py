@@ -126,7 +126,6 @@ _HEADERS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "periodic_task_name": _is_text,
     "celery_beat_task": _is_flag,
 }
-_MAY_BE_NONE: Final = frozenset(name for name, test in _HEADERS.items() if test(None))
 
 
 def _checked_headers(message: Received) -> str:
@@ -139,8 +138,6 @@ def _checked_headers(message: Received) -> str:
         test = _HEADERS.get(name) if isinstance(name, str) else None
         if test is None:
             raise Refusal("it has a header that messages of jobs do not have")
-        if value is None and name in _MAY_BE_NONE:  # as most are
-            continue
         if not test(value):
             raise Refusal("one of its headers has a value that messages of jobs do not have")
     if "task" not in headers or "id" not in headers:

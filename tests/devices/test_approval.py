@@ -168,7 +168,9 @@ def test_what_clients_see_of_one_that_waits(ann: Api) -> None:
     assert shown["status"] == "SCHEDULED"
     (reason,) = ann.get(f"/job/{job.pk}/waiting").data["waiting"]
     assert (reason["holds"], reason["why"]) == ("approval", UNSEEN)
-    assert reason["text"].startswith(f"It waits for approval by another person: {UNSEEN}. It ends at ")
+    assert reason["text"].startswith(
+        f"It waits for approval by another person: {UNSEEN}. If nobody approves it, it ends at "
+    )
     (event,) = job_objects([job])
     assert [each["holds"] for each in event["waiting"]] == ["approval"]
     assert "cnaasjobs_jobs_unapproved 1.0" in ann.client.get("/metrics").content.decode()

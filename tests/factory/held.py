@@ -113,7 +113,11 @@ def _no_second_person() -> Held:
     _served()
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     job = scheduling.schedule(fake_jobs.guarded, {}, queue="fast")
-    return Held(job, ("approval",), ("It waits for approval by another person: it always does. It ends at ",))
+    return Held(
+        job,
+        ("approval",),
+        ("It waits for approval by another person: it always does. If nobody approves it, it ends at ",),
+    )
 
 
 HELD: dict[str, Callable[[], Held]] = {

@@ -60,7 +60,7 @@ def messages(**values: Any) -> list[str]:
 def test_a_provider_is_complete_or_not_named(settings: Settings, tmp_path: Path) -> None:
     settings.CNAASJOBS_JWT_KEYS_URL = "https://login/keys"
     assert messages() == [
-        "CNAASJOBS_JWT_KEYS_URL is set, and CNAASJOBS_JWT_ISSUER is not: nobody's word counts without"
+        "CNAASJOBS_JWT_KEYS_URL is set, and CNAASJOBS_JWT_ISSUER is not: without it no JWT is accepted"
     ]
     settings.CNAASJOBS_JWT_ISSUER = ISSUER
     assert messages() == ["CNAASJOBS_JWT_AUDIENCE is missing: a JWT for another service would be taken for one of ours"]
@@ -151,7 +151,7 @@ def test_groups_that_do_not_exist_and_keys_without_tls_are_said_at_start(
 def test_signing_in_at_the_provider_is_complete_or_off(settings: Settings) -> None:
     settings.CNAASJOBS_OIDC_CLIENT_ID = "console"
     assert messages() == [
-        "CNAASJOBS_OIDC_CLIENT_ID is set, and CNAASJOBS_JWT_ISSUER is not: nobody's word counts without"
+        "CNAASJOBS_OIDC_CLIENT_ID is set, and CNAASJOBS_JWT_ISSUER is not: without it no JWT is accepted"
     ]
     settings.CNAASJOBS_JWT_ISSUER, settings.CNAASJOBS_JWT_KEYS_URL = ISSUER, "https://login/keys"
     assert messages() == [
