@@ -196,6 +196,15 @@ def _events_as_declared() -> Iterator[None]:
     assert undeclared == []
 
 
+@pytest.fixture
+def heard() -> Iterator[list[Event]]:
+    """Every event that this process records during the test."""
+    events: list[Event] = []
+    subscribe(events.append)
+    yield events
+    unsubscribe(events.append)
+
+
 @pytest.fixture(autouse=True)
 def _broker(_embedded_broker: None) -> None:
     """In a test that schedules a job, publishing finds a broker."""

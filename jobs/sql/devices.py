@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.db import connection
 
 from jobs.run import Run
-from jobs.sql.device_signature import FleetStanding, Leaving, Taken, Tally
+from jobs.sql.device_signature import FleetStanding, Leaving, NewFleet, Taken, Tally
 from jobs.sql.tables import DEVICE, FLEET, PARTICIPANT
 from jobs.states import DeviceState
 
@@ -83,6 +84,10 @@ def of_run(run: Run) -> dict[str, Any]:
         "fence": run.fence,
         "nobody": key(uuid4()),
     }
+
+
+def of_beginning(run: Run, fleet: NewFleet, worker_id: int | None) -> dict[str, Any]:
+    return {**of_run(run), **asdict(fleet), "attempt": run.attempt, "worker_id": worker_id}
 
 
 def standing_from(found: Sequence[tuple[Any, ...]]) -> FleetStanding:

@@ -3,7 +3,6 @@
 import json
 import logging
 import logging.config
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +16,6 @@ class Happening(Action):
     CALM = "calm", logging.INFO, "%(who)s is calm", "from"
     STORM = "storm", logging.ERROR, "a storm"
     WHISPER = "whisper", logging.DEBUG, "%(who)s whispers"
-
-
-@pytest.fixture
-def heard() -> Iterator[list[Event]]:
-    events: list[Event] = []
-    subscribe(events.append)
-    yield events
-    unsubscribe(events.append)
 
 
 def test_a_subscriber_hears_the_action_its_fields_and_what_was_raised(heard: list[Event]) -> None:

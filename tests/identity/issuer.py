@@ -81,30 +81,41 @@ class Served:
         self.url = ""
 
 
+class Answering(BaseHTTPRequestHandler):
+    def answer(self, status: int, content: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
 @contextmanager
-def serving_keys() -> Iterator[Served]:
-    served = Served()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            served.asked.append(self.path)
-            self.send_response(served.status)
-            for name, value in served.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(served.content)))
-            self.end_headers()
-            self.wfile.write(served.content)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+def serving(handler: type[Answering]) -> Iterator[str]:
+    """On this machine, at the URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    served.url = f"http://127.0.0.1:{server.server_port}/keys"
     try:
-        yield served
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def serving_keys() -> Iterator[Served]:
+    served = Served()
+
+    class Handler(Answering):
+        def do_GET(self) -> None:
+            served.asked.append(self.path)
+            self.answer(served.status, served.content, **served.headers)
+
+    with serving(Handler) as url:
+        served.url = f"{url}/keys"
+        yield served

@@ -4,14 +4,12 @@ import base64
 import hashlib
 import json
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
-from tests.identity.issuer import ec_key, jwks, signed
+from tests.identity.issuer import Answering, ec_key, jwks, serving, signed
 
 CLIENT, SECRET = "console", "c0nsole's secret: %+/"
 
@@ -59,38 +57,20 @@ class OpenId:
 def openid_provider() -> Iterator[OpenId]:
     provider = OpenId()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(Answering):
+        def do_GET(self) -> None:  # noqa: N802  (so http.server calls it)
             parts = urlsplit(self.path)
             if parts.path == "/keys":
-                self._answer(200, jwks(first=ec_key("first")))
+                self.answer(200, jwks(first=ec_key("first")))
                 return
             asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            self._answer(302, b"", Location=provider.authorize(asked))
+            self.answer(302, b"", Location=provider.authorize(asked))
 
-        def do_POST(self) -> None:
+        def do_POST(self) -> None:  # noqa: N802
             raw = self.rfile.read(int(self.headers["Content-Length"])).decode()
             form = {name: values[0] for name, values in parse_qs(raw).items()}
             found = provider.token(form, self.headers.get("Authorization", ""))
-            self._answer(400 if found is None else 200, found or b'{"error": "invalid_grant"}')
+            self.answer(400 if found is None else 200, found or b'{"error": "invalid_grant"}')
 
-        def _answer(self, status: int, content: bytes, **headers: str) -> None:
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(content)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    provider.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(Handler) as provider.url:
         yield provider
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

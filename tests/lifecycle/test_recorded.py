@@ -1,11 +1,9 @@
 """What a transition records: what it did, once, after its commit."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.db import transaction
 
-from cnaasjobs.events import Event, subscribe, unsubscribe
+from cnaasjobs.events import Event
 from jobs.actions import JobAction
 from jobs.dispatch import scheduling
 from jobs.lifecycle import transitions
@@ -13,14 +11,6 @@ from jobs.testing import perform
 from tests import fake_jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def heard() -> Iterator[list[Event]]:
-    events: list[Event] = []
-    subscribe(events.append)
-    yield events
-    unsubscribe(events.append)
 
 
 def test_a_jobs_life_is_recorded_from_state_to_state(heard: list[Event]) -> None:

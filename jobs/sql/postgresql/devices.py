@@ -13,7 +13,16 @@ from cnaasjobs.db.changes import WITH_NUMBER
 from jobs.run import Run
 from jobs.sql import devices as common
 from jobs.sql.device_signature import Batch, FleetStanding, NewFleet, Note, Taken, Tally
-from jobs.sql.devices import CROWDED_SECONDS, SLOWNESS, clear_rows, of_run, rows, standing_from, taken_devices
+from jobs.sql.devices import (
+    CROWDED_SECONDS,
+    SLOWNESS,
+    clear_rows,
+    of_beginning,
+    of_run,
+    rows,
+    standing_from,
+    taken_devices,
+)
 from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
 from jobs.states import RUNNING, SCHEDULED, DeviceState
 
@@ -139,18 +148,7 @@ _PROGRESS: Final = f"""
 def begin_devices(
     run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
 ) -> list[Taken] | None:
-    values = {
-        **of_run(run),
-        "attempt": run.attempt,
-        "worker_id": worker_id,
-        "helpers": fleet.helpers,
-        "repeats": fleet.repeats,
-        "all_or_none": fleet.all_or_none,
-        "fingerprint": fleet.fingerprint,
-        "take": take,
-        "in_turn": take < len(hosts),
-        "hosts": [*hosts],
-    }
+    values = {**of_beginning(run, fleet, worker_id), "take": take, "in_turn": take < len(hosts), "hosts": [*hosts]}
     if run.attempt == 1:
         found = rows(_BEGIN, values)
     else:

@@ -12,7 +12,7 @@ from cnaasjobs.db.clock import now_sql
 from jobs.run import Run
 from jobs.sql import devices as common
 from jobs.sql.device_signature import Batch, FleetStanding, NewFleet, Note, Taken, Tally
-from jobs.sql.devices import SLOWNESS, change, clear_rows, of_run, rows, standing_from, taken_devices
+from jobs.sql.devices import SLOWNESS, change, clear_rows, of_beginning, of_run, rows, standing_from, taken_devices
 from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
 from jobs.states import RUNNING, DeviceState
 
@@ -78,16 +78,7 @@ _PROGRESS: Final = f"UPDATE {JOB} SET finished_devices = %(hosts)s WHERE id = %(
 def begin_devices(
     run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
 ) -> list[Taken] | None:
-    values = {
-        **of_run(run),
-        "attempt": run.attempt,
-        "worker_id": worker_id,
-        "helpers": fleet.helpers,
-        "repeats": fleet.repeats,
-        "all_or_none": fleet.all_or_none,
-        "fingerprint": fleet.fingerprint,
-        "now": _time(),
-    }
+    values = {**of_beginning(run, fleet, worker_id), "now": _time()}
     with transaction.atomic():
         if run.attempt > 1:
             clear_rows(run)
