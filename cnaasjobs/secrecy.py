@@ -68,7 +68,7 @@ def mask(text: str) -> str:
 
 def masker() -> Callable[[str], str]:
     """``mask`` by the secrets of this moment, for many texts: to ask for the secrets is most of its cost."""
-    return _of_all(tuple(source() for source in _sources)).masked
+    return _of_all(tuple([source() for source in _sources])).masked
 
 
 def mask_all(value: Any) -> Any:
@@ -124,12 +124,21 @@ def _present_name(name: str, present: set[str]) -> str:
     return bare if bare in present else re.sub(r"_\d{1,2}$", "", bare)
 
 
-def _of_settings() -> Named:
-    """The platform's own credentials."""
-    return _named_in_settings() if settings.configured else frozenset()
+class _Settings:
+    """The platform's own credentials. They change only in a test, which then calls ``forget``."""
+
+    def __init__(self) -> None:
+        self._known: Named | None = None
+
+    def secrets(self) -> Named:
+        if self._known is None and settings.configured:
+            self._known = _named_in_settings()
+        return self._known or frozenset()
+
+    def forget(self, **_: Any) -> None:
+        self._known = None
 
 
-@functools.cache
 def _named_in_settings() -> Named:
     plain = (settings.SECRET_KEY, str(settings.DATABASES["default"].get("PASSWORD") or ""), conf.oidc_client_secret)
     of_brokers = [urllib.parse.urlsplit(url).password or "" for url in str(settings.CELERY_BROKER_URL).split(";")]
@@ -137,10 +146,10 @@ def _named_in_settings() -> Named:
     return frozenset((HIDDEN, value) for value in values if len(value) >= DERIVED_LENGTH)
 
 
-# They change only in a test.
-setting_changed.connect(lambda **_: _named_in_settings.cache_clear(), dispatch_uid="cnaasjobs.secrecy", weak=False)
+_settings: Final = _Settings()
+setting_changed.connect(_settings.forget)
 register(_Environment().secrets)
-register(_of_settings)
+register(_settings.secrets)
 
 
 def storable(text: str) -> str:

@@ -199,7 +199,7 @@ def _proposals(jobs: Iterable[Job]) -> tuple[list[Proposal], list[str]]:
 def _chosen(request: HttpRequest, find: Any, most: int) -> Chosen:
     """The jobs that the URL names, or all that its search finds."""
     if "all" in request.GET:
-        found: Chosen = find(line=request.GET.get("q", ""), most=most)
+        found: Chosen = find(text=request.GET.get("q", ""), most=most)
     else:
         found = find(ids=_ids(request.GET.getlist("id")), most=most)
     return found

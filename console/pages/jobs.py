@@ -1,4 +1,4 @@
-"""The list of jobs: found by one line of text, newest first."""
+"""The list of jobs: those that a search finds, newest first."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple

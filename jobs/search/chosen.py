@@ -24,18 +24,18 @@ class Chosen:
     gave_up: str | None = None  # why there may be more
 
 
-def abortable(*, most: int, ids: Sequence[int] | None = None, line: str = "") -> Chosen:
+def abortable(*, most: int, ids: Sequence[int] | None = None, text: str = "") -> Chosen:
     """Those that wait or run and were not told to stop. Each state is looked for by its own index.
 
     Raises:
-        SearchError: the line cannot be understood.
+        SearchError: what was typed cannot be understood.
     """
     matching = _rows().filter(abort_reason__isnull=True)
     if ids is not None:
         live = matching.filter(pk__in=ids, status__in=[Status.SCHEDULED.value, Status.RUNNING.value])
         jobs = list(live.order_by("-id"))
         return Chosen(jobs=jobs[:most], total=len(jobs), left_out=len(ids) - len(jobs))
-    matching = matching.filter(condition_of(line, now=database_now()))
+    matching = matching.filter(condition_of(text, now=database_now()))
     parts = [matching.filter(status=Status.RUNNING.value)]
     parts += [matching.filter(part, status=Status.SCHEDULED.value) for part in WAITING]
     total = sum(part.order_by()[: _COUNTED + 1].count() for part in parts)
@@ -44,11 +44,11 @@ def abortable(*, most: int, ids: Sequence[int] | None = None, line: str = "") ->
     return Chosen(jobs=found[:most], total=min(total, _COUNTED), is_more=total > _COUNTED)
 
 
-def with_failures(*, most: int, ids: Sequence[int] | None = None, line: str = "") -> Chosen:
+def with_failures(*, most: int, ids: Sequence[int] | None = None, text: str = "") -> Chosen:
     """Those that ended and left devices undone.
 
     Raises:
-        SearchError: the line cannot be understood.
+        SearchError: what was typed cannot be understood.
     """
     undone = JobDevice.objects.filter(Q(failed=True) | ~Q(state=DeviceState.DONE.value)).order_by()
     if ids is not None:
@@ -56,7 +56,7 @@ def with_failures(*, most: int, ids: Sequence[int] | None = None, line: str = ""
         left = set(undone.filter(job_id__in=ids).values_list("job_id", flat=True).distinct())
         jobs = [job for job in rows.order_by("-id") if job.pk in left]
         return Chosen(jobs=jobs[:most], total=len(jobs), left_out=len(ids) - len(jobs))
-    found = search(line, size=4 * most)
+    found = search(text, size=4 * most)
     ended = [job for job in found.jobs if job.status in TERMINAL]
     left = set(undone.filter(job_id__in=[job.pk for job in ended]).values_list("job_id", flat=True).distinct())
     jobs = [job for job in ended if job.pk in left]

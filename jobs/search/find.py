@@ -25,7 +25,7 @@ class Found:
 
 
 def search(
-    line: str,
+    text: str,
     *,
     size: int,
     before: int | None = None,
@@ -33,7 +33,7 @@ def search(
     seconds: float = SECONDS,
     now: datetime | None = None,
 ) -> Found:
-    """The newest jobs that a line finds, at most ``size``. A number alone finds that job.
+    """The newest jobs that a search finds, at most ``size``. A number alone finds that job.
 
     Args:
         before: only jobs older than the one with this id.
@@ -41,12 +41,12 @@ def search(
         now: the database's time, if the caller has it.
 
     Raises:
-        SearchError: the line cannot be understood.
+        SearchError: what was typed cannot be understood.
     """
     jobs = Job.objects.defer("finished_devices", "start_arguments")
-    if (job_id := id_of(line)) is not None:
+    if (job_id := id_of(text)) is not None:
         return Found(jobs=list(jobs.filter(pk=job_id)), before=None, after=None, gave_up=None)
-    matching = jobs.filter(condition_of(line, now=now or database_now()))
+    matching = jobs.filter(condition_of(text, now=now or database_now()))
     page = scan.read(matching, size=size, before=before, after=after, seconds=seconds)
     return Found(
         jobs=page.rows,

@@ -1,4 +1,4 @@
-"""From a line of text to its terms. Errors are worded for the person who typed it."""
+"""From what a person types to the terms of a search. Errors are worded for that person."""
 
 import re
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ _BLANK: Final = re.compile(r"\s*")
 
 
 class SearchError(ValueError):
-    """The line cannot be understood; the text says why."""
+    """What was typed cannot be understood; the message says why."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """One part of the line: ``name:value``, or text without a name."""
+    """One part of a search: ``name:value``, or text without a name."""
 
     name: str | None
     value: str
@@ -30,28 +30,28 @@ class Term:
         return value if self.name is None else f"{self.name}:{value}"
 
 
-def terms_of(line: str) -> list[Term]:
+def terms_of(text: str) -> list[Term]:
     """Raises SearchError."""
-    if len(line) > MAX_LENGTH:
+    if len(text) > MAX_LENGTH:
         raise SearchError(f"a search has at most {MAX_LENGTH} characters")
-    if "\x00" in line:
+    if "\x00" in text:
         raise SearchError("a search cannot hold a NUL character")
     found: list[Term] = []
-    at = _skip(line, 0)
-    while at < len(line):
-        match = _TERM.match(line, at)
+    at = _skip(text, 0)
+    while at < len(text):
+        match = _TERM.match(text, at)
         if match is None or match.end() == at:
-            raise SearchError(f"a quotation mark is missing, or is in the middle of a word: {line[at : at + 40]}")
+            raise SearchError(f"a quotation mark is missing, or is in the middle of a word: {text[at : at + 40]}")
         quoted, plain, name = match["quoted"], match["plain"], match["name"]
         if quoted is None and plain is None:
             raise SearchError(f"{name}: needs a value, such as {name}:something")
         found.append(Term(name.lower() if name else None, quoted if quoted is not None else plain))
-        at = _skip(line, match.end())
+        at = _skip(text, match.end())
     if len(found) > MAX_TERMS:
         raise SearchError(f"a search has at most {MAX_TERMS} terms")
     return found
 
 
-def _skip(line: str, at: int) -> int:
-    blank = _BLANK.match(line, at)
+def _skip(text: str, at: int) -> int:
+    blank = _BLANK.match(text, at)
     return blank.end() if blank else at

@@ -25,14 +25,14 @@ _COMPARED: Final = {"": "", ">": "__gt", ">=": "__gte", "<": "__lt", "<=": "__lt
 Meaning = Callable[[str, datetime], Q]
 
 
-def condition_of(line: str, *, now: datetime) -> Q:
+def condition_of(text: str, *, now: datetime) -> Q:
     """Raises SearchError: it has a qualifier that does not exist, or a value that it cannot have."""
-    return reduce(operator.and_, (_meaning(term, now) for term in terms_of(line)), Q())
+    return reduce(operator.and_, (_meaning(term, now) for term in terms_of(text)), Q())
 
 
-def id_of(line: str) -> int | None:
-    """The job's number, if the line is nothing else."""
-    text = line.strip()
+def id_of(text: str) -> int | None:
+    """The job's number, if the text is nothing else."""
+    text = text.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63 else None
 
 
