@@ -16,7 +16,7 @@ from cnaasjobs.identity.fetching import MAX_BYTES
 
 PublicKey = EllipticCurvePublicKey | RSAPublicKey
 
-_MOST: Final = 50
+_MOST: Final = 50  # each is tried for a JWT that names none
 _RSA_BITS: Final = 2048
 _PUBLIC: Final = ("kty", "crv", "x", "y", "n", "e")  # whatever else a JWK contains is ignored
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)

@@ -85,9 +85,9 @@ class ProviderBackend(OIDCAuthenticationBackend):
     def store_tokens(self, access_token: Any, id_token: Any) -> None:
         """Nothing of the provider's is kept."""
 
-    def get_or_create_user(self, access_token: Any, id_token: Any, payload: Claims) -> User | None:
+    def get_or_create_user(self, access_token: Any, id_token: Any, payload: Claims) -> User:
         found = people.owner_of(provider.person_of(payload), self.request).user
-        return User.objects.get(pk=found.pk) if found.is_active else None
+        return User.objects.get(pk=found.pk)  # the library lets nobody in who is not active
 
     def get_user(self, user_id: Any) -> Any:
         return ModelBackend().get_user(user_id)  # which knows who is deactivated

@@ -192,6 +192,11 @@ def test_keys_that_sign_nothing_for_us_are_left_out() -> None:
     assert [key.kid for key in parsed(json.dumps({"keys": listed}).encode())] == ["first"]
 
 
+def test_no_more_keys_are_kept_than_one_jwt_may_cost() -> None:
+    content = jwks(**{f"key{number}": ec_key("first") for number in range(60)})
+    assert [key.kid for key in parsed(content)] == [f"key{number}" for number in range(50)]
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{}", b"[]", b"null", b'{"keys": {}}', b'{"keys": []}', b"[" * 9999, b"\xff", b"-----BEGIN X-----"],
