@@ -71,12 +71,9 @@ def masker() -> Callable[[str], str]:
     return _of_all(tuple([source() for source in _sources])).masked
 
 
-def mask_all(value: Any) -> Any:
-    """The same for every text in a JSON value, including the keys of its objects.
-
-    A value without secrets is returned as it is.
-    """
-    return _masked(value, masker())
+def mask_all(value: Any, mask: Callable[[str], str] | None = None) -> Any:
+    """``mask``, or this one, for every text in a JSON value, including the keys of its objects."""
+    return _masked(value, mask or masker())
 
 
 def _masked(value: Any, mask: Callable[[str], str]) -> Any:

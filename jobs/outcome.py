@@ -1,7 +1,7 @@
 """What a body hands back: its result as it will be stored, and what follows from it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Unpack
 
@@ -87,13 +87,16 @@ def bounded_json(value: Any, *, what: str) -> str:
     return text
 
 
-def storable_json(value: Any, *, what: str) -> str:
+def storable_json(value: Any, *, what: str, mask: Callable[[str], str] | None = None) -> str:
     """JSON text without secrets that every database here can hold.
+
+    Args:
+        mask: ``secrecy.masker()``, if it was asked for already.
 
     Raises ResultNotStorable, which says why it can't.
     """
     try:
-        text = _json(mask_all(value), what)
+        text = _json(mask_all(value, mask), what)
     except RecursionError as exc:
         raise ResultNotStorable(f"the {what} cannot be stored as JSON: it is too deep") from exc
     if "\\u0000" in text and "\x00" in _all_text(value):

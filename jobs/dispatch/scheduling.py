@@ -4,7 +4,7 @@
 """
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any, Unpack, cast
@@ -15,7 +15,7 @@ from django.db import transaction
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from cnaasjobs.db.insert import insert, insert_many
 from cnaasjobs.events import record
-from cnaasjobs.secrecy import mask
+from cnaasjobs.secrecy import mask, masker
 from jobs.actions import JobAction
 from jobs.broker import publisher
 from jobs.dispatch import approval, sending
@@ -74,11 +74,12 @@ def _insert(
         "lock_wait_seconds": task.lock_wait if task.lock else None,
         "rerun_if_lost": task.rerun_if_lost,
     }
+    hidden = masker()
     rows: list[Job] = []
     aside: dict[int, str] = {}  # by their place among the rows: why they need approval
     for kwargs in many:
         bound = task.bound(kwargs)
-        row = Job(**same, function_name=task.function_name_of(bound), start_arguments=_stored(bound, task.name))
+        row = Job(**same, function_name=task.function_name_of(bound), start_arguments=_stored(bound, task.name, hidden))
         if why := approval.why_needed(task, bound, ending):
             aside[len(rows)] = why
             approval.put_aside(row)
@@ -121,9 +122,9 @@ def _tell(rows: Sequence[Job], aside: Mapping[int, str]) -> None:
             record(JobAction.AWAIT_APPROVAL, job_id=row.pk, reason=aside[place])
 
 
-def _stored(bound: Mapping[str, Any], task_name: str) -> str:
+def _stored(bound: Mapping[str, Any], task_name: str, hidden: Callable[[str], str]) -> str:
     try:
-        return storable_json(bound, what=f"arguments of {task_name}")
+        return storable_json(bound, what=f"arguments of {task_name}", mask=hidden)
     except ResultNotStorable as exc:
         raise JobArgumentError(str(exc)) from exc
 
