@@ -14,6 +14,7 @@ from kombu import pools
 
 from cnaasjobs.conf.parsing import database
 from jobs.broker import publisher
+from jobs.sql import store
 
 
 def database_url() -> str:
@@ -42,14 +43,20 @@ def on_database(url: str) -> Iterator[None]:
         "default"
     ]
     del connections["default"]
-    ContentType.objects.clear_cache()
+    _forget_the_other()
     try:
         yield
     finally:
         connections["default"].close()
         connections.settings["default"] = earlier
         connections["default"] = earlier_connection
-        ContentType.objects.clear_cache()
+        _forget_the_other()
+
+
+def _forget_the_other() -> None:
+    """What a process keeps of its database."""
+    ContentType.objects.clear_cache()
+    store.cache_clear()
 
 
 @contextmanager
