@@ -14,7 +14,6 @@ from kombu import pools
 
 from cnaasjobs.conf.parsing import database
 from jobs.broker import publisher
-from jobs.sql import store
 
 
 def database_url() -> str:
@@ -43,20 +42,14 @@ def on_database(url: str) -> Iterator[None]:
         "default"
     ]
     del connections["default"]
-    _forget_the_other()
+    ContentType.objects.clear_cache()
     try:
         yield
     finally:
         connections["default"].close()
         connections.settings["default"] = earlier
         connections["default"] = earlier_connection
-        _forget_the_other()
-
-
-def _forget_the_other() -> None:
-    """What a process keeps of its database."""
-    ContentType.objects.clear_cache()
-    store.cache_clear()
+        ContentType.objects.clear_cache()
 
 
 @contextmanager

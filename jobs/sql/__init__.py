@@ -5,7 +5,6 @@ no policy. Statements that are the same for both databases are in ``common``. Se
 docs/decisions/0006-hand-written-sql.md.
 """
 
-from functools import cache
 from typing import Final
 
 from django.db import connection
@@ -19,7 +18,5 @@ _ON_SQLITE: Final[Store] = sqlite
 _STORES: Final = {"postgresql": _ON_POSTGRESQL, "sqlite": _ON_SQLITE}
 
 
-@cache
 def store() -> Store:
-    """The same for as long as a process lives."""
     return _STORES[connection.vendor]
