@@ -11,9 +11,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from cnaasjobs.db.clock import DatabaseNow
+from jobs.liveness.life import not_stopped
 from jobs.metrics.families import COUNTERS, HISTOGRAMS, LOOKED, READERS, SECONDS, STATES
 from jobs.metrics.kept import Kept, all_kept
-from jobs.models import Heartbeat, Job, JobApproval
+from jobs.models import Job, JobApproval
 from jobs.sql import store, totals
 from jobs.states import Status
 from locks import service as locks
