@@ -63,7 +63,10 @@ def test_in_a_transaction_whose_own_changes_have_no_place_yet_nothing_is_shared(
         assert [shared(ask, position, clock=lambda: 10.0) for _ in range(2)] == [1, 2]
 
 
-def test_the_list_asks_less_the_second_time_and_counts_what_came_between(person_of: PersonOf) -> None:
+def test_the_list_asks_less_the_second_time_and_counts_what_came_between(
+    person_of: PersonOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.reads.shared.SECONDS", 600.0)  # however slow the machine
     boss = person_of("jobs.view_job", "jobs.view_heartbeat")
     heartbeat("celery@w1", concurrency=4)
     heartbeat("beat", kind="beat", queues="[]")
