@@ -15,7 +15,6 @@ class JobApproval(models.Model):
     why = models.TextField(help_text="Why it needs one, in words.")
     asked_at = models.DateTimeField()
     expires_at = models.DateTimeField()
-    acts_for_id = models.BigIntegerField(null=True, help_text="A user who is behind it beside its author.")
     verdict = models.CharField(max_length=64, default="", help_text='"approved", or the type of its end; empty so far.')
     by = models.CharField(max_length=255, default="")
     decided_at = models.DateTimeField(null=True)
@@ -26,6 +25,19 @@ class JobApproval(models.Model):
 
     def __str__(self) -> str:
         return f"approval of job {self.pk}: {self.verdict or 'open'}"
+
+
+class JobBehind(models.Model):
+    """A user who is behind a job beside its author: see ``jobs.dispatch.behind``."""
+
+    job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="behind", db_index=False)
+    user_id = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "user_id"], name="job_behind_once")]
+
+    def __str__(self) -> str:
+        return f"user {self.user_id} is behind job {self.job_id}"
 
 
 class TokenMaker(models.Model):

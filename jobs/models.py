@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from cnaasjobs.db.changes import ChangeField
-from jobs.approval_models import JobApproval, TokenMaker
+from jobs.approval_models import JobApproval, JobBehind, TokenMaker
 from jobs.deeds import Deed
 from jobs.device_models import Fleet, JobDevice, Participant
 from jobs.guarded_status import GuardedStatus
@@ -23,6 +23,7 @@ __all__ = [
     "IdempotencyKey",
     "Job",
     "JobApproval",
+    "JobBehind",
     "JobBlock",
     "JobDevice",
     "JobLink",

@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from cnaasjobs.api.caller import origin, who
+from cnaasjobs.api.caller import note_refusal, origin, who
 from locks import holders, service
 from locks.holders import HolderState
 from locks.models import Lock
@@ -145,6 +145,7 @@ class LockAdmin(ModelAdmin):
         try:
             cleared = service.clear(name, who=who(request), origin=origin(request), fence=int(fence), user=request.user)
         except service.ClearRefused as exc:
+            note_refusal(request, str(exc))
             messages.error(request, f"Lock {name[:32]} was not cleared: {exc}.")
         except service.LockNotFound:
             messages.warning(request, f"Lock {name[:32]} was not cleared: it was freed or changed hands meanwhile.")

@@ -80,12 +80,12 @@ def _required(name: str, user: Any, fence: int | None) -> int | None:
     return asked[0].fence if asked and fence is None else fence
 
 
-def clear(name: str, *, who: str, origin: str, fence: int | None = None, user: Any = None) -> ClearedLock:
+def clear(name: str, *, who: str, origin: str, user: Any, fence: int | None = None) -> ClearedLock:
     """Free the lock, whoever holds it. The old holder finds out at its next safe point that its token is gone.
 
     Args:
-        fence: clear it only while it is held under this token, the one that the person saw before deciding.
         user: who has the permission to clear locks, perhaps not those of every holder; None is the shell.
+        fence: clear it only while it is held under this token, the one that the person saw before deciding.
 
     Raises:
         LockNotFound: nobody holds a lock of that name (under that token).

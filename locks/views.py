@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cnaasjobs.api.body import json_object
-from cnaasjobs.api.caller import origin, refused, who
+from cnaasjobs.api.caller import note_refusal, origin, who
 from cnaasjobs.api.envelope import success
 from cnaasjobs.api.errors import BadRequest, Forbidden, NotFound
 from cnaasjobs.api.times import time_text
@@ -30,7 +30,7 @@ class LockViewSet(ApiViewSet):
         try:
             cleared = service.clear(name, who=who(request), origin=origin(request), user=request.user)
         except service.ClearRefused as exc:
-            refused.send(sender=LockViewSet, request=request, permission=str(exc).removeprefix("Missing permission "))
+            note_refusal(request, str(exc))
             raise Forbidden(str(exc)) from exc
         except service.LockNotFound as exc:
             raise NotFound(str(exc)) from exc

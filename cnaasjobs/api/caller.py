@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.dispatch import Signal
 from django.http import HttpRequest
@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # workers and Beat come here too, and do without DRF
 refused = Signal()  # request, permission: a known user asked for a change without having the permission
 
 Network = IPv4Network | IPv6Network
+
+OF_PROVIDER: Final = "/"  # between a name and its provider's host; no name can have it that an administrator types
+_MISSING: Final = "Missing permission "
 
 _current: ContextVar[HttpRequest | None] = ContextVar("current_request", default=None)
 
@@ -41,6 +44,20 @@ def who(request: "Request | HttpRequest") -> str:
     """The user's name as text."""
     user = getattr(request, "user", None)
     return str(user.get_username())[:255] if user is not None else ""
+
+
+def plain_name(username: str) -> str:
+    """What a person is called, without the provider and in one case: ``Ann``, ``ann/login.example.org``."""
+    return username.partition(OF_PROVIDER)[0].casefold()
+
+
+def note_refusal(request: "Request | HttpRequest", why: str) -> None:
+    """A known user has the permission, and not for this: the audit trail has that too. Not in a transaction.
+
+    Args:
+        why: in words, such as "Missing permission jobs.abort_job for device sw1".
+    """
+    refused.send(sender=None, request=request, permission=why.removeprefix(_MISSING))
 
 
 def origin(request: "Request | HttpRequest") -> str:

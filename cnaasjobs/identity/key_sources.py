@@ -100,11 +100,17 @@ class UrlKeys:
             keys = parsed(self._fetch(self._url))
         except (OSError, ValueError, HTTPException) as exc:
             record(IdentityAction.KEYS_UNREAD, error=f"{self._url}: {exc}")
-            self._failed = True
+            self._note(began)
         else:
-            with self._mutex:
-                if began == self._began:  # else this one hung, and a later one has newer keys
-                    self._keys, self._read, self._failed = keys, began, False
+            self._note(began, keys)
             record(IdentityAction.KEYS_READ, keys=len(keys))
         finally:
             done.set()
+
+    def _note(self, began: float, keys: list[Key] | None = None) -> None:
+        """What came of a fetch; None: nothing. One that hung says nothing about now, when a later one has begun."""
+        with self._mutex:
+            if began == self._began:
+                self._failed = keys is None
+                if keys is not None:
+                    self._keys, self._read = keys, began

@@ -18,7 +18,7 @@ from django.db import Error, IntegrityError, transaction
 from django.db.models import Q
 from django.http import HttpRequest
 
-from cnaasjobs.api.caller import serving
+from cnaasjobs.api.caller import OF_PROVIDER, serving
 from cnaasjobs.conf import conf
 from cnaasjobs.db.accounts import Granted, Owner, granted_to, listed, owner_of_identity
 from cnaasjobs.db.not_now import takes_no_writes
@@ -27,7 +27,6 @@ from cnaasjobs.identity.actions import IdentityAction
 from cnaasjobs.identity.models import Identity
 from cnaasjobs.identity.provider import Person
 
-SEPARATOR: Final = "/"  # no name that an administrator types can contain it
 _LONGEST: Final = 64  # of the person's own name and of the provider's host, each
 
 _missing: set[str] = set()  # groups that this process has already reported
@@ -78,9 +77,9 @@ def _names(person: Person) -> Iterator[str]:
     """What the user may be called: names are not unique at every provider."""
     plain = sub(r"[^\w.@+-]", "_", unicodedata.normalize("NFKC", person.name))[:_LONGEST]
     host = (urlsplit(person.issuer).hostname or "")[:_LONGEST]
-    yield f"{plain}{SEPARATOR}{host}"
+    yield f"{plain}{OF_PROVIDER}{host}"
     identity = sha256(f"{person.issuer} {person.subject}".encode()).hexdigest()
-    yield f"{plain}{SEPARATOR}{host}{SEPARATOR}{identity[:16]}"
+    yield f"{plain}{OF_PROVIDER}{host}{OF_PROVIDER}{identity[:16]}"
 
 
 def _follow(user: User, person: Person) -> None:

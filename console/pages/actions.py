@@ -12,7 +12,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from cnaasjobs.api.caller import origin, refused, who
+from cnaasjobs.api.caller import note_refusal, origin, who
 from cnaasjobs.api.errors import Conflict
 from console.access import page
 from console.frame import said, show
@@ -181,7 +181,7 @@ def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None
 def not_done(request: HttpRequest, words: str, exc: Exception) -> None:
     """The answer to somebody who may do this to other jobs but not to this one. The audit trail records it too."""
     if isinstance(exc, NotAllowed):
-        refused.send(sender=NotAllowed, request=request, permission=str(exc).removeprefix("Missing permission "))
+        note_refusal(request, str(exc))
     messages.error(request, f"{words}: {exc}.")
 
 

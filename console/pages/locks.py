@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from cnaasjobs.api.caller import origin, who
+from cnaasjobs.api.caller import note_refusal, origin, who
 from console.access import may, page
 from console.frame import said, show
 from console.reads.locks import shown_locks
@@ -42,7 +42,10 @@ def _clear(request: HttpRequest, name: str, fence: str) -> None:
     try:
         if not is_number or "\x00" in name:
             raise service.LockNotFound(name)
-        cleared = service.clear(name, who=who(request), origin=origin(request), fence=int(fence))
+        cleared = service.clear(name, who=who(request), origin=origin(request), fence=int(fence), user=request.user)
+    except service.ClearRefused as exc:
+        note_refusal(request, str(exc))
+        messages.error(request, f"Lock {name[:32]} was not cleared: {exc}.")
     except service.LockNotFound:
         messages.warning(request, f"Lock {name[:32]} was not cleared: it was freed or changed hands meanwhile.")
     else:

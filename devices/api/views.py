@@ -85,7 +85,7 @@ def _schedule(
             again.link(job, kind=CameOf.FAILED, of_id=job_id)
         case PlanOf(job_id):
             again.link(job, kind=CameOf.PLAN, of_id=job_id)
-    approving.acts_for(job, by_of(request))
+    approving.keep_maker(job, by_of(request))
     detail = f"{job.function_name}: {selector}"
     trail.add(Deed.SCHEDULED, who=user, origin=origin(request), job_id=job.pk, detail=detail)
     answer: dict[str, Any] = {

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from cnaasjobs.api.caller import origin, who
+from cnaasjobs.api.caller import note_refusal, origin, who
 from jobs.admin_pages.toolkit.listing import as_id
 from jobs.admin_pages.toolkit.show import job_url
 from jobs.audit import trail
@@ -71,6 +71,8 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
             by = trail.By(who=who(request), origin=origin(request), user=request.user)
             job = stopping.abort(job_id, reason=reason, by=by)
         except (JobNotFound, JobNotAbortable, NotAllowed, DevicesUnknown) as exc:
+            if isinstance(exc, NotAllowed):
+                note_refusal(request, str(exc))
             messages.warning(request, f"Not aborted: {exc}.")
             continue
         (told if job.status == Status.RUNNING else ended).append(job_id)

@@ -8,11 +8,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from cnaasjobs.api.caller import origin, who
+from cnaasjobs.api.caller import note_refusal, origin, who
 from jobs.admin_pages.toolkit.listing import as_id
 from jobs.admin_pages.toolkit.show import job_url
 from jobs.audit.trail import By
-from jobs.errors import JobError
+from jobs.errors import JobError, NotAllowed
 from jobs.models import Job
 from jobs.operating import approving
 
@@ -58,6 +58,8 @@ def _decide(request: HttpRequest, job_id: int, by: By, comment: str) -> None:
     try:
         (approving.reject if rejects else approving.approve)(job_id, by=by, comment=comment)
     except JobError as exc:
+        if isinstance(exc, NotAllowed):
+            note_refusal(request, str(exc))
         messages.warning(request, f"Not {'rejected' if rejects else 'approved'}: {exc}.")
     else:
         messages.success(request, f"Job {job_id} is {'rejected' if rejects else 'approved'}.")

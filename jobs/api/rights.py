@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from rest_framework.request import Request
 
-from cnaasjobs.api.caller import origin, refused, who
+from cnaasjobs.api.caller import note_refusal, origin, who
 from cnaasjobs.api.errors import Forbidden, Unavailable
 from jobs.audit import trail
 from jobs.errors import NotAllowed
@@ -17,16 +17,13 @@ def by_of(request: Request) -> trail.By:
     return trail.By(who=who(request), origin=origin(request), user=request.user, token=token)
 
 
-_MISSING = "Missing permission "
-
-
 @contextmanager
 def forbidden_if_refused(request: Request) -> Iterator[None]:
     """Not in a transaction: the refusal is stored."""
     try:
         yield
     except NotAllowed as exc:
-        refused.send(sender=NotAllowed, request=request, permission=str(exc).removeprefix(_MISSING))
+        note_refusal(request, str(exc))
         raise Forbidden(str(exc)) from exc
     except DevicesUnknown as exc:
         raise Unavailable(str(exc)) from exc

@@ -1,10 +1,13 @@
 """Audit entries made on Django's signals: logins, refusals, and changes of users, groups, tokens and schedules.
 
 The entry is written in the transaction of the change. The person is taken from the request that is being answered;
-without one it is somebody at the command line.
+without one it is somebody at the command line, or what ``done_by`` says.
 """
 
 import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
@@ -25,6 +28,19 @@ COMMAND_LINE: Final = "command line"
 _RULES: Final = (IntervalSchedule, CrontabSchedule, ClockedSchedule, SolarSchedule)  # by which schedules fire
 # These change nobody's rights, and only the platform writes them.
 _UNWATCHED: Final = frozenset({"last_login", "last_run_at", "total_run_count", "date_changed"})
+
+
+_doer: ContextVar[tuple[str, str] | None] = ContextVar("doer", default=None)
+
+
+@contextmanager
+def done_by(who: str, origin: str) -> Iterator[None]:
+    """Inside, what no request asks for is done by this part of the platform."""
+    token = _doer.set((who, origin))
+    try:
+        yield
+    finally:
+        _doer.reset(token)
 
 
 def connect() -> None:
@@ -48,7 +64,8 @@ def connect() -> None:
 def _record(deed: Deed, detail: str) -> None:
     request = current_request()
     if request is None:
-        trail.add(deed, who=operator(), origin=COMMAND_LINE, detail=detail)
+        by, where = _doer.get() or (operator(), COMMAND_LINE)
+        trail.add(deed, who=by, origin=where, detail=detail)
     else:
         trail.add(deed, who=who(request), origin=origin(request), detail=detail)
 

@@ -45,4 +45,4 @@ def rerun(job_id: int, *, comment: str | None, only_failed: bool = False) -> Job
 
 def clear(name: str) -> int:
     """The job that held the lock. Raises LockNotFound."""
-    return locks.clear(name, who=operator(), origin=COMMAND_LINE).holder_id
+    return locks.clear(name, who=operator(), origin=COMMAND_LINE, user=None).holder_id

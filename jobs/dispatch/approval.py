@@ -10,7 +10,6 @@ from typing import Any
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
-from jobs.dispatch.starter import author_here
 from jobs.models import Job, JobApproval
 from jobs.schedulable import Ending, Schedulable
 
@@ -33,10 +32,9 @@ def ask(rows: Sequence[Job], reasons: Mapping[int, str]) -> None:
     """In the transaction that inserts them. ``reasons`` by the place among ``rows``."""
     now = database_now()
     until = now + timedelta(seconds=conf.approval_seconds)
-    behind = author_here()
     JobApproval.objects.bulk_create(
         [
-            JobApproval(job=rows[place], why=why, asked_at=now, expires_at=until, acts_for_id=behind)
+            JobApproval(job=rows[place], why=why, asked_at=now, expires_at=until)
             for place, why in reasons.items()
         ]
     )

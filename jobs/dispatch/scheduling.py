@@ -18,8 +18,8 @@ from cnaasjobs.events import record
 from cnaasjobs.secrecy import mask, masker
 from jobs.actions import JobAction
 from jobs.broker import publisher
-from jobs.dispatch import approval, sending
-from jobs.dispatch.starter import add_to_trail, started_here
+from jobs.dispatch import approval, behind, sending
+from jobs.dispatch.starter import add_to_trail, job_here, started_here
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.models import Job, JobStep
 from jobs.outcome import NextJob, storable_json
@@ -59,7 +59,7 @@ def _insert(
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         at = at if at > database_now() else None  # the database decides what is due, not this machine
     now = cast("datetime", DatabaseNow())
-    starter = started_here()
+    starter, earlier = started_here(), job_here() if ending is None else ending.job_id
     same = {
         "scheduled_time": at or now,
         "dispatched_at": None if at else now,
@@ -85,7 +85,7 @@ def _insert(
             approval.put_aside(row)
         rows.append(row)
     # A single INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
-    is_lone = len(rows) == 1 and not at and not aside and starter is None
+    is_lone = len(rows) == 1 and not at and not aside and starter is None and earlier is None
     with contextlib.nullcontext() if is_lone else transaction.atomic():
         if len(rows) == 1:
             insert(rows[0])
@@ -93,6 +93,8 @@ def _insert(
             insert_many(rows)
         if starter is not None:
             add_to_trail(rows, starter)
+        if earlier is not None:
+            behind.inherit(rows, of_id=earlier)
         if at or aside:  # else the row itself says when it was posted
             insert_many([JobStep(job_id=row.pk, step=Step.POSTED.value, time=now) for row in rows])
         if at:

@@ -25,10 +25,10 @@ def started_here() -> str | None:
     return str(request.task) if execution is None else f"job {execution.run.job_id}"
 
 
-def author_here() -> int | None:
-    """The user with whose rights the job was started that this process runs."""
+def job_here() -> int | None:
+    """The job that this process runs."""
     execution = getattr(current_task.request, "job", None) if current_task else None
-    found: int | None = None if execution is None else execution.run.author_id
+    found: int | None = None if execution is None else execution.run.job_id
     return found
 
 

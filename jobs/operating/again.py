@@ -15,7 +15,7 @@ from jobs.deeds import Deed
 from jobs.dispatch import scheduling
 from jobs.errors import JobError, JobNotFound
 from jobs.models import Job, JobLink
-from jobs.operating.approving import acts_for
+from jobs.operating.approving import keep_maker
 from jobs.rights.decide import author_of, require_start
 from jobs.states import TERMINAL, CameOf, Status
 from jobs.task import JobTask
@@ -87,7 +87,7 @@ def run(proposed: Proposal, *, by: trail.By, comment: str | None = None) -> Job:
             priority=earlier.priority,
         )
         link(job, kind=proposed.kind, of_id=earlier.pk)
-        acts_for(job, by)
+        keep_maker(job, by)
         what = f"job {earlier.pk} again" if proposed.kind is CameOf.AGAIN else proposed.words
         detail = f"{job.function_name}: {what}"
         trail.add(Deed.SCHEDULED, who=by.who, origin=by.origin, job_id=job.pk, detail=detail)

@@ -1,16 +1,23 @@
 """Approving and rejecting a job that waits for a second person.
 
-The second person must not be behind the job: not its author, nor the person who made the author's token, nor the one
-whose job started it. None of these may have made the second person's token either.
+The second person is nobody of those who are behind the job: its author, who made the author's token, those behind the
+job that started it. And nobody of them is behind the token of the second, or has the second's name, whatever provider
+says so.
 """
 
+from collections.abc import Collection
+
+from django.contrib.auth.models import User
 from django.db import transaction
 
+from cnaasjobs.api.caller import plain_name
+from cnaasjobs.conf import conf
 from jobs.audit import trail
 from jobs.deeds import Deed
+from jobs.dispatch import behind
 from jobs.errors import JobNotFound, NotAllowed, NotWaitingForApproval
 from jobs.lifecycle import approval
-from jobs.models import Job, JobApproval, TokenMaker
+from jobs.models import Job, TokenMaker
 from jobs.rights.decide import APPROVE, require_for
 
 MAX_COMMENT = 255
@@ -36,18 +43,19 @@ def reject(job_id: int, *, by: trail.By, comment: str = "") -> Job:
 
 def is_own(job: Job, by: trail.By) -> bool:
     """Whether this person is behind the job, and so can't be the second one."""
-    if by.who == job.scheduled_by:
+    first, second = behind.of(job), _behind(by)
+    if not first.isdisjoint(second):
         return True
-    acts_for = JobApproval.objects.filter(pk=job.pk).values_list("acts_for_id", flat=True).first()
-    return not {job.author_id, acts_for}.isdisjoint(_behind(by))
+    return not _names(job.scheduled_by or "", first).isdisjoint(_names(by.who, second))
 
 
-def acts_for(job: Job, by: trail.By) -> None:
-    """Remember who made the token with which a job was started that needs approval. Call it in the transaction that
-    schedules the job.
+def keep_maker(job: Job, by: trail.By) -> None:
+    """Keep who made the token by which a job is started. In the transaction that schedules it.
+
+    Where nothing waits for approval by its score nobody will ask, and that costs no statement.
     """
-    if job.unapproved and (maker := _maker_of(by.token)) is not None:
-        JobApproval.objects.filter(pk=job.pk).update(acts_for_id=maker)
+    if (job.unapproved or conf.approval_score is not None) and (maker := _maker_of(by.token)) is not None:
+        behind.add(job, maker)
 
 
 def _decide(job_id: int, by: trail.By, comment: str, deed: Deed) -> Job:
@@ -66,6 +74,11 @@ def _decide(job_id: int, by: trail.By, comment: str, deed: Deed) -> Job:
         trail.add(deed, who=by.who, origin=by.origin, job_id=job_id, detail=comment)
     job.refresh_from_db()
     return job
+
+
+def _names(name: str, users: Collection[int]) -> set[str]:
+    known = User.objects.filter(pk__in=users).values_list("username", flat=True) if users else ()
+    return {plain_name(each) for each in (name, *known)}
 
 
 def _behind(by: trail.By) -> set[int]:

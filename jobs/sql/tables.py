@@ -6,6 +6,7 @@ from jobs.models import (
     Fleet,
     Job,
     JobApproval,
+    JobBehind,
     JobBlock,
     JobDevice,
     JobLink,
@@ -29,7 +30,8 @@ LOG: Final = JobLog._meta.db_table
 STEP: Final = JobStep._meta.db_table
 LINK: Final = JobLink._meta.db_table
 APPROVAL: Final = JobApproval._meta.db_table
-OF_A_JOB: Final = (APPROVAL, OUTCOME, DEVICE, PARTICIPANT, FLEET, LOG, STEP, LINK)  # whose rows go with their job's
+BEHIND: Final = JobBehind._meta.db_table
+OF_A_JOB: Final = (APPROVAL, BEHIND, OUTCOME, DEVICE, PARTICIPANT, FLEET, LOG, STEP, LINK)  # go with their job
 LOCK: Final = Lock._meta.db_table
 BLOCK: Final = JobBlock._meta.db_table
 WATERMARK: Final = Watermark._meta.db_table

@@ -16,7 +16,7 @@ from jobs.audit.seal import Seal
 from jobs.background.faults import Complaint, bound_statements, forget_connection
 from jobs.metrics import fold, tally
 from jobs.sql import totals
-from jobs.upkeep import lines
+from jobs.upkeep import credentials, lines
 from jobs.upkeep.approvals import end_unapproved
 from jobs.upkeep.invite import Invite
 from jobs.upkeep.orphans import end_orphans
@@ -96,6 +96,7 @@ def chores() -> Upkeep:
             Step("totals", _advance_totals),
             Step("metrics", fold.fold, rounds=5),
             Step("results", _forget_results, rounds=1800),
+            Step("credentials", credentials.forget, rounds=300),
             Step("audit_seal", Seal().step, rounds=5),
             Step("unserved", Warn().step, rounds=5, rare=True),
         ]

@@ -150,7 +150,7 @@ def test_a_cleared_lock_stops_its_old_holder_at_its_safe_point() -> None:
     original = fake_jobs.with_lock.run
 
     def cleared_meanwhile(ctx: object, **kwargs: object) -> object:
-        locks.clear("devices", who="ann", origin="here")
+        locks.clear("devices", who="ann", origin="here", user=None)
         return original(ctx, **kwargs)
 
     fake_jobs.with_lock.run = cleared_meanwhile

@@ -27,7 +27,7 @@ def runs_again(ctx: JobContext) -> None:
 
 
 def cleared(run: Run) -> None:
-    locks.clear("devices", who="alice", origin="test")
+    locks.clear("devices", who="alice", origin="test", user=None)
 
 
 def taken_over(run: Run) -> None:

@@ -20,6 +20,7 @@ from jobs.testing import exception_of, perform
 from locks.models import Lock
 from tests.admin.conftest import Admin
 from tests.api.conftest import Api, api_of, tokens_required
+from tests.console.conftest import Person
 from tests.devices.lab import Lab
 from tests.factory import ago, device_row, every, hold_lock, job_row
 
@@ -169,6 +170,7 @@ def test_aborting_in_the_admin(ann: User) -> None:
     inside, outside = sync_of(group="floor"), sync_of(all=True)
     page = Admin(ann).post(f"/jobs/job/abort/?ids={inside.pk},{outside.pk}", {"reason": "x"})
     assert "Not aborted: Missing permission jobs.abort_job for devices d1, d2, d3 and 1 more." in page
+    assert AuditEntry.objects.get(action="refused").detail.endswith("jobs.abort_job for devices d1, d2, d3 and 1 more")
     assert Job.objects.get(pk=outside.pk).status == Status.SCHEDULED
     assert Job.objects.get(pk=inside.pk).status == Status.EXCEPTION
 
@@ -177,17 +179,25 @@ def test_aborting_in_the_admin(ann: User) -> None:
 def test_clearing_a_lock(api: Api, ann: User, holder: str) -> None:
     job = sync_of(status="RUNNING", group="floor" if holder == "inside" else "dist")
     row = hold_lock("devices", 987_654 if holder == "gone" else job)
-    admin = Admin(ann).post("/locks/lock/clear/", {"lock": f"{row.fence}:devices"}) if holder != "inside" else ""
+    pages = _cleared_on_pages(ann, row) if holder != "inside" else []
     reply = api.delete("/joblocks", {"name": "devices"})
     if holder == "inside":
         assert reply.status == 200
         return
     assert reply.status == 403
     assert "Missing permission locks.clear_lock for " in reply.message
-    assert f"Lock devices was not cleared: {reply.message}." in admin
+    for page in pages:
+        assert f"Lock devices was not cleared: {reply.message}." in page
     assert Lock.objects.get(name="devices").holder_id is not None
-    assert AuditEntry.objects.filter(action="refused", who="ann").count() == 1
+    assert AuditEntry.objects.filter(action="refused", who="ann").count() == 1 + len(pages)
     assert api.delete("/joblocks", {"name": "another"}).status == 404
+
+
+def _cleared_on_pages(user: User, lock: Lock) -> list[str]:
+    return [
+        Admin(user).post("/locks/lock/clear/", {"lock": f"{lock.fence}:devices"}),
+        Person(user).send("/locks/clear", {"name": "devices", "fence": lock.fence}),
+    ]
 
 
 # --- when it starts ---------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def abort(job: Job) -> Callable[[], object]:
 
 
 def clear() -> None:
-    locks.clear("devices", who="alice", origin="test")
+    locks.clear("devices", who="alice", origin="test", user=None)
 
 
 def pending(lab: Lab) -> list[str]:

@@ -71,7 +71,7 @@ def test_a_cleared_lock_goes_to_the_next_in_line_with_a_greater_token() -> None:
     holder, waiter = (scheduling.schedule(fake_jobs.with_lock, {}) for _ in range(2))
     lost = claimed(holder)
     refused(waiter)
-    locks.clear("devices", who="ann", origin="127.0.0.1")
+    locks.clear("devices", who="ann", origin="127.0.0.1", user=None)
     waiter.refresh_from_db()
     assert not waiter.parked
     run = claimed(waiter)

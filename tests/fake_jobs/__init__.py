@@ -58,6 +58,18 @@ def starts_guarded(ctx: JobContext) -> None:
 
 
 @job
+def starts_starter(ctx: JobContext) -> None:
+    """Starts a job that starts one that waits for a second person."""
+    starts_guarded.schedule()
+
+
+@job
+def then_guarded(ctx: JobContext) -> JobResult:
+    """Its successor starts a job that waits for a second person."""
+    return JobResult(None, next_job=NextJob(task=starts_guarded, kwargs={}, scheduled_by=ctx.scheduled_by))
+
+
+@job
 def chained(ctx: JobContext) -> JobResult:
     """Starts a successor for the person who started this one."""
     return JobResult(None, next_job=NextJob(task=nothing, kwargs={}, scheduled_by=ctx.scheduled_by))

@@ -74,7 +74,7 @@ def aborted(run: Run) -> None:
 
 
 def cleared(run: Run) -> None:
-    locks.clear("devices", who="operator", origin="test")
+    locks.clear("devices", who="operator", origin="test", user=None)
 
 
 def states(job_id: int) -> list[str]:

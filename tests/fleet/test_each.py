@@ -166,7 +166,7 @@ def _stop(ctx: JobContext, how: str) -> None:
             case "aborted":
                 transitions.abort(ctx.job_id, reason="enough", by="operator")
             case "cleared":
-                locks.clear("devices", who="operator", origin="test")
+                locks.clear("devices", who="operator", origin="test", user=None)
             case "ended":
                 JobDevice.objects.filter(job_id=ctx.job_id, state=DeviceState.TAKEN.value).update(
                     state=DeviceState.WAITING.value, participant=None

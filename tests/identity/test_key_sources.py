@@ -109,9 +109,12 @@ def test_a_provider_that_never_answered_is_not_one_without_the_key(provider: Pro
     assert provider.knows("first")
 
 
+@pytest.mark.parametrize("ends", ["with older keys", "with an error"])
 def test_nobody_waits_for_a_provider_that_hangs_beyond_the_limit(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
+    provider: Provider, monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
+    if ends == "with an error":
+        provider.content = OSError("away")
     provider.answers_first.clear()
     with monkeypatch.context() as patched:
         patched.setattr(key_sources, "WAIT_SECONDS", 0.01)
@@ -128,6 +131,7 @@ def test_nobody_waits_for_a_provider_that_hangs_beyond_the_limit(
     provider.answers_first.set()
     hangs.join()
     assert provider.knows("next"), "what it brought in the end was older"
+    assert not provider.knows("other"), "the last fetch did not fail"
 
 
 # --- over HTTP --------------------------------------------------------------------------------------------------------
@@ -170,8 +174,9 @@ def test_an_error(served: Served, status: int) -> None:
         fetched(served.url)
 
 
-def test_an_answer_that_trickles_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte comes well within the limit of one read."""
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: "])
+def test_an_answer_that_trickles_is_left(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+    """Each byte comes well within the limit of one read; of the body, or already of the head."""
     monkeypatch.setattr(fetching, "WAIT_SECONDS", 0.5)
     left = threading.Event()
 
@@ -179,7 +184,7 @@ def test_an_answer_that_trickles_is_left(monkeypatch: pytest.MonkeyPatch) -> Non
         connection, _ = listener.accept()
         with connection:
             connection.recv(4096)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            connection.sendall(head)
             try:
                 while not left.wait(0.02):
                     connection.sendall(b" ")

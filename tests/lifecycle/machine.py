@@ -219,7 +219,7 @@ class LifecycleMachine(RuleBasedStateMachine):
     def _clear_lock(self) -> None:
         holder = self._holder()
         try:
-            cleared = locks.clear(LOCK, who="me", origin="test")
+            cleared = locks.clear(LOCK, who="me", origin="test", user=None)
         except locks.LockNotFound:
             assert holder is None
             return

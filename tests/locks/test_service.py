@@ -88,7 +88,7 @@ def test_those_held_are_listed_by_name() -> None:
 
 def test_clearing_tells_the_provider_within_the_transaction_and_wakes_after_it(told: Told) -> None:
     take("devices", 7)
-    cleared = service.clear("devices", who="eva", origin="10.0.0.1")
+    cleared = service.clear("devices", who="eva", origin="10.0.0.1", user=None)
     assert (cleared.name, cleared.holder_id) == ("devices", 7)
     assert told.words == [("cleared", "devices", 7, "eva", "10.0.0.1", True), ("wake", "devices", False)]
     assert held() == {}
@@ -97,7 +97,7 @@ def test_clearing_tells_the_provider_within_the_transaction_and_wakes_after_it(t
 def test_what_is_rolled_back_was_not_cleared_and_wakes_nobody(told: Told, caplog: pytest.LogCaptureFixture) -> None:
     take("devices", 7)
     with transaction.atomic():
-        service.clear("devices", who="eva", origin="10.0.0.1")
+        service.clear("devices", who="eva", origin="10.0.0.1", user=None)
         transaction.set_rollback(True)
     assert held() == {"devices": (7, 1)}
     assert [word[0] for word in told.words] == ["cleared"]  # its own entry was rolled back as well
@@ -107,9 +107,9 @@ def test_what_is_rolled_back_was_not_cleared_and_wakes_nobody(told: Told, caplog
 def test_by_a_token_only_the_holder_that_was_looked_at_is_cleared(told: Told) -> None:
     take("devices", 7)
     with pytest.raises(service.LockNotFound):
-        service.clear("devices", who="eva", origin="10.0.0.1", fence=2)
+        service.clear("devices", who="eva", origin="10.0.0.1", user=None, fence=2)
     assert (held(), told.words) == ({"devices": (7, 1)}, [])
-    service.clear("devices", who="eva", origin="10.0.0.1", fence=1)
+    service.clear("devices", who="eva", origin="10.0.0.1", user=None, fence=1)
     assert held() == {}
 
 
@@ -118,7 +118,7 @@ def test_a_lock_that_nobody_holds_cannot_be_cleared(told: Told, name: str) -> No
     take("devices", 7)
     service.release("devices", holder_id=7, fence=1)
     with pytest.raises(service.LockNotFound) as caught:
-        service.clear(name, who="eva", origin="10.0.0.1")
+        service.clear(name, who="eva", origin="10.0.0.1", user=None)
     assert caught.value.name == name
     assert told.words == []
 
@@ -144,7 +144,7 @@ def test_without_a_provider_locks_stand_alone() -> None:
         take("devices", 7)
         assert holders.provider().describe([7]) == {}
         assert holders.provider().waiting(["devices"], at_most=5) == {}
-        service.clear("devices", who="eva", origin="10.0.0.1")
+        service.clear("devices", who="eva", origin="10.0.0.1", user=None)
         assert held() == {}
     finally:
         holders.register(earlier)

@@ -14,7 +14,7 @@ from knox.models import AuthToken
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.events import Event, subscribe, unsubscribe
 from jobs.audit.trail import By
-from jobs.dispatch import scheduling, sending
+from jobs.dispatch import line, scheduling, sending
 from jobs.errors import JobError, JobNotFound, NotAllowed, NotWaitingForApproval
 from jobs.models import AuditEntry, Job, JobApproval, JobStep, TokenMaker
 from jobs.operating import approving, stopping
@@ -61,11 +61,14 @@ def test_nothing_starts_it_before() -> None:
     republish.close()
     other = scheduling.schedule(fake_jobs.with_lock, {})
     assert perform(other).status == Status.FINISHED  # nobody waits behind it
+    assert lines.wake_first() == 0  # its lock has a row by now, and is free
+    assert line.names() == []
     answer = claim(job)  # a stray message; its lock is free
     assert isinstance(answer, Refused)
     assert answer.reason == "it waits for approval"
     job.refresh_from_db()
     assert (job.status, job.unapproved, job.attempt) == (Status.SCHEDULED, True, 0)
+    assert (job.parked, job.dispatched_at, job.waiting_since) == (True, None, None)
 
 
 def test_approved_it_waits_like_others_from_then_on() -> None:
@@ -169,7 +172,7 @@ def test_never_who_made_the_token_that_started_it() -> None:
     token, _ = AuthToken.objects.create(service)
     TokenMaker.objects.create(token=token, maker_id=ann.pk)
     job = guarded(service)
-    approving.acts_for(job, by(service, token.digest))
+    approving.keep_maker(job, by(service, token.digest))
     _refused(job, by(ann))
     approving.approve(job.pk, by=by(bob))
 
@@ -180,6 +183,37 @@ def test_never_whose_job_started_it() -> None:
     job = Job.objects.get(unapproved=True)
     assert job.scheduled_by != "ann"
     _refused(job, by(ann))
+    approving.approve(job.pk, by=by(user("bob")))
+
+
+@pytest.mark.parametrize("last", ["started", "successor"])
+def test_never_who_is_behind_a_job_before_it(settings: Any, last: str) -> None:
+    """However many jobs are between, and whether these need approval or not."""
+    settings.CNAASJOBS_APPROVAL_SCORE = 20.0
+    ann, bob, service = user("ann"), user("bob"), user("service")
+    token, _ = AuthToken.objects.create(service)
+    TokenMaker.objects.create(token=token, maker_id=ann.pk)
+    first = fake_jobs.starts_starter if last == "started" else fake_jobs.then_guarded
+    job = scheduling.schedule(first, {}, scheduled_by="service", author_id=service.pk)
+    approving.keep_maker(job, by(service, token.digest))
+    while not (waiting := Job.objects.filter(unapproved=True)):
+        perform(Job.objects.get(status=Status.SCHEDULED.value))
+    (job,) = waiting
+    for person in (ann, service):
+        _refused(job, by(person))
+    approving.approve(job.pk, by=by(bob))
+
+
+@pytest.mark.parametrize("other", ["ann/login.example.org", "Ann/login.example.org/0123456789abcdef", "ANN"])
+def test_never_somebody_of_its_authors_name(other: str) -> None:
+    """A person may have an account here and one at a provider."""
+    ann, namesake, service = user("ann"), user(other), user("service")
+    _refused(guarded(ann), by(namesake))
+    _refused(guarded(namesake), by(ann))
+    token, _ = AuthToken.objects.create(service)
+    TokenMaker.objects.create(token=token, maker_id=namesake.pk)
+    _refused(guarded(ann), by(service, token.digest))
+    approving.approve(guarded(ann).pk, by=by(user("anna/login.example.org")))
 
 
 def test_only_with_the_permission() -> None:

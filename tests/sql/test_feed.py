@@ -114,7 +114,7 @@ def test_a_lock_is_told_when_it_changes_hands() -> None:
         job = job_in(Status.RUNNING, task=fake_jobs.with_lock)
     assert sorted(changes) == sorted([*of(job), Change(Kind.LOCK, lock.pk)])
     with told() as changes:
-        locks.clear("devices", who="ann", origin="here")
+        locks.clear("devices", who="ann", origin="here", user=None)
     assert Change(Kind.LOCK, lock.pk) in changes
 
 

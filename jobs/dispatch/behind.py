@@ -1,0 +1,29 @@
+"""Who is behind a job beside its author: who made the author's token, and all who are behind the job that started it.
+
+None of them is its second person. A job that needs no approval keeps them too: it may start one that does.
+"""
+
+from collections.abc import Sequence
+
+from jobs.models import Job, JobBehind
+
+
+def inherit(rows: Sequence[Job], *, of_id: int) -> None:
+    """Those behind job ``of_id`` are behind what it starts. In the transaction that inserts ``rows``."""
+    found = Job.objects.filter(pk=of_id).values_list("author_id", "behind__user_id")
+    people = {user_id for pair in found for user_id in pair if user_id is not None}
+    JobBehind.objects.bulk_create(
+        [JobBehind(job=row, user_id=user_id) for row in rows for user_id in sorted(people - {row.author_id})]
+    )
+
+
+def add(job: Job, user_id: int) -> None:
+    """In the transaction that schedules it."""
+    if user_id != job.author_id:
+        JobBehind.objects.create(job=job, user_id=user_id)
+
+
+def of(job: Job) -> set[int]:
+    """All of them, and its author."""
+    found = {job.author_id, *JobBehind.objects.filter(job=job).values_list("user_id", flat=True)}
+    return {user_id for user_id in found if user_id is not None}
