@@ -36,6 +36,7 @@ def page(permission: str, *, post: str | None = None) -> Callable[[View[P]], Vie
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
+        guarded.takes_posts = post is not None  # type: ignore[attr-defined]  # for the table of rights
         return guarded
 
     return decorate
@@ -76,6 +77,7 @@ class SignIn(LoginView):
     """Wrong attempts are limited by name and by address, where passwords are checked: ``cnaasjobs.api.permissions``."""
 
     template_name = "console/sign_in.html"
+    http_method_names = ["get", "head", "post", "options"]
     redirect_authenticated_user = True
 
     def get_context_data(self, **more: Any) -> dict[str, Any]:

@@ -33,8 +33,5 @@ def ask(rows: Sequence[Job], reasons: Mapping[int, str]) -> None:
     now = database_now()
     until = now + timedelta(seconds=conf.approval_seconds)
     JobApproval.objects.bulk_create(
-        [
-            JobApproval(job=rows[place], why=why, asked_at=now, expires_at=until)
-            for place, why in reasons.items()
-        ]
+        [JobApproval(job=rows[place], why=why, asked_at=now, expires_at=until) for place, why in reasons.items()]
     )

@@ -88,6 +88,7 @@ OF_LIVE: Final = {"/api/v1.0/events": READ, "/api/v1.0/events/": READ, "/socket.
 OF_CONSOLE: Final = (
     Row("GET", "", ALL),  # leads to the jobs
     Row("GET", "sign-in", ALL),
+    Row("POST", "sign-in", ALL, body={}),
     Row("GET", "sign-in/provider", ALL),  # 404 where it is off
     Row("GET", "sign-in/provider/back", ALL),
     Row("POST", "sign-out", ALL),
@@ -111,7 +112,7 @@ OF_CONSOLE: Final = (
     Row("POST", "jobs/{job_id}/approve", ADMINISTER, body={}),
     Row("GET", "locks", READ),
     Row("GET", "locks/clear", ADMINISTER),
-    Row("POST", "locks/clear", ADMINISTER, body={"ids": ""}),
+    Row("POST", "locks/clear", ADMINISTER, body={"name": "", "fence": ""}),
     Row("GET", "timeline", READ),
     Row("GET", "schedules", READ),
     Row("GET", "workers", READ),

@@ -134,7 +134,7 @@ def _may_listen(path: str, headers: Iterable[tuple[bytes, bytes]] = (), token: s
 
 
 def test_every_page_of_the_console_has_a_row() -> None:
-    assert not without_row(urls.of_console(), (row.route for row in OF_CONSOLE))
+    assert not without_row(urls.of_console(), ((row.method, row.route) for row in OF_CONSOLE))
 
 
 @pytest.mark.parametrize("who", EVERYBODY)

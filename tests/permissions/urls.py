@@ -6,9 +6,11 @@ from functools import cache
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.views.generic import RedirectView
 
 API = "api/v1.0/"
 ADMIN = "admin/"
+METHODS = ("get", "post", "put", "patch", "delete")  # HEAD is GET's
 
 
 @cache
@@ -37,13 +39,26 @@ def of_api() -> set[tuple[str, str]]:
     for route, view in routes().items():
         actions = getattr(view, "actions", None)
         if route.startswith(API) or actions:
-            found |= {(method.upper(), route) for method in actions or {"get": ""} if method != "head"}  # GET's
+            found |= {(method, route) for method in _methods(view)}
     return found
+
+
+def _methods(view: Any) -> set[str]:
+    """What it answers with more than "not so"; GET, if that is nothing."""
+    if hasattr(view, "takes_posts"):  # a page of the console
+        return {"GET", "POST"} if view.takes_posts else {"GET"}
+    kind: Any = getattr(view, "cls", None) or getattr(view, "view_class", None)
+    if kind is RedirectView:
+        return {"GET"}  # whatever it is sent
+    named = getattr(view, "actions", None) or {name for name in METHODS if hasattr(kind, name)}
+    allowed = getattr(kind, "http_method_names", METHODS)
+    return {name.upper() for name in named if name in METHODS and name in allowed} or {"GET"}
 
 
 def of_admin() -> set[str]:
     return {route for route in routes() if route.startswith(ADMIN) or route == "admin"}
 
 
-def of_console() -> set[str]:
-    return routes().keys() - {route for _, route in of_api()} - of_admin()
+def of_console() -> set[tuple[str, str]]:
+    others = {route for _, route in of_api()} | of_admin()
+    return {(method, route) for route, view in routes().items() if route not in others for method in _methods(view)}
