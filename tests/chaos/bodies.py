@@ -153,10 +153,16 @@ def rerun(ctx: JobContext, *, seconds: float) -> str:
     return "done"
 
 
-TASKS: dict[str, JobTask] = {
-    task.name.rpartition(".")[2]: task
-    for task in (short, urgent, delayed, long, locked, campaign, blind, keeper, fan, roll, failing, retried, rerun)
-}
+@job(lock="north", approval=lambda arguments, ending: "it always does")
+@ledgered
+def guarded(ctx: JobContext, *, seconds: float) -> str:
+    """Waits for a second person, and then in line with others."""
+    _work(seconds, steps=2)
+    return "done"
+
+
+_ALL = (short, urgent, delayed, long, locked, campaign, blind, keeper, fan, roll, failing, retried, rerun, guarded)
+TASKS: dict[str, JobTask] = {task.name.rpartition(".")[2]: task for task in _ALL}
 
 
 # --- the product's own job, with its ledger kept for it ---------------------------------------------------------------

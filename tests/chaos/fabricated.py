@@ -17,6 +17,7 @@ KINDS = [
     Kind(name="failing", ends_with=("ValueError",)),
     Kind(name="retried", retries=True),
     Kind(name="rerun", reruns=True),
+    Kind(name="guarded", approval=True, ends_with=("JobRejected",)),
 ]
 
 
@@ -36,11 +37,19 @@ class Fabricated:
         self._due: dict[int, float] = {}
 
     def accept(
-        self, job: int, kind: str = "short", *, at: float, due: float | None = None, lock: str | None = None
+        self,
+        job: int,
+        kind: str = "short",
+        *,
+        at: float,
+        due: float | None = None,
+        lock: str | None = None,
+        unapproved: bool = False,
     ) -> None:
         self.record.accepted.append(Accepted(job=job, kind=kind, by="schedule", at=START + at))
         self.record.rows.append(Row(job=job, kind=kind, status="SCHEDULED", exception_type=None, lock=lock))
-        self.change(job, at, None, "SCHEDULED", due=START + (at if due is None else due))
+        due = START + (at if due is None else due)
+        self.change(job, at, None, "SCHEDULED", due=due, unapproved=unapproved)
 
     def change(
         self, job: int, at: float, before: str | None, after: str, *, due: float | None = None, **more: object

@@ -11,14 +11,14 @@ from tests.services import PostgreSQL
 
 _CHANGE = (
     *("job", "at", "before", "after", "old_token", "new_token"),
-    *("worker", "retries", "exception_type", "due", "key"),
+    *("worker", "retries", "exception_type", "due", "unapproved", "key"),
 )
 SETTINGS = {"track_commit_timestamp": "on"}
 
 _TRIGGERS = """
 CREATE TABLE chaos_job (
     seq bigserial, job bigint, before text, after text, old_token uuid, new_token uuid, worker text, retries int,
-    exception_type text, due timestamptz, key text, at timestamptz DEFAULT clock_timestamp());
+    exception_type text, due timestamptz, unapproved boolean, key text, at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE chaos_lock (
     seq bigserial, name text, old_holder bigint, old_fence bigint, new_holder bigint, new_fence bigint,
     at timestamptz DEFAULT clock_timestamp());
@@ -30,16 +30,17 @@ CREATE TABLE chaos_beat (pid int, at timestamptz DEFAULT clock_timestamp());
 CREATE FUNCTION chaos_job() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO chaos_job (job, after, new_token, retries, due, key)
-        VALUES (NEW.id, NEW.status, NEW.run_token, NEW.retries, NEW.scheduled_time, NEW.comment);
+        INSERT INTO chaos_job (job, after, new_token, retries, due, unapproved, key)
+        VALUES (NEW.id, NEW.status, NEW.run_token, NEW.retries, NEW.scheduled_time, NEW.unapproved, NEW.comment);
     ELSIF TG_OP = 'DELETE' THEN
         INSERT INTO chaos_job (job, before, after, old_token, worker, retries, due)
         VALUES (OLD.id, OLD.status, 'DELETED', OLD.run_token, OLD.worker, OLD.retries, OLD.scheduled_time);
-    ELSIF (OLD.status, OLD.run_token, OLD.finish_time)
-            IS DISTINCT FROM (NEW.status, NEW.run_token, NEW.finish_time) THEN
-        INSERT INTO chaos_job (job, before, after, old_token, new_token, worker, retries, exception_type, due)
+    ELSIF (OLD.status, OLD.run_token, OLD.finish_time, OLD.unapproved)
+            IS DISTINCT FROM (NEW.status, NEW.run_token, NEW.finish_time, NEW.unapproved) THEN
+        INSERT INTO chaos_job
+            (job, before, after, old_token, new_token, worker, retries, exception_type, due, unapproved)
         VALUES (NEW.id, OLD.status, NEW.status, OLD.run_token, NEW.run_token, coalesce(NEW.worker, OLD.worker),
-                NEW.retries, NEW.exception_type, NEW.scheduled_time);
+                NEW.retries, NEW.exception_type, NEW.scheduled_time, NEW.unapproved);
     END IF;
     RETURN NULL;
 END $$;
@@ -83,7 +84,7 @@ def install(server: PostgreSQL) -> None:
 def changes(server: PostgreSQL) -> list[Change]:
     rows = server.execute(
         f"SELECT job, {_COMMIT}, before, after, old_token::text, new_token::text, worker, retries, exception_type,"
-        " extract(epoch FROM due)::float8, key FROM chaos_job ORDER BY seq"
+        " extract(epoch FROM due)::float8, coalesce(unapproved, FALSE), key FROM chaos_job ORDER BY seq"
     )
     return [Change(**dict(zip(_CHANGE, row, strict=True))) for row in rows]
 

@@ -49,6 +49,14 @@ MUTANTS = {
         edits=(Edit(file=CLAIM, old="\n        AND scheduled_time <= statement_timestamp()", new=""),),
         faults=("messages duplicated",),
     ),
+    "alone": Mutant(
+        says="a claim no longer asks whether a second person has approved the job",
+        promise=Promise.APPROVED,
+        edits=(
+            Edit(file=CLAIM, old='statement_timestamp() AND unapproved IS NULL"""', new='statement_timestamp()"""'),
+        ),
+        faults=("messages duplicated",),
+    ),
     "foreign": Mutant(
         says="a claim no longer asks whether the message names the job's own task",
         promise=Promise.BODY,

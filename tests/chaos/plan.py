@@ -14,6 +14,7 @@ SHARES = {
     "failing": 6,
     "retried": 8,
     "rerun": 6,
+    "guarded": 6,
 }
 LASTING = {
     "long": 0.6,
@@ -170,7 +171,7 @@ def _job(rng: random.Random, seconds: float) -> PlannedJob:
         case "fan":
             devices = [f"device-{number}" for number in range(rng.randint(2, 6))]
             arguments = {"devices": devices, "threads": rng.randint(2, 3), "seconds": rng.uniform(0.05, 0.25)}
-        case "locked":
+        case "locked" | "guarded":
             arguments = {"seconds": rng.uniform(0.1, 0.8)}
         case "rerun":
             arguments = {"seconds": rng.uniform(0.3, 4)}

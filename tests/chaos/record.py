@@ -16,6 +16,7 @@ class Kind:
     name: str
     retries: bool = False
     reruns: bool = False
+    approval: bool = False  # each of them waits for a second person
     ends_with: tuple[str, ...] = ()  # exception types of its own making
 
 
@@ -55,6 +56,7 @@ class Change:
     retries: int = 0
     exception_type: str | None = None
     due: float = 0.0
+    unapproved: bool = False  # it waits for a second person from then on
     key: str | None = None  # of one that was inserted: the comment, which says with what key it was posted
 
 
@@ -198,6 +200,16 @@ class Abort:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One PUT APPROVE or REJECT and its answer. ``status`` 0: none."""
+
+    job: int
+    action: str
+    at: float
+    status: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Heard:
     """When a listener heard for the first time that this job is in this state."""
 
@@ -217,6 +229,7 @@ class Record:
     accepted: list[Accepted] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
     aborts: list[Abort] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     tenures: list[Tenure] = field(default_factory=list)

@@ -32,7 +32,8 @@ def table(record: Record, verdict: Verdict, thresholds: Thresholds, *, seed: int
         ("taken for lost", figures.rescued),
         ("longest time to rescue", f"{figures.longest_rescue:.1f} s"),
         ("hosts vanished / longest until what they held was free", _remnants(record, figures)),
-        ("aborts answered", ", ".join(f"{n} × {status}" for status, n in sorted(figures.aborts.items())) or "none"),
+        ("aborts answered", _answered(figures.aborts)),
+        ("approvals and rejections answered", _answered(figures.decisions)),
         ("POSTs judged / slowest", f"{figures.posts} / {figures.slowest_post:.2f} s"),
         ("  answered 503 / outcome not known", f"{figures.refused} / {figures.unknown}"),
         ("  keys used again / jobs withdrawn", f"{figures.repeated} / {figures.withdrawn}"),
@@ -49,6 +50,10 @@ def table(record: Record, verdict: Verdict, thresholds: Thresholds, *, seed: int
             ", ".join([machine.platform(), f"Python {machine.python_version()}", *map(_version, ("celery", "django"))]),
         ]
     )
+
+
+def _answered(by_status: Counter[int]) -> str:
+    return ", ".join(f"{n} × {status}" for status, n in sorted(by_status.items())) or "none"
 
 
 def _version(package: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos import feeder, history, ledger
+from tests.chaos.approver import Approver
 from tests.chaos.checks import Thresholds
 from tests.chaos.clients import Aborter, Accepts, Client, Poster, Prober
 from tests.chaos.faults import Injector
@@ -35,6 +36,7 @@ KINDS = [
     Kind(name="failing", ends_with=("ValueError",)),
     Kind(name="retried", retries=True),
     Kind(name="rerun", reruns=True),
+    Kind(name="guarded", approval=True, ends_with=("JobRejected",)),
     Kind(name="sync_devices"),
 ]
 
@@ -84,11 +86,12 @@ class Run:
         aborter = Aborter(self.fleet, start=start, seed=self.plan.seed)
         poster = Poster(self.fleet, self.plan.syncs, start=start, aborter=aborter, seed=self.plan.seed)
         prober = Prober(self.fleet, start=start)
+        approver = Approver(self.fleet, start=start, seed=self.plan.seed)
         listeners: list[Listener] = [
             StreamReader(self.fleet, start=start, seed=self.plan.seed),
             FrontEnd(self.fleet, start=start, seed=self.plan.seed + 1),
         ]
-        clients: list[Client] = [aborter, poster, prober, *listeners]
+        clients: list[Client] = [aborter, poster, prober, approver, *listeners]
         for client in clients:
             client.start()
         self._inject(start)
@@ -103,6 +106,7 @@ class Run:
         until = time.time()
         self.fleet.members.end_supervision()
         record = self._collect(start, until, aborter, poster, prober)
+        record.decisions = approver.decisions
         record.told = {each.name: {str(job): status for job, status in each.told.items()} for each in listeners}
         record.heard = [
             Heard(listener=each.name, job=job, status=status, at=at)

@@ -102,7 +102,7 @@ class _Place:
 
 def _places(changes: list[Change], end: float) -> Iterator[_Place]:
     for change, following in zip(changes, [*changes[1:], None], strict=True):
-        if change.after == "SCHEDULED":
+        if change.after == "SCHEDULED" and not change.unapproved:
             until = end if following is None else following.at
             claimed = following is not None and following.after == RUNNING
             yield _Place(job=change.job, due=change.due, since=change.at, until=until, claimed=claimed)

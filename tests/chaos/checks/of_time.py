@@ -25,10 +25,12 @@ def starts(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[B
 
 
 def _waits(changes: list[Change], until: float) -> Iterator[tuple[float, float]]:
-    """From due, or written if that is later, to claimed or ended."""
+    """From due, or written or approved if that is later, to claimed or ended."""
     since: float | None = None
     for change in changes:
-        if change.after == "SCHEDULED":
+        if change.unapproved:
+            since = None
+        elif change.after == "SCHEDULED":
             since = max(change.at, change.due) if since is None or change.before == RUNNING else since
         elif since is not None:
             yield since, change.at

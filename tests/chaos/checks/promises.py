@@ -21,6 +21,7 @@ class Promise(StrEnum):
     ONE_END = "one end, written by the run that holds the job"
     CAUSE = "an end says its true cause"
     ABORTS = "an accepted abort stops the job"
+    APPROVED = "a job that needs a second person starts only when one has approved it"
     TRUTH = "/readyz tells the truth"
     POSTS = "a POST is answered in time"
     KEYS = "an Idempotency-Key makes one job, and says which"
@@ -72,6 +73,7 @@ class Figures:
     devices: int = 0  # rows of jobs that have ended
     participants: int = 0
     aborts: Counter[int] = field(default_factory=Counter)
+    decisions: Counter[int] = field(default_factory=Counter)
     probes: int = 0
     slowest_answer: float = 0.0
     posts: int = 0
