@@ -9,13 +9,16 @@ from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from knox.models import AuthToken
 
 from cnaasjobs.db.clock import database_now
 from devices.tasks import sync_devices
+from jobs.audit.trail import By
 from jobs.beat.recurring import Recurring
 from jobs.feed.objects import job_objects
-from jobs.models import AuditEntry, Job, JobApproval, ScheduleOwner
-from jobs.states import Status
+from jobs.models import AuditEntry, Job, JobApproval, ScheduleOwner, TokenMaker
+from jobs.operating import again
+from jobs.states import CameOf, Status
 from jobs.testing import perform, perform_job
 from tests.admin.conftest import Admin
 from tests.api.conftest import Api, Reply, api_of, tokens_required
@@ -97,6 +100,31 @@ def test_one_that_no_dry_run_has_shown_waits_for_another_person(ann: Api, bob: A
         400,
         f"Job id {job.pk} is in state FINISHED and does not wait for approval (any more)",
     )
+
+
+def test_run_again_it_waits_again_and_for_whom_is_asked_anew(ann: Api, bob: Api) -> None:
+    """Who approved the first may be behind the second."""
+    job = started(ann.post(URL, {"hostname": "sw1", "dry_run": False}))
+    assert bob.put(f"/job/{job.pk}", {"action": "APPROVE"}).status == 200
+    job.refresh_from_db()
+    assert perform(job).status == Status.FINISHED
+    user = User.objects.get(username="bob")
+    second = again.run(again.proposal(job.pk, CameOf.AGAIN), by=By(who=user.username, origin="10.0.0.7", user=user))
+    assert why(second) == UNSEEN
+    assert bob.put(f"/job/{second.pk}", {"action": "APPROVE"}).status == 403
+    assert ann.put(f"/job/{second.pk}", {"action": "APPROVE"}).status == 200
+
+
+def test_who_made_its_dry_runs_token_does_not_approve_the_live_run(ann: Api, bob: Api, lab: Lab, settings: Any) -> None:
+    """By auto_push: the dry run needs no approval, and is ann's by a token that bob made."""
+    settings.CNAASJOBS_APPROVAL_SCORE = 1.0
+    token = AuthToken.objects.get(user__username="ann")
+    TokenMaker.objects.create(token=token, maker_id=User.objects.get(username="bob").pk)
+    shown = perform(started(ann.post(URL, {"hostname": "sw1", "auto_push": True, "confirm_mode": 0})))
+    live = successor(shown)
+    assert live.unapproved
+    for behind in (ann, bob):
+        assert behind.put(f"/job/{live.pk}", {"action": "APPROVE"}).status == 403
 
 
 @pytest.mark.parametrize(("score", "says"), [(20, None), (21, "dry run {} scored 21, which is above 20")])

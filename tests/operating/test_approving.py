@@ -25,8 +25,9 @@ from jobs.testing import exception_of, perform
 from jobs.upkeep import lines
 from jobs.upkeep.approvals import end_unapproved
 from jobs.upkeep.republish import Republish
+from locks import service as locks
 from tests import fake_jobs
-from tests.factory import claim
+from tests.factory import claim, hold_lock, job_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
@@ -103,6 +104,18 @@ def test_one_for_later_waits_for_its_time_too() -> None:
     job = guarded(at=at)
     assert approving.approve(job.pk, by=by(user("bob"))).scheduled_time == at
     assert sending.dispatch_due() == 0
+
+
+def test_approved_while_its_lock_is_held_it_waits_in_line() -> None:
+    held = hold_lock("devices", job_in(Status.RUNNING))
+    job = approving.approve(guarded().pk, by=by(user("bob")))
+    answer = claim(job)
+    assert isinstance(answer, Refused)
+    assert "lock devices is taken" in answer.reason
+    assert line.names() == ["devices"]
+    locks.release("devices", holder_id=held.holder_id or 0, fence=held.fence)
+    assert lines.wake_first() == 1
+    assert perform(job).status == Status.FINISHED
 
 
 def test_rejected_it_ends() -> None:
