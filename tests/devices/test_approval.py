@@ -241,6 +241,7 @@ def test_in_the_admin(ann: Api) -> None:
         assert (f"/admin/jobs/job/{job.pk}/change/" in other.raw(f"/jobs/job/?status={status}")) is shown
     assert "You are behind it" in own.get(page)
     assert "Not approved: Missing permission" in own.post(page, {"approve": "1"})
+    assert AuditEntry.objects.get(action="refused").who == "eva"
     assert "You are behind it" not in other.get(page)
     assert f"Job {job.pk} is approved." in other.post(page, {"approve": "1", "comment": "seen"})
     assert "none of them waits for approval" in other.get_redirected(page)
