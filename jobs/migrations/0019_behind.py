@@ -12,7 +12,7 @@ def copy(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0017_approvals")]
+    dependencies = [("jobs", "0018_devices_in_turn")]
 
     operations = [
         migrations.CreateModel(
