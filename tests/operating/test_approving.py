@@ -7,16 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connections
-from knox.models import AuthToken
 
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.events import Event, subscribe, unsubscribe
 from jobs.audit.trail import By
 from jobs.dispatch import line, scheduling, sending
-from jobs.errors import JobError, JobNotFound, NotAllowed, NotWaitingForApproval
-from jobs.models import AuditEntry, Job, JobApproval, JobStep, TokenMaker
+from jobs.errors import JobError, NotWaitingForApproval
+from jobs.models import AuditEntry, Job, JobApproval, JobStep
 from jobs.operating import approving, stopping
 from jobs.run import Refused
 from jobs.states import Status
@@ -28,23 +26,9 @@ from jobs.upkeep.republish import Republish
 from locks import service as locks
 from tests import fake_jobs
 from tests.factory import claim, hold_lock, job_in
+from tests.operating.people import by, guarded, user
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
-
-
-def user(name: str) -> User:
-    made = User.objects.create_user(name)
-    made.user_permissions.set(Permission.objects.filter(codename__in=["add_job", "abort_job", "approve_job"]))
-    return made
-
-
-def by(person: User, token: str | None = None) -> By:
-    return By(who=person.username, origin="10.0.0.7", user=person, token=token)
-
-
-def guarded(author: User | None = None, **options: Any) -> Job:
-    name, author_id = (author.username, author.pk) if author else ("somebody", None)
-    return scheduling.schedule(fake_jobs.guarded, {}, scheduled_by=name, author_id=author_id, **options)
 
 
 # --- what a waiting one is --------------------------------------------------------------------------------------------
@@ -151,98 +135,6 @@ def test_nobody_in_time_ends_it(settings: Any) -> None:
 def test_a_job_that_may_need_approval_has_a_lock() -> None:
     with pytest.raises(ValueError, match="must have a lock"):
         make_job(approval=lambda arguments, ending: None)(lambda ctx: None)
-
-
-# --- who --------------------------------------------------------------------------------------------------------------
-
-
-def _refused(job: Job, person: By) -> None:
-    assert approving.is_own(job, person)
-    with pytest.raises(NotAllowed, match="waits for another person"):
-        approving.approve(job.pk, by=person)
-    job.refresh_from_db()
-    assert job.unapproved
-
-
-def test_never_its_author() -> None:
-    ann = user("ann")
-    _refused(guarded(ann), by(ann))
-    # Neither at the shell, nor by the name alone.
-    _refused(guarded(ann), By(who="ann", origin="command line", user=None))
-
-
-def test_never_by_a_token_that_the_author_made() -> None:
-    ann, bob = user("ann"), user("bob")
-    token, _ = AuthToken.objects.create(bob)
-    TokenMaker.objects.create(token=token, maker_id=ann.pk)
-    job = guarded(ann)
-    _refused(job, by(bob, token.digest))
-    approving.approve(job.pk, by=by(bob))
-
-
-def test_never_who_made_the_token_that_started_it() -> None:
-    ann, bob, service = user("ann"), user("bob"), user("service")
-    token, _ = AuthToken.objects.create(service)
-    TokenMaker.objects.create(token=token, maker_id=ann.pk)
-    job = guarded(service)
-    approving.keep_maker(job, by(service, token.digest))
-    _refused(job, by(ann))
-    approving.approve(job.pk, by=by(bob))
-
-
-def test_never_whose_job_started_it() -> None:
-    ann = user("ann")
-    perform(scheduling.schedule(fake_jobs.starts_guarded, {}, scheduled_by="ann", author_id=ann.pk))
-    job = Job.objects.get(unapproved=True)
-    assert job.scheduled_by != "ann"
-    _refused(job, by(ann))
-    approving.approve(job.pk, by=by(user("bob")))
-
-
-@pytest.mark.parametrize("last", ["started", "successor"])
-def test_never_who_is_behind_a_job_before_it(settings: Any, last: str) -> None:
-    """However many jobs are between, and whether these need approval or not."""
-    settings.CNAASJOBS_APPROVAL_SCORE = 20.0
-    ann, bob, service = user("ann"), user("bob"), user("service")
-    token, _ = AuthToken.objects.create(service)
-    TokenMaker.objects.create(token=token, maker_id=ann.pk)
-    first = fake_jobs.starts_starter if last == "started" else fake_jobs.then_guarded
-    job = scheduling.schedule(first, {}, scheduled_by="service", author_id=service.pk)
-    approving.keep_maker(job, by(service, token.digest))
-    while not (waiting := Job.objects.filter(unapproved=True)):
-        perform(Job.objects.get(status=Status.SCHEDULED.value))
-    (job,) = waiting
-    for person in (ann, service):
-        _refused(job, by(person))
-    approving.approve(job.pk, by=by(bob))
-
-
-@pytest.mark.parametrize("other", ["ann/login.example.org", "Ann/login.example.org/0123456789abcdef", "ANN"])
-def test_never_somebody_of_its_authors_name(other: str) -> None:
-    """A person may have an account here and one at a provider."""
-    ann, namesake, service = user("ann"), user(other), user("service")
-    _refused(guarded(ann), by(namesake))
-    _refused(guarded(namesake), by(ann))
-    token, _ = AuthToken.objects.create(service)
-    TokenMaker.objects.create(token=token, maker_id=namesake.pk)
-    _refused(guarded(ann), by(service, token.digest))
-    approving.approve(guarded(ann).pk, by=by(user("anna/login.example.org")))
-
-
-def test_only_with_the_permission() -> None:
-    eva, job = User.objects.create_user("eva"), guarded()
-    for decide in (approving.approve, approving.reject):
-        with pytest.raises(NotAllowed, match=r"Missing permission jobs\.approve_job"):
-            decide(job.pk, by=by(eva))
-
-
-def test_only_what_waits() -> None:
-    bob, job = by(user("bob")), fake_jobs.nothing.schedule()
-    for decide in (approving.approve, approving.reject):
-        with pytest.raises(NotWaitingForApproval, match=f"Job id {job.pk} is in state SCHEDULED and does not wait"):
-            decide(job.pk, by=bob)
-        with pytest.raises(JobNotFound):
-            decide(987_654, by=bob)
 
 
 # --- exactly one ------------------------------------------------------------------------------------------------------

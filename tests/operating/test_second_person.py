@@ -1,0 +1,108 @@
+"""Who may approve a job: nobody who is behind it, by whatever account, token or chain of jobs."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from knox.models import AuthToken
+
+from jobs.audit.trail import By
+from jobs.dispatch import scheduling
+from jobs.errors import JobNotFound, NotAllowed, NotWaitingForApproval
+from jobs.models import Job, TokenMaker
+from jobs.operating import approving
+from jobs.states import Status
+from jobs.testing import perform
+from tests import fake_jobs
+from tests.operating.people import by, guarded, user
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
+
+
+def _refused(job: Job, person: By) -> None:
+    assert approving.is_own(job, person)
+    with pytest.raises(NotAllowed, match="waits for another person"):
+        approving.approve(job.pk, by=person)
+    job.refresh_from_db()
+    assert job.unapproved
+
+
+def test_never_its_author() -> None:
+    ann = user("ann")
+    _refused(guarded(ann), by(ann))
+    # Neither at the shell, nor by the name alone.
+    _refused(guarded(ann), By(who="ann", origin="command line", user=None))
+
+
+def test_never_by_a_token_that_the_author_made() -> None:
+    ann, bob = user("ann"), user("bob")
+    token, _ = AuthToken.objects.create(bob)
+    TokenMaker.objects.create(token=token, maker_id=ann.pk)
+    job = guarded(ann)
+    _refused(job, by(bob, token.digest))
+    approving.approve(job.pk, by=by(bob))
+
+
+def test_never_who_made_the_token_that_started_it() -> None:
+    ann, bob, service = user("ann"), user("bob"), user("service")
+    token, _ = AuthToken.objects.create(service)
+    TokenMaker.objects.create(token=token, maker_id=ann.pk)
+    job = guarded(service)
+    approving.keep_maker(job, by(service, token.digest))
+    _refused(job, by(ann))
+    approving.approve(job.pk, by=by(bob))
+
+
+def test_never_whose_job_started_it() -> None:
+    ann = user("ann")
+    perform(scheduling.schedule(fake_jobs.starts_guarded, {}, scheduled_by="ann", author_id=ann.pk))
+    job = Job.objects.get(unapproved=True)
+    assert job.scheduled_by != "ann"
+    _refused(job, by(ann))
+    approving.approve(job.pk, by=by(user("bob")))
+
+
+@pytest.mark.parametrize("last", ["started", "successor"])
+def test_never_who_is_behind_a_job_before_it(settings: Any, last: str) -> None:
+    """However many jobs are between, and whether these need approval or not."""
+    settings.CNAASJOBS_APPROVAL_SCORE = 20.0
+    ann, bob, service = user("ann"), user("bob"), user("service")
+    token, _ = AuthToken.objects.create(service)
+    TokenMaker.objects.create(token=token, maker_id=ann.pk)
+    first = fake_jobs.starts_starter if last == "started" else fake_jobs.then_guarded
+    job = scheduling.schedule(first, {}, scheduled_by="service", author_id=service.pk)
+    approving.keep_maker(job, by(service, token.digest))
+    while not (waiting := Job.objects.filter(unapproved=True)):
+        perform(Job.objects.get(status=Status.SCHEDULED.value))
+    (job,) = waiting
+    for person in (ann, service):
+        _refused(job, by(person))
+    approving.approve(job.pk, by=by(bob))
+
+
+@pytest.mark.parametrize("other", ["ann/login.example.org", "Ann/login.example.org/0123456789abcdef", "ANN"])
+def test_never_somebody_of_its_authors_name(other: str) -> None:
+    """A person may have an account here and one at a provider."""
+    ann, namesake, service = user("ann"), user(other), user("service")
+    _refused(guarded(ann), by(namesake))
+    _refused(guarded(namesake), by(ann))
+    token, _ = AuthToken.objects.create(service)
+    TokenMaker.objects.create(token=token, maker_id=namesake.pk)
+    _refused(guarded(ann), by(service, token.digest))
+    approving.approve(guarded(ann).pk, by=by(user("anna/login.example.org")))
+
+
+def test_only_with_the_permission() -> None:
+    eva, job = User.objects.create_user("eva"), guarded()
+    for decide in (approving.approve, approving.reject):
+        with pytest.raises(NotAllowed, match=r"Missing permission jobs\.approve_job"):
+            decide(job.pk, by=by(eva))
+
+
+def test_only_what_waits() -> None:
+    bob, job = by(user("bob")), fake_jobs.nothing.schedule()
+    for decide in (approving.approve, approving.reject):
+        with pytest.raises(NotWaitingForApproval, match=f"Job id {job.pk} is in state SCHEDULED and does not wait"):
+            decide(job.pk, by=bob)
+        with pytest.raises(JobNotFound):
+            decide(987_654, by=bob)
