@@ -54,7 +54,7 @@ def test_a_lock_is_cleared_though_the_next_in_line_could_not_be_woken(
         raise OperationalError("the database is away")
 
     monkeypatch.setattr(told, "wake", away)
-    assert service.clear("devices", who="ann", origin="here").holder_id == 7
+    assert service.clear("devices", who="ann", origin="here", user=None).holder_id == 7
     assert held() == {}
 
 
