@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any, Final
+from urllib.error import HTTPError
 
 WAIT_SECONDS: Final = 3.0
 MAX_BYTES: Final = 256 * 1024
@@ -40,6 +41,9 @@ def fetched(url: str, *, form: bytes | None = None, headers: Mapping[str, str] |
 def _fetch(request: urllib.request.Request, content: "Future[bytes]") -> None:
     try:
         content.set_result(_read(request))
+    except HTTPError as exc:
+        exc.close()  # it is an answer too
+        content.set_exception(OSError(str(exc)))
     except Exception as exc:  # noqa: BLE001  whoever waits for it gets it
         content.set_exception(exc)
 

@@ -194,7 +194,9 @@ MUTANTS = {
     "withdraw": Mutant(
         says="a job whose request was answered 503 is taken back whatever has become of it",
         promise=Promise.WITHDRAWN,
-        edits=(Edit(file=WITHDRAW, old="if job.status == Status.SCHEDULED:", new="if job.status:"),),
+        edits=(
+            Edit(file=WITHDRAW, old="if job.status == Status.SCHEDULED and not job.attempt:", new="if job.status:"),
+        ),
         faults=("web cut off in a COMMIT",),
     ),
     "publish": Mutant(
