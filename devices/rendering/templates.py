@@ -125,18 +125,18 @@ def _stamp(path: Path) -> _Stamp:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-_platforms: dict[Path, Platform] = {}
+_platforms: dict[tuple[Path, str], Platform] = {}  # by the directory of all templates, and their own names
 _generation = 1
 
 
 def refresh() -> None:
     """A job begins: what has changed since the last one is read again."""
     global _generation
-    changed = [path for path, platform in list(_platforms.items()) if platform.has_changed()]
+    changed = [place for place, platform in list(_platforms.items()) if platform.has_changed()]
     if changed:
         _generation += 1
-        for path in changed:
-            _platforms.pop(path, None)
+        for place in changed:
+            _platforms.pop(place, None)
 
 
 def platforms() -> list[str]:
@@ -165,5 +165,6 @@ def platform_named(name: str | None) -> Platform:
         raise TemplateFailure("the inventory names no platform for it")
     if name in (".", "..") or "/" in name or "\x00" in name:
         raise TemplateFailure(f"{named(name)} can't be the name of a platform")
-    path = conf.templates / name
-    return _platforms.get(path) or _platforms.setdefault(path, Platform(conf.templates, name))
+    root = conf.templates
+    found = _platforms.get((root, name))  # not the path of both: for each device one would be made, and hashed
+    return found or _platforms.setdefault((root, name), Platform(root, name))

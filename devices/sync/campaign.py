@@ -110,7 +110,10 @@ class Campaign:
     def _prepare(self, host: Host) -> DeviceResult | None:
         sync = self._begun(host)
         sync.attempt(sync.find_changes)
-        return None if sync.to_commit else self._over(sync)
+        if not sync.to_commit:
+            return self._over(sync)
+        sync.words.tell()
+        return None
 
     @_said_in_its_report
     def _commit(self, host: Host) -> DeviceResult | None:
@@ -118,6 +121,7 @@ class Campaign:
         if self._one_failed:  # then none is to be confirmed, and this one need not be committed
             return None
         if self._attempt_commit(sync):
+            sync.words.tell()
             return None
         self._take_back(sync)
         return self._over(sync)
@@ -193,6 +197,7 @@ class Campaign:
         return self._result(sync)
 
     def _result(self, sync: DeviceSync) -> DeviceResult:
+        sync.words.tell()
         del self.in_hand[sync.host.name]
         self._one_failed |= sync.report.failed
         return DeviceResult(

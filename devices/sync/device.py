@@ -3,8 +3,9 @@
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from types import TracebackType
 
 from napalm.base import NetworkDriver
 from napalm.base.exceptions import LockError
@@ -32,6 +33,7 @@ class Device:
         self._ssh_config = ssh_config
         self._words = words
         self._ctx = ctx
+        self._seconds = conf.device_seconds
         self._driver: NetworkDriver | None = None
         self._loaded = False
 
@@ -185,22 +187,15 @@ class Device:
 
     def _patience(self, at: str) -> AbstractContextManager[None]:
         """A call into a driver, which may wait forever."""
-        return self._ctx.patience(conf.device_seconds, at)
+        return self._ctx.patience(self._seconds, at)
 
     @staticmethod
     def _refuse(pending: bool | None) -> None:
         if pending:
             raise DeviceFailure("an earlier commit waits for its confirmation on the device; it reverts by itself")
 
-    @contextlib.contextmanager
-    def _step(self, what: str) -> Iterator[None]:
-        try:
-            with self._patience(what):
-                yield
-        except (DeviceFailure, JobStopped):
-            raise
-        except BaseException as exc:  # a third-party driver may raise anything: its device failed
-            raise DeviceFailure(f"{what}: {self._in_words(exc)}") from exc
+    def _step(self, what: str) -> "_Step":
+        return _Step(self, what)
 
     def _in_words(self, exc: BaseException) -> str:
         said = self._words.of(exc)
@@ -208,3 +203,25 @@ class Device:
             return said
         unsupported = f"driver {type(self._driver).__name__} does not support it"
         return unsupported if said == type(exc).__name__ else f"{unsupported} ({said})"
+
+
+class _Step(AbstractContextManager[None]):
+    """A call into a driver, and what its failure is called. Not a generator: there are a dozen for each device."""
+
+    __slots__ = ("_device", "_patience", "_what")
+
+    def __init__(self, device: Device, what: str) -> None:
+        self._device, self._what = device, what
+
+    def __enter__(self) -> None:
+        self._patience = self._device._patience(self._what)
+        self._patience.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._patience.__exit__(kind, exc, trace)
+        if exc is None or isinstance(exc, DeviceFailure | JobStopped):
+            return
+        # A third-party driver may raise anything: its device failed.
+        raise DeviceFailure(f"{self._what}: {self._device._in_words(exc)}") from exc

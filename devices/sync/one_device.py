@@ -118,7 +118,7 @@ class DeviceSync:
             self.words.saw("committed")
             self._record()
         else:
-            self.words.saw("committed, to be confirmed")
+            self.words.saw("committed with a timer")
             self._device.probe()
 
     def confirm(self) -> None:

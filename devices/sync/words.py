@@ -25,6 +25,7 @@ class Words:
     def __init__(self, host: Host, job_id: int) -> None:
         self._host = host
         self._job_id = job_id
+        self._seen: list[str] = []  # what is not logged yet
 
     def of(self, exc: BaseException) -> str:
         """The text of an exception, in one line."""
@@ -44,6 +45,7 @@ class Words:
 
     def failure(self, exc: BaseException) -> str:
         """The reason for the device's result, which is also logged, with the traceback."""
+        self.tell()
         if isinstance(exc, DeviceFailure | TemplateFailure):
             reason = self.mask(str(exc))
         else:  # a fault of ours or a library's
@@ -53,8 +55,14 @@ class Words:
         return reason
 
     def saw(self, what: str) -> None:
-        """The device and what became of it, for whoever follows the job."""
-        record(DeviceAction.DEVICE_SEEN, job_id=self._job_id, host=self._host.name, what=what)
+        """What became of the device, for whoever follows the job."""
+        self._seen.append(what)
+
+    def tell(self) -> None:
+        """Log what was seen, in one line: a sync of thousands would have three of each, all in one thread's way."""
+        if self._seen:
+            what, self._seen = ", ".join(self._seen), []
+            record(DeviceAction.DEVICE_SEEN, job_id=self._job_id, host=self._host.name, what=what)
 
     def record(self, action: DeviceAction, reason: str, exc: BaseException) -> None:
         """Logged with the job and the host. The traceback is text, because it is masked."""

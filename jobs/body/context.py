@@ -129,12 +129,10 @@ class JobContext:
         """
         self._pass(lambda: self.membership.about_to(step, if_lost))
 
-    @contextlib.contextmanager
-    def patience(self, seconds: float, at: str) -> Iterator[None]:
+    def patience(self, seconds: float, at: str) -> AbstractContextManager[None]:
         """In a function that ``each`` called: inside, its device hangs after this many seconds instead."""
         piece = in_hand()
-        with contextlib.nullcontext() if piece is None else piece.within(seconds, at):
-            yield
+        return contextlib.nullcontext() if piece is None else piece.within(seconds, at)
 
     def keep(self, result_until: Callable[[BaseException], Any]) -> None:
         """If the body raises, store what this function makes of the exception beside it, as the job's result.

@@ -27,25 +27,37 @@ class Piece:
     given_up: bool = False  # its thread hangs: what comes of it comes too late
     _leaving: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    @contextlib.contextmanager
-    def within(self, seconds: float | None, at: str) -> Iterator[None]:
+    def within(self, seconds: float | None, at: str) -> "Within":
         """Inside, its thread counts as hanging after this many seconds. If it returns after that, it does not go on."""
-        before = self.at, self.deadline
-        self.at, self.deadline = at, math.inf if seconds is None else time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            with self._leaving:
-                if not self.given_up:
-                    self.at, self.deadline = before
-            if self.given_up:
-                threading.Event().wait()  # until the process ends: the device belongs to others by now
+        return Within(self, seconds, at)
 
     def give_up(self, now: float) -> bool:
         """If its thread hangs. It is left, or given up: never both."""
         with self._leaving:
             self.given_up = self.deadline < now
         return self.given_up
+
+
+class Within(contextlib.AbstractContextManager[None]):
+    """See ``Piece.within``. Not a generator: each call into a driver is in one, a dozen for each device."""
+
+    __slots__ = ("_at", "_before", "_piece", "_seconds")
+
+    def __init__(self, piece: Piece, seconds: float | None, at: str) -> None:
+        self._piece, self._seconds, self._at = piece, seconds, at
+
+    def __enter__(self) -> None:
+        piece, seconds = self._piece, self._seconds
+        self._before = piece.at, piece.deadline
+        piece.at, piece.deadline = self._at, math.inf if seconds is None else time.monotonic() + seconds
+
+    def __exit__(self, *_: object) -> None:
+        piece = self._piece
+        with piece._leaving:
+            if not piece.given_up:
+                piece.at, piece.deadline = self._before
+        if piece.given_up:
+            threading.Event().wait()  # until the process ends: the device belongs to others by now
 
 
 @dataclass

@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from celery import current_app
@@ -16,6 +17,7 @@ from jobs.models import Job
 from tests import fake_jobs
 from tests.services import RabbitMQ
 from tests.switching import forget_broker_connections
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,6 +41,14 @@ def test_every_message_of_a_batch_arrives(broker: str) -> None:
 def test_every_message_of_a_batch_is_confirmed_by_rabbitmq(rabbitmq: RabbitMQ) -> None:
     scheduling.schedule_many(fake_jobs.nothing, [{}] * 2500)
     assert _depth() == 2500
+
+
+@pytest.mark.needs("rabbitmq")
+def test_an_invitation_that_nobody_takes_is_soon_gone(rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or upkeep, which looks how many messages wait, would take them for those of jobs."""
+    monkeypatch.setattr(publisher, "_JOIN_SECONDS", 0.5)
+    assert publisher.publish([replace(_message(), joins=True), _message()]) == []
+    wait_until(lambda: _depth() == 1, timeout=30)
 
 
 @pytest.mark.needs("rabbitmq")

@@ -126,21 +126,32 @@ def perform_job_known(gate: Gate) -> None:
     gate.arrived.clear()
 
 
-def test_all_or_none_is_so_over_all_processes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab.workers = 5
-    lab.add("bad", fail="commit")
+@pytest.mark.parametrize(
+    ("fail", "said", "became", "had"),
+    [
+        ("load", "configuration not accepted: % Invalid input detected", "not committed", {"first": 6, "second": 3}),
+        ("commit", "commit failed: Commit refused by the device", "", {"first": 5, "second": 4}),
+    ],
+)
+def test_all_or_none_is_so_over_all_processes(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, fail: str, said: str, became: str, had: dict[str, int]
+) -> None:
+    lab.workers, lab.hosts = 5, {}
+    lab.add("bad", fail=fail)
+    lab.add(*HOSTS)
     prepared = gated(monkeypatch, "compare_config")
     crew = Crew(sync_devices.schedule(all=True, dry_run=False, confirm_mode=2))
     crew.first()
     wait_until(lambda: len(prepared.arrived) == 5)
     crew.helper("second")
-    wait_until(lambda: len(prepared.arrived) == 9)
+    wait_until(lambda: set(prepared.arrived) >= set(HOSTS))
     prepared.open.set()
     job = crew.wait()
     assert job.status == Status.FINISHED
-    assert workers(job.pk) == {"first": 5, "second": 4}
-    assert reason(job, "bad") == "commit failed: Commit refused by the device"
+    assert workers(job.pk) == had
+    assert reason(job, "bad") == said
     for host in HOSTS:
+        assert reason(job, host).startswith(became)
         assert reason(job, host).endswith("because of bad: confirm_mode 2 is all devices or none")
         assert lab.running(host) is None
     assert pending(lab) == []

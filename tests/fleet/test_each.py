@@ -37,6 +37,12 @@ def test_the_result_is_made_of_the_reports_in_the_order_of_the_selection() -> No
     assert not Participant.objects.exists()
 
 
+def test_nobody_is_asked_to_help_where_one_process_writes_at_a_time() -> None:
+    job = perform_job(fleets.all_or_none, hosts=["a", "b"])
+    assert job.status == Status.FINISHED
+    assert Fleet.objects.get(pk=job.pk).helpers == (4 if store().shares_devices else 0)
+
+
 def test_one_device_that_fails_does_not_stop_the_others() -> None:
     devices = ["a=fails", "b=breaks", "c=exits", "d=bytes", "e=score:40", "f"]
     job = perform_job(fleets.each, hosts=devices, at_once=2)

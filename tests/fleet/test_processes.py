@@ -1,4 +1,4 @@
-"""Real workers and a Beat: idle ones are asked and help, whoever dies, and through a rolling restart."""
+"""Real workers and a Beat: idle ones are asked and help, whoever dies, and while the database is away."""
 
 import os
 import signal
@@ -13,11 +13,14 @@ from jobs.states import Status
 from jobs.testing import result_of
 from tests.fake_jobs.fleets import each_limited
 from tests.fleet.real import QUICK, Sync, workers
+from tests.reliability.scale import FACTOR
 from tests.services import PostgreSQL
 from tests.services.processes import Platform
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
+
+AWAY_SECONDS = 300 if FACTOR == 1 else 0
 
 
 @pytest.fixture(autouse=True)
@@ -47,27 +50,6 @@ def test_idle_workers_help_and_one_slot_of_each_stays_free(platform: Platform, s
     assert JobDevice.objects.filter(job=job, tries=1).count() == 2
 
 
-def test_a_rolling_restart_ends_with_every_device_done_once(platform: Platform, scratch: Path) -> None:
-    platform.beat(env=QUICK)
-    first, second = workers(platform, "w1", "w2")
-    sync = Sync(scratch, 120, seconds=0.3)
-    sync.wait_for_processes(2)
-    for number, worker in enumerate([first, second]):
-        worker.signal(signal.SIGTERM)
-        sync.path.touch()
-        assert worker.wait(timeout=60) == 0
-        sync.path.unlink()  # no further device ends until the new one has come, however long that takes
-        workers(platform, f"new{number}")
-        sync.wait_for_processes(3 + number)
-    sync.path.touch()
-    job = sync.ended()
-    assert (job.status, job.exception_type) == (Status.FINISHED, None)
-    for kind in "BE":
-        assert Counter(device for device, _ in sync.lines(kind)) == Counter(sync.hosts)
-    assert len({pid for _, pid in sync.lines("E")}) == 4
-    assert len(sync.lines("A")) == 1
-
-
 def test_a_killed_process_of_a_live_run_fails_what_it_had_and_nothing_else(platform: Platform, scratch: Path) -> None:
     platform.beat(env=QUICK)
     workers(platform, "w1", "w2")
@@ -87,7 +69,7 @@ def test_a_killed_process_of_a_live_run_fails_what_it_had_and_nothing_else(platf
     assert Counter(device for device, _ in sync.lines("E")) == Counter(set(sync.hosts) - had)
 
 
-def test_a_database_that_is_restarted_costs_time_and_nothing_else(
+def test_a_database_that_is_away_costs_time_and_nothing_else(
     platform: Platform, scratch: Path, postgresql: PostgreSQL
 ) -> None:
     platform.beat(env=QUICK)
@@ -97,6 +79,7 @@ def test_a_database_that_is_restarted_costs_time_and_nothing_else(
     sync.wait_for_processes(2)
     connection.close()
     postgresql.kill()
+    stays(lambda: True, seconds=AWAY_SECONDS)
     postgresql.start()
     job = sync.ended()
     assert (job.status, job.exception_type) == (Status.FINISHED, None)

@@ -3,10 +3,12 @@
 import json
 import threading
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from cnaasjobs.db.clock import database_now
 from jobs.body.membership import Membership
 from jobs.dispatch import scheduling
 from jobs.end_reasons import EndReason
@@ -18,6 +20,7 @@ from jobs.states import DeviceState, Status
 from jobs.task import JobContext, JobResult, job
 from jobs.testing import exception_of, result_of
 from locks import service as locks
+from tests import fake_jobs
 from tests.fleet.parts import Crew, named
 from tests.waiting import wait_until
 
@@ -127,6 +130,20 @@ def test_the_first_may_leave_and_the_job_goes_on(body: Body, monkeypatch: pytest
     assert [worker for _, worker in body.over].count("first") == 1  # the one that it was working on
     assert ended.worker == "second"
     assert second not in tokens().values()
+
+
+def test_a_helper_makes_room_for_a_job_that_waits_for_a_slot(body: Body, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    crew = body.begin(at_once=1)
+    body.help(crew, "second", devices=1)
+    waits = fake_jobs.nothing.schedule()
+    Job.objects.filter(pk=waits.pk).update(dispatched_at=database_now() - timedelta(seconds=1))
+    wait_until(lambda: "makes_room" in {getattr(record, "action", None) for record in caplog.records})
+    body.may_go_on.set()
+    ended = crew.wait()
+    assert (ended.status, ended.worker) == (Status.FINISHED, "first")
+    assert [worker for _, worker in body.over].count("second") == 1  # the one that it was working on
+    assert Counter(device for device, _ in body.begun) == Counter(f"sw{number}" for number in range(8))
 
 
 def test_one_whose_templates_differ_does_not_help(body: Body) -> None:
