@@ -40,7 +40,7 @@ class Membership:
         self._run = run
         self._called = False
         self._mutex = threading.Lock()
-        self._to_note: dict[str, Note] = {}
+        self._to_note: dict[int, Note] = {}
         self._note_all = SharedRead(self._write_notes)
 
     def each(self, devices: Sequence[Any], steps: Sequence[Callable[[Any], Any]], **options: Any) -> Done:
@@ -80,9 +80,8 @@ class Membership:
         if piece is None or not self.is_on:
             return self.standing()
         with self._mutex:
-            self._to_note[piece.host] = Note(
-                piece.host, _noted(step, LONGEST_STEP), if_lost and _noted(if_lost, _LONGEST_WHY)
-            )
+            why = if_lost and _noted(if_lost, _LONGEST_WHY)
+            self._to_note[piece.id] = Note(piece.id, _noted(step, LONGEST_STEP), why)
         return self._note_all()
 
     def leave_with(self, failure: Failure) -> bool:
@@ -136,8 +135,8 @@ class Membership:
             seen = store().note_steps(self._run, notes)
         with self._mutex:
             for note in notes:
-                if self._to_note.get(note.host) is note:
-                    del self._to_note[note.host]
+                if self._to_note.get(note.id) is note:
+                    del self._to_note[note.id]
         return seen
 
 

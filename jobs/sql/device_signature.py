@@ -40,7 +40,7 @@ class Stepped(NamedTuple):
 class Note(NamedTuple):
     """The step that is about to begin on a device, and what to say of it if its process is lost from there on."""
 
-    host: str
+    id: int
     step: str
     if_lost: str | None
 

@@ -69,13 +69,15 @@ def test_a_rolling_restart_under_a_live_sync_of_five_minutes(
     wait_until(Job.objects.filter(pk=job.pk, finish_time__isnull=False).exists, timeout=60 + 2 * lasts)
     job.refresh_from_db()
     assert (job.status, job.exception_type) == (Status.FINISHED, None)
+    assert job.finish_time is not None
+    assert job.start_time is not None
     assert (job.finish_time - job.start_time).total_seconds() >= lasts
     assert list(devices_of(job)) == hosts
     assert not any(device["failed"] for device in devices_of(job).values())
     for verb in ("compare", "commit", "confirm"):
         assert held.done(f"to-{verb}") == held.done(verb) == hosts
     names = JobDevice.objects.filter(job=job).values_list("worker", flat=True)
-    assert {worker.partition("@")[0] for worker in names} == {*old, "new1", "new2", "new3"}
+    assert {(worker or "").partition("@")[0] for worker in names} == {*old, "new1", "new2", "new3"}
     assert DeviceState.objects.filter(job_id=job.pk, uncertain_job_id=None).count() == len(hosts)
 
 

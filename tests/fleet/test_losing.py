@@ -34,9 +34,9 @@ def test_a_participant_that_is_lost_in_a_dry_run_gives_its_devices_back() -> Non
 
 
 def test_a_participant_that_is_lost_in_a_live_run_says_where() -> None:
-    run, _ = begun(take=2)
+    run, taken = begun(take=2)
     helper = joined(run)
-    store().note_steps(run, [Note("a", "commit", "it reverts by itself by 10:42 UTC")])
+    store().note_steps(run, [Note(taken[0].id, "commit", "it reverts by itself by 10:42 UTC")])
     assert lose(run)
     reasons = dict(JobDevice.objects.filter(failed=True).values_list("host", "reason"))
     assert reasons == {
@@ -96,7 +96,7 @@ def test_who_was_judged_lost_takes_and_writes_and_notes_nothing() -> None:
     assert not store().fleet_standing(run).is_mine
     assert store().take_devices(run, 5)[1] == []
     assert not store().write_devices(run, Batch([over(taken[0].id)])).is_mine
-    assert not store().note_steps(run, [Note("a", "commit", None)]).is_mine
+    assert not store().note_steps(run, [Note(taken[0].id, "commit", None)]).is_mine
     store().note_end(run, "{}")
     assert Fleet.objects.get().end is None
     assert states(run.job_id)[0] == WAITING

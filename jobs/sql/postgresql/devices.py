@@ -122,8 +122,8 @@ _WRITE: Final = f"""
 _NOTE: Final = f"""
     WITH {_LOCKED_ME}, stand AS ({_STAND.format(me="(SELECT mine FROM me)")}), noted AS (
         UPDATE {DEVICE} AS device SET step = given.step, if_lost = given.if_lost
-        FROM unnest(%(hosts)s::text[], %(steps)s::text[], %(if_lost)s::text[]) AS given(host, step, if_lost)
-        WHERE device.job_id = %(job)s AND device.host = given.host AND device.participant = %(token)s
+        FROM unnest(%(ids)s::bigint[], %(steps)s::text[], %(if_lost)s::text[]) AS given(id, step, if_lost)
+        WHERE device.id = given.id AND device.participant = %(token)s
             AND device.state = '{DeviceState.TAKEN}' AND {_MAY_GO_ON}
         RETURNING 1
     )
@@ -178,7 +178,7 @@ def fleet_standing(run: Run) -> FleetStanding:
 def note_steps(run: Run, notes: Sequence[Note]) -> FleetStanding:
     values = {
         **of_run(run),
-        "hosts": [note.host for note in notes],
+        "ids": [note.id for note in notes],
         "steps": [note.step for note in notes],
         "if_lost": [note.if_lost for note in notes],
     }

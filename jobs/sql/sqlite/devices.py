@@ -66,7 +66,7 @@ _UNBEGUN: Final = f"""
     WHERE id = %(id)s AND {_OWN}
 """
 _NOTE: Final = f"""
-    UPDATE {DEVICE} SET step = %(step)s, if_lost = %(if_lost)s WHERE job_id = %(job)s AND host = %(host)s AND {_OWN}
+    UPDATE {DEVICE} SET step = %(step)s, if_lost = %(if_lost)s WHERE id = %(id)s AND {_OWN}
 """
 _DUE: Final = f"""
     UPDATE {FLEET} SET progress_at = %(now)s
