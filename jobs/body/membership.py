@@ -39,6 +39,7 @@ class Membership:
         self._ctx = ctx
         self._run = run
         self._called = False
+        self._devices = 0
         self._mutex = threading.Lock()
         self._to_note: dict[int, Note] = {}
         self._note_all = SharedRead(self._write_notes)
@@ -51,6 +52,7 @@ class Membership:
         if not plan.devices and not self.joined:
             self.result, self.finished = ('{"devices": {}}', 0), []
             return Done(devices=0, failed=0, max_score=0)
+        self._devices = len(plan.devices)
         each = Each(self._ctx, self._run, plan, worker_id=getattr(self._request, "worker_id", None))
         joined, self.is_on = self.is_on, True
         try:
@@ -132,7 +134,7 @@ class Membership:
         with self._mutex:
             notes = list(self._to_note.values())
         with self._ctx.database():
-            seen = store().note_steps(self._run, notes)
+            seen = store().note_steps(self._run, notes, of=self._devices)
         with self._mutex:
             for note in notes:
                 if self._to_note.get(note.id) is note:

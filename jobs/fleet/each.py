@@ -144,7 +144,8 @@ class Each:
             self._hand_out(taken)
 
     def _taken(self, count: int, *, tried: bool = False) -> list[Taken]:
-        seen, taken = self._persist(lambda: store().take_devices(self._run, count, tried=tried), self._adopted)
+        of = len(self._plan.devices)
+        seen, taken = self._persist(lambda: store().take_devices(self._run, count, tried=tried, of=of), self._adopted)
         self._body.judge(seen)
         return taken
 

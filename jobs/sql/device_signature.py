@@ -128,10 +128,14 @@ class DeviceStore(Protocol):
         """What each participant of the run must have alike."""
         ...
 
-    def take_devices(self, run: Run, count: int, *, tried: bool = False) -> tuple[FleetStanding, list[Taken]]:
-        """A safe point, and up to ``limit`` devices that nobody has begun; none if the run may not go on.
+    def take_devices(
+        self, run: Run, count: int, *, tried: bool = False, of: int = 0
+    ) -> tuple[FleetStanding, list[Taken]]:
+        """A safe point, and up to ``count`` devices that nobody has begun; none if the run may not go on.
 
-        ``tried``: only such as have cost a process before; else only others.
+        Args:
+            tried: only such as have cost a process before; else only others.
+            of: how many devices the job has, where many would make it worth to plan the statement once.
         """
         ...
 
@@ -143,8 +147,8 @@ class DeviceStore(Protocol):
         """Write what happened. A device that no longer belongs to this participant is left as it is."""
         ...
 
-    def note_steps(self, run: Run, notes: Sequence[Note]) -> FleetStanding:
-        """A safe point before a step on each of these: notes it, if the run may go on."""
+    def note_steps(self, run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding:
+        """A safe point before a step on each of these: notes it, if the run may go on. ``of``: as above."""
         ...
 
     def fleet_standing(self, run: Run) -> FleetStanding:

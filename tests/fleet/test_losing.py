@@ -2,6 +2,7 @@
 
 import pytest
 
+from cnaasjobs.db.prepared import MANY
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice
@@ -36,7 +37,7 @@ def test_a_participant_that_is_lost_in_a_dry_run_gives_its_devices_back() -> Non
 def test_a_participant_that_is_lost_in_a_live_run_says_where() -> None:
     run, taken = begun(take=2)
     helper = joined(run)
-    store().note_steps(run, [Note(taken[0].id, "commit", "it reverts by itself by 10:42 UTC")])
+    store().note_steps(run, [Note(taken[0].id, "commit", "it reverts by itself by 10:42 UTC")], of=MANY)
     assert lose(run)
     reasons = dict(JobDevice.objects.filter(failed=True).values_list("host", "reason"))
     assert reasons == {

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from cnaasjobs.db.prepared import MANY
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, Participant
@@ -76,7 +77,7 @@ def test_many_take_at_once_and_none_takes_anothers() -> None:
 
     def take_all(one: Any) -> list[str]:
         found: list[str] = []
-        while taken := store().take_devices(one, 5)[1]:
+        while taken := store().take_devices(one, 5, of=MANY)[1]:  # as of a job with so many devices
             found += [device.host for device in taken]
         return found
 

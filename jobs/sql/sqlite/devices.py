@@ -100,7 +100,7 @@ def begin_devices(
         return taken_devices(run)
 
 
-def take_devices(run: Run, count: int, *, tried: bool = False) -> tuple[FleetStanding, list[Taken]]:
+def take_devices(run: Run, count: int, *, tried: bool = False, of: int = 0) -> tuple[FleetStanding, list[Taken]]:
     with transaction.atomic():
         seen = fleet_standing(run)
         if not _may_go_on(run, seen):
@@ -119,7 +119,7 @@ def fleet_standing(run: Run) -> FleetStanding:
     return standing_from(rows(_LOOK, of_run(run)))
 
 
-def note_steps(run: Run, notes: Sequence[Note]) -> FleetStanding:
+def note_steps(run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding:
     with transaction.atomic():
         seen = fleet_standing(run)
         if _may_go_on(run, seen):
