@@ -150,8 +150,6 @@ class Hands:
             with carrying(piece):
                 piece.result = piece.work(piece)
             with self._mutex:
-                if piece.given_up:
-                    return
                 del self.busy[id(piece)]
                 self._done.append(piece)
                 self._resting += 1

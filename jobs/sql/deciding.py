@@ -24,7 +24,7 @@ def decide(run: Run, step: int, *, within: float | None) -> Decision:
         if fleet.allowed > step:
             return Decision(True, "")
         if fleet.refused is None:
-            fleet.refused = _why_not(fleet, step, within)
+            fleet.refused = _why_not(fleet, within)
             if fleet.refused is None:
                 if fleet.end is not None or job.abort_reason is not None or _left(job.pk, step):
                     return Decision(None, "")
@@ -33,11 +33,11 @@ def decide(run: Run, step: int, *, within: float | None) -> Decision:
         return Decision(fleet.refused is None, fleet.refused or "")
 
 
-def _why_not(fleet: Fleet, step: int, within: float | None) -> str | None:
+def _why_not(fleet: Fleet, within: float | None) -> str | None:
     devices = JobDevice.objects.filter(job_id=fleet.pk)
     if failed := list(devices.filter(failed=True).order_by("place").values_list("host", flat=True)[:_NAMED]):
         return ", ".join(failed)
-    if within is None or step == 1 or fleet.allowed_at is None:
+    if within is None or fleet.allowed_at is None:
         return None
     if database_now() - fleet.allowed_at > timedelta(seconds=within):
         return f"{TOO_LONG}: more than {within:g} seconds"

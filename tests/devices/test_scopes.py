@@ -15,9 +15,11 @@ from jobs.beat.recurring import Recurring
 from jobs.errors import NotAllowed
 from jobs.models import AuditEntry, GroupScope, Job, ScheduleOwner
 from jobs.operating import again
+from jobs.rights.decide import require_start
 from jobs.states import CameOf, Status
 from jobs.testing import exception_of, perform
 from locks.models import Lock
+from tests import fake_jobs
 from tests.admin.conftest import Admin
 from tests.api.conftest import Api, api_of, tokens_required
 from tests.console.conftest import Person
@@ -112,6 +114,12 @@ def test_a_scope_of_functions(api: Api, crew: Group, limit: dict[str, str]) -> N
     dry, live = (api.post(URL, {"all": True, "dry_run": dry_run}) for dry_run in (True, False))
     assert dry.status == (200 if "sync" in limit["functions"] else 403)
     assert (live.status, live.message) == (403, "Missing permission jobs.add_job for sync_devices")
+
+
+def test_a_job_that_does_not_say_what_devices_it_is_for_is_outside(ann: User) -> None:
+    said = "Missing permission jobs.add_job for nothing, which does not say what devices it is for"
+    with pytest.raises(NotAllowed, match=said):
+        require_start(ann, fake_jobs.nothing, {})
 
 
 def test_an_unlimited_operator_costs_no_more_statements(crew: Group, api_of: ApiOf) -> None:

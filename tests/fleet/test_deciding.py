@@ -68,6 +68,14 @@ def begun_anew() -> tuple[Any, Any]:
     return run, taken
 
 
+def test_nobody_decides_who_takes_part_no_more() -> None:
+    run, taken = begun(["a"], take=1, all_or_none=True)
+    stepped(run, taken, 1)
+    Participant.objects.filter(pk=run.run_token).delete()
+    decision = store().decide(run, 1, within=None)
+    assert (decision.allowed, decision.reason) == (False, "the run was ended by somebody else")
+
+
 def test_a_step_that_took_too_long_is_the_last() -> None:
     run, taken = begun(["a"], take=1, all_or_none=True)
     stepped(run, taken, 1)

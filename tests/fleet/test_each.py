@@ -9,6 +9,7 @@ import pytest
 
 from jobs.dispatch import scheduling
 from jobs.fleet import reports, result
+from jobs.fleet.reports import DeviceFailed, finished
 from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, JobOutcome, Participant
 from jobs.sql import store
@@ -95,6 +96,14 @@ def test_whatever_a_step_is_called_can_be_noted(monkeypatch: pytest.MonkeyPatch)
     for step, if_lost in JobDevice.objects.filter(job=job).values_list("step", "if_lost"):
         assert (step[:10], len(step)) == ("reload \ufffdxx", 64)
         assert len(if_lost or "") == 1000
+
+
+def test_what_cannot_be_kept_of_a_device() -> None:
+    assert len(finished(1, "a", DeviceFailed("why " * 1000)).reason or "") == 1000
+    for score in (-1, 101, 5.0, True):
+        done = finished(1, "a", DeviceResult(report="good", change_score=score))  # type: ignore[arg-type]
+        assert done.reason == f"the change_score {score!r} is not an integer from 0 to 100"
+        assert done.change_score is None
 
 
 def test_a_secret_is_in_no_report(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,14 @@ def test_a_participant_that_is_lost_in_a_live_run_says_where() -> None:
     assert locks.held().exists()
 
 
+def test_a_report_that_is_there_stays() -> None:
+    run, taken = begun(take=1)
+    store().write_devices(run, Batch([over(taken[0].id)]))
+    kept = JobDevice.objects.get(pk=taken[0].id).report
+    store().write_reports([(taken[0].id, '"another"')])
+    assert JobDevice.objects.get(pk=taken[0].id).report == kept != '"another"'
+
+
 def test_the_only_one_that_is_lost_with_devices_in_hand_ends_a_live_run() -> None:
     run, taken = begun(take=2)
     store().write_devices(run, Batch([over(taken[0].id)]))

@@ -1,6 +1,6 @@
 """Named locks by themselves: who holds one, under which token, and who is told when a person clears it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg2.errors
@@ -111,6 +111,21 @@ def test_by_a_token_only_the_holder_that_was_looked_at_is_cleared(told: Told) ->
     assert (held(), told.words) == ({"devices": (7, 1)}, [])
     service.clear("devices", who="eva", origin="10.0.0.1", user=None, fence=1)
     assert held() == {}
+
+
+def test_a_lock_that_changed_hands_since_the_right_to_clear_it_was_looked_at_stays(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take("devices", 7)
+
+    def refuses(user: object, holder_id: Callable[[], int | None]) -> None:
+        assert holder_id() == 7
+        hold_lock("devices", 8, fence=2)
+
+    monkeypatch.setattr(told, "refuses", refuses)
+    with pytest.raises(service.LockNotFound):
+        service.clear("devices", who="eva", origin="10.0.0.1", user=object())
+    assert held() == {"devices": (8, 2)}
 
 
 @pytest.mark.parametrize("name", ["devices", "nothing"])

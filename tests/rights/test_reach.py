@@ -61,6 +61,7 @@ def test_the_functions_of_a_scope(functions: str, has: list[str]) -> None:
         ((limit(functions="f (dry_run)"),), (limit(functions="f"),), False),
         ((limit(groups="a"),), (limit(functions="f"),), False),
         ((limit(groups="a"),), (), True),
+        ((limit(types="DIST"),), (limit(types="DIST,CORE"),), False),
     ],
 )
 def test_what_covers_what(one: Reach, other: Reach, is_covered: bool) -> None:

@@ -1,8 +1,12 @@
 """The steps of upkeep: one that fails does not stop the others."""
 
+from types import SimpleNamespace
+
 import pytest
 from django.db import OperationalError
 
+from cnaasjobs.conf import conf
+from jobs.upkeep import runner
 from jobs.upkeep.runner import Step, Upkeep, chores, repairs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,6 +42,21 @@ def test_a_fault_that_lasts_is_not_logged_each_time(caplog: pytest.LogCaptureFix
     for _ in range(50):
         step.call()
     assert len(caplog.records) == 1
+
+
+def test_a_step_that_may_be_slow_takes_a_twentieth_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+
+    def slow() -> int:
+        nonlocal now
+        now += 3.0
+        return 0
+
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: now))
+    rare, other = Step("rare", slow, rare=True), Step("other", slow)
+    rare.call()
+    other.call()
+    assert (rare.next_at, other.next_at) == (100.0 + 20 * 3.0, 103.0 + conf.upkeep_seconds)
 
 
 def test_every_step_runs_on_an_empty_database() -> None:
