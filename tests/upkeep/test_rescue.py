@@ -226,18 +226,11 @@ def test_a_worker_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None
     assert worker.row.stopped_at is None
 
 
-def test_a_worker_that_beats_while_it_is_being_given_up_gets_no_mark(
-    watcher: Watcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_beats_while_it_is_being_given_up_gets_no_mark(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker()
     for _ in range(14):
         watcher.look()
-
-    def meanwhile(lost: object) -> int:
-        worker.beat()
-        return 0
-
-    monkeypatch.setattr(watcher.rescue, "_end", meanwhile)
+    monkeypatch.setattr(watcher.rescue, "_end", lambda lost: worker.beat() or 0)
     for _ in range(6):
         watcher.look()
     assert worker.row.stopped_at is None
