@@ -230,10 +230,10 @@ def test_who_beats_while_it_is_being_given_up_gets_no_mark(watcher: Watcher, mon
     worker = Worker()
     for _ in range(14):
         watcher.look()
-    monkeypatch.setattr(watcher.rescue, "_end", lambda lost: worker.beat() or 0)
+    monkeypatch.setattr(watcher.rescue, "_end", lambda lost: len([worker.beat()]))
     for _ in range(6):
         watcher.look()
-    assert worker.row.stopped_at is None
+        assert worker.row.stopped_at is None
 
 
 def test_a_beat_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None:
