@@ -226,16 +226,6 @@ def test_a_worker_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None
     assert worker.row.stopped_at is None
 
 
-def test_who_beats_while_it_is_being_given_up_gets_no_mark(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = Worker()
-    for _ in range(14):
-        watcher.look()
-    monkeypatch.setattr(watcher.rescue, "_end", lambda lost: len([worker.beat()]))
-    for _ in range(6):
-        watcher.look()
-        assert worker.row.stopped_at is None
-
-
 def test_a_beat_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None:
     beat = BeatHeartbeat()
     beat.step()
