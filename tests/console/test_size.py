@@ -92,7 +92,7 @@ STATEMENTS = {
     "/jobs/{dry_run}": 14,
     "/jobs/{running}": 11,
     "/devices": 12,
-    "/devices/{host}": 25,
+    "/devices/{host}": 26,
     "/locks": 15,
     "/timeline": 6,
     "/schedules": 7,

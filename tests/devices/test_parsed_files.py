@@ -104,9 +104,7 @@ def test_what_was_not_signed_is_not_believed(file: Path, directory: Path, forged
     assert yaml_files.read(file) == MANY
 
 
-@pytest.mark.parametrize(
-    "odd", ["{day: 2026-01-02}", "{1: one}", "{set: !!set {a, b}}", "&self {me: *self}", "{data: !!binary aGVsbG8=}"]
-)
+@pytest.mark.parametrize("odd", ["{day: 2026-01-02}", "{1: one}", "{set: !!set {a, b}}", "{data: !!binary aGVsbG8=}"])
 def test_what_json_would_bring_back_otherwise_is_parsed_each_time(file: Path, directory: Path, odd: str) -> None:
     file.write_text(file.read_text() + f"odd: {odd}\n")
     first = yaml_files.read(file)

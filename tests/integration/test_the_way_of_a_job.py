@@ -91,7 +91,7 @@ def test_a_message_without_a_row_runs_nothing(platform: Platform) -> None:
     current_app.send_task(fake_jobs.echo.name, args=(12345,))
     job = fake_jobs.echo.schedule(value=2)
     _ended(1)
-    for said in ('"action": "refuse_message"', "job 12345: not claimed: no such job"):
+    for said in ('"action":"refuse_message"', "job 12345: not claimed: no such job"):
         worker.wait_for_output(said)  # by another of its children, perhaps later
     job.refresh_from_db()
     assert job.outcome.result == '{"message": "2"}'

@@ -126,7 +126,11 @@ def test_each_reason_everywhere(
     places.told(later, "time", says=["It is due at", "in 3 h 00 min."])
 
     guarded = scheduling.schedule(fake_jobs.guarded, {})
-    places.told(guarded, "approval", says=["It waits for approval by another person: it always does. It ends at"])
+    places.told(
+        guarded,
+        "approval",
+        says=["It waits for approval by another person: it always does. If nobody approves it, it ends at"],
+    )
 
     holder = _running(each_until_file, hosts=["a1", "a2"], path=str(release))
     second = scheduling.schedule(fake_jobs.with_lock, {})

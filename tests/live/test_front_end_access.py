@@ -150,6 +150,6 @@ def test_who_says_what_cannot_be_read_is_answered(live: Live) -> None:
     """The library would wait until this client takes its last message, and keep the request for as long."""
     sid = json.loads(handshake(live)[1][1:])["sid"]
     with pytest.raises(HTTPError, match="400") as refused:
-        urlopen(f"{live.url}/socket.io/?EIO=4&transport=polling&sid={sid}", b"7", timeout=20)
+        urlopen(f"{live.url}/socket.io/?EIO=4&transport=polling&sid={sid}", b"6", timeout=20)
     refused.value.close()
     assert sid not in live.front_ends.server.eio.sockets
