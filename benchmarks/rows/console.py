@@ -3,17 +3,19 @@
 import json
 from collections.abc import Iterator
 from statistics import median
+from time import sleep
 from typing import Final, NamedTuple
 
 from benchmarks.dataset import copy_of, many_jobs, running_jobs
 from benchmarks.environment import Bench
 from benchmarks.measure import Line, in_turn, spread
-from benchmarks.web import cookie, product_client, token
+from benchmarks.web import Client, cookie, product_client, token
 
 KB: Final = 1000
 DEVICES: Final = 5000
 TIMES_THE_API: Final = 3.0
 HEAVIEST_KB: Final = 150.0
+_KEPT_SECONDS: Final = 1.1  # longer than any part of a page is kept
 
 _JOB: Final = """
     INSERT INTO jobs_job (
@@ -74,7 +76,7 @@ def pages(bench: Bench) -> Iterator[Line]:
     count = bench.size(1_000_000, 100_000)
     database = copy_of(bench, many_jobs(bench, count))
     job_id, newest = _job_of_many(bench, database)
-    samples = bench.size(40, 10)
+    samples, firsts = bench.size(40, 10), bench.size(10, 3)
     with running_jobs(bench, database):
         server = product_client(bench, database=database)
         console = server.with_headers(cookie(bench, database, name="operator"))
@@ -92,8 +94,25 @@ def pages(bench: Bench) -> Iterator[Line]:
                 against="the API's answer with the same rows" if page.api else "",
                 target=TIMES_THE_API if page.api else None,
             )
+            if page.api:
+                first = {"console": lambda path=page.path: median(_of_the_first(console, path, firsts))}
+                yield Line(
+                    what=f"console, {name}, at {count:,} jobs, who looks first in a second: p50",
+                    unit="ms",
+                    ours=in_turn(bench.rounds, first)["console"],
+                    baseline=found["api"],
+                    against="the API's answer with the same rows",
+                    target=TIMES_THE_API,
+                )
             weight = len(console.get(page.path)[1]) / KB
             yield Line(what=f"console, {name}: the page", unit="KB", ours=spread([weight]), target=HEAVIEST_KB)
+
+
+def _of_the_first(console: Client, path: str, samples: int) -> Iterator[float]:
+    """Of requests for which nothing of the page is kept any more."""
+    for _ in range(samples):
+        sleep(_KEPT_SECONDS)
+        yield 1000 * console.get(path)[0]
 
 
 def _job_of_many(bench: Bench, database: str) -> tuple[int, int]:
