@@ -32,14 +32,14 @@ def readable(rows: QuerySet[Any]) -> Found:
     """Raises the database's errors that mean "not now"."""
     try:
         return Found(rows=list(rows), others=[])
-    except Exception as exc:
+    except Exception as exc:  # what a driver raises for a value that Python can't hold is each driver's own
         if not_now(exc):
             raise
     found, others = list[PeriodicTask](), list[Unreadable]()
     for pk, name, task in rows.values_list("pk", "name", "task"):
         try:
             found += rows.model.objects.select_related("interval", "crontab", "solar", "clocked").filter(pk=pk)
-        except Exception as exc:
+        except Exception as exc:  # as above
             if not_now(exc):
                 raise
             others.append(Unreadable(pk=pk, name=name, task=task, why=f"{type(exc).__name__}: {exc}"))

@@ -119,7 +119,7 @@ class JobLog:
         for line in lines:
             try:
                 self._portions.append(_portion([line]))
-            except Exception:  # noqa: BLE001
+            except Exception:  # noqa: BLE001  this line alone is lost, and counted
                 with self._mutex:
                     self._dropped += 1
 
