@@ -5,11 +5,12 @@ import pytest
 from cnaasjobs.db.prepared import MANY
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
-from jobs.models import Fleet, Job, JobDevice
+from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, Note
 from jobs.states import Status
-from jobs.testing import exception_of, result_of
+from jobs.task import JobContext, job
+from jobs.testing import exception_of, perform_job, result_of
 from jobs.upkeep.orphans import end_orphans
 from locks import service as locks
 from tests.fleet.parts import DONE, TAKEN, WAITING, begun, joined, joined_late, leave, lose, named, over, states
@@ -47,6 +48,29 @@ def test_a_participant_that_is_lost_in_a_live_run_says_where() -> None:
     assert [host for _, host, _ in store().unreported_devices(run.job_id)] == ["a", "b"]
     assert named(run) == helper.run_token
     assert locks.held().exists()
+
+
+@job(lock="devices")
+def lost_in_hand(ctx: JobContext) -> None:
+    def one(device: str) -> None:
+        with ctx.database():
+            Participant.objects.all().delete()
+        ctx.checkpoint()
+
+    ctx.each(["a"], one)
+
+
+def test_who_was_judged_lost_leaves_the_end_to_upkeep() -> None:
+    """Upkeep takes its part from it in one transaction, and ends the job in the next; in between the run is still in
+    its name."""
+    taken = perform_job(lost_in_hand)
+    assert (taken.status, taken.exception_type) == (Status.RUNNING, None)
+    token = taken.run_token
+    assert token is not None
+    assert transitions.lose(taken.pk, token, type=EndReason.WORKER_LOST, message="its process is gone")
+    taken.refresh_from_db()
+    assert taken.exception_type == "WorkerLost"
+    assert not locks.held().exists()
 
 
 def test_a_report_that_is_there_stays() -> None:

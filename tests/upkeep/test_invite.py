@@ -1,12 +1,15 @@
 """Who is asked to help: as many as slots are idle, never the last of a worker, the run with the fewest first."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from cnaasjobs.db.exclusive import exclusively
 from jobs.broker import publisher
 from jobs.models import Heartbeat, Job, JobDevice, Participant
 from jobs.states import DeviceState
@@ -147,3 +150,27 @@ def test_nobody_is_asked_where_it_is_no_use(asked: list[int], why: str, monkeypa
             monkeypatch.setattr("jobs.upkeep.invite.longest", lambda name: 0.0)
     assert invite() == 0
     assert not asked
+
+
+@pytest.mark.needs("postgresql")
+def test_one_beat_at_a_time_asks(postgresql: object, asked: list[int]) -> None:
+    begun([f"sw{number}" for number in range(50)])
+    worker(3)
+    inside, leave = threading.Event(), threading.Event()
+
+    def other_beat() -> None:
+        with exclusively("invite") as mine:
+            assert mine
+            inside.set()
+            leave.wait(30)
+        connection.close()
+
+    thread = threading.Thread(target=other_beat)
+    thread.start()
+    assert inside.wait(30)
+    try:
+        assert invite() == 0
+    finally:
+        leave.set()
+        thread.join()
+    assert invite() == 2

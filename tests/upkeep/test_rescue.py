@@ -7,7 +7,6 @@ import pytest
 from django.db import OperationalError
 
 from cnaasjobs.db.clock import database_now
-from jobs.beat.heartbeat import BeatHeartbeat
 from jobs.models import Heartbeat, Job, JobDevice
 from jobs.sql import store
 from jobs.testing import exception_of
@@ -214,39 +213,6 @@ def test_a_run_that_a_lost_worker_claimed_at_its_last_is_ended(watcher: Watcher)
     worker = _frozen_until_its_run_was_taken(watcher)
     run_on(worker)
     assert [watcher.look() for _ in range(17)] == [0] * 15 + [1, 0]
-
-
-def test_a_worker_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None:
-    worker = Worker()
-    for _ in range(20):
-        watcher.look()
-    assert worker.row.stopped_at is not None
-    worker.beat()
-    watcher.look()
-    assert worker.row.stopped_at is None
-
-
-def test_a_beat_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None:
-    beat = BeatHeartbeat()
-    beat.step()
-    marked = Heartbeat.objects.filter(kind="beat", stopped_at__isnull=False)
-    for _ in range(20):
-        watcher.look()
-    assert marked.get().pk == beat.row_id
-    beat.step()
-    watcher.look()
-    assert not marked.exists()
-    assert Heartbeat.objects.filter(kind="beat").count() == 2  # the watcher's, and the row that it had before
-
-
-def test_old_rows_of_heartbeats_are_deleted_unless_a_running_job_names_them(watcher: Watcher) -> None:
-    week_ago = database_now() - timedelta(days=8)
-    old, used, recent = Worker("old"), Worker("used"), Worker("recent")
-    run_on(used)
-    Heartbeat.objects.filter(pk__in=[old.row.pk, used.row.pk]).update(stopped_at=week_ago)
-    Heartbeat.objects.filter(pk=recent.row.pk).update(stopped_at=database_now())
-    watcher.look()
-    assert set(Heartbeat.objects.filter(kind="worker").values_list("name", flat=True)) == {"used", "recent"}
 
 
 def test_a_participant_is_lost_with_its_own_worker_and_nobody_else_is(watcher: Watcher) -> None:

@@ -1,0 +1,73 @@
+"""The marks of those that stopped: who is gone gets one, who was only frozen clears it, and old rows are deleted."""
+
+from datetime import timedelta
+
+import pytest
+
+from cnaasjobs.db.clock import database_now
+from jobs.beat.heartbeat import BeatHeartbeat
+from jobs.models import Heartbeat
+from tests.factory import Worker, run_on
+from tests.upkeep.watcher import Watcher
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def watcher() -> Watcher:
+    return Watcher()
+
+
+def test_a_worker_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None:
+    worker = Worker()
+    for _ in range(20):
+        watcher.look()
+    assert worker.row.stopped_at is not None
+    worker.beat()
+    watcher.look()
+    assert worker.row.stopped_at is None
+
+
+def test_a_worker_that_beats_while_it_is_given_up_gets_no_mark(
+    watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker()
+    lost = watcher.rescue._lost
+    judged = lost.processes
+
+    def judged_just_before_it_beats() -> list[Heartbeat]:
+        gone = judged()
+        for row in gone:
+            assert row.pk == worker.row.pk
+            worker.beat()
+        return gone
+
+    monkeypatch.setattr(lost, "processes", judged_just_before_it_beats)
+    before = worker.row.counter
+    for _ in range(20):
+        watcher.look()
+    assert worker.row.counter == before + 1
+    assert worker.row.stopped_at is None
+
+
+def test_a_beat_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None:
+    beat = BeatHeartbeat()
+    beat.step()
+    marked = Heartbeat.objects.filter(kind="beat", stopped_at__isnull=False)
+    for _ in range(20):
+        watcher.look()
+    assert marked.get().pk == beat.row_id
+    beat.step()
+    watcher.look()
+    assert not marked.exists()
+    assert Heartbeat.objects.filter(kind="beat").count() == 2  # the watcher's, and the row that it had before
+
+
+def test_old_rows_of_heartbeats_are_deleted_unless_a_running_job_names_them(watcher: Watcher) -> None:
+    week_ago = database_now() - timedelta(days=8)
+    old, used, recent = Worker("old"), Worker("used"), Worker("recent")
+    run_on(used)
+    Heartbeat.objects.filter(pk__in=[old.row.pk, used.row.pk]).update(stopped_at=week_ago)
+    Heartbeat.objects.filter(pk=recent.row.pk).update(stopped_at=database_now())
+    watcher.look()
+    assert set(Heartbeat.objects.filter(kind="worker").values_list("name", flat=True)) == {"used", "recent"}
