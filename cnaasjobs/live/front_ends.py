@@ -6,7 +6,7 @@ A job's update is sent when its state differs from the one sent last: they do no
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import socketio
@@ -15,17 +15,16 @@ from django.db import Error
 from cnaasjobs.api.middleware import LOOPBACK_NAMES
 from cnaasjobs.conf import conf
 from cnaasjobs.events import record
-from cnaasjobs.live import recent, strangers
+from cnaasjobs.live import nonsense, recent, strangers
 from cnaasjobs.live.actions import LiveAction
 from cnaasjobs.live.admission import AGAIN_SECONDS, NotAdmitted, admit
 from cnaasjobs.live.bulletin import Bulletin
 from cnaasjobs.live.connections import LINES_UNTIL, MESSAGES_UNTIL, Connection, lines_of, update_of
 from cnaasjobs.live.database import Database
 from cnaasjobs.live.poller import LOOK_SECONDS, Poller
+from cnaasjobs.live.strangers import EVENTS
 from jobs.feed import Kind, Told
 from jobs.states import TERMINAL, Status
-
-EVENTS: Final = "events"
 
 
 class FrontEnds:
@@ -66,6 +65,7 @@ class FrontEnds:
             if time.monotonic() - self._parted > strangers.SECONDS:
                 self._parted = time.monotonic()
                 await self.server.part_with_strangers()
+                nonsense.tell()
 
     # --- clients ------------------------------------------------------------------------------------------------------
 

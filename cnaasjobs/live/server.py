@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
+from cnaasjobs.live import nonsense
 from cnaasjobs.live.strangers import LARGEST_MESSAGE
 
 SEND_BUFFER_BYTES: Final = 65_536  # otherwise the kernel keeps megabytes for a reader that has stopped reading
@@ -29,6 +31,7 @@ class Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.logger = nonsense.NoWarnings(self.logger)  # type: ignore[assignment]
         self._expect_request()
         connection = transport.get_extra_info("socket")
         if connection is not None:
@@ -45,7 +48,12 @@ class Protocol(H11Protocol):
             if self.client is None:
                 self.transport.close()
                 return
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except Exception:  # noqa: BLE001  wsproto raises anything for headers that it can't read
+            nonsense.note("request")
+            self.transport.abort()
+            return
         self._look_whether_it_is_whole()
 
     def on_response_complete(self) -> None:
@@ -80,6 +88,15 @@ class ProxiedProtocol(Protocol):
     expects_proxy_line = True
 
 
+class _Messages(WSProtocol):
+    def data_received(self, data: bytes) -> None:
+        try:
+            super().data_received(data)
+        except Exception:  # noqa: BLE001  as above, for a frame
+            nonsense.note("frame")
+            self.transport.abort()
+
+
 def _peer(line: bytes) -> tuple[str, int] | None:
     """``PROXY TCP4 192.0.2.1 192.0.2.2 50000 8000``."""
     parts = line.decode("ascii", "replace").split(" ")
@@ -110,7 +127,7 @@ def config(application: Any, *, proxy_protocol: bool) -> uvicorn.Config:
     return uvicorn.Config(
         application,
         http=ProxiedProtocol if proxy_protocol else Protocol,
-        ws="wsproto",
+        ws=_Messages,
         ws_max_size=LARGEST_MESSAGE,
         lifespan="on",
         log_config=None,  # cnaasjobs.logs has all of it

@@ -1,6 +1,7 @@
 """socket.io's server with a bound on strangers: sockets whose client has not said who it is, and may never do so.
 
 Anybody can open one, as each has to be open before its client can send credentials. They may be so many and so old.
+What they send is looked at before the libraries take it: those raise what they were not made for, and log it.
 """
 
 from collections.abc import Collection, Mapping
@@ -8,13 +9,48 @@ from typing import Any, Final
 
 import engineio
 import socketio
+from engineio.async_drivers.asgi import WebSocket
+from engineio.packet import Packet, packet_names
+
+from cnaasjobs.events import record
+from cnaasjobs.live import nonsense
+from cnaasjobs.live.actions import LiveAction
 
 MOST: Final = 500
 SECONDS: Final = 10.0
 LARGEST_MESSAGE: Final = 100_000  # bytes; what a client says is a line
+EVENTS: Final = "events"  # the only one that a client may send
+
+
+class _WebSocket(WebSocket):  # type: ignore[misc, unused-ignore]
+    async def wait(self) -> str | bytes:
+        """Of what is no packet engineio would not even close the connection."""
+        message: str | bytes = await super().wait()
+        if not _is_packet(message):
+            nonsense.note("packet")
+            await self.close()
+            raise OSError("no packet")  # as of a connection that is closed
+        return message
 
 
 class _Engine(engineio.AsyncServer):  # type: ignore[misc, unused-ignore]
+    _async: Any
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(logger=nonsense.Noted("message"), **options)
+        self._async = {**self._async, "websocket": _WebSocket}
+
+    async def handle_request(self, scope: Mapping[str, Any], receive: Any, send: Any) -> Any:
+        try:
+            return await super().handle_request(scope, receive, send)
+        except Exception:  # noqa: BLE001  handlers raise nothing: it is a request that engineio can't read
+            nonsense.note("request")
+            answer = {"type": "websocket.close"}
+            if scope["type"] == "http":
+                await send({"type": "http.response.start", "status": 400, "headers": []})
+                answer = {"type": "http.response.body"}
+            await send(answer)
+
     async def disconnect(self, sid: str | None = None) -> None:
         """Without waiting for the client to take what is left for it: what is wrong with it may be that it never does,
         and the request that found out would never be answered.
@@ -52,3 +88,44 @@ class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
             return "Too many connections that have not said who they are, try again"
         await super()._handle_eio_connect(eio_sid, environ)
         return None
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        """Once: each would be another client, of which nobody knows that it is gone."""
+        if self.manager.sid_from_eio_sid(eio_sid, namespace or "/") is None:
+            await super()._handle_connect(eio_sid, namespace, data)
+        else:
+            nonsense.note("event")
+
+    async def _handle_event(self, eio_sid: str, namespace: str | None, number: int | None, data: Any) -> None:
+        """Names of another kind would reach the handlers of "connect" and "disconnect"."""
+        if isinstance(data, list) and len(data) in (1, 2) and data[0] == EVENTS:
+            await super()._handle_event(eio_sid, namespace, number, data)
+        else:
+            nonsense.note("event")
+
+    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        """Nothing binary: of such a message its parts would be kept until the last has come."""
+        if isinstance(data, str) and data[:1] not in _BINARY:
+            await super()._handle_eio_message(eio_sid, data)
+        else:
+            nonsense.note("message")
+
+    async def _trigger_event(self, event: str, namespace: str, *args: Any) -> Any:
+        """What our handlers raise is a mistake of ours, and the libraries would take it for one of the client."""
+        try:
+            return await super()._trigger_event(event, namespace, *args)
+        except (ConnectionRefusedError, socketio.exceptions.ConnectionRefusedError):
+            raise
+        except Exception as exc:  # noqa: BLE001  it is logged, and the connection goes on
+            record(LiveAction.HANDLER_FAILED, exc=exc)
+            return False
+
+
+_BINARY: Final = (str(socketio.packet.BINARY_EVENT), str(socketio.packet.BINARY_ACK))
+
+
+def _is_packet(message: str | bytes) -> bool:
+    try:
+        return bool(Packet(encoded_packet=message).packet_type < len(packet_names))
+    except (ValueError, RecursionError):
+        return False
