@@ -242,6 +242,10 @@ class JobContext:
         """
         return self._connection.use()
 
+    def lent_database(self) -> AbstractContextManager[None]:
+        """Inside, that one connection is the body's own, whose thread must ask ``database`` for it too."""
+        return self._connection.lent()
+
     def abandon(self, thread: threading.Thread) -> None:
         """A thread of the body hangs, and nothing can end it: the job does not wait for it, and its process ends with
         the job.

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 from cnaasjobs.events import record
@@ -27,6 +28,8 @@ _LONGEST_WHY: Final = 1000
 class _Context(Body, Protocol):
     task: Any
 
+    def lent_database(self) -> AbstractContextManager[None]: ...
+
 
 class Membership:
     """Of one run in one process. Begins with ``each``, or with the run where it joined others; ends with ``each``."""
@@ -39,7 +42,6 @@ class Membership:
         self._ctx = ctx
         self._run = run
         self._called = False
-        self._devices = 0
         self._mutex = threading.Lock()
         self._to_note: dict[int, Note] = {}
         self._note_all = SharedRead(self._write_notes)
@@ -52,11 +54,10 @@ class Membership:
         if not plan.devices and not self.joined:
             self.result, self.finished = ('{"devices": {}}', 0), []
             return Done(devices=0, failed=0, max_score=0)
-        self._devices = len(plan.devices)
         each = Each(self._ctx, self._run, plan, worker_id=getattr(self._request, "worker_id", None))
         joined, self.is_on = self.is_on, True
         try:
-            done = posix_signals.undisturbed(lambda: each.run(joined=joined), struck=each.strike)
+            done = posix_signals.undisturbed(lambda: self._in_each(each, joined), struck=each.strike)
         except Left:
             self.is_on = False
             record(JobAction.LEAVE, job_id=self._run.job_id, worker=self._run.worker)
@@ -65,6 +66,10 @@ class Membership:
             if each.stored is not None:
                 self.result, self.finished, self.is_on = each.stored, each.finished, False
         return done
+
+    def _in_each(self, each: Each, joined: bool) -> Done:
+        with self._ctx.lent_database():
+            return each.run(joined=joined)
 
     def standing(self) -> FleetStanding:
         """What a safe point asks, read anew."""
@@ -134,7 +139,7 @@ class Membership:
         with self._mutex:
             notes = list(self._to_note.values())
         with self._ctx.database():
-            seen = store().note_steps(self._run, notes, of=self._devices)
+            seen = store().note_steps(self._run, notes, of=max((note.id for note in notes), default=0))
         with self._mutex:
             for note in notes:
                 if self._to_note.get(note.id) is note:

@@ -1,4 +1,9 @@
-"""The one database connection that all threads of a body share, beside the one of its own thread."""
+"""The one database connection that all threads of a body share, beside the one of its own thread.
+
+While that thread only coordinates the others (``ctx.each``) it lends them its own: that is open, and knows the plans of
+the job before. To open another takes longer than most of what they ask, and the first of them would wait for it just
+before its commit.
+"""
 
 import contextlib
 import threading
@@ -17,28 +22,46 @@ class SharedConnection:
     def __init__(self) -> None:
         self._own_thread = threading.get_ident()
         self._shared: BaseDatabaseWrapper | None = None
+        self._lent: BaseDatabaseWrapper | None = None
         self._mutex = threading.RLock()
 
     @contextlib.contextmanager
     def use(self) -> Iterator[None]:
         if threading.get_ident() == self._own_thread:
-            with _usable(connections[DEFAULT_DB_ALIAS]):
+            with self._mutex if self._lent else contextlib.nullcontext(), _usable(connections[DEFAULT_DB_ALIAS]):
                 yield
             return
         with self._mutex:
-            if self._shared is None:
-                self._shared = connections.create_connection(DEFAULT_DB_ALIAS)
-                self._shared.inc_thread_sharing()
+            shared = self._lent or self._of_threads()
             before = getattr(connections._connections, DEFAULT_DB_ALIAS, None)  # type: ignore[attr-defined]
-            connections[DEFAULT_DB_ALIAS] = self._shared
+            connections[DEFAULT_DB_ALIAS] = shared
             try:
-                with _usable(self._shared):
+                with _usable(shared):
                     yield
             finally:
                 if before is None:
                     del connections[DEFAULT_DB_ALIAS]
                 else:
                     connections[DEFAULT_DB_ALIAS] = before
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """Inside, all use the own thread's, which asks nothing of it but by ``use``. Called by that thread."""
+        own = connections[DEFAULT_DB_ALIAS]
+        own.inc_thread_sharing()
+        self._lent = own
+        try:
+            yield
+        finally:
+            with self._mutex:  # whoever is using it has done so
+                self._lent = None
+            own.dec_thread_sharing()
+
+    def _of_threads(self) -> BaseDatabaseWrapper:
+        if self._shared is None:
+            self._shared = connections.create_connection(DEFAULT_DB_ALIAS)
+            self._shared.inc_thread_sharing()
+        return self._shared
 
     def close(self) -> None:
         """No thread uses it any more."""

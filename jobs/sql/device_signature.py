@@ -148,7 +148,10 @@ class DeviceStore(Protocol):
         ...
 
     def note_steps(self, run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding:
-        """A safe point before a step on each of these: notes it, if the run may go on. ``of``: as above."""
+        """A safe point before a step on each of these: notes it, if the run may go on.
+
+        ``of``: how many rows the table may have. To plan the statement once is worth it where they are many.
+        """
         ...
 
     def fleet_standing(self, run: Run) -> FleetStanding:

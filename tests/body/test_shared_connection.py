@@ -1,0 +1,84 @@
+"""The threads of a body share a connection, and its own thread lends them its own while it only coordinates them."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from jobs.body.shared_connection import SharedConnection
+from tests.waiting import stays
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def in_a_thread(work: Callable[[], Any]) -> Any:
+    """What it returned."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def drivers_connection() -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return connection.connection
+
+
+def test_threads_use_the_lent_connection_and_no_other_is_opened() -> None:
+    shared = SharedConnection()
+
+    def used() -> Any:
+        with shared.use():
+            return drivers_connection()
+
+    with shared.use():
+        own = drivers_connection()
+    with shared.lent():
+        assert in_a_thread(used) is own
+        assert used() is own
+        assert shared._shared is None
+    try:
+        assert in_a_thread(used) is not own  # the body goes on, and may use its own without asking
+        assert in_a_thread(used) is in_a_thread(used)
+        assert used() is own
+    finally:
+        shared.close()
+    assert drivers_connection() is own
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_lent_connection_is_used_by_one_at_a_time_and_given_back_when_it_is_free(asks: bool) -> None:
+    """Else the body could find itself in the middle of a thread's transaction."""
+    may_end, is_in = threading.Event(), threading.Event()
+    happened: list[str] = []
+
+    def threads_part(shared: SharedConnection) -> None:
+        with shared.use(), transaction.atomic():
+            is_in.set()
+            assert may_end.wait(30)
+            happened.append("the thread's transaction")
+
+    def bodys_part() -> None:
+        shared = SharedConnection()
+        thread = threading.Thread(target=threads_part, args=[shared])
+        with shared.lent():
+            thread.start()
+            assert is_in.wait(30)
+            if asks:
+                with shared.use():
+                    happened.append("the body's own")
+        happened.append("given back")
+        thread.join()
+        connection.close()
+
+    body = threading.Thread(target=bodys_part)
+    body.start()
+    assert is_in.wait(30)
+    stays(lambda: not happened, seconds=0.3)
+    may_end.set()
+    body.join()
+    assert happened == ["the thread's transaction", *(["the body's own"] if asks else []), "given back"]
