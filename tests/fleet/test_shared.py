@@ -39,6 +39,8 @@ class Body:
         self.begun: list[tuple[str, str]] = []
         self.over: list[tuple[str, str]] = []
         self.after: list[str] = []
+        self.entered: list[str] = []
+        self.cleaned_up: list[str] = []
         self.may_go_on = threading.Event()
         self.differs: set[str] = set()
         self.breaks: set[str] = set()
@@ -78,15 +80,19 @@ def shared(ctx: JobContext, *, hosts: list[str], at_once: int = 2, dry_run: bool
             body.alone()
         body.broken.append(ctx.worker)
         raise RuntimeError(f"{ctx.worker} can't read its inventory")
-    done = ctx.each(
-        hosts,
-        lambda device: body.one(ctx, device),
-        at_once=at_once,
-        lost=lambda device, why: f"{device}: {why}",
-        back=lambda device, why: f"{device} was stopped",
-        alike=ctx.worker if ctx.worker in body.differs else "",
-    )
-    body.after.append(ctx.worker)
+    body.entered.append(ctx.worker)
+    try:
+        done = ctx.each(
+            hosts,
+            lambda device: body.one(ctx, device),
+            at_once=at_once,
+            lost=lambda device, why: f"{device}: {why}",
+            back=lambda device, why: f"{device} was stopped",
+            alike=ctx.worker if ctx.worker in body.differs else "",
+        )
+        body.after.append(ctx.worker)
+    finally:
+        body.cleaned_up.append(ctx.worker)
     return JobResult(change_score=done.failed)
 
 
@@ -115,6 +121,21 @@ def test_every_device_is_over_once_and_the_job_ends_once(body: Body) -> None:
     assert sorted(json.loads(ended.finished_devices or "")) == sorted(f"sw{n}" for n in range(40))
     assert not Participant.objects.exists()
     assert not locks.held().exists()
+
+
+def test_what_surrounds_the_devices_happens_in_each_process_and_what_follows_them_once(body: Body) -> None:
+    """Also in one whose templates differ: who leaves goes through ``finally`` and ``with`` of the body."""
+    crew = body.begin(at_once=1)
+    body.help(crew, "second", devices=1)
+    body.differs.add("third")
+    crew.helper("third")
+    wait_until(lambda: body.cleaned_up == ["third"])
+    assert not body.after
+    body.may_go_on.set()
+    assert crew.wait().status == Status.FINISHED
+    assert body.entered == ["first", "second", "third"]
+    assert sorted(body.cleaned_up) == ["first", "second", "third"]
+    assert len(body.after) == 1
 
 
 def test_the_first_may_leave_and_the_job_goes_on(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
