@@ -243,7 +243,6 @@ class JobContext:
         return self._connection.use()
 
     def lent_database(self) -> AbstractContextManager[None]:
-        """Inside, that one connection is the body's own, whose thread must ask ``database`` for it too."""
         return self._connection.lent()
 
     def abandon(self, thread: threading.Thread) -> None:
