@@ -4,28 +4,20 @@ A job's end is its last change. What an open transaction may yet commit has a nu
 counting stays below the lowest of these, and an end that commits late is counted late.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from django.db import transaction
-from django.db.models import Count, Q
 
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
 from jobs.metric_models import MetricMark
 from jobs.metrics import kept, tally
-from jobs.metrics.families import DEVICES, ENDED, LATE, RUN, WAIT
+from jobs.metrics.families import DEVICES, ENDED, LATE, RUN, SECONDS, WAIT
 from jobs.metrics.kept import Additions
-from jobs.models import Job, JobDevice, JobStep
 from jobs.sql import store
-from jobs.states import DeviceState, Status, Step
+from jobs.sql.signature import Span
 
 AT_ONCE: Final = 5000
-_FIELDS: Final = (
-    *("id", "change", "function_name", "status", "exception_type", "scheduled_time", "start_time", "finish_time"),
-    *("dispatched_at", "lock_name"),
-)
 FINISHED, FAILED_DEVICES = "finished", "failed devices"
 
 
@@ -61,14 +53,12 @@ def _fold_some() -> bool:
             mark = _locked_mark()
             if mark.feed != now.feed:
                 mark.feed, mark.upto, mark.since = now.feed, horizon - 1, database_now()
-                jobs: list[dict[str, Any]] = []
                 more = False
             else:
-                jobs, upto = _ended(mark, horizon)
-                more = upto < horizon - 1
-                mark.upto = max(mark.upto, upto)
-            if jobs:
-                _count(jobs, seen)
+                span = _next(mark, horizon)
+                more = span.upto < horizon - 1
+                _count(span, seen)
+                mark.upto = max(mark.upto, span.upto)
             if seen:
                 kept.add(seen, mark)
             mark.save()
@@ -78,57 +68,26 @@ def _fold_some() -> bool:
     return more
 
 
-def _ended(mark: MetricMark, horizon: int) -> tuple[list[dict[str, Any]], int]:
-    """The next jobs, and up to which change these are all."""
-    ended = Job.objects.filter(change__gt=mark.upto, finish_time__gte=mark.since).order_by("change")
-    jobs = list(ended.filter(change__lt=horizon).values(*_FIELDS)[:AT_ONCE])
-    if len(jobs) < AT_ONCE:
-        return jobs, horizon - 1
-    last = jobs[-1]["change"]  # one transaction may have ended more than fit
-    whole = [job for job in jobs if job["change"] < last]
-    return (whole, last - 1) if whole else (list(ended.filter(change=last).values(*_FIELDS)), last)
+def _next(mark: MetricMark, horizon: int) -> Span:
+    """As many as may be counted at once, and all that one transaction ended together with the last of them."""
+    all_there_are = Span(mark.upto, horizon - 1, mark.since)
+    last = store().last_of(all_there_are, AT_ONCE)
+    return all_there_are if last is None else all_there_are._replace(upto=last)
 
 
-def _count(jobs: list[dict[str, Any]], to: Additions) -> None:
-    ids = [job["id"] for job in jobs]
-    devices = _devices(ids)
-    parked = _parked(job["id"] for job in jobs if job["lock_name"])
-    for job in jobs:
-        of_job = devices.get(job["id"])
-        to.count(ENDED, job["function_name"], _outcome(job, of_job))
-        for outcome, number in (of_job or {}).items():
-            if number:
-                to.count(DEVICES, outcome, by=number)
-        started: datetime | None = job["start_time"]
-        if started is None:
-            continue
-        to.observe(RUN, job["function_name"], seconds=(job["finish_time"] - started).total_seconds())
-        to.observe(LATE, seconds=(started - job["scheduled_time"]).total_seconds())
-        sent = job["dispatched_at"] or job["scheduled_time"]
-        to.observe(WAIT, "slot", seconds=(started - sent).total_seconds())
-        if job["id"] in parked:
-            to.observe(WAIT, "lock", seconds=(sent - parked[job["id"]]).total_seconds())
-
-
-def _outcome(job: dict[str, Any], devices: dict[str, int] | None) -> str:
-    if job["status"] != Status.FINISHED:
-        return str(job["exception_type"])
-    return FAILED_DEVICES if devices and devices["failed"] else FINISHED
-
-
-def _devices(ids: list[int]) -> dict[int, dict[str, int]]:
-    done, failed = Q(state=DeviceState.DONE.value), Q(failed=True)
-    rows = JobDevice.objects.filter(job_id__in=ids).order_by().values("job_id")
-    counted = rows.annotate(
-        ok=Count("pk", filter=done & ~failed), failed=Count("pk", filter=failed), undone=Count("pk", filter=~done)
-    )
-    return {row["job_id"]: {"ok": row["ok"], "failed": row["failed"], "not begun": row["undone"]} for row in counted}
-
-
-def _parked(ids: Iterable[int]) -> dict[int, datetime]:
-    """When those that waited for their lock began to."""
-    steps = JobStep.objects.filter(job_id__in=list(ids), step=Step.PARKED.value).order_by("-id")
-    return dict(steps.values_list("job_id", "time"))
+def _count(span: Span, to: Additions) -> None:
+    alike = store().count_ended(span, SECONDS)
+    for each in alike:
+        finished = FAILED_DEVICES if each.has_failed else FINISHED
+        to.count(ENDED, each.function, each.exception_type or finished, by=each.jobs)
+        families = (RUN, (each.function,)), (LATE, ()), (WAIT, ("slot",)), (WAIT, ("lock",))
+        for (family, labels), bucket, seconds in zip(families, each.buckets, each.seconds, strict=True):
+            if bucket is not None and seconds is not None:
+                to.observe(family, *labels, bucket=bucket, times=each.jobs, seconds=seconds)
+    devices = store().count_devices(span) if alike else (0, 0, 0)
+    for outcome, number in zip(("ok", "failed", "not begun"), devices, strict=True):
+        if number:
+            to.count(DEVICES, outcome, by=number)
 
 
 def _locked_mark() -> MetricMark:

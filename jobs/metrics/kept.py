@@ -1,7 +1,6 @@
 """Adding to the table. Whoever adds holds the mark's row, so that no two processes write one count at a time."""
 
 import json
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final
@@ -25,11 +24,11 @@ class Additions:
     def count(self, family: Family, *labels: str, by: float = 1) -> None:
         self.counts[family.name, labels] += by
 
-    def observe(self, family: Family, *labels: str, seconds: float) -> None:
-        seconds = max(0.0, seconds)
+    def observe(self, family: Family, *labels: str, bucket: int, times: int, seconds: float) -> None:
+        """``times`` values of one bucket; ``seconds`` of them all together."""
         key = family.name, labels
         self.counts[key] += seconds
-        self.spread.setdefault(key, [0] * (len(SECONDS) + 1))[bisect_left(SECONDS, seconds)] += 1
+        self.spread.setdefault(key, [0] * (len(SECONDS) + 1))[bucket] += times
 
     def state(self, family: Family, *labels: str, value: float) -> None:
         """The last one stays; of times the latest."""

@@ -1,6 +1,7 @@
 """What a store of jobs can do. Each database has a package of functions with this signature: mypy compares them."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
@@ -42,6 +43,29 @@ class LogBatch(NamedTuple):
     lines: int
     size: int  # bytes of what the lines say
     text: str
+
+
+class Span(NamedTuple):
+    """The jobs that ended at ``since`` or later, in the changes after ``above`` and up to ``upto``."""
+
+    above: int
+    upto: int
+    since: datetime
+
+
+class Alike(NamedTuple):
+    """How many jobs ended alike: of one function, in one way, and each time in the same bucket.
+
+    Times are those that it ran, that it started late, that it waited for a slot, and for its lock: None where it never
+    started, or never waited for a lock. A negative one counts as 0.
+    """
+
+    function: str
+    exception_type: str  # "" if they finished
+    has_failed: bool  # of those that finished: some device failed
+    jobs: int
+    buckets: tuple[int | None, ...]  # how many bounds are below it
+    seconds: tuple[float | None, ...]  # all of them together
 
 
 class Store(DeviceStore, Protocol):
@@ -133,6 +157,20 @@ class Store(DeviceStore, Protocol):
 
     def all_before_have_ended(self, number: int | None) -> bool:
         """Whether all transactions that were open when ``number`` was given out have ended, even those without one."""
+        ...
+
+    # --- what has ended, for metrics ----------------------------------------------------------------------------------
+
+    def last_of(self, span: Span, count: int) -> int | None:
+        """Up to which change the first ``count`` jobs of the span ended; None if it has fewer."""
+        ...
+
+    def count_ended(self, span: Span, bounds: Sequence[float]) -> list[Alike]:
+        """The jobs of the span, with each time in one of the buckets that ``bounds``, in seconds, lie between."""
+        ...
+
+    def count_devices(self, span: Span) -> tuple[int, int, int]:
+        """Of the jobs of the span, how many devices are over and did not fail, failed, and were not over."""
         ...
 
     # --- the log of a job ---------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from jobs.sql.common import (
 )
 from jobs.sql.deciding import decide
 from jobs.sql.devices import device_reports, fingerprint, finished_hosts, newest_done, note_end, taken_devices
+from jobs.sql.ended import count_devices, last_of
 from jobs.sql.log import append_log
 from jobs.sql.lost import lose_devices, unreported_devices, write_reports
 from jobs.sql.sqlite.claim import claim
@@ -25,6 +26,7 @@ from jobs.sql.sqlite.devices import (
     write_devices,
 )
 from jobs.sql.sqlite.due import take_due
+from jobs.sql.sqlite.ended import count_ended
 from jobs.sql.sqlite.feed import look, position
 from jobs.sql.sqlite.finish import finish
 from jobs.sql.sqlite.leaving import leave
@@ -40,6 +42,8 @@ __all__ = [
     "begin_devices",
     "block_of",
     "claim",
+    "count_devices",
+    "count_ended",
     "count_from",
     "count_into_blocks",
     "count_up_to",
@@ -52,6 +56,7 @@ __all__ = [
     "finished_hosts",
     "fleet_standing",
     "kept_total",
+    "last_of",
     "leave",
     "look",
     "lose_devices",
