@@ -17,7 +17,7 @@ from cnaasjobs.run import exec_child
 from tests.services import preloading
 from tests.waiting import wait_until
 
-Process = subprocess.Popen[bytes] | preloading.Copy
+Process = preloading.Process
 
 # The kernel ends a child with the thread that started it; this one lives as long as the test run.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")

@@ -12,6 +12,7 @@ import pytest
 from tests.services import preloading
 from tests.services.managed import Managed
 from tests.services.processes import ROOT
+from tests.settings import STARTED_BY_TESTS
 from tests.waiting import wait_until
 
 TELLS = """
@@ -130,3 +131,65 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_what_would_differ_begins_anew(env: dict[str, str], argv: list[str], more: dict[str, str]) -> None:
     assert preloading.can_run([sys.executable, "-m", "x"], env)
     assert not preloading.can_run(argv, env | more)
+
+
+SHOWS = """
+import sys
+loaded = "jobs.models" in sys.modules
+
+import os
+import pprint  # in one order
+import django
+from django.conf import settings
+from django.db import connection
+
+before = sorted(name for name in vars(settings) if name.isupper())
+django.setup()
+import cnaasjobs.celery
+from celery import current_app
+print(loaded)
+print(before, connection.settings_dict["NAME"], connection.vendor, current_app.conf.broker_url, sorted(os.environ))
+pprint.pprint({name: value for name, value in vars(settings._wrapped).items() if name.isupper()})
+"""
+ADDRESSES = {
+    "DATABASE_URL": "sqlite:///{}/one.sqlite3",
+    "CELERY_BROKER_URL": "redis://127.0.0.1:1/1",
+    "CNAASJOBS_STATE_DIR": "{}",
+}
+OTHERS = {
+    "DATABASE_URL": "sqlite:///{}/two.sqlite3",
+    "CELERY_BROKER_URL": "redis://127.0.0.1:1/2",
+    "CNAASJOBS_STATE_DIR": "{}/two",
+    "CNAASJOBS_HEARTBEAT_SECONDS": "3",
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "loaded"),
+    [
+        (OTHERS, True),
+        ({"DATABASE_URL": "postgres://one@127.0.0.1/one"}, True),
+        ({"CNAASJOBS_DEVICE_SECONDS": "7"}, False),  # read while the tasks are loaded
+        ({"CNAASJOBS_APPS": "tests.house"}, False),
+        ({"CNAASJOBS_DEV": "0"}, False),
+        ({"CNAASJOBS_HEARTBEAT_SECONDS": "often"}, False),
+    ],
+)
+def test_the_project_is_loaded_before_where_that_makes_no_difference(
+    tmp_path: Path, more: dict[str, str], loaded: bool
+) -> None:
+    base = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", STARTED_BY_TESTS: "1", "SECRET_KEY": "k" * 50}
+    base["PYTHONPATH"] = str(ROOT)
+    told = {}
+    for preloaded, names in ((True, {}), (True, more), (False, more)):
+        env = base | {name: value.format(tmp_path) for name, value in (ADDRESSES | names).items()}
+        program = tmp_path / "program.py"
+        program.write_text(SHOWS)
+        log = tmp_path / f"{preloaded}-{len(names)}.log"
+        process = Managed("program", [sys.executable, str(program)], log=log, env=env, cwd=ROOT, preloaded=preloaded)
+        code = process.wait()
+        told[preloaded] = code, *process.output().splitlines()
+
+    code, was_loaded, *shown = told[True]
+    assert (code, shown) == (told[False][0], list(told[False][2:]))
+    assert (was_loaded == "True") is loaded

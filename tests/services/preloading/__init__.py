@@ -1,7 +1,9 @@
-"""Our own processes, begun in copies of one that has imported the packages already: most of a start is importing them.
+"""Our own processes, begun in copies of one that has imported what they need already: most of a start is imports.
 
-What runs is what ``python -m celery …`` runs, from the project's first line on: no module of the project, and none that
-reads settings, is imported before. ``server`` is the process that copies itself.
+What runs is what ``python -m celery …`` runs. One server has imported packages that read no settings, for any program;
+a copy of it for each database engine has loaded the project too, for programs that begin with the project's settings.
+Where one of those that loading read has another value, the program begins in a new interpreter. ``server`` is the
+process that copies itself.
 """
 
 import array
@@ -14,12 +16,13 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cnaasjobs.run import exec_child
 
 _SERVER = Path(__file__).with_name("server")
+_ROOT = Path(__file__).resolve().parents[3]
 _NUMBER = struct.Struct("i")
 
 # What the interpreter, the loader or the C library reads before a program's first line. PYTHONPATH and
@@ -63,16 +66,19 @@ class Copy:
         return int(_NUMBER.unpack(data)[0])
 
 
+Process = subprocess.Popen[bytes] | Copy
+Request = dict[str, object]
+
+
 class _Server:
-    def __init__(self) -> None:
+    """``begin`` starts it with the number of its end of the connection, and says how to look at the process."""
+
+    def __init__(self, begin: Callable[[int], Process]) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            argv = [sys.executable, "-I", "-S", exec_child.__file__, "--parent", str(os.getpid()), "--"]
-            argv += [sys.executable, str(_SERVER), str(theirs.fileno())]
-            self._process = subprocess.Popen(argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        atexit.register(self._stop)
+            self._process = begin(theirs.fileno())
 
-    def start(self, request: Mapping[str, object], output: int) -> Copy:
+    def start(self, request: Request, output: int) -> Copy:
         ours, theirs = os.pipe()
         try:
             fds = array.array("i", [output, theirs])
@@ -86,12 +92,34 @@ class _Server:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         self._control.close()
         self._process.wait()
 
 
-_server: _Server | None = None
+def _with_packages(control: int) -> Process:
+    argv = [sys.executable, "-I", "-S", exec_child.__file__, "--parent", str(os.getpid()), "--"]
+    argv += [sys.executable, str(_SERVER), str(control)]
+    return subprocess.Popen(argv, pass_fds=[control], stdin=subprocess.DEVNULL)
+
+
+_servers: dict[tuple[str, ...], _Server] = {}
+
+
+def _server(key: tuple[str, ...], begin: Callable[[int], Process]) -> _Server:
+    if key not in _servers or not _servers[key].running:
+        _servers[key] = _Server(begin)
+        if not key:
+            atexit.register(_servers[key].stop)  # the others end with it
+    return _servers[key]
+
+
+def _of_the_project(env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+    """What a process that has loaded the project must have in common with the one that is asked for, if it may."""
+    if cwd != _ROOT or not env.get("DJANGO_SETTINGS_MODULE"):
+        return ()
+    engine = env.get("DATABASE_URL", "").partition(":")[0]
+    return env["DJANGO_SETTINGS_MODULE"], engine, env.get("PYTHONPATH", "")
 
 
 def can_run(argv: Sequence[str], env: Mapping[str, str] | None) -> bool:
@@ -106,10 +134,12 @@ def start(
     argv: Sequence[str], *, env: Mapping[str, str] | None, cwd: Path | None, user: str | None, output: int
 ) -> Copy:
     """To be called in a thread that lives as long as the process may. ``output`` is a descriptor."""
-    global _server
     if user:
         raise ValueError("a copy runs as the same user")
-    if _server is None or not _server.running:
-        _server = _Server()
-    request = {"argv": [*argv[1:]], "env": dict(os.environ if env is None else env), "cwd": str(cwd or Path.cwd())}
-    return _server.start(request, output)
+    env, cwd = dict(os.environ if env is None else env), cwd or Path.cwd()
+    request: Request = {"argv": [*argv[1:]], "env": env, "cwd": str(cwd)}
+    server = _server((), _with_packages)
+    if key := _of_the_project(env, cwd):
+        packages, load = server, request | {"argv": []}
+        server = _server(key, lambda control: packages.start(load, control))
+    return server.start(request, output)

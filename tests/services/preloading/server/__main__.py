@@ -1,7 +1,8 @@
 """The process that imports the packages, then becomes what it is asked for in copies of itself.
 
 Started by path, with the number of a socket: nothing of the project is imported here. Each request names a program with
-its environment and brings two descriptors, for its output and for its number and its end.
+its environment and brings two descriptors, for its output and for its number and its end. One that names no program
+makes a copy that loads the project and takes requests itself, from the socket that it gets in place of an output.
 """
 
 import gc
@@ -62,6 +63,9 @@ PACKAGES = [
     "whitenoise.base",
     "yaml",
 ]
+# What the project's processes load, besides its apps, their tasks and what CELERY_IMPORTS names.
+OF_THE_PROJECT = ["cnaasjobs.celery", "cnaasjobs.live.application", "cnaasjobs.startup", "cnaasjobs.urls"]
+PATH = sys.path[1:]  # without the directory of this file
 PR_SET_PDEATHSIG = 1
 NUMBER = struct.Struct("i")
 
@@ -76,20 +80,29 @@ def main() -> None:
 
     assert not settings.configured, "a package read settings that are not the copies'"
     gc.freeze()
-    server = os.getpid()
-    asked = serve(control)
-    if asked is not None:
-        request, output, status = asked
+    begin = run
+    while True:
+        server = os.getpid()
+        asked = serve(control)
+        if asked is None:
+            return
+        request, given, status = asked
         os.setsid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != server:
             sys.exit("its parent ended before it began")
         os.write(status, NUMBER.pack(os.getpid()))
         os.close(status)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.close(output)
-        run(**request)
+        if request["argv"]:
+            os.dup2(given, 1)
+            os.dup2(given, 2)
+            os.close(given)
+            begin(**request)
+            return
+        control = socket.socket(fileno=given)
+        load(request["env"], request["cwd"])
+        gc.freeze()
+        begin = run_loaded
 
 
 def serve(control: socket.socket) -> tuple[dict[str, Any], int, int] | None:
@@ -132,15 +145,78 @@ def report_the_ended(copies: dict[int, int]) -> None:
         os.close(status)
 
 
-def run(argv: list[str], env: dict[str, str], cwd: str) -> None:
-    """As ``python argv…`` there, with that environment."""
+def live_in(env: dict[str, str], cwd: str) -> None:
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
+    sys.path[:] = [cwd, *filter(None, env.get("PYTHONPATH", "").split(os.pathsep)), *PATH]
+
+
+def load(env: dict[str, str], cwd: str) -> None:
+    """All that the project imports when it starts. Logs are not set up, and neither is Celery."""
+    live_in(env, cwd)
+    from django.apps import apps
+    from django.conf import settings
+    from django.utils.module_loading import autodiscover_modules
+
+    apps.populate(settings.INSTALLED_APPS)
+    autodiscover_modules("tasks")
+    for name in (*OF_THE_PROJECT, *settings.CELERY_IMPORTS):
+        import_module(name)
+    from celery import current_app
+
+    assert not current_app.configured, "a module read Celery's settings, which are not the copies'"
+
+
+def run_loaded(argv: list[str], env: dict[str, str], cwd: str) -> None:
+    """As ``run``; in a new interpreter where a setting differs that was read while the project was loaded."""
+    live_in(env, cwd)
+    if not settings_are_as_loaded():
+        os.environ.clear()
+        os.environ.update(env)
+        os.execv(sys.executable, [sys.executable, *argv])
+    run(argv, env, cwd)
+
+
+def settings_are_as_loaded() -> bool:
+    """Looks at them as they are now, then forgets them: the program reads them itself."""
+    from django.conf import settings
+    from django.db import connections
+
+    loaded = forget_settings()
+    engine = loaded.pop("DATABASES")["default"]["ENGINE"]
+    for alias in connections:
+        del connections[alias]
+    vars(connections).pop("settings", None)
+    connections._settings = None
+    try:
+        same = all(getattr(settings, name) == value for name, value in loaded.items())
+        return same and settings.DATABASES["default"]["ENGINE"] == engine
+    except (Exception, SystemExit):  # noqa: BLE001  (whatever is wrong with them, the new interpreter says it)
+        return False
+    finally:
+        forget_settings()
+
+
+def forget_settings() -> dict[str, Any]:
+    """Those that were read: Django keeps each that somebody asked for."""
+    from django.conf import settings
+    from django.utils.functional import empty
+
+    found = {name: value for name, value in vars(settings).items() if name != "_wrapped"}
+    vars(settings).clear()
+    settings._wrapped = empty
+    for name in ("cnaasjobs.settings", os.environ["DJANGO_SETTINGS_MODULE"]):
+        sys.modules.pop(name, None)
+    return found
+
+
+def run(argv: list[str], env: dict[str, str], cwd: str) -> None:
+    """As ``python argv…`` there, with that environment."""
+    live_in(env, cwd)
     unbuffered = bool(env.get("PYTHONUNBUFFERED"))
     sys.stdout.reconfigure(line_buffering=False, write_through=unbuffered)  # type: ignore[union-attr]
     sys.dont_write_bytecode = bool(env.get("PYTHONDONTWRITEBYTECODE"))
-    sys.path[0:1] = [cwd, *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = argv[1:] if argv[0] == "-m" else argv
     sys.orig_argv = [sys.executable, *argv]
     if argv[0] == "-m":
