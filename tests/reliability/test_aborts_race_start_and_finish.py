@@ -100,7 +100,7 @@ def _race(number: int, rng: random.Random, start: Aim, finish: Aim) -> Race:
             _pause(rng.uniform(0, 2 * (start.seconds + finish.seconds)))
             race = _abort(job)
         case _:
-            wait_until(lambda: _status(job) != "SCHEDULED", interval=0.001, timeout=20)
+            wait_until(lambda: _status(job) != "SCHEDULED", interval=0.003, timeout=20)
             _pause(finish.seconds)
             race = _abort(job)
             finish.correct(early=race.answer == RUNNING)
