@@ -187,9 +187,8 @@ def test_the_project_is_loaded_before_where_that_makes_no_difference(
         program.write_text(SHOWS)
         log = tmp_path / f"{preloaded}-{len(names)}.log"
         process = Managed("program", [sys.executable, str(program)], log=log, env=env, cwd=ROOT, preloaded=preloaded)
-        code = process.wait()
-        told[preloaded] = code, *process.output().splitlines()
+        told[preloaded] = [str(process.wait()), *process.output().splitlines()]
 
-    code, was_loaded, *shown = told[True]
-    assert (code, shown) == (told[False][0], list(told[False][2:]))
-    assert (was_loaded == "True") is loaded
+    (code, was_loaded, *shown), (code_anew, _, *shown_anew) = told[True], told[False]
+    assert (code, shown) == (code_anew, shown_anew)
+    assert was_loaded == str(loaded)

@@ -161,7 +161,7 @@ def load(env: dict[str, str], cwd: str) -> None:
 
     apps.populate(settings.INSTALLED_APPS)
     autodiscover_modules("tasks")
-    for name in (*OF_THE_PROJECT, *settings.CELERY_IMPORTS):
+    for name in (*OF_THE_PROJECT, *settings.CELERY_IMPORTS):  # type: ignore[misc]
         import_module(name)
     from celery import current_app
 
@@ -187,8 +187,8 @@ def settings_are_as_loaded() -> bool:
     engine = loaded.pop("DATABASES")["default"]["ENGINE"]
     for alias in connections:
         del connections[alias]
-    vars(connections).pop("settings", None)
-    connections._settings = None
+    vars(connections).pop("settings")
+    vars(connections)["_settings"] = None  # where Django keeps them a second time
     try:
         same = all(getattr(settings, name) == value for name, value in loaded.items())
         return same and settings.DATABASES["default"]["ENGINE"] == engine
