@@ -135,7 +135,7 @@ def test_what_would_differ_begins_anew(env: dict[str, str], argv: list[str], mor
 
 SHOWS = """
 import sys
-loaded = "jobs.models" in sys.modules
+print("jobs.models" in sys.modules, flush=True)
 
 import os
 import pprint  # in one order
@@ -147,7 +147,6 @@ before = sorted(name for name in vars(settings) if name.isupper())
 django.setup()
 import cnaasjobs.celery
 from celery import current_app
-print(loaded)
 print(before, connection.settings_dict["NAME"], connection.vendor, current_app.conf.broker_url, sorted(os.environ))
 pprint.pprint({name: value for name, value in vars(settings._wrapped).items() if name.isupper()})
 """
@@ -192,3 +191,18 @@ def test_the_project_is_loaded_before_where_that_makes_no_difference(
     (code, was_loaded, *shown), (code_anew, _, *shown_anew) = told[True], told[False]
     assert (code, shown) == (code_anew, shown_anew)
     assert was_loaded == str(loaded)
+
+
+def test_where_the_first_has_wrong_settings_each_begins_anew(tmp_path: Path, env: dict[str, str]) -> None:
+    of_its_own = {"PYTHONPATH": f"{ROOT}:/nowhere/else", "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    program = tmp_path / "program.py"
+    program.write_text("import sys\nprint('jobs.models' in sys.modules)\nimport django\ndjango.setup()")
+    codes = []
+    for number, seconds in enumerate(("often", "1")):
+        wrong = env | of_its_own | {STARTED_BY_TESTS: "1", "CNAASJOBS_HEARTBEAT_SECONDS": seconds}
+        log = tmp_path / f"{number}.log"
+        process = Managed("program", [sys.executable, str(program)], log=log, env=wrong, cwd=ROOT, preloaded=True)
+        codes.append(process.wait())
+        assert process.output().startswith("False\n")
+
+    assert codes == [1, 0]

@@ -100,9 +100,8 @@ def main() -> None:
             begin(**request)
             return
         control = socket.socket(fileno=given)
-        load(request["env"], request["cwd"])
+        begin = run_loaded if load(request["env"], request["cwd"]) else run_anew
         gc.freeze()
-        begin = run_loaded
 
 
 def serve(control: socket.socket) -> tuple[dict[str, Any], int, int] | None:
@@ -152,9 +151,17 @@ def live_in(env: dict[str, str], cwd: str) -> None:
     sys.path[:] = [cwd, *filter(None, env.get("PYTHONPATH", "").split(os.pathsep)), *PATH]
 
 
-def load(env: dict[str, str], cwd: str) -> None:
-    """All that the project imports when it starts. Logs are not set up, and neither is Celery."""
+def load(env: dict[str, str], cwd: str) -> bool:
+    """All that the project imports when it starts. Logs are not set up, and neither is Celery. False: it can't."""
     live_in(env, cwd)
+    try:
+        load_the_project()
+    except (Exception, SystemExit):  # noqa: BLE001  (its settings are wrong, for one: who begins anew says so)
+        return False
+    return True
+
+
+def load_the_project() -> None:
     from django.apps import apps
     from django.conf import settings
     from django.utils.module_loading import autodiscover_modules
@@ -171,11 +178,15 @@ def load(env: dict[str, str], cwd: str) -> None:
 def run_loaded(argv: list[str], env: dict[str, str], cwd: str) -> None:
     """As ``run``; in a new interpreter where a setting differs that was read while the project was loaded."""
     live_in(env, cwd)
-    if not settings_are_as_loaded():
-        os.environ.clear()
-        os.environ.update(env)
-        os.execv(sys.executable, [sys.executable, *argv])
-    run(argv, env, cwd)
+    if settings_are_as_loaded():
+        run(argv, env, cwd)
+    else:
+        run_anew(argv, env, cwd)
+
+
+def run_anew(argv: list[str], env: dict[str, str], cwd: str) -> None:
+    os.chdir(cwd)
+    os.execve(sys.executable, [sys.executable, *argv], env)
 
 
 def settings_are_as_loaded() -> bool:
