@@ -14,10 +14,12 @@ from django_celery_beat.admin import CrontabScheduleAdmin, PeriodicTaskAdmin, Sc
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from cnaasjobs.api.caller import who
+from cnaasjobs.api.errors import Conflict
 from jobs.admin_pages import recurring_actions
 from jobs.admin_pages.recurring_form import CrontabForm, RecurringForm
 from jobs.admin_pages.toolkit import registered
 from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment
+from jobs.api.idempotency import OutcomeUnknown
 from jobs.beat.reading import readable
 from jobs.beat.recurrence import ScheduleBroken, due_time
 from jobs.errors import JobArgumentError
@@ -26,6 +28,7 @@ from jobs.models import ScheduleOwner
 
 class RecurringAdmin(PeriodicTaskAdmin):
     form = RecurringForm
+    action_form = recurring_actions.ActionForm
     change_form_template = "admin/jobs/recurring_form.html"
     date_hierarchy = None
     show_facets = admin.ShowFacets.NEVER
@@ -135,11 +138,14 @@ class RecurringAdmin(PeriodicTaskAdmin):
     def run_now(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         for row in queryset:
             try:
-                job = recurring_actions.run(request, row)
-            except JobArgumentError as exc:
+                job_id = recurring_actions.run(request, row)
+            except (JobArgumentError, Conflict) as exc:
                 messages.error(request, f"Schedule {row.name}: {exc}")
+            except OutcomeUnknown:
+                words = "whether a job was scheduled is not known, look for it in the list of jobs before you run it again"
+                messages.error(request, f"Schedule {row.name}: {words}")
             else:
-                words = format_html("Schedule {}: scheduled job {}", row.name, job_link(job.pk))
+                words = format_html("Schedule {}: scheduled job {}", row.name, job_link(job_id))
                 messages.success(request, words)
 
     @admin.action(description="Enable selected schedules")

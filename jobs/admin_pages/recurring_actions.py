@@ -3,6 +3,11 @@
 Every action that starts a job requires the permission of that job.
 """
 
+import secrets
+from typing import Final
+
+from django import forms
+from django.contrib.admin import helpers
 from django.db import transaction
 from django.http import HttpRequest
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
@@ -10,26 +15,41 @@ from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from cnaasjobs.api.caller import origin, who
 from cnaasjobs.api.permissions import is_limited
 from jobs.admin_pages.toolkit import registered
+from jobs.api.idempotency import Answer, once
 from jobs.audit import trail
 from jobs.beat.fire import arguments_of
 from jobs.deeds import Deed
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError, NotAllowed
-from jobs.models import Job
 from jobs.rights.decide import author_of, require_start
 from jobs.rights.selected import DevicesUnknown
 from jobs.schedulable import HIGHEST_PRIORITY
 from jobs.task import JobTask
 
+_KEY: Final = 64  # what a form gives is shorter
 
-def run(request: HttpRequest, row: PeriodicTask) -> Job:
-    """Schedule one job of this schedule now. The schedule itself does not change."""
+
+class ActionForm(helpers.ActionForm):
+    """With a value of its own each time that the list is shown: a form that is sent twice schedules once."""
+
+    once = forms.CharField(required=False, initial=secrets.token_urlsafe, widget=forms.HiddenInput)
+
+
+def run(request: HttpRequest, row: PeriodicTask) -> int:
+    """Schedule one job of this schedule now, at most once for each time that the form was shown; answers its id.
+
+    The schedule itself does not change.
+
+    Raises:
+        JobArgumentError, and what ``once`` raises.
+    """
     task = registered.tasks().get(row.task)
     if not isinstance(task, JobTask):
         raise JobArgumentError(f"{row.task} is not a job of this installation, only jobs can be run from here")
     refuse_stranger(request, row)
     args, kwargs = arguments_of(row)
-    with transaction.atomic():
+
+    def make() -> Answer:
         job = scheduling.schedule(
             task,
             task.named(args, kwargs),
@@ -42,7 +62,12 @@ def run(request: HttpRequest, row: PeriodicTask) -> Job:
         trail.add(
             Deed.SCHEDULED, who=who(request), origin=origin(request), job_id=job.pk, detail=f"schedule {row.name}"
         )
-    return job
+        return Answer(body={"job_id": job.pk})
+
+    shown = request.POST.get("once", "").replace("\0", "")[:_KEY]
+    key = shown and f"{shown} schedule {row.pk}"
+    found: int = once(user=who(request), key=key, content=["schedule", row.pk], make=make).body["job_id"]
+    return found
 
 
 def switch(request: HttpRequest, row: PeriodicTask, *, enabled: bool) -> None:

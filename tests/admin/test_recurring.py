@@ -154,6 +154,22 @@ def test_run_now_makes_a_job_with_name_and_audit_entry(boss: Admin, form: dict[s
     assert row.last_run_at is None
 
 
+def test_a_form_that_is_sent_twice_schedules_each_once(boss: Admin, form: dict[str, Any]) -> None:
+    rows = [saved(boss, {**form, "name": name}) for name in ("probe", "other")]
+
+    def press_twice() -> set[str]:
+        found = re.search(r'name="once" value="([^"]+)"', boss.raw(LIST))
+        assert found is not None
+        sent = {"action": "run_now", "index": "0", "_selected_action": [str(row.pk) for row in rows], "once": found[1]}
+        pages = [boss.post(LIST, sent) for _ in range(2)]
+        return {each for page in pages for each in re.findall(r"scheduled job \d+", page)}
+
+    said = press_twice()
+    assert Job.objects.count() == len(said) == 2
+    assert said.isdisjoint(press_twice())
+    assert Job.objects.count() == 4
+
+
 def test_run_now_of_what_is_no_job_or_no_longer_fits_says_so(boss: Admin, form: dict[str, Any]) -> None:
     row = saved(boss, form)
     for broken in ({"task": "gone.away"}, {"task": "tests.fake_jobs.plain"}, {"kwargs": "{}"}, {"kwargs": "["}):
