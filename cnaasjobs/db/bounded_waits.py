@@ -31,7 +31,7 @@ FAR_PROBE = 1.3  # for a server that is far away; a request still gets its answe
 LONGEST = 30.0
 # A transaction left open longer than this is the server's to roll back. Less than SILENCE + PROBE: when a frozen server
 # goes on, it must not find a COMMIT in its socket that we have given up and answered 503 for.
-IDLE_IN_TRANSACTION = "1s"
+IDLE_IN_TRANSACTION_SECONDS = 1.0
 
 REMEMBERED = 1.0
 
@@ -51,7 +51,7 @@ def bound_waits() -> None:
         connections.settings[DEFAULT_DB_ALIAS]["CONN_HEALTH_CHECKS"] = False  # see new_request
         extensions.set_wait_callback(_wait)
         ask_in_this_process(
-            idle_in_transaction_session_timeout=IDLE_IN_TRANSACTION,
+            idle_in_transaction_session_timeout=f"{IDLE_IN_TRANSACTION_SECONDS * 1000:.0f}ms",
             statement_timeout=f"{conf.read_seconds * 1000:.0f}ms",
         )
 

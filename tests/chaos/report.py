@@ -35,6 +35,7 @@ def table(record: Record, verdict: Verdict, thresholds: Thresholds, *, seed: int
         ("aborts answered", _answered(figures.aborts)),
         ("approvals and rejections answered", _answered(figures.decisions)),
         ("POSTs judged / slowest", f"{figures.posts} / {figures.slowest_post:.2f} s"),
+        ("  answered 503 for want of a processor", str(figures.starved)),
         ("  answered 503 / outcome not known", f"{figures.refused} / {figures.unknown}"),
         ("  keys used again / jobs withdrawn", f"{figures.repeated} / {figures.withdrawn}"),
         ("/readyz asked / slowest", f"{figures.probes} / {figures.slowest_answer:.2f} s"),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cnaasjobs.db.bounded_waits import IDLE_IN_TRANSACTION_SECONDS
 from tests.chaos.story import Story
 
 
@@ -41,6 +42,7 @@ class Thresholds:
     rescue: float = 60.0
     truth: float = 15.0
     answer: float = 2.0  # to /readyz and to a POST
+    idle: float = IDLE_IN_TRANSACTION_SECONDS  # after which the database ends a transaction that nobody goes on with
     worker_lost: float = 30.0  # the platform's own setting: a worker that pauses for less is not dead
     clock: float = 0.1  # between a commit's time and the moment everybody sees it
     remnants: float = 60.0  # the server's own limits: 20 s for an idle transaction, 30 s for an idle session
@@ -78,6 +80,7 @@ class Figures:
     slowest_answer: float = 0.0
     posts: int = 0
     slowest_post: float = 0.0
+    starved: int = 0  # POSTs answered 503 by a web process that had no processor
     refused: int = 0  # POSTs answered 503
     unknown: int = 0  # of them, with an outcome that was not known
     withdrawn: int = 0

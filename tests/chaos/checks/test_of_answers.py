@@ -76,7 +76,7 @@ def _post(
     run.record.posts.append(Post(at=START + at, seconds=seconds, status=status, key=key, job=job))
 
 
-@pytest.mark.parametrize(("seconds", "status"), [(2.4, 200), (0.2, 500), (0.2, 503)])
+@pytest.mark.parametrize(("seconds", "status"), [(2.4, 200), (0.2, 500), (0.2, 503), (1.5, 503)])
 def test_a_post_that_is_slow_or_refused_while_the_broker_is_down_is_found(
     run: Fabricated, seconds: float, status: int
 ) -> None:
@@ -89,6 +89,17 @@ def test_a_post_may_be_refused_while_the_database_is_away(run: Fabricated) -> No
     run.down("database", 40, 60)
     _post(run, 50, seconds=1.5, status=503, job=None)
     fine(run)
+
+
+def test_a_post_whose_transaction_the_database_ended_is_counted(run: Fabricated) -> None:
+    _post(run, 50, seconds=1.2, status=503, job=None)
+    assert fine(run).figures.starved == 1
+
+
+@pytest.mark.parametrize("seconds", [0.9, 2.1])
+def test_a_post_that_is_refused_sooner_or_too_late_is_found(run: Fabricated, seconds: float) -> None:
+    _post(run, 50, seconds=seconds, status=503, job=None)
+    only(Promise.POSTS, run)
 
 
 def test_readyz_that_counts_workers_that_the_database_does_not_hear_is_found(run: Fabricated) -> None:
