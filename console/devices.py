@@ -1,7 +1,7 @@
 """The devices of one job as its page shows them: the outcome of each, failed ones first, then by name, in pages."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -123,6 +123,21 @@ def rows_of(job_id: int, wanted: Wanted) -> QuerySet[JobDevice]:
     return rows.annotate(rank=_RANK).order_by("rank", "place").only(*_SHOWN)
 
 
+def _page(job_id: int, wanted: Wanted, numbers: Mapping[str, int], start: int) -> QuerySet[JobDevice, Any]:
+    """The same from row number ``start`` on. Only the groups are sorted of which the page shows some."""
+    if wanted.only:
+        return rows_of(job_id, wanted).values_list(*_SHOWN, named=True)[start : start + PER_PAGE]
+    before, first, shown = 0, start, Q(pk__isnull=True)
+    for key, number in numbers.items():
+        if before + number <= start:
+            first -= number
+        elif before < start + PER_PAGE:
+            shown |= GROUPS[key]
+        before += number
+    rows = rows_of(job_id, wanted).filter(shown)
+    return rows.values_list(*_SHOWN, named=True)[first : first + PER_PAGE]
+
+
 class _Tally(NamedTuple):
     """How many devices of a job there are in each group, and whether some say that they were changed."""
 
@@ -155,7 +170,7 @@ def devices_of(job: Job, wanted: Wanted) -> Devices | None:
         total=total,
         numbers=numbers,
         groups=list(_groups(wanted, total, numbers, words)),
-        lines=[_line(row, above, words) for row in rows_of(job.pk, wanted)[start : start + PER_PAGE]],
+        lines=[_line(row, above, words) for row in _page(job.pk, wanted, numbers, start)],
         last_page=last_page,
         progress=None if wanted.name else _progress(numbers, total),
     )

@@ -12,6 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from cnaasjobs.db.clock import database_now
+from console.jinja import listed
+from console.reads.ended import Ended
 from console.sentences import sentences_of
 from jobs.models import Job, JobOutcome
 from jobs.states import Status
@@ -19,6 +21,7 @@ from jobs.waiting.look import reasons_of
 from jobs.waiting.progress import Progress, progress_of
 from jobs.waiting.reasons import in_words
 
+KEPT: Final = Ended[SafeString](4_000)  # of about 1 KB
 _MESSAGE: Final = 2000  # characters of a stored exception that are read for its message
 _BEGINS: Final = '{"message": "'
 
@@ -79,6 +82,21 @@ def rows_of(
         )
         for job in jobs
     ]
+
+
+def lines_of(jobs: Sequence[Job], *, now: datetime, feed: str = "", can_pick: bool, picked: bool) -> SafeString:
+    """The rows as HTML. Only those are made that may have changed since they were last shown.
+
+    Args:
+        feed: the change feed's name, or nothing is kept.
+    """
+    about = (can_pick, picked)
+    lines = {job.pk: line for job in jobs if (line := KEPT.get(feed, job, *about)) is not None} if feed else {}
+    for row in rows_of([job for job in jobs if job.pk not in lines], now=now):
+        lines[row.job.pk] = line = listed("console/row.html", row=row, can_pick=can_pick, picked=picked)
+        if feed:
+            KEPT.keep(line, feed, row.job, *about)
+    return SafeString("".join(lines[job.pk] for job in jobs))  # nosec B703 # each line escapes its values
 
 
 def messages_of(job_ids: Sequence[int]) -> dict[int, str]:

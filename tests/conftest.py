@@ -17,7 +17,7 @@ from cnaasjobs.api import throttle
 from cnaasjobs.conf import conf
 from cnaasjobs.embedded import broker_socket
 from cnaasjobs.events import Event, subscribe, unsubscribe
-from console.reads import shared
+from console.reads import ended, shared
 from tests.emptying import empty, empty_tables
 from tests.needs import (
     pytest_runtest_logreport,
@@ -177,8 +177,9 @@ def _nobody_was_wrong_before() -> None:
 
 @pytest.fixture(autouse=True)
 def _nobody_has_been_shown_anything() -> None:
-    """The console keeps for a second what everybody is shown alike."""
+    """The console keeps for a second what everybody is shown alike, and what ended jobs show for longer."""
     shared.forget()
+    ended.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from console.chain import chain_of
 from console.devices import Devices, Wanted, devices_of
 from console.frame import said, show
 from console.jinja import listed
+from console.reads.ended import Ended
 from console.reads.shared import shared
 from console.rows import rows_of
 from console.steps import steps_of
@@ -20,11 +21,14 @@ from console.wanted_log import lines_for
 from jobs import feed, follow_ups
 from jobs.api.job_json import FIELDS, jobs_json
 from jobs.appearance import look_of
+from jobs.feed import Position
 from jobs.models import Job, JobOutcome
 from jobs.rights.decide import APPROVE
 from jobs.states import TERMINAL, Status
 
 _LONGEST: Final = 20_000  # characters of the arguments, of a result and of a traceback on the page
+_Listed = tuple[Devices | None, SafeString]  # their lines as HTML
+KEPT: Final = Ended[_Listed](30)  # pages of devices, of about 60 KB
 _DEVICES: Final = '{"devices": {'  # how a result that is made of devices begins
 
 
@@ -35,7 +39,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     found = Job.objects.filter(pk=job_id).defer("finished_devices").first()
     if found is None:
         return no_such_job(request, job_id)
-    devices, lines = shared(_devices, position, found, Wanted.of(request.GET))
+    devices, lines = _kept_devices(position, found, Wanted.of(request.GET))
     context = {
         **_head(request, found, devices),
         "devices": devices,
@@ -50,8 +54,17 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     return show(request, "console/job.html", context, after=position, about=job_id, sign=sign)
 
 
-def _devices(job: Job, wanted: Wanted) -> tuple[Devices | None, SafeString]:
-    """With their lines. The same for everybody who looks at the job: a change of it has all of them ask at once."""
+def _kept_devices(position: Position, job: Job, wanted: Wanted) -> _Listed:
+    """The same for everybody who looks at the job: a change of it has all of them ask at once."""
+    shown = KEPT.get(position.feed, job, wanted)
+    if shown is None:
+        shown = shared(_devices, position, job, wanted)
+        KEPT.keep(shown, position.feed, job, wanted)
+    return shown
+
+
+def _devices(job: Job, wanted: Wanted) -> _Listed:
+    """With their lines."""
     devices = devices_of(job, wanted)
     return devices, listed("console/lines.html", lines=devices.lines) if devices else SafeString("")
 

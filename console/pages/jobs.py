@@ -11,10 +11,9 @@ from django.utils.safestring import SafeString
 from cnaasjobs.db.clock import database_now
 from console.access import may, page
 from console.frame import show
-from console.jinja import listed
 from console.reads.health import facts, health
 from console.reads.shared import shared
-from console.rows import rows_of
+from console.rows import lines_of
 from jobs import feed
 from jobs.models import Job
 from jobs.search.counts import Counted, in_each_state
@@ -62,7 +61,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     error, terms, part = "", [], Part(SafeString(""))
     try:
         terms = terms_of(line)
-        part = shared(_part, position, line, before, after, picking["can_pick"], picking["picked"])
+        part = shared(_part, position, position.feed, line, before, after, picking["can_pick"], picking["picked"])
     except SearchError as exc:
         error = str(exc)
     is_newest = before is None and after is None
@@ -86,11 +85,11 @@ def jobs(request: HttpRequest) -> HttpResponse:
     return show(request, "console/jobs.html", context, after=position, sign=sign, status=400 if error else 200)
 
 
-def _part(line: str, before: int | None, after: int | None, can_pick: bool, picked: bool) -> Part:
+def _part(feed: str, line: str, before: int | None, after: int | None, can_pick: bool, picked: bool) -> Part:
     """The same for everybody who may pick: a change has every open list ask for it at once."""
     now = database_now()
     found = search(line, size=PER_PAGE, before=before, after=after, now=now)
-    rows = listed("console/rows.html", rows=rows_of(found.jobs, now=now), can_pick=can_pick, picked=picked)
+    rows = lines_of(found.jobs, now=now, feed=feed, can_pick=can_pick, picked=picked)
     return Part(rows, found.before, found.after, found.gave_up)
 
 
@@ -99,7 +98,9 @@ def rows(request: HttpRequest) -> HttpResponse:
     """``?id=1&id=2``: only these rows, as the list has them. Those that are gone are left out."""
     ids = [job_id for text in request.GET.getlist("id")[:MOST_AT_ONCE] if (job_id := id_of(text)) is not None]
     found = Job.objects.filter(pk__in=ids).defer("finished_devices", "start_arguments").order_by("-id")
-    return HttpResponse(listed("console/rows.html", rows=rows_of(list(found)), **_picking(request, "")))
+    may_pick = _picking(request, "")
+    lines = lines_of(list(found), now=database_now(), can_pick=may_pick["can_pick"], picked=may_pick["picked"])
+    return HttpResponse(lines)
 
 
 def _picking(request: HttpRequest, line: str, **position: int | None) -> dict[str, Any]:

@@ -1,22 +1,21 @@
 """Whether all is well, in one line: whatever is not, each with the page that shows more."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
-from django.db.models import Count, Q
 from django.urls import reverse
 
+from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
-from jobs.end_reasons import EndReason
-from jobs.liveness.life import Life, with_life
-from jobs.models import Heartbeat, Job
+from jobs.models import Job
 from jobs.search.counts import Counted
+from jobs.search.overview import FailedDevices, Standing, standing
 from jobs.states import Status
 from jobs.upkeep.unserved import unserved
-from jobs.waiting.progress import progress_of
 from jobs.waiting.reasons import in_words
 
 RECENT: Final = timedelta(hours=1)
@@ -54,14 +53,21 @@ class Facts:
 
 
 def facts() -> Facts:
-    living = Heartbeat.objects.filter(stopped_at__isnull=True)
-    is_alive = with_life(Life.ALIVE)
-    processes = living.aggregate(
-        workers=Count("pk", filter=is_alive & Q(kind="worker")),
-        beats=Count("pk", filter=is_alive & Q(kind="beat")),
-        silent=Count("pk", filter=with_life(Life.SILENT)),
+    now = database_now()
+    found = standing(
+        alive=now - timedelta(seconds=conf.worker_lost_seconds),
+        served=now - timedelta(seconds=conf.unserved_after_seconds),
+        late=now - LATE,
+        recent=now - RECENT,
+        newest=NEWEST,
+        last=LAST,
     )
-    return Facts(**processes, of_jobs=list(_jobs(database_now())))
+    return Facts(
+        workers=sum(beat.is_alive and beat.kind == "worker" for beat in found.beats),
+        beats=sum(beat.is_alive and beat.kind == "beat" for beat in found.beats),
+        silent=sum(not beat.is_alive for beat in found.beats),
+        of_jobs=list(_jobs(found, now)),
+    )
 
 
 def health(found: Facts, jobs: Mapping[Status | None, Counted], can: Can) -> Health:
@@ -92,38 +98,27 @@ def _processes(found: Facts) -> Iterator[Trouble]:
         yield Trouble(words=f"{_many(found.silent, 'worker or Beat is', 'workers or Beats are')} silent", url=url)
 
 
-def _jobs(now: datetime) -> Iterator[Trouble]:
-    for queue in unserved():
+def _jobs(found: Standing, now: datetime) -> Iterator[Trouble]:
+    served = {queue for beat in found.beats if beat.kind == "worker" for queue in json.loads(beat.queues)}
+    for queue in unserved() if not served.issuperset(found.queues) else ():
         waiting = _many(queue.jobs, "job waits", "jobs wait")
         words = f"{waiting} on queue {queue.queue}, which no worker serves"
         yield Trouble(words=words, url=reverse("console:job", args=[queue.oldest_job_id]))
-    late = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=True, parked=False)
-    oldest = late.filter(scheduled_time__lt=now - LATE).order_by("scheduled_time", "id").first()
+    oldest = Job.objects.filter(pk=found.late_id).first() if found.late_id is not None else None
     if oldest is not None:
         words = f"Job {oldest.pk} has been due for {in_words(now - oldest.scheduled_time)} and has not been sent"
         yield Trouble(words=words, url=reverse("console:job", args=[oldest.pk]))
-    yield from _ended_badly(now)
-
-
-def _ended_badly(now: datetime) -> Iterator[Trouble]:
-    """Looks at the newest only: there may have been any number of jobs in an hour."""
-    failed = Job.objects.filter(status=Status.EXCEPTION.value).order_by("-id")
-    newest = failed.values_list("finish_time", "exception_type")[:NEWEST]
-    count = sum(
-        finish is not None and finish >= now - RECENT and EndReason.of(reason) is not EndReason.JOB_ABORTED
-        for finish, reason in newest
-    )
-    if count:
-        words = f"{_many(count, 'job', 'jobs')} ended with an exception in the last hour"
-        if count == NEWEST:
+    if found.exceptions:  # of the newest: there may have been any number of jobs in an hour
+        words = f"{_many(found.exceptions, 'job', 'jobs')} ended with an exception in the last hour"
+        if found.exceptions == NEWEST:
             words = f"At least {words}"
         yield Trouble(words=words, url=search_url("status:exception since:1h"))
-    ended = Job.objects.filter(finish_time__gte=now - RECENT).order_by("-finish_time")
-    last = list(ended.values_list("id", flat=True)[:LAST])
-    for job_id, progress in progress_of(last).items():
-        if progress.failed:
-            words = f"{progress.failed} of {_many(progress.total or 0, 'device', 'devices')} failed in job {job_id}"
-            yield Trouble(words=words, url=reverse("console:job", args=[job_id]))
+    yield from map(_failed_devices, sorted(found.devices))
+
+
+def _failed_devices(of: FailedDevices) -> Trouble:
+    words = f"{of.failed} of {_many(of.devices, 'device', 'devices')} failed in job {of.job_id}"
+    return Trouble(words=words, url=reverse("console:job", args=[of.job_id]))
 
 
 def _many(count: int, one: str, more: str) -> str:

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from cnaasjobs.db.clock import database_now
 from jobs.models import Job
+from jobs.search.overview import Ran, ended_in_columns
 from jobs.states import Status
 
 DAY: Final = timedelta(hours=24)
@@ -28,22 +29,7 @@ LOCKS: Final = 6
 LINKS: Final = 5
 OTHERS: Final = "all others"
 
-_FIELDS: Final = ("id", "function_name", "lock_name", "status", "start_time", "finish_time")
-
-
-class Ran(NamedTuple):
-    """One job that started, in the order of ``_FIELDS``."""
-
-    job_id: int
-    function_name: str
-    lock_name: str | None
-    status: str
-    start: datetime
-    finish: datetime | None
-
-    @property
-    def length(self) -> timedelta:
-        return timedelta() if self.finish is None else self.finish - self.start
+_FIELDS: Final = ("id", "function_name", "lock_name", "status", "start_time", "finish_time")  # as Ran has them
 
 
 @dataclass(kw_only=True)
@@ -159,16 +145,12 @@ def timeline() -> Timeline:
 def _ended(since: datetime, now: datetime) -> tuple[list[Ran], bool]:
     """The jobs that ran and have ended since then, or some of each column; and whether there are more."""
     ended = Job.objects.filter(start_time__isnull=False)
-    rows = _rows(ended.filter(finish_time__gte=since).order_by("-finish_time")[: ALL + 1])
-    if len(rows) <= ALL:
-        return rows, False
-    rows = []
-    for column in range(COLUMNS):
-        begin = since + column * COLUMN
-        within = ended.filter(finish_time__gte=begin, finish_time__lt=begin + COLUMN)
-        rows += _rows(within.order_by("finish_time")[:SOME])
+    newest = ended.filter(finish_time__gte=since).order_by("-finish_time")
+    if newest.order_by()[: ALL + 1].count() <= ALL:
+        return _rows(newest), False
     failed = _rows(ended.filter(status=Status.EXCEPTION.value).order_by("-id")[:EXCEPTIONS])
-    return rows + [ran for ran in failed if ran.finish and since <= ran.finish <= now], True
+    some = ended_in_columns(since, COLUMN, COLUMNS, most=SOME)
+    return some + [ran for ran in failed if ran.finish and since <= ran.finish <= now], True
 
 
 def _rows(jobs: QuerySet[Job]) -> list[Ran]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from jobs.outcome import Outcome
 from jobs.run import Run, Standing
 from jobs.sql.device_signature import DeviceStore
+from jobs.sql.overview_signature import OverviewStore
 from jobs.sql.position import Look, Position
 
 
@@ -68,7 +69,7 @@ class Alike(NamedTuple):
     seconds: tuple[float | None, ...]  # all of them together
 
 
-class Store(DeviceStore, Protocol):
+class Store(DeviceStore, OverviewStore, Protocol):
     # --- the two transitions of every job: only ``jobs.lifecycle`` calls these ----------------------------------------
 
     def claim(self, job_id: int, task_name: str, by: Claimant, *, lock_name: str | None) -> Run | None:

@@ -1,13 +1,11 @@
-"""How far jobs are: their devices that are done and failed, of how many. One query for all, and one more for rows."""
+"""How far jobs are: their devices that are done and failed, of how many. One statement for all."""
 
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Count, Q
-
-from jobs.models import Job, JobDevice
-from jobs.states import DeviceState
+from jobs.sql import store
+from jobs.sql.overview_signature import Far
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,21 +17,13 @@ class Progress:
 
 def progress_of(job_ids: Collection[int]) -> Mapping[int, Progress]:
     """Of those jobs that have begun and go through devices."""
-    found = {
-        row["job_id"]: Progress(done=row["done"], total=row["total"], failed=row["failed"])
-        for row in JobDevice.objects.filter(job_id__in=job_ids)
-        .order_by()
-        .values("job_id")
-        .annotate(total=Count("pk"), done=Count("pk", filter=_DONE), failed=Count("pk", filter=Q(failed=True)))
-    }
-    without_rows = Job.objects.filter(pk__in=[each for each in job_ids if each not in found])
-    texts = without_rows.filter(finished_devices__isnull=False)
-    for job_id, finished, arguments in texts.values_list("id", "finished_devices", "start_arguments"):
-        done, named = len(json.loads(finished or "[]")), json.loads(arguments).get("hostnames")
-        total = len(named) if isinstance(named, list) else None
-        if done or total is not None:
-            found[job_id] = Progress(done=done, total=total, failed=None)
-    return found
+    found = ((far.job_id, _progress(far)) for far in store().how_far([*job_ids]))
+    return {job_id: progress for job_id, progress in found if progress is not None}
 
 
-_DONE = Q(state=DeviceState.DONE.value)
+def _progress(far: Far) -> Progress | None:
+    if far.devices:
+        return Progress(done=far.done, total=far.devices, failed=far.failed)
+    done, named = len(json.loads(far.finished or "[]")), json.loads(far.arguments or "{}").get("hostnames")
+    total = len(named) if isinstance(named, list) else None
+    return Progress(done=done, total=total, failed=None) if done or total is not None else None

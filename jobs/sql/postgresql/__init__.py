@@ -15,7 +15,9 @@ from jobs.sql.devices import device_reports, fingerprint, finished_hosts, newest
 from jobs.sql.ended import count_devices, last_of
 from jobs.sql.log import append_log
 from jobs.sql.lost import lose_devices, unreported_devices, write_reports
+from jobs.sql.overview import how_far, standing
 from jobs.sql.postgresql.claim import claim
+from jobs.sql.postgresql.columns import ended_in_columns
 from jobs.sql.postgresql.devices import (
     begin_devices,
     fleet_standing,
@@ -51,10 +53,12 @@ __all__ = [
     "decide",
     "delete",
     "device_reports",
+    "ended_in_columns",
     "fingerprint",
     "finish",
     "finished_hosts",
     "fleet_standing",
+    "how_far",
     "kept_total",
     "last_of",
     "leave",
@@ -68,6 +72,7 @@ __all__ = [
     "result_in_parts",
     "shares_devices",
     "show_progress",
+    "standing",
     "standing_of",
     "take_devices",
     "take_due",

@@ -1,0 +1,20 @@
+"""What is at hand and what was of late, for pages that show it at a glance."""
+
+from datetime import datetime, timedelta
+
+from jobs.sql import store
+from jobs.sql.overview_signature import FailedDevices, Ran, Standing
+
+__all__ = ["FailedDevices", "Ran", "Standing", "ended_in_columns", "standing"]
+
+
+def standing(
+    *, alive: datetime, served: datetime, late: datetime, recent: datetime, newest: int, last: int
+) -> Standing:
+    """What may be wrong; the arguments are those of the store."""
+    return store().standing(alive=alive, served=served, late=late, recent=recent, newest=newest, last=last)
+
+
+def ended_in_columns(since: datetime, width: timedelta, columns: int, *, most: int) -> list[Ran]:
+    """Jobs that started and have ended since, the first ``most`` of each column of time."""
+    return store().ended_in_columns(since, width, columns, most=most)

@@ -1,0 +1,80 @@
+"""What lists of jobs ask, for both databases alike. Queries of Django's took longer to build than to run."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connection
+
+from jobs.end_reasons import EndReason
+from jobs.models import Heartbeat
+from jobs.sql.common import marks, rows
+from jobs.sql.overview_signature import Beating, FailedDevices, Far, Standing
+from jobs.sql.tables import DEVICE, JOB
+from jobs.states import DeviceState, Status
+
+_HEARTBEAT: Final = Heartbeat._meta.db_table
+_UNSENT: Final = f"status = '{Status.SCHEDULED}' AND dispatched_at IS NULL AND NOT parked"
+_SENT: Final = f"status = '{Status.SCHEDULED}' AND dispatched_at IS NOT NULL"
+_NONE: Final = "CAST(NULL AS bigint)"
+# Each queue with messages once, from one of its rows in the index: a long one costs nothing.
+_QUEUES: Final = f"""
+    WITH RECURSIVE sent(queue) AS (
+        SELECT min(queue) FROM {JOB} WHERE {_SENT}
+        UNION ALL
+        SELECT (SELECT min(queue) FROM {JOB} WHERE {_SENT} AND queue > sent.queue) FROM sent WHERE queue IS NOT NULL
+    ) SELECT queue FROM sent WHERE queue IS NOT NULL
+"""
+# Not EXISTS, which PostgreSQL turns into a join with all their devices; in an order, so that it takes the index.
+_HAS_DEVICES: Final = f"((SELECT job_id FROM {DEVICE} WHERE job_id = {{id}} ORDER BY host LIMIT 1) IS NOT NULL)"
+_STANDING: Final = f"""
+    SELECT kind AS what, queues AS words, CASE WHEN last_seen < %s THEN 0 ELSE 1 END AS number, {_NONE} AS failed
+    FROM {_HEARTBEAT} WHERE stopped_at IS NULL
+    UNION ALL SELECT 'queue', queue, {_NONE}, {_NONE} FROM ({_QUEUES}) AS sent
+    UNION ALL SELECT 'queue', queue, {_NONE}, {_NONE} FROM (
+        SELECT DISTINCT queue FROM {JOB} WHERE {_UNSENT} AND scheduled_time < %s
+    ) AS unsent
+    UNION ALL SELECT 'late', '', id, {_NONE} FROM (
+        SELECT id FROM {JOB} WHERE {_UNSENT} AND scheduled_time < %s ORDER BY scheduled_time, id LIMIT 1
+    ) AS late
+    UNION ALL SELECT 'exceptions', '', count(*), {_NONE} FROM (
+        SELECT finish_time, exception_type FROM {JOB} WHERE status = '{Status.EXCEPTION}' ORDER BY id DESC LIMIT %s
+    ) AS newest WHERE finish_time >= %s AND coalesce(exception_type, '') <> '{EndReason.JOB_ABORTED}'
+    UNION ALL SELECT CAST(job_id AS text), '', count(*), count(*) FILTER (WHERE failed)
+    FROM {DEVICE} WHERE job_id IN (
+        SELECT id FROM (SELECT id FROM {JOB} WHERE finish_time >= %s ORDER BY finish_time DESC LIMIT %s) AS last
+        WHERE {_HAS_DEVICES.format(id="last.id")}
+    ) GROUP BY job_id
+"""
+_HOW_FAR: Final = f"""
+    SELECT job_id, count(*), count(*) FILTER (WHERE state = '{DeviceState.DONE}'), count(*) FILTER (WHERE failed),
+        CAST(NULL AS text), CAST(NULL AS text)
+    FROM {DEVICE} WHERE job_id IN ({{ids}}) GROUP BY job_id
+    UNION ALL
+    SELECT id, 0, 0, 0, finished_devices, start_arguments FROM {JOB} WHERE id IN ({{ids}})
+        AND finished_devices IS NOT NULL AND NOT {_HAS_DEVICES.format(id=f"{JOB}.id")}
+"""
+
+
+def standing(
+    *, alive: datetime, served: datetime, late: datetime, recent: datetime, newest: int, last: int
+) -> Standing:
+    since, alone, due, ended = map(adapted, (alive, served, late, recent))
+    found = rows(_STANDING, [since, alone, due, newest, ended, ended, last])
+    numbers = {what: number for what, _, number, _ in found}
+    return Standing(
+        beats=[Beating(what, bool(number), words) for what, words, number, _ in found if what in ("worker", "beat")],
+        queues=sorted({words for what, words, _, _ in found if what == "queue"}),
+        late_id=numbers.get("late"),
+        exceptions=numbers["exceptions"],
+        devices=[FailedDevices(int(what), number, int(failed)) for what, _, number, failed in found if failed],
+    )
+
+
+def how_far(job_ids: Sequence[int]) -> list[Far]:
+    return [Far(*row) for row in rows(_HOW_FAR.format(ids=marks(job_ids)), [*job_ids, *job_ids])] if job_ids else []
+
+
+def adapted(when: datetime) -> Any:
+    """As the database stores it."""
+    return connection.ops.adapt_datetimefield_value(when)
