@@ -16,10 +16,10 @@ handler500 = "cnaasjobs.api.errors.server_error"
 API = "api/v1.0/"
 
 urlpatterns = [
+    path(API, include("jobs.api.urls")),  # first: what is asked for most is found at the first try
+    path(API, include("cnaasjobs.identity.urls")),
     re_path(f"^{API}schema/?$", ApiSchema.as_view({"get": "retrieve"})),
     re_path(f"^{API}docs/?$", api_docs),
-    path(API, include("cnaasjobs.identity.urls")),
-    path(API, include("jobs.api.urls")),
     path(API, include("locks.urls")),
     *([path(API, include("devices.api.urls"))] if apps.is_installed("devices") else []),
     re_path("^metrics/?$", Metrics.as_view({"get": "retrieve"})),

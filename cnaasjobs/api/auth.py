@@ -70,7 +70,7 @@ class BearerAuthentication(TokenAuthentication):
         except UnicodeDecodeError as exc:
             raise AuthenticationFailed("Invalid token") from exc
         digest = hash_token(text)
-        if throttle.exhausted(throttle.TOKENS, "token", self._place) and not throttle.has_worked(digest):
+        if not throttle.has_worked(digest) and throttle.exhausted(throttle.TOKENS, "token", self._place):
             words = "Too many wrong tokens from here, try again in a minute"
             raise TooManyRequests(words, headers={"Retry-After": "60"})
         try:

@@ -76,6 +76,7 @@ def origin(request: "Request | HttpRequest") -> str:
     return address
 
 
+@lru_cache(maxsize=256)  # every request asks
 def neighbourhood(address: str) -> str:
     """What limits count instead of an address: of IPv6 its network, in which one host may take any of 2⁶⁴."""
     try:
@@ -96,6 +97,7 @@ def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
     return any(ip_address(address) in network for network in trusted)
 
 
+@lru_cache(maxsize=256)
 def _address(text: str) -> str | None:
     """One hop in canonical form; None if it is not an address. Some proxies add the port."""
     text = text.strip()
