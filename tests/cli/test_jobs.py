@@ -219,6 +219,15 @@ def test_watch_of_ids_ends_with_them() -> None:
     job = job_row()
     assert f"job {job.pk} sync_devices: FINISHED" in run("jobs", "watch", job.pk)
     assert ends_with("jobs", "watch", job.pk, 4711) == 2
+    (line,) = run("jobs", "watch", job.pk, "--json").splitlines()
+    assert (json.loads(line)["id"], json.loads(line)["status"]) == (job.pk, "FINISHED")
+    assert ends_with("jobs", "watch", job.pk, 4711, "--json") == 2
+
+
+@pytest.mark.parametrize("never", ["nan", "inf", "-1", "soon"])
+def test_a_timeout_that_would_never_come_is_refused(never: str) -> None:
+    with pytest.raises(CommandError, match="invalid seconds value"):
+        run("jobs", "wait", job_in(Status.RUNNING).pk, f"--timeout={never}")
 
 
 def test_one_that_does_not_exist_is_not_waited_for() -> None:

@@ -5,6 +5,7 @@ import threading
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
@@ -41,6 +42,14 @@ def job_id(text: str) -> int:
     return number
 
 
+def seconds(text: str) -> float:
+    """As above. Of "nan", the end would never come."""
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError
+    return number
+
+
 class Command(BaseCommand):
     help = "Shows jobs and what holds them, waits for them, aborts or approves them, runs them again."
 
@@ -59,7 +68,7 @@ class Command(BaseCommand):
         show.add_argument("--json", action="store_true", help="as the API has it, with what holds it")
         wait = verbs.add_parser("wait", help=_WAIT)
         wait.add_argument("id", type=job_id, nargs="+")
-        wait.add_argument("--timeout", type=float, help="seconds; then it exits with 3")
+        wait.add_argument("--timeout", type=seconds, help="seconds; then it exits with 3")
         wait.add_argument("--json", action="store_true", help="the jobs as the API has them, when they have ended")
         abort = verbs.add_parser("abort", help="end waiting jobs, tell running ones to stop")
         abort.add_argument("id", type=job_id, nargs="+")
@@ -126,25 +135,26 @@ class Command(BaseCommand):
 
     def _watch(self, options: dict[str, Any]) -> None:
         """Jobs by their ids until they have ended; what a search finds until Ctrl-C."""
-        if options["search"] and all(map(id_of, options["search"])) and not options["json"]:
-            self._wait_for([int(each) for each in options["search"]], timeout=None)
+        said: dict[int, bytes] = {}
+        if options["search"] and all(map(id_of, options["search"])):
+            ids = [int(each) for each in options["search"]]
+            self._wait_for(ids, seen=partial(self._tell_changes, said) if options["json"] else None)
             return
         pause, patience = threading.Event(), follow.Patience(self._say)
-        said: dict[int, bytes] = {}
         is_live = self.console.is_terminal and not options["json"]
         with Live(console=self.console, auto_refresh=False, screen=False) if is_live else nullcontext() as live:
             while True:
                 with patience.outlasting():
                     found = self._found(options)
                     if live is None:
-                        self._tell_changes(found, said)
+                        self._tell_changes(said, found.jobs)
                     else:
                         live.update(looks.jobs_table(found.jobs), refresh=True)
                 pause.wait(_REFRESH_SECONDS)
 
-    def _tell_changes(self, found: Found, said: dict[int, bytes]) -> None:
+    def _tell_changes(self, said: dict[int, bytes], jobs: Sequence[Job]) -> None:
         """A line of JSON for each job that has changed."""
-        for job in _as_api([job.pk for job in found.jobs]):
+        for job in _as_api([job.pk for job in jobs]):
             text = json.dumps({name: str(job[name]) for name in ("status", "finished_devices", "start_time")}).encode()
             if said.get(job["id"]) != text:
                 said[job["id"]] = text
@@ -164,9 +174,11 @@ class Command(BaseCommand):
         if verdict:
             raise SystemExit(int(verdict))
 
-    def _wait_for(self, ids: Sequence[int], *, timeout: float | None) -> Verdict:
-        """Raises JobNotFound."""
-        with follow.shown(self.console) as seen:
+    def _wait_for(
+        self, ids: Sequence[int], *, timeout: float | None = None, seen: follow.Seen | None = None
+    ) -> Verdict:
+        """Raises JobNotFound. ``seen`` shows how far they are in place of bars and lines."""
+        with follow.shown(self.console) if seen is None else nullcontext(seen) as seen:
             verdict = follow.wait(ids, timeout=timeout, seen=seen, say=self._say)
         if verdict is Verdict.NOT_FOUND:
             known = set(Job.objects.filter(pk__in=ids).values_list("id", flat=True))
