@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from cnaasjobs.db.clock import database_now
-from jobs.dispatch import scheduling
+from jobs.dispatch import line, scheduling
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.outcome import Outcome
@@ -85,3 +85,13 @@ def test_locks_of_other_names_do_not_wait_for_each_other() -> None:
     claimed(scheduling.schedule(fake_jobs.with_lock, {}))
     claimed(scheduling.schedule(fake_jobs.with_other_lock, {}))
     assert Job.objects.filter(status=Status.RUNNING).count() == 2
+
+
+def test_only_what_is_due_and_approved_is_in_line() -> None:
+    scheduling.schedule(fake_jobs.with_lock, {}, at=database_now() + timedelta(hours=1))
+    aside = scheduling.schedule(fake_jobs.with_lock, {})
+    Job.objects.filter(pk=aside.pk).update(unapproved=True, parked=True, dispatched_at=None)
+    assert line.names() == []
+    waits = scheduling.schedule(fake_jobs.with_lock, {})
+    assert line.names() == ["devices"]
+    assert list(line.of("devices")) == [waits]

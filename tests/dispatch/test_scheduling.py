@@ -14,6 +14,7 @@ from jobs.schedulable import ScheduleOptions
 from jobs.states import Status
 from jobs.task import NextJob, job
 from tests import fake_jobs
+from tests.factory import claimed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -210,3 +211,12 @@ def test_a_jobs_own_check_is_asked_before_it_is_scheduled() -> None:
     with pytest.raises(JobArgumentError, match=r"fake_jobs\.checked: two is odd"):
         fake_jobs.checked.schedule(first=1, second=2)
     assert fake_jobs.checked.schedule(first=1, second=1).pk
+
+
+def test_one_that_started_though_nobody_confirmed_its_message_stays_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = scheduling.schedule(fake_jobs.nothing, {})
+    claimed(job)
+    monkeypatch.setattr("jobs.broker.publisher.publish", lambda messages, **_: [each.job_id for each in messages])
+    assert sending.send([sending.message_of(job)]) == 0
+    job.refresh_from_db()
+    assert job.dispatched_at is not None

@@ -126,3 +126,23 @@ def test_idempotency_keys_go_after_a_day_and_audit_entries_stay(settings: Any) -
     Prune().step()
     assert set(IdempotencyKey.objects.values_list("key", flat=True)) == {"23", "1"}
     assert AuditEntry.objects.count() == 1
+
+
+def test_once_an_hour_it_looks_at_all_of_them_again(settings: Any) -> None:
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
+    now = 0.0
+    step = Prune(clock=lambda: now, sleep=lambda _: None)
+    finished(5)
+    assert step.step() == 1
+    finished(9)  # loaded from elsewhere
+    assert step.step() == 0
+    now = 3601.0
+    assert step.step() == 1
+
+
+def test_a_batch_that_its_device_rows_cut_short_is_not_the_last(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
+    monkeypatch.setattr(prune, "_DEVICES", 1)
+    for days in (3, 2):
+        JobDevice.objects.create(job_id=finished(days), place=0, host="sw1")
+    assert Prune(sleep=lambda _: None).step() == 2

@@ -1,8 +1,10 @@
 """A job that is due on a queue which no live worker serves is named."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from cnaasjobs.db.clock import database_now
 from jobs.dispatch import scheduling
@@ -60,3 +62,27 @@ def test_the_log_names_job_and_queue_once_in_a_while(caplog: pytest.LogCaptureFi
     now += 301
     assert warn.step() == 1
     Heartbeat.objects.all().delete()
+
+
+def test_a_queue_that_was_served_meanwhile_is_named_at_once() -> None:
+    warn = Warn(clock=lambda: 1000.0)
+    due_since(61, "nowhere")
+    assert warn.step() == 1
+    worker = heartbeat(queues='["nowhere"]')
+    assert warn.step() == 0
+    worker.delete()
+    assert warn.step() == 1
+
+
+def test_one_that_starts_between_two_looks_is_not_named() -> None:
+    due_since(61, "nowhere")
+
+    def starts(execute: Any, sql: str, *more: Any) -> Any:
+        found = execute(sql, *more)
+        if "MIN(" in sql:
+            Job.objects.all().delete()
+        return found
+
+    with connection.execute_wrapper(starts):
+        assert unserved() == []
+    assert not Job.objects.exists()
