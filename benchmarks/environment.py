@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import amqp
 
@@ -35,8 +35,6 @@ POSTGRESQL = {
     "shared_preload_libraries": "pg_stat_statements",
 }
 
-_BASE_VHOST: Final = "test1"  # its own on the shared broker
-
 
 class Bench:
     """What a row needs: services, sizes, and processes that end with the row."""
@@ -57,6 +55,7 @@ class Bench:
         self.quick = quick
         self.rounds = rounds
         self.base = base  # another commit's product, as one more side of the rows that know it
+        self._base_vhost = rabbitmq.new_vhost()  # its own on the shared broker
         self.platforms: list[Platform] = []
         self._processes: list[Managed] = []
         self._logs = 0
@@ -111,14 +110,14 @@ class Bench:
         tables = "jobs_job, jobs_joboutcome, jobs_heartbeat, jobs_jobblock, jobs_watermark, jobs_auditentry, locks_lock"
         database = base.database if base else None
         self.postgresql.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE", database=database)
-        self.purge("default", vhost=_BASE_VHOST if base else None)
+        self.purge("default", vhost=self._base_vhost if base else None)
 
     def _url(self, database: str | None, base: Base | None) -> str:
         return self.postgresql.database_url(database or (base.database if base else self.postgresql.database))
 
     def _broker_url(self, base: Base | None) -> str:
         """Another commit may declare the same queue otherwise."""
-        return self.rabbitmq.vhost_url(_BASE_VHOST) if base else self.rabbitmq.url
+        return self.rabbitmq.vhost_url(self._base_vhost) if base else self.rabbitmq.url
 
     # --- the other sides ----------------------------------------------------------------------------------------------
 

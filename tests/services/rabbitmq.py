@@ -57,7 +57,7 @@ class RabbitMQ(Broker):
 
     def separate_urls(self) -> list[str]:
         """New virtual hosts."""
-        return [self.vhost_url(self._new_vhost()) for _ in range(_SEPARATE)]
+        return [self.vhost_url(self.new_vhost()) for _ in range(_SEPARATE)]
 
     def vhost_url(self, vhost: str) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{vhost}"
@@ -109,7 +109,16 @@ class RabbitMQ(Broker):
 
         ``url``, ``queues`` and ``purge`` mean it from now on.
         """
-        self.vhost = self._new_vhost()
+        self.vhost = self.new_vhost()
+
+    def new_vhost(self) -> str:
+        """Its name."""
+        self._made += 1
+        name = f"test{self._made}"
+        granted = ", ".join([f'<<"guest">>, <<"{name}">>', *['<<".*">>'] * 3, '<<"tests">>'])
+        add = f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)'
+        self.evaluate(f"ok = {add}, ok = rabbit_auth_backend_internal:set_permissions({granted}).")
+        return name
 
     def queues(self) -> dict[str, int]:
         """Each queue with the number of its messages, unacknowledged ones included."""
@@ -159,14 +168,6 @@ class RabbitMQ(Broker):
 
     def erase(self) -> None:
         shutil.rmtree(self.directory / "mnesia", ignore_errors=True)
-
-    def _new_vhost(self) -> str:
-        self._made += 1
-        name = f"test{self._made}"
-        granted = ", ".join([f'<<"guest">>, <<"{name}">>', *['<<".*">>'] * 3, '<<"tests">>'])
-        add = f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)'
-        self.evaluate(f"ok = {add}, ok = rabbit_auth_backend_internal:set_permissions({granted}).")
-        return name
 
     def _write_definitions(self) -> Path:
         """The user, and the virtual hosts that were made."""
