@@ -17,6 +17,7 @@ from jobs.states import TERMINAL, DeviceState
 from jobs.waiting.progress import Progress
 
 PER_PAGE: Final = 100
+LONGEST: Final = 255  # characters of what is searched for
 _DONE_WELL: Final = Q(state=DeviceState.DONE.value, failed=False)
 _CHANGED: Final = _DONE_WELL & (Q(changed=True) | Q(changed__isnull=True, change_score__gt=0))
 _UNCHANGED: Final = _DONE_WELL & (
@@ -55,7 +56,7 @@ _SHOWN: Final = (
 class Wanted:
     """Which devices a page's URL asks for."""
 
-    name: str = ""  # part of it
+    name: str = ""  # part of it, or of the reason for which it failed
     only: str = ""  # a group, or all
     page: int = 1
 
@@ -63,7 +64,7 @@ class Wanted:
     def of(cls, query: QueryDict) -> "Wanted":
         only, page = query.get("only", ""), query.get("page", "1")
         return cls(
-            name=query.get("device", "").replace("\x00", "").strip()[:255],
+            name=query.get("device", "").replace("\x00", "").strip()[:LONGEST],
             only=only if only in GROUPS else "",
             page=max(1, int(page[:6])) if page.isascii() and page.isdigit() else 1,
         )
@@ -176,8 +177,9 @@ def devices_of(job: Job, wanted: Wanted) -> Devices | None:
     )
 
 
-def _named(job_id: int, name: str) -> QuerySet[JobDevice]:
-    return JobDevice.objects.filter(job_id=job_id, **({"host__icontains": name} if name else {}))
+def _named(job_id: int, text: str) -> QuerySet[JobDevice]:
+    rows = JobDevice.objects.filter(job_id=job_id)
+    return rows.filter(Q(host__icontains=text) | Q(reason__icontains=text)) if text else rows
 
 
 def words_for(job: Job, *, tells: bool) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What every page has around it: the navigation, who is signed in, and the live updates."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -42,6 +43,8 @@ _HEARD: Final[Mapping[Kind, str]] = {Kind.JOB: "jobs.view_job", Kind.LOCK: "lock
 # Deletions and heartbeats are no events, nor are slots and places in line.
 EVERY_SECONDS: Final = 10
 PAUSE_SECONDS: Final = 2
+# What turns the direction of the text around, and with it the words of a sentence after a name that has such.
+_TURNING: Final = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
 
 
 def show(
@@ -67,9 +70,11 @@ def show(
     return render(request, template, {**frame, **(context or {})}, status=status)
 
 
-def said(request: HttpRequest, title: str, words: str, *, status: int) -> HttpResponse:
-    """A page with nothing but a message. It does not ask the database."""
-    return render(request, "console/said.html", {"title": title, "words": words}, status=status)
+def said(request: HttpRequest, title: str, words: str, *, status: int, back: str = "") -> HttpResponse:
+    """A page with nothing but a message, and the way ``back`` to what it is about. It does not ask the database."""
+    stranger = status == HTTPStatus.FORBIDDEN and request.user.pk is not None
+    context = {"title": title, "words": words.translate(_TURNING), "back": back, "stranger": stranger}
+    return render(request, "console/said.html", context, status=status)
 
 
 def _events(request: HttpRequest, about: int | None) -> str:

@@ -56,7 +56,7 @@ def abort(request: HttpRequest) -> HttpResponse:
     try:
         chosen = _chosen(request, abortable, AT_ONCE)
     except SearchError as exc:
-        return said(request, "This search can't be understood", f"{exc}.", status=400)
+        return said(request, "This search can't be understood", f"{exc}.", status=400, back=reverse("console:jobs"))
     jobs = chosen.jobs
     context = {
         "title": _counted("Abort", jobs, chosen),
@@ -86,7 +86,7 @@ def again_on_failed(request: HttpRequest) -> HttpResponse:
     try:
         chosen = _chosen(request, with_failures, RUNS_AT_ONCE)
     except SearchError as exc:
-        return said(request, "This search can't be understood", f"{exc}.", status=400)
+        return said(request, "This search can't be understood", f"{exc}.", status=400, back=reverse("console:jobs"))
     proposals, refused = _proposals(chosen.jobs)
     context = {
         "title": _counted("Run again on what failed:", [proposal.of for proposal in proposals], chosen),
@@ -116,7 +116,8 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
     except JobNotFound:
         return no_such_job(request, job_id)
     except CannotRunAgain as exc:
-        return said(request, "That can't be done", f"{exc}.", status=409)
+        back = reverse("console:job", args=[job_id])
+        return said(request, "That can't be done", f"{exc}.", status=409, back=back)
     context = {
         "title": _TITLES[came_of].format(job_id),
         "proposed": proposed,

@@ -24,7 +24,8 @@ def approve(request: HttpRequest, job_id: int) -> HttpResponse:
     if job is None:
         return no_such_job(request, job_id)
     if not job.unapproved:
-        return said(request, "Nothing to approve", f"Job {job_id} does not wait for approval.", status=409)
+        words, back = f"Job {job_id} does not wait for approval.", reverse("console:job", args=[job_id])
+        return said(request, "Nothing to approve", words, status=409, back=back)
     context = {
         "title": f"Approve job {job_id}?",
         "job": job,

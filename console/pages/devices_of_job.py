@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 
 from cnaasjobs.api.times import time_text
 from console.access import page
@@ -31,7 +32,8 @@ def device(request: HttpRequest, job_id: int, host: str) -> HttpResponse:
         return no_such_job(request, job_id)
     row = None if "\x00" in host else JobDevice.objects.filter(job_id=job_id, host=host).defer("memo").first()
     if row is None:
-        return said(request, "No such device", f"Job {job_id} has no device {host[:100]}.", status=404)
+        words, back = f"Job {job_id} has no device {host[:100]}.", reverse("console:job", args=[job_id])
+        return said(request, "No such device", words, status=404, back=back)
     group = group_of(row)
     tells = row.changed is not None or row.change_score is not None
     context = {

@@ -1,7 +1,7 @@
 """The page of one job: why first, then its devices, its life, its log, its chain, its arguments."""
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db.models.functions import Length, Substr
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +15,7 @@ from console.frame import said, show
 from console.jinja import listed
 from console.reads.ended import Ended
 from console.reads.shared import shared
+from console.reasons import Common, common_reasons
 from console.rows import rows_of
 from console.steps import steps_of
 from console.wanted_log import lines_for
@@ -27,7 +28,14 @@ from jobs.rights.decide import APPROVE
 from jobs.states import TERMINAL, Status
 
 _LONGEST: Final = 20_000  # characters of the arguments, of a result and of a traceback on the page
-_Listed = tuple[Devices | None, SafeString]  # their lines as HTML
+
+
+class _Listed(NamedTuple):
+    devices: Devices | None
+    lines: SafeString
+    reasons: list[Common]  # for which several failed
+
+
 KEPT: Final = Ended[_Listed](30)  # pages of devices, of about 60 KB
 _DEVICES: Final = '{"devices": {'  # how a result that is made of devices begins
 
@@ -39,11 +47,12 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     found = Job.objects.filter(pk=job_id).defer("finished_devices").first()
     if found is None:
         return no_such_job(request, job_id)
-    devices, lines = _kept_devices(position, found, Wanted.of(request.GET))
+    devices, lines, reasons = _kept_devices(position, found, Wanted.of(request.GET))
     context = {
         **_head(request, found, devices),
         "devices": devices,
         "lines": lines,
+        "reasons": reasons,
         "steps": steps_of(found),
         "log": lines_for(found.pk, request.GET),
         "chain": chain_of(found),
@@ -66,7 +75,11 @@ def _kept_devices(position: Position, job: Job, wanted: Wanted) -> _Listed:
 def _devices(job: Job, wanted: Wanted) -> _Listed:
     """With their lines."""
     devices = devices_of(job, wanted)
-    return devices, listed("console/lines.html", lines=devices.lines) if devices else SafeString("")
+    if devices is None:
+        return _Listed(None, SafeString(""), [])
+    asked = wanted in (Wanted(), Wanted(only="failed")) and devices.numbers["failed"]
+    lines = listed("console/lines.html", lines=devices.lines)
+    return _Listed(devices, lines, common_reasons(job.pk) if asked else [])
 
 
 @page("jobs.view_job")

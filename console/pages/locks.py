@@ -33,7 +33,8 @@ def clear(request: HttpRequest) -> HttpResponse:
     name = request.GET.get("name", "")
     found = next((lock for lock in shown_locks() if lock.line.name == name), None)
     if found is None or found.line.holder is None:
-        return said(request, "Nothing to clear", f"Nobody holds a lock {name[:32]}.", status=404)
+        words = f"Nobody holds a lock {name[:32]}." if name else "The address names no lock."
+        return said(request, "Nothing to clear", words, status=404, back=reverse("console:locks"))
     return show(request, "console/clear_lock.html", {"lock": found})
 
 

@@ -88,7 +88,9 @@ def _approvals(job_ids: Sequence[int]) -> Mapping[int, JobApproval]:
 
 def _approval(asked: JobApproval) -> Reason:
     sentence = (
-        f"It waits for approval by another person: {asked.why}. If nobody approves it, it ends at ",
+        "It waits for approval by another person: ",
+        asked.why,  # a part of its own: a person's words may turn the direction of the text around
+        ". If nobody approves it, it ends at ",
         asked.expires_at,
         ".",
     )

@@ -34,7 +34,9 @@ def test_a_page_says_that_it_is_away(boss: Person, path: str, accept: str) -> No
         response = boss.client.get(path, headers={"Accept": accept})
     assert (response.status_code, response["Retry-After"]) == (503, "2")
     assert "no-store" in response["Cache-Control"]
-    assert "can't be reached at the moment. Nothing is lost" in text_of(response.content.decode())
+    said = text_of(response.content.decode())
+    assert "can't be reached at the moment. Nothing is lost" in said
+    assert "Try again" in said
 
 
 @pytest.mark.django_db
