@@ -151,6 +151,13 @@ def test_its_own_refusals_are_in_the_apis_words(nginx: Nginx, platform: Platform
     assert (status, body) == (502, {"status": "error", "message": "The web server does not answer, try again"})
 
 
+def test_a_token_in_the_url_of_socket_io_is_in_no_log(nginx: Nginx) -> None:
+    """While nobody serves events nginx has an error to tell of each request."""
+    status, _, _ = asked(nginx, "/socket.io/?EIO=4&transport=polling&jwt=geheim")
+    assert status == 502
+    assert "geheim" not in (nginx.directory / "nginx.log").read_text()
+
+
 def test_live_events_pass(platform: Platform, scratch: Path, token: str) -> None:
     """As they come, not when a buffer is full; and WebSockets."""
     platform.web(env=PROXIED)
