@@ -264,3 +264,20 @@ def test_intervals_go_on_after_the_database_s_clock_was_set_back(beat: Recurring
     assert row.last_run_at < database_now()
     assert not Job.objects.exists()
     assert beat.step() <= 1
+
+
+def test_one_that_was_disabled_between_look_and_fire_does_not_fire(beat: Recurring) -> None:
+    every(60, last_run_at=ago(minutes=2))
+    beat._refresh(database_now())
+    PeriodicTask.objects.update(enabled=False)  # as the admin's action does: it leaves no time in the row
+    beat.step()
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("given", [{"headers": '{"a": 1}'}, {"exchange": "x"}, {"routing_key": "x"}])
+def test_a_plain_task_that_says_how_its_message_is_sent_is_not_sent(
+    beat: Recurring, caplog: pytest.LogCaptureFixture, given: dict[str, str]
+) -> None:
+    every(60, task="tests.fake_jobs.plain", args="[21]", last_run_at=ago(minutes=2), **given)
+    beat.step()
+    assert f"a schedule may not give {next(iter(given))}" in caplog.text

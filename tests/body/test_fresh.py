@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from jobs.body.context import JobContext
 from jobs.end_reasons import EndReason
-from jobs.errors import LockLost
+from jobs.errors import JobAborted, LockLost
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.testing import perform
@@ -70,3 +70,11 @@ def test_a_claim_whose_run_was_taken_for_lost_begins_no_body(monkeypatch: pytest
     perform(job)
     job.refresh_from_db()
     assert (job.exception_type, bodies) == ("WorkerLost", [])
+
+
+def test_the_first_reason_to_stop_stays() -> None:
+    ctx = JobContext(claimed(fake_jobs.with_lock.schedule()))
+    ctx.stop(JobAborted("enough"))
+    ctx.stop(LockLost("it is ending anyway"))
+    with pytest.raises(JobAborted, match="enough"):
+        ctx.checkpoint()
