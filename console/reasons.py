@@ -2,13 +2,14 @@
 
 from typing import Final, NamedTuple
 
-from django.db.models import Count
+from django.db.models import Count, F, Func, TextField, Value
 from django.db.models.functions import Substr
 
 from console.devices import LONGEST, Wanted
 from jobs.models import JobDevice
 
 MOST: Final = 5
+_NAME: Final = "…"  # in place of the device's, which many reasons contain
 
 
 class Common(NamedTuple):
@@ -20,6 +21,13 @@ class Common(NamedTuple):
 def common_reasons(job_id: int) -> list[Common]:
     """The most frequent first."""
     failed = JobDevice.objects.filter(job_id=job_id, failed=True).order_by()
-    counted = failed.annotate(why=Substr("reason", 1, LONGEST)).values("why").annotate(devices=Count("pk"))
+    nameless = Func("reason", F("host"), Value(_NAME), function="REPLACE", output_field=TextField())
+    counted = failed.annotate(why=Substr(nameless, 1, LONGEST)).values("why").annotate(devices=Count("pk"))
     several = counted.filter(devices__gt=1).order_by("-devices", "why").values_list("why", "devices")
-    return [Common(why, devices, Wanted(name=why, only="failed").query()) for why, devices in several[:MOST]]
+    return [Common(why, devices, _query(why)) for why, devices in several[:MOST]]
+
+
+def _query(why: str) -> str:
+    """By the longest part that they have in common."""
+    part = max(why.split(_NAME), key=len).strip()
+    return Wanted(name=part, only="failed").query()

@@ -52,8 +52,16 @@ def test_why_several_devices_failed_is_said_once_and_leads_to_them(viewer: Perso
     assert "sw4" not in found
 
 
-def test_reasons_that_differ_are_not_listed(viewer: Person) -> None:
+def test_reasons_that_differ_in_the_name_of_the_device_are_one(viewer: Person) -> None:
     job = job_row("FINISHED")
     for name in ("sw1", "sw2"):
         device_row(job, name, failed=True, reason=f"no route to {name}")
+    page = viewer.markup(f"/jobs/{job.pk}")
+    assert '<a href="?device=no+route+to&amp;only=failed#devices">2 devices</a>: <bdi>no route to …</bdi>' in page
+
+
+def test_reasons_that_differ_are_not_listed(viewer: Person) -> None:
+    job = job_row("FINISHED")
+    for name in ("sw1", "sw2"):
+        device_row(job, name, failed=True, reason=f"no route to {name[::-1]}")
     assert 'id="reasons"' not in viewer.markup(f"/jobs/{job.pk}")
