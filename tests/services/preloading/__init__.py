@@ -92,8 +92,12 @@ class _Server:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def stop(self) -> None:
+    def close(self) -> None:
+        """Which ends it."""
         self._control.close()
+
+    def stop(self) -> None:
+        self.close()
         self._process.wait()
 
 
@@ -108,9 +112,8 @@ _servers: dict[tuple[str, ...], _Server] = {}
 
 def _server(key: tuple[str, ...], begin: Callable[[int], Process]) -> _Server:
     if key not in _servers or not _servers[key].running:
-        _servers[key] = _Server(begin)
-        if not key:
-            atexit.register(_servers[key].stop)  # the others end with it
+        _servers[key] = server = _Server(begin)
+        atexit.register(server.close if key else server.stop)  # the first is waited for: the others end with it
     return _servers[key]
 
 

@@ -1,0 +1,79 @@
+"""What ``manage.py jobs`` and ``manage.py locks`` change, and what they leave in the audit trail."""
+
+import getpass
+import json
+
+import pytest
+from django.core.management import CommandError
+
+from jobs.dispatch import scheduling
+from jobs.models import AuditEntry, Job
+from jobs.states import Status
+from locks.models import Lock
+from tests import fake_jobs
+from tests.cli.shell import ends_with, run
+from tests.factory import hold_lock, job_in, job_row
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def deeds() -> list[tuple[str, str, str, int | None, str | None]]:
+    return list(AuditEntry.objects.order_by("id").values_list("who", "origin", "action", "job_id", "lock_name"))
+
+
+def test_abort_is_the_shells_users() -> None:
+    me = getpass.getuser()
+    waiting, running = job_in(Status.SCHEDULED), job_in(Status.RUNNING)
+    shown = run("jobs", "abort", waiting.pk, running.pk, "--reason", "wrong window")
+    assert f"job {waiting.pk}: ended" in shown
+    assert f"job {running.pk}: told to stop at its next safe point" in shown
+    running.refresh_from_db()
+    assert running.abort_reason == f"wrong window (aborted by {me})"
+    assert deeds() == [(me, "command line", "aborted", job.pk, None) for job in (waiting, running)]
+
+
+def test_what_cannot_be_aborted_is_said_and_stops_no_other() -> None:
+    ended, waiting = job_row(), job_in(Status.SCHEDULED)
+    with pytest.raises(CommandError, match=f"Job id {ended.pk} is in state FINISHED") as refused:
+        run("jobs", "abort", ended.pk, waiting.pk)
+    assert refused.value.returncode == 1
+    waiting.refresh_from_db()
+    assert waiting.exception_type == "JobAborted"
+    assert ends_with("jobs", "abort", 4711) == 2
+
+
+def test_a_job_is_run_again_with_its_arguments() -> None:
+    job = scheduling.schedule(fake_jobs.add, {"a": 1, "b": 2}, comment="night", ticket_ref="NOC-1", queue="fast")
+    assert ends_with("jobs", "rerun", job.pk) == 1  # it has not ended
+    run("jobs", "abort", job.pk)
+    again = json.loads(run("jobs", "rerun", job.pk, "--json"))
+    assert (again["function_name"], again["start_arguments"]) == ("add", {"a": 1, "b": 2})
+    me = getpass.getuser()
+    assert (again["scheduled_by"], again["comment"], again["ticket_ref"]) == (me, "night", "NOC-1")
+    assert Job.objects.get(pk=again["id"]).queue == "fast"
+    assert deeds()[-1] == (me, "command line", "scheduled", again["id"], None)
+    assert AuditEntry.objects.latest("id").detail == f"add: job {job.pk} again"
+    assert f"as job {job.pk}" in run("jobs", "rerun", job.pk, "--comment", "by day")
+    assert Job.objects.latest("id").comment == "by day"
+    assert ends_with("jobs", "rerun", 4711) == 2
+
+
+def test_one_whose_task_nobody_knows_is_not_run_again() -> None:
+    job = job_row(task_name="gone.task")
+    with pytest.raises(CommandError, match=r"Nobody here knows the task gone\.task"):
+        run("jobs", "rerun", job.pk)
+
+
+def test_one_without_devices_of_its_own_is_run_again_as_a_whole_only() -> None:
+    job = job_row(task_name=fake_jobs.nothing.name)
+    with pytest.raises(CommandError, match="can only be run again as a whole"):
+        run("jobs", "rerun", job.pk, "--only-failed")
+
+
+def test_a_lock_is_cleared() -> None:
+    job = job_in(Status.RUNNING)
+    hold_lock("devices", job)
+    assert f"cleared; job {job.pk} held it" in run("locks", "clear", "devices")
+    assert Lock.objects.get(name="devices").holder_id is None
+    assert deeds() == [(getpass.getuser(), "command line", "cleared", job.pk, "devices")]
+    assert ends_with("locks", "clear", "devices") == 2
