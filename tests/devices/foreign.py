@@ -94,6 +94,11 @@ class Foreign:
         file.write_text(BODY + more)
         importlib.invalidate_caches()
         imported = importlib.import_module(module)
-        for name in {module, module.partition(".")[0]}:
-            self._monkeypatch.setitem(sys.modules, name, sys.modules.pop(name))  # gone again after the test
+        gone_after(self._monkeypatch, module)
         return imported
+
+
+def gone_after(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """Forgets an imported driver with the test: its package would hide those of other tests."""
+    for name in {module, module.partition(".")[0]}:
+        monkeypatch.setitem(sys.modules, name, sys.modules.pop(name))

@@ -12,6 +12,7 @@ import paramiko  # type: ignore[import-untyped]
 import pytest
 from napalm import get_network_driver
 
+from tests.devices.foreign import gone_after
 from tests.services.certificates import issue
 
 PASSWORD = "device-password"
@@ -114,6 +115,7 @@ def test_junos_needs_a_driver_of_ones_own(stranger: Stranger, tmp_path: Path, mo
     (tmp_path / "custom_napalm" / "checking_junos.py").write_text(DRIVER)
     monkeypatch.syspath_prepend(str(tmp_path))
     refused("checking_junos", stranger.port)
+    gone_after(monkeypatch, "custom_napalm.checking_junos")
     assert stranger.told == []
 
 
