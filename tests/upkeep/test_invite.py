@@ -1,15 +1,12 @@
 """Who is asked to help: as many as slots are idle, never the last of a worker, the run with the fewest first."""
 
 import json
-import threading
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from cnaasjobs.db.exclusive import exclusively
 from jobs.broker import publisher
 from jobs.models import Heartbeat, Job, JobDevice, Participant
 from jobs.states import DeviceState
@@ -17,6 +14,7 @@ from jobs.upkeep.invite import Invite
 from locks.models import Lock
 from tests import fake_jobs
 from tests.fleet.parts import begun, joined
+from tests.upkeep.other_beat import other_beat_in
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -156,21 +154,6 @@ def test_nobody_is_asked_where_it_is_no_use(asked: list[int], why: str, monkeypa
 def test_one_beat_at_a_time_asks(postgresql: object, asked: list[int]) -> None:
     begun([f"sw{number}" for number in range(50)])
     worker(3)
-    inside, leave = threading.Event(), threading.Event()
-
-    def other_beat() -> None:
-        with exclusively("invite") as mine:
-            assert mine
-            inside.set()
-            leave.wait(30)
-        connection.close()
-
-    thread = threading.Thread(target=other_beat)
-    thread.start()
-    assert inside.wait(30)
-    try:
+    with other_beat_in("invite"):
         assert invite() == 0
-    finally:
-        leave.set()
-        thread.join()
     assert invite() == 2

@@ -1,6 +1,5 @@
 """A lost message is sent again; a long queue is left alone."""
 
-import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,11 +7,9 @@ from typing import Any
 
 import pytest
 from celery import current_app
-from django.db import connection
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
-from cnaasjobs.db.exclusive import exclusively
 from jobs.broker.connection import Broker
 from jobs.dispatch import scheduling
 from jobs.end_reasons import Failure
@@ -24,6 +21,7 @@ from tests import fake_jobs
 from tests.factory import claimed
 from tests.services import PostgreSQL, RabbitMQ
 from tests.switching import purge_broker
+from tests.upkeep.other_beat import other_beat_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -188,21 +186,8 @@ def test_nothing_is_sent_again_while_the_broker_does_not_answer(rabbitmq: Rabbit
 def test_one_beat_at_a_time_sends_again(postgresql: PostgreSQL, upkeep: Upkeep) -> None:
     sent_long_ago(3)
     purge_broker(["default"])
-    inside, leave = threading.Event(), threading.Event()
-
-    def other_beat() -> None:
-        with exclusively("republish") as mine:
-            assert mine
-            inside.set()
-            leave.wait(30)
-        connection.close()
-
-    thread = threading.Thread(target=other_beat)
-    thread.start()
-    inside.wait(30)
-    assert upkeep.watch(30) == 0
-    leave.set()
-    thread.join()
+    with other_beat_in("republish"):
+        assert upkeep.watch(30) == 0
     assert upkeep.watch(30) == 3
 
 
