@@ -20,6 +20,7 @@ class Report:
     def __init__(self, database: Database, poller: Poller) -> None:
         self._database = database
         self._poller = poller
+        self._said_nobody = False
 
     async def run(self) -> None:
         subscribe(saw)
@@ -31,8 +32,15 @@ class Report:
             unsubscribe(saw)
 
     async def store(self) -> None:
-        """While the database is away, only this time's report is lost."""
-        tally.listened(self._poller.listening, looked=self._poller.looked_at)
+        """While the database is away, only this time's report is lost.
+
+        That nobody listens is said once: there may be a second process, a proxy's backup, that has no readers, and what
+        it says stands in the same place.
+        """
+        listening = self._poller.listening
+        if listening or not self._said_nobody:
+            tally.listened(listening, looked=self._poller.looked_at)
+        self._said_nobody = not listening
         with contextlib.suppress(Error):  # the poller says so
             await self._database.ask(flush)
 

@@ -51,16 +51,18 @@ def _fold_some() -> bool:
     try:
         with transaction.atomic():
             mark = _locked_mark()
+            additions = Additions()  # what was counted is given back to nobody: it is counted again
             if mark.feed != now.feed:
                 mark.feed, mark.upto, mark.since = now.feed, horizon - 1, database_now()
                 more = False
             else:
                 span = _next(mark, horizon)
                 more = span.upto < horizon - 1
-                _count(span, seen)
+                _count(span, additions)
                 mark.upto = max(mark.upto, span.upto)
-            if seen:
-                kept.add(seen, mark)
+            additions.include(seen)
+            if additions:
+                kept.add(additions, mark)
             mark.save()
     except BaseException:
         tally.give_back(seen)

@@ -11,6 +11,7 @@ from jobs.metrics.families import SECONDS, Family
 Key = tuple[str, tuple[str, ...]]
 MOST_LABELS: Final = 200  # sets of labels of one family; what is beyond counts as "other"
 OTHER: Final = "other"
+_LONGEST: Final = 500  # characters of a set of labels, as the column has it
 
 
 class Additions:
@@ -34,6 +35,16 @@ class Additions:
         """The last one stays; of times the latest."""
         self.states[family.name, labels] = value
 
+    def include(self, older: "Additions") -> None:
+        """What was seen before this: of states the newer stays."""
+        for key, value in older.counts.items():
+            self.counts[key] += value
+        for key, value in older.states.items():
+            self.states.setdefault(key, value)
+        for key, spread in older.spread.items():
+            here = self.spread.get(key, [0] * len(spread))
+            self.spread[key] = [one + other for one, other in zip(here, spread, strict=True)]
+
     def __bool__(self) -> bool:
         return bool(self.counts or self.states)
 
@@ -48,8 +59,8 @@ def add(additions: Additions, mark: MetricMark) -> None:
 
     def row_of(key: Key) -> MetricCount:
         name, labels = key
-        stored = name, json.dumps(labels, ensure_ascii=False)[:500]
-        if stored not in rows and sizes[name] >= MOST_LABELS:
+        stored = name, json.dumps(labels, ensure_ascii=False)
+        if stored not in rows and (sizes[name] >= MOST_LABELS or len(stored[1]) > _LONGEST):
             stored = name, json.dumps([OTHER] * len(labels))
         if stored not in rows:
             rows[stored] = MetricCount(name=stored[0], labels=stored[1])

@@ -53,10 +53,7 @@ def taken() -> Additions:
 
 def give_back(found: Additions) -> None:
     with _mutex:
-        for key, value in found.counts.items():
-            _seen.counts[key] += value
-        for key, value in found.states.items():
-            _seen.states.setdefault(key, value)
+        _seen.include(found)
 
 
 def listen() -> None:

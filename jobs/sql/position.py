@@ -6,6 +6,7 @@ from typing import Final, NamedTuple, Self
 
 _TEXT: Final = re.compile(r"([0-9a-f]{1,16})\.(\d{1,19})((?:-\d{1,19})*)", re.ASCII)
 _MOST_OPEN: Final = 40
+_LARGEST: Final = 2**63 - 1  # a bigint: the databases refuse to compare with what is beyond
 
 
 class Position(NamedTuple):
@@ -27,7 +28,9 @@ class Position(NamedTuple):
             return None
         feed, top, still_open = found.groups()
         numbers = tuple(int(number) for number in still_open.split("-")[1:])
-        return None if len(numbers) > _MOST_OPEN else cls(feed, int(top), numbers)
+        if len(numbers) > _MOST_OPEN or max(int(top), *numbers, 0) > _LARGEST:
+            return None
+        return cls(feed, int(top), numbers)
 
     @classmethod
     def behind(cls, feed: str, top: int, running: list[int]) -> Self:

@@ -104,7 +104,7 @@ def test_a_page_that_read_the_position_before_its_rows_misses_nothing(live: Live
     assert [each["id"] for each in stream.of("job")] == [job.pk]
 
 
-@pytest.mark.parametrize("after", ["nonsense", "abcd.7", "{feed}.9999999"])
+@pytest.mark.parametrize("after", ["nonsense", "abcd.7", "{feed}.9999999", f"{{feed}}.{2**63}", f"{{feed}}.0-{2**63}"])
 def test_a_position_that_means_nothing_here_is_a_reset(live: Live, after: str) -> None:
     job_row()
     stream = live.stream(f"?after={after.format(feed=feed.position().feed)}").begin()

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.events import record, subscribe, unsubscribe
 from cnaasjobs.live.actions import LiveAction
+from cnaasjobs.live.bulletin import Bulletin
 from cnaasjobs.live.database import Database
 from cnaasjobs.live.poller import Poller
 from cnaasjobs.live.report import Report, saw
@@ -48,6 +49,11 @@ def _begun(each_database: None) -> None:
     """Counting has begun, and nothing was seen before."""
     tally.taken()
     fold()
+
+
+class Hears:
+    def take(self, bulletin: Bulletin) -> None:
+        """It listens."""
 
 
 def metrics() -> dict[tuple[str, ...], float]:
@@ -169,6 +175,14 @@ def test_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["other", "other"] == 3
 
 
+def test_labels_that_would_be_too_long_for_their_column_are_others() -> None:
+    job = scheduling.schedule(fake_jobs.nothing, {})
+    Job.objects.filter(pk=job.pk).update(function_name="\x01" * 128)
+    assert transitions.finish(claimed(job), Outcome(result=None))
+    fold_all()
+    assert metrics()["jobs_ended_total", "other", "other"] == 1
+
+
 def test_what_waits_runs_is_held_and_beats() -> None:
     worker = heartbeat("celery@w1", concurrency=4, run_tokens='["a"]', queues='["default", "fast"]')
     heartbeat("beat", kind="beat", queues="[]")
@@ -225,6 +239,25 @@ def test_what_could_not_be_stored_is_stored_later(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(RuntimeError):
             folding.flush()
     assert metrics()["publish_failures_total",] == 3
+
+
+def test_what_could_not_be_counted_is_counted_once_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    long_ago = database_now() - timedelta(seconds=100)
+    Job.objects.filter(pk=finished().pk).update(start_time=long_ago, scheduled_time=long_ago)
+    record(JobAction.PUBLISH_FAILED, messages=3, error="away")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MetricMark, "save", refuse)
+        with pytest.raises(RuntimeError):
+            fold()
+    fold_all()
+    found = metrics()
+    assert (found["jobs_ended_total", "nothing", "finished"], found["publish_failures_total",]) == (1, 3)
+    assert found["job_start_late_seconds_count",] == 1
+    assert found["job_run_seconds_sum", "nothing"] == pytest.approx(100, abs=20)
 
 
 def test_two_that_fold_at_once_count_each_end_once() -> None:
@@ -290,7 +323,11 @@ def test_what_the_events_process_says_of_its_readers_is_kept() -> None:
         assert ("events_delay_seconds",) not in found  # nobody listens, so nobody looks
         tally.listened(3, looked=time.time() - 40)
         fold()
+        asyncio.run(report.store())  # of a second process, which nobody listens to: that stands there no more
         assert metrics()["events_delay_seconds",] >= 40
+        poller.join(Hears())
+        asyncio.run(report.store())
+        assert metrics()["events_readers",] == 1
     finally:
         unsubscribe(saw)
         database.close()
