@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
@@ -15,7 +17,27 @@ from cnaasjobs.api.filters import ColumnFilter, ColumnSort
 METHODS = ["get", "head", "post", "put", "patch", "delete"]
 
 
-class ApiViewSet(GenericViewSet[Any]):
+class Released(APIView):
+    """A view whose answer is free as soon as it is sent.
+
+    DRF ties a view and its response to each other. Only the garbage collector ends such a circle, and it comes late: a
+    web process held up to fifteen pages of 20 MB that had long been sent.
+    """
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        answer = super().dispatch(request, *args, **kwargs)
+        if isinstance(answer, Response):
+            answer.add_post_render_callback(self._untie)
+        else:
+            self._untie(answer)
+        return answer
+
+    def _untie(self, answer: Any) -> None:
+        answer.renderer_context = {}
+        del self.response
+
+
+class ApiViewSet(Released, GenericViewSet[Any]):
     """A viewset that names the permission of each method and describes each handler; it is refused without."""
 
     http_method_names = METHODS
@@ -41,7 +63,7 @@ class ApiViewSet(GenericViewSet[Any]):
         return super().as_view(dict(actions or {}), **initkwargs)
 
 
-class NoMethods(APIView):
+class NoMethods(Released):
     """A URL that clients know but that has no method: it answers 405, where an unknown URL is a 404."""
 
     http_method_names = METHODS
