@@ -2,13 +2,13 @@
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import current_app
-from django.core.management import call_command
 from django.db import connections
 from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
@@ -19,6 +19,7 @@ from cnaasjobs.embedded import broker_socket
 from cnaasjobs.events import Event, subscribe, unsubscribe
 from console.reads import ended, shared
 from tests.emptying import empty, empty_tables
+from tests.migrated import django_db_keepdb, migrated_cluster, run_directory
 from tests.needs import (
     pytest_runtest_logreport,
     pytest_runtest_setup,
@@ -31,7 +32,14 @@ from tests.services.processes import Platform
 from tests.settings import EMBEDDED_BROKER
 from tests.switching import broker_url, database_url, forget_broker_connections, on_broker, on_database, purge_broker
 
-__all__ = ["pytest_runtest_logreport", "pytest_runtest_setup", "pytest_sessionfinish", "pytest_unconfigure"]
+__all__ = [
+    "django_db_keepdb",
+    "pytest_runtest_logreport",
+    "pytest_runtest_setup",
+    "pytest_sessionfinish",
+    "pytest_unconfigure",
+    "run_directory",
+]
 
 pytest_plugins = ["tests.parallel"]
 
@@ -54,11 +62,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.django_db(transaction=True))
 
 
-def _session_service(kind: type[PostgreSQL] | type[RabbitMQ] | type[Redis]) -> Iterator[Service]:
+def _session_service(
+    kind: type[PostgreSQL] | type[RabbitMQ] | type[Redis], prepare: Callable[[Any], None] = lambda _: None
+) -> Iterator[Service]:
     require([kind.name])
     directory = scratch_directory(kind.name)
     service = kind(directory)
     try:
+        prepare(service)
         yield service.start()
     finally:
         service.kill()
@@ -75,12 +86,11 @@ def _recovered(service: Service) -> None:
 
 
 @pytest.fixture(scope="session")
-def _postgresql_server(django_db_blocker: DjangoDbBlocker) -> Iterator[Service]:
-    for server in _session_service(PostgreSQL):
-        assert isinstance(server, PostgreSQL)
-        with django_db_blocker.unblock(), on_database(server.create_database("migrated")):
-            call_command("migrate", verbosity=0, interactive=False)
-        yield server
+def _postgresql_server(run_directory: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Service]:
+    def begin_with_the_copy(server: PostgreSQL) -> None:
+        server.begin_with(migrated_cluster(run_directory, django_db_blocker))
+
+    yield from _session_service(PostgreSQL, begin_with_the_copy)
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +123,7 @@ def postgresql(_postgresql_server: PostgreSQL, django_db_blocker: DjangoDbBlocke
 @pytest.fixture(scope="session")
 def _kept_database(_postgresql_server: PostgreSQL) -> str:
     """One database for all tests that break nothing: it is emptied after each, like the suite's own."""
-    return _postgresql_server.create_database("kept", template="migrated")
+    return _postgresql_server.database_url("kept")
 
 
 @pytest.fixture

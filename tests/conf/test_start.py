@@ -1,8 +1,6 @@
 """Worker, Beat, web and ``make run`` start only with good settings; errors are single lines, not tracebacks."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,20 +9,19 @@ from pytest_django import Settings
 
 from cnaasjobs.startup import problems
 from tests.conf.test_table import PRODUCTION
-from tests.services.processes import ROOT
+from tests.services.program import Done, run_program
 
-CELERY = (sys.executable, "-m", "celery", "-A", "cnaasjobs")
+CELERY = ("-m", "celery", "-A", "cnaasjobs")
 STARTED = {
     "worker": (*CELERY, "worker"),
     "beat": (*CELERY, "beat", "--pidfile="),
-    "web": (sys.executable, "-m", "gunicorn", "cnaasjobs.wsgi", "--bind", "127.0.0.1:0"),
+    "web": ("-m", "gunicorn", "cnaasjobs.wsgi", "--bind", "127.0.0.1:0"),
 }
 MISSING = "is missing: production has no default for it"
 
 
-def started(command: tuple[str, ...], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environ}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+def started(command: tuple[str, ...], environ: Mapping[str, str]) -> Done:
+    return run_program(*command, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environ})
 
 
 @pytest.mark.parametrize("who", STARTED)
@@ -50,9 +47,7 @@ def test_settings_that_contradict_each_other_are_named(who: str, tmp_path: Path)
 
 def test_make_run_names_them_before_it_starts_anything(tmp_path: Path) -> None:
     wrong = {"CNAASJOBS_UPKEEP_SECONDS": "soon", "ALLOWED_HOSTS": "http://a", "CNAASJOBS_REQUIRE_TOKEN": "maybe"}
-    done = started(
-        (sys.executable, "-m", "cnaasjobs.run"), {"PORT": "0", "CNAASJOBS_STATE_DIR": str(tmp_path / "state"), **wrong}
-    )
+    done = started(("-m", "cnaasjobs.run"), {"PORT": "0", "CNAASJOBS_STATE_DIR": str(tmp_path / "state"), **wrong})
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [
         "ALLOWED_HOSTS must be host names without scheme, port and path, not 'http://a'",
@@ -61,7 +56,7 @@ def test_make_run_names_them_before_it_starts_anything(tmp_path: Path) -> None:
     ]
 
 
-GOOD = PRODUCTION | {"CELERY_BROKER_URL": "amqps://u:p@mq//"}
+GOOD = PRODUCTION | {"CELERY_BROKER_URL": "amqps://u:p@mq//", "DJANGO_SETTINGS_MODULE": "cnaasjobs.settings"}
 
 
 @pytest.mark.django_db
@@ -81,7 +76,7 @@ def test_what_is_unwise_is_a_line_in_the_log_of_production(
 
 
 def deploy_check(environ: Mapping[str, str]) -> str:
-    command = (sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING")
+    command = ("manage.py", "check", "--deploy", "--fail-level", "WARNING")
     done = started(command, environ)
     assert done.returncode == ("identified some issues" in done.stderr)
     return done.stderr

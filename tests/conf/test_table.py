@@ -12,6 +12,7 @@ from django.core.checks import run_checks
 from pytest_django import Settings
 
 from cnaasjobs.conf import Conf, Start, WrongSettings, conf, from_environment
+from tests.services.program import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 DEV = {"CNAASJOBS_DEV": "1"}
@@ -125,13 +126,7 @@ def test_an_empty_variable_is_an_unset_one() -> None:
 
 def test_every_wrong_value_is_named_by_manage_py_without_a_traceback() -> None:
     wrong = {"CNAASJOBS_HEARTBEAT_SECONDS": "abc", "CNAASJOBS_UPKEEP_SECONDS": "nan", "ALLOWED_HOSTS": ""}
-    done = subprocess.run(
-        [sys.executable, "manage.py", "check"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **PRODUCTION, **wrong},
-        capture_output=True,
-        text=True,
-    )
+    done = run_program("manage.py", "check", env={"PATH": os.environ["PATH"], **PRODUCTION, **wrong})
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "ALLOWED_HOSTS is missing: production has no default for it",

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +11,8 @@ from django.db import connection
 from cnaasjobs.db import session
 from cnaasjobs.db.suitable import unsuitable
 from tests.services import PgBouncer, PostgreSQL, RabbitMQ, scratch_directory
-from tests.services.processes import ROOT, Platform
+from tests.services.processes import Platform
+from tests.services.program import run_program
 from tests.switching import on_database
 
 pytestmark = pytest.mark.needs("postgresql")
@@ -97,14 +96,9 @@ def test_the_server_process_behind_a_pooler_is_the_real_one(pooler: Pooler) -> N
         assert session.is_server_process(session.server_process())
 
 
-def manage(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=platform.env, capture_output=True, text=True)
-
-
 def refused_by_all(platform: Platform, problem: str) -> None:
     for arguments in (["migrate"], ["check", "--database", "default"]):
-        done = manage(platform, *arguments)
+        done = run_program("manage.py", *arguments, env=platform.env)
         assert (done.returncode, problem in done.stderr) == (1, True), done.stderr
         assert "Traceback" not in done.stderr
     for process in (platform.worker(wait=False), platform.beat(wait=False), platform.web(wait=False)):
@@ -116,9 +110,7 @@ def refused_by_all(platform: Platform, problem: str) -> None:
 @pytest.mark.parametrize("command", [["migrate"], ["check", "--database", "default"]])
 def test_a_database_that_does_not_answer_is_one_line(scratch: Path, command: list[str]) -> None:
     nowhere = {"CNAASJOBS_DEV": "1", "CNAASJOBS_STATE_DIR": str(scratch), "DATABASE_URL": "postgres://u@127.0.0.1:1/n"}
-    done = subprocess.run(
-        [sys.executable, "manage.py", *command], cwd=ROOT, env={**os.environ, **nowhere}, capture_output=True, text=True
-    )
+    done = run_program("manage.py", *command, env={**os.environ, **nowhere})
     assert done.returncode == 1
     assert "The database does not answer: connection to server at" in done.stderr
     assert "Traceback" not in done.stderr

@@ -36,17 +36,21 @@ class Managed:
         cwd: Path | None = None,
         user: str | None = None,
         preloaded: bool = False,
+        errors: Path | None = None,
     ) -> None:
-        """``preloaded``: it may begin in a copy of a process that has imported the packages, where it is the same."""
+        """``preloaded``: it may begin in a copy of a process that has imported the packages, where it is the same.
+
+        ``errors``: where its standard error goes; into the log by default.
+        """
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        with log.open("ab") as output, (errors or log).open("ab") as second:
             begin: Callable[..., Process] = _start
             if preloaded and preloading.can_run(argv, env):
                 begin = preloading.start
-            starting = _starter.submit(begin, argv, env=env, cwd=cwd, user=user, output=output.fileno())
-            self._popen = starting.result()
+            outputs = {"output": output.fileno(), "errors": second.fileno()}
+            self._popen = _starter.submit(begin, argv, env=env, cwd=cwd, user=user, **outputs).result()
         self.pid = self._popen.pid
 
     def __repr__(self) -> str:
@@ -152,7 +156,13 @@ def _signal_all(processes: Sequence[psutil.Process], number: int) -> None:
 
 
 def _start(
-    argv: Sequence[str], *, env: Mapping[str, str] | None, cwd: Path | None, user: str | None, output: int
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    user: str | None,
+    output: int,
+    errors: int,
 ) -> subprocess.Popen[bytes]:
     wrapper = [sys.executable, "-I", "-S", exec_child.__file__, "--parent", str(os.getpid())]
     if user:
@@ -163,6 +173,6 @@ def _start(
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=output,
+        stderr=errors,
         start_new_session=True,
     )

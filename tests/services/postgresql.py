@@ -169,6 +169,11 @@ class PostgreSQL(Service):
             user=server_user(),
         )
 
+    def begin_with(self, data: Path) -> None:
+        """Before its first start: what a stopped server left, with owners and modes, in place of an empty cluster."""
+        self._give_to_server(self.directory)
+        subprocess.run(["cp", "-a", str(data), str(self.data)], check=True)
+
     def start(self) -> "PostgreSQL":
         super().start()
         if not self.execute("SELECT 1 FROM pg_database WHERE datname = 'cnaasjobs'", database="postgres"):
@@ -187,8 +192,7 @@ class PostgreSQL(Service):
 
     def _initdb(self) -> None:
         user = server_user()
-        if user:
-            shutil.chown(self.directory, user)
+        self._give_to_server(self.directory)
         command = [
             self._binary("initdb"),
             "-D",
@@ -202,6 +206,11 @@ class PostgreSQL(Service):
         ]
         as_user: dict[str, Any] = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
         subprocess.run(command, check=True, capture_output=True, cwd=self.directory, **as_user)
+
+    @staticmethod
+    def _give_to_server(path: Path) -> None:
+        if user := server_user():
+            shutil.chown(path, user)
 
     @staticmethod
     def _binary(name: str) -> str:

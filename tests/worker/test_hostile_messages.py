@@ -78,9 +78,7 @@ def test_rabbitmq(rabbitmq: RabbitMQ, worker: Managed) -> None:
         _nothing_of_it_is_taken(
             worker,
             lambda message: hostile.to_rabbitmq(channel, message, "default"),
-            lambda: sum(
-                map(int, rabbitmq.ctl("list_queues", "-p", rabbitmq.vhost, "--no-table-headers", "messages").split())
-            ),
+            lambda: sum(rabbitmq.queues().values()),
         )
 
 

@@ -35,8 +35,7 @@ def running(jobs: list[Job]) -> int:
 
 
 def unacknowledged(broker: RabbitMQ) -> int:
-    rows = broker.ctl("list_queues", "-p", broker.vhost, "--no-table-headers", "messages_unacknowledged").split()
-    return sum(map(int, rows))
+    return sum(broker.unacknowledged().values())
 
 
 def _a_short_job_starts_at_once_while_a_slot_is_idle(

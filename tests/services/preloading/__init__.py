@@ -78,10 +78,11 @@ class _Server:
         with theirs:
             self._process = begin(theirs.fileno())
 
-    def start(self, request: Request, output: int) -> Copy:
+    def start(self, request: Request, *given: int) -> Copy:
+        """``given`` are its two outputs, or its connection where it becomes a server itself."""
         ours, theirs = os.pipe()
         try:
-            fds = array.array("i", [output, theirs])
+            fds = array.array("i", [theirs, *given])
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)]
             self._control.sendmsg([json.dumps(request).encode()], rights)
         finally:
@@ -125,18 +126,28 @@ def _of_the_project(env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
     return env["DJANGO_SETTINGS_MODULE"], engine, env.get("PYTHONPATH", "")
 
 
+def read_at_the_start(env: Mapping[str, str]) -> dict[str, str]:
+    """What two processes must have in common for one to be a copy of the other."""
+    return {n: value for n, value in env.items() if n.startswith(_READ_AT_THE_START) and n not in _DONE}
+
+
 def can_run(argv: Sequence[str], env: Mapping[str, str] | None) -> bool:
     """Whether it is a program in Python, in an environment in which a copy is what a new interpreter would be."""
     env = os.environ if env is None else env
-    names = {name for name in (*env, *os.environ) if name.startswith(_READ_AT_THE_START)} - _DONE
     is_program = argv[0] == sys.executable and (argv[1] == "-m" or not argv[1].startswith("-"))
-    return is_program and all(env.get(name) == os.environ.get(name) for name in names)
+    return is_program and read_at_the_start(env) == read_at_the_start(os.environ)
 
 
 def start(
-    argv: Sequence[str], *, env: Mapping[str, str] | None, cwd: Path | None, user: str | None, output: int
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    user: str | None,
+    output: int,
+    errors: int,
 ) -> Copy:
-    """To be called in a thread that lives as long as the process may. ``output`` is a descriptor."""
+    """To be called in a thread that lives as long as the process may. ``output`` and ``errors`` are descriptors."""
     if user:
         raise ValueError("a copy runs as the same user")
     env, cwd = dict(os.environ if env is None else env), cwd or Path.cwd()
@@ -145,4 +156,4 @@ def start(
     if key := _of_the_project(env, cwd):
         packages, load = server, request | {"argv": []}
         server = _server(key, lambda control: packages.start(load, control))
-    return server.start(request, output)
+    return server.start(request, output, errors)

@@ -1,8 +1,8 @@
 """The process that imports the packages, then becomes what it is asked for in copies of itself.
 
 Started by path, with the number of a socket: nothing of the project is imported here. Each request names a program with
-its environment and brings two descriptors, for its output and for its number and its end. One that names no program
-makes a copy that loads the project and takes requests itself, from the socket that it gets in place of an output.
+its environment and brings three descriptors: for its number and its end, and its two outputs. One that names no program
+makes a copy that loads the project and takes requests itself, from the socket that it gets in place of outputs.
 """
 
 import gc
@@ -86,7 +86,7 @@ def main() -> None:
         asked = serve(control)
         if asked is None:
             return
-        request, given, status = asked
+        request, status, given = asked
         os.setsid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != server:
@@ -94,17 +94,17 @@ def main() -> None:
         os.write(status, NUMBER.pack(os.getpid()))
         os.close(status)
         if request["argv"]:
-            os.dup2(given, 1)
-            os.dup2(given, 2)
-            os.close(given)
+            for number, fd in enumerate(given, start=1):
+                os.dup2(fd, number)
+                os.close(fd)
             begin(**request)
             return
-        control = socket.socket(fileno=given)
+        control = socket.socket(fileno=given[0])
         begin = run_loaded if load(request["env"], request["cwd"]) else run_anew
         gc.freeze()
 
 
-def serve(control: socket.socket) -> tuple[dict[str, Any], int, int] | None:
+def serve(control: socket.socket) -> tuple[dict[str, Any], int, list[int]] | None:
     """Returns what is asked for in each copy, and None in the server at its end."""
     copies: dict[int, int] = {}
     wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -117,10 +117,10 @@ def serve(control: socket.socket) -> tuple[dict[str, Any], int, int] | None:
                 os.read(wake, 4096)
             report_the_ended(copies)
         if control.fileno() in readable:
-            message, fds, _, _ = socket.recv_fds(control, 1 << 20, 2)
+            message, fds, _, _ = socket.recv_fds(control, 1 << 20, 3)
             if not message:
                 return None
-            output, status = fds
+            status, *given = fds
             pid = os.fork()
             if pid == 0:
                 signal.set_wakeup_fd(-1)
@@ -128,9 +128,10 @@ def serve(control: socket.socket) -> tuple[dict[str, Any], int, int] | None:
                 control.close()
                 for fd in (wake, woken, *copies.values()):
                     os.close(fd)
-                return json.loads(message), output, status
+                return json.loads(message), status, given
             copies[pid] = status
-            os.close(output)
+            for fd in given:
+                os.close(fd)
 
 
 def report_the_ended(copies: dict[int, int]) -> None:
@@ -168,7 +169,7 @@ def load_the_project() -> None:
 
     apps.populate(settings.INSTALLED_APPS)
     autodiscover_modules("tasks")
-    for name in (*OF_THE_PROJECT, *settings.CELERY_IMPORTS):  # type: ignore[misc]
+    for name in (*OF_THE_PROJECT, *getattr(settings, "CELERY_IMPORTS", ())):
         import_module(name)
     from celery import current_app
 
