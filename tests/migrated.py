@@ -46,7 +46,7 @@ def django_db_keepdb(
             _migrate()
             connection.close()
 
-    name = connection.creation._get_test_db_name()
+    name = str(connection.settings_dict["TEST"]["NAME"])
     shutil.copyfile(made_once(run_directory, "migrated.sqlite3", make), name)
     return True
 
