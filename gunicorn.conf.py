@@ -4,8 +4,8 @@
 """
 
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 
 from gunicorn import util
@@ -33,8 +33,17 @@ logconfig_dict = logging_config(start.log_level, MaskedJsonFormatter)
 
 def on_starting(server: object) -> None:
     """Otherwise gunicorn would start one worker after the other, each of which refuses to start."""
-    if subprocess.run([sys.executable, "-m", "cnaasjobs.startup"]).returncode != 0:
+    check = multiprocessing.get_context("fork").Process(target=_check)
+    check.start()
+    check.join()
+    if check.exitcode != 0:
         sys.exit(1)
+
+
+def _check() -> None:
+    from cnaasjobs import startup
+
+    startup.main()
 
 
 def _write_error(sock: object, status_int: int, reason: str, mesg: str) -> None:

@@ -1,6 +1,6 @@
 """What a web server, a worker and a Beat check before they do anything else: their settings and their database.
 
-``python -m cnaasjobs.startup`` does this for gunicorn, whose main process must not load Django, because it forks.
+gunicorn calls ``main`` in a child: its main process must not load Django, because it forks.
 """
 
 import os
@@ -49,7 +49,7 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-if __name__ == "__main__":
+def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
     django.setup(set_prefix=False)
     sys.exit("\n".join(problems()) or None)

@@ -34,20 +34,23 @@ def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def django_db_keepdb(
-    run_directory: Path, django_db_modify_db_settings: None, django_db_blocker: DjangoDbBlocker
-) -> bool:
-    """pytest-django asks whether the suite's database is there already: a copy is, where it is a file."""
-    if connection.vendor != "sqlite":
-        return False
+def migrated_file(run_directory: Path, django_db_blocker: DjangoDbBlocker) -> Path:
+    """A database of SQLite, to be copied."""
 
     def make(place: Path) -> None:
         with django_db_blocker.unblock(), on_database(f"sqlite:///{place}"):
             _migrate()
             connection.close()
 
-    name = str(connection.settings_dict["TEST"]["NAME"])
-    shutil.copyfile(made_once(run_directory, "migrated.sqlite3", make), name)
+    return made_once(run_directory, "migrated.sqlite3", make)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_modify_db_settings: None, request: pytest.FixtureRequest) -> bool:
+    """pytest-django asks whether the suite's database is there already: a copy is, where it is a file."""
+    if connection.vendor != "sqlite":
+        return False
+    shutil.copyfile(request.getfixturevalue("migrated_file"), connection.settings_dict["TEST"]["NAME"])
     return True
 
 

@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,7 +83,7 @@ def start(config: Config, supervisor: Supervisor) -> None:
         supervisor.add(program)
     api = Api(url, report["token"])
     say("\n" + screen.addresses(config, url, report))
-    is_ready = supervisor.wait_until(lambda: api.call("GET", "/readyz").ok, seconds=READY_SECONDS)
+    is_ready = supervisor.wait_until(_readiness(api, supervisor.stopping).is_set, seconds=READY_SECONDS)
     if not supervisor.stopping.is_set():
         missing = f"Not everything is ready yet: {url}/readyz and the logs tell what is missing"
         say("\nReady. Ctrl-C ends everything." if is_ready else missing)
@@ -92,6 +93,19 @@ def start(config: Config, supervisor: Supervisor) -> None:
             threading.Thread(target=work, daemon=True).start()
     supervisor.run()
     say("Ending; Ctrl-C again ends everything at once")
+
+
+def _readiness(api: Api, stopping: threading.Event) -> threading.Event:
+    """Set as soon as all is ready. Asked in a thread: the answer waits for the web server, and nobody should for it."""
+    ready, deadline = threading.Event(), time.monotonic() + READY_SECONDS
+
+    def ask() -> None:
+        while not (ready.is_set() or stopping.wait(0.05) or time.monotonic() > deadline):
+            if api.call("GET", "/readyz").ok:
+                ready.set()
+
+    threading.Thread(target=ask, daemon=True).start()
+    return ready
 
 
 def checked(env: Mapping[str, str]) -> Mapping[str, Any]:

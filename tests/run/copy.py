@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,9 +32,18 @@ class Copy:
     """``python -m cnaasjobs.run`` on a free port, on the embedded default unless ``env`` says otherwise."""
 
     def __init__(
-        self, directory: Path, *, env: Mapping[str, str] | None = None, command: Sequence[str] = COMMAND
+        self,
+        directory: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str] = COMMAND,
+        database: Path | None = None,
     ) -> None:
+        """``database``: a migrated one that it finds, where its first start is not what the test is about."""
         self.state = directory / "state"
+        if database:
+            self.state.mkdir(parents=True)
+            shutil.copyfile(database, self.state / "db.sqlite3")
         base = {k: v for k, v in os.environ.items() if k not in TEST_ONLY and not k.startswith("CNAASJOBS_")}
         self.env = base | {
             "PORT": "0",
