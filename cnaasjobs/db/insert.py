@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final
 
 from django.db import connection, models
@@ -84,8 +85,9 @@ def _insert_batch(rows: Sequence[Model], replacing: str | None) -> None:
     given: dict[str, list[Any]] = {}
     for field in _fields(type(rows[0])):
         name = str(field.column)
-        first, *others = column = [getattr(row, field.attname) for row in rows]
-        same = all(value is first or value == first for value in others)
+        column = list(map(attrgetter(field.attname), rows))
+        first = column[0]
+        same = column.count(first) == len(column)
         if same and first is None and replacing is None:
             continue
         columns.append(name)

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from cnaasjobs.db.insert import insert, insert_many
+from cnaasjobs.db.rows import like
 from cnaasjobs.events import record
 from cnaasjobs.secrecy import mask, masker
 from jobs.actions import JobAction
@@ -75,11 +76,13 @@ def _insert(
         "rerun_if_lost": task.rerun_if_lost,
     }
     hidden = masker()
+    first = Job(**same)
     rows: list[Job] = []
     aside: dict[int, str] = {}  # by their place among the rows: why they need approval
     for kwargs in many:
         bound = task.bound(kwargs)
-        row = Job(**same, function_name=task.function_name_of(bound), start_arguments=_stored(bound, task.name, hidden))
+        arguments = _stored(bound, task.name, hidden)
+        row = like(first, function_name=task.function_name_of(bound), start_arguments=arguments)
         if why := approval.why_needed(task, bound, ending):
             aside[len(rows)] = why
             approval.put_aside(row)
