@@ -14,6 +14,7 @@ from cnaasjobs.conf import conf
 from jobs.broker import publisher
 from jobs.dispatch import scheduling
 from jobs.models import Job
+from jobs.states import JOIN
 from tests import fake_jobs
 from tests.services import RabbitMQ
 from tests.switching import forget_broker_connections
@@ -35,6 +36,19 @@ def test_every_message_of_a_batch_arrives(broker: str) -> None:
     scheduling.schedule_many(fake_jobs.nothing, [{}] * 2500)
     assert _depth() == 2500
     assert Job.objects.filter(dispatched_at__isnull=True).count() == 0
+
+
+def test_a_message_says_what_a_worker_would_not_take_for_granted(broker: str) -> None:
+    job, joined = scheduling.schedule_many(fake_jobs.nothing, [{}, {}])
+    publisher.publish([replace(_message(), job_id=joined.pk, joins=True)])
+    with current_app.connection_for_read() as connection, connection.SimpleQueue("default") as queue:
+        of_job, _, of_joined = (queue.get(timeout=30) for _ in range(3))
+    assert of_job.payload == [[job.pk], {}, {}]
+    names = {"task", "id", "lang", "argsrepr", "kwargsrepr", "origin"}
+    assert of_job.headers.keys() == names
+    assert of_job.headers["task"] == fake_jobs.nothing.name
+    assert of_joined.payload == [[joined.pk, JOIN], {}, {}]
+    assert of_joined.headers.keys() - {"expires"} == names  # on Redis only a worker can drop it
 
 
 @pytest.mark.needs("rabbitmq")
