@@ -1,5 +1,6 @@
 """The Celery application: brokers, workers and Beat start from here (``celery -A cnaasjobs worker``)."""
 
+import gc
 import os
 import sys
 from typing import Any
@@ -14,13 +15,22 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
 
 
 class Loader(AppLoader):  # type: ignore[misc, unused-ignore]
-    """If ``celery`` is the first to read the settings, it exits with what is wrong with them, without a traceback."""
+    _has_loaded = False
 
     def config_from_object(self, obj: Any, silent: bool = False) -> Any:
+        """If ``celery`` is the first to read the settings, it exits with what is wrong, without a traceback."""
         try:
             return super().config_from_object(obj, silent)
         except WrongSettings as exc:
             sys.exit(str(exc))
+
+    def import_default_modules(self) -> Any:
+        """After the first time all is loaded, and stays: no search for garbage need look at it, for 0.1 s each time."""
+        found = super().import_default_modules()
+        if not self._has_loaded:
+            self._has_loaded = True
+            gc.freeze()
+        return found
 
 
 def _look(**_: Any) -> None:

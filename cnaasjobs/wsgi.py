@@ -1,5 +1,6 @@
 """The WSGI entry point for gunicorn: ``gunicorn cnaasjobs.wsgi``."""
 
+import gc
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -30,6 +31,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
 django.setup(set_prefix=False)
 _django = Handler()
 bound_waits()
+gc.freeze()  # what is loaded stays: a search for garbage that looks at it too keeps all requests waiting for 0.1 s
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
