@@ -21,6 +21,8 @@ READER_GONE: Final = 141  # of one that SIGPIPE ended
 
 def main(argv: Sequence[str]) -> int | str | None:
     """What ``sys.exit`` takes: text is for standard error, and ends with 1."""
+    if unreadable := [text for text in argv if not _is_text(text)]:
+        return f"No text in this terminal's encoding: {ascii(unreadable[0])[:80]}"
     try:
         execute_from_command_line([*argv])
         sys.stdout.flush()
@@ -37,3 +39,12 @@ def main(argv: Sequence[str]) -> int | str | None:
             raise
         return words
     return None
+
+
+def _is_text(argument: str) -> bool:
+    """Python keeps bytes that it can't read as lone surrogates, which no database stores."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

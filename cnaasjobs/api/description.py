@@ -11,6 +11,9 @@ from typing import Any, Final
 
 Schema = Mapping[str, Any]
 
+JSON: Final = "application/json"
+PLAIN: Final = "text/plain"
+
 NULLABLE_TEXT: Final[Schema] = {"type": ["string", "null"]}
 NUMBER: Final[Schema] = {"type": "integer"}
 TEXT: Final[Schema] = {"type": "string"}
@@ -33,9 +36,12 @@ _components: dict[str, Schema] = {
 }
 
 
+_elsewhere: dict[str, Schema] = {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """Of the query."""
+    """Of the query, or a header."""
 
     name: str
     description: str
@@ -53,8 +59,9 @@ class Described:
     body: Schema | None = None
     parameters: tuple[Parameter, ...] = ()
     pages: bool = False  # it has pages, filters and an order
-    headers: Mapping[str, str] = field(default_factory=dict)
-    text: bool = False  # it also answers text/plain
+    headers: Mapping[str, str] = field(default_factory=dict)  # of its answer
+    asked_headers: tuple[Parameter, ...] = ()  # that a client may send
+    media: tuple[str, ...] = (JSON,)  # that it answers in
     public: bool = False  # it asks for no credentials
     scheme: str = "token"  # the credentials that it asks for, one of the document's securitySchemes
 
@@ -89,6 +96,12 @@ def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def elsewhere(path: str, operation: Schema) -> None:
+    """What is asked for with GET and no view answers: another process does, or somebody before the views."""
+    answers = {**operation["responses"], **ERRORS}
+    _elsewhere[path] = {"get": {**operation, "responses": dict(sorted(answers.items()))}}
+
+
 @cache
 def document() -> dict[str, Any]:
     """The OpenAPI document of all URLs of this process."""
@@ -96,6 +109,13 @@ def document() -> dict[str, Any]:
 
     made: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     return made
+
+
+_ERROR: Final = {JSON: {"schema": reference("Error")}}
+ERRORS: Final[Schema] = {
+    "4XX": {"content": _ERROR, "description": "The request can't be answered as it is"},
+    "5XX": {"content": _ERROR, "description": "Not now: the database, or another part, is away"},
+}
 
 
 # --- drf-spectacular's hooks, named in the settings -------------------------------------------------------------------
@@ -107,6 +127,7 @@ def without_slash(endpoints: list[tuple[str, str, str, Any]], **_: Any) -> list[
 
 
 def with_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    result["paths"] = dict(sorted({**result["paths"], **_elsewhere}.items()))
     result["components"] = {
         "schemas": dict(sorted(_components.items())),
         "securitySchemes": {

@@ -32,7 +32,7 @@ from cnaasjobs.events import record
 
 DATABASE_AWAY = "The database is away, try again later"
 NO_WRITES = "The database takes no writes now, try again later"
-_RETRY_AFTER = {"Retry-After": "2"}
+RETRY_AFTER = {"Retry-After": "2"}
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -78,7 +78,7 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | 
     """DRF's hook. None passes our own faults on to ``server_error``, which logs the traceback."""
     if not_now(exc):
         _part_with_database(exc)
-        exc = Unavailable(_why_not_now(exc), headers=_RETRY_AFTER)
+        exc = Unavailable(_why_not_now(exc), headers=RETRY_AFTER)
     if isinstance(exc, APIException):
         return _answer(exc)
     if isinstance(exc, Http404):
@@ -175,7 +175,7 @@ def unavailable(request: HttpRequest, exc: BaseException) -> HttpResponse:
     else:
         title, words = _not_now_in_words(exc, changes=request.method not in _SAFE_METHODS)
         response = render(request, "503.html", {"title": title, "words": words}, status=503)
-    for name, value in (*_RETRY_AFTER.items(), ("Cache-Control", "no-store")):
+    for name, value in (*RETRY_AFTER.items(), ("Cache-Control", "no-store")):
         response[name] = value
     return response
 

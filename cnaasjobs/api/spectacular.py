@@ -7,7 +7,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from cnaasjobs.api.columns import Column
-from cnaasjobs.api.description import Described, Parameter, reference
+from cnaasjobs.api.description import ERRORS, JSON, TEXT, Described, Parameter, reference
 
 _PAGES = (
     Parameter(
@@ -33,8 +33,11 @@ class DescribedSchema(AutoSchema):
         return False
 
     def get_operation_id(self) -> str:
-        words = self.path.removeprefix("/api/v1.0/").replace("{", "").replace("}", "").replace("/", "_")
+        words = self._words().replace("{", "").replace("}", "").replace("/", "_")
         return f"{self.method.lower()}_{words}"
+
+    def _words(self) -> str:
+        return str(self.path).removeprefix("/api/v1.0").removeprefix("/")
 
     def get_summary(self) -> str:
         return self._described.summary
@@ -46,7 +49,7 @@ class DescribedSchema(AutoSchema):
         return f"Permission: {' or '.join(f'`{name}`' for name in names)}" if names else ""
 
     def get_tags(self) -> list[str]:
-        first: str = self.path.removeprefix("/api/v1.0/").partition("/")[0]
+        first: str = self._words().partition("/")[0]
         return [{"job": "jobs", "device": "devices", "joblocks": "locks"}.get(first, first.partition("_")[0])]
 
     def get_auth(self) -> list[dict[str, list[str]]]:
@@ -55,18 +58,17 @@ class DescribedSchema(AutoSchema):
     def _get_request_body(self, direction: Any = "request") -> Any:
         """The library's own takes a dictionary for one of media types, and knows no body of a DELETE."""
         body = self._described.body
-        return {"content": {"application/json": {"schema": dict(body)}}} if body else None
+        return {"content": {JSON: {"schema": dict(body)}}, "required": True} if body else None
 
     def get_response_serializers(self) -> Any:
         described = self._described
-        error = dict(reference("Error"))
-        answers: dict[Any, Any] = {
-            200: OpenApiResponse(response=dict(described.whole_answer()), description="Success"),
-            "4XX": OpenApiResponse(response=error, description="The request can't be answered as it is"),
-            "5XX": OpenApiResponse(response=error, description="Not now: the database, or another part, is away"),
-        }
-        if described.text:
-            answers[(200, "text/plain")] = OpenApiResponse(response={"type": "string"}, description="Success")
+        answers: dict[Any, Any] = {}
+        for media in described.media:
+            schema = dict(described.whole_answer()) if media == JSON else dict(TEXT)
+            answers[(200, media)] = OpenApiResponse(response=schema, description="Success")
+        for status, answer in ERRORS.items():
+            error = dict(reference("Error"))
+            answers[status] = OpenApiResponse(response=error, description=answer["description"])
         return answers
 
     def get_override_parameters(self) -> list[Any]:
@@ -79,6 +81,8 @@ class DescribedSchema(AutoSchema):
         pages = (*_PAGES, *_filters(getattr(self.view, "columns", {}))) if described.pages else ()
         for each in (*described.parameters, *pages):
             yield OpenApiParameter(each.name, dict(each.schema), OpenApiParameter.QUERY, description=each.description)
+        for each in described.asked_headers:
+            yield OpenApiParameter(each.name, dict(each.schema), OpenApiParameter.HEADER, description=each.description)
         for name, words in {**(_HEADERS if described.pages else {}), **described.headers}.items():
             yield OpenApiParameter(name, str, OpenApiParameter.HEADER, description=words, response=[200])
 

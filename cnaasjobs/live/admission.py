@@ -1,5 +1,6 @@
 """Who may listen, and to what: the credentials and permissions of the API, checked at connect and every 60 s."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from importlib import import_module
 from io import BytesIO
@@ -24,12 +25,13 @@ _PERMISSIONS: Final = {Kind.JOB: "jobs.view_job", Kind.LOG: "jobs.view_job", Kin
 
 
 class NotAdmitted(Exception):
-    """The text is for the client, with the status that the API would answer."""
+    """The text is for the client, with the status and the headers that the API would answer."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.headers = dict(headers or {})
 
 
 def admit(scope: Any, *, token: str | None = None) -> frozenset[Kind]:
@@ -49,7 +51,9 @@ def admit(scope: Any, *, token: str | None = None) -> frozenset[Kind]:
     except DisallowedHost as exc:
         raise NotAdmitted(HTTPStatus.BAD_REQUEST, "This host name is not served here (ALLOWED_HOSTS)") from exc
     except APIException as exc:
-        raise NotAdmitted(exc.status_code, str(exc.detail)) from exc
+        challenge = {"WWW-Authenticate": "Bearer"} if exc.status_code == HTTPStatus.UNAUTHORIZED else {}
+        headers = {**challenge, **getattr(exc, "headers", {})}
+        raise NotAdmitted(exc.status_code, str(exc.detail), headers=headers) from exc
     kinds = frozenset(kind for kind, permission in _PERMISSIONS.items() if user.has_perm(permission))
     if not kinds:
         raise NotAdmitted(HTTPStatus.FORBIDDEN, "Missing permission jobs.view_job")

@@ -1,7 +1,7 @@
 """The two routes of the events process, as one ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cnaasjobs.api.envelope import error_body
+from cnaasjobs.api.errors import DATABASE_AWAY, RETRY_AFTER
 from cnaasjobs.live.admission import NotAdmitted
 from cnaasjobs.live.cors import headers_for, preflight
 from cnaasjobs.live.database import Database
@@ -63,17 +64,17 @@ def _ended(task: "asyncio.Task[None]") -> None:
 
 
 def _refused(request: Request, exc: Any) -> Response:
-    return _error(request, exc.status, exc.message)
+    return _error(request, exc.status, exc.message, exc.headers)
 
 
 def _refused_by_route(request: Request, exc: Any) -> Response:
-    return _error(request, exc.status_code, HTTPStatus(exc.status_code).phrase)
+    return _error(request, exc.status_code, HTTPStatus(exc.status_code).phrase, exc.headers or {})
 
 
 def _away(request: Request, exc: Exception) -> Response:
-    return _error(request, HTTPStatus.SERVICE_UNAVAILABLE, "The database is away, try again")
+    return _error(request, HTTPStatus.SERVICE_UNAVAILABLE, DATABASE_AWAY, RETRY_AFTER)
 
 
-def _error(request: Request, status: int, message: str) -> Response:
-    headers = {"Cache-Control": "no-store", **headers_for(request)}
-    return JSONResponse(error_body(message), status_code=status, headers=headers)
+def _error(request: Request, status: int, message: str, headers: Mapping[str, str]) -> Response:
+    every = {"Cache-Control": "no-store", **headers_for(request)}
+    return JSONResponse(error_body(message), status_code=status, headers={**headers, **every})

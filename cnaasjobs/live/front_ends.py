@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import socketio
 from django.db import Error
 
+from cnaasjobs.api.errors import DATABASE_AWAY
 from cnaasjobs.api.middleware import LOOPBACK_NAMES
 from cnaasjobs.conf import conf
 from cnaasjobs.events import record
@@ -78,7 +79,7 @@ class FrontEnds:
         except NotAdmitted as exc:
             raise socketio.exceptions.ConnectionRefusedError(exc.message) from None
         except Error:
-            raise socketio.exceptions.ConnectionRefusedError("The database is away, try again") from None
+            raise socketio.exceptions.ConnectionRefusedError(DATABASE_AWAY) from None
         self._clients[sid] = Connection(scope, token, kinds)
         if len(self._clients) == 1:
             self._running.clear()
@@ -123,6 +124,7 @@ class FrontEnds:
     async def _tell(self, bulletin: Bulletin) -> None:
         told = bulletin.news.told
         if told is None:
+            self._running.clear()  # some of them may have ended meanwhile
             await self._tell_recent(*self._clients.values())
             return
         updates = self._updates(told)

@@ -12,14 +12,25 @@ from cnaasjobs.events import record
 from cnaasjobs.live.actions import LiveAction
 
 _seen: Final[Counter[str]] = Counter()
+_mistakes: Final[set[type[Exception]]] = set()  # that were logged since the last time
 
 
 def note(what: str) -> None:
     _seen[what] += 1
 
 
+def note_mistake(exc: Exception) -> None:
+    """One of ours: each kind is worth a traceback, but whoever found one may repeat it."""
+    if type(exc) in _mistakes:
+        note("mistake")
+    else:
+        _mistakes.add(type(exc))
+        record(LiveAction.HANDLER_FAILED, exc=exc)
+
+
 def tell() -> None:
     """Of all since the last time, if there was any."""
+    _mistakes.clear()
     if _seen:
         kinds = dict(sorted(_seen.items()))
         _seen.clear()

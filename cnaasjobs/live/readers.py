@@ -58,6 +58,8 @@ class Reader:
 
 
 class Stream(EventSourceResponse):
+    media_type = "text/event-stream"
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             await super().__call__(scope, receive, send)
@@ -76,6 +78,8 @@ class Readers:
         reader = Reader(_wanted(request, admitted))
         since = _since(request)
         headers = {"Cache-Control": "no-store", **headers_for(request)}
+        if request.method == "HEAD":  # which the route takes too: there is nothing to wait for
+            return Response(headers=headers, media_type=Stream.media_type)
         return Stream(self._events(request, reader, since), headers=headers, send_timeout=SEND_SECONDS)
 
     async def _events(self, request: Request, reader: Reader, since: Position | None) -> AsyncIterator[bytes]:

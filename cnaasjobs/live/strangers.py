@@ -12,9 +12,7 @@ import socketio
 from engineio.async_drivers.asgi import WebSocket
 from engineio.packet import Packet, packet_names
 
-from cnaasjobs.events import record
 from cnaasjobs.live import nonsense
-from cnaasjobs.live.actions import LiveAction
 
 MOST: Final = 500
 SECONDS: Final = 10.0
@@ -117,7 +115,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
         except (ConnectionRefusedError, socketio.exceptions.ConnectionRefusedError):
             raise
         except Exception as exc:  # noqa: BLE001  it is logged, and the connection goes on
-            record(LiveAction.HANDLER_FAILED, exc=exc)
+            nonsense.note_mistake(exc)
             return False
 
 

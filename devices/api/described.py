@@ -38,6 +38,12 @@ SYNCTO = {
         beside={"job_id": NUMBER},
         body=component("SyncRequest", SyncBody.model_json_schema()),
         headers={"X-Total-Count": "How many devices are selected."},
+        asked_headers=(
+            Parameter(
+                name="Idempotency-Key",
+                description="The same key and body within 24 hours answer with the first job, another body with a 409.",
+            ),
+        ),
     )
 }
 DEVICES = {

@@ -3,9 +3,11 @@
 from typing import Final
 
 from cnaasjobs.api.description import (
+    JSON,
     NULLABLE_TEXT,
     NULLABLE_TIME,
     NUMBER,
+    PLAIN,
     TEXT,
     TIME,
     Described,
@@ -21,7 +23,7 @@ from jobs.waiting.reasons import Holds
 _NULLABLE_NUMBER: Final[Schema] = {"type": ["integer", "null"]}
 _SCORE: Final[Schema] = {"type": ["integer", "null"], "minimum": 0, "maximum": 100}
 _STATUS: Final[Schema] = {"type": "string", "enum": list(Status)}
-_YES_NO: Final[Schema] = {"type": "boolean"}
+YES_NO: Final[Schema] = {"type": "boolean"}
 
 _EXCEPTION = component(
     "Exception",
@@ -34,32 +36,28 @@ _EXCEPTION = component(
         }
     ),
 )
-JOB = component(
-    "Job",
-    exactly(
-        {
-            "id": NUMBER,
-            "status": _STATUS,
-            "scheduled_time": {**TIME, "description": "When it is due; after a retry the new due time. UTC"},
-            "start_time": NULLABLE_TIME,
-            "finish_time": NULLABLE_TIME,
-            "function_name": {"type": "string", "description": 'A dry run\'s ends in " (dry_run)".'},
-            "scheduled_by": NULLABLE_TEXT,
-            "comment": {"type": ["string", "null"], "maxLength": 255},
-            "ticket_ref": {"type": ["string", "null"], "maxLength": 32},
-            "next_job_id": {**_NULLABLE_NUMBER, "description": "The job that this one scheduled when it finished."},
-            "result": {"type": ["object", "array", "string", "null"]},
-            "exception": {"oneOf": [{"type": "null"}, _EXCEPTION]},
-            "finished_devices": {"type": ["array", "null"], "items": TEXT, "description": "Null until it starts."},
-            "change_score": _SCORE,
-            "start_arguments": {"type": "object"},
-        }
-    ),
-)
+OF_A_JOB: Final[dict[str, Schema]] = {
+    "id": NUMBER,
+    "status": _STATUS,
+    "scheduled_time": {**TIME, "description": "When it is due; after a retry the new due time. UTC"},
+    "start_time": NULLABLE_TIME,
+    "finish_time": NULLABLE_TIME,
+    "function_name": {"type": "string", "description": 'A dry run\'s ends in " (dry_run)".'},
+    "scheduled_by": NULLABLE_TEXT,
+    "comment": {"type": ["string", "null"], "maxLength": 255},
+    "ticket_ref": {"type": ["string", "null"], "maxLength": 32},
+    "next_job_id": {**_NULLABLE_NUMBER, "description": "The job that this one scheduled when it finished."},
+    "result": {"type": ["object", "array", "string", "null"]},
+    "exception": {"oneOf": [{"type": "null"}, _EXCEPTION]},
+    "finished_devices": {"type": ["array", "null"], "items": TEXT, "description": "Null until it starts."},
+    "change_score": _SCORE,
+    "start_arguments": {"type": "object"},
+}
+JOB = component("Job", exactly(OF_A_JOB))
 _OF_A_DEVICE: Final[dict[str, Schema]] = {
     "hostname": TEXT,
     "state": {"type": "string", "enum": list(DeviceState)},
-    "failed": _YES_NO,
+    "failed": YES_NO,
     "reason": NULLABLE_TEXT,
     "change_score": _SCORE,
     "worker": NULLABLE_TEXT,
@@ -88,14 +86,14 @@ _IN_LINE: Final[dict[str, Schema]] = {
     "scheduled_by": NULLABLE_TEXT,
     "since": TIME,
 }
-_PROGRESS: Final = exactly({"done": NUMBER, "total": _NULLABLE_NUMBER, "failed": _NULLABLE_NUMBER})
+PROGRESS: Final = exactly({"done": NUMBER, "total": _NULLABLE_NUMBER, "failed": _NULLABLE_NUMBER})
 _HOLDER: Final[Schema] = {
     "oneOf": [
         {"type": "null"},
-        exactly({**_IN_LINE, "abort": _YES_NO, "devices": {"oneOf": [{"type": "null"}, _PROGRESS]}}),
+        exactly({**_IN_LINE, "abort": YES_NO, "devices": {"oneOf": [{"type": "null"}, PROGRESS]}}),
     ]
 }
-_REASON = component(
+REASON = component(
     "Reason",
     exactly(
         {
@@ -124,11 +122,11 @@ _REASON = component(
         ],
     ),
 )
-_LINE = component(
+LINE = component(
     "Lock",
     exactly({"name": TEXT, "holder": _HOLDER, "waiting": NUMBER, "line": list_of(exactly(_IN_LINE))}),
 )
-_LOG_LINE = component(
+LOG_LINE = component(
     "LogLine", exactly({"time": TEXT, "level": TEXT, "module": TEXT, "device": NULLABLE_TEXT, "text": TEXT})
 )
 
@@ -168,9 +166,9 @@ DEVICE_JOBS = {
 JOB_LOG = {
     "list": Described(
         summary="What the job's code logged",
-        answer=exactly({"log": list_of(_LOG_LINE)}),
+        answer=exactly({"log": list_of(LOG_LINE)}),
         pages=True,
-        text=True,
+        media=(JSON, PLAIN),
         parameters=(
             Parameter(name="level", description="That level and above, such as WARNING."),
             Parameter(name="device", description="Lines of one device."),
@@ -181,12 +179,12 @@ JOB_LOG = {
 WAITING = {
     "retrieve": Described(
         summary="Everything that holds a waiting job",
-        answer=exactly({"job_id": NUMBER, "status": _STATUS, "waiting": list_of(_REASON)}),
+        answer=exactly({"job_id": NUMBER, "status": _STATUS, "waiting": list_of(REASON)}),
     )
 }
 LINES = {
     "list": Described(
-        summary="Each lock that is held or waited for, with its line", answer=exactly({"locks": list_of(_LINE)})
+        summary="Each lock that is held or waited for, with its line", answer=exactly({"locks": list_of(LINE)})
     )
 }
 PERMISSIONS = {

@@ -3,6 +3,7 @@
 from django.urls import re_path
 
 from cnaasjobs.api.views import NoMethods
+from jobs.api import described_elsewhere  # noqa: F401  (describes what no URL below stands for)
 from jobs.api.device_views import DeviceJobs, JobDevices
 from jobs.api.log_view import JobLogLines
 from jobs.api.server_views import Permissions, Version

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from rest_framework.request import Request
 
-from cnaasjobs.api.description import Described
+from cnaasjobs.api.description import PLAIN, TEXT, Described
 from cnaasjobs.api.views import ApiViewSet
 from jobs.metrics.collect import DatabaseCollector
 from jobs.metrics.fold import flush
@@ -20,7 +20,7 @@ _registry.register(DatabaseCollector())
 class Metrics(ApiViewSet):
     permissions_required: ClassVar[Mapping[str, str | None]] = {"GET": "jobs.view_job"}
     described: ClassVar[Mapping[str, Described]] = {
-        "retrieve": Described(summary="Metrics for Prometheus", answer={"type": "object"}, bare=True, text=True)
+        "retrieve": Described(summary="Metrics for Prometheus", answer=TEXT, bare=True, media=(PLAIN,))
     }
 
     def retrieve(self, request: Request) -> HttpResponse:

@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 
 from cnaasjobs.api.description import document
+from jobs.api.described_elsewhere import EVENTS
 
 API = "/api/v1.0"
 
@@ -21,7 +22,8 @@ def _paths() -> list[tuple[re.Pattern[str], str]]:
 @cache
 def _validator(template: str, method: str, status: str) -> jsonschema.Draft202012Validator | None:
     found = document()
-    answer = found["paths"][template].get(method.lower(), {}).get("responses", {}).get(status)
+    answers = found["paths"][template].get(method.lower(), {}).get("responses", {})
+    answer = answers.get(status) or answers.get(f"{status[0]}XX")
     if answer is None:
         return None
     schema = {**answer["content"]["application/json"]["schema"], "components": found["components"]}
@@ -29,12 +31,22 @@ def _validator(template: str, method: str, status: str) -> jsonschema.Draft20201
 
 
 def check(method: str, path: str, status: int, body: Any) -> None:
-    """Of a URL that is described; an unknown one and a wrong method are not."""
-    path = API + path.partition("?")[0]
+    """Of a URL of the API that is described; an unknown one and a wrong method are not."""
+    check_at(method, API + path.partition("?")[0], status, body)
+
+
+def check_event(name: str, data: Any) -> None:
+    """The data of one of the live events."""
+    schema = {**EVENTS[name], "components": document()["components"]}
+    fault = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(data))
+    assert fault is None, f"{name}: {fault.message} at {list(fault.absolute_path)}"
+
+
+def check_at(method: str, path: str, status: int, body: Any) -> None:
     template = next((template for pattern, template in _paths() if pattern.fullmatch(path)), None)
     if template is None:
         return
-    validator = _validator(template, method, str(status) if status == 200 else f"{status // 100}XX")
+    validator = _validator(template, method, str(status))
     if validator is None:
         assert status == 405, f"{method} {template} does not say that it answers {status}"
         return

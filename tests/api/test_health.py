@@ -15,6 +15,7 @@ from jobs.api import health
 from jobs.api.health import Check
 from jobs.liveness.watched import Watched
 from jobs.models import Heartbeat, Job
+from tests.api import described
 from tests.factory import heartbeat
 from tests.services import PostgreSQL, RabbitMQ, Redis
 from tests.services.distance import Distance
@@ -33,6 +34,7 @@ def _fresh_checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def readyz() -> tuple[int, dict[str, str]]:
     response = Client().get("/readyz")
+    described.check_at("GET", "/readyz", response.status_code, response.json())
     return response.status_code, response.json()["data"]
 
 
@@ -44,6 +46,7 @@ def test_healthz_needs_no_credentials_host_or_database(settings: Any, path: str,
     response = Client().get(path, headers={"Host": host, "Sec-Fetch-Site": "cross-site"})
     assert response.status_code == 200
     assert response.json() == {"status": "success", "data": {"process": "ok"}}
+    described.check_at("GET", path, 200, response.json())
 
 
 @pytest.mark.django_db(transaction=True)

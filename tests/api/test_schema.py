@@ -12,6 +12,7 @@ from cnaasjobs.api.description import document
 from cnaasjobs.api.views import ApiViewSet
 from tests.api import described
 from tests.api.conftest import Api
+from tests.services.processes import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +76,36 @@ def test_every_body_that_is_taken_stands_in_it_as_json() -> None:
         schema = {**content["application/json"]["schema"], "components": found["components"]}
         jsonschema.Draft202012Validator.check_schema(schema)
         assert not jsonschema.Draft202012Validator(schema).is_valid({"no such key": 1})
+
+
+@pytest.mark.devices
+def test_what_the_documentation_lists_stands_in_it() -> None:
+    """Whoever answers it: a view, the events process, what comes before the views."""
+    listed = set()
+    for row in re.findall(
+        r"^\| (`(?:GET|PUT|POST|DELETE) .*?) \|", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE
+    ):
+        for method, path in re.findall(r"`(GET|PUT|POST|DELETE) (/[^` ]*)", row):
+            beside = path in ("/metrics", "/healthz", "/readyz")
+            listed.add((method.lower(), re.sub(r"<\w+>", "{}", path if beside else f"/api/v1.0{path}")))
+    operations = {
+        (method, re.sub(r"repository/\{\}", "repository/settings", re.sub(r"\{\w+\}", "{}", path)))
+        for path, methods in document()["paths"].items()
+        for method in methods
+    }
+    assert len(listed) > 25
+    assert listed - {("get", "/api/v1.0/repository/templates")} <= operations
+    assert operations - listed == {("get", "/api/v1.0/schema"), ("put", "/api/v1.0/repository/settings")}
+
+
+def test_a_key_that_makes_repeating_safe_stands_in_it() -> None:
+    operation = document()["paths"]["/api/v1.0/device_syncto"]["post"]
+    assert ("header", "Idempotency-Key") in {(each["in"], each["name"]) for each in operation["parameters"]}
+    assert operation["requestBody"]["required"] is True
+
+
+def test_metrics_are_text() -> None:
+    assert [*document()["paths"]["/metrics"]["get"]["responses"]["200"]["content"]] == ["text/plain"]
 
 
 def test_a_list_says_how_it_can_be_filtered() -> None:

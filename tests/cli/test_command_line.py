@@ -189,3 +189,9 @@ def test_ctrl_c_ends_it_without_a_word() -> None:
         assert json.loads(watching.stdout.readline())["status"] == "FINISHED"
         watching.send_signal(signal.SIGINT)
         assert (watching.wait(120), watching.stderr.read()) == (130, b"")
+
+
+@pytest.mark.parametrize("arguments", [("jobs", "list"), ("jobs", "rerun", "1", "--comment"), ("locks", "clear")])
+def test_bytes_that_are_no_text(arguments: tuple[str, ...]) -> None:
+    """As Python hands them on."""
+    assert said(*arguments, "a\udcffb") == "No text in this terminal's encoding: 'a\\udcffb'"

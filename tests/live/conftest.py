@@ -13,6 +13,7 @@ import uvicorn
 
 from cnaasjobs.live import application, server
 from cnaasjobs.live.front_ends import FrontEnds
+from tests.api import described
 from tests.waiting import wait_until
 
 
@@ -42,7 +43,10 @@ class Stream:
         return str(json.loads(self.answer.read())["message"])
 
     def of(self, name: str) -> list[Any]:
-        return [event.data for event in list(self.events) if event.name == name]
+        found = [event.data for event in list(self.events) if event.name == name]
+        for data in found:
+            described.check_event(name, data)
+        return found
 
     def position(self) -> str:
         """The last one that it was told, as a browser keeps it."""

@@ -58,7 +58,23 @@ def test_a_kind_that_one_may_not_see(live: Live, user_with: Callable[..., User])
     assert live.stream("", token).status == 200
 
 
-@pytest.mark.parametrize(("query", "word"), [("?kind=device", "'device'"), ("?job=x", "job"), ("?job=%D9%A3", "job")])
+def test_who_sees_locks_alone_hears_of_no_job(live: Live, user_with: Callable[..., User]) -> None:
+    token = bearer(user_with("locks.view_lock"))
+    assert live.stream("", token).status == 200
+    assert live.stream("?job=1", token).status == 403
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [
+        ("?kind=device", "'device'"),
+        ("?kind=", "''"),
+        ("?job=x", "job"),
+        ("?job=", "job"),
+        ("?job=%D9%A3", "job"),
+        (f"?job={'9' * 5000}", "job"),  # Python does not make a number of it
+    ],
+)
 def test_a_query_that_is_none(live: Live, user_with: Callable[..., User], query: str, word: str) -> None:
     refused = live.stream(query, bearer(user_with("jobs.view_job")))
     assert refused.status == 400

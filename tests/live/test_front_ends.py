@@ -37,8 +37,28 @@ def test_progress_is_no_update(live: Live, connect: Connect) -> None:
     client = subscribed(connect(), live)
     running = job_in(Status.RUNNING)
     wait_until(lambda: client.updates(running))
+    connect()  # another one changes nothing for who listens
     Job.objects.filter(pk=running.pk).update(finished_devices='["sw1"]')
     stays(lambda: len(client.updates(running)) == 1, seconds=0.7)
+
+
+def test_what_it_knows_of_running_jobs_goes_with_them(live: Live, connect: Connect) -> None:
+    client = subscribed(connect(), live)
+    running = job_row("RUNNING")
+    wait_until(lambda: client.updates(running))
+    assert live.front_ends._running == {running.pk}
+    finish(running)
+    wait_until(lambda: [each for each in client.updates(running) if each["status"] == "FINISHED"])
+    assert live.front_ends._running == set()
+
+
+def test_it_listens_while_there_is_a_client(live: Live, connect: Connect) -> None:
+    first, last = connect(), connect()
+    first.client.disconnect()
+    wait_until(lambda: len(live.front_ends._clients) == 1)
+    subscribed(last, live)
+    last.client.disconnect()
+    wait_until(lambda: live.front_ends._poller.listening == 0)
 
 
 def test_lines_of_a_level_and_above(live: Live, connect: Connect) -> None:
@@ -58,9 +78,10 @@ def test_lines_of_a_level_and_above(live: Live, connect: Connect) -> None:
 
 @pytest.mark.devices
 def test_devices_that_a_live_sync_changed(live: Live, connect: Connect) -> None:
-    client = connect()
+    client, other = connect(), connect()
     client.subscribe(sync="all")
     subscribed(client, live)
+    subscribed(other, live)
 
     def report(diff: str, *, failed: bool = False) -> dict[str, Any]:
         return {"failed": failed, "job_tasks": [{"task_name": "Sync device config", "diff": diff, "failed": failed}]}
@@ -78,7 +99,9 @@ def test_devices_that_a_live_sync_changed(live: Live, connect: Connect) -> None:
         "syncevent_data": {"cause": "sync_devices", "by": "ann", "job_id": wet.pk},
     }
     wait_until(lambda: said in client.got, message=lambda: str(client.got))
-    assert [each for each in client.got if "syncevent_data" in each] == [said]
+    wait_until(lambda: [each for each in other.updates(wet) if each["status"] == "FINISHED"])
+    for listener, told in ((client, [said]), (other, [])):
+        assert [each for each in listener.got if "syncevent_data" in each] == told
 
 
 def finish(job: Job) -> None:

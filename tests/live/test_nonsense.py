@@ -207,15 +207,21 @@ def test_one_client_a_connection(live: Live, quiet: pytest.LogCaptureFixture) ->
         assert len(live.front_ends._clients) == 1
 
 
-def test_our_own_mistake_is_told(live: Live, quiet: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_mistake_is_told_once_a_while(
+    live: Live, quiet: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def broken(*_: Any) -> None:
         raise LookupError("ours")
 
     monkeypatch.setitem(live.front_ends.server.handlers["/"], "events", broken)
+    monkeypatch.setattr(nonsense, "tell", lambda: None)  # nor does the time between two of these lines end
     with closing(Client(live)) as client:
         client.say("40")
-        client.say('42["events",{}]')
-        wait_until(lambda: [each for each in quiet.records if each.__dict__.get("action") == LiveAction.HANDLER_FAILED])
+        for _ in range(20):
+            client.say('42["events",{}]')
+        wait_until(lambda: nonsense._seen["mistake"] == 19)
+    told = [each for each in quiet.records if each.__dict__.get("action") == LiveAction.HANDLER_FAILED]
+    assert [each.exc_info is not None for each in told] == [True]
 
 
 def opened(live: Live) -> str:

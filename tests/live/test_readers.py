@@ -12,6 +12,7 @@ from django.db.backends.signals import connection_created
 
 from cnaasjobs.db.changes import COUNTER
 from cnaasjobs.db.clock import database_now
+from cnaasjobs.live import poller
 from cnaasjobs.live.bulletin import Bulletin, Wanted
 from cnaasjobs.live.database import Database
 from cnaasjobs.live.poller import LOOK_SECONDS, Poller
@@ -71,7 +72,10 @@ def test_a_reader_is_told_of_locks_and_of_lines(live: Live) -> None:
 def test_one_job_and_some_kinds_only(live: Live) -> None:
     mine, other = job_row("RUNNING"), job_row("RUNNING")
     of_job = live.stream(f"?job={mine.pk}").begin()
-    of_logs = live.stream("?kind=log").begin()
+    of_logs, of_locks = live.stream("?kind=log").begin(), live.stream("?kind=lock").begin()
+    Lock.objects.create(name="devices")
+    job_in(Status.RUNNING, task=fake_jobs.with_lock)
+    of_locks.wait_for(lambda: of_locks.of("lock"))
     for job in (other, mine):
         log(job)
         Job.objects.filter(pk=job.pk).update(comment="x")
@@ -79,7 +83,20 @@ def test_one_job_and_some_kinds_only(live: Live) -> None:
     of_logs.wait_for(lambda: len(of_logs.of("log")) == 2)
     assert {job["id"] for job in of_job.of("job")} == {mine.pk}
     assert [each["job_id"] for each in of_job.of("log")] == [mine.pk]
-    assert of_logs.of("job") == []
+    assert of_logs.of("job") == of_logs.of("lock") == of_job.of("lock") == []
+
+
+def test_while_nothing_happens_the_position_comes_now_and_then(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = live.stream().begin()
+    stays(lambda: len(stream.events) == 1, seconds=0.7)
+    monkeypatch.setattr(poller, "POSITION_SECONDS", 0.1)
+    stream.wait_for(lambda: len(stream.events) == 3)
+    assert {event.name for event in stream.events} == {"position"}
+
+
+def test_a_look_is_written_down_once_for_all_who_want_the_same() -> None:
+    made = bulletin(1)
+    assert made.written(Wanted(frozenset(Kind))) is made.written(Wanted(frozenset(Kind)))
 
 
 @pytest.mark.parametrize("by_header", [True, False])
@@ -164,12 +181,12 @@ def test_who_comes_between_two_looks_is_told_what_the_next_one_finds() -> None:
 
 async def comes_between_two_looks(job_id: int) -> None:
     database = Database()
-    poller, first, second = Poller(database), Hears(), Hears()
-    poller.join(first)
-    await poller._look()
-    poller.join(second)
+    looks, first, second = Poller(database), Hears(), Hears()
+    looks.join(first)
+    await looks._look()
+    looks.join(second)
     await database.ask(Job.objects.filter(pk=job_id).update, comment="x")
-    await poller._look()
+    await looks._look()
     database.close()
     assert first.told == second.told == [job_id]
 

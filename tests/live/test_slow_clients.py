@@ -1,10 +1,15 @@
 """Who opens a connection and does not send a whole request loses it; who listens keeps it."""
 
+import json
 import socket
+from contextlib import closing
 
 import pytest
+from websocket import create_connection
 
-from cnaasjobs.live import server
+from cnaasjobs.live import front_ends, server
+from jobs.models import JobLog
+from tests.factory import job_row
 from tests.live.conftest import Live
 from tests.waiting import stays, wait_until
 
@@ -66,6 +71,27 @@ def test_the_second_one_on_a_connection(live: Live) -> None:
         assert b"404" in client.recv(65_536)
         client.sendall(HEAD)
         assert is_closed(client)
+
+
+def test_lines_that_a_client_does_not_take_are_dropped_and_then_the_client_is(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """socket.io's own queue has no bound."""
+    monkeypatch.setattr(front_ends, "LINES_UNTIL", 5)
+    url = f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket"
+    with closing(create_connection(url, timeout=30, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])) as client:
+        client.send("40")
+        client.send('42["events",{"loglevel":"DEBUG"}]')
+        wait_until(lambda: [each for each in live.front_ends._clients.values() if each.wants_line("DEBUG")])
+        (sid,) = live.front_ends._clients
+        line = ["2026-11-26T20:00:00.000001", "INFO", "site", None, "x" * 10_000]
+        JobLog.objects.create(job=job_row(), lines=200, size=9, text=json.dumps([line] * 200))
+        wait_until(lambda: live.front_ends._waiting(sid) > 5)
+        stays(lambda: live.front_ends._waiting(sid) == 6, seconds=0.5)
+        assert sid in live.front_ends._clients
+        monkeypatch.setattr(front_ends, "MESSAGES_UNTIL", 5)
+        job_row()
+        wait_until(lambda: sid not in live.front_ends._clients)
 
 
 def test_who_listens_is_not_meant(live: Live) -> None:

@@ -1,11 +1,25 @@
 """Counting what has ended, to the end: it stays behind open transactions, those of other tests on the server too."""
 
 from django.db.models import Max
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
 
+from jobs.dispatch import scheduling
+from jobs.lifecycle import transitions
 from jobs.metric_models import MetricMark
+from jobs.metrics import tally
 from jobs.metrics.fold import fold
 from jobs.models import Job
+from jobs.outcome import Outcome
+from tests import fake_jobs
+from tests.factory import claimed
 from tests.waiting import wait_until
+
+
+def begin() -> None:
+    """Counting has begun, and nothing was seen before."""
+    tally.taken()
+    fold()
 
 
 def fold_all() -> None:
@@ -16,3 +30,21 @@ def fold_all() -> None:
         return MetricMark.objects.get().upto >= newest
 
     wait_until(counted, timeout=60, interval=0.05)
+
+
+def metrics() -> dict[tuple[str, ...], float]:
+    """By name and labels."""
+    answer = Client(headers={"Host": "localhost"}).get("/metrics")
+    assert answer.status_code == 200, answer.content
+    assert answer["Content-Type"].startswith("text/plain; version=")
+    return {
+        (sample.name.removeprefix("cnaasjobs_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.content.decode())
+        for sample in family.samples
+    }
+
+
+def finished(task: object = fake_jobs.nothing) -> Job:
+    job = scheduling.schedule(task, {})  # type: ignore[arg-type]
+    assert transitions.finish(claimed(job), Outcome(result=None))
+    return job
