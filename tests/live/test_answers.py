@@ -76,7 +76,7 @@ def test_the_process_ends_with_a_task_that_ended() -> None:
 
 def test_at_its_end_tasks_are_cancelled_in_peace() -> None:
     async def serves() -> None:
-        task = asyncio.create_task(asyncio.Event().wait())
+        task = asyncio.create_task(asyncio.sleep(1000))
         task.add_done_callback(application._ended)
         await asyncio.sleep(0)
         task.cancel()
