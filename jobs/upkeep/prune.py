@@ -37,6 +37,7 @@ class Prune:
         # All jobs of one status below this time are deleted, so the search need not walk over those of the other again.
         self._done: dict[Status, datetime] = {}
         self._started_over = clock()
+        self._look = _BATCH  # so many of the oldest jobs the next batch chooses from
         self._more = False  # the last batch was a full one
 
     def step(self) -> int:
@@ -76,13 +77,15 @@ class Prune:
             rows = Job.objects.filter(status=status.value, finish_time__lt=before).order_by("finish_time")
             if status in self._done:
                 rows = rows.filter(finish_time__gte=self._done[status])
-            oldest = list(free_rows(rows).only("pk", "finish_time")[:_BATCH])
+            oldest = list(free_rows(rows).only("pk", "finish_time")[: self._look])
             found = _few_rows(oldest)
-            self._more = len(oldest) == _BATCH or len(found) < len(oldest)
+            self._more = len(oldest) == self._look or len(found) < len(oldest)
             ids = [job.pk for job in found]
             if ids:
                 totals.forget(ids)
                 store().delete(ids)
+            # Those that it had no room for were locked, and their devices counted, for nothing.
+            self._look = min(_BATCH, 2 * len(found) or _BATCH)
         if found and found[-1].finish_time is not None:
             self._done[status] = found[-1].finish_time
         return ids

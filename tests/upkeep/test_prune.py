@@ -146,3 +146,21 @@ def test_a_batch_that_its_device_rows_cut_short_is_not_the_last(settings: Any, m
     for days in (3, 2):
         JobDevice.objects.create(job_id=finished(days), place=0, host="sw1")
     assert Prune(sleep=lambda _: None).step() == 2
+
+
+def test_it_looks_at_few_jobs_more_than_it_has_room_for(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs with many devices: to count the devices of a hundred of them costs more than to delete two."""
+    settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 1
+    monkeypatch.setattr(prune, "_DEVICES", 2)
+    looked_at: list[int] = []
+    few_rows = prune._few_rows
+
+    def noted(jobs: list[Job]) -> list[Job]:
+        looked_at.append(len(jobs))
+        return few_rows(jobs)
+
+    monkeypatch.setattr(prune, "_few_rows", noted)
+    for days in range(13, 1, -1):
+        JobDevice.objects.create(job_id=finished(days), place=0, host="sw1")
+    assert Prune(sleep=lambda _: None).step() == 12
+    assert looked_at == [12, 4, 4, 4, 4, 2]
