@@ -1,8 +1,8 @@
-"""The list of jobs: those that a search finds, newest first."""
+"""The list of jobs: those that a search finds, newest first or sorted by a column."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -11,11 +11,14 @@ from django.utils.safestring import SafeString
 from cnaasjobs.db.clock import database_now
 from console.access import may, page
 from console.frame import show
+from console.jinja import listed
 from console.reads.health import facts, health
 from console.reads.shared import shared
 from console.rows import lines_of
+from console.wanted_jobs import Wanted
 from jobs import feed
 from jobs.models import Job
+from jobs.search import ordered
 from jobs.search.counts import Counted, in_each_state
 from jobs.search.find import search
 from jobs.search.grammar import SearchError, Term, terms_of
@@ -40,44 +43,51 @@ class Tab(NamedTuple):
     is_here: bool
 
 
-class Part(NamedTuple):
-    """Of the list, with where the parts before and after it are."""
+class Link(NamedTuple):
+    """To another part of the list."""
 
+    title: str
+    url: str
+    rel: str = ""
+
+
+class Part(NamedTuple):
+    """Of the list, with the heads of its columns and where to go from there."""
+
+    heads: SafeString
     rows: SafeString
-    before: int | None = None
-    after: int | None = None
+    links: list[Link]
     gave_up: str | None = None
+    unsorted: str = ""  # the URL of the older jobs that match, which are not among those that were sorted
 
 
 @page("jobs.view_job")
 def jobs(request: HttpRequest) -> HttpResponse:
-    """``?q=`` is the search, ``?before=`` and ``?after=`` are ids where the page begins or ends."""
-    line = request.GET.get("q", "").strip()
+    """``?q=`` is the search, ``?before=`` and ``?after=`` are ids where the page begins or ends, ``?sort=`` orders."""
+    wanted = Wanted.of(request.GET)
+    line = wanted.line
     if (job_id := id_of(line)) is not None and Job.objects.filter(pk=job_id).exists():
         return HttpResponseRedirect(reverse("console:job", args=[job_id]))
     position = feed.position()
-    before, after = (id_of(request.GET.get(name, "")) for name in ("before", "after"))
-    picking = _picking(request, line, before=before, after=after)
-    error, terms, part = "", [], Part(SafeString(""))
+    picking = _picking(request)
+    error, terms, part = "", [], Part(SafeString(""), SafeString(""), [])
     try:
         terms = terms_of(line)
-        part = shared(_part, position, position.feed, line, before, after, picking["can_pick"], picking["picked"])
+        part = shared(_part, position, position.feed, wanted, picking["can_pick"])
     except SearchError as exc:
         error = str(exc)
-    is_newest = before is None and after is None
     counts = {} if any(term.name != "status" for term in terms) else shared(in_each_state, position)
-    well = health(shared(facts, position), counts, request.user.has_perm) if is_newest and not line else None
+    is_first = not (line or wanted.before or wanted.after)
+    well = health(shared(facts, position), counts, request.user.has_perm) if is_first else None
     context = {
         "line": line,
         "error": error,
-        "chips": list(_chips(terms)),
-        "tabs": list(_tabs(terms, counts)),
-        "rows": part.rows,
-        "gave_up": part.gave_up,
-        "older": _url(line, before=part.before) if part.before else None,
-        "newer": _url(line, after=part.after) if part.after and not is_newest else None,
-        "newest": _url(line),
-        "is_newest": is_newest,
+        "chips": list(_chips(wanted, terms)),
+        "tabs": list(_tabs(wanted, terms, counts)),
+        "part": part,
+        "wanted": wanted,
+        "most": ordered.MOST,
+        "pick_url": wanted.url(pick="" if wanted.pick else "shown"),
         **picking,
         "health": well,
     }
@@ -85,12 +95,48 @@ def jobs(request: HttpRequest) -> HttpResponse:
     return show(request, "console/jobs.html", context, after=position, sign=sign, status=400 if error else 200)
 
 
-def _part(feed: str, line: str, before: int | None, after: int | None, can_pick: bool, picked: bool) -> Part:
+def _part(feed: str, wanted: Wanted, can_pick: bool) -> Part:
     """The same for everybody who may pick: a change has every open list ask for it at once."""
     now = database_now()
-    found = search(line, size=PER_PAGE, before=before, after=after, now=now)
-    rows = lines_of(found.jobs, now=now, feed=feed, can_pick=can_pick, picked=picked)
-    return Part(rows, found.before, found.after, found.gave_up)
+    if wanted.sort and id_of(wanted.line) is None:
+        found, part = _sorted_part(wanted, now)
+    else:
+        found, part = _newest_part(wanted, now)
+    rows = lines_of(found, now=now, feed=feed, can_pick=can_pick, picked=bool(wanted.pick))
+    return part._replace(rows=rows)
+
+
+def _newest_part(wanted: Wanted, now: datetime) -> tuple[list[Job], Part]:
+    found = search(wanted.line, size=PER_PAGE, before=wanted.before, after=wanted.after, now=now)
+    links = [Link("Newest", _newest(wanted))] if not wanted.is_newest else []
+    if found.after and not wanted.is_newest:
+        links.append(Link("Newer", wanted.url(before=None, after=found.after, pick=None), "prev"))
+    if found.before:
+        links.append(Link("Older", wanted.url(before=found.before, after=None, pick=None), "next"))
+    return found.jobs, Part(_heads(wanted, found.after), SafeString(""), links, found.gave_up)
+
+
+def _sorted_part(wanted: Wanted, now: datetime) -> tuple[list[Job], Part]:
+    name, descending = wanted.sort.removeprefix("-"), wanted.sort.startswith("-")
+    found = ordered.sorted_jobs(
+        wanted.line, name, descending=descending, size=PER_PAGE, page=wanted.page, before=wanted.before, now=now
+    )
+    here = min(wanted.page, found.last_page)
+    links = [Link("Newest", _newest(wanted))]
+    if here > 1:
+        links.append(Link("Before", wanted.url(page=here - 1, pick=None), "prev"))
+    if here < found.last_page:
+        links.append(Link("Next", wanted.url(page=here + 1, pick=None), "next"))
+    unsorted = wanted.url(before=found.before, page=None, pick=None) if found.before else ""
+    return found.jobs, Part(_heads(wanted, None), SafeString(""), links, found.gave_up, unsorted)
+
+
+def _heads(wanted: Wanted, newer: int | None) -> SafeString:
+    return listed("console/heads.html", heads=list(wanted.heads(newer)))
+
+
+def _newest(wanted: Wanted) -> str:
+    return Wanted(line=wanted.line).url()
 
 
 @page("jobs.view_job")
@@ -98,45 +144,34 @@ def rows(request: HttpRequest) -> HttpResponse:
     """``?id=1&id=2``: only these rows, as the list has them. Those that are gone are left out."""
     ids = [job_id for text in request.GET.getlist("id")[:MOST_AT_ONCE] if (job_id := id_of(text)) is not None]
     found = Job.objects.filter(pk__in=ids).defer("finished_devices", "start_arguments").order_by("-id")
-    may_pick = _picking(request, "")
-    lines = lines_of(list(found), now=database_now(), can_pick=may_pick["can_pick"], picked=may_pick["picked"])
+    picked = request.GET.get("pick") == "shown"
+    lines = lines_of(list(found), now=database_now(), can_pick=_picking(request)["can_pick"], picked=picked)
     return HttpResponse(lines)
 
 
-def _picking(request: HttpRequest, line: str, **position: int | None) -> dict[str, Any]:
+def _picking(request: HttpRequest) -> dict[str, Any]:
     """Only people who may do something with jobs can select them."""
     can_abort, can_run = may(request, "jobs.abort_job"), may(request, "jobs.add_job")
-    here = {name: value for name, value in position.items() if value is not None}
-    return {
-        "can_abort": can_abort,
-        "can_run": can_run,
-        "can_pick": can_abort or can_run,
-        "picked": request.GET.get("pick") == "shown",
-        "pick_url": _url(line, **here, pick="shown"),
-        "unpick_url": _url(line, **here),
-    }
-
-
-def _url(line: str, **position: Any) -> str:
-    query = urlencode({**({"q": line} if line else {}), **position})
-    return f"{reverse('console:jobs')}{f'?{query}' if query else ''}"
+    return {"can_abort": can_abort, "can_run": can_run, "can_pick": can_abort or can_run}
 
 
 def _line_of(terms: Sequence[Term]) -> str:
     return " ".join(map(str, terms))
 
 
-def _chips(terms: Sequence[Term]) -> Iterator[Chip]:
+def _chips(wanted: Wanted, terms: Sequence[Term]) -> Iterator[Chip]:
     for place, term in enumerate(terms):
-        yield Chip(str(term), _url(_line_of([*terms[:place], *terms[place + 1 :]])))
+        others = _line_of([*terms[:place], *terms[place + 1 :]])
+        yield Chip(str(term), Wanted(line=others, sort=wanted.sort).url())
 
 
-def _tabs(terms: Sequence[Term], counts: Mapping[Status | None, Counted]) -> Iterator[Tab]:
+def _tabs(wanted: Wanted, terms: Sequence[Term], counts: Mapping[Status | None, Counted]) -> Iterator[Tab]:
     """The states; with the rest of the search, if there is one. Then nobody has counted."""
     others = [term for term in terms if term.name != "status"]
     chosen = {term.value.lower() for term in terms if term.name == "status"}
-    yield Tab("All", _url(_line_of(others)), str(counts.get(None, "")), is_here=not chosen)
+    all_of_them = Wanted(line=_line_of(others), sort=wanted.sort)
+    yield Tab("All", all_of_them.url(), str(counts.get(None, "")), is_here=not chosen)
     for status in (Status.RUNNING, Status.SCHEDULED, Status.EXCEPTION, Status.FINISHED):
         value = status.value.lower()
-        url = _url(_line_of([Term("status", value), *others]))
+        url = all_of_them.url(q=_line_of([Term("status", value), *others]))
         yield Tab(value.capitalize(), url, str(counts.get(status, "")), is_here=chosen == {value})

@@ -22,8 +22,9 @@ from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment
 from jobs.api.idempotency import OutcomeUnknown
 from jobs.beat.reading import readable
 from jobs.beat.recurrence import ScheduleBroken, due_time
-from jobs.errors import JobArgumentError
+from jobs.errors import JobArgumentError, NotAllowed
 from jobs.models import ScheduleOwner
+from jobs.rights.selected import DevicesUnknown
 
 
 class RecurringAdmin(PeriodicTaskAdmin):
@@ -139,7 +140,7 @@ class RecurringAdmin(PeriodicTaskAdmin):
         for row in queryset:
             try:
                 job_id = recurring_actions.run(request, row)
-            except (JobArgumentError, Conflict) as exc:
+            except (JobArgumentError, NotAllowed, DevicesUnknown, Conflict) as exc:
                 messages.error(request, f"Schedule {row.name}: {exc}")
             except OutcomeUnknown:
                 words = (

@@ -19,11 +19,10 @@ from jobs.api.idempotency import Answer, once
 from jobs.audit import trail
 from jobs.beat.fire import arguments_of
 from jobs.deeds import Deed
-from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError, NotAllowed
-from jobs.rights.decide import author_of, require_start
+from jobs.operating import recurring
+from jobs.rights.decide import require_start
 from jobs.rights.selected import DevicesUnknown
-from jobs.schedulable import HIGHEST_PRIORITY
 from jobs.task import JobTask
 
 _KEY: Final = 64  # what a form gives is shorter
@@ -41,28 +40,15 @@ def run(request: HttpRequest, row: PeriodicTask) -> int:
     The schedule itself does not change.
 
     Raises:
-        JobArgumentError, and what ``once`` raises.
+        JobArgumentError, NotAllowed, DevicesUnknown, and what ``once`` raises.
     """
-    task = registered.tasks().get(row.task)
-    if not isinstance(task, JobTask):
-        raise JobArgumentError(f"{row.task} is not a job of this installation, only jobs can be run from here")
+    recurring.task_of(row.task)
     refuse_stranger(request, row)
-    args, kwargs = arguments_of(row)
+
+    by = trail.By(who=who(request), origin=origin(request), user=request.user)
 
     def make() -> Answer:
-        job = scheduling.schedule(
-            task,
-            task.named(args, kwargs),
-            scheduled_by=who(request),
-            author_id=author_of(request.user),
-            comment=f"Schedule {row.name}, run now"[:255],
-            queue=row.queue or None,
-            priority=None if row.priority is None else min(row.priority, HIGHEST_PRIORITY),
-        )
-        trail.add(
-            Deed.SCHEDULED, who=who(request), origin=origin(request), job_id=job.pk, detail=f"schedule {row.name}"
-        )
-        return Answer(body={"job_id": job.pk})
+        return Answer(body={"job_id": recurring.run(row, by=by).pk})
 
     shown = request.POST.get("once", "").replace("\0", "")[:_KEY]
     key = shown and f"{shown} schedule {row.pk}"

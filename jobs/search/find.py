@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from django.db.models import Q, QuerySet
+
 from cnaasjobs.db import scan
 from cnaasjobs.db.clock import database_now
 from jobs.models import Job
@@ -43,20 +45,31 @@ def search(
     Raises:
         SearchError: what was typed cannot be understood.
     """
-    jobs = Job.objects.defer("finished_devices", "start_arguments")
-    if (job_id := id_of(text)) is not None:
-        return Found(jobs=list(jobs.filter(pk=job_id)), before=None, after=None, gave_up=None)
-    matching = jobs.filter(condition_of(text, now=now or database_now()))
-    page = scan.read(matching, size=size, before=before, after=after, seconds=seconds)
+    found = matching(text, now=now or database_now())
+    if id_of(text) is not None:
+        return Found(jobs=list(found), before=None, after=None, gave_up=None)
+    page = scan.read(found, size=size, before=before, after=after, seconds=seconds)
     return Found(
         jobs=page.rows,
         before=page.before,
         after=page.after,
-        gave_up=_why(page, seconds) if page.gave_up else None,
+        gave_up=why(page, seconds) if page.gave_up else None,
     )
 
 
-def _why(page: scan.Page[Job], seconds: float) -> str:
+def matching(text: str, *, now: datetime) -> QuerySet[Job]:
+    """All jobs that a search finds, without the columns that may be long. A number alone finds that job.
+
+    Raises:
+        SearchError: what was typed cannot be understood.
+    """
+    job_id = id_of(text)
+    condition = condition_of(text, now=now) if job_id is None else Q(pk=job_id)
+    return Job.objects.defer("finished_devices", "start_arguments").filter(condition)
+
+
+def why(page: scan.Page[Job], seconds: float) -> str:
+    """What a search says that gave up."""
     looked = f"looked through jobs {page.looked_from} to {page.looked_to} only"
     more = f"go on below {page.looked_to}, or say more, such as since:24h or device:…"
     return f"The search took longer than {seconds:g} s and {looked}: {more}"

@@ -15,6 +15,7 @@ CONSOLE: Final[Mapping[str, tuple[Address, ...]]] = {
         lambda _: "/jobs",
         lambda _: "/jobs?q=status:running,exception+function:sync_devices+eos",
         lambda _: "/jobs?q=nothing:like+it",
+        lambda world: f"/jobs?sort=-took&before={world.later.pk}",
         lambda _: f"/jobs?q=ticket:none+{HOSTILE[:8]}",
     ),
     "job": (

@@ -1,0 +1,51 @@
+"""A recurring schedule run now, once, because a person asks. The schedule itself does not change."""
+
+from celery import current_app
+from django.db import transaction
+from django_celery_beat.models import PeriodicTask
+
+from jobs.audit import trail
+from jobs.beat.fire import arguments_of
+from jobs.deeds import Deed
+from jobs.dispatch import scheduling
+from jobs.errors import JobArgumentError
+from jobs.models import Job
+from jobs.operating.approving import keep_maker
+from jobs.rights.decide import author_of, require_start
+from jobs.schedulable import HIGHEST_PRIORITY
+from jobs.task import JobTask
+
+
+def task_of(name: str) -> JobTask:
+    """The job that a schedule starts. Raises JobArgumentError: it starts none."""
+    current_app.loader.import_default_modules()
+    task = current_app.tasks.get(name)
+    if not isinstance(task, JobTask):
+        raise JobArgumentError(f"{name} is not a job of this installation, only jobs can be run from here")
+    return task
+
+
+def run(row: PeriodicTask, *, by: trail.By) -> Job:
+    """Schedule one job with the schedule's arguments.
+
+    Raises:
+        JobArgumentError: it starts no job, or the arguments do not fit it (any more).
+        NotAllowed, DevicesUnknown.
+    """
+    task, (args, kwargs) = task_of(row.task), arguments_of(row)
+    named = task.named(args, kwargs)
+    if by.user is not None:
+        require_start(by.user, task, named)
+    with transaction.atomic():
+        job = scheduling.schedule(
+            task,
+            named,
+            scheduled_by=by.who,
+            author_id=author_of(by.user),
+            comment=f"Schedule {row.name}, run now"[:255],
+            queue=row.queue or None,
+            priority=None if row.priority is None else min(row.priority, HIGHEST_PRIORITY),
+        )
+        keep_maker(job, by)
+        trail.add(Deed.SCHEDULED, who=by.who, origin=by.origin, job_id=job.pk, detail=f"schedule {row.name}")
+    return job
