@@ -186,6 +186,7 @@ REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None}  # `manage.py to
 # A proxy in front terminates TLS. Only it may say so, in the header named here, and it must remove the client's own.
 if _start.proxy_ssl_header:
     SECURE_PROXY_SSL_HEADER = (_start.proxy_ssl_header, "https")
+SESSION_ENGINE = "cnaasjobs.identity.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not CNAASJOBS_DEV
 CSRF_TRUSTED_ORIGINS = _start.csrf_trusted_origins
 SECURE_HSTS_SECONDS = _start.hsts_seconds

@@ -10,8 +10,8 @@ from console.pages import actions, approving, devices, devices_of_job, job, jobs
 from jobs.states import CameOf
 
 
-class JobId(IntConverter):
-    """As large as ids in the database can be; no job has a longer number."""
+class Id(IntConverter):
+    """As large as ids in the database can be; no row has a longer number."""
 
     regex = "[0-9]{1,18}"
 
@@ -21,7 +21,7 @@ class CameOfConverter(StringConverter):
 
 
 register_converter(CameOfConverter, "came_of")
-register_converter(JobId, "job_id")
+register_converter(Id, "id")
 
 app_name = "console"
 urlpatterns = [
@@ -30,21 +30,22 @@ urlpatterns = [
     path("jobs/rows", jobs.rows, name="rows"),
     path("jobs/abort", actions.abort, name="abort"),
     path("jobs/failed", actions.again_on_failed, name="again_on_failed"),
-    path("jobs/<job_id:job_id>", job.job, name="job"),
+    path("jobs/<id:job_id>", job.job, name="job"),
     path("devices", devices.devices, name="devices"),
     path("devices/<path:name>", devices.device, name="device"),
     path("locks", locks.locks, name="locks"),
     path("locks/clear", locks.clear, name="clear_lock"),
     path("timeline", timeline.last_day, name="timeline"),
     path("schedules", schedules.schedules, name="schedules"),
+    path("schedules/<id:schedule_id>/run", schedules.run_schedule, name="run_schedule"),
     path("workers", workers.workers, name="workers"),
-    path("jobs/<job_id:job_id>/run/<came_of:kind>", actions.run_again, name="again"),
-    path("jobs/<job_id:job_id>/approve", approving.approve, name="approve"),
-    path("jobs/<job_id:job_id>/raw", job.raw, name="raw"),
-    path("jobs/<job_id:job_id>/devices.csv", devices_of_job.as_csv, name="devices_csv"),
-    path("jobs/<job_id:job_id>/diff", devices_of_job.diffs, name="diffs"),
-    path("jobs/<job_id:job_id>/log", devices_of_job.log, name="log"),
-    path("jobs/<job_id:job_id>/devices/<path:host>", devices_of_job.device, name="job_device"),
+    path("jobs/<id:job_id>/run/<came_of:kind>", actions.run_again, name="again"),
+    path("jobs/<id:job_id>/approve", approving.approve, name="approve"),
+    path("jobs/<id:job_id>/raw", job.raw, name="raw"),
+    path("jobs/<id:job_id>/devices.csv", devices_of_job.as_csv, name="devices_csv"),
+    path("jobs/<id:job_id>/diff", devices_of_job.diffs, name="diffs"),
+    path("jobs/<id:job_id>/log", devices_of_job.log, name="log"),
+    path("jobs/<id:job_id>/devices/<path:host>", devices_of_job.device, name="job_device"),
     path("sign-in", SignIn.as_view(), name="sign_in"),
     path("sign-in/provider", ProviderSignIn.as_view(), name="provider"),
     path("sign-in/provider/back", Callback.as_view(), name="provider_back"),

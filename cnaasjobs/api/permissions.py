@@ -3,11 +3,12 @@
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 
 from cnaasjobs.api import throttle
 from cnaasjobs.api.caller import neighbourhood, origin
-from cnaasjobs.db.accounts import Granted, granted_to
+from cnaasjobs.db.accounts import Granted, granted_to, owner_with_id
 
 
 def remember(user: Any, granted: Granted) -> None:
@@ -35,7 +36,15 @@ def granted_of(user: Any) -> Granted:
 
 
 class OneQueryBackend(ModelBackend):
-    """Django's backend, with one query for all permissions of a user, and a limit on wrong logins."""
+    """Django's backend, with one query for a user and all their permissions, and a limit on wrong logins."""
+
+    def get_user(self, user_id: int) -> User | None:
+        """Whose session it is."""
+        owner = owner_with_id(user_id)
+        if owner is None or not self.user_can_authenticate(owner.user):
+            return None
+        remember(owner.user, owner.granted)
+        return owner.user
 
     def authenticate(self, request: Any, username: Any = None, password: Any = None, **credentials: Any) -> Any:
         """On PermissionDenied Django's form says the same as for any wrong login: nobody learns which names exist."""

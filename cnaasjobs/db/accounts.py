@@ -1,12 +1,13 @@
 """Users by credential, and their permissions. By hand: every request needs these, and building a query costs more."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple, Self
 
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.utils import timezone
 from knox.models import AuthToken
@@ -19,6 +20,8 @@ _USER_FIELDS: Final = (
     "username",
     "is_active",
 )  # in the order of the model, as from_db takes them
+_ALL_FIELDS: Final = tuple(field.attname for field in User._meta.concrete_fields)
+_SESSION: Final = Session._meta.db_table
 _OF_USER: Final = User.user_permissions.through._meta.db_table
 _GROUPS: Final = User.groups.through._meta.db_table
 _OF_GROUP: Final = Group.permissions.through._meta.db_table
@@ -81,14 +84,28 @@ def owner_of_identity(table: str, issuer: str, subject: str) -> Owner | None:
     return _owner(_of_identity(connection.vendor, table), {"issuer": issuer, "subject": subject})
 
 
-def _owner(statement: Prepared, parameters: Mapping[str, Any]) -> Owner | None:
+def owner_with_id(user_id: int) -> Owner | None:
+    """The whole user and their permissions, in one statement."""
+    return _owner(_with_id(connection.vendor), {"id": user_id}, _ALL_FIELDS)
+
+
+def session_data(key: str) -> str | None:
+    """What Django keeps in the session with this key; None: there is none, or it has ended."""
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        _SESSION_DATA.execute(cursor, {"key": key, "now": now})
+        row = cursor.fetchone()
+    return None if row is None else str(row[0])
+
+
+def _owner(statement: Prepared, parameters: Mapping[str, Any], fields: Sequence[str] = _USER_FIELDS) -> Owner | None:
     with connection.cursor() as cursor:
         statement.execute(cursor, parameters)
         row = cursor.fetchone()
     if row is None:
         return None
     beside, permissions, *values = row
-    return Owner(User.from_db(DEFAULT_DB_ALIAS, _USER_FIELDS, values), Granted.parsed(listed(permissions)), beside)
+    return Owner(User.from_db(DEFAULT_DB_ALIAS, fields, values), Granted.parsed(listed(permissions)), beside)
 
 
 def listed(names: Any) -> list[str]:
@@ -120,9 +137,29 @@ def _of_identity(vendor: str, table: str) -> Prepared:
     return _statement("identity", vendor, groups, source, which, {"issuer": "text", "subject": "text"})
 
 
-def _statement(name: str, vendor: str, beside: str, source: str, which: str, types: Mapping[str, str]) -> Prepared:
+@cache
+def _with_id(vendor: str) -> Prepared:
+    return _statement("person", vendor, "NULL", _PERSON, "person.id = %(id)s", {"id": "bigint"}, _ALL_FIELDS)
+
+
+_SESSION_DATA: Final = Prepared(
+    "session",
+    f"SELECT session_data FROM {_SESSION} WHERE session_key = %(key)s AND expire_date > %(now)s",
+    {"key": "text", "now": "timestamptz"},
+)
+
+
+def _statement(
+    name: str,
+    vendor: str,
+    beside: str,
+    source: str,
+    which: str,
+    types: Mapping[str, str],
+    fields: Sequence[str] = _USER_FIELDS,
+) -> Prepared:
     """PostgreSQL takes longer to plan it than to execute it."""
-    person = ", ".join(f"person.{field}" for field in _USER_FIELDS)
+    person = ", ".join(f"person.{field}" for field in fields)
     sql = f"""
         SELECT {beside}, (SELECT {_COLLECT[vendor]}({_NAME}) {_granted("person.id")}), {person}
         FROM {source} WHERE {which}

@@ -33,8 +33,8 @@ AT_ONCE: Final = 500  # aborts of one form
 RUNS_AT_ONCE: Final = 50
 _SHOWN: Final = 50
 _COMMENT: Final = 255
-_KEY: Final = 64
-_UNKNOWN: Final = (
+KEY: Final = 64  # of what a form gives, so that it schedules once
+UNKNOWN: Final = (
     "The database was lost in the middle of the commit: whether this was scheduled is not known. Load this page again,"
     " and let the browser send the form once more: it leads to that job, or schedules one, never a second."
 )
@@ -81,7 +81,7 @@ def again_on_failed(request: HttpRequest) -> HttpResponse:
             for job_id in ids:
                 _run(request, job_id, CameOf.FAILED, comment=None)
         except OutcomeUnknown:
-            return said(request, "The database is away", _UNKNOWN, status=503)
+            return said(request, "The database is away", UNKNOWN, status=503)
         return _back(request, [])
     try:
         chosen = _chosen(request, with_failures, RUNS_AT_ONCE)
@@ -109,7 +109,7 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
         try:
             job = _run(request, job_id, came_of, comment=comment)
         except OutcomeUnknown:
-            return said(request, "The database is away", _UNKNOWN, status=503)
+            return said(request, "The database is away", UNKNOWN, status=503)
         return HttpResponseRedirect(reverse("console:job", args=[job.pk if job else job_id]))
     try:
         proposed = again.proposal(job_id, came_of)
@@ -167,7 +167,7 @@ def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None
         again.require_room(who(request))
         return Answer(body={"job_id": again.run(again.proposal(job_id, kind), by=acting(request), comment=comment).pk})
 
-    key = typed(request.POST.get("once", ""))[:_KEY]
+    key = typed(request.POST.get("once", ""))[:KEY]
     try:
         found = once(user=who(request), key=key and f"{key} {job_id}", content=[job_id, kind], make=make)
     except (JobNotFound, CannotRunAgain, NoRoom, JobArgumentError, NotAllowed, DevicesUnknown, Conflict) as exc:

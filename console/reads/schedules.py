@@ -10,7 +10,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.beat.reading import Unreadable, readable
 from jobs.beat.recurrence import ScheduleBroken, due_time
+from jobs.errors import JobArgumentError
 from jobs.models import Job, ScheduleOwner
+from jobs.operating.recurring import task_of
 from jobs.states import Status
 from jobs.waiting.reasons import in_words
 
@@ -26,6 +28,15 @@ class Recurring:
     why: str
 
     @property
+    def can_run(self) -> bool:
+        """It starts a job, and can be read."""
+        try:
+            task_of(self.row.task)
+        except JobArgumentError:
+            return False
+        return isinstance(self.row, PeriodicTask)
+
+    @property
     def function_name(self) -> str:
         """The function name of the jobs that it starts."""
         return str(self.row.task).rpartition(".")[2]
@@ -33,12 +44,12 @@ class Recurring:
 
 def recurring() -> list[Recurring]:
     """The next one to run comes first, those that will not run come last."""
-    joined = PeriodicTask.objects.select_related("interval", "crontab", "solar", "clocked")
-    read = readable(joined.exclude(task="celery.backend_cleanup").order_by("name")[: SHOWN + 1])
-    owners = dict(ScheduleOwner.objects.filter(pk__in=[row.pk for row in read.rows]).values_list("pk", "name"))
-    found = [_recurring(row, owners.get(row.pk)) for row in read.rows]
-    found += [Recurring(row=row, rule="", owner=None, due=None, why=f"never: {row.why}") for row in read.others]
+    found = _found(_joined().exclude(task="celery.backend_cleanup").order_by("name")[: SHOWN + 1])
     return sorted(found, key=lambda each: (each.due is None, each.due.timestamp() if each.due else 0, each.row.name))
+
+
+def one_recurring(schedule_id: int) -> Recurring | None:
+    return next(iter(_found(_joined().filter(pk=schedule_id))), None)
 
 
 def ahead() -> QuerySet[Job]:
@@ -46,6 +57,18 @@ def ahead() -> QuerySet[Job]:
     waiting = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=True, parked=False)
     later = waiting.filter(scheduled_time__gt=DatabaseNow()).order_by("scheduled_time", "id")
     return later.defer("finished_devices", "start_arguments")
+
+
+def _joined() -> QuerySet[PeriodicTask]:
+    joined: QuerySet[PeriodicTask] = PeriodicTask.objects.select_related("interval", "crontab", "solar", "clocked")
+    return joined
+
+
+def _found(rows: QuerySet[PeriodicTask]) -> list[Recurring]:
+    read = readable(rows)
+    owners = dict(ScheduleOwner.objects.filter(pk__in=[row.pk for row in read.rows]).values_list("pk", "name"))
+    found = [_recurring(row, owners.get(row.pk)) for row in read.rows]
+    return found + [Recurring(row=row, rule="", owner=None, due=None, why=f"never: {row.why}") for row in read.others]
 
 
 def _recurring(row: PeriodicTask, owner: str | None) -> Recurring:

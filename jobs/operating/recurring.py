@@ -15,6 +15,8 @@ from jobs.rights.decide import author_of, require_start
 from jobs.schedulable import HIGHEST_PRIORITY
 from jobs.task import JobTask
 
+__all__ = ["arguments_of", "run", "task_of"]
+
 
 def task_of(name: str) -> JobTask:
     """The job that a schedule starts. Raises JobArgumentError: it starts none."""

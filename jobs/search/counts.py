@@ -19,6 +19,13 @@ WAITING: Final = (
     Q(dispatched_at__isnull=True, parked=True, lock_name__isnull=False),
 )
 
+_PARTS: Final = (
+    *((Status.SCHEDULED, part) for part in WAITING),
+    (Status.RUNNING, Q()),
+    (Status.EXCEPTION, Q()),
+)
+_CONDITIONS: Final = totals.Conditions(*(Q(part, status=status.value) for status, part in _PARTS))
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -31,14 +38,8 @@ class Counted:
 
 def in_each_state() -> dict[Status | None, Counted]:
     """None: all of them. The finished ones are those that are left, if the others could be counted."""
-    parts = [
-        *((Status.SCHEDULED, part) for part in WAITING),
-        (Status.RUNNING, Q()),
-        (Status.EXCEPTION, Q()),
-    ]
-    numbers = totals.up_to(COUNTED + 1, [Job.objects.filter(part, status=status.value) for status, part in parts])
     sums = Counter[Status]()
-    for (status, _), number in zip(parts, numbers, strict=True):
+    for (status, _), number in zip(_PARTS, totals.up_to(COUNTED + 1, _CONDITIONS), strict=True):
         sums[status] += number
     found: dict[Status | None, Counted] = {None: Counted(totals.total(Job.objects.all()))}
     for status, number in sums.items():

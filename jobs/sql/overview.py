@@ -47,12 +47,15 @@ _STANDING: Final = f"""
     ) GROUP BY job_id
 """
 _HOW_FAR: Final = f"""
-    SELECT job_id, count(*), count(*) FILTER (WHERE state = '{DeviceState.DONE}'), count(*) FILTER (WHERE failed),
-        CAST(NULL AS text), CAST(NULL AS text)
-    FROM {DEVICE} WHERE job_id IN ({{ids}}) GROUP BY job_id
+    WITH counted AS (
+        SELECT job_id, count(*) AS devices, count(*) FILTER (WHERE state = '{DeviceState.DONE}') AS done,
+            count(*) FILTER (WHERE failed) AS failed
+        FROM {DEVICE} WHERE job_id IN ({{ids}}) GROUP BY job_id
+    )
+    SELECT job_id, devices, done, failed, CAST(NULL AS text), CAST(NULL AS text) FROM counted
     UNION ALL
     SELECT id, 0, 0, 0, finished_devices, start_arguments FROM {JOB} WHERE id IN ({{ids}})
-        AND finished_devices IS NOT NULL AND NOT {_HAS_DEVICES.format(id=f"{JOB}.id")}
+        AND finished_devices IS NOT NULL AND id NOT IN (SELECT job_id FROM counted)
 """
 
 

@@ -115,6 +115,8 @@ OF_CONSOLE: Final = (
     Row("POST", "locks/clear", ADMINISTER, body={"name": "", "fence": ""}),
     Row("GET", "timeline", READ),
     Row("GET", "schedules", READ),
+    Row("GET", "schedules/{schedule_id}/run", OPERATE),
+    Row("POST", "schedules/{schedule_id}/run", OPERATE, body={}),
     Row("GET", "workers", READ),
 )
 

@@ -16,6 +16,7 @@ from tests.factory import NOON, every, heartbeat, hold_lock, job_row
 from tests.permissions.rows import Row
 from tests.permissions.who import GROUPS, INSIDE, OUTSIDE, SCOPED
 
+_INSIDE = json.dumps({"hostnames": [INSIDE], "dry_run": True})
 LATER = NOON.replace(year=2099)
 
 
@@ -37,6 +38,7 @@ def make_things() -> dict[str, Any]:
         "group": "building1",
         "name": "settings",
         "kind": "again",
+        "schedule_id": every(86_400, name="of one device", task=sync_devices.name, kwargs=_INSIDE).pk,
         "id": User.objects.create_user("somebody").pk,
     }
 
