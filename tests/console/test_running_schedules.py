@@ -96,7 +96,7 @@ def test_the_limit_of_waiting_jobs_counts(boss: Person) -> None:
         "finished_devices": None,
         "attempt": 0,
     }
-    job_rows(conf.waiting_per_user, scheduled_by="boss", **waiting)
+    job_rows(conf.waiting_per_user, status="SCHEDULED", attempt=0, scheduled_by="boss", **unset)
     assert "CNAASJOBS_WAITING_PER_USER" in boss.send(address(every(60, **ECHO)))
     assert Job.objects.count() == conf.waiting_per_user
 
