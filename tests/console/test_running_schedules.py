@@ -89,13 +89,7 @@ def test_a_job_with_a_permission_of_its_own_needs_that_too(boss: Person, monkeyp
 
 
 def test_the_limit_of_waiting_jobs_counts(boss: Person) -> None:
-    waiting: dict[str, Any] = {
-        "status": "SCHEDULED",
-        "start_time": None,
-        "finish_time": None,
-        "finished_devices": None,
-        "attempt": 0,
-    }
+    unset: dict[str, Any] = dict.fromkeys(("start_time", "finish_time", "finished_devices"))
     job_rows(conf.waiting_per_user, status="SCHEDULED", attempt=0, scheduled_by="boss", **unset)
     assert "CNAASJOBS_WAITING_PER_USER" in boss.send(address(every(60, **ECHO)))
     assert Job.objects.count() == conf.waiting_per_user
