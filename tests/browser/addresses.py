@@ -52,7 +52,7 @@ CONSOLE: Final[Mapping[str, tuple[Address, ...]]] = {
     "clear_lock": (lambda world: f"/locks/clear?name={world.lock}",),
     "timeline": (lambda _: "/timeline",),
     "schedules": (lambda _: "/schedules",),
-    "run_schedule": (lambda world: f"/schedules/{world.schedule.pk}/run", lambda _: "/schedules/999999999/run"),
+    "run_schedule": (lambda world: f"/schedules/{world.schedule.pk}/run",),
     "workers": (lambda _: "/workers",),
     "sign_in": (lambda _: "/sign-in",),
 }
