@@ -11,10 +11,10 @@ sync_devices.schedule(hostnames=["eosdist"])
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Unpack, overload
 
-from celery import Task, shared_task
+from celery import Task, current_app, shared_task
 from celery.exceptions import Ignore, Retry
 from pydantic import TypeAdapter, ValidationError
 
@@ -30,7 +30,17 @@ from jobs.models import Job
 from jobs.outcome import JobResult, NextJob
 from jobs.schedulable import Approval, ScheduleOptions, checked_priority
 
-__all__ = ["DeviceFailed", "DeviceResult", "Done", "JobContext", "JobResult", "JobTask", "NextJob", "job"]
+__all__ = [
+    "DeviceFailed",
+    "DeviceResult",
+    "Done",
+    "JobContext",
+    "JobResult",
+    "JobTask",
+    "NextJob",
+    "job",
+    "known_tasks",
+]
 
 _ONLY_FOR_MESSAGES = {"task_id", "producer", "connection", "router", "shadow", "serializer", "compression", "retry"}
 
@@ -188,6 +198,18 @@ _OTHERWISE_CELERYS = {
     "soft_time_limit": "job_soft_time_limit",
     "function_name": "job_name",
 }
+
+
+def known_tasks() -> Mapping[str, Task]:
+    """Every task of this process's code, by name. The modules that hold them are imported when somebody asks first."""
+    _import_their_modules()
+    return current_app.tasks  # type: ignore[no-any-return]
+
+
+@cache
+def _import_their_modules() -> None:
+    """Once: each time Celery also makes Django run all of its checks."""
+    current_app.loader.import_default_modules()
 
 
 class _NoMessage:

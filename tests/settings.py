@@ -58,7 +58,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
 CELERY_IMPORTS = [name for name in os.environ.get("CNAASJOBS_TEST_JOBS", FAKE_JOBS).split(",") if name]
 
-if STARTED_BY_TESTS in os.environ:
+if STARTED_BY_TESTS not in os.environ:
+    # Each of thousands of clients of this process would look for all static files when it begins.
+    WHITENOISE_AUTOREFRESH = True
+else:
     # Hundreds of workers, few of which see a device: NAPALM, a third of what a start costs, is imported by the job that
     # needs it and not by the worker that begins.
     worker_init.connect(lambda **_: None, weak=False, dispatch_uid="devices.before_fork")

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from celery import current_app
 from django.db import transaction
 
 from cnaasjobs.conf import conf
@@ -18,7 +17,7 @@ from jobs.models import Job, JobLink
 from jobs.operating.approving import keep_maker
 from jobs.rights.decide import author_of, require_start
 from jobs.states import TERMINAL, CameOf, Status
-from jobs.task import JobTask
+from jobs.task import JobTask, known_tasks
 
 
 class CannotRunAgain(JobError):
@@ -52,8 +51,7 @@ def proposal(job_id: int, kind: CameOf) -> Proposal:
         raise JobNotFound(job_id)
     if job.status not in TERMINAL:
         raise CannotRunAgain(f"Job id {job_id} is in state {job.status}; it can be run again when it has ended")
-    current_app.loader.import_default_modules()
-    task = current_app.tasks.get(job.task_name)
+    task = known_tasks().get(job.task_name)
     if not isinstance(task, JobTask):
         raise CannotRunAgain(f"Nobody here knows the task {job.task_name} of job {job_id}")
     if kind is CameOf.AGAIN:

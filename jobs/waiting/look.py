@@ -3,16 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
-
-from celery import current_app
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from jobs.models import Job, JobApproval
 from jobs.states import Status
-from jobs.task import JobTask
+from jobs.task import JobTask, known_tasks
 from jobs.waiting import lines, queues
 from jobs.waiting.lines import InLine, Line
 from jobs.waiting.progress import Progress, progress_of
@@ -216,10 +213,4 @@ def _many(number: int, one: str, more: str) -> str:
 
 def _is_known(task_name: str) -> bool:
     """Judged by this process's own code, which is the same as the workers' in a uniform installation."""
-    _import_tasks()
-    return isinstance(current_app.tasks.get(task_name), JobTask)
-
-
-@cache
-def _import_tasks() -> None:
-    current_app.loader.import_default_modules()
+    return isinstance(known_tasks().get(task_name), JobTask)

@@ -6,13 +6,12 @@ from typing import Any
 
 from celery import current_app
 
-from jobs.task import JobTask
+from jobs.task import JobTask, known_tasks
 
 
 def tasks() -> dict[str, Any]:
     """All tasks by name, Celery's own left out."""
-    current_app.loader.import_default_modules()
-    return {name: task for name, task in sorted(current_app.tasks.items()) if not name.startswith("celery.")}
+    return {name: task for name, task in sorted(known_tasks().items()) if not name.startswith("celery.")}
 
 
 def job_tasks() -> dict[str, JobTask]:
