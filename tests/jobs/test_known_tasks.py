@@ -1,4 +1,4 @@
-"""Which tasks a process knows: pages ask for them often, and Celery runs Django's checks whenever it imports modules."""
+"""Which tasks a process knows: pages ask for them often, and Celery runs Django's checks when it imports modules."""
 
 from celery.signals import import_modules
 
