@@ -196,8 +196,7 @@ def _listen() -> None:
     root = logging.root
     level = logging.getLevelNamesMapping()[conf.job_log_level]
     _handler.setLevel(level)
-    if _handler not in root.handlers:
-        root.addHandler(_handler)
+    root.addHandler(_handler)  # once; a set-up of logging takes it away
     if level < root.level:
         for handler in root.handlers:
             if handler is not _handler:

@@ -131,6 +131,15 @@ def test_a_level_below_that_of_the_processs_own_log(logging_job: LoggingJob, set
     assert "detail" not in heard
 
 
+@pytest.mark.usefixtures("_levels_as_before")
+def test_a_level_above_it_takes_nothing_from_that_log(logging_job: LoggingJob, settings: Settings) -> None:
+    settings.CNAASJOBS_JOB_LOG_LEVEL = "ERROR"
+    logging.getLogger().setLevel("INFO")
+    job = logging_job(lambda: logging.getLogger(SITE).warning("only there"))
+    assert texts(job) == []
+    assert logging.getLogger().level == logging.INFO
+
+
 def test_nothing_is_kept_unmasked(logging_job: LoggingJob, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPLATE_SECRET_SNMP", "tiger-lily-42")
 

@@ -1,6 +1,7 @@
 """How the lines of a job's log become batches: made ready while the body goes on, written later, within bounds."""
 
 import json
+import logging
 import threading
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ import pytest
 from django.db import OperationalError
 
 from jobs.body import job_log
-from jobs.body.job_log import JobLog, Line
+from jobs.body.job_log import JobLog, Line, kept_in
 from jobs.sql.signature import LogBatch
 
 
@@ -97,3 +98,24 @@ def test_a_source_of_secrets_may_log_itself(monkeypatch: pytest.MonkeyPatch) -> 
     log.close()
     assert database.texts.count("line") == job_log._PORTION
     assert database.texts[job_log._PORTION] == "the inventory was read"
+
+
+def test_of_two_runs_in_a_process_each_has_its_own_lines_and_none_has_those_of_other_threads() -> None:
+    databases = {"one": Database(), "two": Database()}
+    began, logged = threading.Barrier(3, timeout=30), threading.Barrier(3, timeout=30)
+
+    def run(name: str, database: Database) -> None:
+        with kept_in(JobLog(database.write)):
+            began.wait()
+            logging.getLogger("site").warning(name)
+            logged.wait()
+
+    threads = [threading.Thread(target=run, args=each) for each in databases.items()]
+    for thread in threads:
+        thread.start()
+    began.wait()
+    logging.getLogger("site").warning("whose?")
+    logged.wait()
+    for thread in threads:
+        thread.join()
+    assert {name: database.texts for name, database in databases.items()} == {"one": ["one"], "two": ["two"]}
