@@ -85,7 +85,7 @@ def update_of(job: Mapping[str, Any]) -> dict[str, Any] | None:
         case Status.FINISHED:
             return update if job["next_job_id"] is None else {**update, "next_job_id": job["next_job_id"]}
         case Status.EXCEPTION:
-            return {**update, "exception": job["exception"]["message"] if job["exception"] else ""}
+            return {**update, "exception": job["exception"]["message"]}
     return None
 
 

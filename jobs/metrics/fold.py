@@ -7,6 +7,7 @@ counting stays below the lowest of these, and an end that commits late is counte
 from typing import Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
@@ -31,13 +32,19 @@ def fold() -> int:
 
 
 def flush() -> None:
-    """Store what this process saw."""
+    """Store what this process saw; later, if another process is just at it: a scrape and live events wait for nobody,
+    who may be frozen.
+    """
     seen = tally.taken()
     if not seen:
         return
     try:
         with transaction.atomic():
-            kept.add(seen, _locked_mark())
+            mark = _mark().select_for_update(skip_locked=True).first()
+            if mark is None:
+                tally.give_back(seen)
+            else:
+                kept.add(seen, mark)
     except BaseException:
         tally.give_back(seen)
         raise
@@ -93,8 +100,12 @@ def _count(span: Span, to: Additions) -> None:
 
 
 def _locked_mark() -> MetricMark:
-    mark = MetricMark.objects.select_for_update().filter(pk=1).first()
-    if mark is None:
+    return _mark().select_for_update().get()
+
+
+def _mark() -> QuerySet[MetricMark]:
+    """The one row, which is there."""
+    rows = MetricMark.objects.filter(pk=1)
+    if not rows.exists():
         MetricMark.objects.bulk_create([MetricMark(since=database_now())], ignore_conflicts=True)
-        mark = MetricMark.objects.select_for_update().get(pk=1)
-    return mark
+    return rows.all()

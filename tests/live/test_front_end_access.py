@@ -1,5 +1,6 @@
 """Who may listen by socket.io, to what, for how long; and who does not say who they are."""
 
+import asyncio
 import json
 from contextlib import closing, suppress
 from typing import Any
@@ -40,6 +41,27 @@ def test_a_session_is_no_token(connect: Connect) -> None:
     browser.force_login(token_of("view_job")[0])
     with pytest.raises(ConnectionError, match="credentials"):
         connect("", Cookie=f"sessionid={browser.cookies['sessionid'].value}")
+
+
+def test_nobody_is_looked_at_again_before_it_is_time(
+    connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a client's credentials, nor whether a stranger has said who it is."""
+    asked: list[Any] = []
+
+    def admit(*_: Any, **given: Any) -> frozenset[Kind]:
+        asked.append(given)
+        return frozenset(Kind)
+
+    monkeypatch.setattr(front_ends, "admit", admit)
+    subscribed(connect(), live)
+    sid = json.loads(handshake(live)[1][1:])["sid"]
+    stays(lambda: len(asked) == 1 and sid in live.front_ends.server.eio.sockets, seconds=0.9)
+
+
+def test_what_a_client_said_before_it_went(live: Live) -> None:
+    asyncio.run(live.front_ends._subscribe("gone", {"update": "job"}))
+    assert live.front_ends._clients == {}
 
 
 @pytest.mark.usefixtures("tokens_required")

@@ -169,6 +169,16 @@ def test_a_look_has_at_most_20_updates_and_none_is_lost() -> None:
     assert rest == list(updates(*range(50)).values())
 
 
+def test_what_it_was_to_be_told_goes_with_its_permission() -> None:
+    one = client()
+    one.subscribe({"update": "job"})
+    one.add(updates(1))
+    one.kinds = frozenset({Kind.LOCK})
+    assert one.next_updates() == []
+    one.kinds = frozenset(Kind)
+    assert one.next_updates() == []
+
+
 def test_too_much_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MOST_PENDING", 3)
     one = client()
