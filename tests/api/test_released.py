@@ -4,20 +4,25 @@ import gc
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.http import HttpResponseBase
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from cnaasjobs.wsgi import Handler
 from tests.api.conftest import API
 from tests.factory import job_row
 
-PATHS = [
-    *(f"{API}/{path}" for path in ("jobs", "job/{id}", "job/{id}/log", "job/{id}/log?format=text", "schema", "locks")),
-    *(f"{API}/{path}" for path in ("jobs?filter[nothing]=1", "job/999999", "nothing")),
-    *("/metrics", "/readyz", "/console/jobs", "/console/job/{id}"),
-]
+PAGES = {
+    200: [
+        *(f"{API}/{path}" for path in ("jobs", "job/{id}", "job/{id}/log", "job/{id}/log?format=text", "schema")),
+        *("/metrics", "/jobs", "/jobs/{id}", "/locks", "/admin/jobs/job/"),
+    ],
+    400: [f"{API}/jobs?filter[nothing]=1"],
+    404: [f"{API}/job/999999", f"{API}/nothing", "/jobs/999999"],
+    503: ["/readyz"],
+}
 
 
 @contextmanager
@@ -31,16 +36,19 @@ def _without_collector() -> Iterator[None]:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("path", PATHS)
-def test_an_answer_is_free_once_it_is_sent(path: str) -> None:
+@pytest.mark.parametrize(("status", "path"), [(status, path) for status, paths in PAGES.items() for path in paths])
+def test_an_answer_is_free_once_it_is_sent(status: int, path: str, admin_client: Client) -> None:
     job = job_row("FINISHED", result='{"a": 1}')
-    _sent(path.format(id=job.pk))  # the first one fills caches
+    request = RequestFactory(headers={"Cookie": admin_client.cookies.output(header="", sep=";")})
+    environ = request.get(path.format(id=job.pk)).environ
+    _sent(dict(environ))  # the first one fills caches
     with _without_collector():
-        assert _sent(path.format(id=job.pk))() is None
+        found, response = _sent(environ)
+        assert (found, response()) == (status, None)
 
 
-def _sent(path: str) -> "weakref.ref[HttpResponseBase]":
-    response = Handler()(RequestFactory().get(path).environ, lambda *_: bytes)
+def _sent(environ: dict[str, Any]) -> "tuple[int, weakref.ref[HttpResponseBase]]":
+    response = Handler()(environ, lambda *_: bytes)
     b"".join(response)
     response.close()
-    return weakref.ref(response)
+    return response.status_code, weakref.ref(response)
