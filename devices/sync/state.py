@@ -20,6 +20,7 @@ from django.utils import timezone
 from cnaasjobs.db.fill_in import fill_in
 from cnaasjobs.db.insert import insert_many
 from cnaasjobs.db.not_now import not_now
+from cnaasjobs.db.unawaited import commit_unawaited
 from cnaasjobs.events import record
 from devices.actions import DeviceAction
 from devices.models import DeviceState
@@ -123,6 +124,7 @@ class DeviceStates:
         self._saved_at = time.monotonic()
         try:
             with self._ctx.guarded_by_lock():
+                commit_unawaited()  # if it is lost, the marks that were waited for say enough
                 self._store()
         except LockLost as exc:
             record(DeviceAction.STATES_LEFT, job_id=self._ctx.job_id, error=str(exc))

@@ -44,6 +44,8 @@ class Membership:
         self._called = False
         self._mutex = threading.Lock()
         self._to_note: dict[int, Note] = {}
+        self._noted: set[int] = set()  # ids of devices with a step
+        self._each: Each | None = None
         self._note_all = SharedRead(self._write_notes)
 
     def each(self, devices: Sequence[Any], steps: Sequence[Callable[[Any], Any]], **options: Any) -> Done:
@@ -55,7 +57,7 @@ class Membership:
             self.result, self.finished = ('{"devices": {}}', 0), []
             return Done(devices=0, failed=0, max_score=0)
         each = Each(self._ctx, self._run, plan, worker_id=getattr(self._request, "worker_id", None))
-        joined, self.is_on = self.is_on, True
+        joined, self.is_on, self._each = self.is_on, True, each
         try:
             done = posix_signals.undisturbed(lambda: self._in_each(each, joined), struck=each.strike)
         except Left:
@@ -88,7 +90,10 @@ class Membership:
             return self.standing()
         with self._mutex:
             why = if_lost and _noted(if_lost, _LONGEST_WHY)
-            self._to_note[piece.id] = Note(piece.id, _noted(step, LONGEST_STEP), why)
+            # Of one without a step nothing is claimed if it is lost. One that has a step must not keep it for the next.
+            lasting = piece.id in self._noted or self._each is None or not self._each.rows_are_safe
+            self._to_note[piece.id] = Note(piece.id, _noted(step, LONGEST_STEP), why, lasting)
+            self._noted.add(piece.id)
         return self._note_all()
 
     def leave_with(self, failure: Failure) -> bool:

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any, Final, Protocol, TypeVar
 
 from cnaasjobs.conf import conf
+from cnaasjobs.db.unawaited import wait_for_all
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.end_reasons import EndReason, Failure
@@ -61,6 +62,7 @@ class Each:
         self._worker_id = worker_id
         self._hands = Hands(plan.at_once)
         self._work = Work(body, plan)
+        self.rows_are_safe = False  # no crash of the database takes them back
         self._is_struck = False
         self._leaves = False  # it takes no more
         self._dry = False  # nobody waited to be begun when this asked last
@@ -123,9 +125,11 @@ class Each:
         self._body.judge(self._persist(lambda: store().fleet_standing(self._run)))  # aborted before it came here?
         self._dry = len(hosts) <= plan.at_once
         self._hand_out(taken or [])
+        self._persist(wait_for_all)  # while the threads connect
+        self.rows_are_safe = True
 
     def _join(self) -> None:
-        self._others = 1
+        self._others, self.rows_are_safe = 1, True
         if self._persist(lambda: store().fingerprint(self._run.job_id)) != self._plan.fingerprint:
             self._leaves = True
             record(JobAction.DIFFERS, job_id=self._run.job_id, worker=self._run.worker)

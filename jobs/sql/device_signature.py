@@ -43,6 +43,7 @@ class Note(NamedTuple):
     id: int
     step: str
     if_lost: str | None
+    lasting: bool = True  # a crash of the database must not take it back: another step would be named in its place
 
 
 class Batch(NamedTuple):
@@ -121,6 +122,9 @@ class DeviceStore(Protocol):
         Those that took long in the last job that had them come first, where not all can be taken at once.
 
         Rows of an attempt before are replaced. Repeated, it finds what it wrote. None if the run is over.
+
+        A crash of the database may take it back until ``wait_for_all``, or until anything else of this run was written:
+        then the run has no participant, and no safe point lets it go on.
         """
         ...
 

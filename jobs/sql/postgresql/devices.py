@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from cnaasjobs.db.changes import WITH_NUMBER
 from cnaasjobs.db.prepared import Prepared
+from cnaasjobs.db.unawaited import UNAWAITED
 from jobs.run import Run
 from jobs.sql import devices as common
 from jobs.sql.device_signature import Batch, FleetStanding, NewFleet, Note, Taken, Tally
@@ -49,7 +50,7 @@ _BEGIN: Final = f"""
         CASE WHEN turn <= %(take)s THEN %(token)s::uuid END,
         CASE WHEN turn <= %(take)s THEN %(worker)s END,
         CASE WHEN turn <= %(take)s THEN statement_timestamp() END
-    FROM me, (
+    FROM me, (SELECT {UNAWAITED}) AS unawaited, (
         SELECT host, place, row_number() OVER (ORDER BY {_SLOWNESS} DESC, place) AS turn
         FROM unnest(%(hosts)s::text[]) WITH ORDINALITY AS given(host, place)
     ) AS device
@@ -128,7 +129,7 @@ _NOTE: Final = f"""
             AND device.state = '{DeviceState.TAKEN}' AND {_MAY_GO_ON}
         RETURNING 1
     )
-    SELECT me, abort_reason, fence, "end" FROM stand
+    SELECT me, abort_reason, fence, "end", CASE WHEN NOT %(lasting)s THEN {UNAWAITED} END FROM stand
 """
 _PROGRESS: Final = f"""
     WITH job AS (
@@ -148,7 +149,9 @@ _PROGRESS: Final = f"""
 
 _RUN: Final = {"job": "bigint", "token": "uuid", "fence": "bigint"}
 _TAKE_OF_MANY: Final = Prepared("take", _TAKE, {**_RUN, "worker": "text", "count": "bigint", "tried": "boolean"})
-_NOTE_OF_MANY: Final = Prepared("note", _NOTE, {**_RUN, "ids": "bigint[]", "steps": "text[]", "if_lost": "text[]"})
+_NOTE_OF_MANY: Final = Prepared(
+    "note", _NOTE, {**_RUN, "ids": "bigint[]", "steps": "text[]", "if_lost": "text[]", "lasting": "boolean"}
+)
 
 
 def begin_devices(
@@ -187,6 +190,7 @@ def note_steps(run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding
         "ids": [note.id for note in notes],
         "steps": [note.step for note in notes],
         "if_lost": [note.if_lost for note in notes],
+        "lasting": any(note.lasting for note in notes),
     }
     return standing_from(_planned_once(_NOTE_OF_MANY, values, of=of))
 

@@ -1,0 +1,123 @@
+"""The database server crashes: what a commit did not wait for may be gone, and what is left is still true."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from cnaasjobs.db.unawaited import wait_for_all
+from jobs.dispatch import scheduling
+from jobs.models import JobDevice, Participant
+from jobs.sql import store
+from jobs.sql.device_signature import FleetStanding, Note
+from jobs.states import Status
+from jobs.task import JobContext, job
+from jobs.testing import perform
+from tests.fleet.parts import begun
+from tests.services import PostgreSQL
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def lazy_log(postgresql: PostgreSQL) -> Iterator[None]:
+    """The server writes its log when a commit waits for it, and not for ten seconds else."""
+    _tell(postgresql, "SET wal_writer_delay = '10s'", "10s")
+    yield
+    _tell(postgresql, "RESET wal_writer_delay", "200ms")
+
+
+def _tell(postgresql: PostgreSQL, setting: str, expected: str) -> None:
+    postgresql.execute(f"ALTER SYSTEM {setting}")
+    postgresql.execute("SELECT pg_reload_conf()")
+    wait_until(lambda: postgresql.execute("SHOW wal_writer_delay") == [(expected,)])
+
+
+def _crash(postgresql: PostgreSQL) -> None:
+    connection.close()
+    postgresql.kill()
+    postgresql.start()
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.usefixtures("lazy_log")
+def test_what_a_step_that_was_named_rests_on_outlives_a_crash(postgresql: PostgreSQL) -> None:
+    run, taken = begun(take=2)
+    wait_for_all()
+    _crash(postgresql)
+    assert store().fleet_standing(run).is_mine
+    assert JobDevice.objects.filter(participant=run.run_token).count() == 2
+    first, second = (one.id for one in taken)
+    store().note_steps(run, [Note(first, "commit", "it reverts", lasting=False)])
+    store().note_steps(run, [Note(second, "commit", "it reverts", lasting=False), Note(first, "confirm", None)])
+    _crash(postgresql)
+    assert list(JobDevice.objects.filter(pk__in=[first, second]).order_by("pk").values_list("step", flat=True)) == [
+        "confirm",
+        "commit",
+    ]
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.usefixtures("lazy_log")
+def test_a_run_whose_rows_a_crash_took_back_goes_no_further(postgresql: PostgreSQL) -> None:
+    """Then nothing was changed on any device: each waits until the rows last."""
+    run, _ = begun(take=2)
+    _crash(postgresql)
+    is_there = Participant.objects.exists()  # the server may have written its log all the same
+    assert store().fleet_standing(run).is_mine == is_there
+    assert JobDevice.objects.exists() == is_there
+
+
+@job
+def commits_and_confirms(ctx: JobContext, *, hosts: list[str]) -> None:
+    def one(device: str) -> str:
+        ctx.about_to("commit")
+        ctx.about_to("confirm")
+        return device
+
+    ctx.each(hosts, one, at_once=2)
+
+
+def _lasting(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[bool]]:
+    """Which notes had to last, by the device's id."""
+    seen: dict[int, list[bool]] = {}
+    note_steps = store().note_steps
+
+    def noted(run: Any, notes: Sequence[Note], *, of: int = 0) -> FleetStanding:
+        for note in notes:
+            seen.setdefault(note.id, []).append(note.lasting)
+        return note_steps(run, notes, of=of)
+
+    monkeypatch.setattr(store(), "note_steps", noted)
+    return seen
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_step_that_replaces_another_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any, nothing is claimed of a device that is lost; with the one before, perhaps what is wrong."""
+    monkeypatch.setattr("jobs.fleet.each.wait_for_all", lambda: None)
+    seen = _lasting(monkeypatch)
+    hosts = ["a", "b", "c", "d", "e", "f"]
+    ended = perform(scheduling.schedule(commits_and_confirms, {"hosts": hosts}))
+    assert ended.status == Status.FINISHED
+    assert [steps[-1] for steps in seen.values()] == [True] * len(hosts)
+    assert [steps[0] for steps in list(seen.values())[2:]] == [False] * (len(hosts) - 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_changed_before_the_rows_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that is quicker than the wait for the disk has its step noted by a commit that waits too."""
+    noted = threading.Event()
+    seen = _lasting(monkeypatch)
+    monkeypatch.setattr("jobs.fleet.each.wait_for_all", lambda: noted.wait(20))
+    about_to = JobContext.about_to
+
+    def then_told(ctx: JobContext, step: str, *, if_lost: str | None = None) -> None:
+        about_to(ctx, step, if_lost=if_lost)
+        noted.set()
+
+    monkeypatch.setattr(JobContext, "about_to", then_told)
+    ended = perform(scheduling.schedule(commits_and_confirms, {"hosts": ["a"]}))
+    assert ended.status == Status.FINISHED
+    assert [steps[0] for steps in seen.values()] == [True]
