@@ -79,6 +79,9 @@ class Stream:
                 elif "event" in fields:
                     self.events.append(Event(fields["event"], json.loads(fields["data"]), fields.get("id")))
                     fields = {}
+                elif "data" in fields:  # which a browser takes for a message
+                    self.events.append(Event("message", fields["data"], None))
+                    fields = {}
                 else:  # a comment, which keeps the connection
                     fields = {}
         except (OSError, ValueError, http.client.HTTPException, AttributeError):

@@ -15,6 +15,7 @@ from cnaasjobs.live import readers
 from jobs.models import AuditEntry
 from tests.identity.issuer import AUDIENCE, ISSUER, ec_key, jwks, private_pem, signed
 from tests.live.conftest import Live
+from tests.waiting import stays
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -129,6 +130,8 @@ def test_who_may_no_longer_listen_is_told_no_more(
     monkeypatch.setattr(readers, "AGAIN_SECONDS", 0.2)
     user = user_with("jobs.view_job")
     stream = live.stream("", bearer(user)).begin()
+    stays(lambda: not stream.has_ended, seconds=0.7)
+    assert {event.name for event in stream.events} == {"position"}
     if how == "token":
         AuthToken.objects.all().delete()
     else:

@@ -62,6 +62,7 @@ def test_nobody_is_looked_at_again_before_it_is_time(
 def test_what_a_client_said_before_it_went(live: Live) -> None:
     asyncio.run(live.front_ends._subscribe("gone", {"update": "job"}))
     assert live.front_ends._clients == {}
+    assert live.front_ends._waiting("gone") == 0
 
 
 @pytest.mark.usefixtures("tokens_required")
@@ -119,10 +120,13 @@ def test_a_page_of_another_site(connect: Connect) -> None:
         ("https://other.example", "api.example", False, False),
         ("http://localhost:8080", "api.example", False, False),
         ("http://localhost:8080", "localhost", True, True),
+        ("http://ui.localhost:8080", "localhost", True, True),
         ("http://[", "localhost", True, False),
+        ("null", "localhost", True, False),
+        (None, "api.example", False, True),  # no browser
     ],
 )
-def test_origins(settings: Any, origin: str, host: str, dev: bool, allowed: bool) -> None:
+def test_origins(settings: Any, origin: str | None, host: str, dev: bool, allowed: bool) -> None:
     settings.CNAASJOBS_REQUIRE_TOKEN = not dev
     settings.CNAASJOBS_CORS_ORIGINS = ["https://front.example"]
     assert front_ends._may_come_from(origin, {"HTTP_HOST": host}) is allowed

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from cnaasjobs.live import connections, recent
 from cnaasjobs.live.connections import JOBS_A_LOOK, Connection, lines_of, update_of
@@ -91,6 +92,10 @@ def test_devices_that_a_live_sync_changed(live: Live, connect: Connect) -> None:
     result = json.dumps({"devices": devices})
     dry = job_row("RUNNING", start_arguments='{"dry_run": true}', **task)
     wet = job_row("RUNNING", start_arguments='{"dry_run": false}', **task)
+    with transaction.atomic():
+        running = job_row("RUNNING", start_arguments='{"dry_run": false}', **task)
+        JobOutcome.objects.create(job=running, result=result)  # what there is so far is no sync that is over
+    wait_until(lambda: client.updates(running))
     for job in (dry, wet):
         JobOutcome.objects.create(job=job, result=result)
         finish(job)

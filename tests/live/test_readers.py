@@ -164,6 +164,13 @@ async def falls_behind() -> None:
         reader.take(bulletin(number))
     assert reader.is_late
     assert await reader.next(0) is None
+    kept = len(reader._waiting)
+    reader.take(bulletin(number))
+    assert len(reader._waiting) == kept  # nothing piles up until its connection is closed
+    other = Reader(Wanted(frozenset(Kind), job_id=4711))
+    for number in range(2 * MOST_WAITING):
+        other.take(bulletin(number))
+    assert not other.is_late  # nothing of it concerns that one
 
 
 class Hears:
