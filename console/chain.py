@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from django.db.models import QuerySet, Value
+from django.db.models import Q, QuerySet, Value
 
+from cnaasjobs.db.built import Built
 from jobs.models import Job, JobLink
 from jobs.states import CameOf
 
@@ -35,6 +36,8 @@ class Member(NamedTuple):
 
 def chain_of(job: Job) -> list[Member]:
     """Empty for a job that stands alone."""
+    if not _NEIGHBOURS.rows(job.pk):
+        return []
     came = {each.job_id: each for each in _back(job.pk)}
     root = next((each.of_id for each in came.values() if each.of_id not in came), job.pk)
     for each in _onward(root):
@@ -80,6 +83,16 @@ def _onward(root: int) -> Iterator[Came]:
         yield from found
         ids = [each.job_id for each in found]
         seen.update(ids)
+
+
+def _neighbours(job_id: int) -> QuerySet[Any, tuple[Any, ...]]:
+    """Of what the job came, and what came of it."""
+    links = JobLink.objects.filter(Q(job_id=job_id) | Q(of_id=job_id)).order_by().values_list("job_id", "of_id")
+    named = Q(next_job_id=job_id) | Q(pk=job_id, next_job_id__isnull=False)
+    return links.union(Job.objects.order_by().filter(named).values_list("next_job_id", "id"))
+
+
+_NEIGHBOURS: Final = Built(_neighbours)  # most jobs have none
 
 
 def _next_jobs() -> QuerySet[Job, tuple[Any, ...]]:

@@ -1,16 +1,21 @@
 """The devices of one job as its page shows them: the outcome of each, failed ones first, then by name, in pages."""
 
 import json
+import operator
+from collections import namedtuple
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache, partial, reduce
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.db.models.functions import Sign
 from django.http import QueryDict
 from django.urls import reverse
 
+from cnaasjobs.db.built import Built
 from jobs.models import Job, JobDevice
 from jobs.result_views import Piece, view_of
 from jobs.states import TERMINAL, DeviceState
@@ -50,6 +55,7 @@ _SHOWN: Final = (
     "start_time",
     "finish_time",
 )
+_Row: Any = namedtuple("_Row", _SHOWN)  # type: ignore[misc]  # the names are those above
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,19 +130,31 @@ def rows_of(job_id: int, wanted: Wanted) -> QuerySet[JobDevice]:
     return rows.annotate(rank=_RANK).order_by("rank", "place").only(*_SHOWN)
 
 
-def _page(job_id: int, wanted: Wanted, numbers: Mapping[str, int], start: int) -> QuerySet[JobDevice, Any]:
+def _page(job_id: int, wanted: Wanted, numbers: Mapping[str, int], start: int) -> list[Any]:
     """The same from row number ``start`` on. Only the groups are sorted of which the page shows some."""
-    if wanted.only:
-        return rows_of(job_id, wanted).values_list(*_SHOWN, named=True)[start : start + PER_PAGE]
-    before, first, shown = 0, start, Q(pk__isnull=True)
-    for key, number in numbers.items():
+    before, first, groups = 0, start, list[str]()
+    for key, number in numbers.items() if not wanted.only else [(wanted.only, numbers[wanted.only])]:
         if before + number <= start:
             first -= number
         elif before < start + PER_PAGE:
-            shown |= GROUPS[key]
+            groups.append(key)
         before += number
-    rows = rows_of(job_id, wanted).filter(shown)
-    return rows.values_list(*_SHOWN, named=True)[first : first + PER_PAGE]
+    if not groups:
+        return []
+    if wanted.name:
+        return [_Row(*row) for row in _page_of(job_id, tuple(groups), first, wanted.name)]
+    return [_Row(*row) for row in _built_page(tuple(groups), first).rows(job_id)]
+
+
+def _page_of(job_id: int, groups: tuple[str, ...], first: int, name: str = "") -> QuerySet[JobDevice, tuple[Any, ...]]:
+    shown = reduce(operator.or_, (GROUPS[key] for key in groups))
+    rows = _named(job_id, name).filter(shown).annotate(rank=_RANK).order_by("rank", "place")
+    return rows.values_list(*_SHOWN)[first : first + PER_PAGE]
+
+
+@lru_cache(maxsize=100)
+def _built_page(groups: tuple[str, ...], first: int) -> Built:
+    return Built(partial(_page_of, groups=groups, first=first))
 
 
 class _Tally(NamedTuple):
@@ -148,11 +166,32 @@ class _Tally(NamedTuple):
 
 def _tally(job_id: int, name: str) -> _Tally:
     """Of those whose name contains ``name``."""
-    said = Count("pk", filter=Q(changed__isnull=False) | Q(change_score__isnull=False))
-    ranks = _named(job_id, name).order_by().values(rank=_RANK).annotate(number=Count("pk"), said=said)
-    found = {rank: (number, tells) for rank, number, tells in ranks.values_list("rank", "number", "said")}
-    numbers = {key: found.get(rank, (0, 0))[0] for rank, key in enumerate(GROUPS)}
-    return _Tally(numbers, any(tells for _, tells in found.values()))
+    numbers, tells = dict.fromkeys(GROUPS, 0), False
+    for *alike, number in _alike(job_id, name) if name else _ALL_ALIKE.rows(job_id):
+        row = _Alike(*alike)
+        numbers[group_of(row)] += number
+        tells = tells or row.changed is not None or row.change_score is not None
+    return _Tally(numbers, tells)
+
+
+class _Alike(NamedTuple):
+    """Devices that the same became of."""
+
+    failed: bool
+    state: str
+    changed: bool | None
+    change_score: float | None  # its sign
+
+
+def _alike(job_id: int, name: str = "") -> QuerySet[JobDevice, tuple[Any, ...]]:
+    counted = _named(job_id, name).order_by().values("failed", "state", "changed", sign=Sign("change_score"))
+    alike: QuerySet[JobDevice, tuple[Any, ...]] = counted.annotate(number=Count("pk")).values_list(
+        "failed", "state", "changed", "sign", "number"
+    )
+    return alike
+
+
+_ALL_ALIKE: Final = Built(_alike)
 
 
 def devices_of(job: Job, wanted: Wanted) -> Devices | None:
@@ -195,7 +234,7 @@ def words_for(job: Job, *, tells: bool) -> dict[str, str]:
     }
 
 
-def group_of(row: JobDevice) -> str:
+def group_of(row: JobDevice | _Alike) -> str:
     """The group of a row in hand, by the same rules as GROUPS."""
     if row.failed:
         return "failed"

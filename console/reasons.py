@@ -1,10 +1,11 @@
 """Why devices of a job failed: the reasons that several of them have in common."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from django.db.models import Count, F, Func, TextField, Value
+from django.db.models import Count, F, Func, QuerySet, TextField, Value
 from django.db.models.functions import Substr
 
+from cnaasjobs.db.built import Built
 from console.devices import LONGEST, Wanted
 from jobs.models import JobDevice
 
@@ -20,11 +21,18 @@ class Common(NamedTuple):
 
 def common_reasons(job_id: int) -> list[Common]:
     """The most frequent first."""
+    return [Common(why, devices, _query(why)) for why, devices in _REASONS.rows(job_id)]
+
+
+def _reasons(job_id: int) -> QuerySet[JobDevice, tuple[Any, ...]]:
     failed = JobDevice.objects.filter(job_id=job_id, failed=True).order_by()
     nameless = Func("reason", F("host"), Value(_NAME), function="REPLACE", output_field=TextField())
     counted = failed.annotate(why=Substr(nameless, 1, LONGEST)).values("why").annotate(devices=Count("pk"))
-    several = counted.filter(devices__gt=1).order_by("-devices", "why").values_list("why", "devices")
-    return [Common(why, devices, _query(why)) for why, devices in several[:MOST]]
+    several = counted.filter(devices__gt=1).order_by("-devices", "why")
+    return several.values_list("why", "devices")[:MOST]
+
+
+_REASONS: Final = Built(_reasons)
 
 
 def _query(why: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlencode
 
@@ -72,7 +73,7 @@ class Wanted:
             **changed,
         }
         query = urlencode({name: value for name, value in values.items() if value not in ("", None)})
-        return f"{reverse('console:jobs')}{f'?{query}' if query else ''}"
+        return f"{_list()}{f'?{query}' if query else ''}"
 
     def heads(self, newer: int | None) -> Iterator[Head]:
         """Each leads to the same jobs in its order, then in the opposite one, then to the newest first.
@@ -87,6 +88,11 @@ class Wanted:
             following = {first: second, second: ""}.get(self.sort, first)
             url = self.url(**{"page": None, "pick": None, **here, "sort": following}) if name else ""
             yield Head(title, url, order)
+
+
+@cache
+def _list() -> str:
+    return reverse("console:jobs")
 
 
 _ORDER: Final = {False: "ascending", True: "descending"}

@@ -20,7 +20,7 @@ from jobs.waiting.reasons import in_words
 
 RECENT: Final = timedelta(hours=1)
 LATE: Final = timedelta(seconds=60)  # a due job's message is sent within a second
-NEWEST: Final = 1_000  # exceptions that are looked at
+NEWEST: Final = 200  # exceptions that are looked at
 LAST: Final = 5  # jobs whose devices are looked at
 
 Can = Callable[[str], bool]

@@ -3,8 +3,9 @@
 import json
 import logging
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
+from cnaasjobs.db.built import Built
 from jobs.api import described
 from jobs.api.views import existing_job
 from jobs.models import JobLog
@@ -35,9 +37,16 @@ def lines_of(job_id: int) -> Iterator[LogLine]:
 
 def batches_of(job_id: int, *, but: Collection[int] = ()) -> Iterator[tuple[int, list[LogLine]]]:
     """``but``: those that are known. Of a job that several processes share a batch may come after later ones."""
-    batches = JobLog.objects.filter(job_id=job_id).exclude(pk__in=but)
-    for batch, text in batches.order_by("id").values_list("pk", "text"):
+    batches = _batches(job_id).exclude(pk__in=but) if but else _ALL_BATCHES.rows(job_id)
+    for batch, text in batches:
         yield batch, [LogLine(*line) for line in json.loads(text)]
+
+
+def _batches(job_id: int) -> QuerySet[JobLog, tuple[Any, ...]]:
+    return JobLog.objects.filter(job_id=job_id).order_by("id").values_list("pk", "text")
+
+
+_ALL_BATCHES: Final = Built(_batches)
 
 
 class LinePages(NumberedPages):

@@ -6,14 +6,19 @@ it from the job's: the time of the POST, a wait for a lock, the attempts before 
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from django.db.models import F, TextField, Value
 from django.db.models.functions import Coalesce
 
+from cnaasjobs.db.built import Built
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from jobs.models import Job, JobApproval, JobStep
 from jobs.states import TERMINAL, Step
+
+_KEPT: Final = Built(
+    lambda job_id: JobStep.objects.filter(job_id=job_id).order_by("id").values_list("time", "step", "detail")
+)
 
 
 class Taken(NamedTuple):
@@ -52,7 +57,7 @@ def attempt_over(job_id: int, step: Step, detail: str = "") -> None:
 
 def of(job: Job) -> list[Taken]:
     """All of a job's steps, in order: those with rows of their own, and those in its row."""
-    kept = [Taken(row.time, Step(row.step), row.detail) for row in JobStep.objects.filter(job_id=job.pk).order_by("id")]
+    kept = [Taken(time, Step(step), detail) for time, step, detail in _KEPT.rows(job.pk)]
     return sorted([*kept, *_of_row(job)], key=lambda taken: taken.time)
 
 

@@ -1,0 +1,52 @@
+"""Queries of Django's that are built once in a process, where building them takes longer than running them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from django.db import connection
+from django.db.models import QuerySet
+
+_STANDS_FOR: Final = -(2**62)  # the number that is given each time; no id, and nothing else that a query has in it
+
+
+class _Built(NamedTuple):
+    sql: str
+    parameters: tuple[Any, ...]
+    converters: Mapping[int, tuple[list[Callable[..., Any]], Any]]  # by column: what makes of it what Django gives
+
+
+class Built:
+    """A query for values in which only one number changes, such as a job's id.
+
+    Args:
+        make: the query for this number. It is called once for each kind of database.
+    """
+
+    def __init__(self, make: Callable[[int], QuerySet[Any, tuple[Any, ...]]]) -> None:
+        self._make = make
+        self._built: dict[str, _Built] = {}
+
+    def rows(self, number: int) -> list[tuple[Any, ...]]:
+        sql, parameters, converters = self._of_this_database()
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [number if each == _STANDS_FOR else each for each in parameters])
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+        if not converters:
+            return found
+        return [tuple(_converted(value, converters.get(place)) for place, value in enumerate(row)) for row in found]
+
+    def _of_this_database(self) -> _Built:
+        built = self._built.get(connection.vendor)
+        if built is None:
+            compiler: Any = self._make(_STANDS_FOR).query.get_compiler(connection=connection)
+            sql, parameters = compiler.as_sql()
+            columns = [column for column, *_ in compiler.select[: compiler.col_count]]
+            built = self._built[connection.vendor] = _Built(sql, parameters, compiler.get_converters(columns))
+        return built
+
+
+def _converted(value: Any, by: tuple[list[Callable[..., Any]], Any] | None) -> Any:
+    if by is not None:
+        for convert in by[0]:
+            value = convert(value, by[1], connection)
+    return value

@@ -1,0 +1,59 @@
+"""Queries that are built once: they return what Django would, for any number, on each database."""
+
+from datetime import UTC
+from typing import Any
+
+import pytest
+from django.db.models import Count, Q, QuerySet
+
+from cnaasjobs.db.built import Built
+from jobs.models import Job, JobDevice
+from tests.factory import device_row, job_row
+
+pytestmark = pytest.mark.django_db
+
+
+def _jobs(number: int) -> QuerySet[Job, tuple[Any, ...]]:
+    named = Job.objects.filter(Q(pk=number) | Q(next_job_id=number), function_name="sync_devices")
+    return named.order_by("id").values_list("id", "start_time", "function_name", "parked")
+
+
+def _union(number: int) -> QuerySet[Job, tuple[Any, ...]]:
+    one, other = (Job.objects.order_by().filter(q) for q in (Q(pk=number), Q(next_job_id=number)))
+    return one.values_list("id", "scheduled_time").union(other.values_list("id", "scheduled_time")).order_by("id")
+
+
+def _grouped(number: int) -> QuerySet[JobDevice, tuple[Any, ...]]:
+    counted = JobDevice.objects.filter(job_id=number).order_by().values("failed").annotate(devices=Count("pk"))
+    return counted.order_by("-devices").values_list("failed", "devices")[:2]
+
+
+@pytest.mark.parametrize("make", [_jobs, _union, _grouped])
+def test_the_rows_are_those_that_django_returns(make: Any) -> None:
+    job, other = job_row(), job_row()
+    before = job_row(next_job_id=job.pk)
+    for number in range(3):
+        device_row(job, f"sw{number}", **({"reason": "no"} if number else {}))
+    built = Built(make)
+    for number in (job.pk, other.pk, before.pk, 0):
+        assert built.rows(number) == list(make(number))
+    assert built.rows(job.pk)
+
+
+def test_times_are_of_utc_and_texts_with_the_number_in_them_stay() -> None:
+    job = job_row(function_name=str(-(2**62)))
+    built = Built(lambda number: Job.objects.filter(pk=number, function_name=str(-(2**62))).values_list("start_time"))
+    assert [time.tzinfo for (time,) in built.rows(job.pk)] == [UTC]
+
+
+def test_it_is_built_once() -> None:
+    numbers: list[int] = []
+
+    def make(number: int) -> QuerySet[Job, tuple[Any, ...]]:
+        numbers.append(number)
+        return _jobs(number)
+
+    built = Built(make)
+    for job in (job_row(), job_row()):
+        assert [row[0] for row in built.rows(job.pk)] == [job.pk]
+    assert len(numbers) == 1
