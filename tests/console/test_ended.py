@@ -1,13 +1,13 @@
-"""What ended jobs show is kept, and never shown when it is not true any more."""
+"""What ended jobs and devices show is kept, and never shown when it is not true any more."""
 
 import pytest
 from django.db import transaction
 
 from console.reads.ended import Ended
-from jobs.models import Job
+from jobs.models import Job, JobDevice
 from tests.console.conftest import PersonOf
 from tests.console.test_jobs import rows
-from tests.factory import device_row, job_row
+from tests.factory import NOON, device_row, job_row
 from tests.large import statements_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,3 +63,20 @@ def test_the_devices_of_an_ended_job_are_read_once(person_of: PersonOf, monkeypa
     assert "All 2" in boss.read(f"/jobs/{job.pk}")
     assert not any('"jobs_jobdevice"' in sql for sql in statements_of(boss.client, f"/jobs/{job.pk}"))
     assert any('"jobs_jobdevice"' in sql for sql in statements_of(boss.client, f"/jobs/{job.pk}?device=sw1"))
+
+
+def test_a_device_of_a_running_job_is_made_anew_when_it_changes(
+    person_of: PersonOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.reads.shared.SECONDS", 0.0)
+    boss, job = person_of("jobs.view_job"), job_row("RUNNING")
+    row = JobDevice.objects.filter(pk=device_row(job, "sw1", "TAKEN").pk)
+    device_row(job, "sw2", "TAKEN")
+    page = boss.read(f"/jobs/{job.pk}")
+    assert "sw1 in progress" in page
+    row.update(state="DONE", failed=True, reason="no route", finish_time=NOON)
+    page = boss.read(f"/jobs/{job.pk}")
+    assert "sw1 failed 0.0 s no route" in page
+    assert "sw2 in progress" in page
+    row.update(reason="no route at all")
+    assert "no route at all" in boss.read(f"/jobs/{job.pk}")
