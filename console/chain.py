@@ -36,9 +36,10 @@ class Member(NamedTuple):
 
 def chain_of(job: Job) -> list[Member]:
     """Empty for a job that stands alone."""
-    if not _NEIGHBOURS.rows(job.pk):
+    near = list(_came(_NEIGHBOURS.rows(job.pk)))
+    if not near:
         return []
-    came = {each.job_id: each for each in _back(job.pk)}
+    came = {each.job_id: each for each in _back(next((each for each in near if each.job_id == job.pk), None))}
     root = next((each.of_id for each in came.values() if each.of_id not in came), job.pk)
     for each in _onward(root):
         came.setdefault(each.job_id, each)
@@ -58,13 +59,12 @@ def chain_of(job: Job) -> list[Member]:
     ]
 
 
-def _back(job_id: int) -> Iterator[Came]:
+def _back(found: Came | None) -> Iterator[Came]:
     for _ in range(_LONGEST):
-        found = next(_of([job_id]), None)
         if found is None:
             return
         yield found
-        job_id = found.of_id
+        found = next(_of([found.of_id]), None)
 
 
 def _of(ids: list[int]) -> Iterator[Came]:
@@ -87,9 +87,9 @@ def _onward(root: int) -> Iterator[Came]:
 
 def _neighbours(job_id: int) -> QuerySet[Any, tuple[Any, ...]]:
     """Of what the job came, and what came of it."""
-    links = JobLink.objects.filter(Q(job_id=job_id) | Q(of_id=job_id)).order_by().values_list("job_id", "of_id")
+    links = JobLink.objects.filter(Q(job_id=job_id) | Q(of_id=job_id)).order_by()
     named = Q(next_job_id=job_id) | Q(pk=job_id, next_job_id__isnull=False)
-    return links.union(Job.objects.order_by().filter(named).values_list("next_job_id", "id"))
+    return links.values_list("job_id", "of_id", "kind").union(_next_jobs().filter(named))
 
 
 _NEIGHBOURS: Final = Built(_neighbours)  # most jobs have none
