@@ -89,7 +89,7 @@ def _neighbours(job_id: int) -> QuerySet[Any, tuple[Any, ...]]:
     """Of what the job came, and what came of it."""
     links = JobLink.objects.filter(Q(job_id=job_id) | Q(of_id=job_id)).order_by()
     named = Q(next_job_id=job_id) | Q(pk=job_id, next_job_id__isnull=False)
-    return links.values_list("job_id", "of_id", "kind").union(_next_jobs().filter(named))
+    return links.values_list("job_id", "of_id", "kind").union(_next_jobs().filter(named)).order_by("job_id")[:_WIDEST]
 
 
 _NEIGHBOURS: Final = Built(_neighbours)  # most jobs have none

@@ -76,7 +76,8 @@ def test_a_device_of_a_running_job_is_made_anew_when_it_changes(
     assert "sw1 in progress" in page
     row.update(state="DONE", failed=True, reason="no route", finish_time=NOON)
     page = boss.read(f"/jobs/{job.pk}")
-    assert "sw1 failed 0.0 s no route" in page
+    assert "sw1 failed" in page
+    assert "no route" in page
     assert "sw2 in progress" in page
     row.update(reason="no route at all")
     assert "no route at all" in boss.read(f"/jobs/{job.pk}")
