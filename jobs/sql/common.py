@@ -119,4 +119,4 @@ def outcomes_by_size(job_ids: Sequence[int], limit: int, *, size: str) -> list[S
     short = f"CASE WHEN {size} < {limit} THEN result END"
     long = f"coalesce(devices_bytes, CASE WHEN {size} >= {limit} THEN {size} END)"
     sql = f"SELECT job_id, {short}, exception, {long} FROM {OUTCOME} WHERE job_id IN ({marks(job_ids)})"
-    return [StoredOutcome(*row) for row in rows(sql, job_ids)]
+    return list(map(StoredOutcome._make, rows(sql, job_ids)))
