@@ -9,7 +9,7 @@ from knox.models import AuthToken
 from jobs.audit.trail import By
 from jobs.dispatch import scheduling
 from jobs.errors import JobNotFound, NotAllowed, NotWaitingForApproval
-from jobs.models import Job, TokenMaker
+from jobs.models import Job, JobBehind, TokenMaker
 from jobs.operating import approving
 from jobs.states import Status
 from jobs.testing import perform
@@ -60,6 +60,19 @@ def test_never_whose_job_started_it() -> None:
     assert job.scheduled_by != "ann"
     _refused(job, by(ann))
     approving.approve(job.pk, by=by(user("bob")))
+
+
+def test_its_author_is_not_kept_as_somebody_beside_them(settings: Any) -> None:
+    settings.CNAASJOBS_APPROVAL_SCORE = 20.0
+    ann = user("ann")
+    token, _ = AuthToken.objects.create(ann)
+    TokenMaker.objects.create(token=token, maker_id=ann.pk)
+    first = scheduling.schedule(fake_jobs.then_guarded, {}, scheduled_by="ann", author_id=ann.pk)
+    approving.keep_maker(first, by(ann, token.digest))
+    perform(first)
+    successor = Job.objects.exclude(pk=first.pk).get()
+    assert successor.author_id == ann.pk
+    assert not JobBehind.objects.exists()
 
 
 @pytest.mark.parametrize("last", ["started", "successor"])

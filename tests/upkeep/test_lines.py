@@ -1,8 +1,11 @@
 """Lines for locks keep moving."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
 from cnaasjobs.db.clock import database_now
 from jobs.models import Job
@@ -12,6 +15,7 @@ from locks import service as locks
 from locks.models import Lock
 from tests import fake_jobs
 from tests.factory import claimed, refused
+from tests.services import PostgreSQL
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,6 +40,29 @@ def test_the_first_in_line_of_a_free_lock_is_woken() -> None:
     assert (parked_now[first.pk], parked_now[second.pk]) == (False, True)
 
 
+def _is_not_due(job: Job) -> None:
+    """As after the database's clock was set back."""
+    Job.objects.filter(pk=job.pk).update(scheduled_time=database_now() + timedelta(hours=1))
+
+
+def _waits_for_approval(job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(unapproved=True)
+
+
+@pytest.mark.parametrize("out_of_line", [_is_not_due, _waits_for_approval])
+def test_who_is_not_in_line_is_neither_woken_nor_ended(
+    out_of_line: Callable[[Job], None], django_assert_num_queries: Any
+) -> None:
+    claimed(fake_jobs.with_lock.schedule())
+    job = parked()
+    Job.objects.filter(pk=job.pk).update(waiting_since=database_now() - timedelta(days=2))
+    out_of_line(job)
+    assert lines.end_overdue() == 0
+    Lock.objects.update(holder_id=None, start_time=None)
+    with django_assert_num_queries(1):  # such jobs may wait for days: the lock is not asked about in each round
+        assert lines.wake_first() == 0
+
+
 def test_a_job_that_waited_too_long_for_its_lock_ends_and_says_for_whom() -> None:
     holder = fake_jobs.with_lock.schedule()
     claimed(holder)
@@ -52,6 +79,14 @@ def test_a_job_that_waited_too_long_for_its_lock_ends_and_says_for_whom() -> Non
     failure = exception_of(Job.objects.get(pk=impatient.pk))
     assert failure is not None
     assert failure["message"] == f"waited 5 s for lock devices: for job {holder.pk}, which holds it"
+
+
+@pytest.mark.needs("postgresql")
+def test_the_index_of_the_lines_finds_who_waited_too_long(postgresql: PostgreSQL) -> None:
+    """A table of millions of jobs is not read for it each time."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        assert "job_line" in lines._overdue().explain()
 
 
 def test_a_lock_whose_holder_ended_is_freed_and_the_next_woken() -> None:
