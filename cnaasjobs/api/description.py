@@ -36,7 +36,7 @@ _components: dict[str, Schema] = {
 }
 
 
-_elsewhere: dict[str, Schema] = {}
+ELSEWHERE: Final[dict[str, Schema]] = {}  # by path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ def reference(name: str) -> Schema:
 def elsewhere(path: str, operation: Schema) -> None:
     """What is asked for with GET and no view answers: another process does, or somebody before the views."""
     answers = {**operation["responses"], **ERRORS}
-    _elsewhere[path] = {"get": {**operation, "responses": dict(sorted(answers.items()))}}
+    ELSEWHERE[path] = {"get": {**operation, "responses": dict(sorted(answers.items()))}}
 
 
 @cache
@@ -127,7 +127,7 @@ def without_slash(endpoints: list[tuple[str, str, str, Any]], **_: Any) -> list[
 
 
 def with_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    result["paths"] = dict(sorted({**result["paths"], **_elsewhere}.items()))
+    result["paths"] = dict(sorted({**result["paths"], **ELSEWHERE}.items()))
     result["components"] = {
         "schemas": dict(sorted(_components.items())),
         "securitySchemes": {
