@@ -56,8 +56,14 @@ def is_alive(pid: int) -> bool:
 
 
 def pool_children(worker: Managed) -> list[int]:
-    """They lead process groups of their own, once they are ready."""
-    return [one.pid for one in worker.children() if one.ppid() == worker.pid and os.getpgid(one.pid) == one.pid]
+    """Its forks, once they are ready: then each leads a process group of its own."""
+    line = psutil.Process(worker.pid).cmdline()
+
+    def leaders() -> list[int]:
+        forks = [one.pid for one in worker.children() if one.ppid() == worker.pid and one.cmdline() == line]
+        return forks if all(os.getpgid(pid) == pid for pid in forks) else []
+
+    return wait_until(leaders, message=lambda: f"{worker.children()}")
 
 
 def first_line(path: Path) -> int:
