@@ -19,14 +19,14 @@ class Built:
     """A query for values in which only one number changes, such as a job's id.
 
     Args:
-        make: the query for this number. It is called once for each kind of database.
+        make: the query for this number, if it has one. It is called once for each kind of database.
     """
 
     def __init__(self, make: Callable[[int], QuerySet[Any, tuple[Any, ...]]]) -> None:
         self._make = make
         self._built: dict[str, _Built] = {}
 
-    def rows(self, number: int) -> list[tuple[Any, ...]]:
+    def rows(self, number: int = 0) -> list[tuple[Any, ...]]:
         sql, parameters, converters = self._of_this_database()
         with connection.cursor() as cursor:
             cursor.execute(sql, [number if each == _STANDS_FOR else each for each in parameters])

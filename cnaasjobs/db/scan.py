@@ -7,9 +7,12 @@ the page is full or the time is up; a link goes on with the rest.
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from functools import cache
+from typing import Final, Generic, TypeVar
 
 from django.db.models import Model, QuerySet
+
+from cnaasjobs.db.built import Built
 
 M = TypeVar("M", bound=Model)
 
@@ -34,24 +37,32 @@ def read(
     queryset: QuerySet[M], *, size: int, before: int | None = None, after: int | None = None, seconds: float = SECONDS
 ) -> Page[M]:
     """The newest ``size`` rows that match, below the id ``before``; or the next newer ones above the id ``after``."""
-    ids = queryset.model._default_manager.values_list("pk", flat=True)
-    highest = ids.order_by("-pk").first()
+    model = queryset.model
+    highest = _id_at(model, "-pk")
     if highest is None:
         return Page(rows=[])
     deadline = time.monotonic() + seconds
     if after is not None:
-        lowest = ids.order_by("pk").first() or highest
+        lowest = _id_at(model, "pk") or highest
         page = _upwards(queryset, size, max(after + 1, lowest), highest, deadline)
         if page is not None:
             return page
         before = None  # there is no full page above it: the newest page shows more
     start = highest if before is None else min(highest, before - 1)
-    return _downwards(queryset, size, start, ids, highest, deadline)
+    return _downwards(queryset, size, start, highest, deadline)
 
 
-def _downwards(
-    queryset: QuerySet[M], size: int, start: int, ids: QuerySet[Any, int], highest: int, deadline: float
-) -> Page[M]:
+def _id_at(model: type[Model], end: str) -> int | None:
+    """The first id in this order."""
+    return next((pk for (pk,) in _end(model, end).rows()), None)
+
+
+@cache
+def _end(model: type[Model], end: str) -> Built:
+    return Built(lambda _: model._default_manager.order_by(end).values_list("pk")[:1])
+
+
+def _downwards(queryset: QuerySet[M], size: int, start: int, highest: int, deadline: float) -> Page[M]:
     rows: list[M] = []
     lowest: int | None = None  # asked only where the first window was not enough
     low = start + 1
@@ -61,7 +72,7 @@ def _downwards(
         if len(rows) > size:
             break
         if lowest is None:
-            lowest = ids.order_by("pk").first() or start
+            lowest = _id_at(queryset.model, "pk") or start
         if low <= lowest or time.monotonic() > deadline:
             low = max(low, lowest)
             break

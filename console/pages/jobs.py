@@ -69,16 +69,17 @@ def jobs(request: HttpRequest) -> HttpResponse:
     if (job_id := id_of(line)) is not None and Job.objects.filter(pk=job_id).exists():
         return HttpResponseRedirect(reverse("console:job", args=[job_id]))
     position = feed.position()
+    now = shared(database_now, position)
     picking = _picking(request)
     error, terms, part = "", [], Part(SafeString(""), SafeString(""), [])
     try:
         terms = terms_of(line)
-        part = shared(_part, position, position.feed, wanted, picking["can_pick"])
+        part = shared(_part, position, position.feed, wanted, picking["can_pick"], now=now)
     except SearchError as exc:
         error = str(exc)
     counts = {} if any(term.name != "status" for term in terms) else shared(in_each_state, position)
     is_first = not (line or wanted.before or wanted.after)
-    well = health(shared(facts, position), counts, request.user.has_perm) if is_first else None
+    well = health(shared(facts, position, now=now), counts, request.user.has_perm) if is_first else None
     context = {
         "line": line,
         "error": error,
@@ -95,9 +96,8 @@ def jobs(request: HttpRequest) -> HttpResponse:
     return show(request, "console/jobs.html", context, after=position, sign=sign, status=400 if error else 200)
 
 
-def _part(feed: str, wanted: Wanted, can_pick: bool) -> Part:
+def _part(feed: str, wanted: Wanted, can_pick: bool, *, now: datetime) -> Part:
     """The same for everybody who may pick: a change has every open list ask for it at once."""
-    now = database_now()
     if wanted.sort and id_of(wanted.line) is None:
         found, part = _sorted_part(wanted, now)
     else:

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from cnaasjobs.conf import conf
-from cnaasjobs.db.clock import database_now
 from jobs.models import Job
 from jobs.search.counts import Counted
 from jobs.search.overview import FailedDevices, Standing, standing
@@ -52,8 +51,8 @@ class Facts:
     of_jobs: list[Trouble]
 
 
-def facts() -> Facts:
-    now = database_now()
+def facts(*, now: datetime) -> Facts:
+    """``now`` is the database's time."""
     found = standing(
         alive=now - timedelta(seconds=conf.worker_lost_seconds),
         served=now - timedelta(seconds=conf.unserved_after_seconds),

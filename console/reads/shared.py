@@ -26,14 +26,22 @@ _kept: dict[Hashable, _Kept] = {}
 
 
 def shared(
-    ask: Callable[..., T], position: Position, *about: Hashable, clock: Callable[[], float] = time.monotonic
+    ask: Callable[..., T],
+    position: Position,
+    *about: Hashable,
+    clock: Callable[[], float] = time.monotonic,
+    **beside: Any,
 ) -> T:
-    """What ``ask(*about)`` returns; not older than ``position``, the end of the change feed."""
+    """What ``ask(*about, **beside)`` returns; not older than ``position``, the end of the change feed.
+
+    Args:
+        beside: what makes no other answer, such as the time.
+    """
     if connection.in_atomic_block:  # where the position does not tell of one's own changes
-        return ask(*about)
+        return ask(*about, **beside)
     kept = _kept.get((ask, *about))
     if kept is None or kept.position != position or clock() >= kept.until:
-        kept = _Kept(position, clock() + SECONDS, ask(*about))
+        kept = _Kept(position, clock() + SECONDS, ask(*about, **beside))
         if len(_kept) >= MOST:
             _kept.clear()
         _kept[ask, *about] = kept
