@@ -1,16 +1,15 @@
 """What every page has around it: the navigation, who is signed in, and the live updates."""
 
 from collections.abc import Mapping
-from functools import cache
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 
+from console.templatetags.looks import address
 from jobs.appearance import MARKS
 from jobs.feed import Kind, Position
 
@@ -94,10 +93,5 @@ def _places(request: HttpRequest) -> list[dict[str, Any]]:
         {**place._asdict(), "url": url, "is_here": request.path == url, "is_above": request.path.startswith(url)}
         for place in PLACES
         if user.has_perm(place.permission)
-        for url in (_address(place.name),)
+        for url in (address(place.name),)
     ]
-
-
-@cache
-def _address(name: str) -> str:
-    return reverse(name)

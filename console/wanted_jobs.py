@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlencode
 
 from django.http import QueryDict
-from django.urls import reverse
 
+from console.templatetags.looks import address
 from jobs.search.ordered import ORDERS
 from jobs.search.qualifiers import id_of
 
@@ -73,7 +72,7 @@ class Wanted:
             **changed,
         }
         query = urlencode({name: value for name, value in values.items() if value not in ("", None)})
-        return f"{_list()}{f'?{query}' if query else ''}"
+        return f"{address('console:jobs')}{f'?{query}' if query else ''}"
 
     def heads(self, newer: int | None) -> Iterator[Head]:
         """Each leads to the same jobs in its order, then in the opposite one, then to the newest first.
@@ -88,11 +87,6 @@ class Wanted:
             following = {first: second, second: ""}.get(self.sort, first)
             url = self.url(**{"page": None, "pick": None, **here, "sort": following}) if name else ""
             yield Head(title, url, order)
-
-
-@cache
-def _list() -> str:
-    return reverse("console:jobs")
 
 
 _ORDER: Final = {False: "ascending", True: "descending"}

@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from django import template
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -59,6 +60,13 @@ def duration(span: timedelta | None) -> str:
 def since(now: datetime, when: datetime | None) -> str:
     """How long it is from ``when`` to ``now``, in words."""
     return "" if when is None else in_words(now - when)
+
+
+@register.simple_tag
+@cache
+def address(name: str) -> str:
+    """Of a page without arguments; ``{% url %}`` looks for it each time."""
+    return reverse(name)
 
 
 @register.filter
