@@ -77,9 +77,9 @@ def _user(request: ASGIRequest, token: str | None) -> Any:
 
 def _user_of_session(request: ASGIRequest) -> Any:
     """The console's, for its own pages alone: a page of another origin, even of a listed one, needs a token."""
-    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    if not key or _is_of_another_origin(request):
+    if _is_of_another_origin(request):
         return None
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     return auth.get_user(request)
 

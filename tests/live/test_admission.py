@@ -50,6 +50,7 @@ def test_without_credentials_and_with_wrong_ones(live: Live) -> None:
 def test_without_the_permission(live: Live, user_with: Callable[..., User]) -> None:
     refused = live.stream("", bearer(user_with()))
     assert (refused.status, refused.message) == (403, "Missing permission jobs.view_job")
+    assert "WWW-Authenticate" not in refused.answer.headers  # who it is was understood
 
 
 def test_a_kind_that_one_may_not_see(live: Live, user_with: Callable[..., User]) -> None:

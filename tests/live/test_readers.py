@@ -145,6 +145,8 @@ def test_the_position_stands_at_the_last_event_of_a_look() -> None:
     )
     assert bulletin.written(Wanted(frozenset(Kind), job_id=2)) == b'event: job\nid: ab.9-7\ndata: {"id":2}\n\n'
     assert bulletin.written(Wanted(frozenset(Kind), job_id=4)) == b""
+    lock = Bulletin(News([Told(Kind.LOCK, None, {"name": "devices"})], Position("ab", 9)))
+    assert b"devices" in lock.written(Wanted(frozenset({Kind.JOB, Kind.LOCK}), job_id=4))  # a lock is no job's own
 
 
 def bulletin(number: int) -> Bulletin:
