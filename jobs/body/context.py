@@ -242,8 +242,8 @@ class JobContext:
         """
         return self._connection.use()
 
-    def lent_database(self) -> AbstractContextManager[None]:
-        return self._connection.lent()
+    def database_for_threads(self, *, lent: bool) -> AbstractContextManager[None]:
+        return self._connection.lent() if lent else self._connection.opened()
 
     def abandon(self, thread: threading.Thread) -> None:
         """A thread of the body hangs, and nothing can end it: the job does not wait for it, and its process ends with

@@ -28,7 +28,7 @@ _LONGEST_WHY: Final = 1000
 class _Context(Body, Protocol):
     task: Any
 
-    def lent_database(self) -> AbstractContextManager[None]: ...
+    def database_for_threads(self, *, lent: bool) -> AbstractContextManager[None]: ...
 
 
 class Membership:
@@ -70,7 +70,7 @@ class Membership:
         return done
 
     def _in_each(self, each: Each, joined: bool) -> Done:
-        with self._ctx.lent_database():
+        with self._ctx.database_for_threads(lent=not each.needs_two):
             return each.run(joined=joined)
 
     def standing(self) -> FleetStanding:

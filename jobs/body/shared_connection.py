@@ -1,8 +1,8 @@
 """The one database connection that all threads of a body share, beside the one of its own thread.
 
-While that thread only coordinates the others (``ctx.each``) it lends them its own: that is open, and knows the plans of
-the job before. To open another takes longer than most of what they ask, and the first of them would wait for it just
-before its commit.
+While that thread only waits for the others (``ctx.each`` of few devices) it lends them its own: that is open, and knows
+the plans of the job before. To open another takes longer than most of what they ask, and the first of them would wait
+for it just before its commit.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ class SharedConnection:
         self._shared: BaseDatabaseWrapper | None = None
         self._lent: BaseDatabaseWrapper | None = None
         self._mutex = threading.RLock()
+        self._closed = False
 
     @contextlib.contextmanager
     def use(self) -> Iterator[None]:
@@ -43,6 +44,17 @@ class SharedConnection:
                     del connections[DEFAULT_DB_ALIAS]
                 else:
                     connections[DEFAULT_DB_ALIAS] = before
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Inside it is there before a thread needs it; while it is being opened, the own thread goes on."""
+        threading.Thread(target=self._open, name="opens-database", daemon=True).start()
+        yield
+
+    def _open(self) -> None:
+        with self._mutex, contextlib.suppress(Error):  # the first that needs it tries again
+            if not self._closed:
+                self._of_threads().ensure_connection()
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
@@ -66,6 +78,7 @@ class SharedConnection:
     def close(self) -> None:
         """No thread uses it any more."""
         with self._mutex:
+            self._closed = True
             if self._shared is not None:
                 with contextlib.suppress(Error):
                     self._shared.close()

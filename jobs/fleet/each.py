@@ -62,6 +62,9 @@ class Each:
         self._worker_id = worker_id
         self._hands = Hands(plan.at_once)
         self._work = Work(body, plan)
+        # Then it takes devices while its threads note their steps, and both wait for the disk: on two connections, or
+        # one would wait for the other's wait too. Where one process at a time writes, one is enough.
+        self.needs_two = store().shares_devices and len(plan.devices) > plan.at_once
         self.rows_are_safe = False  # no crash of the database takes them back
         self._is_struck = False
         self._leaves = False  # it takes no more

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from jobs.body.shared_connection import SharedConnection
-from tests.waiting import stays
+from tests.waiting import stays, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,6 +48,25 @@ def test_threads_use_the_lent_connection_and_no_other_is_opened() -> None:
     finally:
         shared.close()
     assert drivers_connection() is own
+
+
+def test_it_is_opened_before_a_thread_needs_it_and_not_after_the_end() -> None:
+    shared = SharedConnection()
+    try:
+        with shared.opened():
+            wait_until(lambda: shared._shared is not None and shared._shared.connection is not None)
+            opened = shared._shared and shared._shared.connection
+
+            def used() -> Any:
+                with shared.use():
+                    return drivers_connection()
+
+            assert in_a_thread(used) is opened
+            assert used() is not opened
+    finally:
+        shared.close()
+    shared._open()  # its thread comes late: the job ended at once
+    assert shared._shared is None
 
 
 @pytest.mark.parametrize("asks", [True, False])
