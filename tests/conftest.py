@@ -67,7 +67,7 @@ def _session_service(
     kind: type[PostgreSQL] | type[RabbitMQ] | type[Redis], prepare: Callable[[Any], None] = lambda _: None
 ) -> Iterator[Service]:
     require([kind.name])
-    directory = scratch_directory(kind.name)
+    directory = scratch_directory(kind.name, in_memory=True)
     service = kind(directory)
     try:
         prepare(service)
