@@ -41,8 +41,9 @@ def test_every_message_of_a_batch_arrives(broker: str) -> None:
 def test_a_message_says_what_a_worker_would_not_take_for_granted(broker: str) -> None:
     job, joined = scheduling.schedule_many(fake_jobs.nothing, [{}, {}])
     publisher.publish([replace(_message(), job_id=joined.pk, joins=True)])
-    with current_app.connection_for_read() as connection, connection.SimpleQueue("default") as queue:
-        of_job, _, of_joined = (queue.get(timeout=30) for _ in range(3))
+    with current_app.connection_for_read() as connection, connection.channel() as channel:
+        queue = current_app.amqp.queues["default"].bind(channel)
+        of_job, _, of_joined = (queue.get(no_ack=True) for _ in range(3))
     assert of_job.payload == [[job.pk], {}, {}]
     names = {"task", "id", "lang", "argsrepr", "kwargsrepr", "origin"}
     assert of_job.headers.keys() == names
