@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpResponseBase
 from django.test import Client, RequestFactory
 
-from cnaasjobs.wsgi import Handler
 from tests.api.conftest import API
 from tests.factory import job_row
 
@@ -48,7 +48,7 @@ def test_an_answer_is_free_once_it_is_sent(status: int, path: str, admin_client:
 
 
 def _sent(environ: dict[str, Any]) -> "tuple[int, weakref.ref[HttpResponseBase]]":
-    response = Handler()(environ, lambda *_: bytes)
+    response = WSGIHandler()(environ, lambda *_: bytes)
     b"".join(response)
     response.close()
     return response.status_code, weakref.ref(response)

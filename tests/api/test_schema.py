@@ -98,6 +98,7 @@ def test_what_the_documentation_lists_stands_in_it() -> None:
     assert operations - listed == {("get", "/api/v1.0/schema"), ("put", "/api/v1.0/repository/settings")}
 
 
+@pytest.mark.devices
 def test_a_key_that_makes_repeating_safe_stands_in_it() -> None:
     operation = document()["paths"]["/api/v1.0/device_syncto"]["post"]
     assert ("header", "Idempotency-Key") in {(each["in"], each["name"]) for each in operation["parameters"]}

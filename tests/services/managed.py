@@ -89,8 +89,10 @@ class Managed:
             self._popen.send_signal(number)
 
     def freeze(self) -> None:
-        """SIGSTOP to the process, then to its children, so that none can start another."""
-        _signal_all(self.tree(), signal.SIGSTOP)
+        """SIGSTOP to the process, then to its children, so that none can start another, until all stand still."""
+        tree = self.tree()
+        _signal_all(tree, signal.SIGSTOP)
+        wait_until(lambda: all(map(_stands, tree)))
 
     def thaw(self) -> None:
         _signal_all(self.tree(), signal.SIGCONT)
@@ -153,6 +155,17 @@ def _signal_all(processes: Sequence[psutil.Process], number: int) -> None:
             process.send_signal(number)
         except psutil.NoSuchProcess:
             continue
+
+
+def _stands(process: psutil.Process) -> bool:
+    """Each of its threads: one that another processor runs goes on for a moment."""
+    try:
+        return all(
+            stat.read_text().rpartition(")")[2].split()[0] in "TtZX"
+            for stat in Path(f"/proc/{process.pid}/task").glob("*/stat")
+        )
+    except (FileNotFoundError, ProcessLookupError):  # a thread has ended meanwhile
+        return not process.is_running()
 
 
 def _start(
