@@ -3,6 +3,7 @@
 One thread writes for all runs of this process: most jobs end before it has anything to do.
 """
 
+import math
 import os
 import threading
 import time
@@ -31,13 +32,13 @@ class _Writer(threading.Thread):
         super().__init__(name="jobs-progress", daemon=True)
         self.pid = os.getpid()
         self._changed = threading.Condition()
-        self._due: dict[Due, float] = {}  # on the monotonic clock, the earliest first
-        self._has_nothing = False
+        self._due: dict[Due, float] = {}  # on the monotonic clock
+        self._looks_at = 0.0
 
     def add(self, due: Due) -> None:
         with self._changed:
             self._due[due] = time.monotonic() + conf.progress_seconds
-            if self._has_nothing:  # else it looks in time anyway: short jobs must not wake it each time
+            if self._due[due] < self._looks_at:  # else it looks in time anyway: short jobs must not wake it each time
                 self._changed.notify()
 
     def remove(self, due: Due) -> None:
@@ -51,13 +52,13 @@ class _Writer(threading.Thread):
     def _next(self) -> Due:
         with self._changed:
             while True:
-                first = next(iter(self._due), None)
-                wait = None if first is None else self._due[first] - time.monotonic()
-                if first is not None and wait is not None and wait <= 0:
+                first = min(self._due, key=self._due.__getitem__, default=None)
+                self._looks_at = math.inf if first is None else self._due[first]
+                wait = self._looks_at - time.monotonic()
+                if first is not None and wait <= 0:
                     del self._due[first]
                     return first
-                self._has_nothing = first is None
-                self._changed.wait(wait)
+                self._changed.wait(None if first is None else wait)
 
 
 _writer: _Writer | None = None

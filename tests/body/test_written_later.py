@@ -1,0 +1,41 @@
+"""What gathers is written when it is due, however long what came before it may wait."""
+
+import math
+import threading
+import time
+from typing import Any
+
+from jobs.body.written_later import _Writer
+from tests.waiting import wait_until
+
+
+class Gathers:
+    def __init__(self) -> None:
+        self.is_written = threading.Event()
+
+    def flush(self) -> None:
+        self.is_written.set()
+
+
+def test_a_shorter_wait_is_not_held_up_by_a_longer_one(settings: Any) -> None:
+    writer = _Writer()
+    writer.start()
+    settings.CNAASJOBS_PROGRESS_SECONDS = 3600
+    writer.add(Gathers())
+    wait_until(lambda: math.inf > writer._looks_at > time.monotonic())
+    settings.CNAASJOBS_PROGRESS_SECONDS = 0.05
+    soon = Gathers()
+    writer.add(soon)
+    assert soon.is_written.wait(20)
+
+
+def test_what_is_removed_is_not_written(settings: Any) -> None:
+    settings.CNAASJOBS_PROGRESS_SECONDS = 0.05
+    writer = _Writer()
+    removed, kept = Gathers(), Gathers()
+    writer.add(removed)
+    writer.add(kept)
+    writer.remove(removed)
+    writer.start()
+    assert kept.is_written.wait(20)
+    assert not removed.is_written.is_set()
