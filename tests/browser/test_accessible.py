@@ -77,6 +77,18 @@ def test_a_window_of_360_pixels_shows_all_without_scrolling_sideways(
     assert too_wide == {}
 
 
+def test_a_number_stays_in_one_line_however_long_it_is(open_page: OpenPage, boss: User, world: World) -> None:
+    page = open_page(boss, viewport={"width": 800, "height": 800})
+    page.goto("/timeline")
+    assert page.evaluate(LINES_OF_LONG_NUMBERS) == [1]
+
+
+LINES_OF_LONG_NUMBERS = """() => [...new Set([...document.querySelectorAll('td.num')].map(cell => {
+    cell.textContent = '123,456,789,012,345';
+    const text = document.createRange();
+    text.selectNodeContents(cell);
+    return text.getClientRects().length;
+}))]"""
 WHO_STICKS_OUT = """() => [...document.querySelectorAll('body *')]
     .filter(element => element.getBoundingClientRect().right > innerWidth + 1).slice(0, 5)
     .map(element => `${element.tagName}.${element.className}`)"""
