@@ -23,6 +23,7 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "drf": ("listing:drf", "GET /jobs against DRF as documented"),
     "big": ("listing:big", "large results: time and memory"),
     "console": ("console:pages", "each page of the console at 1,000,000 jobs and 5,000 devices, against the API"),
+    "browser": ("browser:opened", "the same pages in Chromium, on a desk and on a phone, until they are loaded"),
     "sync": ("sync:sync", "dry run and live sync of lab devices"),
     "fleet": ("fleet:shared", "a live sync of 2,000 lab devices that many workers share, and short jobs beside it"),
     "fleet_alone": ("fleet:alone", "a live sync by one process; against another commit's with BASE"),

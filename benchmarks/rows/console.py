@@ -52,7 +52,7 @@ class Page(NamedTuple):
     api: str = ""  # the same rows; empty: the API has no such answer
 
 
-def _pages(job_id: int, newest: int) -> dict[str, Page]:
+def pages_at(job_id: int, newest: int) -> dict[str, Page]:
     api = "/api/v1.0"
     failed = f"{api}/jobs?sort=-id&per_page=50&filter%5Bstatus%5D=EXCEPTION"
     # The console's pages go by id, not by number: nobody walks there.
@@ -76,13 +76,13 @@ def _pages(job_id: int, newest: int) -> dict[str, Page]:
 def pages(bench: Bench) -> Iterator[Line]:
     count = bench.size(1_000_000, 100_000)
     database = copy_of(bench, many_jobs(bench, count))
-    job_id, newest = _job_of_many(bench, database)
+    job_id, newest = job_of_many(bench, database)
     samples, firsts = bench.size(40, 10), bench.size(10, 3)
     with running_jobs(bench, database):
         server = product_client(bench, database=database)
         console = server.with_headers(cookie(bench, database, name="operator"))
         api = server.with_headers({"Authorization": f"Bearer {token(bench, database, name='operator')}"})
-        for name, page in _pages(job_id, newest).items():
+        for name, page in pages_at(job_id, newest).items():
             sides = {"console": lambda path=page.path: median(console.times(path, samples))}
             if page.api:
                 sides["api"] = lambda path=page.api: median(api.times(path, samples))
@@ -137,7 +137,7 @@ def _of_the_first(client: Client, path: str, samples: int) -> float:
     return median(after_a_pause() for _ in range(samples))
 
 
-def _job_of_many(bench: Bench, database: str) -> tuple[int, int]:
+def job_of_many(bench: Bench, database: str) -> tuple[int, int]:
     """Its id, and the newest of all."""
 
     def execute(sql: str, *parameters: object) -> list[tuple[object, ...]]:
