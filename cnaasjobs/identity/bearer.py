@@ -1,6 +1,6 @@
 """``Authorization: Bearer``: an API token, a JWT of the identity provider, or a JWT of our own."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -9,12 +9,14 @@ from cnaasjobs.api.auth import BearerAuthentication
 from cnaasjobs.api.errors import Unavailable
 from cnaasjobs.db.accounts import Owner
 from cnaasjobs.identity import own, people, provider
-from cnaasjobs.identity.key_sources import KeysAway
+from cnaasjobs.identity.key_sources import Coming, KeysAway
 from cnaasjobs.identity.verification import Refused, is_jwt
 
 
 class AnyBearer(BearerAuthentication):
-    """The settings name it as DRF's authentication; the events process uses it too."""
+    """The settings name it as DRF's authentication."""
+
+    may_wait: ClassVar = True  # for keys that the identity provider has to be asked for
 
     def authenticate_always(self, request: Request) -> tuple[Any, Any] | None:
         self._request = request._request
@@ -37,4 +39,21 @@ class AnyBearer(BearerAuthentication):
             return own.owner_of(own.claims_of(text))
         if not provider.is_accepted():
             raise Refused("Invalid token")
-        return people.owner_of(provider.person_of(provider.claims_of(text)), self._request)
+        claims = provider.claims_of(text, may_wait=self.may_wait)
+        return people.owner_of(provider.person_of(claims), self._request)
+
+
+class PromptBearer(AnyBearer):
+    """Never waits for the identity provider: who uses it has waited for ``keys_coming``."""
+
+    may_wait = False
+
+
+def keys_coming(token: str) -> Coming | None:
+    """What ``AnyBearer`` would wait for, with this token; None: nothing. Does not ask the database."""
+    if not is_jwt(token) or not provider.is_accepted():
+        return None
+    try:
+        return None if own.is_ours(token) else provider.keys_coming(token)
+    except Refused:
+        return None

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from cnaasjobs.events import record
 from cnaasjobs.identity.actions import IdentityAction
@@ -24,9 +24,33 @@ class KeysAway(Exception):
     """The key of a JWT may exist, but can't be read now."""
 
 
-class KeySource(Protocol):
+class Keys(Protocol):
     def find(self, kid: str | None, algorithm: str) -> list[Key]:
         """The keys that can have signed a JWT with this header. Raises KeysAway."""
+
+
+class Coming(NamedTuple):
+    """Keys that are being fetched."""
+
+    done: threading.Event
+    until: float  # by the source's clock: nobody waits longer
+    clock: Callable[[], float]
+
+    @property
+    def is_over(self) -> bool:
+        return self.done.is_set() or self.clock() >= self.until
+
+    def wait(self) -> None:
+        self.done.wait(max(0.0, self.until - self.clock()))
+
+
+class KeySource(Keys, Protocol):
+    """Whose ``find`` may wait for the provider. Who must not wait asks ``coming`` first, and then what is there."""
+
+    at_hand: Keys
+
+    def coming(self, kid: str | None, algorithm: str) -> Coming | None:
+        """What ``find`` would wait for; None: nothing."""
 
 
 class FileKeys:
@@ -37,6 +61,10 @@ class FileKeys:
         self._seen: tuple[int, int] | None = None
         self._keys: list[Key] = []
         self._said = ""
+        self.at_hand: Keys = self
+
+    def coming(self, kid: str | None, algorithm: str) -> None:
+        return None
 
     def find(self, kid: str | None, algorithm: str) -> list[Key]:
         try:
@@ -50,6 +78,16 @@ class FileKeys:
             if not self._keys:
                 raise KeysAway from exc
         return fitting(self._keys, kid, algorithm)
+
+
+class _AtHand:
+    """Those that were read before."""
+
+    def __init__(self, source: "UrlKeys") -> None:
+        self._source = source
+
+    def find(self, kid: str | None, algorithm: str) -> list[Key]:
+        return self._source.known(kid, algorithm)
 
 
 class UrlKeys:
@@ -72,20 +110,28 @@ class UrlKeys:
         self._keys: list[Key] = []
         self._read = -float("inf")
         self._failed = False
+        self.at_hand: Keys = _AtHand(self)
 
     def find(self, kid: str | None, algorithm: str) -> list[Key]:
-        if found := fitting(self._keys, kid, algorithm):
-            if self._clock() - self._read >= FRESH_SECONDS:
-                self._begin()
-            return found
-        done, began = self._begin()
-        done.wait(max(0.0, began + WAIT_SECONDS - self._clock()))
+        if coming := self.coming(kid, algorithm):
+            coming.wait()
+        return self.known(kid, algorithm)
+
+    def coming(self, kid: str | None, algorithm: str) -> Coming | None:
+        if not fitting(self._keys, kid, algorithm):
+            return self._begin()
+        if self._clock() - self._read >= FRESH_SECONDS:
+            self._begin()
+        return None
+
+    def known(self, kid: str | None, algorithm: str) -> list[Key]:
+        """Raises KeysAway."""
         found = fitting(self._keys, kid, algorithm)
-        if not found and (self._failed or not done.is_set()):
+        if not found and (self._failed or not self._done.is_set()):
             raise KeysAway
         return found
 
-    def _begin(self) -> tuple[threading.Event, float]:
+    def _begin(self) -> Coming:
         """What is being fetched, or was last: a new one is begun if the cooldown is over."""
         with self._mutex:
             now = self._clock()
@@ -93,7 +139,7 @@ class UrlKeys:
                 self._began, self._done = now, threading.Event()
                 name = "identity-keys"
                 threading.Thread(target=self._run, args=(self._done, now), name=name, daemon=True).start()
-            return self._done, self._began
+            return Coming(self._done, self._began + WAIT_SECONDS, self._clock)
 
     def _run(self, done: threading.Event, began: float) -> None:
         try:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnaasjobs.conf import conf
-from cnaasjobs.identity.key_sources import FileKeys, KeySource, UrlKeys
-from cnaasjobs.identity.verification import Claims, verified
+from cnaasjobs.identity.key_sources import Coming, FileKeys, KeySource, UrlKeys
+from cnaasjobs.identity.verification import Claims, Refused, header_of, verified
 
 
 class Person(NamedTuple):
@@ -25,15 +25,26 @@ def is_accepted() -> bool:
     return bool(conf.jwt_issuer and conf.jwt_audience)
 
 
-def claims_of(text: str, *, audience: str | None = None) -> Claims:
+def keys_coming(text: str) -> Coming | None:
+    """What checking this JWT would wait for; None: nothing."""
+    try:
+        header = header_of(text)
+    except Refused:
+        return None
+    algorithm = header.get("alg")
+    return keys().coming(header.get("kid"), algorithm) if algorithm in conf.jwt_algorithms else None
+
+
+def claims_of(text: str, *, audience: str | None = None, may_wait: bool = True) -> Claims:
     """Raises Refused and KeysAway.
 
     Args:
         audience: whom the JWT is for, if not for the API.
+        may_wait: for keys that have to be fetched.
     """
     return verified(
         text,
-        keys(),
+        keys() if may_wait else keys().at_hand,
         algorithms=conf.jwt_algorithms,
         issuer=conf.jwt_issuer,
         audience=conf.jwt_audience if audience is None else audience,

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import jwt
 
-from cnaasjobs.identity.key_sources import KeySource
+from cnaasjobs.identity.key_sources import Keys
 
 MAX_LENGTH: Final = 8000  # more than servers and proxies accept in a header
 _MAX_NAME: Final = 255
@@ -25,7 +25,7 @@ def is_jwt(text: str) -> bool:
 
 
 def verified(
-    text: str, source: KeySource, *, algorithms: Sequence[str], issuer: str, audience: str, leeway: float = 0
+    text: str, source: Keys, *, algorithms: Sequence[str], issuer: str, audience: str, leeway: float = 0
 ) -> Claims:
     """The claims of a good JWT.
 

@@ -18,7 +18,7 @@ from cnaasjobs.conf import conf
 from cnaasjobs.events import record
 from cnaasjobs.live import nonsense, recent, strangers
 from cnaasjobs.live.actions import LiveAction
-from cnaasjobs.live.admission import AGAIN_SECONDS, NotAdmitted, admit
+from cnaasjobs.live.admission import AGAIN_SECONDS, NotAdmitted, admitted
 from cnaasjobs.live.bulletin import Bulletin
 from cnaasjobs.live.connections import LINES_UNTIL, MESSAGES_UNTIL, Connection, lines_of, update_of
 from cnaasjobs.live.database import Database
@@ -75,7 +75,7 @@ class FrontEnds:
         given = parse_qs(environ.get("QUERY_STRING", "")).get("jwt")
         token = given[0] if given else ""
         try:
-            kinds = await self._database.ask(admit, scope, token=token)
+            kinds = await admitted(self._database, scope, token=token)
         except NotAdmitted as exc:
             raise socketio.exceptions.ConnectionRefusedError(exc.message) from None
         except Error:
@@ -113,7 +113,7 @@ class FrontEnds:
     async def _admit_again(self) -> None:
         for sid, client in list(self._clients.items()):
             try:
-                client.kinds = await self._database.ask(admit, client.scope, token=client.token)
+                client.kinds = await admitted(self._database, client.scope, token=client.token)
             except NotAdmitted:
                 await self.server.disconnect(sid)
             except Error:  # who knows; nothing is told while the database is away

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from cnaasjobs.events import record
 from cnaasjobs.live.actions import LiveAction
-from cnaasjobs.live.admission import AGAIN_SECONDS, NotAdmitted, admit
+from cnaasjobs.live.admission import AGAIN_SECONDS, NotAdmitted, admitted
 from cnaasjobs.live.bulletin import Bulletin, Wanted
 from cnaasjobs.live.cors import headers_for
 from cnaasjobs.live.database import Database
@@ -74,8 +74,7 @@ class Readers:
 
     async def respond(self, request: Request) -> Response:
         """Raises NotAdmitted."""
-        admitted = await self._database.ask(admit, request.scope)
-        reader = Reader(_wanted(request, admitted))
+        reader = Reader(_wanted(request, await admitted(self._database, request.scope)))
         since = _since(request)
         headers = {"Cache-Control": "no-store", **headers_for(request)}
         if request.method == "HEAD":  # which the route takes too: there is nothing to wait for
@@ -99,27 +98,27 @@ class Readers:
 
     async def _may_still(self, request: Request, reader: Reader) -> bool:
         try:
-            return reader.wanted.kinds <= await self._database.ask(admit, request.scope)
+            return reader.wanted.kinds <= await admitted(self._database, request.scope)
         except NotAdmitted:
             return False
         except Error:  # who knows; nothing is told while the database is away
             return True
 
 
-def _wanted(request: Request, admitted: frozenset[Kind]) -> Wanted:
+def _wanted(request: Request, may: frozenset[Kind]) -> Wanted:
     job = request.query_params.get("job")
     if job is not None and not (job.isascii() and job.isdigit() and len(job) <= 18):
         raise NotAdmitted(HTTPStatus.BAD_REQUEST, "job must be the number of a job")
     names = request.query_params.get("kind")
     if names is None:
-        kinds = admitted if job is None else admitted - {Kind.LOCK}
+        kinds = may if job is None else may - {Kind.LOCK}
     else:
         named = names.split(",")
         if unknown := [name for name in named if name not in list(Kind)]:
             allowed = ", ".join(Kind)
             raise NotAdmitted(HTTPStatus.BAD_REQUEST, f"kind must be of {allowed}, not {unknown[0][:40]!r}")
         kinds = frozenset(map(Kind, named))
-    if not kinds <= admitted or not kinds:
+    if not kinds <= may or not kinds:
         raise NotAdmitted(HTTPStatus.FORBIDDEN, "Missing permission to listen to this")
     return Wanted(kinds, None if job is None else int(job))
 

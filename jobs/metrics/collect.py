@@ -12,11 +12,12 @@ from prometheus_client.registry import Collector
 
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.liveness.life import not_stopped
-from jobs.metrics.families import COUNTERS, HISTOGRAMS, LOOKED, READERS, SECONDS, STATES
+from jobs.metrics.families import COUNTERS, HISTOGRAMS, LOOKED, READERS, SECONDS, SUCCESS
 from jobs.metrics.kept import Kept, all_kept
 from jobs.models import Job, JobApproval
 from jobs.sql import store, totals
 from jobs.states import Status
+from jobs.upkeep_steps import UpkeepStep
 from locks import service as locks
 
 PREFIX = "cnaasjobs_"
@@ -128,12 +129,24 @@ def _kept() -> Iterator[Metric]:
         for labels, total, spread in found.get(family.name, []):
             histogram.add_metric(labels, list(_cumulated(spread)), total)
         yield histogram
-    for family in STATES:
-        times = _gauge(family.name, family.words, *family.labels)
+    for family in (READERS, LOOKED):
+        state = _gauge(family.name, family.words, *family.labels)
         for labels, value, _ in found.get(family.name, []):
-            times.add_metric(labels, value)
-        yield times
+            state.add_metric(labels, value)
+        yield state
+    yield _successes(found.get(SUCCESS.name, []))
     yield _delay(*(found.get(family.name, []) for family in (READERS, LOOKED)))
+
+
+def _successes(kept: list[Kept]) -> Metric:
+    """Of each step that this release has. The table may know others, of a newer release that was rolled back: nobody
+    runs them, and an alert on them would never end.
+    """
+    at = {step: value for (step,), value, _ in kept}
+    times = _gauge(SUCCESS.name, SUCCESS.words, *SUCCESS.labels)
+    for step in UpkeepStep:
+        times.add_metric([step.value], at.get(step.value, 0.0))
+    return times
 
 
 def _delay(readers: list[Kept], looked: list[Kept]) -> Metric:

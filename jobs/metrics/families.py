@@ -24,8 +24,8 @@ LOOKED = Family("events_last_look_timestamp_seconds", "When the change feed was 
 RUN = Family("job_run_seconds", "How long jobs ran.", ("function",))
 WAIT = Family("job_wait_seconds", "How long jobs that were due waited for a slot, and for their lock.", ("for",))
 LATE = Family("job_start_late_seconds", "How long after they fell due jobs started.", ())
-SUCCESS = Family("upkeep_last_success_timestamp_seconds", "When a step of upkeep last succeeded.", ("step",))
+_SUCCEEDED = "When a step of upkeep last succeeded; 0: never yet."
+SUCCESS = Family("upkeep_last_success_timestamp_seconds", _SUCCEEDED, ("step",))
 
 COUNTERS: Final = (ENDED, DEVICES, PUBLISH_FAILURES, REPAIRS, READERS_DROPPED)
 HISTOGRAMS: Final = (RUN, WAIT, LATE)
-STATES: Final = (SUCCESS, READERS, LOOKED)

@@ -8,8 +8,7 @@ from cnaasjobs.events import Event, subscribe
 from jobs.actions import JobAction
 from jobs.metrics.families import LOOKED, PUBLISH_FAILURES, READERS, READERS_DROPPED, REPAIRS, SUCCESS
 from jobs.metrics.kept import Additions
-
-_REPAIRS = frozenset({"rescue", "orphans", "free_locks", "wake", "lock_wait", "republish"})
+from jobs.upkeep_steps import REPAIRING, UpkeepStep
 
 _mutex = threading.Lock()
 _seen = Additions()
@@ -22,12 +21,12 @@ def saw(event: Event) -> None:
             _seen.count(PUBLISH_FAILURES, by=float(event.fields.get("messages", 1)))
 
 
-def step_done(name: str, repaired: int) -> None:
+def step_done(step: UpkeepStep, repaired: int) -> None:
     """A step of upkeep succeeded in this process."""
     with _mutex:
-        _seen.state(SUCCESS, name, value=timezone.now().timestamp())
-        if repaired and name in _REPAIRS:
-            _seen.count(REPAIRS, name, by=repaired)
+        _seen.state(SUCCESS, step.value, value=timezone.now().timestamp())
+        if repaired and step in REPAIRING:
+            _seen.count(REPAIRS, step.value, by=repaired)
 
 
 def reader_dropped(what: str) -> None:

@@ -24,13 +24,14 @@ from jobs.upkeep.prune import Prune
 from jobs.upkeep.republish import Republish
 from jobs.upkeep.rescue import Rescue
 from jobs.upkeep.unserved import Warn
+from jobs.upkeep_steps import UpkeepStep
 
 _SHARE = 20  # a rare step may use at most this fraction of the time
 
 
 @dataclass
 class Step:
-    name: str
+    name: UpkeepStep
     run: Callable[[], int]
     rounds: float = 1  # as a multiple of CNAASJOBS_UPKEEP_SECONDS
     rare: bool = False  # the slower, the rarer
@@ -76,12 +77,12 @@ def repairs(own_heartbeat: Callable[[], int | None]) -> Upkeep:
     """What must not wait for anything. ``own_heartbeat`` names this process's heartbeat row, None until it has one."""
     return Upkeep(
         [
-            Step("rescue", Rescue(own_heartbeat).step),
-            Step("orphans", end_orphans),
-            Step("free_locks", lines.free_abandoned),
-            Step("wake", lines.wake_first),
-            Step("lock_wait", lines.end_overdue),
-            Step("approvals", end_unapproved),
+            Step(UpkeepStep.RESCUE, Rescue(own_heartbeat).step),
+            Step(UpkeepStep.ORPHANS, end_orphans),
+            Step(UpkeepStep.FREE_LOCKS, lines.free_abandoned),
+            Step(UpkeepStep.WAKE, lines.wake_first),
+            Step(UpkeepStep.LOCK_WAIT, lines.end_overdue),
+            Step(UpkeepStep.APPROVALS, end_unapproved),
         ]
     )
 
@@ -90,15 +91,15 @@ def chores() -> Upkeep:
     """What may be slow: it asks the broker, or writes much."""
     return Upkeep(
         [
-            Step("invite", Invite().step, rounds=0.25),
-            Step("republish", Republish().step),
-            Step("prune", Prune().step),
-            Step("totals", _advance_totals),
-            Step("metrics", fold.fold, rounds=5),
-            Step("results", _forget_results, rounds=1800),
-            Step("credentials", credentials.forget, rounds=300),
-            Step("audit_seal", Seal().step, rounds=5),
-            Step("unserved", Warn().step, rounds=5, rare=True),
+            Step(UpkeepStep.INVITE, Invite().step, rounds=0.25),
+            Step(UpkeepStep.REPUBLISH, Republish().step),
+            Step(UpkeepStep.PRUNE, Prune().step),
+            Step(UpkeepStep.TOTALS, _advance_totals),
+            Step(UpkeepStep.METRICS, fold.fold, rounds=5),
+            Step(UpkeepStep.RESULTS, _forget_results, rounds=1800),
+            Step(UpkeepStep.CREDENTIALS, credentials.forget, rounds=300),
+            Step(UpkeepStep.AUDIT_SEAL, Seal().step, rounds=5),
+            Step(UpkeepStep.UNSERVED, Warn().step, rounds=5, rare=True),
         ]
     )
 

@@ -155,13 +155,13 @@ MUTANTS = {
     "republish": Mutant(
         says="upkeep no longer sends a lost message again",
         promise=Promise.STARTS,
-        edits=(Edit(file="jobs/upkeep/runner.py", old='Step("republish", Republish().step),', new=""),),
+        edits=(Edit(file="jobs/upkeep/runner.py", old="Step(UpkeepStep.REPUBLISH, Republish().step),", new=""),),
         faults=("broker purged",),
     ),
     "rescue": Mutant(
         says="upkeep no longer rescues the jobs of a lost worker",
         promise=Promise.RESCUE,
-        edits=(Edit(file="jobs/upkeep/runner.py", old='Step("rescue", Rescue(own_heartbeat).step),', new=""),),
+        edits=(Edit(file="jobs/upkeep/runner.py", old="Step(UpkeepStep.RESCUE, Rescue(own_heartbeat).step),", new=""),),
         faults=("worker killed",),
     ),
     "limits": Mutant(

@@ -1,7 +1,9 @@
 """Who may listen: the API's credentials and permissions, when a connection is opened and afterwards."""
 
+import threading
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,14 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from knox.models import AuthToken
 
-from cnaasjobs.identity import own
+from cnaasjobs.identity import fetching, key_sources, own
 from cnaasjobs.live import readers
 from jobs.models import AuditEntry
-from tests.identity.issuer import AUDIENCE, ISSUER, ec_key, jwks, private_pem, signed
+from jobs.states import Status
+from tests.factory import job_in
+from tests.identity.issuer import AUDIENCE, ISSUER, Answering, ec_key, jwks, private_pem, serving, signed
 from tests.live.conftest import Live
-from tests.waiting import stays
+from tests.waiting import stays, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -199,3 +203,34 @@ def test_a_jwt_of_the_identity_provider(live: Live, settings: Any, tmp_path: Pat
     assert live.stream("", {"Authorization": f"Bearer {signed(ec_key('strange'))}"}).status == 401
     made = AuditEntry.objects.get(action="made", detail__startswith="user ")
     assert (made.who, made.origin) == (ISSUER, "127.0.0.1")
+
+
+def test_nobody_else_waits_for_an_identity_provider_that_is_slow(
+    live: Live, user_with: Callable[..., User], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread asks the database for all."""
+    for module in (fetching, key_sources):
+        monkeypatch.setattr(module, "WAIT_SECONDS", 120.0)
+    asked, answers = threading.Event(), threading.Event()
+
+    class Slow(Answering):
+        def do_GET(self) -> None:  # noqa: N802  (so http.server calls it)
+            asked.set()
+            answers.wait(60)
+            self.answer(200, jwks(first=ec_key("first")))
+
+    settings.CNAASJOBS_JWT_ISSUER, settings.CNAASJOBS_JWT_AUDIENCE = ISSUER, AUDIENCE
+    settings.CNAASJOBS_JWT_GROUPS = {"noc": "readers"}
+    Group.objects.create(name="readers").permissions.set(Permission.objects.filter(codename="view_job"))
+    listens = live.stream("", bearer(user_with("jobs.view_job"))).begin()
+    with serving(Slow) as url, ThreadPoolExecutor(1) as elsewhere:
+        settings.CNAASJOBS_JWT_KEYS_URL = f"{url}/keys"
+        try:
+            waits = elsewhere.submit(live.stream, "", {"Authorization": f"Bearer {signed(groups=['noc'])}"})
+            wait_until(asked.is_set)
+            told = job_in(Status.FINISHED)
+            listens.wait_for(lambda: told.pk in {job["id"] for job in listens.of("job")})
+            assert not waits.done()
+        finally:
+            answers.set()
+        assert waits.result(60).status == 200

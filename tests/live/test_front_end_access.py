@@ -14,7 +14,7 @@ from knox.models import AuthToken
 from websocket import create_connection
 
 from cnaasjobs.identity import own
-from cnaasjobs.live import front_ends, strangers
+from cnaasjobs.live import admission, front_ends, strangers
 from jobs.feed import Kind
 from jobs.models import JobLog
 from jobs.states import Status
@@ -53,7 +53,7 @@ def test_nobody_is_looked_at_again_before_it_is_time(
         asked.append(given)
         return frozenset(Kind)
 
-    monkeypatch.setattr(front_ends, "admit", admit)
+    monkeypatch.setattr(admission, "admit", admit)
     subscribed(connect(), live)
     sid = json.loads(handshake(live)[1][1:])["sid"]
     stays(lambda: len(asked) == 1 and sid in live.front_ends.server.eio.sockets, seconds=0.9)

@@ -25,7 +25,9 @@ from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
 from jobs.metric_models import MetricCount
 from jobs.metrics import tally
+from jobs.metrics.families import SUCCESS
 from jobs.models import Heartbeat, Job
+from jobs.upkeep_steps import UpkeepStep
 from tests import fake_jobs
 from tests.factory import claimed, heartbeat, hold_lock
 from tests.metrics.folding import fold_all
@@ -57,7 +59,8 @@ def scraped() -> Samples:
 def well() -> None:
     heartbeat("celery@w1", concurrency=4)
     heartbeat("beat", kind="beat", queues="[]")
-    tally.step_done("rescue", 0)
+    for step in UpkeepStep:
+        tally.step_done(step, 0)
 
 
 def no_worker() -> None:
@@ -95,9 +98,14 @@ def broker_away() -> None:
     record(JobAction.PUBLISH_FAILED, messages=3, error="away")
 
 
-def upkeep_stands() -> None:
+def last_success(step: UpkeepStep, *, minutes_ago: float) -> None:
     fold_all()
-    MetricCount.objects.filter(name__contains="upkeep").update(value=database_now().timestamp() - 1200)
+    at = database_now().timestamp() - 60 * minutes_ago
+    assert MetricCount.objects.filter(name=SUCCESS.name, labels=json.dumps([step.value])).update(value=at) == 1
+
+
+def upkeep_stands() -> None:
+    last_success(UpkeepStep.RESCUE, minutes_ago=20)
 
 
 TRUE: dict[str, list[Callable[[], None]]] = {
@@ -181,6 +189,44 @@ def test_each_alert_fires_when_it_is_true(alert: str, tmp_path: Path) -> None:
         make()
         scrapes.append(scraped())
     assert firing(scrapes, tmp_path, up=0 if alert == "CnaasjobsMetricsAway" else 1) == {alert}
+
+
+@pytest.mark.needs("promtool")
+def test_a_step_that_this_release_does_not_have_fires_nothing(tmp_path: Path) -> None:
+    """It came with a newer one, which was rolled back."""
+    well()
+    fold_all()
+    MetricCount.objects.create(name=SUCCESS.name, labels='["of the next release"]', value=1.0)
+    scrape = scraped()
+    assert firing([scrape, scrape], tmp_path) == set()
+
+
+@pytest.mark.needs("promtool")
+@pytest.mark.parametrize(
+    ("step", "minutes_ago", "fires"),
+    [
+        (UpkeepStep.RESULTS, 65, False),  # it is called once an hour
+        (UpkeepStep.CREDENTIALS, 15, False),  # every ten minutes
+        (UpkeepStep.RESULTS, 200, True),
+        (UpkeepStep.CREDENTIALS, 200, True),
+    ],
+)
+def test_a_step_that_is_seldom_called_may_take_its_time(
+    step: UpkeepStep, minutes_ago: float, fires: bool, tmp_path: Path
+) -> None:
+    well()
+    last_success(step, minutes_ago=minutes_ago)
+    scrape = scraped()
+    assert firing([scrape, scrape], tmp_path) == ({"CnaasjobsUpkeepStands"} if fires else set())
+
+
+@pytest.mark.needs("promtool")
+def test_a_step_that_never_succeeded_is_told_of(tmp_path: Path) -> None:
+    well()
+    fold_all()
+    MetricCount.objects.filter(name=SUCCESS.name, labels='["prune"]').delete()
+    scrape = scraped()
+    assert firing([scrape, scrape], tmp_path) == {"CnaasjobsUpkeepStands"}
 
 
 @pytest.mark.needs("promtool")

@@ -8,6 +8,7 @@ from django.db import OperationalError
 from cnaasjobs.conf import conf
 from jobs.upkeep import runner
 from jobs.upkeep.runner import Step, Upkeep, chores, repairs
+from jobs.upkeep_steps import UpkeepStep
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,18 +28,18 @@ def test_a_failing_step_does_not_stop_the_others(caplog: pytest.LogCaptureFixtur
         called.append("works")
         return 3
 
-    upkeep = Upkeep([Step("one", broken), Step("two", away), Step("three", works)])
+    upkeep = Upkeep([Step(UpkeepStep.RESCUE, broken), Step(UpkeepStep.WAKE, away), Step(UpkeepStep.PRUNE, works)])
     assert 0 < upkeep.step() <= 2.0
     assert called == ["broken", "away", "works"]
-    assert "upkeep's step one fails: out of order" in caplog.text
-    assert "upkeep: three 3" in caplog.text
+    assert "upkeep's step rescue fails: out of order" in caplog.text
+    assert "upkeep: prune 3" in caplog.text
 
 
 def test_a_fault_that_lasts_is_not_logged_each_time(caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> int:
         raise ValueError("out of order")
 
-    step = Step("one", broken)
+    step = Step(UpkeepStep.RESCUE, broken)
     for _ in range(50):
         step.call()
     assert len(caplog.records) == 1
@@ -53,7 +54,7 @@ def test_a_step_that_may_be_slow_takes_a_twentieth_of_the_time(monkeypatch: pyte
         return 0
 
     monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: now))
-    rare, other = Step("rare", slow, rare=True), Step("other", slow)
+    rare, other = Step(UpkeepStep.UNSERVED, slow, rare=True), Step(UpkeepStep.TOTALS, slow)
     rare.call()
     other.call()
     assert (rare.next_at, other.next_at) == (100.0 + 20 * 3.0, 103.0 + conf.upkeep_seconds)
@@ -63,3 +64,9 @@ def test_every_step_runs_on_an_empty_database() -> None:
     for upkeep in (repairs(own_heartbeat=lambda: None), chores()):
         upkeep.step()
         assert [step.name for step in upkeep.steps if step.complaint._since is not None] == []
+
+
+def test_every_step_that_has_a_name_is_run() -> None:
+    """/metrics waits for the success of each."""
+    names = [step.name for upkeep in (repairs(own_heartbeat=lambda: None), chores()) for step in upkeep.steps]
+    assert sorted(names) == sorted(UpkeepStep)
