@@ -45,7 +45,10 @@ def _contradicts(row: DeviceRow, touched: Sequence[Operation], *, is_live: bool)
 
 
 def one_hand(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Broken]:
-    """No device of a job is touched by two participants at once."""
+    """No device of a job is touched by two participants at once. One that was judged lost, as one that is frozen is,
+    counts until then: what it has in hand may end later, and the same device be in another's hands. That it begins no
+    more is what ``holders`` asks, and that it was silent for long enough is what ``gone`` asks.
+    """
     figures.participants += len(story.record.memberships)
     for (job, host), touches in _touches(story).items():
         ends: tuple[float, str] | None = None
@@ -58,11 +61,10 @@ def one_hand(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator
 
 
 def _until(operation: Operation, run: Run, story: Story) -> float:
-    """When it was over: done, its process dead, or its body ended without it."""
-    if operation.done is not None:
-        return operation.done
-    times = [story.died(run), run.end.wall if run.end is not None else None]
-    return min((at for at in times if at is not None), default=story.record.until)
+    """When it was over: done, its process dead, or its body ended without it; or its participant was judged lost."""
+    body = run.end.wall if run.end is not None else None
+    ends = [operation.done] if operation.done is not None else [story.died(run), body]
+    return min((at for at in [*ends, story.gone(run)] if at is not None), default=story.record.until)
 
 
 def gone(story: Story, thresholds: Thresholds, figures: Figures) -> Iterator[Broken]:

@@ -66,6 +66,21 @@ def test_a_device_that_two_have_at_once_is_found(run: Fabricated) -> None:
     assert "r2 was touched by two participants at once" in only(Promise.DEVICES, run)
 
 
+def test_a_device_of_a_participant_that_was_judged_lost_may_be_begun_again_while_it_ends(run: Fabricated) -> None:
+    """Frozen from before the loss to its last answer, and its device in another's hands meanwhile."""
+    run.record.lines = [line for line in run.record.lines if not (line.token == "second" and line.device == "r3")]
+    run.record.devices = [row for row in run.record.devices if row.host != "r3"]
+    _row(run, "r3")
+    run.operation(4, "first", "r3", 12.0, 19.5, thread=2)
+    run.operation(4, "second", "r3", 16.5, 17.5, pid=SECOND_CHILD, thread=2)
+    _touch(run, "second", "r3", 18, pid=SECOND_CHILD)
+    assert "r3 was touched by two participants at once" in only(Promise.DEVICES, run)
+    run.record.memberships = [
+        replace(each, until=START + 16) if each.token == "first" else each for each in run.record.memberships
+    ]
+    assert Promise.DEVICES not in judge(run).promises()
+
+
 def test_a_device_of_a_participant_that_died_may_be_begun_again(run: Fabricated) -> None:
     run.record.lines = [line for line in run.record.lines if line.wall < START + 13.05 or line.device != "r1"]
     run.record.lines = [line for line in run.record.lines if line.token != "first" or line.wall < START + 13.05]
