@@ -80,14 +80,10 @@ class PatientWorker(ThreadWorker):
         connection.worker = self
         self._wait_for_request(connection)
 
-    def on_client_socket_readable(self, conn: Any, client: Any) -> None:
-        """A kept-alive connection begins its next request."""
-        self.poller.unregister(client)
-        self.keepalived_conns.remove(conn)
-        self._wait_for_request(conn)
-
     def enqueue_req(self, conn: Any) -> None:
-        """gunicorn would give a kept connection a thread, because something of its next request is there."""
+        """gunicorn would give a kept connection a thread, because something of its next request is there: of the one
+        that it waited for, or of one that came with the last.
+        """
         self._may_wait(conn)
         self._look(conn)
 
