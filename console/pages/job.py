@@ -21,7 +21,7 @@ from console.rows import rows_of
 from console.steps import steps_of
 from console.wanted_log import lines_for
 from jobs import feed, follow_ups
-from jobs.api.job_json import FIELDS, jobs_json
+from jobs.api.job_json import all_rows, jobs_json
 from jobs.appearance import look_of
 from jobs.feed import Position
 from jobs.models import Job, JobOutcome
@@ -92,7 +92,7 @@ def _line(line: Line) -> SafeString:
 @page("jobs.view_job")
 def raw(request: HttpRequest, job_id: int) -> HttpResponse:
     """The job as the API returns it, for people: a browser has no token for the API."""
-    found = jobs_json(list(Job.objects.filter(pk=job_id).values_list(*FIELDS)))
+    found = jobs_json(list(all_rows().filter(pk=job_id)))
     if not found:
         return no_such_job(request, job_id)
     return HttpResponse(json_bytes(found[0]), content_type="application/json")

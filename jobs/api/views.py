@@ -13,7 +13,7 @@ from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
 from jobs.api import described
-from jobs.api.job_json import COLUMNS, FIELDS, jobs_json
+from jobs.api.job_json import COLUMNS, all_rows, jobs_json
 from jobs.api.rights import by_of, forbidden_if_refused
 from jobs.errors import JobNotAbortable, JobNotFound, NotWaitingForApproval
 from jobs.models import Job
@@ -44,7 +44,7 @@ class JobViewSet(ApiViewSet):
 
     def list(self, request: Request) -> Response:
         without = self._without(request)
-        rows = self.paginate_queryset(self.filter_queryset(Job.objects.values_list(*FIELDS)))
+        rows = self.paginate_queryset(self.filter_queryset(all_rows()))
         return self.get_paginated_response({"jobs": jobs_json(rows or [], without=without)})
 
     def retrieve(self, request: Request, job_id: str) -> Response:
@@ -73,7 +73,7 @@ class JobViewSet(ApiViewSet):
         return success({"jobs": self._one(number)})
 
     def _one(self, job_id: int, *, without: tuple[str, ...] = ()) -> Any:
-        found = jobs_json(list(Job.objects.filter(pk=job_id).values_list(*FIELDS)), without=without)
+        found = jobs_json(list(all_rows().filter(pk=job_id)), without=without)
         if not found:
             raise NotFound(str(JobNotFound(job_id)))
         return found

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from cnaasjobs.terminal import clean, console_on
-from jobs.api.job_json import FIELDS, jobs_json
+from jobs.api.job_json import all_rows, jobs_json
 from jobs.api.log_view import as_text, batches_of
 from jobs.api.waiting_json import reason_object
 from jobs.cli import deeds, follow, looks
@@ -244,7 +244,7 @@ class Command(BaseCommand):
 
 
 def _as_api(ids: Sequence[int]) -> list[dict[str, Any]]:
-    return jobs_json(list(Job.objects.filter(pk__in=ids).order_by("-id").values_list(*FIELDS)))
+    return jobs_json(list(all_rows().filter(pk__in=ids).order_by("-id")))
 
 
 def _beside(found: Found) -> list[str]:
