@@ -85,6 +85,7 @@ class Campaign:
             back=self._back,
             leaving=self._states.close,
             all_or_none=all_or_none,
+            reads_first=True,
             within=self._options.revert_in / 2,
             alike=alike(self._secrets) if len(self._hosts) > self._at_once else "",  # else nobody will help
         )

@@ -53,7 +53,7 @@ class DeviceStates:
         self._ctx = ctx
         self._mutex = threading.Lock()
         self._to_mark: set[str] = set()
-        self._mark_waiting = SharedRead(self._mark)
+        self._mark_waiting = SharedRead(self._mark_all)
         self._marked: set[str] = set()
         self._unchanged: set[str] = set()
         self._unsaved: dict[str, _Committed] = {}
@@ -75,12 +75,9 @@ class DeviceStates:
         try:
             # Else nothing is known that could become wrong, or it has the mark of an earlier job.
             if host in self._known and self._known[host].uncertain_job_id is None:
-                with self._mutex:
-                    self._to_mark.add(host)
-                self._mark_waiting()
+                self._mark(host)
             self._ctx.about_to(step, if_lost=if_lost)
-        except JobStopped as stopped:
-            self._ctx.stop(stopped)  # a lock that was found lost while marking is no device's own failure
+        except JobStopped:
             self.unchanged(host)
             raise
 
@@ -99,14 +96,26 @@ class DeviceStates:
                 self._unchanged.add(host)
 
     def close(self) -> None:
-        """Store what is left, trying once: if the database is away, the marks say enough."""
+        """Store what is left, trying once: if the database is away, the marks say enough.
+
+        Where what follows has to be repeated, call this again: a crash may have taken back what it stored.
+        """
         with self._mutex:
             if self._unsaved or self._unchanged:
-                self._save()
+                self._save(last=True)
 
     # --- the database -------------------------------------------------------------------------------------------------
 
-    def _mark(self) -> None:
+    def _mark(self, host: str) -> None:
+        with self._mutex:
+            self._to_mark.add(host)
+        try:
+            self._mark_waiting()
+        except JobStopped as stopped:
+            self._ctx.stop(stopped)  # a lock that was found lost is no device's own failure
+            raise
+
+    def _mark_all(self) -> None:
         with self._mutex:
             hosts = sorted(self._to_mark)
         self._with_database(lambda: self._fill_in(hosts))
@@ -119,20 +128,25 @@ class DeviceStates:
         with self._ctx.guarded_by_lock():
             fill_in(DeviceState, "uncertain_job_id", self._ctx.job_id, key="host", keys=hosts)
 
-    def _save(self) -> None:
-        """While the job holds its lock: a job that lost it must not overwrite what its successor found out."""
+    def _save(self, *, last: bool = False) -> None:
+        """While the job holds its lock: a job that lost it must not overwrite what its successor found out.
+
+        The last need not wait for the disk: to leave the job, which follows, does.
+        """
         self._saved_at = time.monotonic()
         try:
             with self._ctx.guarded_by_lock():
-                commit_unawaited()  # if it is lost, the marks that were waited for say enough
+                if last:
+                    commit_unawaited()
                 self._store()
         except LockLost as exc:
             record(DeviceAction.STATES_LEFT, job_id=self._ctx.job_id, error=str(exc))
         except Error as exc:
             record(DeviceAction.STATES_FAILED, job_id=self._ctx.job_id, error=str(exc))
             return
-        self._unsaved.clear()
-        self._unchanged.clear()
+        if not last:
+            self._unsaved.clear()
+            self._unchanged.clear()
 
     def _store(self) -> None:
         rows = [

@@ -82,6 +82,7 @@ class JobContext:
         back: Callable[[Any, str], Any] | None = None,
         leaving: Callable[[], None] = lambda: None,
         all_or_none: bool = False,
+        reads_first: bool = False,
         within: float | None = None,
         alike: str = "",
     ) -> Done:
@@ -103,19 +104,18 @@ class JobContext:
             hung: makes the report of a device whose thread hangs, of the device and what it hangs in.
             back: called for a device in hand when there is no further step, with the reason; makes its report.
             leaving: called, perhaps more than once, before this process leaves the job or ends it, with nothing in
-                hand: the last moment to store what is known of the devices it had.
+                hand: the last moment to store what is known of its devices; again after a crash of the database.
             all_or_none: a step begins when all devices are over in the one before it, and none has failed.
-            within: with ``all_or_none``, the seconds that a step after the first may take over all devices; if it took
-                longer there is no further step.
-            alike: what every process must have alike, beside the names of the devices and the code of the steps, such
-                as a hash of templates. One that differs does not help.
+            reads_first: no step changes its device before it has called ``about_to``: then it is begun sooner.
+            within: with ``all_or_none``, the seconds that a step after the first may take over all devices at most.
+            alike: what every process must have alike beside devices and steps, such as a hash of templates.
 
         Raises:
             ValueError: two devices of one name, no step, a name too long. RuntimeError: it was called before.
             JobStopped: the job may not go on. Let it pass.
         """
         options = {"at_once": at_once, "seconds": seconds, "lost": lost, "hung": hung, "back": back, "within": within}
-        whole = {"leaving": leaving, "all_or_none": all_or_none, "alike": alike}
+        whole = {"leaving": leaving, "all_or_none": all_or_none, "reads_first": reads_first, "alike": alike}
         return self.membership.each(devices, steps, **whole, **options)
 
     def about_to(self, step: str, *, if_lost: str | None = None) -> None:

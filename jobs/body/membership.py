@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
@@ -14,7 +15,7 @@ from jobs.body.shared_read import SharedRead
 from jobs.end_reasons import Failure
 from jobs.fleet.asking import until_answered
 from jobs.fleet.each import Body, Each
-from jobs.fleet.ends import Left
+from jobs.fleet.ends import GivenBack, Left
 from jobs.fleet.hands import in_hand
 from jobs.fleet.plan import LONGEST_STEP, Plan
 from jobs.fleet.result import Done
@@ -45,6 +46,7 @@ class Membership:
         self._mutex = threading.Lock()
         self._to_note: dict[int, Note] = {}
         self._noted: set[int] = set()  # ids of devices with a step
+        self._gone: set[int] = set()  # of devices that are no longer this process's
         self._each: Each | None = None
         self._note_all = SharedRead(self._write_notes)
 
@@ -91,10 +93,14 @@ class Membership:
         with self._mutex:
             why = if_lost and _noted(if_lost, _LONGEST_WHY)
             # Of one without a step nothing is claimed if it is lost. One that has a step must not keep it for the next.
-            lasting = piece.id in self._noted or self._each is None or not self._each.rows_are_safe
+            lasting = piece.id in self._noted or self._each is None or not self._each.kept.has(piece.id)
             self._to_note[piece.id] = Note(piece.id, _noted(step, LONGEST_STEP), why, lasting)
             self._noted.add(piece.id)
-        return self._note_all()
+            self._gone.discard(piece.id)
+        seen = self._note_all()
+        if piece.id in self._gone:
+            raise GivenBack("the database crashed, and had not kept that this device was taken")
+        return seen
 
     def leave_with(self, failure: Failure) -> bool:
         """The body raised while others may be there. True if they are not: the end is this process's to store.
@@ -143,9 +149,14 @@ class Membership:
     def _write_notes(self) -> FleetStanding:
         with self._mutex:
             notes = list(self._to_note.values())
+        since = time.monotonic()
         with self._ctx.database():
             seen = store().note_steps(self._run, notes, of=max((note.id for note in notes), default=0))
+        if self._each is not None and seen.is_mine and any(note.lasting for note in notes):
+            self._each.kept.lasted(since)
         with self._mutex:
+            if seen.allows(self._run):
+                self._gone.update({note.id for note in notes} - seen.noted)
             for note in notes:
                 if self._to_note.get(note.id) is note:
                     del self._to_note[note.id]

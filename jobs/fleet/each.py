@@ -20,6 +20,7 @@ from jobs.errors import JobStopped
 from jobs.fleet.asking import until_answered
 from jobs.fleet.ends import EndedElsewhere, EndMet, Left, RunTaken
 from jobs.fleet.hands import Hands, Piece
+from jobs.fleet.kept import Kept
 from jobs.fleet.plan import Plan
 from jobs.fleet.result import Done
 from jobs.fleet.unwritten import Devices
@@ -65,13 +66,13 @@ class Each:
         # Then it takes devices while its threads note their steps, and both wait for the disk: on two connections, or
         # one would wait for the other's wait too. Where one process at a time writes, one is enough.
         self.needs_two = store().shares_devices and len(plan.devices) > plan.at_once
-        self.rows_are_safe = False  # no crash of the database takes them back
         self._is_struck = False
         self._leaves = False  # it takes no more
         self._dry = False  # nobody waited to be begun when this asked last
         self._others = 0
         self._step = 0  # that its devices are in; more than the first only where all are to be over in it
-        self._devices = Devices()
+        self.kept = Kept(always=not plan.reads_first)
+        self._devices = Devices(self.kept)
         self._showed_at = time.monotonic()
         self._noted = False
         # Where this is the last: the job's result and its length in bytes, and the hosts that are over, in that order.
@@ -122,17 +123,18 @@ class Each:
             helpers=plan.helpers, repeats=plan.repeats, all_or_none=plan.all_or_none, fingerprint=plan.fingerprint
         )
         hosts = list(plan.devices)
-        taken = self._persist(
-            lambda: store().begin_devices(self._run, fleet, hosts, take=plan.at_once, worker_id=self._worker_id)
-        )
+        options: dict[str, Any] = {"take": plan.at_once, "worker_id": self._worker_id, "lasting": not plan.reads_first}
+        taken = self._persist(lambda: store().begin_devices(self._run, fleet, hosts, **options))
         self._body.judge(self._persist(lambda: store().fleet_standing(self._run)))  # aborted before it came here?
         self._dry = len(hosts) <= plan.at_once
         self._hand_out(taken or [])
-        self._persist(wait_for_all)  # while the threads connect
-        self.rows_are_safe = True
+        if plan.reads_first:
+            since = time.monotonic()
+            self._persist(wait_for_all)  # while the threads connect
+            self.kept.lasted(since)
 
     def _join(self) -> None:
-        self._others, self.rows_are_safe = 1, True
+        self._others = 1
         if self._persist(lambda: store().fingerprint(self._run.job_id)) != self._plan.fingerprint:
             self._leaves = True
             record(JobAction.DIFFERS, job_id=self._run.job_id, worker=self._run.worker)
@@ -151,8 +153,10 @@ class Each:
             self._hand_out(taken)
 
     def _taken(self, count: int, *, tried: bool = False) -> list[Taken]:
-        of = len(self._plan.devices)
-        seen, taken = self._persist(lambda: store().take_devices(self._run, count, tried=tried, of=of), self._adopted)
+        # Of devices that wait for each other, the steps that they have behind them would be taken back too.
+        lasting = self._plan.all_or_none or not self._plan.reads_first
+        options: dict[str, Any] = {"tried": tried, "of": len(self._plan.devices), "lasting": lasting}
+        seen, taken = self._persist(lambda: store().take_devices(self._run, count, **options), self._adopted)
         self._body.judge(seen)
         return taken
 
@@ -162,8 +166,7 @@ class Each:
         return store().fleet_standing(self._run), taken
 
     def _hand_out(self, taken: list[Taken]) -> None:
-        self._devices.take(taken)
-        self._hands.give([self._piece(one, self._work.begin) for one in taken])
+        self._hands.give([self._piece(one, self._work.begin) for one in self._devices.take(taken)])
 
     def _piece(self, taken: Taken, work: Callable[[Piece], object]) -> Piece:
         return Piece(work, taken.id, taken.host, self._plan.devices[taken.host])
@@ -204,23 +207,28 @@ class Each:
         if self._may_take:
             return None
         self._plan.leaving()
-        leaves = self._leaves or self._body.stopping
-        left = f"worker {self._run.worker} stopped, and no other went on with the job"
-        leaving = self._persist(
-            lambda: store().leave(
-                self._run,
-                self._devices.batch(),
-                end=self._end_met(),
-                though_waiting=leaves,
-                orphan=Failure(type=EndReason.WORKER_SHUTDOWN, message=left).as_json(),
-            )
-        )
+        leaving = self._persist(self._leave, self._leave_again)
         self._devices.written()
         if leaving.gone or leaving.last:
             return leaving
         # Devices wait, and nobody else is there. One that has cost a process is begun alone.
         self._hand_out(self._taken(self._plan.at_once) or self._taken(1, tried=True))
         return None
+
+    def _leave(self) -> Leaving:
+        left = f"worker {self._run.worker} stopped, and no other went on with the job"
+        return store().leave(
+            self._run,
+            self._devices.batch(),
+            end=self._end_met(),
+            though_waiting=self._leaves or self._body.stopping,
+            orphan=Failure(type=EndReason.WORKER_SHUTDOWN, message=left).as_json(),
+        )
+
+    def _leave_again(self) -> Leaving:
+        """What was stored before it need not have waited for the disk, and a crash has taken it back."""
+        self._plan.leaving()
+        return self._leave()
 
     def _next_step(self) -> None:
         if self._body.stopping:

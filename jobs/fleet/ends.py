@@ -3,7 +3,7 @@
 from typing import Self
 
 from jobs.end_reasons import Failure
-from jobs.errors import JobAborted, LockLost
+from jobs.errors import JobAborted, JobStopped, LockLost
 
 
 class Left(BaseException):
@@ -15,6 +15,13 @@ class Left(BaseException):
 
 class RunTaken(LockLost):
     """The run is over, or this process was judged lost: what happens to the job is no longer its business."""
+
+
+class GivenBack(JobStopped):
+    """A device is no longer this participant's: the database crashed, and had not kept that it was taken.
+
+    The job goes on. Nothing was changed on the device, and whoever takes it next begins anew.
+    """
 
 
 class EndedElsewhere(JobAborted):

@@ -27,6 +27,7 @@ class Plan:
     back: Callable[[Any, str], Any] | None
     leaving: Callable[[], None]
     all_or_none: bool
+    reads_first: bool
     within: float | None
     helpers: int
     repeats: bool

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from jobs.fleet.hands import Piece
+from jobs.fleet.kept import Kept
 from jobs.fleet.reports import Finished
 from jobs.fleet.result import ResultSoFar
 from jobs.fleet.work import Unfinished
@@ -14,6 +15,7 @@ from jobs.sql.device_signature import Batch, Stepped, Taken
 class Devices:
     """Those that this participant has taken."""
 
+    kept: Kept
     mine: dict[int, Taken] = field(default_factory=dict)  # until they are written as over
     held: list[Taken] = field(default_factory=list)  # over in a step, and waiting for the next
     order: list[str] = field(default_factory=list)  # the hosts that are over, less those that were taken back
@@ -23,8 +25,12 @@ class Devices:
     _stepped: list[Stepped] = field(default_factory=list)
     _unbegun: list[int] = field(default_factory=list)
 
-    def take(self, taken: list[Taken]) -> None:
-        self.mine.update((one.id, one) for one in taken)
+    def take(self, taken: list[Taken]) -> list[Taken]:
+        """Those that are new. One that was in hand waits again where the database crashed, and is taken again."""
+        new = [one for one in taken if one.id not in self.mine]
+        self.mine.update((one.id, one) for one in new)
+        self.kept.took(one.id for one in taken)
+        return new
 
     def became(self, piece: Piece, result: object, *, step: int) -> None:
         """What a thread made of a device in this step."""
@@ -55,5 +61,6 @@ class Devices:
     def written(self) -> None:
         for device_id in [*(device.id for device in self._over), *self._unbegun]:
             self.mine.pop(device_id, None)
+            self.kept.gave_up(device_id)
         self._over, self._stepped, self._unbegun = [], [], []
         self.written_at = time.monotonic()

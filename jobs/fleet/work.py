@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.errors import JobStopped, LockLost
+from jobs.fleet.ends import GivenBack
 from jobs.fleet.hands import Piece
 from jobs.fleet.plan import Plan, Step, name_of
 from jobs.fleet.reports import DeviceFailed, DeviceResult, Finished, finished, in_words
@@ -16,7 +17,7 @@ from jobs.fleet.reports import DeviceFailed, DeviceResult, Finished, finished, i
 class Unfinished(Enum):
     """What happened to a device that has not finished."""
 
-    UNBEGUN = auto()  # the job was told to stop just before
+    UNBEGUN = auto()  # the job was told to stop just before, or it was given back
     IN_STEP = auto()  # it is over in this step, and waits for the others
 
 
@@ -75,6 +76,8 @@ class Work:
             returned = work()
             if returned is None and not last:
                 return Unfinished.IN_STEP
+        except GivenBack:
+            return Unfinished.UNBEGUN
         except DeviceFailed as failed:
             returned = failed
         except BaseException as exc:  # noqa: BLE001  whatever is raised for a device is that device's failure
@@ -92,7 +95,9 @@ class Work:
                 if returned is not None:
                     break
         except JobStopped as stopped:
-            return self._taken_back(piece, str(stopped))
+            returned = self._taken_back(piece, str(stopped))
+            if isinstance(stopped, GivenBack):
+                raise
         return returned
 
     def _joint_step(self, piece: Piece, number: int, last: bool) -> Any:

@@ -75,6 +75,12 @@ class FleetStanding:
     others: int = 0  # participants beside this one
     waiting: bool = False  # there are devices that nobody has begun
     crowded: bool = False  # jobs wait for a slot, and it is this participant's turn to make room
+    noted: frozenset[int] = frozenset()  # the devices whose step was written
+
+    def allows(self, run: Run) -> bool:
+        """Whether this run may go on."""
+        stopped = self.abort_reason is not None or self.end is not None
+        return self.is_mine and not stopped and run.fence in (None, self.fence)
 
 
 class Decision(NamedTuple):
@@ -115,7 +121,7 @@ class DeviceStore(Protocol):
         ...
 
     def begin_devices(
-        self, run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
+        self, run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None, lasting: bool = True
     ) -> list[Taken] | None:
         """Write the rows of a run, the first ``take`` of them as taken; this run's process is the first participant.
 
@@ -123,8 +129,8 @@ class DeviceStore(Protocol):
 
         Rows of an attempt before are replaced. Repeated, it finds what it wrote. None if the run is over.
 
-        A crash of the database may take it back until ``wait_for_all``, or until anything else of this run was written:
-        then the run has no participant, and no safe point lets it go on.
+        ``lasting=False``: a crash of the database may take it back, until a commit that waited. Then the run has no
+        participant, and no safe point lets it go on.
         """
         ...
 
@@ -133,13 +139,15 @@ class DeviceStore(Protocol):
         ...
 
     def take_devices(
-        self, run: Run, count: int, *, tried: bool = False, of: int = 0
+        self, run: Run, count: int, *, tried: bool = False, of: int = 0, lasting: bool = True
     ) -> tuple[FleetStanding, list[Taken]]:
         """A safe point, and up to ``count`` devices that nobody has begun; none if the run may not go on.
 
         Args:
             tried: only such as have cost a process before; else only others.
             of: how many devices the job has, where many would make it worth to plan the statement once.
+            lasting: False where a crash of the database may take it back, until a commit that waited; then they wait
+                again, and no step on them is noted. With other participants it lasts all the same.
         """
         ...
 
@@ -152,7 +160,7 @@ class DeviceStore(Protocol):
         ...
 
     def note_steps(self, run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding:
-        """A safe point before a step on each of these: notes it, if the run may go on.
+        """A safe point before a step on each of these: notes it, if the run may go on and the device is still its own.
 
         ``of``: how many rows the table may have. To plan the statement once is worth it where they are many.
         """

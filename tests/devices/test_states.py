@@ -4,13 +4,16 @@ import threading
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from cnaasjobs.db.fill_in import fill_in
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync import state
 from devices.tasks import sync_devices
+from jobs.fleet import asking
 from jobs.models import Job
+from jobs.sql import store
 from jobs.testing import perform, perform_job
 from tests.devices.lab import Lab, devices_of, note, reason
 from tests.devices.test_stopping import abort, clear, when
@@ -182,3 +185,21 @@ def test_devices_of_which_nothing_is_known_need_no_mark(lab: Lab, monkeypatch: p
     monkeypatch.setattr(state, "fill_in", lambda *_, **__: pytest.fail("marked"))
     lab.add("sw1", "sw2")
     assert not any(device["failed"] for device in devices_of(live()).values())
+
+
+def test_what_a_crash_takes_back_just_before_the_end_is_stored_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It need not have waited for the disk, and to leave, which does, was not done."""
+    known(lab, "sw1")
+    monkeypatch.setattr(asking, "_RETRY_SECONDS", 0.0)
+    leave = store().leave
+
+    def crashes(*_: Any, **__: Any) -> Any:
+        monkeypatch.setattr(store(), "leave", leave)
+        DeviceState.objects.update(rendered_hash="before", running_hash="before", uncertain_job_id=1)
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(store(), "leave", crashes)
+    assert not devices_of(live())["sw1"]["failed"]
+    assert not uncertain()
+    lab.change("sw1", motd="newest")
+    assert not devices_of(live())["sw1"]["failed"]

@@ -112,8 +112,8 @@ class Crew:
     def first(self, worker: str = "first") -> None:
         self._start((self.job.pk,), worker)
 
-    def helper(self, worker: str) -> None:
-        self._start((self.job.pk, JOIN), worker)
+    def helper(self, worker: str, *, message: str | None = None) -> None:
+        self._start((self.job.pk, JOIN), worker, message)
 
     def wait(self) -> Job:
         for thread in self._threads:
@@ -122,10 +122,10 @@ class Crew:
         self.job.refresh_from_db()
         return self.job
 
-    def _start(self, args: tuple[Any, ...], worker: str) -> None:
+    def _start(self, args: tuple[Any, ...], worker: str, message: str | None = None) -> None:
         task = current_app.tasks[self.job.task_name]
         tracer = build_tracer(task.name, task, app=current_app)
-        message_id = str(uuid4())
+        message_id = message or str(uuid4())
         self._run(lambda: tracer(message_id, args, {}, {"id": message_id, "hostname": worker}))
 
     def _run(self, work: Callable[[], Any]) -> None:

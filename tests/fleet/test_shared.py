@@ -41,6 +41,7 @@ class Body:
         self.after: list[str] = []
         self.entered: list[str] = []
         self.cleaned_up: list[str] = []
+        self.failed: list[str] = []
         self.may_go_on = threading.Event()
         self.differs: set[str] = set()
         self.breaks: set[str] = set()
@@ -91,6 +92,9 @@ def shared(ctx: JobContext, *, hosts: list[str], at_once: int = 2, dry_run: bool
             alike=ctx.worker if ctx.worker in body.differs else "",
         )
         body.after.append(ctx.worker)
+    except Exception:
+        body.failed.append(ctx.worker)
+        raise
     finally:
         body.cleaned_up.append(ctx.worker)
     return JobResult(change_score=done.failed)
@@ -135,6 +139,20 @@ def test_what_surrounds_the_devices_happens_in_each_process_and_what_follows_the
     assert crew.wait().status == Status.FINISHED
     assert body.entered == ["first", "second", "third"]
     assert sorted(body.cleaned_up) == ["first", "second", "third"]
+    assert len(body.after) == 1
+    assert not body.failed  # to leave is no failure, and no ``except Exception`` of a body takes it for one
+
+
+def test_an_invitation_that_is_delivered_twice_brings_two_and_no_device_twice(body: Body) -> None:
+    crew = body.begin(hosts=12)
+    body.help(crew, "second")
+    crew.helper("third", message="twice")
+    crew.helper("fourth", message="twice")
+    wait_until(lambda: len(body.begun) == 8)
+    assert set(tokens()) == {"first", "second", "third", "fourth"}
+    body.may_go_on.set()
+    assert crew.wait().status == Status.FINISHED
+    assert sorted(device for device, _ in body.begun) == sorted(f"sw{number}" for number in range(12))
     assert len(body.after) == 1
 
 

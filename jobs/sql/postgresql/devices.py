@@ -5,6 +5,7 @@ any more, and takes nothing, however old its snapshot of the others is.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -50,13 +51,15 @@ _BEGIN: Final = f"""
         CASE WHEN turn <= %(take)s THEN %(token)s::uuid END,
         CASE WHEN turn <= %(take)s THEN %(worker)s END,
         CASE WHEN turn <= %(take)s THEN statement_timestamp() END
-    FROM me, (SELECT {UNAWAITED}) AS unawaited, (
+    FROM me, (SELECT CASE WHEN NOT %(lasting)s THEN {UNAWAITED} END) AS unawaited, (
         SELECT host, place, row_number() OVER (ORDER BY {_SLOWNESS} DESC, place) AS turn
         FROM unnest(%(hosts)s::text[]) WITH ORDINALITY AS given(host, place)
     ) AS device
     ORDER BY turn
     RETURNING id, host, tries
 """
+_ANOTHER: Final = f"FROM {PARTICIPANT} WHERE job_id = %(job)s AND token <> %(token)s"
+OTHERS: Final = f"(SELECT count(*) {_ANOTHER})"
 # What a safe point asks. "me" is NULL if this is not a participant (any more).
 _STAND: Final = f"""
     SELECT {{me}} AS me, job.abort_reason, held.fence, fleet."end"
@@ -82,7 +85,9 @@ _TAKE: Final = f"""
         RETURNING device.id, device.host, device.tries
     )
     SELECT me, abort_reason, fence, "end", taken.id, taken.host, taken.tries
-    FROM stand LEFT JOIN taken ON TRUE ORDER BY taken.id
+    FROM (SELECT CASE WHEN NOT (%(lasting)s OR EXISTS (SELECT 1 {_ANOTHER})) THEN {UNAWAITED} END) AS unawaited,
+        stand LEFT JOIN taken ON TRUE
+    ORDER BY taken.id
 """
 _OVER: Final = f"""over AS (
         UPDATE {DEVICE} AS device SET state = '{DeviceState.DONE}', failed = given.failed, reason = given.reason,
@@ -108,7 +113,6 @@ _UNBEGUN: Final = f"""unbegun AS (
         WHERE id = ANY(%(unbegun)s) AND participant = %(token)s AND state = '{DeviceState.TAKEN}'
         RETURNING device.id
     )"""
-OTHERS: Final = f"(SELECT count(*) FROM {PARTICIPANT} WHERE job_id = %(job)s AND token <> %(token)s)"
 WAITING: Final = f"EXISTS (SELECT 1 FROM {DEVICE} WHERE job_id = %(job)s AND state = '{DeviceState.WAITING}')"
 # As many make room as jobs wait, the youngest first, and never the eldest.
 _CROWDED: Final = f"""(
@@ -127,9 +131,11 @@ _NOTE: Final = f"""
         FROM unnest(%(ids)s::bigint[], %(steps)s::text[], %(if_lost)s::text[]) AS given(id, step, if_lost)
         WHERE device.id = given.id AND device.participant = %(token)s
             AND device.state = '{DeviceState.TAKEN}' AND {_MAY_GO_ON}
-        RETURNING 1
+        RETURNING device.id
     )
-    SELECT me, abort_reason, fence, "end", CASE WHEN NOT %(lasting)s THEN {UNAWAITED} END FROM stand
+    SELECT me, abort_reason, fence, "end", ARRAY(SELECT id FROM noted),
+        CASE WHEN NOT %(lasting)s THEN {UNAWAITED} END
+    FROM stand
 """
 _PROGRESS: Final = f"""
     WITH job AS (
@@ -148,16 +154,24 @@ _PROGRESS: Final = f"""
 
 
 _RUN: Final = {"job": "bigint", "token": "uuid", "fence": "bigint"}
-_TAKE_OF_MANY: Final = Prepared("take", _TAKE, {**_RUN, "worker": "text", "count": "bigint", "tried": "boolean"})
+_TAKE_OF_MANY: Final = Prepared(
+    "take", _TAKE, {**_RUN, "worker": "text", "count": "bigint", "tried": "boolean", "lasting": "boolean"}
+)
 _NOTE_OF_MANY: Final = Prepared(
     "note", _NOTE, {**_RUN, "ids": "bigint[]", "steps": "text[]", "if_lost": "text[]", "lasting": "boolean"}
 )
 
 
 def begin_devices(
-    run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
+    run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None, lasting: bool = True
 ) -> list[Taken] | None:
-    values = {**of_beginning(run, fleet, worker_id), "take": take, "in_turn": take < len(hosts), "hosts": [*hosts]}
+    values = {
+        **of_beginning(run, fleet, worker_id),
+        "take": take,
+        "in_turn": take < len(hosts),
+        "hosts": [*hosts],
+        "lasting": lasting,
+    }
     if run.attempt == 1:
         found = rows(_BEGIN, values)
     else:
@@ -169,8 +183,11 @@ def begin_devices(
     return taken_devices(run) if rows(f"SELECT 1 WHERE EXISTS {ME}", values) else None
 
 
-def take_devices(run: Run, count: int, *, tried: bool = False, of: int = 0) -> tuple[FleetStanding, list[Taken]]:
-    found = _planned_once(_TAKE_OF_MANY, {**of_run(run), "count": count, "tried": tried}, of=of)
+def take_devices(
+    run: Run, count: int, *, tried: bool = False, of: int = 0, lasting: bool = True
+) -> tuple[FleetStanding, list[Taken]]:
+    values = {**of_run(run), "count": count, "tried": tried, "lasting": lasting}
+    found = _planned_once(_TAKE_OF_MANY, values, of=of)
     return standing_from(found), [Taken(*row[4:]) for row in found if row[4] is not None]
 
 
@@ -192,7 +209,8 @@ def note_steps(run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding
         "if_lost": [note.if_lost for note in notes],
         "lasting": any(note.lasting for note in notes),
     }
-    return standing_from(_planned_once(_NOTE_OF_MANY, values, of=of))
+    found = _planned_once(_NOTE_OF_MANY, values, of=of)
+    return replace(standing_from(found), noted=frozenset(found[0][4] if found else ()))
 
 
 def _planned_once(statement: Prepared, values: Mapping[str, Any], *, of: int) -> list[tuple[Any, ...]]:

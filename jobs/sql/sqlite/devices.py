@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -76,7 +77,7 @@ _PROGRESS: Final = f"UPDATE {JOB} SET finished_devices = %(hosts)s WHERE id = %(
 
 
 def begin_devices(
-    run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
+    run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None, lasting: bool = True
 ) -> list[Taken] | None:
     values = {**of_beginning(run, fleet, worker_id), "now": _time()}
     with transaction.atomic():
@@ -100,10 +101,12 @@ def begin_devices(
         return taken_devices(run)
 
 
-def take_devices(run: Run, count: int, *, tried: bool = False, of: int = 0) -> tuple[FleetStanding, list[Taken]]:
+def take_devices(
+    run: Run, count: int, *, tried: bool = False, of: int = 0, lasting: bool = True
+) -> tuple[FleetStanding, list[Taken]]:
     with transaction.atomic():
         seen = fleet_standing(run)
-        if not _may_go_on(run, seen):
+        if not seen.allows(run):
             return seen, []
         found = rows(_TAKE, {**of_run(run), "count": count, "tried": tried, "now": _time()})
     return seen, [Taken(*row) for row in sorted(found)]
@@ -122,10 +125,10 @@ def fleet_standing(run: Run) -> FleetStanding:
 def note_steps(run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding:
     with transaction.atomic():
         seen = fleet_standing(run)
-        if _may_go_on(run, seen):
-            for note in notes:
-                change(_NOTE, {**of_run(run), **note._asdict()})
-    return seen
+        if not seen.allows(run):
+            return seen
+        noted = [note.id for note in notes if change(_NOTE, {**of_run(run), **note._asdict()})]
+    return replace(seen, noted=frozenset(noted))
 
 
 def show_progress(run: Run, *, seconds: float) -> None:
@@ -149,15 +152,6 @@ def write(run: Run, batch: Batch) -> None:
         change(_STEPPED, {**of_run(run), **stepped._asdict()})
     for device_id in batch.unbegun:
         change(_UNBEGUN, {**of_run(run), "id": device_id})
-
-
-def _may_go_on(run: Run, seen: FleetStanding) -> bool:
-    return (
-        seen.is_mine
-        and seen.abort_reason is None
-        and seen.end is None
-        and (run.fence is None or seen.fence == run.fence)
-    )
 
 
 def _time() -> Any:

@@ -1,0 +1,31 @@
+"""Which devices this process has for good: the commit by which it took them waited for the disk, or one after it did.
+
+The database's log has one order, so a commit that waited makes all before it last. See ``cnaasjobs.db.unawaited``.
+"""
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Kept:
+    """Any thread may call its methods."""
+
+    always: bool  # each taking waits
+    _taken_at: dict[int, float] = field(default_factory=dict)  # monotonic, by the device's id
+    _lasts_until: float = -math.inf
+
+    def took(self, ids: Iterable[int]) -> None:
+        self._taken_at.update(dict.fromkeys(ids, time.monotonic()))
+
+    def gave_up(self, device_id: int) -> None:
+        self._taken_at.pop(device_id, None)
+
+    def lasted(self, since: float) -> None:
+        """A commit waited that was begun at this time."""
+        self._lasts_until = max(self._lasts_until, since)
+
+    def has(self, device_id: int) -> bool:
+        return self.always or self._taken_at.get(device_id, math.inf) < self._lasts_until
