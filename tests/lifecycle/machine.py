@@ -17,7 +17,7 @@ from jobs.dispatch import line, scheduling
 from jobs.end_reasons import Failure
 from jobs.errors import JobNotAbortable
 from jobs.lifecycle import transitions
-from jobs.models import Job, JobApproval, JobOutcome
+from jobs.models import Job
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
 from jobs.sql import store
@@ -26,6 +26,7 @@ from locks import service as locks
 from locks.models import Lock
 from tests import fake_jobs
 from tests.lifecycle.deciding import VERDICTS, decide, pass_over
+from tests.lifecycle.seen import ENDED, HOLDERS, UNDECIDED, Row, job_rows, numbers
 
 SCHEDULED, RUNNING, FINISHED, EXCEPTION = Status
 TASKS = {
@@ -64,6 +65,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         Job.objects.all().delete()
         Lock.objects.all().delete()
         self.model: dict[int, Model] = {}
+        self.rows: dict[int, Row] = {}  # after the last call
         self.ends: dict[int, Any] = {}
 
     # --- calls --------------------------------------------------------------------------------------------------------
@@ -101,6 +103,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             case "clear":
                 self._clear_lock()
             case "wake":  # upkeep's second look: never harmful
+                assert [*line.of(LOCK).values_list("pk", flat=True)] == self._in_line()
                 line.wake(LOCK)
             case "upkeep":
                 pass_over(job_id)
@@ -131,13 +134,12 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     def _deliver(self, job_id: int, lock_name: str | None = SAME) -> Any:
         model, token = self.model[job_id], uuid4()
-        first = job_id == self._first_in_line()
         task = TASKS[model.kind]
         lock_name = task.lock if lock_name is SAME else lock_name
         answer = transitions.claim(job_id, task_name=task.name, lock_name=lock_name, run_token=token, worker="w")
         may = model.status is SCHEDULED and model.due and not model.unapproved
         if model.kind in WITH_LOCK:
-            may = may and first and self._holder() is None
+            may = may and job_id == self._first_in_line() and self._holder() is None
         assert isinstance(answer, Run) is may, answer
         if not isinstance(answer, Run):
             assert isinstance(answer, Refused)
@@ -230,42 +232,41 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @invariant()
     def promises_hold(self) -> None:
-        rows = {row.pk: row for row in Job.objects.order_by("id")}
-        self._the_rows_are_as_the_model_says(rows)
-        self._an_end_is_for_ever(rows)
-        self._the_lock_has_one_holder_and_its_token(rows)
+        self.rows = job_rows()
+        self._the_rows_are_as_the_model_says()
+        self._an_end_is_for_ever()
+        self._the_lock_has_one_holder_and_its_token()
         self._nobody_sleeps_before_a_free_lock()
 
-    def _the_rows_are_as_the_model_says(self, rows: dict[int, Job]) -> None:
-        assert rows.keys() == self.model.keys()
-        for row in rows.values():
+    def _the_rows_are_as_the_model_says(self) -> None:
+        assert self.rows.keys() == self.model.keys()
+        for row in self.rows.values():
             model = self.model[row.pk]
             found = row.status, row.run_token, row.attempt, row.exception_type, row.abort_reason is not None
             assert found == (model.status, model.token, model.attempt, model.end, model.abort), row.pk
             assert (row.finish_time is not None) is (model.status in TERMINAL)
             assert row.unapproved is (True if model.unapproved else None)
             assert not model.unapproved or (row.parked and row.dispatched_at is None)  # nobody sends it a message
-        still = JobApproval.objects.filter(verdict="").values_list("pk", flat=True)
-        assert set(still) == {job_id for job_id, model in self.model.items() if model.unapproved}
+        assert {*numbers(UNDECIDED)} == {job_id for job_id, model in self.model.items() if model.unapproved}
 
-    def _an_end_is_for_ever(self, rows: dict[int, Job]) -> None:
-        now = {job_id: row.finish_time for job_id, row in rows.items() if Status(row.status) in TERMINAL}
+    def _an_end_is_for_ever(self) -> None:
+        now = {job_id: row.finish_time for job_id, row in self.rows.items() if Status(row.status) in TERMINAL}
         assert self.ends.items() <= now.items()
         self.ends = now
-        assert set(JobOutcome.objects.values_list("pk", flat=True)) == set(now)
+        assert {*numbers(ENDED)} == set(now)
 
-    def _the_lock_has_one_holder_and_its_token(self, rows: dict[int, Job]) -> None:
+    def _the_lock_has_one_holder_and_its_token(self) -> None:
         holders = [job_id for job_id, model in self.model.items() if model.holds]
-        assert holders == [lock.holder_id for lock in locks.held()]
+        assert holders == numbers(HOLDERS)
         for job_id in holders:
             standing = store().standing_of(job_id)
-            assert rows[job_id].status == RUNNING
+            assert self.rows[job_id].status == RUNNING
             assert standing is not None
-            assert rows[job_id].fence == standing.fence is not None
+            assert self.rows[job_id].fence == standing.fence is not None
 
     def _nobody_sleeps_before_a_free_lock(self) -> None:
-        if self._holder() is None and (first := line.of(LOCK).first()) is not None:
-            assert not first.parked
+        if self._holder() is None and (first := self._first_in_line()) is not None:
+            assert not self.rows[first].parked
 
     # --- the model's own steps ----------------------------------------------------------------------------------------
 
@@ -278,10 +279,12 @@ class LifecycleMachine(RuleBasedStateMachine):
     def _holder(self) -> int | None:
         return next((job_id for job_id, model in self.model.items() if model.holds), None)
 
-    def _first_in_line(self) -> int | None:
+    def _in_line(self) -> list[int]:
         waiting = [job_id for job_id in self._waiting() if self.model[job_id].kind in WITH_LOCK]
-        times = dict(Job.objects.filter(pk__in=waiting).values_list("pk", "scheduled_time"))
-        return min(waiting, key=lambda job_id: (times[job_id], job_id), default=None)
+        return sorted(waiting, key=lambda job_id: (self.rows[job_id].scheduled_time, job_id))
+
+    def _first_in_line(self) -> int | None:
+        return next(iter(self._in_line()), None)
 
     def _is_current(self, run: Run) -> bool:
         model = self.model[run.job_id]
