@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize
 from pytest_django import DjangoDbBlocker
 
 from tests.browser.chromium import chromium
@@ -27,7 +27,7 @@ from tests.services.processes import Platform
 from tests.switching import broker_url, database_url
 
 PASSWORD = "correct horse"
-DESKTOP = {"width": 1440, "height": 1000}
+DESKTOP: ViewportSize = {"width": 1440, "height": 1000}
 PATIENCE_MS = 30_000
 
 

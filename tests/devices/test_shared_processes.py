@@ -12,7 +12,7 @@ from jobs.states import Status
 from locks.models import Lock
 from tests.devices.held import HOSTS, Held, Trio
 from tests.devices.lab import Lab, devices_of, ended
-from tests.reliability.scale import FACTOR, scaled
+from tests.reliability.scale import scaled
 from tests.services.processes import Platform
 from tests.waiting import wait_until
 
@@ -49,7 +49,7 @@ def test_when_all_workers_die_each_device_s_truth_outlives_them(
 def test_a_rolling_restart_under_a_live_sync_of_five_minutes(
     postgresql: object, rabbitmq: object, site: Platform, lab: Lab, tmp_path: Path
 ) -> None:
-    at_once, seconds, lasts = 5, 1 if FACTOR > 1 else 3, scaled(300)
+    at_once, seconds, lasts = 5, 3, scaled(300)
     hosts = [f"sw{number:04}" for number in range(round(3 * at_once * lasts / seconds))]
     held = Held(site, lab, tmp_path / "drivers", hosts, at_once=at_once, delay_seconds=seconds)
     site.env["CNAASJOBS_WORKER_LOST_SECONDS"] = "30"
