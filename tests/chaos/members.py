@@ -200,9 +200,11 @@ class Members:
 
     def _look_at_children(self) -> None:
         now = time.time()
-        for member in self.of("worker"):
-            known = self.seen.children.setdefault(member.pid, [])
-            known += [pid for pid in self.children(member) if pid not in known]
+        workers = {member.pid: self.seen.children.setdefault(member.pid, []) for member in self.of("worker")}
+        for child in psutil.process_iter(["ppid"]):  # once for all of them: it looks at every process there is
+            known = workers.get(child.info["ppid"])
+            if known is not None and child.pid not in known:
+                known.append(child.pid)
         for pids in list(self.seen.children.values()):
             for pid in pids:
                 if pid not in self.seen.deaths and not self.is_running(pid):

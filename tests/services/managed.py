@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -114,12 +115,10 @@ class Managed:
         if not self.running and psutil.pid_exists(self.pid):
             return []  # the number was reused, so nothing was left: a session keeps its leader's number
         found = []
-        for process in psutil.process_iter():
-            try:
-                if process.pid != self.pid and os.getsid(process.pid) == self.pid:
-                    found.append(process)
-            except (ProcessLookupError, PermissionError):
-                continue
+        for pid in psutil.pids():
+            with suppress(ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+                if pid != self.pid and os.getsid(pid) == self.pid:
+                    found.append(psutil.Process(pid))
         return found
 
     def wait(self, *, timeout: float = 30.0) -> int:
