@@ -1,5 +1,4 @@
-"""The Django project: settings, the Celery application, URLs. ``cnaasjobs.api`` holds the HTTP conventions."""
+"""The Django project: settings, the Celery application, URLs. ``cnaasjobs.api`` holds the HTTP conventions.
 
-from cnaasjobs.celery import app as celery_app
-
-__all__ = ["celery_app"]
+Nothing is imported here: processes that need neither Django nor Celery start from this package too.
+"""

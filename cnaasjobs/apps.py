@@ -1,6 +1,11 @@
-"""Replaces Django's admin site by the project's own; registers checks of settings and limits of connections."""
+"""Replaces Django's admin site by the project's own; registers checks of settings and limits of connections.
+
+Django loads it before any model or task, so that the Celery application there is ours.
+"""
 
 from django.contrib.admin.apps import AdminConfig
+
+from cnaasjobs import celery  # noqa: F401  (the application is made by import)
 
 
 class CnaasjobsAdminConfig(AdminConfig):

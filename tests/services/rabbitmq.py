@@ -1,6 +1,7 @@
 """A private RabbitMQ node: its own epmd, cookie, ports and directories. Several run side by side, as root or not."""
 
 import base64
+import functools
 import json
 import os
 import shutil
@@ -22,6 +23,18 @@ _SEPARATE = 8  # as many as processes that share it
 
 def _script(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(_PLACES)) or find_binary(name)
+
+
+@functools.cache
+def _plugins() -> list[Path]:
+    """The server's own parts lie among its plugins, where its scripts are those that came with it."""
+    return [*(Path(str(_script("rabbitmq-server"))).resolve().parents[1] / "plugins").glob("*-*")]
+
+
+def _grant(user: str, vhost: str) -> str:
+    """In Erlang."""
+    names = ", ".join(f'<<"{word}">>' for word in (user, vhost, ".*", ".*", ".*", "tests"))
+    return f"ok = rabbit_auth_backend_internal:set_permissions({names})"
 
 
 class RabbitMQ(Broker):
@@ -116,10 +129,16 @@ class RabbitMQ(Broker):
         """Its name."""
         self._made += 1
         name = f"test{self._made}"
-        granted = ", ".join([f'<<"guest">>, <<"{name}">>', *['<<".*">>'] * 3, '<<"tests">>'])
-        add = f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)'
-        self.evaluate(f"ok = {add}, ok = rabbit_auth_backend_internal:set_permissions({granted}).")
+        self.evaluate(f'ok = rabbit_vhost:add(<<"{name}">>, <<"tests">>), {_grant("guest", name)}.')
         return name
+
+    def add_user(self, name: str, password: str) -> None:
+        """Who may do everything in the virtual host of now."""
+        add = f'rabbit_auth_backend_internal:add_user(<<"{name}">>, <<"{password}">>, <<"tests">>)'
+        self.evaluate(f"ok = {add}, {_grant(name, self.vhost)}.")
+
+    def delete_user(self, name: str) -> None:
+        self.evaluate(f'ok = rabbit_auth_backend_internal:delete_user(<<"{name}">>, <<"tests">>).')
 
     def queues(self) -> dict[str, int]:
         """Each queue with the number of its messages, unacknowledged ones included."""
@@ -143,17 +162,20 @@ class RabbitMQ(Broker):
                 connection.channel().queue_purge(queue)
 
     def cut_connections(self) -> None:
-        self.ctl("close_all_connections", "--vhost", self.vhost, "cut by a test")
+        all_of_them = "rabbit_networking:connection_info_all([pid, vhost])"
+        ours = f'[Pid || [{{pid, Pid}}, {{vhost, <<"{self.vhost}">>}}] <- {all_of_them}]'
+        self.evaluate(f'rabbit_networking:close_connections({ours}, "cut by a test").')
 
     def block_publishers(self) -> None:
         """The memory alarm: publishers' connections are blocked until ``unblock_publishers``."""
-        self.ctl("set_vm_memory_high_watermark", "absolute", "1")
+        self.evaluate("vm_memory_monitor:set_vm_memory_high_watermark({absolute, 1}).")
 
     def unblock_publishers(self) -> None:
-        self.ctl("set_vm_memory_high_watermark", "0.4")
+        self.evaluate("vm_memory_monitor:set_vm_memory_high_watermark(0.4).")
 
     def launch(self) -> Managed:
         (self.directory / "enabled_plugins").write_text("[].\n")
+        self._leave_plugins_out()
         lines = {
             "listeners.tcp.1": f"127.0.0.1:{self.port}",
             "log.console": "true",
@@ -195,6 +217,14 @@ class RabbitMQ(Broker):
         path.write_text(json.dumps(definitions))
         return path
 
+    def _leave_plugins_out(self) -> None:
+        """The server reads all that there are when it starts, for a sixth of that time, and uses none."""
+        (self.directory / "plugins").mkdir(exist_ok=True)
+        for part in _plugins():
+            link = self.directory / "plugins" / part.name
+            if not link.is_symlink() and (not part.name.startswith("rabbitmq_") or "_prelaunch" in part.name):
+                link.symlink_to(part)
+
     def _stop_epmd(self) -> None:
         if self.epmd is not None:
             self.epmd.kill_tree()
@@ -222,6 +252,7 @@ class RabbitMQ(Broker):
             "RABBITMQ_CONFIG_FILE": f"{directory}/rabbitmq",
             "RABBITMQ_ADVANCED_CONFIG_FILE": f"{directory}/advanced",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{directory}/enabled_plugins",
+            **({"RABBITMQ_PLUGINS_DIR": f"{directory}/plugins"} if _plugins() else {}),
             "RABBITMQ_MNESIA_BASE": f"{directory}/mnesia",
             "RABBITMQ_LOG_BASE": directory,
             "RABBITMQ_PID_FILE": f"{directory}/rabbitmq.pid",

@@ -28,9 +28,8 @@ def test_nobody_answers(rabbitmq: RabbitMQ, start_worker: StartWorker) -> None:
 
 
 def test_no_answer_holds_credentials(rabbitmq: RabbitMQ, platform: Platform, start_worker: StartWorker) -> None:
-    rabbitmq.ctl("add_user", "operator", CANARY)
+    rabbitmq.add_user("operator", CANARY)
     try:
-        rabbitmq.ctl("set_permissions", "--vhost", rabbitmq.vhost, "operator", ".*", ".*", ".*")
         url = rabbitmq.url.replace("guest:guest", f"operator:{CANARY}")
         env = {"CNAASJOBS_REMOTE_CONTROL": "1", "CELERY_BROKER_URL": f"{url};{url}", "SECRET_KEY": f"key-of-{CANARY}"}
         start_worker(env=env)
@@ -39,7 +38,7 @@ def test_no_answer_holds_credentials(rabbitmq: RabbitMQ, platform: Platform, sta
             for command in ASKING:
                 answers[command] = current_app.control.broadcast(command, reply=True, timeout=2)
     finally:
-        rabbitmq.ctl("delete_user", "operator")
+        rabbitmq.delete_user("operator")
     assert answers["ping"] != []
     assert answers["stats"] != []
     for command in set(ASKING) & set(remote_control.SETTINGS):
