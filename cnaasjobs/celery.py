@@ -26,6 +26,8 @@ class Loader(AppLoader):  # type: ignore[misc, unused-ignore]
 
     def import_default_modules(self) -> Any:
         """After the first time all is loaded, and stays: no search for garbage need look at it, for 0.1 s each time."""
+        # Else each worker and each Beat loads all URLs and pages, for checks whose results Celery drops.
+        os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
         found = super().import_default_modules()
         if not self._has_loaded:
             self._has_loaded = True

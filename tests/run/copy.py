@@ -38,9 +38,10 @@ class Copy:
         env: Mapping[str, str] | None = None,
         command: Sequence[str] = COMMAND,
         database: Path | None = None,
+        state: Path | None = None,
     ) -> None:
         """``database``: a migrated one that it finds, where its first start is not what the test is about."""
-        self.state = directory / "state"
+        self.state = state or directory / "state"
         if database:
             self.state.mkdir(parents=True)
             shutil.copyfile(database, self.state / "db.sqlite3")

@@ -25,8 +25,7 @@ def copy(scratch: Path, migrated_file: Path) -> Iterator[Copy]:
 def test_each_signal_ends_all_of_it_and_the_next_start_goes_on_there(scratch: Path) -> None:
     state, password = scratch / "state", ""
     for start, number in enumerate([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], start=1):
-        copy = Copy(scratch / str(start), env={"CNAASJOBS_STATE_DIR": str(state)})
-        copy.state = state
+        copy = Copy(scratch / str(start), state=state)
         try:
             if start == 1:
                 copy.wait_for_first_job()
@@ -97,8 +96,10 @@ def test_it_can_be_ended_while_it_starts(copy: Copy) -> None:
     assert "Traceback" not in copy.output()
 
 
-def test_nothing_outlives_a_killed_supervisor(copy: Copy) -> None:
-    copy.process.wait_for_output("Ready.", timeout=STARTED_SECONDS)
+def test_without_a_first_run_it_says_what_to_try_and_nothing_outlives_a_killed_supervisor(copy: Copy) -> None:
+    copy.process.wait_for_output("To try", timeout=STARTED_SECONDS)
+    assert "First start" not in copy.output()
+    assert copy.get("/api/v1.0/jobs")["data"]["jobs"] == []
     copy.process.kill()
 
     wait_until(lambda: not copy.processes(), timeout=60, interval=0.2, message=lambda: str(copy.processes()))

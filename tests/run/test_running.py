@@ -4,9 +4,11 @@ import base64
 import json
 import re
 import signal
+import sqlite3
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from shutil import rmtree
 from urllib.error import HTTPError
@@ -38,12 +40,11 @@ def running() -> Iterator[Copy]:
 
 
 @pytest.fixture(scope="module")
-def exposed(running: Copy) -> Iterator[Copy]:
+def exposed(running: Copy, migrated_file: Path) -> Iterator[Copy]:
     """Another beside it, on all addresses, in a directory whose path is too long for a unix socket."""
     directory = scratch_directory("run")
     long = directory / ("d" * 120) / "with space"
-    copy = Copy(directory, env={"HOST": "0.0.0.0", "CNAASJOBS_STATE_DIR": str(long)})
-    copy.state = long
+    copy = Copy(directory, state=long, env={"HOST": "0.0.0.0"}, database=migrated_file)
     copy.wait_for_first_job()
     yield copy
     copy.stop()
@@ -229,24 +230,20 @@ def test_a_database_that_is_away_is_one_line(scratch: Path) -> None:
     ]
 
 
-def test_an_inventory_of_ones_own_is_announced_before_anybody_logs_in(scratch: Path, own_inventory: Path) -> None:
-    env = {"NORNIR_CONFIG": str(own_inventory), "CNAASJOBS_STATE_DIR": str(scratch / "state")}
-    first = Copy(scratch / "first", env=env)
+def test_an_inventory_of_ones_own_is_announced_before_anybody_logs_in(
+    scratch: Path, own_inventory: Path, migrated_file: Path
+) -> None:
+    copy = Copy(scratch, env={"NORNIR_CONFIG": str(own_inventory)}, database=migrated_file)
     try:
-        first.process.wait_for_output("none.\n", timeout=60)
-        announced = " ".join(first.output().partition("First start")[2].split())
+        copy.process.wait_for_output("none.\n", timeout=60)
+        announced = " ".join(copy.output().partition("First start")[2].split())
         assert "with your own inventory: in 10 s a dry run of its 1 device begins (sw1). It logs in to" in announced
-        first.process.signal(signal.SIGINT)
-        assert first.process.wait(timeout=30) == 0
+        copy.process.signal(signal.SIGINT)
+        assert copy.process.wait(timeout=30) == 0
+        with closing(sqlite3.connect(copy.state / "db.sqlite3")) as database:
+            assert database.execute("SELECT count(*) FROM jobs_job").fetchone() == (0,)
     finally:
-        first.stop()
-    second = Copy(scratch / "second", env={**env, "CNAASJOBS_FIRST_RUN": "0"})  # which would begin it, if it were not 0
-    try:
-        second.process.wait_for_output("To try", timeout=60)
-        assert "First start" not in second.output()
-        assert second.get("/api/v1.0/jobs")["data"]["jobs"] == []
-    finally:
-        second.stop()
+        copy.stop()
 
 
 def _is_ready(copy: Copy) -> bool:
