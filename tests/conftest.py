@@ -238,7 +238,7 @@ def broker(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def scratch() -> Iterator[Path]:
     """A directory for services and real processes; short enough for a unix socket, open to other users."""
-    directory = scratch_directory("scratch")
+    directory = scratch_directory("scratch", in_memory=True)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
 

@@ -7,9 +7,9 @@ no other variable of ours that happens to be set at the developer's is.
 import atexit
 import os
 import shutil
-import tempfile
 
 from tests import own_broker
+from tests.services.base import scratch_directory
 
 STARTED_BY_TESTS = "CNAASJOBS_STARTED_BY_TESTS"  # set for the processes that tests start: they get all they need
 # Those of our own that are not jobs, also for the processes that tests start.
@@ -37,9 +37,9 @@ if STARTED_BY_TESTS not in os.environ:
         os.environ.pop(name, None)
     os.environ["CNAASJOBS_DEV"] = "1"
     os.environ["CNAASJOBS_PLAIN_TASKS"] = PLAIN_TASKS
-    directory = tempfile.mkdtemp(prefix="cnaasjobs-test-")
+    directory = scratch_directory("state", in_memory=True)
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    os.environ["CNAASJOBS_STATE_DIR"] = directory
+    os.environ["CNAASJOBS_STATE_DIR"] = str(directory)
     if address := own_broker.address():
         os.environ["CELERY_BROKER_URL"] = address
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.needs("redis")
 @pytest.fixture(scope="module")
 def running() -> Iterator[Copy]:
     """One copy for all tests of this module that leave it running."""
-    directory = scratch_directory("run")
+    directory = scratch_directory("run", in_memory=True)
     left_open = directory / "state" / "log" / "web.log"  # by mistake, before the first start
     left_open.parent.mkdir(parents=True)
     left_open.touch()
@@ -42,7 +42,7 @@ def running() -> Iterator[Copy]:
 @pytest.fixture(scope="module")
 def exposed(running: Copy, migrated_file: Path) -> Iterator[Copy]:
     """Another beside it, on all addresses, in a directory whose path is too long for a unix socket."""
-    directory = scratch_directory("run")
+    directory = scratch_directory("run", in_memory=True)
     long = directory / ("d" * 120) / "with space"
     copy = Copy(directory, state=long, env={"HOST": "0.0.0.0"}, database=migrated_file)
     copy.wait_for_first_job()

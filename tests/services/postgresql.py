@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -110,8 +111,15 @@ class PostgreSQL(Service):
     def cut_connections(self) -> None:
         """Closes every client's connection, and returns when each is closed."""
         others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        cut = [pid for pid, _ in self.execute(f"SELECT pid, pg_terminate_backend(pid) {others}")]
-        wait_until(lambda: not self.execute(f"SELECT 1 {others} AND pid = ANY(%s)", cut), message="still connected")
+        with closing(self.connect("postgres")) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT pid, pg_terminate_backend(pid) {others}")
+            cut = [pid for pid, _ in cursor.fetchall()]
+
+            def are_closed() -> bool:
+                cursor.execute(f"SELECT 1 {others} AND pid = ANY(%s)", (cut,))
+                return not cursor.fetchall()
+
+            wait_until(are_closed, message="still connected")
 
     def take_no_writes(self) -> None:
         """From now on every new transaction can only read, as on a standby, or with a guard against a full disk."""
