@@ -1,12 +1,15 @@
 """``manage.py``: Django's command line, and what its commands say when they can't do their work.
 
-A database that is away or was never migrated, Ctrl-C and a reader of the output that went away are no mistakes of ours:
-they end a command with a line in words or none, not with a traceback.
+A database that is away or was never migrated, Ctrl-C, a full disk and a reader of the output that went away are no
+mistakes of ours: they end a command with a line in words or none, not with a traceback.
 """
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from django.core.exceptions import ImproperlyConfigured
@@ -17,12 +20,14 @@ from cnaasjobs.db.in_words import in_words
 
 INTERRUPTED: Final = 130  # what a shell says of one that SIGINT ended
 READER_GONE: Final = 141  # of one that SIGPIPE ended
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(argv: Sequence[str]) -> int | str | None:
     """What ``sys.exit`` takes: text is for standard error, and ends with 1."""
     if unreadable := [text for text in argv if not _is_text(text)]:
         return f"No text in this terminal's encoding: {ascii(unreadable[0])[:80]}"
+    _make_writable()
     try:
         execute_from_command_line([*argv])
         sys.stdout.flush()
@@ -31,14 +36,33 @@ def main(argv: Sequence[str]) -> int | str | None:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that its last flush does not fail too
+        _give_up_output()
         return READER_GONE
+    except OSError as exc:
+        if exc.errno not in _NO_ROOM:
+            raise
+        _give_up_output()
+        return f"Can't write: {exc.strerror}"
     except Error as exc:
         words = None if "--traceback" in argv else in_words(exc)
         if words is None:
             raise
         return words
     return None
+
+
+def _make_writable() -> None:
+    """What the terminal's encoding lacks is written as an escape. An output that was closed takes what comes."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  (for as long as the process runs)
+        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _give_up_output() -> None:
+    """So that its last flush does not fail too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _is_text(argument: str) -> bool:

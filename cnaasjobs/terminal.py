@@ -1,12 +1,11 @@
-"""What is written to a person's terminal: colours only there, and no control characters from other people's text."""
+"""What is written to a person's terminal: colours only there."""
 
 import re
-from typing import IO, Any, Final, cast
+from typing import IO, Final, cast
 
 from rich.console import Console
 
 WIDE: Final = 10_000  # columns where there is no terminal: each row of a table is one line, for grep
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PADDING: Final = re.compile(r" +(?=\n)")
 
 
@@ -33,8 +32,3 @@ class _Unpadded:
 
     def flush(self) -> None:
         self._stream.flush()
-
-
-def clean(text: Any) -> str:
-    """Text on one line: control sequences that a terminal would obey are shown, not sent."""
-    return "" if text is None else _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", " ".join(str(text).split()))

@@ -9,10 +9,11 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from cnaasjobs.plain_text import clean
 from cnaasjobs.run import outcomes, screen
 from cnaasjobs.run.api import Api
 from cnaasjobs.run.outcomes import Found, Outcome
-from cnaasjobs.terminal import clean, console_on
+from cnaasjobs.terminal import console_on
 
 POLL_SECONDS = 0.3
 LINE_SECONDS = 10.0  # without a terminal: how often a line shows the progress

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from cnaasjobs.terminal import clean
+from cnaasjobs.plain_text import clean
 
 SHOWN: Final = 20
 _NARROW: Final = 72  # columns: with fewer, the figures are left out, and the names and reasons stay

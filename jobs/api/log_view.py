@@ -14,6 +14,7 @@ from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
 from cnaasjobs.db.built import Built
+from cnaasjobs.plain_text import clean
 from jobs.api import described
 from jobs.api.views import existing_job
 from jobs.models import JobLog
@@ -84,7 +85,10 @@ class JobLogLines(ApiViewSet):
 
 
 def as_text(lines: Sequence[LogLine]) -> str:
-    return "".join(
-        f"{line.time} {line.level} {line.module}{f' [{line.device}]' if line.device else ''}: {line.text}\n"
-        for line in lines
-    )
+    """For a terminal: a line each, which names its device once."""
+    return "".join(f"{clean(_in_words(line))}\n" for line in lines)
+
+
+def _in_words(line: LogLine) -> str:
+    device = f" [{line.device}]" if line.device and line.device not in line.text else ""
+    return f"{line.time} {line.level} {line.module}{device}: {line.text}"

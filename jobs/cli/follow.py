@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from cnaasjobs.db.in_words import no_answer
 from cnaasjobs.db.not_now import not_now
-from cnaasjobs.terminal import clean
+from cnaasjobs.plain_text import clean
 from jobs.models import Job, JobDevice, JobOutcome
 from jobs.states import TERMINAL, DeviceState, Status
 from jobs.waiting.look import reasons_of

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnaasjobs.db.clock import database_now
-from cnaasjobs.terminal import clean
+from cnaasjobs.plain_text import clean
 from jobs.cli.terminal import status_text
 from jobs.models import Job, JobDevice
 from jobs.states import DeviceState, Status
@@ -21,13 +21,28 @@ from jobs.waiting.reasons import in_words
 DEVICES_SHOWN: Final = 200
 
 
-def jobs_table(jobs: Sequence[Job]) -> Table:
-    """A row for each job; what holds it, if it waits."""
-    table = _table("id", "status", "function", "devices", "by", "comment", "when", "took", "score", "waits for")
+JOB_COLUMNS: Final = ("id", "status", "function", "devices", "by", "comment", "when", "took", "score", "waits for")
+
+
+def jobs_table(jobs: Sequence[Job], *, narrow: bool = False) -> Table:
+    """A row for each job; what holds it, if it waits.
+
+    Args:
+        narrow: columns in which no row has anything are left out.
+    """
+    rows = list(_job_rows(jobs))
+    shown = [at for at in range(len(JOB_COLUMNS)) if not narrow or not rows or any(str(row[at]) for row in rows)]
+    table = _table(*(JOB_COLUMNS[at] for at in shown))
+    for row in rows:
+        table.add_row(*(row[at] for at in shown))
+    return table
+
+
+def _job_rows(jobs: Sequence[Job]) -> Iterator[tuple[str | Text, ...]]:
     now, progress, held = database_now(), progress_of([job.pk for job in jobs]), reasons_of(jobs)
     for job in jobs:
         note = "told to stop" if job.abort_reason is not None and job.status == Status.RUNNING else ""
-        table.add_row(
+        yield (
             str(job.pk),
             status_text(job.status, job.exception_type, note=note),
             clean(job.function_name),
@@ -39,7 +54,6 @@ def jobs_table(jobs: Sequence[Job]) -> Table:
             "" if job.change_score is None else str(job.change_score),
             clean(" ".join(map(str, held[job.pk]))),
         )
-    return table
 
 
 def devices_text(progress: Progress | None) -> Text:

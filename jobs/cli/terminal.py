@@ -1,11 +1,12 @@
 """Output: a state's colour, and JSON as the API writes it."""
 
+import json
 from typing import IO, Any, Final
 
 from rich.text import Text
 
 from cnaasjobs.api.envelope import json_bytes
-from cnaasjobs.terminal import clean
+from cnaasjobs.plain_text import clean
 from jobs.end_reasons import EndReason
 from jobs.states import Status
 
@@ -31,5 +32,10 @@ def status_text(status: str, exception_type: str | None, *, note: str = "") -> T
 
 
 def write_json(stream: IO[str], value: Any) -> None:
-    """As the API writes it, a line."""
-    stream.write(json_bytes(value).decode() + "\n")
+    """As the API writes it, a line. What the output's encoding lacks is escaped as JSON has it."""
+    text = json_bytes(value).decode()
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text), separators=(",", ":"))
+    stream.write(f"{text}\n")

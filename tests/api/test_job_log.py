@@ -72,6 +72,17 @@ def test_as_text_for_a_terminal(api: Api, job: Job) -> None:
     )
 
 
+def test_no_line_of_it_reaches_a_terminal_as_a_command_or_as_another_line(api: Api) -> None:
+    job = job_row()
+    line = ["2026-11-26T20:00:00.000001", "INFO", "site", "sw1", "banner \x1b]0;owned\x07\r\nforged"]
+    JobLog.objects.create(job=job, lines=1, size=20, text=json.dumps([line]))
+    answer = api.client.get(f"{API}/job/{job.pk}/log", headers={"Accept": "text/plain"})
+    assert answer.content.decode() == (
+        "2026-11-26T20:00:00.000001 INFO site [sw1]: banner \N{REPLACEMENT CHARACTER}]0;owned"
+        "\N{REPLACEMENT CHARACTER} forged\n"
+    )
+
+
 def test_refusals(api: Api, job: Job, api_of: Callable[[User], Any], user_with: Callable[..., User]) -> None:
     api.client.get(f"{API}/jobs")
     assert api_of(user_with()).get(f"/job/{job.pk}/log").status == 403

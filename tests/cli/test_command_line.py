@@ -191,6 +191,41 @@ def test_ctrl_c_ends_it_without_a_word() -> None:
         assert (watching.wait(120), watching.stderr.read()) == (130, b"")
 
 
+def in_latin(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    """What arrives at a terminal that is not one of UTF-8."""
+    received = io.BytesIO()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", io.TextIOWrapper(received, encoding="latin-1"))
+        assert main(["manage.py", *arguments]) is None
+        return received.getvalue().decode("latin-1")
+
+
+def test_what_the_terminals_encoding_lacks_is_written_as_an_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+    job_row(comment="größe \N{SNOWMAN}")
+    assert r"größe \u2603" in in_latin(monkeypatch, "jobs", "list")
+
+
+def test_json_stays_json_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    job_row(comment="größe \N{SNOWMAN}")
+    (job,) = json.loads(in_latin(monkeypatch, "jobs", "list", "--json"))["jobs"]
+    assert job["comment"] == "größe \N{SNOWMAN}"
+
+
+def test_a_full_disk_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    job_row()
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert said("jobs", "list") == "Can't write: No space left on device"
+
+
+def test_an_output_that_was_closed_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_row()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", None)
+        assert main(["manage.py", "jobs", "wait", str(job.pk)]) is None
+        sys.stdout.close()
+
+
 @pytest.mark.parametrize("arguments", [("jobs", "list"), ("jobs", "rerun", "1", "--comment"), ("locks", "clear")])
 def test_bytes_that_are_no_text(arguments: tuple[str, ...]) -> None:
     """As Python hands them on."""

@@ -11,7 +11,8 @@ from django.core.management import CommandError
 from django.db import connections
 
 from cnaasjobs.db.clock import database_now
-from cnaasjobs.terminal import clean, console_on
+from cnaasjobs.plain_text import clean
+from cnaasjobs.terminal import console_on
 from jobs.cli import follow
 from jobs.dispatch import scheduling
 from jobs.models import Job, JobLog
@@ -21,6 +22,7 @@ from tests.cli.shell import ends_with, run
 from tests.factory import device_row, job_in, job_row
 from tests.factory.held import HELD, held_by
 
+NOW = "2026-11-24T13:06:03.319761"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -103,15 +105,25 @@ def test_what_somebody_wrote_does_not_reach_the_terminal_as_a_command() -> None:
     assert "\x07" not in shown
     assert "[red]ann[/red]" in shown
     assert clean("a\x1b[2Jb\nc\x9bd") == "a\N{REPLACEMENT CHARACTER}[2Jb c\N{REPLACEMENT CHARACTER}d"
+    assert clean("3 \u202edeliaf 0") == "3 \N{REPLACEMENT CHARACTER}deliaf 0"  # "0 failed", turned round
+
+
+def test_a_terminal_has_no_columns_without_anything_in_them() -> None:
+    job_row(comment="night")
+    in_pipe, on_terminal = (run("jobs", "list", stream=stream) for stream in (None, Terminal()))
+    assert "waits for" in in_pipe  # a script counts on its columns
+    assert "night" in on_terminal
+    assert "waits" not in on_terminal
 
 
 def test_the_log_of_a_job() -> None:
     job = job_row()
-    lines = [["2026-11-24T13:06:03.319761", "INFO", "devices", "a1", "is \x1b[31mdone"]]
-    JobLog.objects.create(job=job, lines=1, size=10, text=json.dumps(lines))
+    lines = [[NOW, "INFO", "devices", "a1", "is \x1b[31mdone"], [NOW, "INFO", "devices", "a1", "a1: no change"]]
+    JobLog.objects.create(job=job, lines=2, size=20, text=json.dumps(lines))
     shown = run("jobs", "log", job.pk, "--follow")
     assert "INFO devices [a1]: is \N{REPLACEMENT CHARACTER}[31mdone" in shown
-    assert json.loads(run("jobs", "log", job.pk, "--json"))["device"] == "a1"
+    assert "INFO devices: a1: no change\n" in shown
+    assert [json.loads(line)["device"] for line in run("jobs", "log", job.pk, "--json").splitlines()] == ["a1", "a1"]
 
 
 def test_locks_with_their_lines() -> None:

@@ -12,7 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.live import Live
 from rich.text import Text
 
-from cnaasjobs.terminal import clean, console_on
+from cnaasjobs.plain_text import clean
+from cnaasjobs.terminal import console_on
 from jobs.api.job_json import all_rows, jobs_json
 from jobs.api.log_view import as_text, batches_of
 from jobs.api.waiting_json import reason_object
@@ -64,7 +65,7 @@ class Command(BaseCommand):
             verb.add_argument("--before", type=job_id, help="older than this id")
         show = verbs.add_parser("show", help="one job: what it waits for, its outcome, its devices")
         show.add_argument("id", type=job_id)
-        show.add_argument("--devices", choices=("all", "failed", "none"), default="all")
+        show.add_argument("--devices", choices=("all", "failed", "none"), default="all", help="which (default all)")
         show.add_argument("--json", action="store_true", help="as the API has it, with what holds it")
         wait = verbs.add_parser("wait", help=_WAIT)
         wait.add_argument("id", type=job_id, nargs="+")
@@ -72,7 +73,7 @@ class Command(BaseCommand):
         wait.add_argument("--json", action="store_true", help="the jobs as the API has them, when they have ended")
         abort = verbs.add_parser("abort", help="end waiting jobs, tell running ones to stop")
         abort.add_argument("id", type=job_id, nargs="+")
-        abort.add_argument("--reason", default="Aborted at the command line")
+        abort.add_argument("--reason", default="Aborted at the command line", help="why, for whoever reads of it")
         for name, words in (("approve", "let a job start that waits for a second person"), ("reject", "end it")):
             verb = verbs.add_parser(name, help=words)
             verb.add_argument("id", type=job_id)
@@ -112,7 +113,7 @@ class Command(BaseCommand):
             jobs = _as_api([job.pk for job in found.jobs])
             write_json(self.stream, {"jobs": jobs, "before": found.before, "gave_up": found.gave_up})
             return
-        self.console.print(looks.jobs_table(found.jobs))
+        self.console.print(looks.jobs_table(found.jobs, narrow=self.console.is_terminal))
         for said in _beside(found):
             self.console.print(Text(said, style="dim"))
 
@@ -149,7 +150,7 @@ class Command(BaseCommand):
                     if live is None:
                         self._tell_changes(said, found.jobs)
                     else:
-                        live.update(looks.jobs_table(found.jobs), refresh=True)
+                        live.update(looks.jobs_table(found.jobs, narrow=True), refresh=True)
                 pause.wait(_REFRESH_SECONDS)
 
     def _tell_changes(self, said: dict[int, bytes], jobs: Sequence[Job]) -> None:
@@ -206,7 +207,7 @@ class Command(BaseCommand):
                 if options["json"]:
                     write_json(self.stream, line._asdict())
                 else:
-                    self.stream.write(clean(as_text([line])) + "\n")
+                    self.stream.write(as_text([line]))
             told.add(batch)
         self.stream.flush()
         return status in TERMINAL

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         listing = verbs.add_parser("list", help="each lock with its holder and its line")
         listing.add_argument("--json", action="store_true", help="as the API has them")
         clear = verbs.add_parser("clear", help="free a lock; the job that holds it stops before its next device")
-        clear.add_argument("name")
+        clear.add_argument("name", help="as locks list shows it")
 
     def handle(self, *args: Any, **options: Any) -> None:
         stream = stream_of(self)
