@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
 
 from jobs.body.shared_connection import SharedConnection
 from tests.waiting import stays, wait_until
@@ -67,6 +67,41 @@ def test_it_is_opened_before_a_thread_needs_it_and_not_after_the_end() -> None:
         shared.close()
     shared._open()  # its thread comes late: the job ended at once
     assert shared._shared is None
+
+
+def test_it_is_opened_once_though_a_thread_needs_it_meanwhile() -> None:
+    shared = SharedConnection()
+    try:
+        with shared._mutex:  # as a thread that is about to use it
+            with shared.opened():
+                stays(lambda: shared._shared is None, seconds=0.2)
+            needed = shared._of_threads()
+        wait_until(lambda: needed.connection is not None)
+        assert shared._shared is needed
+    finally:
+        shared.close()
+
+
+def test_one_that_cannot_be_opened_is_tried_again_by_the_thread_that_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = SharedConnection()
+    asked = threading.Event()
+
+    def away(*_: Any) -> None:
+        asked.set()
+        raise OperationalError("the database is away")
+
+    def used() -> Any:
+        with shared.use():
+            return drivers_connection()
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(type(connections[DEFAULT_DB_ALIAS]), "ensure_connection", away)
+            with shared.opened():
+                assert asked.wait(30)
+        assert in_a_thread(used) is not None
+    finally:
+        shared.close()
 
 
 @pytest.mark.parametrize("asks", [True, False])

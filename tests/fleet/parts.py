@@ -33,13 +33,14 @@ def begun(
     repeats: bool = False,
     all_or_none: bool = False,
     worker_id: int | None = None,
+    lasting: bool = True,
 ) -> tuple[Run, list[Taken]]:
     """A job that was claimed and came to its devices."""
     job = scheduling.schedule(fleets.each, {"hosts": list(hosts)})
     run = claim(job, worker="first", worker_id=worker_id)
     assert isinstance(run, Run)
     fleet = NewFleet(helpers=helpers, repeats=repeats, all_or_none=all_or_none, fingerprint="alike")
-    taken = store().begin_devices(run, fleet, hosts, take=take, worker_id=worker_id)
+    taken = store().begin_devices(run, fleet, hosts, take=take, worker_id=worker_id, lasting=lasting)
     assert taken is not None
     return run, taken
 

@@ -10,13 +10,15 @@ from django.db import connection
 from cnaasjobs.db.prepared import MANY
 from cnaasjobs.db.unawaited import wait_for_all
 from jobs.dispatch import scheduling
-from jobs.models import JobDevice, Participant
+from jobs.end_reasons import EndReason
+from jobs.models import Job, JobDevice, Participant
 from jobs.sql import store
 from jobs.sql.device_signature import FleetStanding, Note
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import perform
-from tests.fleet.parts import begun, joined
+from locks import service as locks
+from tests.fleet.parts import begun, joined, lose
 from tests.services import PostgreSQL
 from tests.waiting import wait_until
 
@@ -44,7 +46,7 @@ def _crash(postgresql: PostgreSQL) -> None:
 @pytest.mark.needs("postgresql")
 @pytest.mark.usefixtures("lazy_log")
 def test_what_a_step_that_was_named_rests_on_outlives_a_crash(postgresql: PostgreSQL) -> None:
-    run, taken = begun(take=2)
+    run, taken = begun(take=2, lasting=False)
     wait_for_all()
     _crash(postgresql)
     assert store().fleet_standing(run).is_mine
@@ -62,12 +64,33 @@ def test_what_a_step_that_was_named_rests_on_outlives_a_crash(postgresql: Postgr
 @pytest.mark.needs("postgresql")
 @pytest.mark.usefixtures("lazy_log")
 def test_a_run_whose_rows_a_crash_took_back_goes_no_further(postgresql: PostgreSQL) -> None:
-    """Then nothing was changed on any device: each waits until the rows last."""
-    run, _ = begun(take=2)
+    """Then nothing was changed on any device: each waits until the rows last. Upkeep ends it."""
+    run, _ = begun(take=2, lasting=False)
     _crash(postgresql)
     is_there = Participant.objects.exists()  # the server may have written its log all the same
     assert store().fleet_standing(run).is_mine == is_there
     assert JobDevice.objects.exists() == is_there
+    assert lose(run)
+    ended = Job.objects.get(pk=run.job_id)
+    assert (ended.status, ended.exception_type) == (Status.EXCEPTION, EndReason.WORKER_LOST)
+    assert not locks.held().exists()
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.usefixtures("lazy_log")
+def test_a_device_that_a_dead_process_had_taken_waits_where_a_crash_took_that_back(postgresql: PostgreSQL) -> None:
+    """Nothing was changed on it, so that it was never begun is true; another begins it."""
+    run, _ = begun(["a"], lasting=False)
+    wait_for_all()
+    assert store().take_devices(run, 1, lasting=False)[1]
+    _crash(postgresql)
+    is_there = JobDevice.objects.filter(participant=run.run_token).exists()  # as above
+    assert lose(run)
+    if is_there:
+        assert Job.objects.get(pk=run.job_id).status == Status.EXCEPTION
+    else:
+        assert Job.objects.get(pk=run.job_id).status == Status.RUNNING
+        assert [one.host for one in store().take_devices(joined(run), 1)[1]] == ["a"]
 
 
 @pytest.mark.needs("postgresql")
@@ -84,7 +107,7 @@ def test_what_one_of_several_takes_outlives_a_crash_in_any_case(postgresql: Post
 @pytest.mark.needs("postgresql")
 @pytest.mark.usefixtures("lazy_log")
 def test_no_step_is_noted_on_a_device_whose_taking_was_taken_back(postgresql: PostgreSQL) -> None:
-    run, _ = begun(take=0)
+    run, _ = begun(lasting=False)
     wait_for_all()
     taken = store().take_devices(run, 1, lasting=False)[1][0].id
     _crash(postgresql)
