@@ -5,6 +5,7 @@ one JSON object.
 """
 
 import json
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -55,6 +56,7 @@ def api_token(state_dir: Path) -> str:
 
 
 def prepare(*, with_token: bool) -> dict[str, Any]:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
     django.setup()
     from jobs.models import Job
 

@@ -1,6 +1,10 @@
-"""What a process has loaded is not searched for garbage again."""
+"""What a worker or Beat loads when it starts, and that it is not searched for garbage again."""
 
 import gc
+
+import pytest
+from celery import signals
+from django.core import checks
 
 from cnaasjobs.celery import Loader, app
 
@@ -18,3 +22,13 @@ def test_what_is_loaded_is_set_aside_once() -> None:
     later: list[object] = []
     loader.import_default_modules()  # a request asks for it too: what that holds must not stay for ever
     assert _is_searched(later)
+
+
+def test_nothing_is_loaded_for_checks_whose_results_nobody_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[str] = []
+    monkeypatch.setattr(checks, "run_checks", lambda: checked.append("all"))
+    Loader(app).import_default_modules()
+    assert checked == []
+    monkeypatch.delenv("CELERY_SKIP_CHECKS")
+    signals.import_modules.send(sender=app)
+    assert checked != []  # so it would have been seen

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
 from django.db.models.signals import post_migrate
 
 from cnaasjobs.events import Event, subscribe, unsubscribe
 from jobs.models import AuditEntry, Role
 from jobs.rights import roles
 from jobs.rights.roles import ADMIN, OPERATOR, ROLES, VIEWER, group_of
+from tests.emptying import empty
 
 pytestmark = pytest.mark.django_db
 
@@ -115,3 +117,15 @@ def test_the_audit_trail_blames_nobody_for_it() -> None:
     AuditEntry.objects.all().delete()
     roles.renew()
     assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_test_did_to_the_roles_is_gone_with_its_rows() -> None:
+    empty(connection)
+    made = {name: {*group_of(name).permissions.values_list("codename", flat=True)} for name in ROLES}
+    group_of(OPERATOR).permissions.clear()
+    group_of(ADMIN).delete()
+    Group.objects.create(name="noc")
+    empty(connection)
+    assert {name: {*group_of(name).permissions.values_list("codename", flat=True)} for name in ROLES} == made
+    assert Group.objects.count() == len(ROLES)

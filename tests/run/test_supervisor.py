@@ -1,4 +1,4 @@
-"""The supervisor's one thread is interrupted by a signal wherever it is, and goes on."""
+"""The supervisor's one thread is interrupted by a signal wherever it is, and goes on; it buries whom it inherits."""
 
 import subprocess
 import sys
@@ -11,6 +11,7 @@ from tests.services.processes import ROOT
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
+import cnaasjobs.run.__main__, cnaasjobs.run.splitter
 from cnaasjobs.run.supervisor import Supervisor
 
 def interrupt(frame, event, argument):
@@ -24,14 +25,46 @@ supervisor.keep_running(0.01)
 supervisor.stopping.is_set()
 sys.settrace(None)
 print(supervisor.stopping.is_set())
+print({"celery", "django.db"} & {*sys.modules})  # which they need not, and would wait for
 """
+
+# A process of its own that ends, and one that it inherits when a child ends.
+LEFT_BEHIND = """
+import subprocess
+from pathlib import Path
+import psutil
+from cnaasjobs.run.supervisor import Program, Supervisor
+from tests.waiting import wait_until
+
+said = []
+supervisor = Supervisor(cwd=Path("."), say=said.append)
+one = Program("one", ["sh", "-c", "exit 3"], Path("/dev/null"), {"PATH": "/usr/bin:/bin"})
+supervisor.add(one)
+wait_until(lambda: psutil.Process(one.process.pid).status() == psutil.STATUS_ZOMBIE, timeout=60)
+supervisor._reap_orphans()  # as if it had ended after the supervisor's look at it
+subprocess.run(["sh", "-c", "sleep 0.2 &"])
+
+def none_is_left():
+    supervisor.keep_running(0.02)
+    return said and psutil.Process().children() == []
+
+wait_until(none_is_left, timeout=60)
+print(said[0])
+"""
+
+
+def output(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+    )
+    return done.stdout
 
 
 @pytest.mark.parametrize(("signal", "stops"), [("SIGCHLD", False), ("SIGTERM", True)])
 def test_no_signal_can_come_at_a_moment_that_it_would_stop_for_good(signal: str, stops: bool) -> None:
     """A lock that both the handler and what it interrupted take would do that."""
-    program = PROGRAM.format(signal=signal)
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stdout == f"{stops}\n"
+    assert output(PROGRAM.replace("{signal}", signal)) == f"{stops}\nset()\n"
+
+
+def test_whom_it_inherits_it_buries_and_of_its_own_it_says_how_they_ended() -> None:
+    assert output(LEFT_BEHIND).startswith("one ended with exit code 3, ")

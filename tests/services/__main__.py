@@ -24,8 +24,7 @@ def main(arguments: list[str]) -> int:
         print(f"usage: python -m tests.services {{{','.join(SERVICES)}}}... -- command", file=sys.stderr)
         return 2
     with ExitStack() as stack:
-        # Importing the project names its own settings for this process; the command chooses for itself.
-        env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        env = dict(os.environ)
         for name in names:
             directory = scratch_directory(name)
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
