@@ -81,11 +81,11 @@ def test_a_sync_is_scheduled(api: Api, body: dict[str, Any], said: str, count: i
 
 
 def test_many_names_are_not_all_said_and_all_are_arguments(api: Api, lab: Lab) -> None:
-    names = [f"many{number}" for number in range(1000)]
+    names = [f"many{number}" for number in range(200)]
     lab.add(*names)
     reply = api.post(URL, {"hostnames": names})
-    assert reply.body["data"].endswith(" many0, many1, many2, many3, many4 and 995 more")
-    assert reply.headers["X-Total-Count"] == "1000"
+    assert reply.body["data"].endswith(" many0, many1, many2, many3, many4 and 195 more")
+    assert reply.headers["X-Total-Count"] == "200"
     assert scheduled(reply)["hostnames"] == names
 
 

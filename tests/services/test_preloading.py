@@ -172,6 +172,8 @@ OTHERS = {
         ({"CNAASJOBS_APPS": "tests.house"}, False),
         ({"CNAASJOBS_DEV": "0"}, False),
         ({"CNAASJOBS_HEARTBEAT_SECONDS": "often"}, False),
+        ({"PYTHONPATH": f"{ROOT}:{{}}/more"}, True),
+        ({"PYTHONPATH": f"{ROOT}:{{}}/others"}, False),  # a module that hides one of those that were loaded
     ],
 )
 def test_the_project_is_loaded_before_where_that_makes_no_difference(
@@ -179,6 +181,9 @@ def test_the_project_is_loaded_before_where_that_makes_no_difference(
 ) -> None:
     base = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", STARTED_BY_TESTS: "1", "SECRET_KEY": "k" * 50}
     base["PYTHONPATH"] = str(ROOT)
+    for name in ("more/napalm_other.py", "others/whitenoise.py"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
     told = {}
     for preloaded, names in ((True, {}), (True, more), (False, more)):
         env = base | {name: value.format(tmp_path) for name, value in (ADDRESSES | names).items()}
@@ -194,12 +199,13 @@ def test_the_project_is_loaded_before_where_that_makes_no_difference(
 
 
 def test_where_the_first_has_wrong_settings_each_begins_anew(tmp_path: Path, env: dict[str, str]) -> None:
-    of_its_own = {"PYTHONPATH": f"{ROOT}:/nowhere/else", "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    of_its_own = {"DATABASE_URL": "postgresql://nobody@127.0.0.1/none", "DJANGO_SETTINGS_MODULE": "tests.settings"}
     program = tmp_path / "program.py"
     program.write_text("import sys\nprint('jobs.models' in sys.modules)\nimport django\ndjango.setup()")
     codes = []
     for number, seconds in enumerate(("often", "1")):
         wrong = env | of_its_own | {STARTED_BY_TESTS: "1", "CNAASJOBS_HEARTBEAT_SECONDS": seconds}
+        wrong["PYTHONPATH"] = str(ROOT)
         log = tmp_path / f"{number}.log"
         process = Managed("program", [sys.executable, str(program)], log=log, env=wrong, cwd=ROOT, preloaded=True)
         codes.append(process.wait())

@@ -2,8 +2,8 @@
 
 What runs is what ``python -m celery …`` runs. One server has imported packages that read no settings, for any program;
 a copy of it for each database engine has loaded the project too, for programs that begin with the project's settings.
-Where one of those that loading read has another value, the program begins in a new interpreter. ``server`` is the
-process that copies itself.
+Where one of those that loading read has another value, or another module of a loaded one's name is on PYTHONPATH, the
+program begins in a new interpreter. ``server`` is the process that copies itself.
 """
 
 import array
@@ -123,7 +123,7 @@ def _of_the_project(env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
     if cwd != _ROOT or not env.get("DJANGO_SETTINGS_MODULE"):
         return ()
     engine = env.get("DATABASE_URL", "").partition(":")[0]
-    return env["DJANGO_SETTINGS_MODULE"], engine, env.get("PYTHONPATH", "")
+    return env["DJANGO_SETTINGS_MODULE"], engine
 
 
 def read_at_the_start(env: Mapping[str, str]) -> dict[str, str]:
@@ -154,6 +154,7 @@ def start(
     request: Request = {"argv": [*argv[1:]], "env": env, "cwd": str(cwd)}
     server = _server((), _with_packages)
     if key := _of_the_project(env, cwd):
-        packages, load = server, request | {"argv": []}
+        of_all = {name: value for name, value in env.items() if name != "PYTHONPATH"}
+        packages, load = server, request | {"argv": [], "env": of_all}
         server = _server(key, lambda control: packages.start(load, control))
     return server.start(request, output, errors)

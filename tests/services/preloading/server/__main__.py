@@ -16,6 +16,7 @@ import struct
 import sys
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 # What workers, Beat, web servers and the events process import, as far as it can be imported without settings.
@@ -177,9 +178,9 @@ def load_the_project() -> None:
 
 
 def run_loaded(argv: list[str], env: dict[str, str], cwd: str) -> None:
-    """As ``run``; in a new interpreter where a setting differs that was read while the project was loaded."""
+    """As ``run``; in a new interpreter where a setting or a module would have differed while the project was loaded."""
     live_in(env, cwd)
-    if settings_are_as_loaded():
+    if settings_are_as_loaded() and modules_are_as_loaded(env, cwd):
         run(argv, env, cwd)
     else:
         run_anew(argv, env, cwd)
@@ -188,6 +189,13 @@ def run_loaded(argv: list[str], env: dict[str, str], cwd: str) -> None:
 def run_anew(argv: list[str], env: dict[str, str], cwd: str) -> None:
     os.chdir(cwd)
     os.execve(sys.executable, [sys.executable, *argv], env)
+
+
+def modules_are_as_loaded(env: dict[str, str], cwd: str) -> bool:
+    """No module on PYTHONPATH has the name of one that was loaded from elsewhere."""
+    places = {*filter(None, env.get("PYTHONPATH", "").split(os.pathsep))} - {cwd}
+    found = {path.name.partition(".")[0] for place in places for path in Path(place).glob("*")}
+    return found.isdisjoint(name.partition(".")[0] for name in sys.modules)
 
 
 def settings_are_as_loaded() -> bool:
