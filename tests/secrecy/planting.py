@@ -3,10 +3,13 @@
 import base64
 import html
 import json
+import re
 import urllib.parse
+from collections.abc import Iterable
 from io import StringIO
 from typing import Any
 
+import ahocorasick
 import pytest
 from django.apps import apps
 from django.contrib import admin
@@ -48,7 +51,12 @@ def forms(secret: str) -> list[str]:
     ]
 
 
-_FORMS = [(form.lower(), secret) for secret in ALL for form in forms(secret)]
+_FORMS = ahocorasick.Automaton()
+for _secret in ALL:
+    for _form in forms(_secret):
+        _FORMS.add_word(_form.lower(), _secret)
+_FORMS.make_automaton()
+_NUMBERS = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")  # ids, times, tokens
 SAID = " | ".join(form for secret in ALL for form in forms(secret))
 
 
@@ -70,7 +78,7 @@ def planted(lab: Lab, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Lab:
 
 def found_in(text: str) -> list[str]:
     lower = text.lower()
-    found = sorted({secret for form, secret in _FORMS if form in lower})
+    found = sorted({secret for _, secret in _FORMS.iter(lower)})
     return found or ([lower[max(0, lower.index(MARK) - 80) :][:200]] if MARK in lower else [])
 
 
@@ -80,16 +88,31 @@ def stored() -> str:
     return "\n".join(str(value) for row in rows for value in row)
 
 
+def unlike(rows: Iterable[tuple[Any, str]]) -> list[Any]:
+    """Of those that have the same words, but for numbers, one: pages would show the same of the others."""
+    return list({_NUMBERS.sub("", words): key for key, words in rows}.values())
+
+
+def words_of(job: int) -> str:
+    """All that is stored of it."""
+    found = [str(row) for row in Job.objects.filter(pk=job).values_list()]
+    for model in apps.get_models():
+        if any(field.attname == "job_id" for field in model._meta.fields):
+            found += [str(row) for row in model._default_manager.filter(job_id=job).values_list()]
+    return "\n".join(found)
+
+
 def pages() -> list[str]:
-    """Of the API, of the console and of the admin: every list, and every row of it."""
-    jobs = [*Job.objects.values_list("pk", flat=True)]
+    """Of the API, of the console and of the admin: every list, and each row that is unlike the others."""
+    jobs = unlike((pk, words_of(pk)) for pk in Job.objects.values_list("pk", flat=True))
     api = ["jobs", "joblocks", "locks", "devices", "device/sw1", "device/sw1/jobs", "device_synchistory", "groups"]
     api += ["mgmtdomains", "settings/server", "auth/permissions", "system/version", "repository/settings"]
     api += [f"job/{pk}{part}" for pk in jobs for part in ("", "/log", "/devices", "/devices/sw1?report=1", "/waiting")]
     sites = ["/admin/"]
     for model in admin.site._registry:
         path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
-        rows = [*model._default_manager.values_list("pk", flat=True)[:100]]
+        stored_rows = model._default_manager.values_list("pk", *(field.attname for field in model._meta.fields))
+        rows = unlike((pk, str(row)) for pk, *row in stored_rows)
         sites += [path, *(f"{path}{pk}/{page}/" for pk in rows for page in ("change", "history"))]
     console = ["/jobs", "/jobs?q=status:exception", "/devices", "/devices/sw1", "/locks", "/timeline", "/schedules"]
     console += ["/workers", f"/jobs/rows?{'&'.join(f'id={pk}' for pk in jobs)}", "/jobs/abort?all=1", "/metrics"]

@@ -181,7 +181,7 @@ def test_a_configuration_its_diff_and_what_devices_say(planted: Lab, browser: Cl
         planted.options("sw1", secret=OPTION, fail=step)
         planted.template(f"hostname {step}\n")
         perform_job(sync_devices, all=True, dry_run=False)
-        nothing_shows(browser)
+    nothing_shows(browser)
 
 
 def test_the_audit_trail_an_error_and_a_log_line(browser: Client) -> None:
