@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
 from cnaasjobs.db.exclusive import exclusively
 from jobs.dispatch.scheduling import schedule
 from tests.chaos.ledger import Event
 from tests.fake_jobs.ledgered import hold_row, until_other_lock
+from tests.migrated import migrated_cluster
 from tests.reliability.conftest import Fleet, ended, finished
 from tests.reliability.scale import within
 from tests.services import PostgreSQL, RabbitMQ
@@ -40,16 +40,19 @@ class Host:
 
 @pytest.fixture
 def vanishing(
-    rabbitmq: RabbitMQ, scratch: Path, django_db_blocker: DjangoDbBlocker
+    rabbitmq: RabbitMQ, scratch: Path, run_directory: Path, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[tuple[PostgreSQL, Host]]:
     """A database and a host that can vanish from its network."""
     settings = {**PostgreSQL.fast, "listen_addresses": "*"}
-    with Namespace() as host, PostgreSQL(scratch / "postgresql", settings=settings) as server:
+    server = PostgreSQL(scratch / "postgresql", settings=settings)
+    server.directory.mkdir()
+    server.begin_with(migrated_cluster(run_directory, django_db_blocker))
+    server.database = "kept"
+    with Namespace() as host, server:
         with (server.data / "pg_hba.conf").open("a") as rules:
             rules.write(f"host all all {host.there}/32 trust\n")
         server.reload()
         with django_db_blocker.unblock(), on_database(server.url), Relay(rabbitmq.port, address=host.here) as relay:
-            call_command("migrate", verbosity=0, interactive=False)
             there = {
                 "DATABASE_URL": server.url.replace("127.0.0.1", host.here),
                 "CELERY_BROKER_URL": relay.url(rabbitmq.url),

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
 from cnaasjobs.db.clock import database_now
@@ -18,6 +17,7 @@ from jobs.dispatch.scheduling import schedule, schedule_many
 from jobs.models import Job
 from tests.chaos.ledger import Event
 from tests.fake_jobs.ledgered import operate, operate_locked, until
+from tests.migrated import migrated_cluster
 from tests.needs import libfaketime
 from tests.reliability.conftest import Fleet, finished, lives
 from tests.reliability.scale import scaled
@@ -56,39 +56,41 @@ class Clock:
         }
 
 
-@pytest.mark.parametrize("whose", ["worker", "beat"])
-def test_the_clock_of_one_process_jumps(whose: str, postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet) -> None:
-    clock = Clock(fleet.directory / "clock")
-    for name in ("right", "jumping"):
-        jumps = name == "jumping"
-        fleet.worker(f"{name}_worker", env=clock.env if jumps and whose == "worker" else None)
-        fleet.beat(f"{name}_beat", env=clock.env if jumps and whose == "beat" else None)
+def test_the_clock_of_one_process_jumps(postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet) -> None:
+    """Of a worker, then of a Beat, beside others whose clocks are right."""
+    of_worker, of_beat = (Clock(fleet.directory / name) for name in ("clock-of-worker", "clock-of-beat"))
+    fleet.worker("right_worker")
+    fleet.worker("jumping_worker", env=of_worker.env)
+    fleet.beat("right_beat")
+    fleet.beat("jumping_beat", env=of_beat.env)
     end = fleet.directory / "end"
     lasting = [schedule(until, {"path": str(end)}) for _ in range(2)]
     for job in lasting:
         fleet.wait_for(Event.BEGIN, job)
     jobs = []
-    for seconds in JUMPS:
-        jobs += _some_jobs()
-        clock.set(seconds)
-        jobs += _some_jobs()
-        finished(jobs)
-        stays(lambda: all(map(lives, lasting)), seconds=scaled(60))
+    for clock in (of_worker, of_beat):
+        for seconds in JUMPS:
+            jobs += _some_jobs()
+            clock.set(seconds)
+            jobs += _some_jobs()
+            finished(jobs)
+            stays(lambda: all(map(lives, lasting)), seconds=scaled(60))
     end.touch()
     finished(lasting)
     assert set(fleet.begins([*jobs, *lasting]).values()) == {1}
 
 
 @pytest.fixture
-def jumping(django_db_blocker: DjangoDbBlocker) -> Iterator[tuple[PostgreSQL, Clock]]:
+def jumping(run_directory: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[tuple[PostgreSQL, Clock]]:
     """A separate, migrated PostgreSQL whose clock the test controls."""
     directory = scratch_directory("clock")
     clock = Clock(directory / "clock")
-    server = PostgreSQL(directory / "postgresql", env=clock.env)
+    server = PostgreSQL(directory, env=clock.env)
+    server.begin_with(migrated_cluster(run_directory, django_db_blocker))
+    server.database = "kept"
     try:
         server.start()
         with django_db_blocker.unblock(), on_database(server.url):
-            call_command("migrate", verbosity=0, interactive=False)
             yield server, clock
     finally:
         server.kill()
