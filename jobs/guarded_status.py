@@ -48,9 +48,7 @@ class StatusQuerySet(models.QuerySet[M]):
         Returns how many; 0 is an answer.
         """
         source, target = TRANSITIONS[verb]
-        if source is not target:
-            fields["status"] = target.value
-        return models.QuerySet.update(self.filter(status=source.value), **fields)
+        return models.QuerySet.update(self.filter(status=source.value), status=target.value, **fields)
 
     def update(self, **fields: Any) -> int:
         _refuse("status" in fields)
@@ -88,7 +86,7 @@ class GuardedStatus(models.Model):
     ) -> None:
         names = None if update_fields is None else set(update_fields)
         # With a key given, Django would first look for a row to update.
-        is_new = self._state.adding and (force_insert or self.pk is None)
+        is_new = force_insert or self.pk is None
         _refuse(not _is_born(self) if is_new else names is None or "status" in names)
         super().save(*args, force_insert=force_insert, update_fields=names, **options)
 

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 from cnaasjobs.db.built import Built
 from cnaasjobs.db.clock import DatabaseNow, database_now
 from jobs.models import Job, JobApproval, JobStep
-from jobs.states import TERMINAL, Step
+from jobs.states import Step
 
 _KEPT: Final = Built(
     lambda job_id: JobStep.objects.filter(job_id=job_id).order_by("id").values_list("time", "step", "detail")
@@ -65,5 +65,5 @@ def _of_row(job: Job) -> Iterable[Taken]:
     yield Taken(job.scheduled_time, Step.DUE, "")
     if job.start_time is not None:
         yield Taken(job.start_time, Step.STARTED, job.worker or "")
-    if job.finish_time is not None and job.status in TERMINAL:
+    if job.finish_time is not None:
         yield Taken(job.finish_time, Step.ENDED, job.exception_type or "")

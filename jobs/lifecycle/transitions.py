@@ -96,7 +96,7 @@ def _claim_or_park(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
 def _park(job: Job, *, holder_id: int | None) -> Refused:
     lock_name = cast("str", job.lock_name)
     # Not before its time: Beat sends a job when it falls due, but not a parked one.
-    parked = Job.objects.filter(pk=job.pk, scheduled_time__lte=DatabaseNow(), unapproved__isnull=True).transit(
+    parked = Job.objects.filter(pk=job.pk, scheduled_time__lte=DatabaseNow()).transit(
         Verb.PARK, parked=True, dispatched_at=None, waiting_since=job.waiting_since or DatabaseNow()
     )
     if not parked:
@@ -144,8 +144,7 @@ def lose(job_id: int, run_token: UUID, *, type: str, message: str) -> bool:
     if job is None:
         return False
     reason = EndReason.of(left.failure.type)
-    may_rerun = job.rerun_if_lost and reason is not None and reason.reruns and job.abort_reason is None
-    if may_rerun and _rerun(job, message):
+    if job.rerun_if_lost and reason is not None and reason.reruns and _rerun(job, message):
         return True
     return end_lost(job, left.failure)
 

@@ -91,20 +91,19 @@ def of_beginning(run: Run, fleet: NewFleet, worker_id: int | None) -> dict[str, 
 
 
 def standing_from(found: Sequence[tuple[Any, ...]]) -> FleetStanding:
-    """Of the columns me, abort_reason, fence and end, and perhaps others, waiting and crowded; no row: it is over."""
+    """Of the columns me, abort_reason, fence and end, and perhaps others, waiting and crowded. No row: it is over."""
     if not found:
         return FleetStanding(is_mine=False)
     me, abort_reason, fence, end, *more = found[0]
-    if len(more) != 3:  # with devices in their place
-        more = [0, False, False]
+    others, waiting, crowded = more or (0, False, False)
     return FleetStanding(
         is_mine=me is not None,
         abort_reason=abort_reason,
         fence=fence,
         end=end,
-        others=more[0],
-        waiting=bool(more[1]),
-        crowded=bool(more[2]),
+        others=others,
+        waiting=bool(waiting),
+        crowded=bool(crowded),
     )
 
 

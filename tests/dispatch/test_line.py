@@ -44,6 +44,28 @@ def test_nobody_overtakes_the_line() -> None:
     claimed(second)
 
 
+def test_who_finds_the_lock_free_but_others_before_it_wakes_them() -> None:
+    """The first in line may have been parked just before the lock came free, when nobody was there to be woken."""
+    first, second = (scheduling.schedule(fake_jobs.with_lock, {}) for _ in range(2))
+    Job.objects.filter(pk=first.pk).update(parked=True, dispatched_at=None)
+    refused(second)
+    first.refresh_from_db()
+    assert (first.parked, first.dispatched_at is None) == (False, False)
+
+
+def test_a_wait_counts_from_the_first_time_the_lock_was_taken() -> None:
+    claimed(scheduling.schedule(fake_jobs.with_lock, {}))
+    waiter = scheduling.schedule(fake_jobs.with_lock, {})
+    since = database_now() - timedelta(hours=1)
+    Job.objects.filter(pk=waiter.pk).update(waiting_since=since)
+    refused(waiter)
+    waiter.refresh_from_db()
+    assert (waiter.parked, waiter.waiting_since) == (True, since)
+    transitions.abort(waiter.pk, reason="", by="ann")
+    waiter.refresh_from_db()
+    assert (waiter.parked, waiter.waiting_since) == (False, None)
+
+
 def test_a_job_due_later_is_not_in_the_line_yet() -> None:
     scheduling.schedule(fake_jobs.with_lock, {}, at=database_now() + timedelta(hours=1))
     claimed(scheduling.schedule(fake_jobs.with_lock, {}))

@@ -18,6 +18,7 @@ from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, NewFleet, Over, Taken
 from jobs.states import JOIN, DeviceState
+from jobs.task import JobTask
 from locks import service as locks
 from tests.factory import claim
 from tests.fake_jobs import fleets
@@ -34,9 +35,10 @@ def begun(
     all_or_none: bool = False,
     worker_id: int | None = None,
     lasting: bool = True,
+    task: JobTask = fleets.each,
 ) -> tuple[Run, list[Taken]]:
     """A job that was claimed and came to its devices."""
-    job = scheduling.schedule(fleets.each, {"hosts": list(hosts)})
+    job = scheduling.schedule(task, {"hosts": list(hosts)})
     run = claim(job, worker="first", worker_id=worker_id)
     assert isinstance(run, Run)
     fleet = NewFleet(helpers=helpers, repeats=repeats, all_or_none=all_or_none, fingerprint="alike")

@@ -38,6 +38,12 @@ def test_a_step_is_allowed_once_all_are_over_in_the_one_before() -> None:
     assert store().decide(run, 2, within=None).allowed is None
 
 
+def test_no_step_is_allowed_while_a_device_waits() -> None:
+    run, taken = begun(["a", "b"], take=1, all_or_none=True)
+    stepped(run, taken, 1)
+    assert store().decide(run, 1, within=None).allowed is None
+
+
 def test_a_participant_that_dies_before_the_decision_makes_it_a_no_and_after_it_changes_nothing() -> None:
     run, taken = begun(["a", "b"], take=1, all_or_none=True)
     helper = joined(run)

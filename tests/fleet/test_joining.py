@@ -13,7 +13,10 @@ from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.run import Refused
 from jobs.sql import store
+from jobs.states import Status
+from jobs.upkeep.orphans import end_orphans
 from tests import fake_jobs
+from tests.fake_jobs import fleets
 from tests.fleet.parts import (
     TAKEN,
     WAITING,
@@ -23,6 +26,7 @@ from tests.fleet.parts import (
     ended,
     join,
     joined,
+    leave,
     lose,
     named,
     states,
@@ -91,6 +95,30 @@ def test_nobody_joins_where_it_is_no_use(change: Any, reason: str) -> None:
     answer = join(run)
     assert isinstance(answer, Refused)
     assert answer.reason == reason
+
+
+@pytest.mark.parametrize("waits", [{"queue": "another"}, {"dispatched_at": None}])
+def test_a_job_that_waits_for_no_slot_here_keeps_nobody_away(waits: dict[str, Any]) -> None:
+    run, _ = begun()
+    waited_for(run)
+    Job.objects.exclude(pk=run.job_id).update(**waits)
+    joined(run)
+
+
+def test_a_job_that_was_sent_this_moment_keeps_nobody_away() -> None:
+    run, _ = begun()
+    fake_jobs.nothing.schedule()
+    Job.objects.exclude(pk=run.job_id).update(dispatched_at=database_now() + timedelta(minutes=1))
+    joined(run)
+
+
+def test_a_run_without_a_lock_has_none_to_lose() -> None:
+    run, _ = begun(task=fleets.each_with_result)
+    helper = joined(run, task_name=fleets.each_with_result.name)
+    for one in (run, helper):
+        assert leave(one, though_waiting=True).gone
+    assert end_orphans() == 0
+    assert Job.objects.get(pk=run.job_id).status == Status.RUNNING
 
 
 def test_a_run_in_which_nobody_takes_part_goes_on_though_jobs_wait() -> None:

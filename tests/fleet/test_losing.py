@@ -35,6 +35,18 @@ def test_a_participant_that_is_lost_in_a_dry_run_gives_its_devices_back() -> Non
     assert named(run) == third.run_token
 
 
+def test_the_one_that_has_taken_part_longest_inherits_the_run() -> None:
+    run, _ = begun()
+    younger, elder = joined(run, worker="younger"), joined(run, worker="elder", worker_id=7)
+    first = Participant.objects.get(pk=run.run_token).joined_at
+    Participant.objects.filter(pk=elder.run_token).update(joined_at=first)
+    assert lose(run)
+    job = Job.objects.get(pk=run.job_id)
+    assert (job.run_token, job.worker, job.worker_id) == (elder.run_token, "elder", 7)
+    assert lose(elder)
+    assert named(run) == younger.run_token
+
+
 def test_a_participant_that_is_lost_in_a_live_run_says_where() -> None:
     run, taken = begun(take=2)
     helper = joined(run)
@@ -104,20 +116,36 @@ def test_the_only_one_that_is_lost_leaves_a_run_that_waits_for_others(take: int,
     assert named(run) == helper.run_token
 
 
+def test_nobody_is_waited_for_when_all_devices_are_done() -> None:
+    run, taken = begun(["a"], take=1, repeats=True)
+    store().write_devices(run, Batch([over(taken[0].id)]))
+    assert lose(run)
+    assert Job.objects.get(pk=run.job_id).exception_type == "WorkerLost"
+
+
+def test_who_is_lost_after_the_run_has_ended_changes_nothing() -> None:
+    run, _ = begun(take=2)
+    assert lose(run)
+    before = [*Job.objects.values(), *Fleet.objects.values(), *JobDevice.objects.order_by("id").values()]
+    assert not lose(run)
+    assert [*Job.objects.values(), *Fleet.objects.values(), *JobDevice.objects.order_by("id").values()] == before
+
+
 def test_nobody_is_waited_for_who_cannot_be_invited() -> None:
     run, _ = begun(take=2, repeats=True, helpers=0)
     assert lose(run)
     assert Job.objects.get(pk=run.job_id).exception_type == "WorkerLost"
 
 
-def test_a_hard_limit_that_strikes_one_ends_the_job_when_the_last_has_left() -> None:
+@pytest.mark.parametrize("later", [EndReason.WORKER_LOST, EndReason.LOCK_LOST, "MemoryError"])
+def test_a_hard_limit_that_strikes_one_ends_the_job_when_the_last_has_left(later: str) -> None:
     run, _ = begun(take=1)
     helper = joined(run)
     assert lose(run, EndReason.TIME_LIMIT_EXCEEDED)
     assert Job.objects.get(pk=run.job_id).status == Status.RUNNING
     assert locks.held().exists()
     assert store().take_devices(helper, 2)[1] == []
-    assert lose(helper)
+    assert lose(helper, later)
     job = Job.objects.get(pk=run.job_id)
     assert (job.exception_type, (exception_of(job) or {})["message"]) == ("TimeLimitExceeded", "its process is gone")
 

@@ -10,12 +10,12 @@ from cnaasjobs.db.prepared import MANY
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, Participant
-from jobs.run import Run
+from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch
 from jobs.states import DeviceState
 from tests import fake_jobs
-from tests.fleet.parts import begun, in_thread, joined, joined_late
+from tests.fleet.parts import begun, in_thread, join, joined, joined_late
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
@@ -69,6 +69,17 @@ def test_what_was_taken_just_before_the_loss_is_given_back() -> None:
         wait_until(_somebody_waits_for_a_lock)
     assert losing()
     assert set(JobDevice.objects.values_list("state", "tries")) == {(DeviceState.WAITING.value, 1)}
+
+
+def test_who_joins_while_the_end_of_the_run_is_written_is_refused() -> None:
+    run, _ = begun()
+    with transaction.atomic():
+        Job.objects.select_for_update().get(pk=run.job_id)
+        Fleet.objects.update(end="{}")
+        joining = in_thread(lambda: join(run))
+        wait_until(_somebody_waits_for_a_lock)
+    assert isinstance(joining(), Refused)
+    assert Participant.objects.count() == 1
 
 
 def test_many_take_at_once_and_none_takes_anothers() -> None:

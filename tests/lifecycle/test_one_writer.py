@@ -71,7 +71,8 @@ def test_what_is_no_status_may_be_written() -> None:
     assert Job.objects.get().comment == "two"
     assert Job.objects.create(**BORN).status == Job(**BORN).status == "SCHEDULED"
     Job.objects.bulk_create([Job(**BORN)])
-    assert Job.objects.count() == 3
+    assert Job.objects.create(pk=4711, **BORN).pk == 4711
+    assert Job.objects.count() == 4
 
 
 @pytest.mark.django_db

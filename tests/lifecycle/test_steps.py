@@ -6,10 +6,11 @@ import pytest
 
 from cnaasjobs.db.clock import database_now
 from jobs.dispatch import scheduling
-from jobs.end_reasons import EndReason
+from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import steps, transitions
 from jobs.models import Job, JobStep
 from jobs.outcome import Outcome
+from jobs.run import Run
 from jobs.sql import store
 from jobs.states import Status
 from tests import fake_jobs
@@ -35,6 +36,14 @@ def test_a_job_for_later_was_posted_before_it_was_due() -> None:
     assert told(job) == [("posted", ""), ("due", "")]
     many = scheduling.schedule_many(fake_jobs.nothing, [{}, {}], at=due)
     assert [told(one) for one in many] == [[("posted", ""), ("due", "")]] * 2
+
+
+def test_who_judges_a_run_lost_too_late_adds_no_step() -> None:
+    job = job_in(Status.RUNNING)
+    seen = Job.objects.get(pk=job.pk)
+    assert transitions.finish(Run.of(seen), Outcome(result=None))
+    assert not transitions.end_lost(seen, Failure(type="WorkerLost", message="gone"))
+    assert not JobStep.objects.filter(job=job).exists()
 
 
 def test_a_wait_for_its_lock() -> None:

@@ -1,5 +1,6 @@
 """What each transition writes, and that the loser of a race changes nothing."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from jobs.guarded_status import made_up_states
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.outcome import NextJob, Outcome
-from jobs.run import Run
+from jobs.run import Refused, Run
 from jobs.states import Status
 from jobs.task import JobTask
 from jobs.testing import exception_of, result_of
@@ -152,11 +153,80 @@ def test_a_lost_job_is_run_again_only_if_it_says_so() -> None:
         assert transitions.lose(job.pk, job.run_token, type="WorkerLost", message="celery@test was last seen …")
         job.refresh_from_db()
         assert job.status == status
-    limit = job_in(Status.RUNNING, task=fake_jobs.rerun_if_lost)
-    assert limit.run_token is not None
-    transitions.lose(limit.pk, limit.run_token, type="TimeLimitExceeded", message="too long")
-    limit.refresh_from_db()
-    assert limit.exception_type == "TimeLimitExceeded"
+    for reason in ("TimeLimitExceeded", "MemoryError"):
+        job = job_in(Status.RUNNING, task=fake_jobs.rerun_if_lost)
+        assert job.run_token is not None
+        transitions.lose(job.pk, job.run_token, type=reason, message="too much")
+        job.refresh_from_db()
+        assert job.exception_type == reason
+
+
+def test_a_run_is_lost_by_its_own_token() -> None:
+    """It was run again meanwhile, and whoever still looks for the run before must not end this one."""
+    job = job_in(Status.RUNNING, task=fake_jobs.rerun_if_lost)
+    before = job.run_token
+    assert before is not None
+    assert transitions.lose(job.pk, before, type="WorkerLost", message="gone")
+    now = claimed(job)
+    assert not transitions.lose(job.pk, before, type="WorkerLost", message="gone")
+    job.refresh_from_db()
+    assert (job.status, job.run_token) == (Status.RUNNING, now.run_token)
+
+
+OF_A_RUN = ("dispatched_at", "start_time", "finished_devices", "run_token", "fence", "worker_id", "worker")
+
+
+@pytest.mark.parametrize("how", ["retried", "lost"])
+def test_nothing_of_a_run_stays_in_a_job_that_goes_back_in_line(how: str) -> None:
+    job = scheduling.schedule(fake_jobs.rerun_if_lost, {})
+    due, run = job.scheduled_time, claim(job, worker_id=7)
+    assert isinstance(run, Run)
+    if how == "retried":
+        assert transitions.retry(run, due=0, reason="later")
+    else:
+        assert transitions.lose(job.pk, run.run_token, type="WorkerLost", message="gone")
+    again = Job.objects.get(pk=job.pk)
+    assert [getattr(again, column) for column in OF_A_RUN] == [None] * len(OF_A_RUN)
+    assert again.scheduled_time > due  # others came before it
+
+
+def _park(job: Job) -> None:
+    assert isinstance(claim(job), Refused)
+
+
+def _retry(job: Job) -> None:
+    assert transitions.retry(Run.of(job), due=0, reason="later")
+
+
+def _lose(job: Job) -> None:
+    assert job.run_token is not None
+    assert transitions.lose(job.pk, job.run_token, type="WorkerLost", message="gone")
+
+
+WITH_ONE_OF_TWO: dict[str, tuple[JobTask, Status, Callable[[Job], object]]] = {
+    "claim": (fake_jobs.nothing, Status.SCHEDULED, claimed),
+    "park": (fake_jobs.with_lock, Status.SCHEDULED, _park),
+    "cancel": (fake_jobs.nothing, Status.SCHEDULED, lambda job: transitions.cancel(job.pk, FAILURE)),
+    "abort": (fake_jobs.nothing, Status.SCHEDULED, lambda job: transitions.abort(job.pk, reason="", by="ann")),
+    "ask to stop": (fake_jobs.nothing, Status.RUNNING, lambda job: transitions.abort(job.pk, reason="", by="ann")),
+    "finish": (fake_jobs.nothing, Status.RUNNING, lambda job: transitions.finish(Run.of(job), Outcome(result=None))),
+    "fail": (fake_jobs.nothing, Status.RUNNING, lambda job: transitions.fail(Run.of(job), FAILURE)),
+    "retry": (fake_jobs.nothing, Status.RUNNING, _retry),
+    "lose": (fake_jobs.nothing, Status.RUNNING, _lose),
+    "run again": (fake_jobs.rerun_if_lost, Status.RUNNING, _lose),
+}
+
+
+@pytest.mark.parametrize("what", WITH_ONE_OF_TWO)
+def test_what_is_done_with_one_job_changes_no_other(what: str) -> None:
+    task, status, act = WITH_ONE_OF_TWO[what]
+    if task.lock is not None:
+        claimed(scheduling.schedule(task, {}))
+    job, other = job_in(status, task=task), job_in(status, task=task)
+    before, others = (Job.objects.values().get(pk=one.pk) for one in (job, other))
+    act(job)
+    assert Job.objects.values().get(pk=other.pk) == others
+    assert Job.objects.values().get(pk=job.pk) != before
 
 
 def test_abort_of_a_waiting_job_ends_it_at_once() -> None:
@@ -166,6 +236,8 @@ def test_abort_of_a_waiting_job_ends_it_at_once() -> None:
     assert stored is not None
     assert stored["message"] == "not needed (aborted by ann)"
     assert refused(job).reason == "it is EXCEPTION"
+    for_no_reason = transitions.abort(job_in(Status.SCHEDULED).pk, reason="", by="ann")
+    assert (exception_of(for_no_reason) or {})["message"] == "(aborted by ann)"
 
 
 def test_the_first_abort_reason_stays() -> None:
@@ -180,6 +252,7 @@ def test_an_ended_or_missing_job_cannot_be_aborted() -> None:
         transitions.abort(job.pk, reason="", by="ann")
     with pytest.raises(JobNotFound, match="No job with id 999 found"):
         transitions.abort(999, reason="", by="ann")
+    assert not transitions.cancel(999, FAILURE)  # it was deleted meanwhile
 
 
 @pytest.mark.parametrize(

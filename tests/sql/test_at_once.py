@@ -72,6 +72,19 @@ def test_a_job_that_is_ended_while_it_is_claimed_is_not_started(
     assert not locks.held().exists()
 
 
+def test_a_job_that_is_claimed_while_it_is_aborted_is_told_to_stop(
+    postgresql: PostgreSQL, meanwhile: Meanwhile
+) -> None:
+    job = fake_jobs.nothing.schedule()
+    with transaction.atomic():
+        claimed(job)
+        answer = meanwhile(lambda: transitions.abort(job.pk, reason="enough", by="ann"))
+        until_blocked(postgresql)
+    answer.result(10)
+    job.refresh_from_db()
+    assert (job.status, job.abort_reason) == ("RUNNING", "enough (aborted by ann)")
+
+
 def test_a_lock_that_comes_free_while_it_is_claimed_is_taken(postgresql: PostgreSQL, meanwhile: Meanwhile) -> None:
     job = fake_jobs.with_lock.schedule()
     Lock.objects.update(holder_id=4711, fence=1, start_time=database_now())

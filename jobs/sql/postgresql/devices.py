@@ -188,7 +188,7 @@ def take_devices(
 ) -> tuple[FleetStanding, list[Taken]]:
     values = {**of_run(run), "count": count, "tried": tried, "lasting": lasting}
     found = _planned_once(_TAKE_OF_MANY, values, of=of)
-    return standing_from(found), [Taken(*row[4:]) for row in found if row[4] is not None]
+    return standing_from([row[:4] for row in found]), [Taken(*row[4:]) for row in found if row[4] is not None]
 
 
 def write_devices(run: Run, batch: Batch) -> FleetStanding:
@@ -210,7 +210,7 @@ def note_steps(run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding
         "lasting": any(note.lasting for note in notes),
     }
     found = _planned_once(_NOTE_OF_MANY, values, of=of)
-    return replace(standing_from(found), noted=frozenset(found[0][4] if found else ()))
+    return replace(standing_from([row[:4] for row in found]), noted=frozenset(found[0][4] if found else ()))
 
 
 def _planned_once(statement: Prepared, values: Mapping[str, Any], *, of: int) -> list[tuple[Any, ...]]:
