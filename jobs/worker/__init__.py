@@ -9,7 +9,7 @@ worker starts.
 import gc
 import logging
 import warnings
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from billiard.util import get_logger
@@ -20,6 +20,8 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.body import posix_signals, slots
 from jobs.worker import processes
+
+_DELAYED_DELIVERY: Final = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
 
 
 def install(app: Celery) -> None:
@@ -49,6 +51,12 @@ def _before_start(instance: Any, **_: Any) -> None:
     prepare = instance.prepare_args
     without = dict.fromkeys(("without_gossip", "without_mingle", "without_heartbeat"), True)
     instance.prepare_args = lambda **options: {**prepare(**options), **without}
+    # For quorum queues Celery declares 28 queues more, for messages with an eta, and warns that ours can't have such.
+    # What is for later waits in the database here.
+    from celery.worker.consumer import Consumer
+
+    steps = Consumer.Blueprint.default_steps
+    Consumer.Blueprint.default_steps = [step for step in steps if step != _DELAYED_DELIVERY]
     # Celery warns about running as root because of pickle, which we do not accept. Containers run as root.
     warnings.filterwarnings("ignore", category=SecurityWarning)
 

@@ -177,6 +177,8 @@ def test_plain_tasks_count_too(rabbitmq: RabbitMQ, start_worker: StartWorker, sc
 def test_quorum_queues_whose_count_cannot_change(rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path) -> None:
     worker = start_worker(env={"CNAASJOBS_QUORUM_QUEUES": "1"})
     assert "Global QoS is disabled" in worker.output()
+    assert "delayed" not in worker.output()
+    assert "celery_delayed" not in rabbitmq.ctl("list_queues", "name")
     assert "delete_queue" not in worker.output()  # what no quorum queue of this RabbitMQ can have is not asked for
     for name in ("first", "second"):
         long = [wait_for_file.schedule(path=str(scratch / name)) for _ in range(5)]
