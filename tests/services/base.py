@@ -38,6 +38,10 @@ def scratch_directory(name: str, *, in_memory: bool = False) -> Path:
     return directory
 
 
+def is_in_memory(directory: Path) -> bool:
+    return directory.is_relative_to(_MEMORY)
+
+
 @functools.cache
 def _has_room() -> bool:
     if not os.access(_MEMORY, os.W_OK):

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import psycopg2
 
-from tests.services.base import Service, find_binary, free_port
+from tests.services.base import Service, find_binary, free_port, is_in_memory
 from tests.services.managed import Managed
 from tests.waiting import wait_until
 
@@ -163,6 +163,8 @@ class PostgreSQL(Service):
             "max_connections": "200",
             **self.settings,
         }
+        if is_in_memory(self.directory):  # one that is killed leaves nothing beside its directory
+            options["dynamic_shared_memory_type"] = "mmap"
         # By env(1), after the change of user: libfaketime keeps a semaphore that belongs to who first loaded it.
         argv = ["env", *(f"{name}={value}" for name, value in self.env.items())]
         argv += [self._binary("postgres"), "-D", str(self.data)]

@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from tests.services import PostgreSQL, RabbitMQ, Redis
-from tests.services.base import Broker, Service
+from tests.services.base import Broker, Service, is_in_memory
 from tests.switching import broker_url
 from tests.waiting import wait_until
 
@@ -33,6 +33,12 @@ def test_postgresql_comes_back_after_a_crash_with_its_data(postgresql: PostgreSQ
     postgresql.start()
 
     assert postgresql.execute("SELECT count(*) FROM auth_user") == [(1,)]
+
+
+@pytest.mark.needs("postgresql")
+def test_what_postgresql_keeps_in_shared_memory_is_in_its_directory(postgresql: PostgreSQL) -> None:
+    if is_in_memory(postgresql.directory):  # else it is where PostgreSQL has it, and stays when a server is killed
+        assert [*(postgresql.data / "pg_dynshmem").glob("mmap.*")] != []
 
 
 @pytest.mark.needs("rabbitmq")
