@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -160,7 +161,29 @@ OTHERS = {
     "CELERY_BROKER_URL": "redis://127.0.0.1:1/2",
     "CNAASJOBS_STATE_DIR": "{}/two",
     "CNAASJOBS_HEARTBEAT_SECONDS": "3",
+    "PYTHONPATH": f"{ROOT}:{{}}/more",
 }
+
+
+def told(place: Path, more: Mapping[str, str], *, preloaded: bool) -> list[str]:
+    """How a program of the project ended there, and what it printed."""
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", STARTED_BY_TESTS: "1", "SECRET_KEY": "k" * 50}
+    env |= {name: value.format(place) for name, value in {**ADDRESSES, "PYTHONPATH": str(ROOT), **more}.items()}
+    program, log = place / "program.py", place / f"{len(list(place.iterdir()))}.log"
+    program.write_text(SHOWS)
+    process = Managed("program", [sys.executable, str(program)], log=log, env=env, cwd=ROOT, preloaded=preloaded)
+    return [str(process.wait()), *process.output().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one has begun for which the project was loaded."""
+    directory = tmp_path_factory.mktemp("project")
+    for name in ("more/napalm_other.py", "others/whitenoise.py"):
+        (directory / name).parent.mkdir()
+        (directory / name).touch()
+    told(directory, {}, preloaded=True)
+    return directory
 
 
 @pytest.mark.parametrize(
@@ -172,28 +195,14 @@ OTHERS = {
         ({"CNAASJOBS_APPS": "tests.house"}, False),
         ({"CNAASJOBS_DEV": "0"}, False),
         ({"CNAASJOBS_HEARTBEAT_SECONDS": "often"}, False),
-        ({"PYTHONPATH": f"{ROOT}:{{}}/more"}, True),
         ({"PYTHONPATH": f"{ROOT}:{{}}/others"}, False),  # a module that hides one of those that were loaded
     ],
 )
 def test_the_project_is_loaded_before_where_that_makes_no_difference(
-    tmp_path: Path, more: dict[str, str], loaded: bool
+    place: Path, more: dict[str, str], loaded: bool
 ) -> None:
-    base = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", STARTED_BY_TESTS: "1", "SECRET_KEY": "k" * 50}
-    base["PYTHONPATH"] = str(ROOT)
-    for name in ("more/napalm_other.py", "others/whitenoise.py"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
-    told = {}
-    for preloaded, names in ((True, {}), (True, more), (False, more)):
-        env = base | {name: value.format(tmp_path) for name, value in (ADDRESSES | names).items()}
-        program = tmp_path / "program.py"
-        program.write_text(SHOWS)
-        log = tmp_path / f"{preloaded}-{len(names)}.log"
-        process = Managed("program", [sys.executable, str(program)], log=log, env=env, cwd=ROOT, preloaded=preloaded)
-        told[preloaded] = [str(process.wait()), *process.output().splitlines()]
-
-    (code, was_loaded, *shown), (code_anew, _, *shown_anew) = told[True], told[False]
+    code, was_loaded, *shown = told(place, more, preloaded=True)
+    code_anew, _, *shown_anew = told(place, more, preloaded=False)
     assert (code, shown) == (code_anew, shown_anew)
     assert was_loaded == str(loaded)
 
