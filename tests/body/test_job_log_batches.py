@@ -3,14 +3,17 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 from django.db import OperationalError
+from pytest_django import Settings
 
 from jobs.body import job_log
 from jobs.body.job_log import JobLog, Line, kept_in
 from jobs.sql.signature import LogBatch
+from tests.waiting import wait_until
 
 
 class Database:
@@ -43,6 +46,20 @@ def test_lines_while_the_database_is_away_are_dropped_and_counted() -> None:
     log.add(line("kept"))
     log.close()
     assert database.texts == ["kept", "1 lines were dropped: the log was full, or the database away"]
+
+
+def test_however_much_a_thousand_devices_say_no_batch_is_stored_before_its_time(settings: Settings) -> None:
+    settings.CNAASJOBS_PROGRESS_SECONDS = 0.2
+    database, since = Database(), time.monotonic()
+    log = JobLog(database.write)
+    for number in range(1000 * 5):
+        log.add(line(f"line {number}"))
+        if number % 1250 == 0:
+            wait_until(lambda: len(database.batches) > number / 1250)
+    log.close()
+    waits = (time.monotonic() - since) / 0.2
+    assert sum(batch.lines for batch in database.batches) == 1000 * 5
+    assert len(database.batches) <= waits + 1  # the last is stored as the job ends
 
 
 @pytest.mark.parametrize(("bound", "value"), [("MOST_LINES", 3), ("MOST_BYTES", 12)])
