@@ -52,10 +52,14 @@ def test_however_much_a_thousand_devices_say_no_batch_is_stored_before_its_time(
     settings.CNAASJOBS_PROGRESS_SECONDS = 0.2
     database, since = Database(), time.monotonic()
     log = JobLog(database.write)
-    for number in range(1000 * 5):
-        log.add(line(f"line {number}"))
-        if number % 1250 == 0:
-            wait_until(lambda: len(database.batches) > number / 1250)
+
+    def are_stored(portions: int) -> Callable[[], bool]:
+        return lambda: len(database.batches) >= portions
+
+    for portion in range(4):
+        for number in range(250 * 5):
+            log.add(line(f"line {number}"))
+        wait_until(are_stored(portion + 1))
     log.close()
     waits = (time.monotonic() - since) / 0.2
     assert sum(batch.lines for batch in database.batches) == 1000 * 5
