@@ -1,5 +1,6 @@
 """The commands of the docs are those that the programs have, and their variables and units exist."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -63,7 +64,8 @@ def test_its_statements_are_those_of_the_database(postgresql: PostgreSQL) -> Non
 def test_rabbitmq_has_these_verbs() -> None:
     program = _script("rabbitmqctl")
     assert program is not None
-    known = subprocess.run([program, "help"], capture_output=True, text=True, check=False).stdout
+    env = os.environ | {"ERL_FLAGS": "-start_epmd false"}  # it asks no node, and would leave the daemon behind
+    known = subprocess.run([program, "help"], capture_output=True, text=True, check=False, env=env).stdout
     named = set(re.findall(r"^rabbitmqctl (\w+)", PRODUCTION, re.M))
     assert named >= {"list_queues", "delete_queue", "purge_queue"}
     assert {verb for verb in named if not re.search(rf"^ +{verb} ", known, re.M)} == set()
