@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 
+from cnaasjobs.api.permissions import OneQueryBackend
 from tests.api.conftest import Api
 from tests.factory import hold_lock, job_row
 
@@ -145,6 +146,15 @@ def test_a_token_its_user_and_its_permissions_cost_one_query(
     of_users = ("auth_", "knox", "EXECUTE token")  # prepared, it is called by its name
     about_users = [query["sql"] for query in queries if any(words in query["sql"] for words in of_users)]
     assert len(about_users) == 1, about_users
+
+
+def test_a_session_ends_with_its_account(user_with: Callable[..., User]) -> None:
+    user = user_with("jobs.view_job")
+    assert OneQueryBackend().get_user(user.pk) == user
+    User.objects.update(is_active=False)
+    assert OneQueryBackend().get_user(user.pk) is None
+    User.objects.all().delete()
+    assert OneQueryBackend().get_user(user.pk) is None
 
 
 def test_session_of_the_admin_is_no_credential(

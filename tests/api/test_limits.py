@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.test import Client
 from knox.models import AuthToken
@@ -93,6 +94,20 @@ def test_only_so_many_passwords_are_tried_at_once() -> None:
     with throttle.hashing(), throttle.hashing():
         assert not client.login(username="ann", password="correct horse")
     assert client.login(username="ann", password="correct horse")
+
+
+def test_guessing_without_a_request_is_stopped_too() -> None:
+    for _ in range(throttle.LOGINS_OF_A_NAME.amount):
+        assert authenticate(username="ann", password="wrong") is None
+    User.objects.create_user("ann", password="correct horse")
+    assert authenticate(username="ann", password="correct horse") is None
+
+
+def test_what_was_logged_of_addresses_is_not_kept_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = {f"login 2001:db8::{number:x}": (0.0, 1) for number in range(10_001)}
+    monkeypatch.setattr(throttle, "_logged", many)
+    throttle.failed("login", throttle.LOGINS, "login", "10.0.0.1", address="10.0.0.1")
+    assert [*many] == ["login 10.0.0.1"]
 
 
 @pytest.mark.devices

@@ -1,6 +1,7 @@
 """Times as text, and the beginning of a time as a range."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from time import tzset
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,15 @@ def test_parse(text: str, expected: datetime) -> None:
 def test_parse_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         parse_time(text)
+
+
+def test_a_time_without_an_offset_is_utc_wherever_the_process_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "Asia/Tokyo")
+        tzset()
+        moment = parse_time("2019-12-05T13:06:03")
+    tzset()
+    assert moment == datetime(2019, 12, 5, 13, 6, 3, tzinfo=UTC)
 
 
 def test_other_zones_are_converted() -> None:

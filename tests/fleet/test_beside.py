@@ -34,8 +34,11 @@ def rows_of(job_id: int) -> list[Any]:
 @pytest.fixture
 def other(each_database: None) -> Any:
     """A run with two participants that began before, and with devices in every state. Nothing of it may change."""
-    run, taken = begun(["o1", "o2", "o3", "o4"], take=2, task=TASK)
+    run, taken = begun(["o1", "o2", "o3", "o4", "o5"], take=2, task=TASK)
     store().write_devices(run, Batch([over(taken[0].id)], stepped=[Stepped(taken[1].id, 1)]))
+    lost = joined(run, task_name=TASK.name)
+    store().take_devices(lost, 1)
+    assert lose(lost)
     joined(run, task_name=TASK.name)
     before = rows_of(run.job_id)
     yield run
@@ -71,7 +74,9 @@ def test_a_run_whose_participants_are_lost_one_after_the_other(other: Run) -> No
     store().take_devices(helper, 1)
     assert lose(run)
     assert named(run) == helper.run_token
+    assert store().unreported_devices(run.job_id) == []
     assert lose(helper)
+    assert [host for _, host, _ in store().unreported_devices(run.job_id)] == ["b"]
     job = Job.objects.get(pk=run.job_id)
     assert (job.exception_type, job.finished_devices) == ("WorkerLost", '["a", "b"]')
     assert result_of(job) == {"devices": {"a": "done"}}

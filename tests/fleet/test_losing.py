@@ -29,10 +29,16 @@ def test_a_participant_that_is_lost_in_a_dry_run_gives_its_devices_back() -> Non
     assert [one.host for one in store().take_devices(helper, 5)[1]] == ["d"]  # one that cost a process is taken alone
     assert [one.host for one in store().take_devices(helper, 1, tried=True)[1]] == ["a"]
     third = joined_late(run, worker="third")
+    a, b = (JobDevice.objects.get(host=host) for host in "ab")
+    store().note_steps(helper, [Note(b.pk, "commit", "it reverts")])
     assert lose(helper)
     assert JobDevice.objects.get(host="a").reason == "its process died with it, at worker second and once before"
     assert states(run.job_id) == [DONE, WAITING, WAITING, WAITING]
     assert named(run) == third.run_token
+    a.refresh_from_db()
+    b.refresh_from_db()
+    assert (a.tries, b.tries) == (2, 1)
+    assert (b.participant, b.worker, b.start_time, b.step, b.if_lost, b.steps_over) == (None, None, None, "", None, 0)
 
 
 def test_the_one_that_has_taken_part_longest_inherits_the_run() -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from django.core.checks import run_checks
 from pytest_django import Settings
 
@@ -96,6 +98,7 @@ def test_a_sign_in_is_complete_or_not_named(settings: Settings) -> None:
         (b"nonsense", "Expecting value"),
         (private_pem(ec_key("first")), "a private key, which nobody here should have"),
         (public_pem(rsa_key("short", 1024)), "no public key for ES256 or RS256 in it"),
+        (public_pem(Ed25519PrivateKey.generate()), "no public key for ES256 or RS256 in it"),
         (public_pem(ec_key("first")), ""),
         (jwks(first=ec_key("first")), ""),
     ],
@@ -112,6 +115,12 @@ def test_the_file_of_the_providers_keys(settings: Settings, tmp_path: Path, cont
     )
 
 
+def with_a_password(key: Any) -> bytes:
+    encrypted = BestAvailableEncryption(b"secret")
+    pem: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encrypted)
+    return pem
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -119,6 +128,7 @@ def test_the_file_of_the_providers_keys(settings: Settings, tmp_path: Path, cont
         (public_pem(ec_key("login")), "."),
         (private_pem(ec_key("p384")), "not a private key on the curve P-256"),
         (private_pem(rsa_key("second")), "not a private key on the curve P-256"),
+        (with_a_password(ec_key("login")), "Password was not given"),
         (private_pem(ec_key("login")), ""),
     ],
 )

@@ -78,6 +78,10 @@ def test_nothing_else_is_refreshed(text: str) -> None:
     assert again(text).status == 401
 
 
+def test_a_provider_s_is_told_that_it_is_not_ours() -> None:
+    assert again(signed()).message == "Only a token of POST /auth can be refreshed"
+
+
 def test_an_api_token_is_not_refreshed(ann: User) -> None:
     assert again(AuthToken.objects.create(ann)[1]).status == 401
 
