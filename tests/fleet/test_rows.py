@@ -1,0 +1,74 @@
+"""What a process writes of a device: whole, once, and of none but those that it has in hand."""
+
+from typing import Any
+
+import pytest
+
+from jobs.models import Job, JobDevice, Participant
+from jobs.sql import store
+from jobs.sql.device_signature import Batch, Note, Over, Stepped
+from tests.fleet.parts import DONE, TAKEN, begun, joined_late, leave, lose, over
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
+
+
+def device(**columns: Any) -> dict[str, Any]:
+    return {**JobDevice.objects.values().get(**columns)}
+
+
+def test_all_that_is_known_of_a_device_is_stored() -> None:
+    run, taken = begun(["a"], take=1)
+    told: dict[str, Any] = {
+        "failed": True,
+        "reason": "why",
+        "change_score": 7,
+        "report": '"r"',
+        "memo": '{"m": 1}',
+        "changed": True,
+    }
+    store().write_devices(run, Batch([Over(taken[0].id, **told, taken_back=True, age=0.0)]))
+    assert device(host="a").items() >= {**told, "taken_back": True, "state": DONE}.items()
+
+
+def test_finished_devices_are_shown_in_the_order_in_which_they_ended_without_those_taken_back() -> None:
+    run, taken = begun(["a", "b", "c", "d"], take=4)
+    a, b, c, d = (one.id for one in taken)
+    done: dict[str, Any] = {"failed": False, "reason": None, "change_score": 0, "report": '"r"', "memo": None}
+    ends = [Over(a, **done, age=1.0), Over(b, **done, age=5.0), Over(c, **done, taken_back=True, age=3.0)]
+    store().write_devices(run, Batch(ends))
+    assert store().finished_hosts(run.job_id) == ["b", "a"]
+
+    def shown() -> str | None:
+        return Job.objects.get(pk=run.job_id).finished_devices
+
+    store().show_progress(run, seconds=60)
+    assert shown() == '["b", "a"]'
+    store().write_devices(run, Batch([over(d)]))
+    store().show_progress(run, seconds=60)
+    assert shown() == '["b", "a"]', "it was shown a moment ago"
+    store().show_progress(run, seconds=0)
+    assert shown() == '["b", "a", "d"]'
+
+
+def test_who_takes_part_no_more_shows_nothing() -> None:
+    run, taken = begun(["a"], take=1)
+    store().write_devices(run, Batch([over(taken[0].id)]))
+    Participant.objects.all().delete()
+    store().show_progress(run, seconds=0)
+    assert Job.objects.get(pk=run.job_id).finished_devices == "[]"
+
+
+def test_who_was_judged_lost_changes_nothing_of_what_another_has_in_hand_since() -> None:
+    run, taken = begun(["a"], take=1, repeats=True)
+    helper = joined_late(run)
+    assert lose(run)
+    assert [one.id for one in store().take_devices(helper, 1, tried=True)[1]] == [taken[0].id]
+    (mine,) = (one.id for one in taken)
+    before = device(host="a")
+    assert before["state"] == TAKEN
+    late = [Batch([over(mine)]), Batch(stepped=[Stepped(mine, 1)]), Batch(unbegun=[mine])]
+    for batch in late:
+        store().write_devices(run, batch)
+        leave(run, batch)
+    store().note_steps(run, [Note(mine, "commit", None)])
+    assert device(host="a") == before
