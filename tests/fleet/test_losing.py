@@ -143,17 +143,24 @@ def test_nobody_is_waited_for_who_cannot_be_invited() -> None:
     assert Job.objects.get(pk=run.job_id).exception_type == "WorkerLost"
 
 
-@pytest.mark.parametrize("later", [EndReason.WORKER_LOST, EndReason.LOCK_LOST, "MemoryError"])
-def test_a_hard_limit_that_strikes_one_ends_the_job_when_the_last_has_left(later: str) -> None:
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        (EndReason.TIME_LIMIT_EXCEEDED, EndReason.WORKER_LOST),
+        (EndReason.TIME_LIMIT_EXCEEDED, EndReason.LOCK_LOST),
+        ("MemoryError", EndReason.WORKER_LOST),
+    ],
+)
+def test_what_strikes_one_for_good_ends_the_job_when_the_last_has_left(first: str, later: str) -> None:
     run, _ = begun(take=1)
     helper = joined(run)
-    assert lose(run, EndReason.TIME_LIMIT_EXCEEDED)
+    assert lose(run, first)
     assert Job.objects.get(pk=run.job_id).status == Status.RUNNING
     assert locks.held().exists()
     assert store().take_devices(helper, 2)[1] == []
     assert lose(helper, later)
     job = Job.objects.get(pk=run.job_id)
-    assert (job.exception_type, (exception_of(job) or {})["message"]) == ("TimeLimitExceeded", "its process is gone")
+    assert (job.exception_type, (exception_of(job) or {})["message"]) == (first, "its process is gone")
 
 
 def test_who_was_judged_lost_takes_and_writes_and_notes_nothing() -> None:
