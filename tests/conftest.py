@@ -19,7 +19,7 @@ from cnaasjobs.embedded import broker_socket
 from cnaasjobs.events import Event, subscribe, unsubscribe
 from console.reads import ended, shared
 from tests.emptying import empty, empty_tables
-from tests.migrated import django_db_keepdb, migrated_cluster, migrated_file, run_directory
+from tests.migrated import django_db_keepdb, django_db_setup, migrated_cluster, migrated_file, run_directory
 from tests.needs import (
     pytest_runtest_logreport,
     pytest_runtest_setup,
@@ -34,6 +34,7 @@ from tests.switching import broker_url, database_url, forget_broker_connections,
 
 __all__ = [
     "django_db_keepdb",
+    "django_db_setup",
     "migrated_file",
     "pytest_runtest_logreport",
     "pytest_runtest_setup",

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from pytest_django import DjangoDbBlocker
 
 from tests.services import PostgreSQL, scratch_directory
 from tests.switching import on_database
+from tests.waiting import wait_until
 
 
 def made_once(directory: Path, name: str, make: Callable[[Path], None]) -> Path:
@@ -52,6 +53,24 @@ def django_db_keepdb(django_db_modify_db_settings: None, request: pytest.Fixture
         return False
     shutil.copyfile(request.getfixturevalue("migrated_file"), connection.settings_dict["TEST"]["NAME"])
     return True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The suite's database is dropped when nobody else is connected: a process that was killed may still end there."""
+    yield
+    with django_db_blocker.unblock():
+        if connection.vendor == "postgresql":
+            wait_until(lambda: not _others(), timeout=60, message=lambda: f"still connected: {_others()}")
+
+
+def _others() -> list[tuple[object, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid, application_name, state, backend_start, query FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return list(cursor.fetchall())
 
 
 def migrated_cluster(run_directory: Path, blocker: DjangoDbBlocker) -> Path:
