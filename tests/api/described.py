@@ -37,9 +37,13 @@ def check(method: str, path: str, status: int, body: Any) -> None:
 
 def check_event(name: str, data: Any) -> None:
     """The data of one of the live events."""
-    schema = {**EVENTS[name], "components": document()["components"]}
-    fault = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(data))
+    fault = jsonschema.exceptions.best_match(_event_validator(name).iter_errors(data))
     assert fault is None, f"{name}: {fault.message} at {list(fault.absolute_path)}"
+
+
+@cache
+def _event_validator(name: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator({**EVENTS[name], "components": document()["components"]})
 
 
 def check_at(method: str, path: str, status: int, body: Any) -> None:

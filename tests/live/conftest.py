@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ class Stream:
         self.answer = self._connection.getresponse()
         self.status = self.answer.status
         self.events: list[Event] = []
+        self._described: Counter[str] = Counter()  # of each name, how many were held against the description
         self.has_ended = False
         if self.status == 200:
             self._thread = threading.Thread(target=self._read, daemon=True)
@@ -44,8 +46,9 @@ class Stream:
 
     def of(self, name: str) -> list[Any]:
         found = [event.data for event in list(self.events) if event.name == name]
-        for data in found:
+        for data in found[self._described[name] :]:
             described.check_event(name, data)
+            self._described[name] += 1
         return found
 
     def position(self) -> str:
