@@ -226,7 +226,9 @@ def test_200_readers_cost_the_database_what_one_costs_and_nobody_costs_nothing(l
         streams: list[Stream] = []
         asked: dict[int, list[str]] = {}
         for count in (1, 200):
-            streams += [live.stream().begin() for _ in range(count - len(streams))]
+            streams += [live.stream() for _ in range(count - len(streams))]
+            for stream in streams:
+                stream.begin()
             statements.looks, statements.of_jobs = 0, []
             began = time.monotonic()
             Job.objects.filter(pk=job.pk).update(comment=f"for {count}")
