@@ -87,6 +87,15 @@ class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
         await super()._handle_eio_connect(eio_sid, environ)
         return None
 
+    async def _handle_disconnect(self, eio_sid: str, namespace: str | None, reason: str | None = None) -> None:
+        """A client that leaves may still wait for an answer to its poll: engineio would give it after 45 s."""
+        await super()._handle_disconnect(eio_sid, namespace, reason)
+        socket = self.eio.sockets.get(eio_sid) if reason == self.reason.CLIENT_DISCONNECT else None
+        if socket is not None and socket.closing:
+            socket.queue.put_nowait(None)
+        elif socket is not None:
+            await self.eio.disconnect(eio_sid)
+
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         """Once: each would be another client, of which nobody knows that it is gone."""
         if self.manager.sid_from_eio_sid(eio_sid, namespace or "/") is None:

@@ -1,6 +1,7 @@
 """socket.io as existing front ends speak it."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -51,6 +52,13 @@ def test_what_it_knows_of_running_jobs_goes_with_them(live: Live, connect: Conne
     finish(running)
     wait_until(lambda: [each for each in client.updates(running) if each["status"] == "FINISHED"])
     assert live.front_ends._running == set()
+
+
+def test_whoever_polls_may_leave_at_once(live: Live, connect: Connect) -> None:
+    leaving = threading.Thread(target=connect(transports=["polling"]).client.disconnect, daemon=True)
+    leaving.start()
+    leaving.join(20)  # the answer to its poll would come after 45 s
+    assert not leaving.is_alive()
 
 
 def test_it_listens_while_there_is_a_client(live: Live, connect: Connect) -> None:
