@@ -99,7 +99,8 @@ def _end(job: int, story: Story, what: str) -> Broken:
 
 def cause(story: Story, thresholds: Thresholds, _: Figures) -> Iterator[Broken]:
     """An exception is of the body's own making, or what the harness did explains it."""
-    aborted = {each.job for each in story.record.aborts if each.status == 200}
+    # One that got no answer (0), or a 503 since the answer to its COMMIT was lost, may have done it all the same.
+    aborted = {each.job for each in story.record.aborts if each.status in (200, 503, 0)}
     for job, changes in sorted(story.changes.items()):
         kind = story.kind_of(job)
         for change in changes:

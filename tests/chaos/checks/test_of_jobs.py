@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from tests.chaos.checks import Promise
 from tests.chaos.checks.judging import fine, judge, only
 from tests.chaos.fabricated import SECOND_CHILD, START, Fabricated
@@ -123,6 +125,17 @@ def test_an_end_that_nothing_explains_is_found(run: Fabricated) -> None:
     run.line(Event.END, 4, "a", 13, how="returned")
     run.leave(4, "a", "EXCEPTION", at=14, exception_type="OperationalError")
     assert "ended as OperationalError" in only(Promise.CAUSE, run)
+
+
+@pytest.mark.parametrize("status", [0, 200, 503])
+def test_an_abort_explains_an_end_also_where_its_answer_was_lost(run: Fabricated, status: int) -> None:
+    run.accept(4, at=10)
+    run.change(4, 11, "SCHEDULED", "EXCEPTION", exception_type="JobAborted")
+    assert "ended as JobAborted" in only(Promise.CAUSE, run)
+    run.record.aborts.append(Abort(job=4, at=START + 12, status=400))  # had ended already
+    assert "ended as JobAborted" in only(Promise.CAUSE, run)
+    run.record.aborts.append(Abort(job=4, at=START + 12, status=status))
+    fine(run)
 
 
 def test_a_failure_of_the_bodys_own_is_fine(run: Fabricated) -> None:
