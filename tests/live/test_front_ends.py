@@ -1,10 +1,11 @@
 """socket.io as existing front ends speak it."""
 
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import requests
 from django.db import transaction
 
 from cnaasjobs.live import connections, recent
@@ -54,11 +55,18 @@ def test_what_it_knows_of_running_jobs_goes_with_them(live: Live, connect: Conne
     assert live.front_ends._running == set()
 
 
-def test_whoever_polls_may_leave_at_once(live: Live, connect: Connect) -> None:
-    leaving = threading.Thread(target=connect(transports=["polling"]).client.disconnect, daemon=True)
-    leaving.start()
-    leaving.join(20)  # the answer to its poll would come after 45 s
-    assert not leaving.is_alive()
+@pytest.mark.parametrize("goodbye", ["41", "1"], ids=["by socket.io", "by engine.io"])
+def test_whoever_polls_and_leaves_is_answered_at_once(live: Live, goodbye: str) -> None:
+    url = f"{live.url}/socket.io/?EIO=4&transport=polling&jwt=null"
+    sid = json.loads(requests.get(url, timeout=10).text[1:])["sid"]
+    requests.post(f"{url}&sid={sid}", data="40", timeout=10)
+    assert requests.get(f"{url}&sid={sid}", timeout=10).text.startswith("40")
+    waiting = live.front_ends.server.eio.sockets[sid].queue._getters
+    with ThreadPoolExecutor() as pool:
+        poll = pool.submit(requests.get, f"{url}&sid={sid}", timeout=20)  # engineio alone would answer after 45 s
+        wait_until(lambda: waiting)
+        requests.post(f"{url}&sid={sid}", data=goodbye, timeout=10)
+        assert poll.result().status_code == 200
 
 
 def test_it_listens_while_there_is_a_client(live: Live, connect: Connect) -> None:
