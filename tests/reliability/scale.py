@@ -21,7 +21,7 @@ def within(seconds: float) -> float:
 
 
 def thresholds() -> dict[str, str]:
-    """The product's settings in this run: its defaults, divided; nobody looks or beats more often than needed."""
+    """The product's settings in this run: its defaults, divided; upkeep looks no more often than needed."""
     defaults = {
         "CNAASJOBS_HEARTBEAT_SECONDS": 2.0,
         "CNAASJOBS_WORKER_LOST_SECONDS": 30.0,
@@ -29,5 +29,6 @@ def thresholds() -> dict[str, str]:
         "CNAASJOBS_REPUBLISH_AFTER_SECONDS": 10.0,
         "CNAASJOBS_SHUTDOWN_GRACE_SECONDS": 60.0,
     }
-    at_least = {"CNAASJOBS_UPKEEP_SECONDS": ROUND_SECONDS, "CNAASJOBS_HEARTBEAT_SECONDS": ROUND_SECONDS / 2}
-    return {name: f"{max(scaled(seconds), at_least.get(name, 0)):.3f}" for name, seconds in defaults.items()}
+    divided = {name: scaled(seconds) for name, seconds in defaults.items()}
+    divided["CNAASJOBS_UPKEEP_SECONDS"] = max(divided["CNAASJOBS_UPKEEP_SECONDS"], ROUND_SECONDS)
+    return {name: f"{seconds:.3f}" for name, seconds in divided.items()}
