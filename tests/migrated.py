@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
+from jobs.api import health
 from tests.services import PostgreSQL, scratch_directory
 from tests.switching import on_database
 from tests.waiting import wait_until
@@ -61,6 +62,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     yield
     with django_db_blocker.unblock():
         if connection.vendor == "postgresql":
+            health._database.end()  # its thread keeps a connection
             wait_until(lambda: not _others(), timeout=60, message=lambda: f"still connected: {_others()}")
 
 
