@@ -15,6 +15,7 @@ from jobs.models import Job, ScheduleOwner
 from jobs.operating.recurring import task_of
 from jobs.states import Status
 from jobs.waiting.reasons import in_words
+from jobs.waiting_rows import UNSENT
 
 SHOWN: Final = 200
 
@@ -54,7 +55,7 @@ def one_recurring(schedule_id: int) -> Recurring | None:
 
 def ahead() -> QuerySet[Job]:
     """Jobs that are due later, the next one first."""
-    waiting = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=True, parked=False)
+    waiting = Job.objects.filter(UNSENT, status=Status.SCHEDULED.value)
     later = waiting.filter(scheduled_time__gt=DatabaseNow()).order_by("scheduled_time", "id")
     return later.defer("finished_devices", "start_arguments")
 

@@ -21,6 +21,7 @@ from jobs.liveness.life import Life, alive
 from jobs.models import AuditEntry, Job
 from jobs.states import Status
 from jobs.upkeep.unserved import unserved
+from jobs.waiting_rows import SENT, UNSENT
 from locks import service as locks
 
 COUNTED: Final = 10_000
@@ -55,9 +56,9 @@ def context(request: HttpRequest) -> dict[str, Any]:
 def _jobs() -> Iterator[Number]:
     now = database_now()
     waiting = Job.objects.filter(status=Status.SCHEDULED.value)
-    later = waiting.filter(dispatched_at__isnull=True, parked=False, scheduled_time__gt=now)
-    sent = waiting.filter(dispatched_at__isnull=False)
-    unsent = waiting.filter(dispatched_at__isnull=True, parked=False, scheduled_time__lte=now)
+    later = waiting.filter(UNSENT, scheduled_time__gt=now)
+    sent = waiting.filter(SENT)
+    unsent = waiting.filter(UNSENT, scheduled_time__lte=now)
     in_line = waiting.filter(lock_name__isnull=False, parked=True, unapproved__isnull=True)
     ended = Job.objects.filter(finish_time__gte=now - DAY)
     failed = ended.filter(status=Status.EXCEPTION.value)

@@ -2,7 +2,6 @@
 
 from django.db.models import QuerySet
 
-from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.broker import publisher
@@ -10,13 +9,12 @@ from jobs.dispatch import sending
 from jobs.models import Job
 from jobs.sql import store
 from jobs.states import Status
+from jobs.waiting_rows import in_line
 
 
 def of(lock_name: str) -> QuerySet[Job]:
     """The jobs in line for a lock, first come first served: by the time they fell due, then id."""
-    waiting = Job.objects.filter(
-        status=Status.SCHEDULED.value, lock_name=lock_name, scheduled_time__lte=DatabaseNow(), unapproved__isnull=True
-    )
+    waiting = Job.objects.filter(in_line(), status=Status.SCHEDULED.value, lock_name=lock_name)
     return waiting.order_by("scheduled_time", "id")
 
 

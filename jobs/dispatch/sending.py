@@ -12,6 +12,7 @@ from jobs.broker import publisher
 from jobs.models import Job
 from jobs.sql import store
 from jobs.states import Status
+from jobs.waiting_rows import UNSENT
 
 DUE_CHANNEL = "cnaasjobs_due"  # a job due later was committed
 
@@ -23,9 +24,7 @@ def announce() -> None:
 
 def due() -> QuerySet[Job]:
     """Jobs that wait for Beat to send their message, the earliest first, due or not."""
-    return Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=True, parked=False).order_by(
-        "scheduled_time", "id"
-    )
+    return Job.objects.filter(UNSENT, status=Status.SCHEDULED.value).order_by("scheduled_time", "id")
 
 
 def seconds_to_next_due() -> float | None:

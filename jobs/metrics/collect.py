@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
 
 from django.db.models import Count, Min, Q
 from django.utils import timezone
@@ -18,15 +17,10 @@ from jobs.models import Job, JobApproval
 from jobs.sql import store, totals
 from jobs.states import Status
 from jobs.upkeep_steps import UpkeepStep
+from jobs.waiting_rows import PARTS, SENT, UNSENT, in_line
 from locks import service as locks
 
 PREFIX = "cnaasjobs_"
-
-# The waiting jobs, in the parts that each have a partial index: all at once would be looked for among those that ended.
-_SENT: Final = Q(dispatched_at__isnull=False)
-_UNSENT: Final = Q(dispatched_at__isnull=True, parked=False)
-_PARKED: Final = Q(dispatched_at__isnull=True, parked=True, lock_name__isnull=False)
-_WAITING: Final = (_SENT, _UNSENT, _PARKED)
 
 
 class DatabaseCollector(Collector):
@@ -47,7 +41,7 @@ def _gauge(name: str, words: str, *labels: str, value: float | None = None) -> G
 
 def _jobs() -> Iterator[Metric]:
     live = _gauge("jobs", "Jobs that wait or run.", "status", "function")
-    for status, parts in ((Status.SCHEDULED, _WAITING), (Status.RUNNING, (Q(),))):
+    for status, parts in ((Status.SCHEDULED, PARTS), (Status.RUNNING, (Q(),))):
         jobs: Counter[str] = Counter()
         for part in parts:
             rows = Job.objects.filter(part, status=status.value).order_by().values("function_name")
@@ -65,7 +59,7 @@ def _jobs() -> Iterator[Metric]:
 def _queues() -> Iterator[Metric]:
     """A parked job waits in a lock's line, which is no queue's fault."""
     oldest: dict[str, float] = {}
-    for part in (_SENT, _UNSENT):
+    for part in (SENT, UNSENT):
         due = Job.objects.filter(part, status=Status.SCHEDULED.value, scheduled_time__lte=DatabaseNow())
         for row in due.order_by().values("queue").annotate(oldest=Min("scheduled_time")):
             since = row["oldest"].timestamp()
@@ -85,12 +79,7 @@ def _locks() -> Iterator[Metric]:
             since.add_metric([lock.name], lock.start_time.timestamp())
     yield since
     waiting = _gauge("lock_waiting", "Jobs in line for a lock.", "lock")
-    lines = Job.objects.filter(
-        status=Status.SCHEDULED.value,
-        lock_name__isnull=False,
-        scheduled_time__lte=DatabaseNow(),
-        unapproved__isnull=True,
-    )
+    lines = Job.objects.filter(in_line(), status=Status.SCHEDULED.value)
     for row in lines.order_by().values("lock_name").annotate(jobs=Count("pk")):
         waiting.add_metric([str(row["lock_name"])], row["jobs"])
     yield waiting

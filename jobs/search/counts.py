@@ -9,18 +9,12 @@ from django.db.models import Q
 from jobs.models import Job
 from jobs.sql import totals
 from jobs.states import Status
+from jobs.waiting_rows import PARTS
 
 COUNTED: Final = 10_000
 
-# Waiting jobs, in the parts that each have a partial index.
-WAITING: Final = (
-    Q(dispatched_at__isnull=False),
-    Q(dispatched_at__isnull=True, parked=False),
-    Q(dispatched_at__isnull=True, parked=True, lock_name__isnull=False),
-)
-
 _PARTS: Final = (
-    *((Status.SCHEDULED, part) for part in WAITING),
+    *((Status.SCHEDULED, part) for part in PARTS),
     (Status.RUNNING, Q()),
     (Status.EXCEPTION, Q()),
 )

@@ -25,6 +25,7 @@ from jobs.liveness import life
 from jobs.models import Heartbeat, Job, JobDevice, Participant
 from jobs.states import DeviceState, Status
 from jobs.upkeep.orphans import longest
+from jobs.waiting_rows import SENT
 
 _MOST: Final = 200  # invitations in one round
 
@@ -135,7 +136,7 @@ def _share(runs: list[_Run], workers: list[_Worker]) -> None:
     for run in runs:
         for _ in range(run.coming):
             _slot_taken(workers, run.job.queue)
-    sent = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=False)
+    sent = Job.objects.filter(SENT, status=Status.SCHEDULED.value)
     for queue, jobs in sent.values_list("queue").annotate(Count("pk")):
         for _ in range(min(jobs, _MOST)):
             if not _slot_taken(workers, queue):

@@ -15,6 +15,7 @@ from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
+from jobs.waiting_rows import in_line
 from locks import service as locks
 from locks.models import Lock
 
@@ -78,7 +79,5 @@ def _overdue() -> QuerySet[Job]:
 
 
 def _in_line() -> QuerySet[Job]:
-    """Jobs that wait for a lock. The condition that they are due finds them in the index, before all that are not."""
-    return Job.objects.filter(
-        status=Status.SCHEDULED.value, parked=True, scheduled_time__lte=DatabaseNow(), unapproved__isnull=True
-    )
+    """Those in line that are parked. That they are due finds them in the index, before all that are not."""
+    return Job.objects.filter(in_line(), status=Status.SCHEDULED.value, parked=True)

@@ -25,6 +25,7 @@ from jobs.broker.queues import serves_by_priority
 from jobs.dispatch import sending
 from jobs.models import Job
 from jobs.states import Status
+from jobs.waiting_rows import SENT
 
 _BATCH = 500
 _SECONDS = 5.0
@@ -116,7 +117,7 @@ class Republish:
 
 def _waiting(queue: str | None = None) -> QuerySet[Job]:
     """Rows that wait for their message to reach a worker."""
-    rows = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=False)
+    rows = Job.objects.filter(SENT, status=Status.SCHEDULED.value)
     return rows if queue is None else rows.filter(queue=queue)
 
 

@@ -14,6 +14,7 @@ from jobs.actions import JobAction
 from jobs.liveness.life import served_queues
 from jobs.models import Job
 from jobs.states import Status
+from jobs.waiting_rows import SENT, UNSENT
 
 _REPEAT_SECONDS = 300.0
 
@@ -36,11 +37,10 @@ def unserved() -> list[Unserved]:
         scheduled_time__lt=DatabaseNow() - timedelta(seconds=conf.unserved_after_seconds),
     )
     served = served_queues()
-    # One part for each partial index of waiting jobs. A parked job waits for its lock, not for a worker.
-    sent, unsent = Q(dispatched_at__isnull=False), Q(dispatched_at__isnull=True, parked=False)
+    # Not those that are parked: they wait for their lock, not for a worker.
     lonely = [queue for queue in queues_with_messages() if queue not in served]
     found: dict[str, Unserved] = {}
-    for part in (sent & Q(queue__in=lonely), unsent & ~Q(queue__in=served)):
+    for part in (SENT & Q(queue__in=lonely), UNSENT & ~Q(queue__in=served)):
         queues = waiting.filter(part).values("queue").annotate(jobs=Count("pk"), due=Min("scheduled_time"))
         for row in queues.order_by("queue"):
             oldest = waiting.filter(part, queue=row["queue"], scheduled_time=row["due"]).order_by("id").first()
@@ -61,7 +61,7 @@ def unserved() -> list[Unserved]:
 
 def queues_with_messages() -> Iterator[str]:
     """Each queue once, from one of its rows in the index: a long queue that is served costs nothing."""
-    waiting = Job.objects.filter(status=Status.SCHEDULED.value, dispatched_at__isnull=False)
+    waiting = Job.objects.filter(SENT, status=Status.SCHEDULED.value)
     queue: str | None = ""
     while queue is not None:
         queue = waiting.filter(queue__gt=queue).order_by("queue").values_list("queue", flat=True).first()

@@ -12,6 +12,7 @@ from cnaasjobs.db.clock import DatabaseNow
 from jobs.liveness.life import not_stopped
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
+from jobs.waiting_rows import SENT, UNSENT
 
 COUNTED: Final = 1000  # of one queue
 _REMEMBERED: Final = 100  # how many heartbeats are searched for the last worker that served a queue
@@ -78,8 +79,7 @@ def _last_beat() -> Seen | None:
 def _waiting(queue: str) -> int:
     """One count for each partial index of waiting jobs."""
     due = Job.objects.filter(status=Status.SCHEDULED.value, queue=queue)
-    sent = due.filter(dispatched_at__isnull=False)
-    unsent = due.filter(dispatched_at__isnull=True, parked=False, scheduled_time__lte=DatabaseNow())
+    sent, unsent = due.filter(SENT), due.filter(UNSENT, scheduled_time__lte=DatabaseNow())
     return min(COUNTED, sum(part.order_by()[:COUNTED].count() for part in (sent, unsent)))
 
 
