@@ -12,7 +12,7 @@ from django.urls import reverse
 from cnaasjobs.conf import conf
 from jobs.models import Job
 from jobs.search.counts import Counted
-from jobs.search.overview import FailedDevices, Standing, standing
+from jobs.search.overview import FailedDevices, Symptoms, symptoms
 from jobs.states import Status
 from jobs.upkeep.unserved import unserved
 from jobs.waiting.reasons import in_words
@@ -53,7 +53,7 @@ class Facts:
 
 def facts(*, now: datetime) -> Facts:
     """``now`` is the database's time."""
-    found = standing(
+    found = symptoms(
         alive=now - timedelta(seconds=conf.worker_lost_seconds),
         served=now - timedelta(seconds=conf.unserved_after_seconds),
         late=now - LATE,
@@ -97,7 +97,7 @@ def _processes(found: Facts) -> Iterator[Trouble]:
         yield Trouble(words=f"{_many(found.silent, 'worker or Beat is', 'workers or Beats are')} silent", url=url)
 
 
-def _jobs(found: Standing, now: datetime) -> Iterator[Trouble]:
+def _jobs(found: Symptoms, now: datetime) -> Iterator[Trouble]:
     served = {queue for beat in found.beats if beat.kind == "worker" for queue in json.loads(beat.queues)}
     for queue in unserved() if not served.issuperset(found.queues) else ():
         waiting = _many(queue.jobs, "job waits", "jobs wait")

@@ -3,16 +3,16 @@
 from datetime import datetime, timedelta
 
 from jobs.sql import store
-from jobs.sql.overview_signature import FailedDevices, Ran, Standing
+from jobs.sql.overview_signature import FailedDevices, Ran, Symptoms
 
-__all__ = ["FailedDevices", "Ran", "Standing", "ended_in_columns", "standing"]
+__all__ = ["FailedDevices", "Ran", "Symptoms", "ended_in_columns", "symptoms"]
 
 
-def standing(
+def symptoms(
     *, alive: datetime, served: datetime, late: datetime, recent: datetime, newest: int, last: int
-) -> Standing:
+) -> Symptoms:
     """What may be wrong; the arguments are those of the store."""
-    return store().standing(alive=alive, served=served, late=late, recent=recent, newest=newest, last=last)
+    return store().symptoms(alive=alive, served=served, late=late, recent=recent, newest=newest, last=last)
 
 
 def ended_in_columns(since: datetime, width: timedelta, columns: int, *, most: int) -> list[Ran]:

@@ -1,15 +1,14 @@
 """Statements that are the same for PostgreSQL and SQLite."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
-
-from django.db import connection
 
 from cnaasjobs.db.clock import now_sql
 from jobs.outcome import of_devices
 from jobs.run import Standing
 from jobs.sql.devices import device_reports
+from jobs.sql.execute import change, marks, rows
 from jobs.sql.signature import Addressed, StoredOutcome
 from jobs.sql.tables import BLOCK, JOB, LOCK, OUTCOME, WATERMARK
 from jobs.states import TRANSITIONS, Verb
@@ -44,18 +43,6 @@ _COUNT: Final = f"""
     SELECT id / {{block}}, count(*) FROM {JOB} WHERE id >= %s AND id < %s GROUP BY 1
     ON CONFLICT (id) DO UPDATE SET jobs = {BLOCK}.jobs + excluded.jobs
 """
-
-
-def rows(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-    return found
-
-
-def marks(values: Sequence[Any]) -> str:
-    """Placeholders for these, with commas between."""
-    return ",".join(["%s"] * len(values))
 
 
 def wake_first(lock_name: str) -> Addressed | None:
@@ -110,8 +97,7 @@ def block_of(number: int) -> tuple[int, int, int]:
 
 
 def count_into_blocks(first: int, below: int, *, block: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT.format(block=block), [first, below])
+    change(_COUNT.format(block=block), [first, below])
 
 
 def outcomes_by_size(job_ids: Sequence[int], limit: int, *, size: str) -> list[StoredOutcome]:

@@ -1,7 +1,7 @@
 """What both databases are told in the same words of the devices of a job, and of those who work on them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -10,6 +10,7 @@ from django.db import connection
 
 from jobs.run import Run
 from jobs.sql.device_signature import FleetStanding, Leaving, NewFleet, Taken, Tally
+from jobs.sql.execute import change, rows
 from jobs.sql.tables import DEVICE, FLEET, PARTICIPANT
 from jobs.states import DeviceState
 
@@ -56,19 +57,6 @@ _NOTE_END: Final = f"""
     UPDATE {FLEET} SET "end" = %(end)s WHERE job_id = %(job)s AND "end" IS NULL
         AND EXISTS (SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s)
 """
-
-
-def rows(statement: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-    return found
-
-
-def change(statement: str, values: Mapping[str, Any]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return int(cursor.rowcount)
 
 
 def key(token: UUID) -> str:

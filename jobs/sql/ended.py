@@ -6,9 +6,7 @@ The difference of two times is the only part that the databases write differentl
 from collections.abc import Sequence
 from typing import Final
 
-from django.db import connection
-
-from jobs.sql.common import rows
+from jobs.sql.execute import adapted, rows
 from jobs.sql.signature import Alike, Span
 from jobs.sql.tables import DEVICE, JOB, STEP
 from jobs.states import DeviceState, Status, Step
@@ -69,4 +67,4 @@ def count_devices(span: Span) -> tuple[int, int, int]:
 
 
 def _values(span: Span) -> dict[str, object]:
-    return {**span._asdict(), "since": connection.ops.adapt_datetimefield_value(span.since)}
+    return {**span._asdict(), "since": adapted(span.since)}

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from django.db import connection
-
+from jobs.sql.execute import change
 from jobs.sql.signature import LogBatch
 from jobs.sql.tables import LOG
 
@@ -19,6 +18,4 @@ _APPEND: Final = f"""
 
 def append_log(job_id: int, batch: LogBatch, *, most_lines: int, most_bytes: int) -> bool:
     values = {"job": job_id, **batch._asdict(), "most_lines": most_lines, "most_bytes": most_bytes}
-    with connection.cursor() as cursor:
-        cursor.execute(_APPEND, values)
-        return bool(cursor.rowcount == 1)
+    return change(_APPEND, values) == 1

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
-
-from django.db import connection
+from typing import Final
 
 from jobs.end_reasons import EndReason
 from jobs.models import Heartbeat
-from jobs.sql.common import marks, rows
-from jobs.sql.overview_signature import Beating, FailedDevices, Far, Standing
+from jobs.sql.execute import adapted, marks, rows
+from jobs.sql.overview_signature import Beating, FailedDevices, Far, Symptoms
 from jobs.sql.tables import DEVICE, JOB
 from jobs.states import DeviceState, Status
 
@@ -27,7 +25,7 @@ _QUEUES: Final = f"""
 """
 # Not EXISTS, which PostgreSQL turns into a join with all their devices; in an order, so that it takes the index.
 _HAS_DEVICES: Final = f"((SELECT job_id FROM {DEVICE} WHERE job_id = {{id}} ORDER BY host LIMIT 1) IS NOT NULL)"
-_STANDING: Final = f"""
+_SYMPTOMS: Final = f"""
     SELECT kind AS what, queues AS words, CASE WHEN last_seen < %s THEN 0 ELSE 1 END AS number, {_NONE} AS failed
     FROM {_HEARTBEAT} WHERE stopped_at IS NULL
     UNION ALL SELECT 'queue', queue, {_NONE}, {_NONE} FROM ({_QUEUES}) AS sent
@@ -59,13 +57,13 @@ _HOW_FAR: Final = f"""
 """
 
 
-def standing(
+def symptoms(
     *, alive: datetime, served: datetime, late: datetime, recent: datetime, newest: int, last: int
-) -> Standing:
+) -> Symptoms:
     since, alone, due, ended = map(adapted, (alive, served, late, recent))
-    found = rows(_STANDING, [since, alone, due, newest, ended, ended, last])
+    found = rows(_SYMPTOMS, [since, alone, due, newest, ended, ended, last])
     numbers = {what: number for what, _, number, _ in found}
-    return Standing(
+    return Symptoms(
         beats=[Beating(what, bool(number), words) for what, words, number, _ in found if what in ("worker", "beat")],
         queues=sorted({words for what, words, _, _ in found if what == "queue"}),
         late_id=numbers.get("late"),
@@ -76,8 +74,3 @@ def standing(
 
 def how_far(job_ids: Sequence[int]) -> list[Far]:
     return [Far(*row) for row in rows(_HOW_FAR.format(ids=marks(job_ids)), [*job_ids, *job_ids])] if job_ids else []
-
-
-def adapted(when: datetime) -> Any:
-    """As the database stores it."""
-    return connection.ops.adapt_datetimefield_value(when)

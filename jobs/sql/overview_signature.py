@@ -19,7 +19,7 @@ class FailedDevices(NamedTuple):
     failed: int
 
 
-class Standing(NamedTuple):
+class Symptoms(NamedTuple):
     """What may be wrong."""
 
     beats: list[Beating]
@@ -56,9 +56,9 @@ class Ran(NamedTuple):
 
 
 class OverviewStore(Protocol):
-    def standing(
+    def symptoms(
         self, *, alive: datetime, served: datetime, late: datetime, recent: datetime, newest: int, last: int
-    ) -> Standing:
+    ) -> Symptoms:
         """Looks at a bounded number of jobs.
 
         Args:

@@ -15,7 +15,7 @@ from jobs.sql.devices import device_reports, fingerprint, finished_hosts, newest
 from jobs.sql.ended import count_devices, last_of
 from jobs.sql.log import append_log
 from jobs.sql.lost import lose_devices, unreported_devices, write_reports
-from jobs.sql.overview import how_far, standing
+from jobs.sql.overview import how_far, symptoms
 from jobs.sql.postgresql.claim import claim
 from jobs.sql.postgresql.columns import ended_in_columns
 from jobs.sql.postgresql.devices import (
@@ -72,8 +72,8 @@ __all__ = [
     "result_in_parts",
     "shares_devices",
     "show_progress",
-    "standing",
     "standing_of",
+    "symptoms",
     "take_devices",
     "take_due",
     "taken_devices",

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from jobs.sql.common import rows
+from jobs.sql.execute import rows
 from jobs.sql.overview_signature import Ran
 from jobs.sql.tables import JOB
 

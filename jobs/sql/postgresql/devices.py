@@ -22,10 +22,10 @@ from jobs.sql.devices import (
     clear_rows,
     of_beginning,
     of_run,
-    rows,
     standing_from,
     taken_devices,
 )
+from jobs.sql.execute import change, rows
 from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
 from jobs.states import RUNNING, SCHEDULED, DeviceState
 
@@ -222,8 +222,7 @@ def _planned_once(statement: Prepared, values: Mapping[str, Any], *, of: int) ->
 
 
 def show_progress(run: Run, *, seconds: float) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_PROGRESS, {**of_run(run), "seconds": seconds})
+    change(_PROGRESS, {**of_run(run), "seconds": seconds})
 
 
 def tally(job_id: int) -> Tally | None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from cnaasjobs.db.changes import WITH_NUMBER
-from jobs.sql.common import rows
+from jobs.sql.execute import rows
 from jobs.sql.signature import Addressed
 from jobs.sql.tables import JOB
 from jobs.states import Status

@@ -6,7 +6,7 @@ So no open transaction delays it, and what commits late is told when it does.
 import hashlib
 from typing import Any, Final
 
-from jobs.sql.common import rows
+from jobs.sql.execute import rows
 from jobs.sql.position import Change, Kind, Look, Position
 from jobs.sql.tables import NUMBERED
 

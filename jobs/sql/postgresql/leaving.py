@@ -7,7 +7,8 @@ from typing import Final
 from cnaasjobs.db.changes import WITH_NUMBER
 from jobs.run import Run
 from jobs.sql.device_signature import Batch, Leaving
-from jobs.sql.devices import leaving_of, of_run, rows
+from jobs.sql.devices import leaving_of, of_run
+from jobs.sql.execute import rows
 from jobs.sql.postgresql.devices import ALL_OVER, ME, OTHERS, WAITING, changes, given
 from jobs.sql.tables import FLEET, JOB, PARTICIPANT
 from jobs.states import RUNNING

@@ -2,14 +2,12 @@
 
 from collections.abc import Collection
 
-from django.db import connection
-
+from jobs.sql.execute import change
 from jobs.sql.tables import JOB, OF_A_JOB
 
 
 def delete(job_ids: Collection[int]) -> None:
     ids = [*job_ids]
-    with connection.cursor() as cursor:
-        for table in OF_A_JOB:
-            cursor.execute(f"DELETE FROM {table} WHERE job_id = ANY(%s)", [ids])
-        cursor.execute(f"DELETE FROM {JOB} WHERE id = ANY(%s)", [ids])
+    for table in OF_A_JOB:
+        change(f"DELETE FROM {table} WHERE job_id = ANY(%s)", [ids])
+    change(f"DELETE FROM {JOB} WHERE id = ANY(%s)", [ids])

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from jobs.sql.common import rows
+from jobs.sql.execute import rows
 
 # backend_xmin: a statement that has taken its id from the sequence, but no transaction number yet, has a snapshot.
 # Numbers wrap at 32 bits; age() compares them as PostgreSQL does.

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from jobs.sql.common import rows
-from jobs.sql.overview import adapted
+from jobs.sql.execute import adapted, rows
 from jobs.sql.overview_signature import Ran
 from jobs.sql.tables import JOB
 

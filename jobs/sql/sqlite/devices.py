@@ -13,7 +13,8 @@ from cnaasjobs.db.clock import now_sql
 from jobs.run import Run
 from jobs.sql import devices as common
 from jobs.sql.device_signature import Batch, FleetStanding, NewFleet, Note, Taken, Tally
-from jobs.sql.devices import SLOWNESS, change, clear_rows, of_beginning, of_run, rows, standing_from, taken_devices
+from jobs.sql.devices import SLOWNESS, clear_rows, of_beginning, of_run, standing_from, taken_devices
+from jobs.sql.execute import adapted, change, rows
 from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
 from jobs.states import RUNNING, DeviceState
 
@@ -133,7 +134,7 @@ def note_steps(run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding
 
 def show_progress(run: Run, *, seconds: float) -> None:
     now = timezone.now()
-    values = {**of_run(run), "now": _adapted(now), "then": _adapted(now - timedelta(seconds=seconds))}
+    values = {**of_run(run), "now": adapted(now), "then": adapted(now - timedelta(seconds=seconds))}
     with transaction.atomic():
         if change(_DUE, values):
             change(_PROGRESS, {**values, "hosts": common.as_list(common.finished_hosts(run.job_id))})
@@ -146,7 +147,7 @@ def tally(job_id: int) -> Tally | None:
 def write(run: Run, batch: Batch) -> None:
     now = timezone.now()
     for over in batch.over:
-        then = _adapted(now - timedelta(seconds=over.age))
+        then = adapted(now - timedelta(seconds=over.age))
         change(_OVER, {**of_run(run), **over._asdict(), "then": then})
     for stepped in batch.stepped:
         change(_STEPPED, {**of_run(run), **stepped._asdict()})
@@ -156,7 +157,3 @@ def write(run: Run, batch: Batch) -> None:
 
 def _time() -> Any:
     return now_sql()[1][0]
-
-
-def _adapted(when: Any) -> Any:
-    return connection.ops.adapt_datetimefield_value(when)

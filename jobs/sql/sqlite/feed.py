@@ -3,7 +3,7 @@
 from typing import Final
 
 from cnaasjobs.db.changes import COUNTER
-from jobs.sql.common import rows
+from jobs.sql.execute import rows
 from jobs.sql.position import Change, Kind, Look, Position
 from jobs.sql.tables import NUMBERED
 

@@ -6,7 +6,8 @@ from django.db import transaction
 
 from jobs.run import Run
 from jobs.sql.device_signature import Batch, Leaving
-from jobs.sql.devices import change, leaving_of, of_run, rows
+from jobs.sql.devices import leaving_of, of_run
+from jobs.sql.execute import change, rows
 from jobs.sql.sqlite.devices import ALL_OVER, fleet_standing, write
 from jobs.sql.tables import FLEET, JOB, PARTICIPANT
 
