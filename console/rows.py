@@ -17,9 +17,9 @@ from console.reads.ended import Ended
 from console.sentences import sentences_of
 from jobs.models import Job, JobOutcome
 from jobs.states import Status
-from jobs.waiting.look import reasons_of
 from jobs.waiting.progress import Progress, progress_of
 from jobs.waiting.reasons import in_words
+from jobs.waiting.why import reasons_of
 
 KEPT: Final = Ended[SafeString](4_000)  # of about 1 KB
 _MESSAGE: Final = 2000  # characters of a stored exception that are read for its message

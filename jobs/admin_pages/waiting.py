@@ -7,8 +7,8 @@ from django.utils.safestring import SafeString
 
 from jobs.admin_pages.toolkit.show import job_link, moment
 from jobs.models import Job
-from jobs.waiting.look import reasons_of
 from jobs.waiting.reasons import Holds, Named, Part, Reason, part_in_words
+from jobs.waiting.why import reasons_of
 
 _NOBODY_MENDS_IT_BUT_A_PERSON = {Holds.QUEUE, Holds.TASK, Holds.BEAT}
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from cnaasjobs.api.times import time_text
 from jobs.waiting import lines
-from jobs.waiting.look import holder_facts, in_line_facts
 from jobs.waiting.progress import progress_of
 from jobs.waiting.reasons import Reason
+from jobs.waiting.why import holder_facts, in_line_facts
 
 
 def reason_object(reason: Reason) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from jobs.api.views import job_id_of
 from jobs.api.waiting_json import lock_objects, reason_object
 from jobs.errors import JobNotFound
 from jobs.models import Job
-from jobs.waiting.look import reasons_of
+from jobs.waiting.why import reasons_of
 
 
 class WaitingViewSet(ApiViewSet):

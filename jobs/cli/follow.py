@@ -18,8 +18,8 @@ from cnaasjobs.db.not_now import not_now
 from cnaasjobs.plain_text import clean
 from jobs.models import Job, JobDevice, JobOutcome
 from jobs.states import TERMINAL, DeviceState, Status
-from jobs.waiting.look import reasons_of
 from jobs.waiting.progress import progress_of
+from jobs.waiting.why import reasons_of
 
 POLL_SECONDS: Final = 0.5
 

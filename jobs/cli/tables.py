@@ -14,9 +14,9 @@ from jobs.cli.terminal import status_text
 from jobs.models import Job, JobDevice
 from jobs.states import DeviceState, Status
 from jobs.waiting import lines
-from jobs.waiting.look import reasons_of
 from jobs.waiting.progress import Progress, progress_of
 from jobs.waiting.reasons import in_words
+from jobs.waiting.why import reasons_of
 
 DEVICES_SHOWN: Final = 200
 

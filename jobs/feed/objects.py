@@ -12,8 +12,8 @@ from jobs.api.waiting_json import lock_objects_of, reason_object
 from jobs.models import Job, JobLog, JobOutcome
 from jobs.sql.position import Change, Kind
 from jobs.states import Status
-from jobs.waiting.look import reasons_of
 from jobs.waiting.progress import Progress, progress_of
+from jobs.waiting.why import reasons_of
 from locks.models import Lock
 
 LINE: Final = ("time", "level", "module", "device", "text")

@@ -33,7 +33,7 @@ class Joined:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Left:
+class AfterLoss:
     """What remains of a run without a participant: it goes on, or it ends like this."""
 
     goes_on: bool
@@ -91,7 +91,7 @@ def _is_crowded(queue: str) -> bool:
     return Job.objects.filter(status=Status.SCHEDULED.value, queue=queue, dispatched_at__lt=since).exists()
 
 
-def lose(job_id: int, token: UUID, failure: Failure) -> Left:
+def lose(job_id: int, token: UUID, failure: Failure) -> AfterLoss:
     """A participant is gone, or was cut off. Its row is deleted first: from then on whatever it asks is refused.
 
     A run without participants, such as one without ``each``, does not go on.
@@ -103,7 +103,7 @@ def lose(job_id: int, token: UUID, failure: Failure) -> Left:
         if job is None or fleet is None or mine is None:
             is_orphan = job is not None and fleet is not None and fleet.attempt == job.attempt
             noted = fleet.orphan if is_orphan and fleet is not None else None
-            return Left(goes_on=False, run_token=token, failure=Failure.parsed(noted) if noted else failure)
+            return AfterLoss(goes_on=False, run_token=token, failure=Failure.parsed(noted) if noted else failure)
         mine.delete()
         in_hand = store().lose_devices(job_id, token, worker=mine.worker, repeats=fleet.repeats)
         reason = EndReason.of(failure.type)
@@ -114,12 +114,12 @@ def lose(job_id: int, token: UUID, failure: Failure) -> Left:
         if heir is not None:
             if job.run_token == token:
                 _named(job_id, heir.token, heir.worker_id, heir.worker)
-            return Left(goes_on=True, run_token=heir.token, failure=failure)
+            return AfterLoss(goes_on=True, run_token=heir.token, failure=failure)
         if (fleet.repeats or not in_hand) and _may_wait(job, fleet):
             _named(job_id, nobody := uuid4(), None, mine.worker)
             Fleet.objects.filter(pk=job_id).update(orphan=failure.as_json())
-            return Left(goes_on=True, run_token=nobody, failure=failure)
-        return Left(goes_on=False, run_token=job.run_token or token, failure=_end_of(job, fleet) or failure)
+            return AfterLoss(goes_on=True, run_token=nobody, failure=failure)
+        return AfterLoss(goes_on=False, run_token=job.run_token or token, failure=_end_of(job, fleet) or failure)
 
 
 def end_of_orphan(job: Job, *, longest: float | None) -> Failure | None:

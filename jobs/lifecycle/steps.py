@@ -21,7 +21,7 @@ _KEPT: Final = Built(
 )
 
 
-class Taken(NamedTuple):
+class PastStep(NamedTuple):
     """A step of a job's life."""
 
     time: datetime
@@ -55,15 +55,15 @@ def attempt_over(job_id: int, step: Step, detail: str = "") -> None:
         )
 
 
-def of(job: Job) -> list[Taken]:
+def of(job: Job) -> list[PastStep]:
     """All of a job's steps, in order: those with rows of their own, and those in its row."""
-    kept = [Taken(time, Step(step), detail) for time, step, detail in _KEPT.rows(job.pk)]
-    return sorted([*kept, *_of_row(job)], key=lambda taken: taken.time)
+    kept = [PastStep(time, Step(step), detail) for time, step, detail in _KEPT.rows(job.pk)]
+    return sorted([*kept, *_of_row(job)], key=lambda past: past.time)
 
 
-def _of_row(job: Job) -> Iterable[Taken]:
-    yield Taken(job.scheduled_time, Step.DUE, "")
+def _of_row(job: Job) -> Iterable[PastStep]:
+    yield PastStep(job.scheduled_time, Step.DUE, "")
     if job.start_time is not None:
-        yield Taken(job.start_time, Step.STARTED, job.worker or "")
+        yield PastStep(job.start_time, Step.STARTED, job.worker or "")
     if job.finish_time is not None:
-        yield Taken(job.finish_time, Step.ENDED, job.exception_type or "")
+        yield PastStep(job.finish_time, Step.ENDED, job.exception_type or "")

@@ -1,4 +1,4 @@
-"""What holds a job that is SCHEDULED, in one answer: ``look.reasons_of``.
+"""What holds a job that is SCHEDULED, in one answer: ``why.reasons_of``.
 
 The console, the API, the admin and the command line show that answer; none of them works it out for itself.
 ``reasons`` is its vocabulary, ``lines`` says who holds a lock and who waits for it, ``queues`` which workers serve a

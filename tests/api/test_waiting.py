@@ -13,7 +13,7 @@ from jobs.dispatch import scheduling
 from jobs.models import Job
 from jobs.states import Status
 from jobs.waiting import lines
-from jobs.waiting.look import reasons_of
+from jobs.waiting.why import reasons_of
 from tests import fake_jobs
 from tests.api.conftest import Api
 from tests.factory import device_row, heartbeat, hold_lock, job_in, job_rows, refused

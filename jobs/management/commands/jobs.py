@@ -17,7 +17,7 @@ from cnaasjobs.terminal import console_on
 from jobs.api.job_json import all_rows, jobs_json
 from jobs.api.log_view import as_text, batches_of
 from jobs.api.waiting_json import reason_object
-from jobs.cli import deeds, follow, looks
+from jobs.cli import deeds, follow, tables
 from jobs.cli.follow import Verdict
 from jobs.cli.terminal import stream_of, write_json
 from jobs.errors import JobError, JobNotFound
@@ -26,7 +26,7 @@ from jobs.search.find import Found, search
 from jobs.search.grammar import SearchError
 from jobs.search.qualifiers import id_of
 from jobs.states import TERMINAL
-from jobs.waiting.look import reasons_of
+from jobs.waiting.why import reasons_of
 
 NOT_FOUND: Final = 2
 _SEARCH: Final = "status:running function:sync device:sw1 by:ann ticket:NOC-1 lock:devices score:>20 since:24h text"
@@ -113,7 +113,7 @@ class Command(BaseCommand):
             jobs = _as_api([job.pk for job in found.jobs])
             write_json(self.stream, {"jobs": jobs, "before": found.before, "gave_up": found.gave_up})
             return
-        self.console.print(looks.jobs_table(found.jobs, narrow=self.console.is_terminal))
+        self.console.print(tables.jobs_table(found.jobs, narrow=self.console.is_terminal))
         for said in _beside(found):
             self.console.print(Text(said, style="dim"))
 
@@ -131,7 +131,7 @@ class Command(BaseCommand):
             write_json(self.stream, {**shown, "waiting": [reason_object(each) for each in reasons_of([job])[job.pk]]})
             return
         exception = JobOutcome.objects.filter(pk=job.pk).values_list("exception", flat=True).first()
-        view = looks.job_view(job, json.loads(exception) if exception else None, devices=options["devices"])
+        view = tables.job_view(job, json.loads(exception) if exception else None, devices=options["devices"])
         self.console.print(view)
 
     def _watch(self, options: dict[str, Any]) -> None:
@@ -150,7 +150,7 @@ class Command(BaseCommand):
                     if live is None:
                         self._tell_changes(said, found.jobs)
                     else:
-                        live.update(looks.jobs_table(found.jobs, narrow=True), refresh=True)
+                        live.update(tables.jobs_table(found.jobs, narrow=True), refresh=True)
                 pause.wait(_REFRESH_SECONDS)
 
     def _tell_changes(self, said: dict[int, bytes], jobs: Sequence[Job]) -> None:

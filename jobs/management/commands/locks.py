@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from cnaasjobs.terminal import console_on
 from jobs.api.waiting_json import lock_objects
-from jobs.cli import deeds, looks
+from jobs.cli import deeds, tables
 from jobs.cli.terminal import stream_of, write_json
 from jobs.waiting import lines
 from locks.service import LockNotFound
@@ -34,4 +34,4 @@ class Command(BaseCommand):
         elif options["json"]:
             write_json(stream, {"locks": lock_objects()})
         else:
-            console_on(stream).print(looks.locks_table(lines.all_lines()))
+            console_on(stream).print(tables.locks_table(lines.all_lines()))
