@@ -9,7 +9,7 @@ APPROVED: Final = "approved"
 
 
 class JobApproval(models.Model):
-    """That a job waits, or waited, for approval. The job's ``unapproved`` says that it still does."""
+    """A job that waits, or waited, for approval. While it still does, its ``unapproved`` is true."""
 
     job = models.OneToOneField("jobs.Job", primary_key=True, on_delete=models.CASCADE, related_name="approval")
     why = models.TextField(help_text="Why it needs one, in words.")
@@ -41,7 +41,7 @@ class JobBehind(models.Model):
 
 
 class TokenMaker(models.Model):
-    """Who made a token in the admin, for whomever: who has its text may be either of the two."""
+    """Who made a token in the admin. Whoever uses it may be its owner, or its maker, who saw its text."""
 
     token = models.OneToOneField("knox.AuthToken", primary_key=True, on_delete=models.CASCADE, related_name="+")
     maker_id = models.BigIntegerField()

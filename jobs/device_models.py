@@ -12,13 +12,14 @@ from django.db.models import Q
 
 from jobs.states import DeviceState
 
-TOO_LONG: Final = "the time that the step before took"  # how a Fleet's ``refused`` begins, if no device is named there
+# How a Fleet's ``refused`` begins if the step before took too long. Otherwise it names the devices that failed.
+TOO_LONG: Final = "the time that the step before took"
 
 
 class JobDevice(models.Model):
-    """One device of one job. An ended job has none that is TAKEN; its WAITING ones were never begun.
+    """One device of one job. When the job has ended, none is TAKEN any more, and those still WAITING were never begun.
 
-    So of a job that ended, however it did, these are left to do: ``Q(failed=True) | ~Q(state=DeviceState.DONE)``.
+    So what an ended job left undone, however it ended, is ``Q(failed=True) | ~Q(state=DeviceState.DONE)``.
     """
 
     job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="devices", db_index=False)
@@ -87,7 +88,7 @@ class JobDevice(models.Model):
 
 
 class Participant(models.Model):
-    """A process in which the body of a running job runs. None is special; the last one out ends the job.
+    """A process in which the body of a running job runs. All are equal; the last one out ends the job.
 
     The job's ``run_token``, ``worker_id`` and ``worker`` always name one of them.
     """
@@ -106,7 +107,7 @@ class Participant(models.Model):
 
 
 class Fleet(models.Model):
-    """What the participants of one run have in common. Written under the job's row, except at ``ctx.each``."""
+    """What the participants of one run share. It is written with the job's row locked, except when ``each`` begins."""
 
     job = models.OneToOneField("jobs.Job", primary_key=True, on_delete=models.CASCADE, related_name="fleet")
     attempt = models.PositiveIntegerField(default=1, help_text="The job's, by which it knows the rows of another.")

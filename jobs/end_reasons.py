@@ -71,7 +71,7 @@ class Failure:
 
     @classmethod
     def parsed(cls, text: str) -> Self:
-        """Of its ``as_json``."""
+        """The failure that ``as_json`` wrote."""
         fields = json.loads(text)
         return cls(
             type=fields["type"], message=fields["message"], args=tuple(fields["args"]), traceback=fields["traceback"]

@@ -1,6 +1,6 @@
-"""Which jobs can come of one that has ended: known to the app of its task, which registers that when Django is ready.
+"""Which jobs can follow one that has ended. The app of its task knows, and registers its answer when Django is ready.
 
-Without it, a job can only be run again as it was.
+A task without one can only be run again with the same arguments.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from jobs.models import Job
 
 
 class CannotFollow(JobError):
-    """There is no such job to come of this one; the text says why."""
+    """No such job can follow this one; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)

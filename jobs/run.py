@@ -27,7 +27,10 @@ class Run:
 
     @classmethod
     def of(cls, job: Job, *, run_token: UUID | None = None, worker: str | None = None) -> Self:
-        """The run of a RUNNING job's row; that of a process that helps has a token and a worker of its own."""
+        """The run that a RUNNING job's row describes.
+
+        A process that helps with it gives its own token and worker.
+        """
         return cls(
             job_id=job.pk,
             run_token=cast("UUID", run_token or job.run_token),

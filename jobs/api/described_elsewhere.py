@@ -1,4 +1,4 @@
-"""What is asked for beside the API's views: live events, which another process tells, and whether this one is well."""
+"""Describes URLs that no view of the API answers: live events (another process does) and health (a middleware)."""
 
 from typing import Any, Final
 

@@ -114,7 +114,7 @@ def _repeated(pk: int) -> Answer:
     """The stored answer, with a note that it was sent again: from then on the job is not withdrawn."""
     row = IdempotencyKey.objects.select_for_update().filter(pk=pk).first()
     if row is None:
-        raise Conflict("Idempotency-Key was withdrawn this very moment, repeat the request")
+        raise Conflict("The first request with this Idempotency-Key was just withdrawn: repeat this one")
     stored = json.loads(row.response)
     if not stored.get("repeated"):
         IdempotencyKey.objects.filter(pk=pk).update(response=json.dumps({**stored, "repeated": True}))

@@ -31,13 +31,17 @@ class LogLine(NamedTuple):
 
 
 def lines_of(job_id: int) -> Iterator[LogLine]:
-    """At most 10,000, or 1 MB."""
+    """All lines of a job: at most 10,000, with at most 1 MB of text."""
     for _, lines in batches_of(job_id):
         yield from lines
 
 
 def batches_of(job_id: int, *, but: Collection[int] = ()) -> Iterator[tuple[int, list[LogLine]]]:
-    """``but``: those that are known. Of a job that several processes share a batch may come after later ones."""
+    """Batches by id, except those in ``but``.
+
+    Whoever follows a log passes the ids that it has: when several processes share a job, a batch may be committed after
+    others with higher ids.
+    """
     batches = _batches(job_id).exclude(pk__in=but) if but else _ALL_BATCHES.rows(job_id)
     for batch, text in batches:
         yield batch, [LogLine(*line) for line in json.loads(text)]
@@ -85,7 +89,7 @@ class JobLogLines(ApiViewSet):
 
 
 def as_text(lines: Sequence[LogLine]) -> str:
-    """For a terminal: a line each, which names its device once."""
+    """Text for a terminal, one line for each. A device that the text already names is not named again."""
     return "".join(f"{clean(_in_words(line))}\n" for line in lines)
 
 

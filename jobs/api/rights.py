@@ -1,4 +1,4 @@
-"""Who asks over the API, and a refusal of ``jobs.rights`` as it answers it: a 403 that is in the audit trail too."""
+"""Who asks over the API, and what a refusal of ``jobs.rights`` becomes there: a 403 and an entry in the audit trail."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ def by_of(request: Request) -> trail.By:
 
 @contextmanager
 def forbidden_if_refused(request: Request) -> Iterator[None]:
-    """Not in a transaction: the refusal is stored."""
+    """Turns refusals into the API's errors. Not for use inside a transaction: a refusal has to be stored."""
     try:
         yield
     except NotAllowed as exc:

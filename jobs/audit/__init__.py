@@ -1,1 +1,1 @@
-"""Who did what: the audit trail, written in the transaction of what it tells."""
+"""Who did what: the audit trail. Each entry is written in the transaction of the change that it tells of."""

@@ -19,7 +19,7 @@ class By:
 
     who: str
     origin: str  # the peer's address, or "command line"
-    user: Any  # whose rights are asked for; None at the command line, which may everything
+    user: Any  # whose rights are checked; None at the command line, where everything is allowed
     token: str | None = None  # the hash of the token by which the user came, if it was one
 
 

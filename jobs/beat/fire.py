@@ -98,7 +98,7 @@ def _require_plain(row: PeriodicTask) -> None:
 
 
 def _unmoved(row: PeriodicTask) -> QuerySet[Any]:
-    """The row, if it is still as it was read. ``date_changed`` reveals an edit that this process has not seen."""
+    """The row, as long as nobody has changed it since it was read; ``date_changed`` reveals an edit."""
     rows: QuerySet[Any] = PeriodicTask.objects.filter(pk=row.pk, enabled=True, date_changed=row.date_changed)
     if row.last_run_at is None:
         return rows.filter(last_run_at__isnull=True)
@@ -111,7 +111,7 @@ def move_last_run(row: PeriodicTask, *, last_run_at: datetime | None, date_chang
 
 
 def disable(row: PeriodicTask) -> bool:
-    """It expired."""
+    """Switch off a schedule that has expired. False if another Beat, or a person, changed it meanwhile."""
     return bool(_unmoved(row).update(enabled=False))
 
 

@@ -1,5 +1,5 @@
-"""Recurring schedules as they stand in the database, also where a column has what Django can't turn into an object: an
-invalid time in SQLite, or one after the year 9999 in PostgreSQL.
+"""Reading recurring schedules, even if a column holds a value that Django can't turn into an object: an invalid time in
+SQLite, or one after the year 9999 in PostgreSQL.
 """
 
 from dataclasses import dataclass

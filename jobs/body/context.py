@@ -156,7 +156,11 @@ class JobContext:
         self._raise_if_stopping()
 
     def answer(self, ask: Callable[[], Any]) -> Any:
-        """What the database answers, once it does."""
+        """Ask until the database answers.
+
+        Raises:
+            JobStopped: the run was told to stop while it waited.
+        """
         while True:
             self._raise_if_stopping()
             try:
@@ -168,7 +172,7 @@ class JobContext:
                 self._stop.wait(_RETRY_SECONDS)
 
     def judge(self, seen: FleetStanding) -> None:
-        """Of what was read at a safe point: may this run go on?"""
+        """Decide whether this run may go on, by what was read at a safe point."""
         if not seen.is_mine:
             self.stop(RunTaken(f"this run of job {self.job_id} was ended by somebody else"))
         elif self._run.fence is not None and seen.fence != self._run.fence:

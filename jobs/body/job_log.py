@@ -40,7 +40,7 @@ class Line(NamedTuple):
     text: str
 
     def kept(self, masked: Callable[[str], str]) -> tuple[str, str, str, str | None, str]:
-        """Masks secrets before anything is cut."""
+        """What is stored of it. Secrets are masked before anything is cut."""
         moment = datetime.fromtimestamp(self.time, UTC).isoformat(timespec="microseconds")[:26]
         text = masked(self.text)
         cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
@@ -112,7 +112,7 @@ class JobLog:
             lines, self._pending = self._pending, []
         try:
             self._portions += [_portion(lines)] if lines else []
-        except Exception:  # noqa: BLE001  a record with a time or a level that is none
+        except Exception:  # noqa: BLE001  somebody made a record with a time or a level that makes no sense
             self._prepare_singly(lines)
 
     def _prepare_singly(self, lines: list[Line]) -> None:
@@ -136,7 +136,7 @@ class JobLog:
 
 
 def _portion(lines: list[Line]) -> LogBatch:
-    """As it will stand in a batch, between the brackets."""
+    """These lines as part of a batch's JSON list, without its brackets."""
     mask = masker()
     kept = [line.kept(lambda text: storable(mask(text))) for line in lines]
     size = sum(len(line[-1]) if line[-1].isascii() else len(line[-1].encode()) for line in kept)

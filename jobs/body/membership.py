@@ -33,7 +33,7 @@ class _Context(Body, Protocol):
 
 
 class Membership:
-    """Of one run in one process. Begins with ``each``, or with the run where it joined others; ends with ``each``."""
+    """One process's part in one run, from ``each`` (or from the start, if it joined others) to the end of ``each``."""
 
     def __init__(self, ctx: _Context, run: Run, *, joined: bool) -> None:
         self.is_on = joined
@@ -139,7 +139,7 @@ class Membership:
         return getattr(self._ctx.task, "request", None)
 
     def _helpers(self) -> int:
-        """None where the devices of a job cannot be shared."""
+        """No helpers where the database lets only one process write."""
         return int(getattr(self._ctx.task, "helpers", 0)) if store().shares_devices else 0
 
     def _repeats(self) -> bool:
@@ -164,5 +164,5 @@ class Membership:
 
 
 def _noted(text: str, longest: int) -> str:
-    """As the database takes it: one note that it refuses would be refused with those of all other devices."""
+    """Fit to be stored: if the database refused one note, it would refuse those of all other devices with it."""
     return storable(mask(str(text)))[:longest]

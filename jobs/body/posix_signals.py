@@ -29,7 +29,9 @@ def call_body(body: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
 
 def undisturbed(call: Callable[[], T], *, struck: Callable[[], None]) -> T:
-    """Inside this call, in the body, the soft limit raises nothing: ``struck`` is called, in the middle of anything."""
+    """Inside this call, in the body, the soft limit raises nothing. The handler of the signal calls ``struck`` instead,
+    whatever this thread is doing; it finds it in the frame of this function.
+    """
     return call()
 
 

@@ -1,8 +1,8 @@
 """The one database connection that all threads of a body share, beside the one of its own thread.
 
-While that thread only waits for the others (``ctx.each`` of few devices) it lends them its own: that is open, and knows
-the plans of the job before. To open another takes longer than most of what they ask, and the first of them would wait
-for it just before its commit.
+While that thread only waits for the others (``ctx.each`` with few devices) it lends them its own, which is open and has
+the plans of the previous job's statements. Opening another takes longer than most of what they ask, and the first of
+them would wait for it just before its commit.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ class SharedConnection:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
-        """Inside it is there before a thread needs it; while it is being opened, the own thread goes on."""
+        """Opens it before a thread needs it, in a thread that does only that: the body's own does not wait."""
         threading.Thread(target=self._open, name="opens-database", daemon=True).start()
         yield
 
@@ -58,7 +58,7 @@ class SharedConnection:
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
-        """Inside, all use the own thread's, which asks nothing of it but by ``use``. Called by that thread."""
+        """Inside, all threads use the connection of the body's own thread, which calls this and goes by ``use`` too."""
         own = connections[DEFAULT_DB_ALIAS]
         own.inc_thread_sharing()
         self._lent = own

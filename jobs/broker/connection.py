@@ -61,7 +61,7 @@ class Broker:
             self._ask()  # even when RabbitMQ blocks its publishers, it takes the first message of a connection
 
     def drop(self) -> None:
-        """Without AMQP's closing handshake, which a frozen broker would not answer."""
+        """Close the connection without AMQP's closing handshake, which a frozen broker would not answer."""
         connection, self._connection, self._probing = self._connection, None, None
         if connection is not None:
             connection.collect()

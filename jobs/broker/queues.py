@@ -24,14 +24,14 @@ _named: set[str] = set()  # queues that exist with other properties, already log
 
 
 class Queue(_KombuQueue):
-    """An existing queue with other properties is not an error."""
+    """A queue that exists with other properties is used as it is: that is not an error."""
 
     max_priority: int | None
-    _is_found_quorum = False  # it was to be another, and exists as one
+    _is_found_quorum = False  # it was declared as a classic queue, and exists as a quorum queue
 
     @property
     def is_quorum(self) -> bool:
-        """As it was found when it was declared; before that, as it would be declared."""
+        """Whether it is a quorum queue: as it was found when it was declared; before that, as it would be declared."""
         return self._is_found_quorum or bool(_QUORUM.items() <= (self.queue_arguments or {}).items())
 
     def queue_declare(self, nowait: bool = False, passive: bool = False, channel: Any = None) -> Any:

@@ -46,7 +46,7 @@ class Patience:
 
     @contextmanager
     def outlasting(self) -> Iterator[None]:
-        """What is asked inside is left undone while the database is away."""
+        """While the database is away, leaves out what is inside, and says so."""
         try:
             yield
             self._is_away = False

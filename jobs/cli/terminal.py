@@ -32,7 +32,7 @@ def status_text(status: str, exception_type: str | None, *, note: str = "") -> T
 
 
 def write_json(stream: IO[str], value: Any) -> None:
-    """As the API writes it, a line. What the output's encoding lacks is escaped as JSON has it."""
+    """Write JSON as the API does, on one line. Characters that the output's encoding lacks are escaped."""
     text = json_bytes(value).decode()
     try:
         text.encode(getattr(stream, "encoding", None) or "utf-8")

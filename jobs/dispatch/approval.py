@@ -24,12 +24,16 @@ def why_needed(task: Schedulable, arguments: Mapping[str, Any], ending: Ending |
 
 
 def put_aside(row: Job) -> None:
-    """Before it is inserted."""
+    """Call it before the row is inserted."""
     row.unapproved, row.parked, row.dispatched_at = True, True, None
 
 
 def ask(rows: Sequence[Job], reasons: Mapping[int, str]) -> None:
-    """In the transaction that inserts them. ``reasons`` by the place among ``rows``."""
+    """Call it in the transaction that inserts them.
+
+    Args:
+        reasons: why they need approval, by their place among ``rows``.
+    """
     now = database_now()
     until = now + timedelta(seconds=conf.approval_seconds)
     JobApproval.objects.bulk_create(

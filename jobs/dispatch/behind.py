@@ -1,6 +1,8 @@
-"""Who is behind a job beside its author: who made the author's token, and all who are behind the job that started it.
+"""Who else stands behind a job, beside its author: whoever made the author's token, and everybody behind the job that
+started it.
 
-None of them is its second person. A job that needs no approval keeps them too: it may start one that does.
+None of them can be the second person who approves it. They are kept for every job, because one that needs no approval
+may start one that does.
 """
 
 from collections.abc import Sequence
@@ -9,7 +11,7 @@ from jobs.models import Job, JobBehind
 
 
 def inherit(rows: Sequence[Job], *, of_id: int) -> None:
-    """Those behind job ``of_id`` are behind what it starts. In the transaction that inserts ``rows``."""
+    """Everybody behind job ``of_id`` is behind what it starts. Call it in the transaction that inserts ``rows``."""
     found = Job.objects.filter(pk=of_id).values_list("author_id", "behind__user_id")
     people = {user_id for pair in found for user_id in pair if user_id is not None}
     JobBehind.objects.bulk_create(
@@ -18,12 +20,12 @@ def inherit(rows: Sequence[Job], *, of_id: int) -> None:
 
 
 def add(job: Job, user_id: int) -> None:
-    """In the transaction that schedules it."""
+    """Call it in the transaction that schedules the job."""
     if user_id != job.author_id:
         JobBehind.objects.create(job=job, user_id=user_id)
 
 
 def of(job: Job) -> set[int]:
-    """All of them, and its author."""
+    """The ids of all of them, and of its author."""
     found = {job.author_id, *JobBehind.objects.filter(job=job).values_list("user_id", flat=True)}
     return {user_id for user_id in found if user_id is not None}

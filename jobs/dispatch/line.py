@@ -19,7 +19,7 @@ def of(lock_name: str) -> QuerySet[Job]:
 
 
 def names() -> list[str]:
-    """The locks for which jobs are in line; each name from one row of its own in the index, however long its line."""
+    """The locks that jobs are in line for. It reads one row of the index for each, however long the line is."""
     waiting = Job.objects.filter(status=Status.SCHEDULED.value, lock_name__isnull=False)
     found: list[str] = []
     name: str | None = ""

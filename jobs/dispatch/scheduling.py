@@ -142,7 +142,7 @@ def _priority(given: int | None, task: Schedulable) -> int:
 
 
 def _free_text(value: str | None, field: str) -> str | None:
-    """What a person typed, without secrets. Names that stand for them may be longer than they are."""
+    """What a person typed, without secrets. The names put in their place may be longer, so the text is cut again."""
     checked = _text(value, field)
     return mask(checked)[: _longest(field)] if checked else checked
 

@@ -28,7 +28,7 @@ def due() -> QuerySet[Job]:
 
 
 def seconds_to_next_due() -> float | None:
-    """By the database's clock; zero or less if a job is due, None if none waits."""
+    """Until the next job is due, by the database's clock: zero or less if one is due now, None if none waits."""
     found = due().annotate(now=DatabaseNow()).values_list("scheduled_time", "now").first()
     return None if found is None else (found[0] - found[1]).total_seconds()
 

@@ -81,7 +81,7 @@ def _exception(job: Job, stored: str | None) -> dict[str, Any] | None:
 
 
 def _devices(progress: Progress | None) -> dict[str, int | None] | None:
-    """Of a job that runs and goes through devices."""
+    """How far a running job is; None if it does not go through devices."""
     return None if progress is None else {"done": progress.done, "failed": progress.failed, "total": progress.total}
 
 

@@ -1,4 +1,4 @@
-"""Processes that join a running job, and those that are lost: everything but the job's own transitions.
+"""Processes join a running job, and are lost: everything about them but the job's own transitions.
 
 Every change of who takes part locks the job's row first. The job's ``run_token``, ``worker_id`` and ``worker`` always
 name one of the participants; if there is none, the token is nobody's, so that a process that was taken for dead and
@@ -34,7 +34,7 @@ class Joined:
 
 @dataclass(frozen=True, kw_only=True)
 class AfterLoss:
-    """What remains of a run without a participant: it goes on, or it ends like this."""
+    """What becomes of a run that lost a participant: it goes on, or it ends with this failure."""
 
     goes_on: bool
     run_token: UUID
@@ -62,7 +62,7 @@ def join(
                 token=run_token, job_id=job_id, worker_id=worker_id, worker=worker, joined_at=DatabaseNow()
             )
         if not others:
-            _named(job_id, run_token, worker_id, worker)
+            _name_in_row(job_id, run_token, worker_id, worker)
             Fleet.objects.filter(pk=job_id).update(orphan=None)
     record(JobAction.JOIN, job_id=job_id, worker=worker, participant=str(run_token))
     run = Run.of(job, run_token=run_token, worker=worker)
@@ -113,10 +113,10 @@ def lose(job_id: int, token: UUID, failure: Failure) -> AfterLoss:
         heir = Participant.objects.filter(job_id=job_id).order_by("joined_at").first()
         if heir is not None:
             if job.run_token == token:
-                _named(job_id, heir.token, heir.worker_id, heir.worker)
+                _name_in_row(job_id, heir.token, heir.worker_id, heir.worker)
             return AfterLoss(goes_on=True, run_token=heir.token, failure=failure)
         if (fleet.repeats or not in_hand) and _may_wait(job, fleet):
-            _named(job_id, nobody := uuid4(), None, mine.worker)
+            _name_in_row(job_id, nobody := uuid4(), None, mine.worker)
             Fleet.objects.filter(pk=job_id).update(orphan=failure.as_json())
             return AfterLoss(goes_on=True, run_token=nobody, failure=failure)
         return AfterLoss(goes_on=False, run_token=job.run_token or token, failure=_end_of(job, fleet) or failure)
@@ -151,5 +151,5 @@ def _locked(job_id: int) -> Job | None:
     return Job.objects.select_for_update().filter(pk=job_id, status=Status.RUNNING.value).first()
 
 
-def _named(job_id: int, token: UUID, worker_id: int | None, worker: str) -> None:
+def _name_in_row(job_id: int, token: UUID, worker_id: int | None, worker: str) -> None:
     Job.objects.filter(pk=job_id).update(run_token=token, worker_id=worker_id, worker=worker)

@@ -22,7 +22,7 @@ _KEPT: Final = Built(
 
 
 class PastStep(NamedTuple):
-    """A step of a job's life."""
+    """A step of a job's life that was taken."""
 
     time: datetime
     step: Step

@@ -23,7 +23,7 @@ _MISSED_BEATS = 3  # the claim may have come during the first, and before the se
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A run, or one process's part in it, and the worker that has it by the database."""
+    """A run, or one process's part in it, and the worker that has it according to the database."""
 
     job_id: int
     token: UUID
@@ -75,8 +75,10 @@ class Lost:
             raise
 
     def runs(self, running: Sequence[Held]) -> list[tuple[Held, str]]:
-        """Those of the running jobs whose run is lost, and why, in words. Read the jobs after the look: a run
-        that was dropped from a heartbeat had ended in the database before that.
+        """Which of these runs are lost, and why, in words.
+
+        Read ``running`` from the database after the look: a run that has left its worker's heartbeat had ended in the
+        database before.
         """
         tokens = {held.token for held in running}
         self._ages = {token: self._ages.get(token, -self._seconds) + self._seconds for token in tokens}
@@ -86,11 +88,11 @@ class Lost:
         return lost
 
     def processes(self) -> list[Heartbeat]:
-        """Those that are gone and not marked as stopped yet."""
+        """The heartbeats of processes that are gone and not marked as stopped yet."""
         return [sight.row for sight in self._sights.values() if sight.row.stopped_at is None and sight.is_still]
 
     def stopped_with_runs(self) -> list[int]:
-        """Ids of those that were marked as stopped and still have a run in the database."""
+        """The ids of heartbeats that are marked as stopped although the database still has a run of theirs."""
         return [pk for pk, sight in self._sights.items() if sight.row.stopped_at is not None]
 
     # --- looking ------------------------------------------------------------------------------------------------------

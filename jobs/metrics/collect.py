@@ -86,7 +86,7 @@ def _locks() -> Iterator[Metric]:
 
 
 def _processes() -> Iterator[Metric]:
-    """Those that have not said goodbye. One that is gone without a word is here until upkeep finds out."""
+    """Workers and Beats that have not stopped. One that vanished stays here until upkeep finds out."""
     seen = _gauge("heartbeat_timestamp_seconds", "The last heartbeat of a worker or Beat.", "kind", "name")
     slots = _gauge("worker_slots", "Slots of a worker.", "name")
     busy = _gauge("worker_slots_busy", "Slots of a worker in which a job runs.", "name")
@@ -128,8 +128,10 @@ def _kept() -> Iterator[Metric]:
 
 
 def _successes(kept: list[Kept]) -> Metric:
-    """Of each step that this release has. The table may know others, of a newer release that was rolled back: nobody
-    runs them, and an alert on them would never end.
+    """When each step that this release has last succeeded.
+
+    The table may hold other steps, of a newer release that was rolled back. Nobody runs them, so an alert on them would
+    never end.
     """
     at = {step: value for (step,), value, _ in kept}
     times = _gauge(SUCCESS.name, SUCCESS.words, *SUCCESS.labels)
@@ -139,7 +141,7 @@ def _successes(kept: list[Kept]) -> Metric:
 
 
 def _delay(readers: list[Kept], looked: list[Kept]) -> Metric:
-    """None while nobody listens: then nobody looks."""
+    """No value while nobody listens: then nobody looks at the feed."""
     delay = _gauge("events_delay_seconds", "How old the last look at the change feed is, for those who listen.")
     if looked and any(number for _, number, _ in readers):
         delay.add_metric([], timezone.now().timestamp() - looked[0][1])

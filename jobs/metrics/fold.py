@@ -32,8 +32,8 @@ def fold() -> int:
 
 
 def flush() -> None:
-    """Store what this process saw; later, if another process is just at it: a scrape and live events wait for nobody,
-    who may be frozen.
+    """Store what this process saw. If another process is doing the same, leave it for later: that one may be frozen,
+    and neither a scrape nor live events may wait for it.
     """
     seen = tally.taken()
     if not seen:
@@ -78,7 +78,7 @@ def _fold_some() -> bool:
 
 
 def _next(mark: MetricMark, horizon: int) -> Span:
-    """As many as may be counted at once, and all that one transaction ended together with the last of them."""
+    """The next jobs to count: at most AT_ONCE, and all that ended in the same transaction as the last of them."""
     all_there_are = Span(mark.upto, horizon - 1, mark.since)
     last = store().last_of(all_there_are, AT_ONCE)
     return all_there_are if last is None else all_there_are._replace(upto=last)
@@ -104,7 +104,7 @@ def _locked_mark() -> MetricMark:
 
 
 def _mark() -> QuerySet[MetricMark]:
-    """The one row, which is there."""
+    """The table's one row, which is made if it is missing."""
     rows = MetricMark.objects.filter(pk=1)
     if not rows.exists():
         MetricMark.objects.bulk_create([MetricMark(since=database_now())], ignore_conflicts=True)

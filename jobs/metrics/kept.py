@@ -32,11 +32,11 @@ class Additions:
         self.spread.setdefault(key, [0] * (len(SECONDS) + 1))[bucket] += times
 
     def state(self, family: Family, *labels: str, value: float) -> None:
-        """The last one stays; of times the latest."""
+        """Set a value that replaces the one before; of times the latest stays."""
         self.states[family.name, labels] = value
 
     def include(self, older: "Additions") -> None:
-        """What was seen before this: of states the newer stays."""
+        """Add what was seen before this; where both have a state, this one's stays."""
         for key, value in older.counts.items():
             self.counts[key] += value
         for key, value in older.states.items():
@@ -85,7 +85,7 @@ Kept = tuple[list[str], float, list[int]]  # labels, value, buckets
 
 
 def all_kept() -> Mapping[str, list[Kept]]:
-    """By family."""
+    """Everything in the table, by the name of its family."""
     found: defaultdict[str, list[Any]] = defaultdict(list)
     for name, labels, value, buckets in MetricCount.objects.values_list("name", "labels", "value", "buckets"):
         found[name].append((json.loads(labels), value, json.loads(buckets)))

@@ -36,7 +36,7 @@ class Proposal:
     kind: CameOf
     task: JobTask
     arguments: Mapping[str, Any]
-    words: str  # for which devices, if they are others than the earlier job's
+    words: str  # which devices it is for; empty if they are the earlier job's
     devices: int | None
 
 

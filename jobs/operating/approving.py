@@ -1,8 +1,8 @@
 """Approving and rejecting a job that waits for a second person.
 
-The second person is nobody of those who are behind the job: its author, who made the author's token, those behind the
-job that started it. And nobody of them is behind the token of the second, or has the second's name, whatever provider
-says so.
+The second person must not be behind the job: not its author, not the maker of the author's token, not anybody behind
+the job that started it. Nor may one of these have made the second person's token, or go by the same name, whichever
+provider the name comes from.
 """
 
 from collections.abc import Collection
@@ -50,9 +50,9 @@ def is_own(job: Job, by: trail.By) -> bool:
 
 
 def keep_maker(job: Job, by: trail.By) -> None:
-    """Keep who made the token by which a job is started. In the transaction that schedules it.
+    """Remember who made the token with which a job is started. Call it in the transaction that schedules the job.
 
-    Where nothing waits for approval by its score nobody will ask, and that costs no statement.
+    If no job needs approval here, nobody will ask, and it costs no statement.
     """
     if (job.unapproved or conf.approval_score is not None) and (maker := _maker_of(by.token)) is not None:
         behind.add(job, maker)

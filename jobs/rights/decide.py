@@ -126,6 +126,6 @@ def _require(user: Any, permission: str, subject: Subject) -> None:
 
 
 def author_of(user: Any) -> int | None:
-    """What a job keeps of the user who starts it. The operator of a development server and the shell have no row."""
+    """The id that a job keeps of the user who starts it. None for the shell and a development server's operator."""
     found: int | None = getattr(user, "pk", None)
     return found

@@ -44,7 +44,7 @@ def refusal_of_token(maker: Any, user: Any) -> str | None:
 
 
 def may_give(maker: Any, permission: Any) -> bool:
-    """A permission that is given to a user by itself has no scope."""
+    """Whether ``maker`` may give this permission to a user directly, which means without a scope."""
     return maker.is_superuser or _has(maker, name_of(permission), EVERYWHERE)
 
 

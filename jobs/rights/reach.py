@@ -36,7 +36,7 @@ class Limit:
 
     @property
     def is_of_devices(self) -> bool:
-        """False: any device."""
+        """Whether it limits the devices; otherwise any device is allowed."""
         return bool(self.device_groups or self.device_types) or not self.functions
 
     def has_function(self, name: str) -> bool:
@@ -72,7 +72,11 @@ def reach_of(user: Any, permission: str) -> Reach:
 
 
 def limits_of(user_id: int, permission: str, groups: Collection[int] | None = None) -> tuple[Limit, ...]:
-    """The scopes of the user's groups that grant it; of ``groups``, if a JWT says that these are the user's."""
+    """The scopes of those groups of the user that grant the permission.
+
+    Args:
+        groups: the user's groups, if a JWT says which; otherwise the database does.
+    """
     app, codename = permission.split(".")
     scopes = GroupScope.objects.filter(
         group__permissions__content_type__app_label=app, group__permissions__codename=codename

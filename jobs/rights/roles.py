@@ -91,7 +91,7 @@ def group_of(name: str) -> Group:
 
 
 def _new_group(name: str, using: str) -> Group:
-    """A group of this name may be somebody's own: it is left alone, and its members get nothing."""
+    """Make the role's group. If somebody has a group of that name, it is left alone and ours gets another name."""
     groups = Group.objects.using(using)
     free, number = name, 1
     while groups.filter(name=free).exists():

@@ -15,14 +15,14 @@ class DevicesUnknown(JobError):
 
 
 def register(task_name: str, selects: Selects) -> None:
-    """``selects`` says which devices a job of this task with these arguments is for, as the inventory is now.
+    """``selects`` returns the devices that a job of this task is for, given its arguments and the present inventory.
 
-    A name in the arguments that the inventory does not have stands there too. It raises DevicesUnknown.
+    It includes names that the inventory does not have, and raises DevicesUnknown if it can't say.
     """
     _selects[task_name] = selects
 
 
 def devices_of(task_name: str, arguments: Mapping[str, Any]) -> Sequence[Device] | None:
-    """None: no app says it of this task."""
+    """The devices; None if no app has registered an answer for this task."""
     selects = _selects.get(task_name)
     return None if selects is None else selects(arguments)

@@ -25,7 +25,7 @@ class Chosen:
 
 
 def abortable(*, most: int, ids: Sequence[int] | None = None, text: str = "") -> Chosen:
-    """Those that wait or run and were not told to stop. Each state is looked for by its own index.
+    """The chosen jobs that can be aborted: they wait or run, and were not told to stop.
 
     Raises:
         SearchError: what was typed cannot be understood.
@@ -45,7 +45,7 @@ def abortable(*, most: int, ids: Sequence[int] | None = None, text: str = "") ->
 
 
 def with_failures(*, most: int, ids: Sequence[int] | None = None, text: str = "") -> Chosen:
-    """Those that ended and left devices undone.
+    """The chosen jobs that have ended and left devices undone.
 
     Raises:
         SearchError: what was typed cannot be understood.

@@ -39,7 +39,7 @@ def search(
 
     Args:
         before: only jobs older than the one with this id.
-        after: the next newer ones than that with this id.
+        after: the next jobs that are newer than the one with this id, in place of the newest.
         now: the database's time, if the caller has it.
 
     Raises:
@@ -69,7 +69,7 @@ def matching(text: str, *, now: datetime) -> QuerySet[Job]:
 
 
 def why(page: scan.Page[Job], seconds: float) -> str:
-    """What a search says that gave up."""
+    """What to tell the person whose search gave up."""
     looked = f"looked through jobs {page.looked_from} to {page.looked_to} only"
     more = f"go on below {page.looked_to}, or say more, such as since:24h or device:…"
     return f"The search took longer than {seconds:g} s and {looked}: {more}"

@@ -1,4 +1,4 @@
-"""May a step begin on all devices of a job? Asked by anybody, under the job's row, and answered once."""
+"""May a step begin on all devices of a job? Any participant asks, with the job's row locked; it is answered once."""
 
 from datetime import timedelta
 
@@ -45,6 +45,6 @@ def _why_not(fleet: Fleet, within: float | None) -> str | None:
 
 
 def _left(job_id: int, step: int) -> bool:
-    """Some device is not over in the steps before."""
+    """Whether some device has not finished the steps before."""
     in_step = Q(state=DeviceState.TAKEN.value, steps_over__lt=step) | Q(state=DeviceState.WAITING.value)
     return JobDevice.objects.filter(in_step, job_id=job_id).exists()

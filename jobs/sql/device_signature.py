@@ -125,7 +125,7 @@ class DeviceStore(Protocol):
     ) -> list[Taken] | None:
         """Write the rows of a run, the first ``take`` of them as taken; this run's process is the first participant.
 
-        Those that took long in the last job that had them come first, where not all can be taken at once.
+        If they can't all be taken at once, the devices that took longest in their last job come first.
 
         Rows of an attempt before are replaced. Repeated, it finds what it wrote. None if the run is over.
 
@@ -144,15 +144,15 @@ class DeviceStore(Protocol):
         """A safe point, and up to ``count`` devices that nobody has begun; none if the run may not go on.
 
         Args:
-            tried: only such as have cost a process before; else only others.
-            of: how many devices the job has, where many would make it worth to plan the statement once.
+            tried: take only devices with which a process was lost before; otherwise only the others.
+            of: how many devices the job has: with many, planning the statement once is worth its cost.
             lasting: False where a crash of the database may take it back, until a commit that waited; then they wait
                 again, and no step on them is noted. With other participants it lasts all the same.
         """
         ...
 
     def taken_devices(self, run: Run) -> list[Taken]:
-        """Those that this participant is working on, by the rows."""
+        """The devices that this participant is working on, according to the rows."""
         ...
 
     def write_devices(self, run: Run, batch: Batch) -> FleetStanding:
@@ -162,7 +162,7 @@ class DeviceStore(Protocol):
     def note_steps(self, run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding:
         """A safe point before a step on each of these: notes it, if the run may go on and the device is still its own.
 
-        ``of``: how many rows the table may have. To plan the statement once is worth it where they are many.
+        ``of``: how many rows the table may have: with many, planning the statement once is worth its cost.
         """
         ...
 
@@ -175,14 +175,15 @@ class DeviceStore(Protocol):
         ...
 
     def leave(self, run: Run, batch: Batch, *, end: str | None, though_waiting: bool, orphan: str) -> Leaving:
-        """Write what happened, and leave if others are there; else the run is this participant's to end.
+        """Write what happened, and leave if there are other participants; otherwise this one has to end the run.
 
         The job's ``run_token``, ``worker_id`` and ``worker`` are handed on where they named it.
 
         Args:
             end: how the run ends, for the last participant; the first one noted stays.
-            though_waiting: leave also if nobody else is there and devices wait; without an end the run then has no
-                participant until one joins. ``orphan`` is how it ends if none does.
+            though_waiting: leave even if nobody else is there and devices wait. If the run has no end yet, it then has
+                no participant until one joins.
+            orphan: how such a run ends if nobody joins.
         """
         ...
 
@@ -199,7 +200,7 @@ class DeviceStore(Protocol):
         ...
 
     def lose_devices(self, job_id: int, token: UUID, *, worker: str, repeats: bool) -> int:
-        """Those of a participant that is gone: they wait again, or have failed. Returns how many it was working on.
+        """Take its devices from a participant that is gone: they wait again, or failed. Returns how many it had.
 
         In the caller's transaction, in which the participant's row was deleted before.
         """
@@ -214,11 +215,11 @@ class DeviceStore(Protocol):
         ...
 
     def finished_hosts(self, job_id: int) -> list[str]:
-        """The finished ones, in the order in which they finished."""
+        """The finished devices, in the order in which they finished."""
         ...
 
     def newest_done(self, hosts: Sequence[str]) -> list[int]:
-        """The ids of the newest rows of these devices that are done, in whichever jobs; of some there may be none."""
+        """The ids of each device's newest row that is done, whichever job it belongs to. Some may have none."""
         ...
 
     def device_reports(self, job_id: int) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What both databases are told in the same words of the devices of a job, and of those who work on them."""
+"""Statements about the devices of a job and its participants that are the same for both databases."""
 
 import json
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ _NOTE_END: Final = f"""
 
 
 def key(token: UUID) -> str:
-    """As the driver takes it."""
+    """A token as the driver takes it."""
     return str(token) if connection.vendor == "postgresql" else token.hex
 
 
@@ -79,7 +79,7 @@ def of_beginning(run: Run, fleet: NewFleet, worker_id: int | None) -> dict[str, 
 
 
 def standing_from(found: Sequence[tuple[Any, ...]]) -> FleetStanding:
-    """Of the columns me, abort_reason, fence and end, and perhaps others, waiting and crowded. No row: it is over."""
+    """Made from columns me, abort_reason, fence, end, and perhaps others, waiting, crowded. No row: the run is over."""
     if not found:
         return FleetStanding(is_mine=False)
     me, abort_reason, fence, end, *more = found[0]
@@ -96,7 +96,7 @@ def standing_from(found: Sequence[tuple[Any, ...]]) -> FleetStanding:
 
 
 def leaving_of(found: Sequence[tuple[Any, ...]]) -> Leaving:
-    """Of the columns me, named, goes, orphaned, others, end, and a tally's. No row: the run is over."""
+    """Made from the columns me, named, goes, orphaned, others, end, and a tally's. No row: the run is over."""
     if not found:
         return Leaving(gone=True, last=False)
     me, named, goes, orphaned, others, end, *tally = found[0]
@@ -115,7 +115,7 @@ def _tally_of(columns: Sequence[Any]) -> Tally:
 
 
 def clear_rows(run: Run) -> None:
-    """Those of an attempt before, unless this run has begun its own."""
+    """Delete the rows of an earlier attempt, unless this run has written its own."""
     values = of_run(run)
     if not rows(f"SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s", values):
         for table in (DEVICE, PARTICIPANT, FLEET):
@@ -140,7 +140,7 @@ def finished_hosts(job_id: int) -> list[str]:
 
 
 def as_list(hosts: Sequence[str]) -> str:
-    """As ``finished_devices`` has it."""
+    """The JSON list that ``finished_devices`` holds."""
     return json.dumps(hosts, ensure_ascii=False)
 
 

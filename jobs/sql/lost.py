@@ -13,9 +13,7 @@ _TRIES = 2  # a device that has cost this many processes is not begun again
 
 
 def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int:
-    """Those that it was working on wait again if they may be ``repeated``; otherwise they failed, and the reason says
-    where it was. Returns how many it had. In the caller's transaction, after the participant's row was deleted.
-    """
+    """See ``DeviceStore``. With ``repeats`` its devices wait again, else they failed; the reason names the step."""
     in_hand = JobDevice.objects.filter(job_id=job_id, participant=token, state=DeviceState.TAKEN.value)
     had = list(in_hand.only("pk", "step", "if_lost", "tries"))
     again = [device.pk for device in had if repeats and device.tries + 1 < _TRIES]
@@ -41,13 +39,11 @@ def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int
 
 
 def unreported_devices(job_id: int) -> list[tuple[int, str, str]]:
-    """Id, host and reason of lost devices for which nobody has made a report yet."""
     lost = JobDevice.objects.filter(job_id=job_id, failed=True, report__isnull=True).order_by("place")
     return [(pk, host, reason or "") for pk, host, reason in lost.values_list("pk", "host", "reason")]
 
 
 def write_reports(reports: Iterable[tuple[int, str]]) -> None:
-    """JSON texts, by the device's id."""
     for pk, report in reports:
         JobDevice.objects.filter(pk=pk, report__isnull=True).update(report=report)
 

@@ -30,7 +30,7 @@ class Symptoms(NamedTuple):
 
 
 class Far(NamedTuple):
-    """How far a job is: by its rows of devices, or without such by JSON text."""
+    """How far a job is: counted from its device rows; a job without them has the JSON texts of its own row."""
 
     job_id: int
     devices: int
@@ -72,7 +72,7 @@ class OverviewStore(Protocol):
         ...
 
     def how_far(self, job_ids: Sequence[int]) -> list[Far]:
-        """Of those that have rows of devices, or a list of finished ones."""
+        """How far these jobs are. Those with neither device rows nor finished devices are left out."""
         ...
 
     def ended_in_columns(self, since: datetime, width: timedelta, columns: int, *, most: int) -> list[Ran]:

@@ -34,7 +34,10 @@ class Position(NamedTuple):
 
     @classmethod
     def behind(cls, feed: str, top: int, running: list[int]) -> Self:
-        """With those of the ``running`` transactions that began before ``top``: all, or what they may be later."""
+        """The position after ``top``, while these transactions are ``running``: their changes may still come.
+
+        If too many are running it lies before the first of them, and what came since is told again.
+        """
         still_open = sorted(number for number in running if number < top)
         if len(still_open) > _MOST_OPEN:
             return cls(feed, still_open[0] - 1)

@@ -55,10 +55,10 @@ class Span(NamedTuple):
 
 
 class Alike(NamedTuple):
-    """How many jobs ended alike: of one function, in one way, and each time in the same bucket.
+    """How many jobs of one function ended in the same way, with each of their four times in the same bucket.
 
-    Times are those that it ran, that it started late, that it waited for a slot, and for its lock: None where it never
-    started, or never waited for a lock. A negative one counts as 0.
+    The times are, in this order: how long it ran, how late it started, how long it waited for a slot, and for its lock.
+    None if it never started, or never waited for a lock. A negative one counts as 0.
     """
 
     function: str
@@ -163,7 +163,7 @@ class Store(DeviceStore, OverviewStore, Protocol):
     # --- what has ended, for metrics ----------------------------------------------------------------------------------
 
     def last_of(self, span: Span, count: int) -> int | None:
-        """Up to which change the first ``count`` jobs of the span ended; None if it has fewer."""
+        """The change by which the first ``count`` jobs of the span had ended; None if the span has fewer."""
         ...
 
     def count_ended(self, span: Span, bounds: Sequence[float]) -> list[Alike]:
@@ -171,13 +171,13 @@ class Store(DeviceStore, OverviewStore, Protocol):
         ...
 
     def count_devices(self, span: Span) -> tuple[int, int, int]:
-        """Of the jobs of the span, how many devices are over and did not fail, failed, and were not over."""
+        """How many devices of the span's jobs went well, failed, and were never finished."""
         ...
 
     # --- the log of a job ---------------------------------------------------------------------------------------------
 
     def append_log(self, job_id: int, batch: LogBatch, *, most_lines: int, most_bytes: int) -> bool:
-        """False, and nothing is written, if the job would then have more than that."""
+        """Add a batch. False, with nothing written, if the log would then have more lines or bytes than allowed."""
         ...
 
     # --- the change feed ----------------------------------------------------------------------------------------------

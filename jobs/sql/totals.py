@@ -49,7 +49,7 @@ def up_to(most: int, conditions: "Conditions") -> list[int]:
 
 
 class Conditions:
-    """Of jobs, for a page that is asked for often: Django takes longer to build them than they take to run."""
+    """Conditions on jobs, compiled once: for a page that is asked for often, building them costs more than running."""
 
     def __init__(self, *conditions: Q) -> None:
         self._conditions = conditions

@@ -1,10 +1,10 @@
 """Asks idle processes to help with the devices of running jobs. Nothing else does.
 
-As many as there are idle slots by the heartbeats and the database, minus one of each worker with several, which stays
-free for the next job: a job never waits for a slot that a helper has just taken. The run with the fewest participants
-is served first. A message that nobody takes within seconds is dropped, and a later round sends another.
+It invites as many as there are idle slots, by the heartbeats and by the database. A worker with several slots keeps one
+of them for the next job, so that a job never waits for a slot that a helper has just taken. The run with the fewest
+participants is served first. A message that nobody takes within seconds is dropped, and a later round sends another.
 
-The rounds follow each other quickly, because until the first one a sync is on its own.
+The rounds follow each other quickly, because a sync is on its own until the first of them.
 """
 
 import json
@@ -69,7 +69,7 @@ class Invite:
             return self._send([run for run in runs if run.asked])
 
     def _coming(self, run: _Run) -> int:
-        """Those of the last rounds that may be on their way, on a machine that is busy."""
+        """How many that were asked in the last rounds may still be on their way."""
         expected, until = self._expected.get(run.job.pk, (0, 0.0))
         return max(0, expected - run.participants) if time.monotonic() < until else 0
 

@@ -79,5 +79,5 @@ def _overdue() -> QuerySet[Job]:
 
 
 def _in_line() -> QuerySet[Job]:
-    """Those in line that are parked. That they are due finds them in the index, before all that are not."""
+    """The parked ones among the jobs in line. Asking for due ones keeps the search to the beginning of the index."""
     return Job.objects.filter(in_line(), status=Status.SCHEDULED.value, parked=True)

@@ -1,6 +1,6 @@
-"""Runs in which nobody takes part: they wait for a process to join, and end at once where there is nothing to wait for.
+"""Runs in which nobody takes part. They wait for a process to join, and end at once if that is pointless.
 
-Who waits too long is ended by ``rescue``, like a run whose worker is gone.
+A run that waits too long is ended by ``rescue``, like one whose worker is gone.
 """
 
 from celery import current_app

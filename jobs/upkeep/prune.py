@@ -1,4 +1,4 @@
-"""Deletes jobs past their retention, those that ended first before the others, and expired idempotency keys.
+"""Deletes jobs past their retention, in the order in which they ended, and expired idempotency keys.
 
 In batches, each in its own transaction. After a batch of jobs it pauses for as long as the batch took: nothing waits
 for it, and the database has half of the time for others. Audit entries are kept.
@@ -92,7 +92,7 @@ class Prune:
 
 
 def _few_rows(jobs: list[Job]) -> list[Job]:
-    """The first of these that have no more than so many device rows together, but one at least."""
+    """The first of these jobs, as many as have at most ``_DEVICES`` device rows together; at least one."""
     counts = JobDevice.objects.filter(job_id__in=[job.pk for job in jobs]).values_list("job_id").annotate(Count("pk"))
     devices = dict(counts.order_by())
     rows = list(accumulate(devices.get(job.pk, 0) for job in jobs))

@@ -58,7 +58,7 @@ def lines_of(names: Collection[str]) -> dict[str, Line]:
 
 
 def all_lines() -> list[Line]:
-    """Of all locks that are held, or that somebody waits for, by name."""
+    """The lines of all locks that are held or waited for, by name."""
     names = {*locks.held().values_list("name", flat=True), *line.names()}
     return list(lines_of(names).values())
 

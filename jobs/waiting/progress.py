@@ -16,7 +16,7 @@ class Progress:
 
 
 def progress_of(job_ids: Collection[int]) -> Mapping[int, Progress]:
-    """Of those jobs that have begun and go through devices."""
+    """The progress of those jobs that have begun and go through devices, by id."""
     found = ((far.job_id, _progress(far)) for far in store().how_far([*job_ids]))
     return {job_id: progress for job_id, progress in found if progress is not None}
 

@@ -1,4 +1,4 @@
-"""The one answer to "why does it not run yet"."""
+"""Why does it not run yet? The one answer, for the API, the console, the admin and the command line."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

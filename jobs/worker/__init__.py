@@ -51,8 +51,8 @@ def _before_start(instance: Any, **_: Any) -> None:
     prepare = instance.prepare_args
     without = dict.fromkeys(("without_gossip", "without_mingle", "without_heartbeat"), True)
     instance.prepare_args = lambda **options: {**prepare(**options), **without}
-    # For quorum queues Celery declares 28 queues more, for messages with an eta, and warns that ours can't have such.
-    # What is for later waits in the database here.
+    # For quorum queues Celery declares 28 further queues, for messages with an eta, and warns that ours can't have an
+    # eta. Jobs that are due later wait in the database.
     from celery.worker.consumer import Consumer
 
     steps = Consumer.Blueprint.default_steps

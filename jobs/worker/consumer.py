@@ -23,7 +23,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc, unused-ignore]
         return connected
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """A connection that the broker accepts and then drops at once is tried again a moment later."""
+        """After a connection that the broker accepted and dropped at once, wait a moment before the next try."""
         if self.event_dispatcher is not None and self.event_dispatcher.connection is not None:
             # With -E the worker has a second connection for events. Celery would close it with a handshake, and wait
             # for the answer forever.

@@ -32,7 +32,7 @@ class EndingRequest(Protocol):
     def job_id(self) -> int: ...
 
     def end_stored(self) -> None:
-        """It is no longer in progress."""
+        """Called when its end is stored: it is no longer in progress."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class Reporter(threading.Thread):
         self._logged_at = -_LOG_SECONDS
 
     def report(self, request: EndingRequest, *, type: str, message: str, pid: int | None) -> bool:
-        """End this run. ``pid``: its process, to be killed with all that it started; None if that is healthy and goes
-        on.
+        """End this run. Returns False if its end was reported before.
 
-        Returns False if its end was reported before.
+        Args:
+            pid: its process, to be killed with all that it started; None if that is healthy and goes on.
         """
         with self._changed:
             if request.end_reported:

@@ -134,7 +134,7 @@ def guard_virtual(tasks: Any, gate: Gate) -> None:
 
 
 def _survives(fetch: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
-    """What cannot be read as JSON at all: kombu would raise that in the worker's event loop, which would end."""
+    """Make ``fetch`` survive what is not JSON at all: kombu would raise in the worker's event loop, which would end."""
 
     def guarded(**options: Any) -> Any:
         try:

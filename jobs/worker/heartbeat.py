@@ -60,9 +60,9 @@ class WorkerHeartbeat(threading.Thread):
                 record(JobAction.HEARTBEAT_FAILED, exc=exc)
 
     def farewell(self, *, seconds: float) -> None:
-        """The last run was reported: no beat comes after this.
+        """Say that this worker has stopped, and write no further beat. Call it when every run was reported.
 
-        Bounded: upkeep finds a row that stays unmarked later.
+        It takes at most twice this long. If the mark could not be written, upkeep finds the worker gone later.
         """
         self._stop_asked.set()
         if self.is_alive():
@@ -101,7 +101,7 @@ class WorkerHeartbeat(threading.Thread):
 
 
 def _size_of(pool: Any) -> int:
-    """None are left after the pool was stopped."""
+    """How many children the pool has: none after it was stopped."""
     return int(pool.num_processes) if getattr(pool, "_pool", None) is not None else 0
 
 

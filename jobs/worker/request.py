@@ -85,12 +85,12 @@ class JobRequest(Request):
         in_progress.add(self)
 
     def over(self) -> None:
-        """Nothing is left to report about it."""
+        """Nothing is left to report about it: forget it, and free its slot of shared memory."""
         if not self.end_reported and in_progress.discard(self):
             self._release()
 
     def end_stored(self) -> None:
-        """Its end was reported (``ends``)."""
+        """``ends`` has stored how it ended: forget it too."""
         in_progress.discard(self)
         self._release()
 
@@ -112,7 +112,7 @@ class JobRequest(Request):
     # --- what Celery tells --------------------------------------------------------------------------------------------
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
-        """Either the child has stored the end itself (``return_ok``), or it could not."""
+        """The child has stored the end itself (``return_ok``), or could not, and then it is reported from here."""
         if return_ok:
             super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=True)
             self.over()

@@ -1,8 +1,8 @@
-"""Redis keeps what was fetched and not acknowledged, and kombu puts it back into its queue after an hour.
+"""Checks the messages that Redis keeps because they were fetched and not acknowledged.
 
-It reads that when the worker connects, before any queue. Whoever can write to the broker can write there too, and what
-kombu cannot read would end the worker, and each one that is started after it. What has the form of a message goes
-through the gate when it is fetched again.
+After an hour kombu puts such a message back into its queue. It looks for them when the worker connects, before it reads
+any queue. Whoever can write to the broker can write there too, and what kombu cannot read would end this worker, and
+every one started after it. What has the form of a message passes the gate when it is fetched again.
 """
 
 import json

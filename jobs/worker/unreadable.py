@@ -1,8 +1,8 @@
-"""AMQP's envelope of a message, where it cannot be read: text that is not UTF-8, times and tables without bounds.
+"""Messages whose AMQP envelope cannot be read: text that is not UTF-8, times and tables out of bounds.
 
-The broker passes on whatever a publisher wrote into it. py-amqp would raise in the worker's event loop, which would
-end, and the broker would deliver the message to the next worker. So what it stumbles on becomes a mark, which the gate
-refuses.
+The broker passes on whatever a publisher wrote into an envelope. py-amqp would raise in the worker's event loop, which
+would end, and the broker would deliver the message to the next worker. So an unreadable envelope is replaced by a mark,
+which the gate refuses.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def _properties(buffer: Any, offset: int) -> tuple[dict[str, Any], int]:
 
 
 def guard_deliveries(channel: Any, refuse: Callable[[int], None]) -> None:
-    """What is delivered on this channel from an unreadable place is refused, by its delivery tag."""
+    """Refuse what is delivered on this channel with an unreadable exchange or routing key, by its delivery tag."""
     dispatch = channel.dispatch_method
 
     def guarded(method: tuple[int, int], payload: Any, content: Any) -> None:

@@ -34,9 +34,9 @@ _BUSY = frozenset({Stage.CLAIMING, Stage.RUNNING, Stage.STORING})
 
 
 class Watch(threading.Thread):
-    """Not a daemon thread:
+    """One thread for all runs of this worker.
 
-    Python waits for it before the process exits, so that every end is reported however that happens.
+    Not a daemon thread: Python waits for it before the process exits, so that every end is reported.
     """
 
     def __init__(self, worker: Any) -> None:
@@ -77,7 +77,7 @@ class Watch(threading.Thread):
     # --- children -----------------------------------------------------------------------------------------------------
 
     def _is_running_forgotten(self, request: JobRequest) -> bool:
-        """Celery drops its requests with the connection to the broker; a child may already have one."""
+        """Whether a child works on a request that Celery dropped together with its connection to the broker."""
         if not request.is_forgotten():
             return False
         stage = request.stage
@@ -159,7 +159,7 @@ class Watch(threading.Thread):
                 kill_and_wait([plain.worker_pid], seconds=1)
 
     def _leave(self) -> None:
-        """Whether Celery hangs in its own shutdown, most likely because the broker does not answer."""
+        """Exit without Celery, whose own shutdown hangs: most likely the broker does not answer."""
         record(JobAction.BROKER_LEFT)
         heartbeat.farewell(seconds=_FAREWELL_SECONDS)
         kill_and_wait([child.pid for child in self._children()], seconds=2)

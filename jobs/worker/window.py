@@ -6,9 +6,10 @@ messages as there are free slots: AMQP's prefetch count is lowered before an ack
 ends. With no free slot the count would be zero, which AMQP takes for no limit, so the consumers are cancelled until a
 slot is free. None of this needs an answer from the broker: the methods of a channel are handled in order.
 
-Most tasks are short, and two things keep a stream of them as cheap as without all this. An acknowledgement waits a
-moment for its task to end: sent then, it needs no change of the count. And while tasks take a few milliseconds each,
-one message per slot may come before its slot is free; it goes back to the broker if none is free after a moment.
+Most tasks are short, and two things keep a stream of them as cheap as it would be without a window. An acknowledgement
+waits a moment for its task to end: if it is sent then, the count need not change. And while tasks take a few
+milliseconds each, one message per slot may come before its slot is free; it goes back to the broker if no slot is free
+after a moment.
 """
 
 import threading

@@ -30,13 +30,15 @@ from jobs.waiting.why import reasons_of
 
 NOT_FOUND: Final = 2
 _SEARCH: Final = "status:running function:sync device:sw1 by:ann ticket:NOC-1 lock:devices score:>20 since:24h text"
-_WAIT: Final = "until they ended. Exits with 0: finished, 1: exception or a failed device, 2: not found, 3: timed out"
+_WAIT: Final = (
+    "wait until they have ended. Exits with 0: finished, 1: an exception or a failed device, 2: not found, 3: timed out"
+)
 _REFRESH_SECONDS: Final = 2.0
 _LARGEST_ID: Final = 2**63 - 1
 
 
 def job_id(text: str) -> int:
-    """Its name is what argparse says of a text that is none."""
+    """Parses an id. argparse shows this function's name if the text is not one: "invalid job_id value"."""
     number = int(text)
     if not 0 < number <= _LARGEST_ID:
         raise ValueError
@@ -44,7 +46,7 @@ def job_id(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """As above. Of "nan", the end would never come."""
+    """Parses a time limit; its name is shown too. Not "nan" or "inf": such a wait would never end."""
     number = float(text)
     if not 0 <= number < float("inf"):
         raise ValueError
@@ -56,12 +58,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        listed, watched = "the newest jobs that a search finds", "these, live, until Ctrl-C; ids: until they have ended"
+        listed, watched = (
+            "the newest jobs that a search finds",
+            "the same, live, until Ctrl-C; ids until they have ended",
+        )
         for name, words in (("list", listed), ("watch", watched)):
             verb = verbs.add_parser(name, help=words)
             verb.add_argument("search", nargs="*", help=_SEARCH)
             verb.add_argument("-n", "--number", type=int, default=20, help="how many (default 20)")
-            verb.add_argument("--json", action="store_true", help="as the API has them")
+            verb.add_argument("--json", action="store_true", help="JSON, as the API has it")
             verb.add_argument("--before", type=job_id, help="older than this id")
         show = verbs.add_parser("show", help="one job: what it waits for, its outcome, its devices")
         show.add_argument("id", type=job_id)
@@ -74,7 +79,10 @@ class Command(BaseCommand):
         abort = verbs.add_parser("abort", help="end waiting jobs, tell running ones to stop")
         abort.add_argument("id", type=job_id, nargs="+")
         abort.add_argument("--reason", default="Aborted at the command line", help="why, for whoever reads of it")
-        for name, words in (("approve", "let a job start that waits for a second person"), ("reject", "end it")):
+        for name, words in (
+            ("approve", "let a job start that waits for a second person"),
+            ("reject", "end a job that waits for a second person"),
+        ):
             verb = verbs.add_parser(name, help=words)
             verb.add_argument("id", type=job_id)
             verb.add_argument("--comment", default="", help="why")
@@ -99,7 +107,7 @@ class Command(BaseCommand):
             raise CommandError(str(exc)) from exc
 
     def _say(self, text: str) -> None:
-        """Beside what was asked for: above the bars of a terminal, outside of a pipe."""
+        """Say something beside the output: above the bars on a terminal, otherwise on standard error."""
         if self.console.is_terminal:
             self.console.print(text)
         else:
@@ -198,7 +206,7 @@ class Command(BaseCommand):
             pause.wait(0 if has_ended else _REFRESH_SECONDS)
 
     def _tell_log(self, options: dict[str, Any], told: set[int]) -> bool:
-        """The batches that were not told yet. Whether that was all, because the job had ended."""
+        """Write the batches that were not written yet. True if the job had ended, so that these were the last."""
         status = Job.objects.filter(pk=options["id"]).values_list("status", flat=True).first()
         if status is None:
             raise JobNotFound(options["id"])

@@ -1,4 +1,4 @@
-"""The store on SQLite, which has one writer at a time: what takes several statements there is one transaction."""
+"""The store on SQLite, which has one writer at a time: so several statements in one transaction are enough."""
 
 from jobs.sql.common import (
     block_of,

@@ -1,4 +1,4 @@
-"""Jobs that ended, some of each column of time. Here a statement more costs no way to a server."""
+"""Jobs that ended, some of each column of time: one statement for each column, as there is no server to wait for."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
