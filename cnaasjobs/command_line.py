@@ -1,7 +1,7 @@
 """``manage.py``: Django's command line, and what its commands say when they can't do their work.
 
-A database that is away or was never migrated, Ctrl-C, a full disk and a reader of the output that went away are no
-mistakes of ours: they end a command with a line in words or none, not with a traceback.
+A database that is away or was never migrated, Ctrl-C, a full disk, and a closed pipe are no bugs: they end a command
+with one plain line, or with none, but not with a traceback.
 """
 
 import errno
@@ -18,15 +18,15 @@ from django.db import Error
 
 from cnaasjobs.db.in_words import in_words
 
-INTERRUPTED: Final = 130  # what a shell says of one that SIGINT ended
-READER_GONE: Final = 141  # of one that SIGPIPE ended
+INTERRUPTED: Final = 130  # the exit code that shells give a program ended by SIGINT
+READER_GONE: Final = 141  # and by SIGPIPE
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(argv: Sequence[str]) -> int | str | None:
     """What ``sys.exit`` takes: text is for standard error, and ends with 1."""
     if unreadable := [text for text in argv if not _is_text(text)]:
-        return f"No text in this terminal's encoding: {ascii(unreadable[0])[:80]}"
+        return f"This argument is not valid text in the terminal's encoding: {ascii(unreadable[0])[:80]}"
     _make_writable()
     try:
         execute_from_command_line([*argv])
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int | str | None:
         if exc.errno not in _NO_ROOM:
             raise
         _give_up_output()
-        return f"Can't write: {exc.strerror}"
+        return f"The output can't be written: {exc.strerror}"
     except Error as exc:
         words = None if "--traceback" in argv else in_words(exc)
         if words is None:
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int | str | None:
 
 
 def _make_writable() -> None:
-    """What the terminal's encoding lacks is written as an escape. An output that was closed takes what comes."""
+    """Characters that the terminal's encoding lacks are written as escapes, and a closed output swallows everything."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
@@ -61,7 +61,7 @@ def _make_writable() -> None:
 
 
 def _give_up_output() -> None:
-    """So that its last flush does not fail too."""
+    """Point standard output at nothing, so that Python's last flush does not fail too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -18,7 +18,7 @@ def secret_key_file(state_dir: Path) -> Path:
 
 
 def secret_key(state_dir: Path) -> str | None:
-    """The key that ``make run`` made there; None if it made none, or not for us."""
+    """The key that ``make run`` made there; None if there is none, or this user can't read it."""
     try:
         return secret_key_file(state_dir).read_text().strip() or None
     except OSError:

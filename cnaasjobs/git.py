@@ -24,7 +24,7 @@ def commit_of(directory: Path) -> str:
 
 
 def _git(directory: Path, *arguments: str) -> str | None:
-    """git's output; None if it is not installed, or this is not a repository, or one without a commit."""
+    """git's output; None if git is not installed, or this is not a repository, or the repository has no commit."""
     environ = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0"}
     try:
         done = subprocess.run(

@@ -7,7 +7,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 
 def logging_config(level: str, formatter: type[JsonFormatter]) -> dict[str, Any]:
-    """For ``logging.config.dictConfig``: Django's, gunicorn's and Celery's loggers end in the root's one handler."""
+    """The dictionary for ``logging.config.dictConfig``. All loggers, Django's too, use the root's one handler."""
     quiet = {"handlers": [], "propagate": True}
     return {
         "version": 1,

@@ -3,7 +3,7 @@
 Sources say what is secret: the environment's ``TEMPLATE_SECRET_*`` (and former values of them), the credentials among
 the settings, and what apps register (devices: the inventory's passwords and keys). ``mask`` is called at the boundary:
 where a result, an exception, an argument, an audit entry, a log line or an error's message leaves the code that made
-it, before anything of it is folded or cut. Only devices get the real text.
+it, and before it is wrapped or cut. Only devices get the real text.
 """
 
 import functools
@@ -67,12 +67,12 @@ def mask(text: str) -> str:
 
 
 def masker() -> Callable[[str], str]:
-    """``mask`` by the secrets of this moment, for many texts: to ask for the secrets is most of its cost."""
+    """``mask`` with the secrets as they are now, for many texts: collecting the secrets is most of its cost."""
     return _of_all(tuple([source() for source in _sources])).masked
 
 
 def mask_all(value: Any, mask: Callable[[str], str] | None = None) -> Any:
-    """``mask``, or this one, for every text in a JSON value, including the keys of its objects."""
+    """Apply ``mask`` (by default the one above) to every text in a JSON value, including the keys of its objects."""
     return _masked(value, mask or masker())
 
 

@@ -91,7 +91,7 @@ def forms(value: str) -> Iterator[str]:
 
 
 def _written(part: str) -> set[str]:
-    """As it is, in capitals, in HTML and XML: Jinja's filters write some characters differently."""
+    """A text as it is, in capitals, and as HTML and XML write it. Jinja's filters escape a few differently."""
     in_html = html.escape(part)
     of_jinja = in_html.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
     found = {part, in_html, of_jinja, html.escape(part, quote=False), htmlsafe_json_dumps(part)[1:-1]}
@@ -99,7 +99,7 @@ def _written(part: str) -> set[str]:
 
 
 def _escaped(text: str) -> set[str]:
-    """As it is, and as Python and JSON write it; a message that quotes a message does so again."""
+    """A text as it is, and as Python and JSON quote it, twice: one message may quote another."""
     found = newest = {text}
     for _ in range(_NESTED):
         newest = {form for inner in newest for escape in (_as_python, _as_json) for form in escape(inner)} - found
@@ -108,7 +108,7 @@ def _escaped(text: str) -> set[str]:
 
 
 def _as_python(text: str) -> Iterator[str]:
-    """Which quotes it escapes depends on what else is in the same text."""
+    """Python's ways to quote it: which quotation marks it escapes depends on the rest of the text."""
     raw = text.encode("utf-8", "surrogateescape")
     yield repr("\"'" + text)[4:-1]
     yield ascii("\"'" + text)[4:-1]

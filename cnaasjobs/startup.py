@@ -1,4 +1,4 @@
-"""What a web server, a worker and a Beat check before they do anything else: their settings and their database.
+"""What a web server, a worker and a Beat check before anything else: their settings and their database.
 
 gunicorn calls ``main`` in a child: its main process must not load Django, because it forks.
 """

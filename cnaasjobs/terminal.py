@@ -22,7 +22,7 @@ class _Console(Console):
 
 
 class _Unpadded:
-    """Without the spaces that fill a table's lines up to its width. Whole lines are written to it."""
+    """Drops the spaces that pad a table's lines to its width. It must be given whole lines."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream

@@ -52,7 +52,7 @@ def plain_name(username: str) -> str:
 
 
 def note_refusal(request: "Request | HttpRequest", why: str) -> None:
-    """A known user has the permission, and not for this: the audit trail has that too. Not in a transaction.
+    """Tell the audit trail that a known user has the permission, but not for this. Not for use in a transaction.
 
     Args:
         why: in words, such as "Missing permission jobs.abort_job for device sw1".
@@ -78,7 +78,7 @@ def origin(request: "Request | HttpRequest") -> str:
 
 @lru_cache(maxsize=256)  # every request asks
 def neighbourhood(address: str) -> str:
-    """What limits count instead of an address: of IPv6 its network, in which one host may take any of 2⁶⁴."""
+    """What limits count by: an IPv4 address, or the network of an IPv6 address, of which one host may have all 2⁶⁴."""
     try:
         parsed = ip_address(address)
     except ValueError:

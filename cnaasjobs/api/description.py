@@ -41,7 +41,7 @@ ELSEWHERE: Final[dict[str, Schema]] = {}  # by path
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """Of the query, or a header."""
+    """A parameter of the query, or a header."""
 
     name: str
     description: str
@@ -97,7 +97,7 @@ def reference(name: str) -> Schema:
 
 
 def elsewhere(path: str, operation: Schema) -> None:
-    """What is asked for with GET and no view answers: another process does, or somebody before the views."""
+    """Describe a GET that no view answers, but another process, or a middleware before the views."""
     answers = {**operation["responses"], **ERRORS}
     ELSEWHERE[path] = {"get": {**operation, "responses": dict(sorted(answers.items()))}}
 

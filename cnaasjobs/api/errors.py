@@ -132,7 +132,7 @@ def _described(exc: BaseException) -> tuple[int, str]:
 
 
 def is_api(request: HttpRequest) -> bool:
-    """What asks for a token, and without tokens is for this machine alone."""
+    """Whether it belongs to the API, which requires a token; without tokens only this machine may use it."""
     return request.path_info.startswith(("/api/", "/metrics")) or request.path_info == "/api"
 
 
@@ -168,7 +168,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def unavailable(request: HttpRequest, exc: BaseException) -> HttpResponse:
-    """The answer of what is no view of the API, such as a page, when the database can't do it now."""
+    """The answer when the database can't serve a request now, for pages and everything else that is not an API view."""
     _part_with_database(exc)
     if is_api(request) or not (is_page(request) or request.resolver_match):
         response = error_response(_why_not_now(exc), status=status.HTTP_503_SERVICE_UNAVAILABLE)
@@ -181,12 +181,12 @@ def unavailable(request: HttpRequest, exc: BaseException) -> HttpResponse:
 
 
 def _not_now_in_words(exc: BaseException, *, changes: bool) -> tuple[str, str]:
-    """A title, and what to do about it. ``changes``: the request was to change something, which it may have done."""
+    """A title, and what to do about it. ``changes``: the request wanted to change something, and may have done so."""
     if took_too_long(exc):
         seconds = f"The database took longer than {conf.read_seconds:g} s for this."
         return "That took too long", f"{seconds} Ask for less: say more in the search."
     if takes_no_writes(exc):
-        done = "so this was not done, or not to its end" if changes else "and this page needs one"
+        done = "so this was not done, or not completely" if changes else "and this page needs to write"
         return "The database takes no writes", f"It takes no writes at the moment, {done}. Try again in a few seconds."
     away = "The database can't be reached at the moment."
     if changes:

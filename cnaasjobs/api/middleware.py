@@ -1,5 +1,5 @@
-"""Remembers who calls for the audit trail, keeps foreign web pages out of an API without tokens, and answers for pages
-what the API's own views answer by themselves.
+"""Middleware: remembers the request for the audit trail, keeps foreign web pages out of an API without tokens, and
+gives pages the 503 that the API's own views have already.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class RememberRequest:
 
 
 class DatabaseNotNow:
-    """Says so where the database can't do now what a page asks of it: the page itself need not think of it."""
+    """Answers 503 when the database can't do what a page asks of it now, so that no page has to handle that itself."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -80,7 +80,10 @@ def foreign_peer(request: HttpRequest) -> str | None:
     """Why this request may come from another machine; None if it is from this one. A Host header can say anything."""
     peer = request.META.get("REMOTE_ADDR", "")
     if peer and not _is_loopback(peer):
-        return "Requests from other machines need a token, and this server asks for none (CNAASJOBS_REQUIRE_TOKEN)"
+        return (
+            "Requests from other machines are refused, because this server asks for no token: "
+            "start it with CNAASJOBS_REQUIRE_TOKEN=1"
+        )
     return None
 
 
@@ -102,7 +105,10 @@ def foreign_page(request: HttpRequest) -> str | None:
 def foreign_host(request: HttpRequest) -> str | None:
     """Why the name under which this server was asked may be anybody's; None if it can't be."""
     if not _is_unspoofable(split_domain_port(request.META.get("HTTP_HOST", "").lower())[0].strip("[]")):
-        return "A Host that anybody could point here is not served in development (ALLOWED_HOSTS lists exceptions)"
+        return (
+            "This host name is not served in development, because its owner could point it at this machine: "
+            "use localhost, or list the name in ALLOWED_HOSTS"
+        )
     return None
 
 

@@ -12,7 +12,7 @@ from cnaasjobs.db.accounts import Granted, granted_to, owner_with_id
 
 
 def remember(user: Any, granted: Granted) -> None:
-    """They were already read with the user.
+    """Keep with the user object the permissions that were read together with it.
 
     The first attribute is Django's own cache, which lives as long as the user object; the second lives beside it.
     """
@@ -28,7 +28,7 @@ def is_limited(user: Any, permission: str) -> bool:
 
 
 def granted_of(user: Any) -> Granted:
-    """Of a user who has a row."""
+    """What a user is granted, read once. Only for users who have a row."""
     if not hasattr(user, "_granted"):
         remember(user, granted_to(user.pk))
     found: Granted = user._granted
@@ -39,7 +39,7 @@ class OneQueryBackend(ModelBackend):
     """Django's backend, with one query for a user and all their permissions, and a limit on wrong logins."""
 
     def get_user(self, user_id: int) -> User | None:
-        """Whose session it is."""
+        """The user whose session it is; None if they may not log in any more."""
         owner = owner_with_id(user_id)
         if owner is None or not self.user_can_authenticate(owner.user):
             return None

@@ -47,7 +47,7 @@ def note(digest: str, *, works: bool) -> None:
 
 
 def has_worked(digest: str) -> bool:
-    """The last time this process looked: whoever shares an address with one who guesses goes on working."""
+    """Whether the token worked when this process last saw it: its owner may share an address with one who guesses."""
     return digest in _good
 
 
@@ -77,7 +77,7 @@ def failed(kind: str, limit: RateLimitItem, *keys: str, address: str) -> None:
 
 
 def turned_away(request: Any) -> None:
-    """Nobody looked at this login's password. Django will tell of it as of any that failed."""
+    """Note that this login was refused before its password was looked at: Django will report it like any failed one."""
     if request is not None:
         request._was_turned_away = True
 

@@ -39,12 +39,12 @@ def app(text: str) -> str:
             break  # a class in that module
         spec = PathFinder.find_spec(f"{spec.name}.{part}", where) if spec and where else None
     if spec is None:
-        raise ValueError(f"must be Django apps that can be imported, {text!r} can not")
+        raise ValueError(f"must name Django apps that can be imported, and {text!r} can't")
     return text
 
 
 def host(text: str) -> str:
-    """As Django's ALLOWED_HOSTS takes it: a leading dot means its subdomains too."""
+    """A host name as Django's ALLOWED_HOSTS takes it: with a leading dot it means the subdomains too."""
     if text != "*" and not _HOST.fullmatch(text.removeprefix(".")):
         raise ValueError(f"must be host names without scheme, port and path, not {text!r}")
     return text
@@ -59,7 +59,7 @@ def network(text: str) -> str:
 
 
 def origin(text: str) -> str:
-    """As browsers send it: in small letters, without a slash at its end or the port that its scheme has anyway."""
+    """An origin as browsers send it: in small letters, without a final slash, and without its scheme's usual port."""
     match = _ORIGIN.fullmatch(text.rstrip("/").lower())
     port = int(match["port"] or _PORTS[match["scheme"]]) if match else 0
     if match is None or not _HOST.fullmatch(match["host"]) or not 0 < port < 65_536:
@@ -74,14 +74,14 @@ def origin_or_subdomains(text: str) -> str:
 
 
 def header(text: str) -> str:
-    """As HTTP spells it (X-Forwarded-Proto) or as Django does (HTTP_X_FORWARDED_PROTO), which is returned."""
+    """A header as HTTP spells it (X-Forwarded-Proto) or as Django does (HTTP_X_FORWARDED_PROTO). Returns the latter."""
     if not _HEADER.fullmatch(text):
         raise ValueError(f"must be a header such as X-Forwarded-Proto, not {text!r}")
     return "HTTP_" + text.upper().replace("-", "_").removeprefix("HTTP_")
 
 
 def plain_task(text: str) -> str:
-    """Celery's own call whatever a message asks for."""
+    """The name of a task. Not one of Celery's own, which call whatever a message asks for."""
     if not _TASK.fullmatch(text) or text.startswith("celery."):
         raise ValueError(f"must be names of tasks of your own, such as site.tasks.report, not {text!r}")
     return text
@@ -99,7 +99,7 @@ def patterns(text: str) -> dict[str, re.Pattern[str]]:
 
 
 def url(text: str) -> str:
-    """Of somebody else's server. A password in it would be shown."""
+    """A URL of another server. It must have no password, which would be shown."""
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port
@@ -118,14 +118,14 @@ def url(text: str) -> str:
 
 
 def algorithm(text: str) -> str:
-    """Signatures made with a key that only the issuer has. With HMAC whoever can check a token could make one."""
+    """Only signatures for which the issuer alone has the key. With HMAC, whoever can check a token could make one."""
     if text not in ALGORITHMS:
         raise ValueError(f"must be of {', '.join(ALGORITHMS)}, not {text!r}")
     return text
 
 
 def group_map(text: str) -> dict[str, str]:
-    """What a claim says, and the group that it stands for, from JSON."""
+    """From JSON: which of our groups each group of the provider stands for."""
     try:
         found = json.loads(text)
         if not all(isinstance(part, str) and part for pair in found.items() for part in pair):

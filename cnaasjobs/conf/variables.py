@@ -63,7 +63,7 @@ class Variable(Generic[T]):
         return "; ".join(parts)
 
     def text(self, value: T) -> str:
-        """In the documentation."""
+        """A value as the documentation shows it."""
         return f"`{value}`" if value else "none"
 
     def read(self, text: str) -> T:

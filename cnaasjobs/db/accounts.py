@@ -55,7 +55,7 @@ class Granted(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Whose credential it is, with the fields of the user that a request needs (the rest is read on first use)."""
+    """The user whose credential it is, with the fields that a request needs (the rest is read on first use)."""
 
     user: User
     granted: Granted
@@ -158,7 +158,7 @@ def _statement(
     types: Mapping[str, str],
     fields: Sequence[str] = _USER_FIELDS,
 ) -> Prepared:
-    """PostgreSQL takes longer to plan it than to execute it."""
+    """Prepared, because PostgreSQL takes longer to plan it than to execute it."""
     person = ", ".join(f"person.{field}" for field in fields)
     sql = f"""
         SELECT {beside}, (SELECT {_COLLECT[vendor]}({_NAME}) {_granted("person.id")}), {person}
@@ -168,7 +168,7 @@ def _statement(
 
 
 def _granted(user: str, groups: str | None = None) -> str:
-    """From where a user's permissions come; ``groups`` stands for those that the database has."""
+    """SQL for a user's permissions. ``groups``: SQL that takes the place of the groups that the database has."""
     limited = f"EXISTS (SELECT 1 FROM {_scopes} AS scope WHERE scope.group_id = granted.group_id)"
     return f"""
         FROM (

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from django.db import connection
 from django.db.models import QuerySet
 
-_STANDS_FOR: Final = -(2**62)  # the number that is given each time; no id, and nothing else that a query has in it
+_STANDS_FOR: Final = -(2**62)  # a placeholder for the number: no id, and nothing else in a query, looks like it
 
 
 class _Built(NamedTuple):
@@ -16,7 +16,7 @@ class _Built(NamedTuple):
 
 
 class Built:
-    """A query for values in which only one number changes, such as a job's id.
+    """A query for values, in which only one number changes, such as a job's id.
 
     Args:
         make: the query for this number, if it has one. It is called once for each kind of database.

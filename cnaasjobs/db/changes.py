@@ -81,7 +81,7 @@ class ChangeField(models.BigIntegerField):  # type: ignore[type-arg]  # the stub
 
 
 def number_changes(table: str, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """For a migration, after the column; again where the trigger is another one than that of an earlier release."""
+    """Make the table's trigger. For migrations: after the column was added, and again when the trigger has changed."""
     if schema_editor.connection.vendor == "postgresql":
         stop_numbering(table, schema_editor)
         schema_editor.execute(_FUNCTION.format(table=table))

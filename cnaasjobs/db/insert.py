@@ -50,7 +50,7 @@ def insert(row: Model) -> None:
 
 @cache
 def _statement(model: type[Model], given: tuple[str, ...], times: tuple[str, ...]) -> Prepared:
-    """For rows with these columns: PostgreSQL parses it once per connection."""
+    """The INSERT of a row with these columns. PostgreSQL parses it once per connection."""
     places = [*(f"%({column})s" for column in given), *("statement_timestamp()" for _ in times)]
     types = {column: _type(model, column) for column in given}
     sql = f"{_into(model, [*given, *times])} VALUES ({', '.join(places)}) RETURNING id"
@@ -120,7 +120,7 @@ def _place(field: "Field[Any, Any]", value: Any) -> tuple[str, list[Any]]:
 
 
 def _for_driver(field: "Field[Any, Any]", value: Any) -> Any:
-    """As the driver takes it."""
+    """The value as the driver takes it."""
     return value if type(value) is _PLAIN.get(type(field)) else field.get_db_prep_save(value, connection)
 
 
@@ -141,5 +141,5 @@ def _into(model: type[Model], columns: Sequence[str]) -> str:
 
 @cache
 def _fields(model: type[Model]) -> "list[Field[Any, Any]]":
-    """Those that have a value of ours: a generated one has the database's."""
+    """The fields that we give a value; the database fills in the generated ones."""
     return [field for field in model._meta.concrete_fields if not field.primary_key and not field.generated]

@@ -20,7 +20,7 @@ def free_rows(queryset: QuerySet[M]) -> QuerySet[M]:
 
 
 def like(row: M, **fields: Any) -> M:
-    """A new row as this one, which is not stored either, except for these fields. Django takes 15 times as long."""
+    """A copy of a row that is not stored yet, with these fields changed. Django takes 15 times as long for one."""
     made = row.__class__.__new__(row.__class__)
     made.__dict__ = {**row.__dict__, "_state": ModelState(), **fields}
     return made

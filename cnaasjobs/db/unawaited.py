@@ -1,8 +1,9 @@
-"""Commits that do not wait for the disk: some milliseconds each, which is what a short statement mostly takes.
+"""Commits that do not wait for the disk. Waiting takes some milliseconds, most of the time of a short statement.
 
-Others see them at once, and nothing but a crash of the server takes one back. No later than 0.6 seconds, or when
-anybody's next commit has waited, they last like any other. Whoever uses this says why a crash before that does no harm.
-Never for a row whose changes have numbers (``changes``): a reader may have been told. SQLite waits always.
+Others see such a commit at once, and only a crash of the server can take it back. After 0.6 seconds at most, or when
+anybody's next commit has waited, it lasts like any other. Whoever uses this has to say why a crash before that does no
+harm. Never use it for a row whose changes have numbers (``changes``): a reader may have been told of it already. SQLite
+always waits.
 """
 
 from typing import Final
@@ -13,14 +14,14 @@ UNAWAITED: Final = "set_config('synchronous_commit', 'off', true)"  # anywhere i
 
 
 def commit_unawaited() -> None:
-    """The transaction that is open."""
+    """Let the transaction that is open commit without waiting."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {UNAWAITED}")
 
 
 def wait_for_all() -> None:
-    """When this returns, all that was committed before lasts."""
+    """Wait until everything that was committed before is on the disk."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_logical_emit_message(true, '', '')")  # what writes nothing does not wait

@@ -44,13 +44,13 @@ class AnyBearer(BearerAuthentication):
 
 
 class PromptBearer(AnyBearer):
-    """Never waits for the identity provider: who uses it has waited for ``keys_coming``."""
+    """Never waits for the identity provider. Its users wait for ``keys_coming`` first."""
 
     may_wait = False
 
 
 def keys_coming(token: str) -> Coming | None:
-    """What ``AnyBearer`` would wait for, with this token; None: nothing. Does not ask the database."""
+    """The keys that ``AnyBearer`` would wait for to check this token, or None. Does not ask the database."""
     if not is_jwt(token) or not provider.is_accepted():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Whether the settings about identity fit together, and name what is there."""
+"""Checks that the settings about identity fit together, and that what they name exists."""
 
 from collections.abc import Iterator
 

@@ -45,7 +45,7 @@ class Coming(NamedTuple):
 
 
 class KeySource(Keys, Protocol):
-    """Whose ``find`` may wait for the provider. Who must not wait asks ``coming`` first, and then what is there."""
+    """Keys whose ``find`` may wait for the provider. Callers that must not wait ask ``coming`` first."""
 
     at_hand: Keys
 
@@ -54,7 +54,7 @@ class KeySource(Keys, Protocol):
 
 
 class FileKeys:
-    """Read again when the file has changed; while it can't be read, as it was."""
+    """Keys in a file. It is read again when it has changed; while it can't be read, the keys stay as they were."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -81,7 +81,7 @@ class FileKeys:
 
 
 class _AtHand:
-    """Those that were read before."""
+    """The keys that were read before, found without waiting."""
 
     def __init__(self, source: "UrlKeys") -> None:
         self._source = source
@@ -132,7 +132,7 @@ class UrlKeys:
         return found
 
     def _begin(self) -> Coming:
-        """What is being fetched, or was last: a new one is begun if the cooldown is over."""
+        """The fetch that is under way, or the last one. If the cooldown is over, a new one is begun."""
         with self._mutex:
             now = self._clock()
             if now - self._began >= self._cooldown:
@@ -154,7 +154,7 @@ class UrlKeys:
             done.set()
 
     def _note(self, began: float, keys: list[Key] | None = None) -> None:
-        """What came of a fetch; None: nothing. One that hung says nothing about now, when a later one has begun."""
+        """Keep what a fetch returned; None: it failed. A fetch that hung until a later one had begun is ignored."""
         with self._mutex:
             if began == self._began:
                 self._failed = keys is None

@@ -19,7 +19,7 @@ from cnaasjobs.identity.verification import Claims, Refused
 
 
 class Password(BasicAuthentication):
-    """HTTP Basic, with the limits on wrong logins that the sign-in page has too. Looked at in development as well."""
+    """HTTP Basic, with the same limits on wrong logins as the sign-in page. It is checked in development too."""
 
     def authenticate_credentials(self, userid: str, password: str, request: Any = None) -> tuple[User, None]:
         try:
@@ -33,12 +33,12 @@ class Password(BasicAuthentication):
         return user, None
 
     def authenticate_header(self, request: Request) -> str:
-        """Not "Basic": a browser would open a window of its own beside the front end's."""
+        """Not "Basic": a browser would open its own window for the password, beside the front end's."""
         return 'xBasic realm="cnaasjobs"'
 
 
 class OwnJwt(AnyBearer):
-    """A JWT of our own and nothing else, in development too. ``request.auth`` has its claims, and whose it is."""
+    """A JWT of our own and nothing else, in development too. ``request.auth`` holds its claims and its owner."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         found = self.authenticate_always(request)

@@ -29,7 +29,7 @@ _SALT: Final = "cnaasjobs.identity.own"
 
 
 class SigningKey:
-    """It is also the only source of keys for verifying a JWT of our own."""
+    """Signs JWTs of our own. It is also the only key that verifies one."""
 
     def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
         self.private = private

@@ -102,14 +102,14 @@ def _follow(user: User, person: Person) -> None:
 
 
 def _granted(user: User, groups: frozenset[str]) -> Granted:
-    """With these of the groups that the claim decides, and with all others that the user has."""
+    """What the user is granted: by these of the groups that the claim decides, and by all others that they are in."""
     others = user.groups.exclude(name__in=_managed()).values("pk")
     held = Group.objects.filter(Q(name__in=groups) | Q(pk__in=others))
     return granted_to(user.pk, list(held.values_list("pk", flat=True)))
 
 
 class _Provider:
-    """Who makes users and changes their groups, for the audit trail."""
+    """The provider as an actor: the audit trail names it where it makes users or changes their groups."""
 
     def __init__(self, issuer: str) -> None:
         self._issuer = issuer

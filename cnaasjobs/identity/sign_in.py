@@ -52,7 +52,7 @@ def _setting(name: str, *default: Any) -> Any:
 
 
 class ProviderBackend(OIDCAuthenticationBackend):
-    """Who comes back from the provider. Named in AUTHENTICATION_BACKENDS where it is on."""
+    """Logs in a person who comes back from the provider. It is in AUTHENTICATION_BACKENDS if sign-in is on."""
 
     get_settings = staticmethod(_setting)
 
@@ -83,7 +83,7 @@ class ProviderBackend(OIDCAuthenticationBackend):
         return claims
 
     def store_tokens(self, access_token: Any, id_token: Any) -> None:
-        """Nothing of the provider's is kept."""
+        """The provider's tokens are not kept."""
 
     def get_or_create_user(self, access_token: Any, id_token: Any, payload: Claims) -> User:
         found = people.owner_of(provider.person_of(payload), self.request).user

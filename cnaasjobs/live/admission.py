@@ -50,7 +50,7 @@ async def admitted(database: Database, scope: Any, *, token: str | None = None) 
 
 
 def _bearer_of(scope: Any) -> str:
-    """What the API would take for the token."""
+    """The token that the request carries, found as the API finds it."""
     words = Headers(scope=scope).get("authorization", "").split()
     return words[1] if len(words) == 2 and words[0].lower() == "bearer" else ""
 
@@ -97,7 +97,7 @@ def _user(request: ASGIRequest, token: str | None) -> Any:
 
 
 def _user_of_session(request: ASGIRequest) -> Any:
-    """The console's, for its own pages alone: a page of another origin, even of a listed one, needs a token."""
+    """The user of a console session. Only the console's own pages may use it: any other origin needs a token."""
     if _is_of_another_origin(request):
         return None
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)

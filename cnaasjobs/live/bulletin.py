@@ -25,7 +25,7 @@ class Bulletin:
         self._written: dict[Wanted, bytes] = {}
 
     def written(self, wanted: Wanted) -> bytes:
-        """As Server-Sent Events, of which the last carries the position. Empty if nothing of it concerns the reader."""
+        """The news as Server-Sent Events, the last of which carries the position. Empty if none concerns the reader."""
         if wanted not in self._written:
             self._written[wanted] = b"".join(self._events(wanted))
         return self._written[wanted]

@@ -13,7 +13,7 @@ _MAX_AGE_SECONDS: Final = 86_400
 
 
 def headers_for(request: Request) -> dict[str, str]:
-    """On each answer, on errors too: a page is not told why it was refused otherwise."""
+    """Headers for every answer, errors too: without them a page can't read why it was refused."""
     origin = request.headers.get("origin")
     if origin is None or origin not in conf.cors_origins:
         return {}

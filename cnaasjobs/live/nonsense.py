@@ -1,7 +1,7 @@
-"""What clients send that makes no sense: counted, and told in one line of the log now and then.
+"""Counts what clients send that makes no sense, and logs the counts in one line now and then.
 
-Anybody may send it, as often as they like, so no piece of it is worth a line of its own, nor a traceback: the libraries
-write one for each.
+Anybody can send such messages, as often as they like, so none of them gets a line or a traceback of its own. The
+libraries would write one for each.
 """
 
 import logging
@@ -20,7 +20,7 @@ def note(what: str) -> None:
 
 
 def note_mistake(exc: Exception) -> None:
-    """One of ours: each kind is worth a traceback, but whoever found one may repeat it."""
+    """Log a bug of ours that a client has hit, with its traceback: once for each kind, as they may hit it again."""
     if type(exc) in _mistakes:
         note("mistake")
     else:
@@ -29,7 +29,7 @@ def note_mistake(exc: Exception) -> None:
 
 
 def tell() -> None:
-    """Of all since the last time, if there was any."""
+    """Log what was counted since the last time, if anything was."""
     _mistakes.clear()
     if _seen:
         kinds = dict(sorted(_seen.items()))
@@ -38,7 +38,7 @@ def tell() -> None:
 
 
 class Noted(logging.Logger):
-    """For a library that logs what its clients do wrong, and nothing else that is worth a line."""
+    """A logger for a library that only logs what its clients do wrong: it counts the lines."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what, logging.ERROR)
@@ -48,7 +48,7 @@ class Noted(logging.Logger):
 
 
 class NoWarnings(logging.LoggerAdapter[logging.Logger]):
-    """For uvicorn's connections, which warn of each request that is none, and have more to say."""
+    """A logger for uvicorn's connections: it drops the warnings about each invalid request, and passes on the rest."""
 
     level = logging.WARNING
 

@@ -80,7 +80,7 @@ class Poller:
             await self._welcome(self._position)
 
     async def _welcome(self, now: Position) -> None:
-        """Those that were away for the same time, like all after a restart of this process, share one look."""
+        """Listeners that missed the same time share one look, such as all of them after a restart of this process."""
         groups: defaultdict[Position | None, list[Listener]] = defaultdict(list)
         for listener, since in self._newcomers.items():
             groups[since].append(listener)

@@ -43,7 +43,7 @@ class Reader:
             self._something_came.set()
 
     async def next(self, timeout: float) -> bytes | None:
-        """None if nothing came in time, or never will."""
+        """The next text to send; None if nothing came in time, or nothing will come any more."""
         if not self._waiting and not self.is_late:
             self._something_came.clear()
             try:

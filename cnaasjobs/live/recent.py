@@ -1,4 +1,4 @@
-"""What front ends are told beyond the feed's own events: what happened just now, and which devices changed."""
+"""What front ends are told beside the feed's own events: what happened just now, and which devices changed."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -16,7 +16,7 @@ _MOST: Final = 1000
 
 
 def jobs() -> list[dict[str, Any]]:
-    """Those that began or ended in the last ten seconds, as events tell of them."""
+    """The jobs that began or ended in the last ten seconds, in the form that events have."""
     since = database_now() - RECENT
     began = Job.objects.filter(status=Status.RUNNING.value, start_time__gte=since)
     ended = Job.objects.filter(finish_time__gte=since)

@@ -1,7 +1,8 @@
 """socket.io's server with a bound on strangers: sockets whose client has not said who it is, and may never do so.
 
-Anybody can open one, as each has to be open before its client can send credentials. They may be so many and so old.
-What they send is looked at before the libraries take it: those raise what they were not made for, and log it.
+Anybody can open one, because a socket has to be open before its client can send credentials. So their number and their
+age are limited. What they send is checked before the libraries see it, which would raise and log what they were not
+made for.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,7 +23,7 @@ EVENTS: Final = "events"  # the only one that a client may send
 
 class _WebSocket(WebSocket):  # type: ignore[misc, unused-ignore]
     async def wait(self) -> str | bytes:
-        """Of what is no packet engineio would not even close the connection."""
+        """Close the connection when something arrives that is not a packet: engineio would leave it open."""
         message: str | bytes = await super().wait()
         if not _is_packet(message):
             nonsense.note("packet")
@@ -71,7 +72,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
         return set(self.eio.sockets) - known
 
     async def part_with_strangers(self) -> None:
-        """Called every so many ``SECONDS``: closes those that were strangers the last time already."""
+        """Called every ``SECONDS``: closes the sockets that were strangers the last time already."""
         still = self.strangers()
         for eio_sid in still & self._before:
             await self.eio.disconnect(eio_sid)
@@ -104,21 +105,21 @@ class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
             nonsense.note("event")
 
     async def _handle_event(self, eio_sid: str, namespace: str | None, number: int | None, data: Any) -> None:
-        """Names of another kind would reach the handlers of "connect" and "disconnect"."""
+        """Refuse other names: they would reach the handlers of "connect" and "disconnect"."""
         if isinstance(data, list) and len(data) in (1, 2) and data[0] == EVENTS:
             await super()._handle_event(eio_sid, namespace, number, data)
         else:
             nonsense.note("event")
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
-        """Nothing binary: of such a message its parts would be kept until the last has come."""
+        """Refuse binary messages: their parts would be kept until the last one has come."""
         if isinstance(data, str) and data[:1] not in _BINARY:
             await super()._handle_eio_message(eio_sid, data)
         else:
             nonsense.note("message")
 
     async def _trigger_event(self, event: str, namespace: str, *args: Any) -> Any:
-        """What our handlers raise is a mistake of ours, and the libraries would take it for one of the client."""
+        """What our handlers raise is a bug of ours; the libraries would blame the client."""
         try:
             return await super()._trigger_event(event, namespace, *args)
         except (ConnectionRefusedError, socketio.exceptions.ConnectionRefusedError):

@@ -28,7 +28,7 @@ class Callers:
 
 
 def _makes() -> dict[int, int]:
-    """By number, which signals to end each of them handles."""
+    """By process number: which of the signals to end each make handles."""
     found = {}
     for process in psutil.Process().parents():
         if process.name() not in _MAKE:

@@ -30,7 +30,7 @@ def broker(state: StateDirectory, env: Mapping[str, str]) -> Program:
 
 
 def front(state: StateDirectory, env: Mapping[str, str], listener: sockets.socket) -> list[Program]:
-    """What answers on the one port: the web server, the events process, and who passes requests to them."""
+    """What answers on the one port: the web server, the events process, and the splitter that passes requests on."""
     web, events = (state.socket(name) for name in ("web", "events"))
     number = listener.fileno()
     splitter = ["cnaasjobs.run.splitter", "--fd", str(number), "--web", str(web), "--events", str(events)]

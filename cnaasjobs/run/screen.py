@@ -20,7 +20,7 @@ def width() -> int:
 
 
 def drawn(what: RenderableType, *, wrapped: bool = True) -> str:
-    """As text: with colours if it goes to a terminal. An address that is not wrapped can be copied whole."""
+    """Text, with colours if it goes to a terminal. Not wrapped, an address can be copied whole."""
     console = console_on(sys.stdout)
     console.width = min(console.width, LONGEST)
     with console.capture() as captured:

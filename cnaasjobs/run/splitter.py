@@ -56,7 +56,7 @@ class Splitter:
 
 
 async def _first_line(reader: asyncio.StreamReader) -> bytes:
-    """With what came after it; as much as there is of one that does not end in time."""
+    """The request's first line, and what came behind it. If the line does not end in time, as much as there is."""
     seen = b""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FIRST_LINE_SECONDS):

@@ -132,7 +132,7 @@ def end_overdue() -> None:
 
 
 def make_way(pool: str, queued: int) -> None:
-    """So many requests wait for a thread of this pool: who keeps one waiting for long loses it."""
+    """End the longest waits for clients when requests queue for a thread of this pool."""
     now = time.monotonic()
     with _mutex:
         _shut([wait for wait in _waits.values() if wait.pool == pool and wait.yields <= now][:queued])

@@ -101,7 +101,7 @@ class PatientWorker(ThreadWorker):
                 make_way(name, queued)
 
     def _is_watching(self) -> bool:
-        """There is something that no event will tell of."""
+        """Whether something has to be looked at that no event will tell of."""
         queued = self.tpool._work_queue.qsize() or self._bodies._work_queue.qsize()
         return bool(self._incomplete or self._bodies_to_come or queued)
 
@@ -172,7 +172,7 @@ class PatientWorker(ThreadWorker):
         self.poller.register(connection.sock, EVENT_READ, partial(self._body_came, connection))
 
     def _body_came(self, connection: Connection, client: Any) -> None:
-        """Or it is late, or the client is gone."""
+        """The body has arrived; or it is late, or the client is gone."""
         self.poller.unregister(client)
         self._bodies_to_come.remove(connection)
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
@@ -193,7 +193,7 @@ class PatientWorker(ThreadWorker):
             self._refuse(connection, 408, "Request Timeout", "The request did not arrive in time")
 
     def _make_room(self) -> None:
-        """gunicorn takes no connection beyond ``worker_connections``. Who only waits makes room for who may ask."""
+        """gunicorn takes no more than ``worker_connections``. Connections that only wait make room for new ones."""
         if self.nr_conns < self.worker_connections - 1:
             return
         if self._incomplete:

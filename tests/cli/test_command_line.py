@@ -215,7 +215,7 @@ def test_a_full_disk_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     job_row()
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         monkeypatch.setattr(sys, "stdout", full)
-        assert said("jobs", "list") == "Can't write: No space left on device"
+        assert said("jobs", "list") == "The output can't be written: No space left on device"
 
 
 def test_an_output_that_was_closed_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,4 +229,4 @@ def test_an_output_that_was_closed_ends_nothing(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("arguments", [("jobs", "list"), ("jobs", "rerun", "1", "--comment"), ("locks", "clear")])
 def test_bytes_that_are_no_text(arguments: tuple[str, ...]) -> None:
     """As Python hands them on."""
-    assert said(*arguments, "a\udcffb") == "No text in this terminal's encoding: 'a\\udcffb'"
+    assert said(*arguments, "a\udcffb") == "This argument is not valid text in the terminal's encoding: 'a\\udcffb'"

@@ -95,7 +95,7 @@ def test_a_number_out_of_its_bounds_is_one_line(text: str) -> None:
         ("CNAASJOBS_REQUIRE_TOKEN", "2", "must be 0 or 1, not '2'"),
         ("CNAASJOBS_LOG_LEVEL", "LOUD", "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'LOUD'"),
         ("CNAASJOBS_WEB_WORKERS", "many", "must be a whole number from 1 to 256, not 'many'"),
-        ("CNAASJOBS_APPS", "no_such_app", "must be Django apps that can be imported, 'no_such_app' can not"),
+        ("CNAASJOBS_APPS", "no_such_app", "must name Django apps that can be imported, and 'no_such_app' can't"),
         ("CNAASJOBS_LINES_LEFT_OUT", "ntp clock-period", 'must be JSON such as {"ios": "^ntp clock-period "}, not'),
         ("CNAASJOBS_LINES_LEFT_OUT", '{"ios": "("}', 'must be JSON such as {"ios": "^ntp clock-period "}, not'),
         ("CNAASJOBS_LINES_LEFT_OUT", '["ios"]', 'must be JSON such as {"ios": "^ntp clock-period "}, not'),
