@@ -29,6 +29,6 @@ def why_needed(arguments: Mapping[str, Any], ending: Ending | None) -> str | Non
 
 
 def _score(job_id: int) -> int | None:
-    """Of a dry run that has finished."""
+    """The change score of a dry run; None if there is no such dry run, or it did not finish."""
     rows = Job.objects.filter(pk=job_id, status=Status.FINISHED.value, function_name=_DRY_RUN)
     return rows.values_list("change_score", flat=True).first()

@@ -25,7 +25,7 @@ def left_undone(job_id: int, inventory: Inventory) -> Selector:
     """
     job = _sync(job_id)
     if job.status not in TERMINAL:
-        raise SelectionError(f"Job {job_id} is {job.status}, failed_of takes one that has ended")
+        raise SelectionError(f"Job {job_id} is {job.status}: failed_of takes a job that has ended")
     hosts = _undone_rows(job) if JobDevice.objects.filter(job=job).exists() else _undone_without_rows(job, inventory)
     if not hosts:
         raise SelectionError(f"Job {job_id} left no device undone")
@@ -42,16 +42,18 @@ def planned(job_id: int, inventory: Inventory) -> Selector:
     """
     job = _sync(job_id)
     if json.loads(job.start_arguments).get("dry_run") is not True:
-        raise SelectionError(f"Job {job_id} is no dry run, and shows nothing that could be a plan")
+        raise SelectionError(f"Job {job_id} is not a dry run: only a dry run can be a plan")
     if job.status != Status.FINISHED or job.finish_time is None:
-        raise SelectionError(f"Job {job_id} is {job.status}, a plan is a dry run that is FINISHED")
+        raise SelectionError(f"Job {job_id} is {job.status}: only a dry run that is FINISHED can be a plan")
     if (database_now() - job.finish_time).total_seconds() > conf.plan_max_age_seconds:
         limit = f"{conf.plan_max_age_seconds} seconds (CNAASJOBS_PLAN_MAX_AGE_SECONDS)"
-        raise SelectionError(f"Job {job_id} finished {time_text(job.finish_time)}, longer ago than {limit}")
+        raise SelectionError(
+            f"Job {job_id} is too old for a plan: it finished {time_text(job.finish_time)}, more than {limit} ago"
+        )
     hosts = list(JobDevice.objects.filter(job=job).order_by("place").values_list("host", flat=True))
     if not hosts:
         raise SelectionError(
-            f"Job {job_id} kept nothing of what it showed: it had no devices, or ran on a version before"
+            f"Job {job_id} kept nothing of what it showed: it had no devices, or an older version ran it"
         )
     _require_known(job_id, hosts, inventory)
     return Selector(hostnames=tuple(hosts), words=f"what job {job_id} showed of {few(hosts)}", plan=job_id)
@@ -69,7 +71,7 @@ def _sync(job_id: int) -> Job:
 def _require_known(job_id: int, hosts: Sequence[str], inventory: Inventory) -> None:
     if gone := [host for host in hosts if host not in inventory.hosts]:
         words = f"Devices of job {job_id} are no longer in the inventory: {few(gone)}"
-        raise SelectionError(f"{words}. Name the others by hostnames")
+        raise SelectionError(f"{words}. Select the others by hostnames")
 
 
 def _undone_rows(job: Job) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which syncs can come of one that has ended: for the devices that it left undone, and live as a dry run showed."""
+"""Which syncs can follow one that has ended: on the devices that it left undone, or live, as a dry run showed."""
 
 import json
 from collections.abc import Callable

@@ -29,7 +29,7 @@ class Kept(NamedTuple):
 
 
 def load(path: Path, text: str) -> Kept | None:
-    """What this text was parsed to, if some process has kept it."""
+    """The content that this text was parsed to, if a process has kept it."""
     if len(text) < _LEAST:
         return None
     try:
@@ -41,7 +41,7 @@ def load(path: Path, text: str) -> Kept | None:
 
 
 def keep(path: Path, text: str, content: Any) -> None:
-    """Keep it, if JSON can say all of it. Where nothing can be kept, each process parses."""
+    """Keep it, if JSON can hold all of it. If nothing can be kept, each process parses for itself."""
     if len(text) < _LEAST or not _is_plain(content, most=len(text)):
         return
     with suppress(OSError, RecursionError):
@@ -59,7 +59,7 @@ def _signature(text: str, plain: str) -> str:
 
 
 def _file(path: Path) -> Path:
-    """One for each file, so that what a file said before does not stay. Raises OSError."""
+    """Where the content of this file is kept: one place, so that its former content is replaced. Raises OSError."""
     directory = Path(tempfile.gettempdir(), f"cnaasjobs-{os.geteuid()}")
     directory.mkdir(mode=0o700, exist_ok=True)
     found = directory.lstat()
@@ -69,10 +69,10 @@ def _file(path: Path) -> Path:
 
 
 def _is_plain(content: Any, *, most: int) -> bool:
-    """Whether JSON brings all of it back as it is: no dates, no keys that are not text.
+    """Whether JSON can hold all of it unchanged: no dates, and no keys that are not text.
 
-    ``most``: so many values can a text hold. There are more only where aliases repeat them, and written out in full
-    such a text may have no end.
+    ``most``: a text can't hold more values than this, unless aliases repeat them; written out in full, such a text may
+    have no end.
     """
     left, seen = [content], 0
     while left:

@@ -41,7 +41,7 @@ class Selector:
         return f"group {self.group}" if self.group is not None else "all devices"
 
     def arguments(self) -> dict[str, Any]:
-        """As arguments of the job, which selects the devices again when it starts."""
+        """The job's arguments for this selection. The job selects the devices again when it starts."""
         if self.hostnames is not None:
             names = {"hostnames": list(self.hostnames)}
             return names if self.plan is None else {**names, "plan": self.plan}

@@ -14,8 +14,8 @@ AUTO_PUSH_SCORES = range(1, 10)
 
 
 class OnlyIfAsked(TypedDict, total=False):
-    """Arguments that a job has only if it needs them: a worker of a version that does not know one refuses such a job,
-    which would not be what was asked for, and takes every other.
+    """Arguments that a job gets only if it needs them. A worker of an older version, which does not know one, refuses
+    the jobs that have it, and runs all others.
     """
 
     plan: int
@@ -37,7 +37,7 @@ def _check(**arguments: Any) -> None:
         raise ValueError(f"no such argument: {', '.join(unknown)}")
     plan = selector_of(arguments).plan
     if plan is not None and (type(plan) is not int or plan < 1):
-        raise ValueError(f"plan {plan!r} is no id of a job")
+        raise ValueError(f"plan {plan!r} is not the id of a job")
     if plan is not None and arguments["dry_run"]:
         raise ValueError("a plan is carried out live: dry_run must be false")
 

@@ -75,7 +75,7 @@ class Devices(_Reads):
 
 
 def number_of(hostname: str) -> int:
-    """Of no meaning, and the same as long as the device has that name: front ends tell rows apart by it.
+    """A number without a meaning, which stays the same as long as the name does: front ends tell rows apart by it.
 
     JavaScript's numbers hold 53 bits of it exactly, so it has 48.
     """

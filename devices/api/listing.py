@@ -13,13 +13,13 @@ Row = Mapping[str, Any]
 
 
 class AnyCase(Text):
-    """Also asked for by ``ilike``, in whatever case: existing front ends do so."""
+    """Text that can also be asked for by ``ilike``, in any case, as existing front ends do."""
 
     operators = (*Text.operators, "ilike")
 
 
 class Number(Integer):
-    """One that is only compared; by ``equals`` too, as existing front ends ask."""
+    """A number that can only be compared; with ``equals`` too, as existing front ends do."""
 
     operators = (*Column.operators, "equals")
 

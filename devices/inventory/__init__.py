@@ -103,7 +103,7 @@ def directory() -> Path:
 
 
 def content() -> str:
-    """A hash of all that the inventory says that this process has read last. Not to be shown: passwords are in it."""
+    """A hash of the whole inventory as this process read it last. It must not be shown: it is made of passwords too."""
     return next((loaded.content for loaded in list(_cache.values())), "")
 
 
@@ -112,7 +112,7 @@ _to_mask: Named = frozenset()
 
 
 def _remember(secrets: Named) -> None:
-    """Those of before count too: a running job began with them, and an inventory that broke says none."""
+    """The former secrets are masked too: a running job began with them, and a broken inventory names none."""
     global _known, _to_mask
     if secrets != _known:
         _known, _to_mask = secrets, secrets | _known

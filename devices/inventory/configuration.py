@@ -82,7 +82,7 @@ def workers(config: Config) -> int:
 
 
 def _runner(config: RunnerConfig) -> Any:
-    """As Nornir makes it. To search all installed packages for plugins takes some 40 ms: once in a process."""
+    """The runner, made as Nornir makes it. Searching installed packages for plugins takes 40 ms: once per process."""
     if config.plugin not in RunnersPluginRegister.available:
         RunnersPluginRegister.auto_register()
     return RunnersPluginRegister.get_plugin(config.plugin)(**config.options)

@@ -134,7 +134,7 @@ def _wrong(place: tuple[int | str, ...]) -> str:
 
 
 def _arguments(found: _Defaults) -> dict[str, Any]:
-    """As arguments of Nornir's constructors."""
+    """The checked values as arguments of Nornir's constructors."""
     options = found.connection_options or {}
     return {
         **{name: getattr(found, name) for name in _Login.model_fields},

@@ -89,7 +89,7 @@ def test_a_device_that_left_the_inventory_is_named(api: Api, lab: Lab) -> None:
     reply = after(api, job)
     assert (reply.status, reply.message) == (
         400,
-        f"Devices of job {job.pk} are no longer in the inventory: gone1, gone2. Name the others by hostnames",
+        f"Devices of job {job.pk} are no longer in the inventory: gone1, gone2. Select the others by hostnames",
     )
 
 
@@ -106,7 +106,7 @@ def test_a_job_that_has_not_ended_is_refused(api: Api, status: str) -> None:
     job = sync_row(status)
     device_row(job, "sw1", "WAITING")
     reply = after(api, job)
-    assert (reply.status, reply.message) == (400, f"Job {job.pk} is {status}, failed_of takes one that has ended")
+    assert (reply.status, reply.message) == (400, f"Job {job.pk} is {status}: failed_of takes a job that has ended")
 
 
 def test_a_job_that_is_no_sync_or_not_there_is_refused(api: Api) -> None:

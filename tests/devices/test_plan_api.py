@@ -69,24 +69,25 @@ def test_a_plan_is_no_dry_run_itself(api: Api) -> None:
 
 def test_a_live_run_is_no_plan(api: Api) -> None:
     job = dry_run(dry_run=False)
-    assert refusal(carry_out(api, job)) == f"Job {job.pk} is no dry run, and shows nothing that could be a plan"
+    assert refusal(carry_out(api, job)) == f"Job {job.pk} is not a dry run: only a dry run can be a plan"
 
 
 @pytest.mark.parametrize("status", ["SCHEDULED", "RUNNING", "EXCEPTION"])
 def test_a_dry_run_that_did_not_finish_is_no_plan(api: Api, status: str) -> None:
     job = dry_run(status)
-    assert refusal(carry_out(api, job)) == f"Job {job.pk} is {status}, a plan is a dry run that is FINISHED"
+    assert refusal(carry_out(api, job)) == f"Job {job.pk} is {status}: only a dry run that is FINISHED can be a plan"
 
 
 def test_a_dry_run_that_is_too_old_is_no_plan(api: Api, settings: Any) -> None:
     job = dry_run(seconds_ago=86_400 + 60)
-    said = f"longer ago than {86_400} seconds (CNAASJOBS_PLAN_MAX_AGE_SECONDS)"
+    said = f"more than {86_400} seconds (CNAASJOBS_PLAN_MAX_AGE_SECONDS) ago"
     assert job.finish_time is not None
-    assert refusal(carry_out(api, job)) == f"Job {job.pk} finished {time_text(job.finish_time)}, {said}"
+    finished = f"it finished {time_text(job.finish_time)}"
+    assert refusal(carry_out(api, job)) == f"Job {job.pk} is too old for a plan: {finished}, {said}"
     settings.CNAASJOBS_PLAN_MAX_AGE_SECONDS = 2 * 86_400
     assert carry_out(api, job).status == 200
     settings.CNAASJOBS_PLAN_MAX_AGE_SECONDS = 30
-    assert "longer ago than 30 seconds" in carry_out(api, dry_run()).message
+    assert "more than 30 seconds" in carry_out(api, dry_run()).message
 
 
 def test_a_job_that_was_pruned_or_is_no_sync_is_no_plan(api: Api) -> None:
@@ -123,8 +124,8 @@ def test_what_can_be_no_job_is_refused(api: Api, value: Any) -> None:
     [
         ({"all": True, "plan": 41, "dry_run": False}, "A plan goes with the hostnames of its devices"),
         ({"hostnames": ["sw1"], "plan": 41}, "a plan is carried out live: dry_run must be false"),
-        ({"hostnames": ["sw1"], "plan": "41", "dry_run": False}, "plan '41' is no id of a job"),
-        ({"hostnames": ["sw1"], "plan": True, "dry_run": False}, "plan True is no id of a job"),
+        ({"hostnames": ["sw1"], "plan": "41", "dry_run": False}, "plan '41' is not the id of a job"),
+        ({"hostnames": ["sw1"], "plan": True, "dry_run": False}, "plan True is not the id of a job"),
         ({"hostnames": ["sw1"], "plam": 41}, "no such argument: plam"),
     ],
 )
