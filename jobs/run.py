@@ -5,7 +5,6 @@ from typing import Self, cast
 from uuid import UUID
 
 from jobs.models import Job
-from jobs.states import Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +61,3 @@ class Standing:
     run_token: UUID | None
     abort_reason: str | None
     fence: int | None  # the fencing token under which this job holds its lock now
-
-
-def write_progress(job_id: int, run_token: UUID, devices: str) -> None:
-    """Show the finished devices (a JSON list) of a run that is still going on."""
-    Job.objects.filter(pk=job_id, run_token=run_token, status=Status.RUNNING.value).update(finished_devices=devices)

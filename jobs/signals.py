@@ -5,7 +5,7 @@ Only signals in the process that runs the body count; the worker's main process 
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 from uuid import UUID, uuid4
 
 from celery import signals
@@ -42,21 +42,18 @@ def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
     if job_id is None:
         record(JobAction.REFUSE_MESSAGE, reason="it names no job", messages=1)
         return
-    token = UUID(request.run_token) if getattr(request, "run_token", None) else uuid4()
+    if [*args[1:]] == [JOIN]:
+        _join(task, job_id)
+    else:
+        _claim(task, job_id)
+
+
+def _claim(task: JobTask, job_id: int) -> None:
+    request, who = task.request, _who_asks(task)
 
     def ask() -> Run | Refused:
-        return transitions.claim(
-            job_id,
-            task_name=task.name,
-            lock_name=task.lock,
-            run_token=token,
-            worker_id=getattr(request, "worker_id", None),
-            worker=getattr(request, "worker", None) or request.hostname or "",
-        )
+        return transitions.claim(job_id, task_name=task.name, lock_name=task.lock, **who)
 
-    if args[1:] == (JOIN,) or args[1:] == [JOIN]:
-        _join(task, job_id, token)
-        return
     granted = _until_stored(lambda: fresh(ask, job_id=job_id), what="claim", job_id=job_id, seconds=_CLAIM_SECONDS)
     if isinstance(granted, Run):
         request.retries = granted.retries
@@ -65,19 +62,12 @@ def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
         record(JobAction.REFUSE, job_id=job_id, reason=granted.reason)
 
 
-def _join(task: JobTask, job_id: int, token: UUID) -> None:
-    """The job runs already, and has devices that nobody has begun."""
-    request = task.request
+def _join(task: JobTask, job_id: int) -> None:
+    """The job runs already, and has devices that nobody has begun: help with them."""
+    request, who = task.request, _who_asks(task)
 
     def ask() -> Joined | Refused:
-        return participants.join(
-            job_id,
-            task_name=task.name,
-            run_token=token,
-            worker_id=getattr(request, "worker_id", None),
-            worker=getattr(request, "worker", None) or request.hostname or "",
-            longest=task.longest,
-        )
+        return participants.join(job_id, task_name=task.name, longest=task.longest, **who)
 
     joined = _until_stored(lambda: fresh(ask, job_id=job_id), what="join", job_id=job_id, seconds=_CLAIM_SECONDS)
     if isinstance(joined, Joined):
@@ -85,6 +75,23 @@ def _join(task: JobTask, job_id: int, token: UUID) -> None:
         request.job = Execution(joined.run, joined=True, age=joined.age)
     elif isinstance(joined, Refused):
         record(JobAction.NOT_JOINED, job_id=job_id, reason=joined.reason)
+
+
+class _Asker(TypedDict):
+    run_token: UUID
+    worker_id: int | None
+    worker: str
+
+
+def _who_asks(task: JobTask) -> _Asker:
+    """The run token that the main process made for this message, and its worker; a token of our own without those."""
+    request = task.request
+    token = getattr(request, "run_token", None)
+    return {
+        "run_token": UUID(token) if token else uuid4(),
+        "worker_id": getattr(request, "worker_id", None),
+        "worker": getattr(request, "worker", None) or request.hostname or "",
+    }
 
 
 @signals.task_success.connect(dispatch_uid="jobs.finish")

@@ -48,7 +48,7 @@ class CameOf(StrEnum):
     PLAN = "plan"  # live, as it showed
 
 
-# The second argument of the message of a job that runs already: help with its devices. Workers of before refuse it.
+# The second argument in a message for a job that runs already: help with its devices. Older workers refuse it.
 JOIN: Final = "join"
 
 

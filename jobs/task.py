@@ -190,8 +190,8 @@ class JobTask(Task):
         return _NoMessage()
 
 
-# Our options that Celery would take for its own, under JobTask's names for them.
-_OTHERWISE_CELERYS = {
+# Celery has options of the same name, so JobTask calls ours otherwise.
+_RENAMED = {
     "queue": "job_queue",
     "priority": "job_priority",
     "time_limit": "job_time_limit",
@@ -268,6 +268,6 @@ def job(
     for name in ("check", "approval"):
         if options.get(name) is not None:
             options[name] = staticmethod(options[name])
-    attributes = {"base": JobTask} | {_OTHERWISE_CELERYS.get(name, name): value for name, value in options.items()}
+    attributes = {"base": JobTask} | {_RENAMED.get(name, name): value for name, value in options.items()}
     decorate: Callable[[Callable[..., Any]], JobTask] = shared_task(**attributes)
     return decorate if function is None else decorate(function)

@@ -67,8 +67,14 @@ def keep(name: str, *, holder_id: int, fence: int) -> bool:
     return mine.values_list("pk").first() is not None
 
 
-def _required(name: str, user: Any, fence: int | None) -> int | None:
-    """The token of the holder whose lock this user may clear. Only a user who is limited costs a statement."""
+def _fence_to_clear(name: str, user: Any, fence: int | None) -> int | None:
+    """The token under which this user may clear the lock: ``fence``, or else that of the holder they were checked for.
+
+    Only a user whose permission is limited costs a statement.
+
+    Raises:
+        ClearRefused
+    """
     asked: list[Lock] = []
 
     def holder() -> int | None:
@@ -92,7 +98,7 @@ def clear(name: str, *, who: str, origin: str, user: Any, fence: int | None = No
         ClearRefused
     """
     if user is not None:
-        fence = _required(name, user, fence)
+        fence = _fence_to_clear(name, user, fence)
     with transaction.atomic():
         row = Lock.objects.select_for_update().filter(name=name, holder_id__isnull=False).first()
         if row is None or row.holder_id is None or fence not in (None, row.fence):

@@ -21,7 +21,7 @@ from jobs.api.idempotency import Answer, OutcomeUnknown, once
 from jobs.audit.trail import By
 from jobs.errors import JobArgumentError, JobError, JobNotAbortable, JobNotFound, NotAllowed
 from jobs.models import Job
-from jobs.operating import again, stopping
+from jobs.operating import aborting, again
 from jobs.operating.again import CannotRunAgain, NoRoom, Proposal
 from jobs.rights.selected import DevicesUnknown
 from jobs.search.chosen import Chosen, abortable, with_failures
@@ -143,7 +143,7 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
     told: list[int] = []
     for job_id in ids:
         try:
-            job = stopping.abort(job_id, reason=reason, by=acting(request))
+            job = aborting.abort(job_id, reason=reason, by=acting(request))
         except (JobNotFound, JobNotAbortable, NotAllowed, DevicesUnknown) as exc:
             not_done(request, "Not aborted", exc)
             continue

@@ -14,7 +14,7 @@ from jobs.admin_pages.toolkit.show import job_url
 from jobs.audit import trail
 from jobs.errors import JobNotAbortable, JobNotFound, NotAllowed
 from jobs.models import Job
-from jobs.operating import stopping
+from jobs.operating import aborting
 from jobs.rights.selected import DevicesUnknown
 from jobs.states import TERMINAL, Status
 
@@ -69,7 +69,7 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
     for job_id in ids:
         try:
             by = trail.By(who=who(request), origin=origin(request), user=request.user)
-            job = stopping.abort(job_id, reason=reason, by=by)
+            job = aborting.abort(job_id, reason=reason, by=by)
         except (JobNotFound, JobNotAbortable, NotAllowed, DevicesUnknown) as exc:
             if isinstance(exc, NotAllowed):
                 note_refusal(request, str(exc))

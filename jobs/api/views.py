@@ -17,7 +17,7 @@ from jobs.api.job_json import COLUMNS, all_rows, jobs_json
 from jobs.api.rights import by_of, forbidden_if_refused
 from jobs.errors import JobNotAbortable, JobNotFound, NotWaitingForApproval
 from jobs.models import Job
-from jobs.operating import approving, stopping
+from jobs.operating import aborting, approving
 from jobs.result_views import all_parts
 from jobs.rights.decide import ABORT, APPROVE
 from jobs.sql import totals
@@ -59,7 +59,7 @@ class JobViewSet(ApiViewSet):
                 match action.upper() if isinstance(action, str) else None:
                     case "ABORT":
                         reason = _text(body, "abort_reason", "Aborted via API call")
-                        stopping.abort(number, reason=reason, by=by)
+                        aborting.abort(number, reason=reason, by=by)
                     case "APPROVE":
                         approving.approve(number, comment=_text(body, "comment", ""), by=by)
                     case "REJECT":

@@ -12,8 +12,8 @@ from django.db import Error, transaction
 
 from cnaasjobs.db.not_now import not_now
 from cnaasjobs.events import record
-from jobs import run
 from jobs.actions import JobAction
+from jobs.body import progress
 from jobs.body.fresh import fresh
 from jobs.body.job_log import JobLog
 from jobs.body.membership import Membership
@@ -156,11 +156,7 @@ class JobContext:
         self._raise_if_stopping()
 
     def answer(self, ask: Callable[[], Any]) -> Any:
-        """Ask until the database answers.
-
-        Raises:
-            JobStopped: the run was told to stop while it waited.
-        """
+        """Ask until the database answers. Raises JobStopped if the run is told to stop meanwhile."""
         while True:
             self._raise_if_stopping()
             try:
@@ -297,7 +293,7 @@ class JobContext:
 
     def _write_progress(self, devices: str) -> None:
         with self.database():
-            run.write_progress(self.job_id, self._run.run_token, devices)
+            progress.write(self._run, devices)
 
     def _write_log(self, batch: LogBatch, most_lines: int, most_bytes: int) -> bool:
         with self.database():

@@ -3,7 +3,7 @@
 from jobs.audit import trail
 from jobs.audit.accounts import COMMAND_LINE, operator
 from jobs.models import Job
-from jobs.operating import again, approving, stopping
+from jobs.operating import aborting, again, approving
 from jobs.operating.again import CannotRunAgain
 from jobs.states import CameOf
 from locks import service as locks
@@ -17,7 +17,7 @@ def _here() -> trail.By:
 
 def abort(job_id: int, *, reason: str) -> Job:
     """Raises JobNotFound, JobNotAbortable."""
-    return stopping.abort(job_id, reason=reason, by=_here())
+    return aborting.abort(job_id, reason=reason, by=_here())
 
 
 def approve(job_id: int, *, comment: str) -> Job:

@@ -55,38 +55,10 @@ def schedule_next(next_job: NextJob, *, author_id: int | None = None, ending: En
 def _insert(
     task: Schedulable, many: Iterable[Mapping[str, Any]], options: ScheduleOptions, ending: Ending | None = None
 ) -> list[Job]:
-    at = options.get("at")
-    if at is not None:
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        at = at if at > database_now() else None  # the database decides what is due, not this machine
-    now = cast("datetime", DatabaseNow())
+    at, now = _later(options.get("at")), cast("datetime", DatabaseNow())
     starter, earlier = started_here(), job_here() if ending is None else ending.job_id
-    same = {
-        "scheduled_time": at or now,
-        "dispatched_at": None if at else now,
-        "task_name": task.name,
-        "scheduled_by": _text(options.get("scheduled_by") or starter, "scheduled_by"),
-        "comment": _free_text(options.get("comment"), "comment"),
-        "ticket_ref": _free_text(options.get("ticket_ref"), "ticket_ref"),
-        "author_id": options.get("author_id"),
-        "queue": options.get("queue") or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
-        "priority": _priority(options.get("priority"), task),
-        "lock_name": task.lock,
-        "lock_wait_seconds": task.lock_wait if task.lock else None,
-        "rerun_if_lost": task.rerun_if_lost,
-    }
-    hidden = masker()
-    first = Job(**same)
-    rows: list[Job] = []
-    aside: dict[int, str] = {}  # by their place among the rows: why they need approval
-    for kwargs in many:
-        bound = task.bound(kwargs)
-        arguments = _stored(bound, task.name, hidden)
-        row = like(first, function_name=task.function_name_of(bound), start_arguments=arguments)
-        if why := approval.why_needed(task, bound, ending):
-            aside[len(rows)] = why
-            approval.put_aside(row)
-        rows.append(row)
+    alike = _row(task, options, at=at, now=now, starter=starter)
+    rows, aside = _rows(task, many, alike, ending)
     # A single INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
     is_lone = len(rows) == 1 and not at and not aside and starter is None and earlier is None
     with contextlib.nullcontext() if is_lone else transaction.atomic():
@@ -111,6 +83,52 @@ def _insert(
             if not isinstance(getattr(row, name), datetime | None):
                 delattr(row, name)  # the database's clock filled it: read on first use
     return rows
+
+
+def _later(at: datetime | None) -> datetime | None:
+    """An aware time in the future; None for now. The database decides what is due, not this machine."""
+    if at is None:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return at if at > database_now() else None
+
+
+def _row(
+    task: Schedulable, options: ScheduleOptions, *, at: datetime | None, now: datetime, starter: str | None
+) -> Job:
+    """A job's row but for its arguments; many jobs that are scheduled together have all of this in common."""
+    return Job(
+        scheduled_time=at or now,
+        dispatched_at=None if at else now,
+        task_name=task.name,
+        scheduled_by=_text(options.get("scheduled_by") or starter, "scheduled_by"),
+        comment=_free_text(options.get("comment"), "comment"),
+        ticket_ref=_free_text(options.get("ticket_ref"), "ticket_ref"),
+        author_id=options.get("author_id"),
+        queue=options.get("queue") or task.job_queue or settings.CELERY_TASK_DEFAULT_QUEUE,
+        priority=_priority(options.get("priority"), task),
+        lock_name=task.lock,
+        lock_wait_seconds=task.lock_wait if task.lock else None,
+        rerun_if_lost=task.rerun_if_lost,
+    )
+
+
+def _rows(
+    task: Schedulable, many: Iterable[Mapping[str, Any]], alike: Job, ending: Ending | None
+) -> tuple[list[Job], dict[int, str]]:
+    """A row for each mapping of arguments; and, by their place among them, why some need approval."""
+    hidden = masker()
+    rows: list[Job] = []
+    aside: dict[int, str] = {}
+    for kwargs in many:
+        bound = task.bound(kwargs)
+        arguments = _stored(bound, task.name, hidden)
+        row = like(alike, function_name=task.function_name_of(bound), start_arguments=arguments)
+        if why := approval.why_needed(task, bound, ending):
+            aside[len(rows)] = why
+            approval.put_aside(row)
+        rows.append(row)
+    return rows, aside
 
 
 def _accepted(rows: Sequence[Job], messages: Sequence[publisher.Message], aside: Mapping[int, str]) -> None:

@@ -128,8 +128,24 @@ def finish(run: Run, outcome: Outcome) -> bool:
 
 
 def fail(run: Run, failure: Failure, *, finished_devices: str | None = None, kept: Outcome | None = None) -> bool:
-    """RUNNING → EXCEPTION, reported by the process that ran the body. ``kept`` is stored as the result nevertheless."""
-    return _fail(run.job_id, run.run_token, run.lock_name, run.fence, failure, finished_devices, kept)
+    """RUNNING → EXCEPTION, its lock released, in one transaction. ``kept`` is stored as its result all the same."""
+    with transaction.atomic():
+        _release(run.lock_name, run.job_id, run.fence)
+        done = Job.objects.filter(pk=run.job_id, run_token=run.run_token).transit(
+            Verb.FAIL, **_ended(finished_devices), exception_type=failure.type
+        )
+        if not done:
+            transaction.set_rollback(True)
+            return False
+        JobOutcome.objects.create(
+            job_id=run.job_id,
+            exception=failure.masked(mask).as_json(),
+            result=None if kept is None else kept.result,
+            devices_bytes=None if kept is None else kept.devices_bytes,
+        )
+        _after_commit_wake(run.lock_name)
+    _record(Verb.FAIL, run.job_id, type=failure.type, reason=failure.message)
+    return True
 
 
 def lose(job_id: int, run_token: UUID, *, type: str, message: str) -> bool:
@@ -157,38 +173,10 @@ def end_lost(job: Job, failure: Failure) -> bool:
         finished = json.dumps(store().finished_hosts(job.pk), ensure_ascii=False)
         kept = Outcome(result=None, devices_bytes=tally.size)
     with transaction.atomic():
-        done = _fail(job.pk, cast("UUID", job.run_token), job.lock_name, job.fence, failure, finished, kept)
+        done = fail(Run.of(job), failure, finished_devices=finished, kept=kept)
         if done:
             steps.add(job.pk, Step.LOST, mask(failure.message))
     return done
-
-
-def _fail(
-    job_id: int,
-    run_token: UUID,
-    lock_name: str | None,
-    fence: int | None,
-    failure: Failure,
-    finished_devices: str | None,
-    kept: Outcome | None = None,
-) -> bool:
-    with transaction.atomic():
-        _release(lock_name, job_id, fence)
-        done = Job.objects.filter(pk=job_id, run_token=run_token).transit(
-            Verb.FAIL, **_ended(finished_devices), exception_type=failure.type
-        )
-        if not done:
-            transaction.set_rollback(True)
-            return False
-        JobOutcome.objects.create(
-            job_id=job_id,
-            exception=failure.masked(mask).as_json(),
-            result=None if kept is None else kept.result,
-            devices_bytes=None if kept is None else kept.devices_bytes,
-        )
-        _after_commit_wake(lock_name)
-    _record(Verb.FAIL, job_id, type=failure.type, reason=failure.message)
-    return True
 
 
 def retry(run: Run, *, due: datetime | float, reason: str) -> bool:

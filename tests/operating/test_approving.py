@@ -15,7 +15,7 @@ from jobs.audit.trail import By
 from jobs.dispatch import line, scheduling, sending
 from jobs.errors import JobError, NotWaitingForApproval
 from jobs.models import AuditEntry, Job, JobApproval, JobStep
-from jobs.operating import approving, stopping
+from jobs.operating import aborting, approving
 from jobs.run import Refused
 from jobs.states import Status
 from jobs.task import job as make_job
@@ -143,7 +143,7 @@ SHELL = By(who="root", origin="command line", user=None)
 DEEDS: dict[str, Callable[[int], object]] = {
     "approve": lambda job_id: approving.approve(job_id, by=SHELL),
     "reject": lambda job_id: approving.reject(job_id, by=SHELL),
-    "abort": lambda job_id: stopping.abort(job_id, reason="x", by=SHELL),
+    "abort": lambda job_id: aborting.abort(job_id, reason="x", by=SHELL),
     "expire": lambda job_id: _expire(job_id),
 }
 VERDICTS = {"approve": "approved", "reject": "JobRejected", "abort": "JobAborted", "expire": "ApprovalExpired"}

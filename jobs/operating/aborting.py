@@ -1,4 +1,4 @@
-"""Asking a job to stop."""
+"""Aborting a job, because a person asks for it."""
 
 from django.db import transaction
 
