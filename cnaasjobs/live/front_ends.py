@@ -22,10 +22,11 @@ from cnaasjobs.live.admission import AGAIN_SECONDS, NotAdmitted, admitted
 from cnaasjobs.live.bulletin import Bulletin
 from cnaasjobs.live.connections import LINES_UNTIL, MESSAGES_UNTIL, Connection, lines_of, update_of
 from cnaasjobs.live.database import Database
+from cnaasjobs.live.last_told import LastTold
 from cnaasjobs.live.poller import LOOK_SECONDS, Poller
 from cnaasjobs.live.strangers import EVENTS
 from jobs.feed import Kind, Told
-from jobs.states import TERMINAL, Status
+from jobs.states import TERMINAL
 
 
 class FrontEnds:
@@ -39,7 +40,7 @@ class FrontEnds:
         self._database = database
         self._poller = poller
         self._bulletins: asyncio.Queue[Bulletin] = asyncio.Queue()
-        self._running: set[int] = set()  # jobs that were told to be RUNNING
+        self._last_told = LastTold()
         self._hears = asyncio.Event()  # of everything that happens from now on
         self._checked = self._parted = time.monotonic()
         self.server.on("connect", self._connect)
@@ -82,7 +83,7 @@ class FrontEnds:
             raise socketio.exceptions.ConnectionRefusedError(DATABASE_AWAY) from None
         self._clients[sid] = Connection(scope, token, kinds)
         if len(self._clients) == 1:
-            self._running.clear()
+            self._last_told.forget()
             self._hears.clear()
             self._poller.join(self)
 
@@ -124,7 +125,7 @@ class FrontEnds:
     async def _tell(self, bulletin: Bulletin) -> None:
         told = bulletin.news.told
         if told is None:
-            self._running.clear()  # some of them may have ended meanwhile
+            self._last_told.forget()
             await self._tell_recent(*self._clients.values())
             return
         updates = self._updates(told)
@@ -143,10 +144,9 @@ class FrontEnds:
         for each in told:
             if each.kind is not Kind.JOB or each.job_id is None:
                 continue
-            update, is_running = update_of(each.data), each.data["status"] == Status.RUNNING
-            if update is not None and not (is_running and each.job_id in self._running):
+            update = self._last_told.update(each.data)
+            if update is not None:
                 updates[each.job_id] = update
-            (self._running.add if is_running else self._running.discard)(each.job_id)
         return updates
 
     async def _tell_lines(self, log: Told) -> None:

@@ -40,6 +40,9 @@ class FrontEnd:
         found = [each for each in list(self.got) if isinstance(each, dict) and "status" in each]
         return [each for each in found if job is None or each["job_id"] == job.pk]
 
+    def syncs(self) -> list[dict[str, Any]]:
+        return [each for each in list(self.got) if isinstance(each, dict) and "syncevent_hostname" in each]
+
     def lines(self) -> list[str]:
         return [each for each in list(self.got) if isinstance(each, str)]
 

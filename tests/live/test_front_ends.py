@@ -8,10 +8,12 @@ import pytest
 import requests
 from django.db import transaction
 
-from cnaasjobs.live import connections, recent
+from cnaasjobs.live import connections, last_told, recent
 from cnaasjobs.live.connections import JOBS_A_LOOK, Connection, lines_of, update_of
-from jobs.feed import Kind, Told
+from cnaasjobs.live.last_told import LastTold
+from jobs.feed import Kind, Told, objects
 from jobs.models import Job, JobLog, JobOutcome
+from jobs.sql.position import Change
 from jobs.states import Status
 from tests.factory import job_in, job_row, job_rows
 from tests.live.conftest import Live
@@ -45,14 +47,53 @@ def test_progress_is_no_update(live: Live, connect: Connect) -> None:
     stays(lambda: len(client.updates(running)) == 1, seconds=0.7)
 
 
-def test_what_it_knows_of_running_jobs_goes_with_them(live: Live, connect: Connect) -> None:
-    client = subscribed(connect(), live)
-    running = job_row("RUNNING")
-    wait_until(lambda: client.updates(running))
-    assert live.front_ends._running == {running.pk}
-    finish(running)
-    wait_until(lambda: [each for each in client.updates(running) if each["status"] == "FINISHED"])
-    assert live.front_ends._running == set()
+@pytest.mark.devices
+def test_a_sync_that_ends_between_the_look_and_the_reading_is_told_once(
+    live: Live, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look sees two changes of one row, one after the other, and both times it is read it has ended."""
+    client = connect()
+    client.subscribe(sync="all")
+    subscribed(client, live)
+    read, ended = objects.told, []
+
+    def told(changes: list[Change]) -> list[Told]:
+        for running in Job.objects.filter(pk__in=[change.id for change in changes], status="RUNNING"):
+            finish(running)
+            ended.append(running)
+        return read(changes)
+
+    monkeypatch.setattr(objects, "told", told)
+    with transaction.atomic():
+        job = job_row("RUNNING", task_name="devices.tasks.sync_devices", start_arguments='{"dry_run": false}')
+        JobOutcome.objects.create(job=job, result=json.dumps({"devices": {"sw1": report("+ vlan 7")}}))
+    wait_until(lambda: client.updates(job) and client.syncs(), message=lambda: str(client.got))
+    after = job_in(Status.FINISHED)
+    wait_until(lambda: client.updates(after))
+    assert ended == [job]
+    assert client.updates(job) == [{"job_id": job.pk, "status": "FINISHED"}]
+    assert [each["syncevent_hostname"] for each in client.syncs()] == ["sw1"]
+
+
+def test_what_was_told_of_too_many_jobs_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_told, "MOST", 2)
+    known = LastTold()
+    states = [{"id": number, "status": "FINISHED", "next_job_id": None} for number in (1, 2, 1, 3, 1, 2)]
+    assert [known.update(job) is not None for job in states] == [True, True, False, True, False, True]
+
+
+def test_an_end_that_names_its_next_job_only_later_is_told_again() -> None:
+    known = LastTold()
+    states = [
+        {"id": 1, "status": status, "next_job_id": after}
+        for status, after in (("SCHEDULED", None), ("FINISHED", None), ("FINISHED", None), ("FINISHED", 2))
+    ]
+    assert [known.update(job) for job in states] == [
+        None,
+        {"job_id": 1, "status": "FINISHED"},
+        None,
+        {"job_id": 1, "status": "FINISHED", "next_job_id": 2},
+    ]
 
 
 @pytest.mark.parametrize("goodbye", ["41", "1"], ids=["by socket.io", "by engine.io"])
@@ -100,9 +141,6 @@ def test_devices_that_a_live_sync_changed(live: Live, connect: Connect) -> None:
     subscribed(client, live)
     subscribed(other, live)
 
-    def report(diff: str, *, failed: bool = False) -> dict[str, Any]:
-        return {"failed": failed, "job_tasks": [{"task_name": "Sync device config", "diff": diff, "failed": failed}]}
-
     devices = {"sw1": report("+ vlan 7"), "sw2": report(""), "sw3": report("+ vlan 7", failed=True)}
     task = {"task_name": "devices.tasks.sync_devices", "scheduled_by": "ann"}
     result = json.dumps({"devices": devices})
@@ -122,7 +160,11 @@ def test_devices_that_a_live_sync_changed(live: Live, connect: Connect) -> None:
     wait_until(lambda: said in client.got, message=lambda: str(client.got))
     wait_until(lambda: [each for each in other.updates(wet) if each["status"] == "FINISHED"])
     for listener, told in ((client, [said]), (other, [])):
-        assert [each for each in listener.got if "syncevent_data" in each] == told
+        assert listener.syncs() == told
+
+
+def report(diff: str, *, failed: bool = False) -> dict[str, Any]:
+    return {"failed": failed, "job_tasks": [{"task_name": "Sync device config", "diff": diff, "failed": failed}]}
 
 
 def finish(job: Job) -> None:

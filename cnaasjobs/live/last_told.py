@@ -1,0 +1,30 @@
+"""What front ends were told of each job last.
+
+The feed tells a row as it is when it is read. A change that comes between the look at the numbers and the reading of
+the rows is told by this look, and by the next one again; and most changes are progress, which is no news to them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cnaasjobs.live.connections import update_of
+
+MOST: Final = 10_000  # jobs; of one that did not change since, the state may be told once more
+
+
+class LastTold:
+    def __init__(self) -> None:
+        self._states: OrderedDict[int, tuple[str, int | None]] = OrderedDict()
+
+    def forget(self) -> None:
+        self._states.clear()
+
+    def update(self, job: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What there is to tell of a job as the feed has it now: None if they know, or are not told of this state."""
+        key, state = job["id"], (job["status"], job["next_job_id"])
+        knew = self._states.pop(key, None)
+        self._states[key] = state
+        if len(self._states) > MOST:
+            self._states.popitem(last=False)
+        return None if state == knew else update_of(job)
