@@ -14,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections
 from cnaasjobs.db.not_now import not_now
 from cnaasjobs.events import record
 from jobs.actions import JobAction
-from jobs.body import slots
+from jobs.body import cells
 from jobs.body.execution import Execution
 from jobs.body.fresh import fresh
 from jobs.end_reasons import Failure
@@ -100,7 +100,7 @@ def finish(sender: Any, **_: Any) -> None:
     if execution is None or execution.outcome is None:
         return
     outcome = execution.outcome
-    slots.storing(sender.request)
+    cells.storing(sender.request)
     try:
         _until_stored(lambda: transitions.finish(execution.run, outcome), what="finish", job_id=execution.run.job_id)
     except Exception as exc:  # noqa: BLE001  whatever the database says, the job must end and free its lock
@@ -113,7 +113,7 @@ def fail(sender: Any, exception: BaseException, **_: Any) -> None:
     execution = _execution(sender)
     if execution is None:
         return
-    slots.storing(sender.request)
+    cells.storing(sender.request)
     _store_failure(execution, execution.failure or Failure.of(exception))
 
 
@@ -122,7 +122,7 @@ def retry(sender: Any, reason: Any = None, **_: Any) -> None:
     execution = _execution(sender)
     if execution is None:
         return
-    slots.storing(sender.request)
+    cells.storing(sender.request)
     due = 0 if reason is None or reason.when is None else reason.when
     _until_stored(
         lambda: transitions.retry(execution.run, due=due, reason=str(reason)),

@@ -10,7 +10,7 @@ from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
 from cnaasjobs.events import record
 from jobs.actions import JobAction
-from jobs.body import job_log, posix_signals, slots
+from jobs.body import cells, job_log, posix_signals
 from jobs.body.context import JobContext, RetryingTask
 from jobs.end_reasons import Failure
 from jobs.errors import BodyExited
@@ -111,7 +111,7 @@ class Execution:
         if self.run.author_id is not None and not self._joined:
             self.ctx.answer(lambda: self._require_rights(task))
         try:
-            slots.running(task.request, age=self._age)
+            cells.running(task.request, age=self._age)
             return posix_signals.call_body(task.run, self.ctx, **arguments)
         except SoftTimeLimitExceeded as exc:
             raise self.ctx.time_limit_reached(task.job_soft_time_limit) from exc

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from cnaasjobs.events import record
 from cnaasjobs.secrecy import mask, storable
 from jobs.actions import JobAction
-from jobs.body import posix_signals, slots
+from jobs.body import cells, posix_signals
 from jobs.body.shared_read import SharedRead
 from jobs.end_reasons import Failure
 from jobs.fleet.asking import until_answered
@@ -132,7 +132,7 @@ class Membership:
         return until_answered(self._ctx.database, ask, job_id=self._run.job_id)
 
     def told_to_leave(self) -> bool:
-        return slots.told_to_leave(self._request)
+        return cells.told_to_leave(self._request)
 
     @property
     def _request(self) -> Any:

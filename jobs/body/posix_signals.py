@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from celery import current_task
 from celery.exceptions import SoftTimeLimitExceeded
 
-from jobs.body import slots
+from jobs.body import cells
 
 T = TypeVar("T")
 
@@ -51,10 +51,10 @@ def _strike(signum: int, frame: FrameType | None) -> None:
         raise SoftTimeLimitExceeded  # Celery's own limit of another task
     struck = _undisturbed_by(frame)
     if struck is not None:
-        slots.soft_limit_struck(request)
+        cells.soft_limit_struck(request)
         struck()
     elif _in_body(frame):
-        slots.soft_limit_struck(request)
+        cells.soft_limit_struck(request)
         raise SoftTimeLimitExceeded
 
 
@@ -65,7 +65,7 @@ def _hold(signum: int, frame: FrameType | None) -> None:
 
 def _request_of_job() -> Any:
     request = current_task.request if current_task else None
-    return request if getattr(request, "slot", None) is not None else None
+    return request if getattr(request, "cell", None) is not None else None
 
 
 def _undisturbed_by(frame: FrameType | None) -> Callable[[], None] | None:

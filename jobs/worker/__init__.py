@@ -18,7 +18,7 @@ from celery.exceptions import SecurityWarning
 
 from cnaasjobs.events import record
 from jobs.actions import JobAction
-from jobs.body import posix_signals, slots
+from jobs.body import cells, posix_signals
 from jobs.worker import processes
 
 _DELAYED_DELIVERY: Final = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
@@ -67,7 +67,7 @@ def _before_fork(sender: Any, **_: Any) -> None:
     remote_control.restrict()
     unacknowledged.install()
     unreadable.install()
-    slots.allocate()
+    cells.allocate()
     processes.remember_main()
     connections.install(sender.app)
     gc.collect()
@@ -83,17 +83,17 @@ def _in_child(**_: Any) -> None:
 
 def _task_begins(task: Any, **_: Any) -> None:
     request = task.request
-    if getattr(request, "slot", None) is None:
+    if getattr(request, "cell", None) is None:
         return
     if processes.is_child():
         posix_signals.install()
-    if not slots.taken(request):
+    if not cells.taken(request):
         request.run_token = str(uuid4())  # not the other child's: a claim of that must not be granted twice
-        request.slot = None
+        request.cell = None
 
 
 def _task_ends(task: Any, **_: Any) -> None:
-    slots.done(task.request)
+    cells.done(task.request)
     execution = getattr(task.request, "job", None)
     if execution is not None and execution.ctx.abandoned and processes.is_child():
         record(JobAction.RETIRE, job_id=execution.run.job_id, threads=len(execution.ctx.abandoned))

@@ -14,7 +14,7 @@ from celery.exceptions import TimeLimitExceeded
 from celery.worker import state
 from celery.worker.request import Request
 
-from jobs.body import slots
+from jobs.body import cells
 from jobs.end_reasons import EndReason
 from jobs.worker.ends import reporter
 from jobs.worker.heartbeat import heartbeat
@@ -22,12 +22,12 @@ from jobs.worker.in_progress import InProgress
 
 
 class JobRequest(Request):
-    """Adds what the child needs for its claim: ``run_token``, ``worker_id``, ``worker``, ``slot``."""
+    """Adds what the child needs for its claim: ``run_token``, ``worker_id``, ``worker``, ``cell``."""
 
     def __init__(self, message: Any, **options: Any) -> None:
         super().__init__(message, **options)
         self.run_token = str(uuid4())
-        self.slot: int | None = None
+        self.cell: int | None = None
         self.end_reported = False
         self.pool_result: Any = None
         self._request_dict.update(run_token=self.run_token, worker_id=heartbeat.row_id, worker=self.hostname)
@@ -68,24 +68,24 @@ class JobRequest(Request):
     @property
     def pid(self) -> int | None:
         """The child that runs it; None while none has taken it."""
-        told = slots.read(self.slot)
+        told = cells.read(self.cell)
         pid: int | None = (told.pid if told is not None and told.pid else None) or self.worker_pid
         return None if pid == os.getpid() else pid  # a pool without processes: nothing can be killed
 
     @property
-    def stage(self) -> slots.Stage:
-        told = slots.read(self.slot)
+    def stage(self) -> cells.Stage:
+        told = cells.read(self.cell)
         if told is not None:
             return told.stage
-        return slots.Stage.RUNNING if self.worker_pid else slots.Stage.WAITING
+        return cells.Stage.RUNNING if self.worker_pid else cells.Stage.WAITING
 
     def hand_over(self) -> None:
-        self.slot = slots.take()
-        self._request_dict["slot"] = self.slot
+        self.cell = cells.take()
+        self._request_dict["cell"] = self.cell
         in_progress.add(self)
 
     def over(self) -> None:
-        """Nothing is left to report about it: forget it, and free its slot of shared memory."""
+        """Nothing is left to report about it: forget it, and free its cell of shared memory."""
         if not self.end_reported and in_progress.discard(self):
             self._release()
 
@@ -96,9 +96,9 @@ class JobRequest(Request):
 
     def _release(self) -> None:
         self.pool_result = None
-        if self.slot is not None:
-            slots.give_back(self.slot)
-            self.slot = None
+        if self.cell is not None:
+            cells.give_back(self.cell)
+            self.cell = None
 
     def is_forgotten(self) -> bool:
         """Celery dropped it with the connection to the broker, and will not say how it ended."""

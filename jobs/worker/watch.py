@@ -17,7 +17,7 @@ from celery.worker import state
 from cnaasjobs.conf import conf
 from cnaasjobs.events import record
 from jobs.actions import JobAction
-from jobs.body.slots import Stage, read, tell_to_leave
+from jobs.body.cells import Stage, read, tell_to_leave
 from jobs.end_reasons import EndReason
 from jobs.worker.ends import reporter
 from jobs.worker.heartbeat import heartbeat
@@ -104,7 +104,7 @@ class Watch(threading.Thread):
     # --- time limits --------------------------------------------------------------------------------------------------
 
     def _limit(self, request: JobRequest, now: float) -> None:
-        told = read(request.slot)
+        told = read(request.cell)
         if told is None or told.stage is not Stage.RUNNING:
             return
         ran, soft, hard = now - told.began, request.task.job_soft_time_limit, request.task.job_time_limit
@@ -133,7 +133,7 @@ class Watch(threading.Thread):
         grace = 0.0 if main_ended or _stop_at_once() else conf.shutdown_grace_seconds
         grace_over = now - self._stopping_since >= grace
         for request in in_progress.snapshot():
-            tell_to_leave(request.slot)
+            tell_to_leave(request.cell)
         busy = [request for request in in_progress.snapshot() if request.end_reported or request.stage in _BUSY]
         if grace_over:
             self._cut_off(busy, grace)

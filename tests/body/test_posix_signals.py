@@ -10,15 +10,15 @@ from celery import current_app
 from celery._state import _task_stack
 from celery.exceptions import SoftTimeLimitExceeded
 
-from jobs.body import posix_signals, slots
+from jobs.body import cells, posix_signals
 
 
 @pytest.fixture
 def request_of_job() -> Iterator[SimpleNamespace]:
     """As in a pool child that runs a job."""
-    slots.allocate()
-    request = SimpleNamespace(slot=slots.take())
-    slots.taken(request)
+    cells.allocate()
+    request = SimpleNamespace(cell=cells.take())
+    cells.taken(request)
     before = [(number, signal.getsignal(number)) for number in (signal.SIGUSR1, signal.SIGTERM)]
     _task_stack.push(SimpleNamespace(request=request))
     posix_signals.install()
@@ -26,7 +26,7 @@ def request_of_job() -> Iterator[SimpleNamespace]:
     _task_stack.pop()
     for number, handler in before:
         signal.signal(number, handler)
-    slots.give_back(request.slot)
+    cells.give_back(request.cell)
 
 
 def strike() -> None:
@@ -34,7 +34,7 @@ def strike() -> None:
 
 
 def has_struck(request: SimpleNamespace) -> bool:
-    told = slots.read(request.slot)
+    told = cells.read(request.cell)
     return told is not None and told.soft_limit_struck
 
 

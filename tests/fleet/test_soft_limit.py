@@ -10,7 +10,7 @@ import pytest
 from celery import current_app
 from celery.app.trace import build_tracer
 
-from jobs.body import posix_signals, slots
+from jobs.body import cells, posix_signals
 from jobs.dispatch import scheduling
 from jobs.models import Job, JobDevice, Participant
 from jobs.sql import store
@@ -25,17 +25,17 @@ HOSTS = [f"sw{number}" for number in range(8)]
 
 
 @pytest.fixture
-def slot() -> Iterator[int]:
+def cell() -> Iterator[int]:
     """As of a pool child that runs a job."""
-    slots.allocate()
-    number = slots.take()
+    cells.allocate()
+    number = cells.take()
     assert number is not None
     before = [(signum, signal.getsignal(signum)) for signum in (signal.SIGUSR1, signal.SIGTERM)]
     posix_signals.install()
     yield number
     for signum, handler in before:
         signal.signal(signum, handler)
-    slots.give_back(number)
+    cells.give_back(number)
 
 
 def strikes(monkeypatch: pytest.MonkeyPatch, question: str, *, after: bool) -> list[int]:
@@ -59,9 +59,9 @@ def strikes(monkeypatch: pytest.MonkeyPatch, question: str, *, after: bool) -> l
     return struck
 
 
-def performed(job: Job, slot: int) -> Job:
+def performed(job: Job, cell: int) -> Job:
     task, message_id = current_app.tasks[job.task_name], str(uuid4())
-    request = {"id": message_id, "hostname": "testing", "slot": slot}
+    request = {"id": message_id, "hostname": "testing", "cell": cell}
     build_tracer(task.name, task, app=current_app)(message_id, (job.pk,), {}, request)
     job.refresh_from_db()
     return job
@@ -70,7 +70,7 @@ def performed(job: Job, slot: int) -> Job:
 @pytest.mark.parametrize("after", [False, True], ids=["before the statement", "after it"])
 @pytest.mark.parametrize("question", ["begin_devices", "take_devices", "write_devices", "leave"])
 def test_it_is_heeded_between_two_statements(
-    question: str, after: bool, slot: int, monkeypatch: pytest.MonkeyPatch, settings: Any
+    question: str, after: bool, cell: int, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.CNAASJOBS_REPORT_SECONDS = 0.01
     begun: list[str] = []
@@ -82,9 +82,9 @@ def test_it_is_heeded_between_two_statements(
 
     monkeypatch.setattr(fleets, "act", noted)
     struck = strikes(monkeypatch, question, after=after)
-    job = performed(scheduling.schedule(fleets.each, {"hosts": HOSTS, "at_once": 2}), slot)
+    job = performed(scheduling.schedule(fleets.each, {"hosts": HOSTS, "at_once": 2}), cell)
     assert struck
-    told = slots.read(slot)
+    told = cells.read(cell)
     assert told is not None
     assert told.soft_limit_struck
     found = {state: set[str]() for state in DeviceState}

@@ -1,8 +1,8 @@
 """How far each run has come: the process that runs its body tells the worker's main process, in shared memory.
 
 The main process may be waiting for the broker when it must learn that a body has ended; shared memory needs no message.
-There is one slot per run, allocated before the pool forks, and its number is passed with the request. The child writes,
-the main process reads; but for one byte, by which it tells a body to leave.
+There is one cell per run, allocated before the pool forks, and its number is passed with the request. The child writes
+and the main process reads, except for one byte, with which the main process tells a body to leave.
 """
 
 import mmap
@@ -22,14 +22,14 @@ class Stage(IntEnum):
     DONE = 4  # nothing is left to do
 
 
-class Slot(NamedTuple):
+class Cell(NamedTuple):
     stage: Stage
     soft_limit_struck: bool
     pid: int
     began: float  # monotonic seconds, the same clock in every process of this machine
 
 
-SLOTS: Final = 4096
+CELLS: Final = 4096
 _LAYOUT: Final = struct.Struct("<BBBxId")
 _STAGE, _SOFT, _LEAVE, _PID, _BEGAN = 0, 1, 2, 4, 8
 
@@ -44,12 +44,12 @@ def allocate() -> None:
     """Call once, before the pool forks."""
     global _memory
     if _memory is None:
-        _memory = mmap.mmap(-1, SLOTS * _LAYOUT.size)
-        _free.extend(range(SLOTS))
+        _memory = mmap.mmap(-1, CELLS * _LAYOUT.size)
+        _free.extend(range(CELLS))
 
 
 def take() -> int | None:
-    """A slot for a run that is about to be passed to the pool; None if none is free: then it cannot be followed."""
+    """A cell for a run that is about to be passed to the pool; None if all are in use: then it cannot be followed."""
     if _memory is None or not _free:
         return None
     number = _free.popleft()
@@ -62,11 +62,11 @@ def give_back(number: int) -> None:
     _free.append(number)
 
 
-def read(number: int | None) -> Slot | None:
+def read(number: int | None) -> Cell | None:
     if _memory is None or number is None:
         return None
     stage, soft, _, pid, began = _LAYOUT.unpack_from(_memory, number * _LAYOUT.size)
-    return Slot(Stage(stage), bool(soft), pid, began)
+    return Cell(Stage(stage), bool(soft), pid, began)
 
 
 def tell_to_leave(number: int | None) -> None:
@@ -125,5 +125,5 @@ def _write_stage(request: Any, stage: Stage) -> None:
 
 
 def _offset(request: Any) -> int | None:
-    number = getattr(request, "slot", None)
+    number = getattr(request, "cell", None)
     return None if number is None else int(number) * _LAYOUT.size
