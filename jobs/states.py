@@ -20,7 +20,7 @@ class Status(StrEnum):
 class DeviceState(StrEnum):
     """One device of a job that goes through devices."""
 
-    WAITING = "WAITING"  # nobody has begun it
+    WAITING = "WAITING"  # nobody has begun it; with a participant: it was taken ahead, and is that one's
     TAKEN = "TAKEN"  # a participant is working on it, or about to
     DONE = "DONE"  # over, well or not
 

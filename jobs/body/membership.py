@@ -14,7 +14,8 @@ from jobs.body import cells, posix_signals
 from jobs.body.shared_read import SharedRead
 from jobs.end_reasons import Failure
 from jobs.fleet.asking import until_answered
-from jobs.fleet.each import Body, Each
+from jobs.fleet.body import Body
+from jobs.fleet.each import Each
 from jobs.fleet.ends import GivenBack, Left
 from jobs.fleet.hands import in_hand
 from jobs.fleet.plan import LONGEST_STEP, Plan
@@ -94,7 +95,8 @@ class Membership:
             why = if_lost and _noted(if_lost, _LONGEST_WHY)
             # Of one without a step nothing is claimed if it is lost. One that has a step must not keep it for the next.
             lasting = piece.id in self._noted or self._each is None or not self._each.kept.has(piece.id)
-            self._to_note[piece.id] = Note(piece.id, _noted(step, LONGEST_STEP), why, lasting)
+            begun_age = time.monotonic() - piece.begun_at
+            self._to_note[piece.id] = Note(piece.id, _noted(step, LONGEST_STEP), why, lasting, begun_age)
             self._noted.add(piece.id)
             self._gone.discard(piece.id)
         seen = self._note_all()

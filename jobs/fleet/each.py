@@ -7,9 +7,7 @@ notifies it.
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from threading import Thread
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.unawaited import wait_for_all
@@ -17,40 +15,22 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.end_reasons import EndReason, Failure
 from jobs.errors import JobStopped
+from jobs.fleet.ahead import LOOK_SECONDS, Ahead
 from jobs.fleet.asking import until_answered
+from jobs.fleet.body import Body
 from jobs.fleet.ends import EndedElsewhere, EndMet, Left, RunTaken
 from jobs.fleet.hands import Hands, Piece
 from jobs.fleet.kept import Kept
 from jobs.fleet.plan import Plan
+from jobs.fleet.reports import Finished
 from jobs.fleet.result import Done
 from jobs.fleet.unwritten import Devices
-from jobs.fleet.work import Safety, Work
+from jobs.fleet.work import Unfinished, Work
 from jobs.run import Run
 from jobs.sql import store
 from jobs.sql.device_signature import FleetStanding, Leaving, NewFleet, Taken
 
 T = TypeVar("T")
-
-_LOOK_SECONDS: Final = 1.0  # a participant that has nothing to write looks so often whether it may go on
-
-
-class Body(Safety, Protocol):
-    """What a participant needs of the run's context."""
-
-    @property
-    def stop_reason(self) -> JobStopped | None: ...
-
-    def stop(self, reason: JobStopped) -> None: ...
-
-    def soft_limit_reached(self) -> None: ...
-
-    def judge(self, seen: FleetStanding) -> None: ...
-
-    def told_to_leave(self) -> bool: ...
-
-    def abandon(self, thread: Thread) -> None: ...
-
-    def database(self) -> AbstractContextManager[None]: ...
 
 
 class Each:
@@ -62,9 +42,10 @@ class Each:
         self._plan = plan
         self._worker_id = worker_id
         self._hands = Hands(plan.at_once)
-        self._work = Work(body, plan)
-        # Then it takes devices while its threads note their steps, and both wait for the disk: on two connections, or
-        # one would wait for the other's wait too. Where one process at a time writes, one is enough.
+        self._ahead = Ahead(plan.at_once, alone=plan.reads_first and not plan.all_or_none)
+        self._work = Work(body, plan, self._ahead)
+        # Then it takes devices while its threads note steps: on two connections, or one would wait while the other's
+        # commit does. Where one process at a time writes, one is enough.
         self.needs_two = store().shares_devices and len(plan.devices) > plan.at_once
         self._is_struck = False
         self._leaves = False  # it takes no more
@@ -102,7 +83,7 @@ class Each:
                 if self._hands.is_empty and (leaving := self._nothing_in_hand()) is not None:
                     return self._end(leaving)
                 self._write()
-                self._hands.wait(self._pause())
+                self._hands.wait(self._pause(), until=self._few)
         finally:
             self._let_go()
 
@@ -112,7 +93,7 @@ class Each:
         if not self._hands.is_empty:
             self._body.stop(JobStopped("the job is ending"))
         while not self._hands.is_empty:
-            self._hands.wait(_LOOK_SECONDS)
+            self._hands.wait(LOOK_SECONDS, until=0)
             self._collect()
 
     # --- beginning ----------------------------------------------------------------------------------------------------
@@ -127,6 +108,7 @@ class Each:
         taken = self._persist(lambda: store().begin_devices(self._run, fleet, hosts, **options))
         self._body.judge(self._persist(lambda: store().fleet_standing(self._run)))  # aborted before it came here?
         self._dry = len(hosts) <= plan.at_once
+        self.kept.took(one.id for one in taken or [])
         self._hand_out(taken or [])
         if plan.reads_first:
             since = time.monotonic()
@@ -146,18 +128,29 @@ class Each:
         return not (self._leaves or self._dry or self._step or self._body.stopping)
 
     def _take(self) -> None:
-        """Take as many as there are idle threads, never more. It is the safe point before each device."""
-        if self._may_take and (idle := self._hands.idle) > 0:
-            taken = self._taken(idle)
-            self._dry = len(taken) < idle
+        """Take as many as there are idle threads, and ``Ahead`` of that. It is the safe point before each device."""
+        if self._may_take and (in_hand := self._hands.in_hand) <= self._few:
+            idle, ahead = self._ahead.wanted(in_hand)
+            taken = self._taken(idle, ahead=ahead)
+            self._dry = len(taken) < (idle if self._others else idle + ahead)
             self._hand_out(taken)
 
-    def _taken(self, count: int, *, tried: bool = False) -> list[Taken]:
-        # Of devices that wait for each other, the steps that they have behind them would be taken back too.
-        lasting = self._plan.all_or_none or not self._plan.reads_first
-        options: dict[str, Any] = {"tried": tried, "of": len(self._plan.devices), "lasting": lasting}
+    @property
+    def _few(self) -> int:
+        """So many devices in hand, or less, are a reason to go on: to take more, or, where there are none, to end."""
+        return self._ahead.few if self._may_take else 0
+
+    def _taken(self, count: int, *, ahead: int = 0, tried: bool = False) -> list[Taken]:
+        # Of devices that wait for each other, the steps that they have behind them would be taken back too. For those
+        # that are taken ahead no thread waits, so this may.
+        lasting = ahead > 0 or self._plan.all_or_none or not self._plan.reads_first
+        options: dict[str, Any] = {"ahead": ahead, "tried": tried, "of": len(self._plan.devices), "lasting": lasting}
+        asked = time.monotonic()
         seen, taken = self._persist(lambda: store().take_devices(self._run, count, **options), self._adopted)
         self._body.judge(seen)
+        self._ahead.heard(asked, may_go_on=seen.allows(self._run))
+        self._others = max(self._others, seen.others)
+        self.kept.took([one.id for one in taken], lasting=lasting)
         return taken
 
     def _adopted(self) -> tuple[FleetStanding, list[Taken]]:
@@ -166,7 +159,8 @@ class Each:
         return store().fleet_standing(self._run), taken
 
     def _hand_out(self, taken: list[Taken]) -> None:
-        self._hands.give([self._piece(one, self._work.begin) for one in self._devices.take(taken)])
+        now, later = self._work.begin, self._work.begin_later
+        self._hands.give([self._piece(one, later if one.ahead else now) for one in self._devices.take(taken)])
 
     def _piece(self, taken: Taken, work: Callable[[Piece], object]) -> Piece:
         return Piece(work, taken.id, taken.host, self._plan.devices[taken.host])
@@ -176,6 +170,8 @@ class Each:
     def _collect(self) -> None:
         for piece in self._hands.done():
             self._devices.became(piece, piece.result, step=self._step)
+            if isinstance(piece.result, Finished):
+                self._ahead.was_done(piece.result.at - piece.begun_at)
         for piece, thread in self._hands.hung():
             self._body.abandon(thread)
             self._devices.became(piece, self._work.hung(piece), step=self._step)
@@ -194,6 +190,13 @@ class Each:
         if self._plan.helpers and not self._leaves and self._body.told_to_leave():
             self._leaves = True
             record(JobAction.MAKES_ROOM, job_id=self._run.job_id, worker=self._run.worker, why="its worker stops")
+        if self._ahead.alone and (self._others or self._leaves):
+            self._give_back()
+
+    def _give_back(self) -> None:
+        self._ahead.alone = False
+        for piece in self._hands.take_back():
+            self._devices.became(piece, Unfinished.UNBEGUN, step=self._step)
 
     def _end_met(self) -> str | None:
         reason = self._body.stop_reason
@@ -251,7 +254,9 @@ class Each:
         if leaving.gone or tally is None or isinstance(self._body.stop_reason, RunTaken):
             raise Left
         if tally.unreported and self._plan.lost is not None:
-            self._report_lost(self._plan.lost)
+            lost = self._persist(lambda: store().unreported_devices(self._run.job_id))
+            reports = self._work.reports_of_lost(lost, self._plan.lost)
+            self._persist(lambda: store().write_reports(reports))
             tally = self._persist(lambda: store().tally(self._run.job_id)) or tally
         self.finished = self._devices.order
         if len(self.finished) != tally.over:
@@ -264,24 +269,19 @@ class Each:
             raise EndMet.of(leaving.end)
         return Done(devices=tally.devices, failed=tally.failed, max_score=tally.max_score)
 
-    def _report_lost(self, lost: Callable[[Any, str], Any]) -> None:
-        """Of devices whose participant died: only the body knows how to say it."""
-        reports = []
-        for device_id, host, why in self._persist(lambda: store().unreported_devices(self._run.job_id)):
-            report = self._work.report(Piece(self._work.begin, device_id, host, self._plan.devices[host]), lost, why)
-            reports.append((device_id, report))
-        self._persist(lambda: store().write_reports(reports))
-
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def _write(self, *, at_once: bool = False) -> None:
         since, has_news = time.monotonic() - self._devices.written_at, self._devices.has_news
-        due = since >= conf.report_seconds if has_news else self._plan.helpers > 0 and since >= _LOOK_SECONDS
+        due = since >= conf.report_seconds if has_news else self._plan.helpers > 0 and since >= LOOK_SECONDS
         if not due and not (at_once and has_news):
             return
+        asked = time.monotonic()
+        self._devices.in_progress(self._hands.in_progress())
         seen = self._persist(lambda: store().write_devices(self._run, self._devices.batch()))
         self._devices.written()
         self._body.judge(seen)
+        self._ahead.heard(asked, may_go_on=seen.allows(self._run))
         self._others = seen.others
         self._dry = not seen.waiting
         if seen.crowded and not self._leaves:
@@ -292,7 +292,7 @@ class Each:
             self._showed_at = time.monotonic()
 
     def _pause(self) -> float:
-        can_go_on = self._may_take and self._hands.idle > 0
+        can_go_on = self._may_take and self._hands.in_hand <= self._few
         return 0.0 if can_go_on or (self._hands.is_empty and self._body.stopping) else float(conf.report_seconds)
 
     def _persist(self, ask: Callable[[], T], again: Callable[[], T] | None = None) -> T:

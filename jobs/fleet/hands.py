@@ -22,6 +22,7 @@ class Piece:
     device: Any
     result: Any = None
     at: str = ""  # what its thread is at
+    begun_at: float = 0.0  # monotonic
     deadline: float = math.inf  # monotonic; after it the thread hangs
     taken_back: bool = False  # the job was stopped while it was in progress
     given_up: bool = False  # its thread hangs: what comes of it comes too late
@@ -78,14 +79,15 @@ class Hands:
         self._todo: deque[Piece] = deque()
         self._done: deque[Piece] = deque()
         self._resting = 0
+        self._wake_at = 0
         self._closed = False
         self._numbers = 0
 
     @property
-    def idle(self) -> int:
-        """How many more pieces would begin at once."""
+    def in_hand(self) -> int:
+        """How many pieces are being worked on, or wait for a thread."""
         with self._mutex:
-            return self.size - len(self.busy) - len(self._todo)
+            return len(self.busy) + len(self._todo)
 
     @property
     def is_empty(self) -> bool:
@@ -100,10 +102,24 @@ class Hands:
                 self._start()
             self._given.notify(len(pieces))
 
-    def wait(self, seconds: float) -> None:
-        """Wait until something was done."""
+    def take_back(self) -> list[Piece]:
+        """Those that no thread has begun."""
         with self._mutex:
-            if not self._done:
+            pieces, self._todo = list(self._todo), deque()
+        return pieces
+
+    def in_progress(self) -> list[Piece]:
+        with self._mutex:
+            return [piece for piece, _ in self.busy.values()]
+
+    def wait(self, seconds: float, *, until: int) -> None:
+        """Wait until something was done, and no more than so many pieces are in hand.
+
+        For each thread that wakes this one, two must get Python's lock anew.
+        """
+        with self._mutex:
+            self._wake_at = until
+            if not (self._done and len(self.busy) + len(self._todo) <= until):
                 self._was_done.wait(seconds)
 
     def done(self) -> list[Piece]:
@@ -147,13 +163,15 @@ class Hands:
                     return
                 piece = self._todo.popleft()
                 self.busy[id(piece)] = piece, threading.current_thread()
+            piece.begun_at = time.monotonic()
             with carrying(piece):
                 piece.result = piece.work(piece)
             with self._mutex:
                 del self.busy[id(piece)]
                 self._done.append(piece)
                 self._resting += 1
-                self._was_done.notify()
+                if len(self.busy) + len(self._todo) <= self._wake_at:
+                    self._was_done.notify()
 
 
 @contextlib.contextmanager

@@ -15,10 +15,11 @@ class Kept:
 
     always: bool  # each taking waits
     _taken_at: dict[int, float] = field(default_factory=dict)  # monotonic, by the device's id
-    _lasts_until: float = -math.inf
+    _lasts_until: float = 0.0
 
-    def took(self, ids: Iterable[int]) -> None:
-        self._taken_at.update(dict.fromkeys(ids, time.monotonic()))
+    def took(self, ids: Iterable[int], *, lasting: bool = False) -> None:
+        """``lasting``: the commit that took them has waited."""
+        self._taken_at.update(dict.fromkeys(ids, -math.inf if lasting else time.monotonic()))
 
     def gave_up(self, device_id: int) -> None:
         self._taken_at.pop(device_id, None)

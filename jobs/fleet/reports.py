@@ -57,6 +57,7 @@ class Finished:
     report: str
     memo: str | None
     at: float  # monotonic
+    begun_at: float = 0.0
     taken_back: bool = False  # the job was stopped while it was in progress
 
     def stored(self, now: float) -> Over:
@@ -70,6 +71,7 @@ class Finished:
             changed=self.changed,
             taken_back=self.taken_back,
             age=max(0.0, now - self.at),
+            begun_age=max(0.0, now - self.begun_at),
         )
 
 

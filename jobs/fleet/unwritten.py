@@ -1,6 +1,7 @@
 """What happened to a participant's devices, until it is written."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jobs.fleet.hands import Piece
@@ -8,7 +9,7 @@ from jobs.fleet.kept import Kept
 from jobs.fleet.reports import Finished
 from jobs.fleet.result import ResultSoFar
 from jobs.fleet.work import Unfinished
-from jobs.sql.device_signature import Batch, Stepped, Taken
+from jobs.sql.device_signature import Batch, Begun, Stepped, Taken
 
 
 @dataclass
@@ -21,6 +22,8 @@ class Devices:
     order: list[str] = field(default_factory=list)  # the hosts that are over, less those that were taken back
     result: ResultSoFar = field(default_factory=ResultSoFar)
     written_at: float = field(default_factory=time.monotonic)
+    _ahead: set[int] = field(default_factory=set)  # ids of those that are not known to have begun
+    _begun: list[Piece] = field(default_factory=list)
     _over: list[Finished] = field(default_factory=list)
     _stepped: list[Stepped] = field(default_factory=list)
     _unbegun: list[int] = field(default_factory=list)
@@ -29,8 +32,12 @@ class Devices:
         """Those that are new. One that was in hand waits again where the database crashed, and is taken again."""
         new = [one for one in taken if one.id not in self.mine]
         self.mine.update((one.id, one) for one in new)
-        self.kept.took(one.id for one in taken)
+        self._ahead.update(one.id for one in new if one.ahead)
         return new
+
+    def in_progress(self, pieces: Sequence[Piece]) -> None:
+        """What threads are working on just now."""
+        self._begun = [piece for piece in pieces if piece.id in self._ahead]
 
     def became(self, piece: Piece, result: object, *, step: int) -> None:
         """What a thread made of a device in this step."""
@@ -52,15 +59,24 @@ class Devices:
 
     @property
     def has_news(self) -> bool:
-        return bool(self._over or self._stepped or self._unbegun)
+        return bool(self._over or self._stepped or self._unbegun or self._ahead)
 
     def batch(self) -> Batch:
         now = time.monotonic()
-        return Batch([device.stored(now) for device in self._over], list(self._stepped), list(self._unbegun))
+        over = {device.id for device in self._over}
+        return Batch(
+            [device.stored(now) for device in self._over],
+            list(self._stepped),
+            list(self._unbegun),
+            [Begun(piece.id, now - piece.begun_at) for piece in self._begun if piece.id not in over],
+        )
 
     def written(self) -> None:
         for device_id in [*(device.id for device in self._over), *self._unbegun]:
             self.mine.pop(device_id, None)
             self.kept.gave_up(device_id)
+            self._ahead.discard(device_id)
+        self._ahead.difference_update(piece.id for piece in self._begun)
+        self._begun = []
         self._over, self._stepped, self._unbegun = [], [], []
         self.written_at = time.monotonic()

@@ -1,13 +1,15 @@
 """What a thread does with one device: the steps, one after the other, each after a safe point."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Any
 
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.errors import JobStopped, LockLost
+from jobs.fleet.ahead import Ahead
+from jobs.fleet.body import Safety
 from jobs.fleet.ends import GivenBack
 from jobs.fleet.hands import Piece
 from jobs.fleet.plan import Plan, Step, name_of
@@ -21,25 +23,17 @@ class Unfinished(Enum):
     IN_STEP = auto()  # it is over in this step, and waits for the others
 
 
-class Safety(Protocol):
-    """What a thread needs of the run's context."""
-
-    job_id: int
-
-    @property
-    def stopping(self) -> bool: ...
-
-    def about_to(self, step: str, *, if_lost: str | None = None) -> None: ...
-
-    def holds_lock(self) -> bool: ...
-
-
 @dataclass(frozen=True)
 class Work:
     """``Piece.work`` for every stage of a plan. Returns Finished or Unfinished, and never raises."""
 
     safety: Safety
     plan: Plan
+    ahead: Ahead
+
+    def begin_later(self, piece: Piece) -> Finished | Unfinished:
+        """One that was taken before there was a thread for it."""
+        return self.begin(piece) if self.ahead.may_begin() else Unfinished.UNBEGUN
 
     def begin(self, piece: Piece) -> Finished | Unfinished:
         if self.safety.stopping:
@@ -66,9 +60,15 @@ class Work:
 
         return self._over(piece, report, last=True)
 
-    def report(self, piece: Piece, make: Callable[[Any, str], Any], why: str) -> str:
-        """JSON text of what ``make`` says of a device that failed for this reason in somebody else's hands."""
-        found = self._over(piece, lambda: make(piece.device, why), last=True)
+    def reports_of_lost(
+        self, lost: Iterable[tuple[int, str, str]], make: Callable[[Any, str], Any]
+    ) -> list[tuple[int, str]]:
+        """JSON texts by id, of devices whose participant died (id, host, reason): only the body knows how to say it."""
+        return [(device_id, self._report(device_id, host, make, why)) for device_id, host, why in lost]
+
+    def _report(self, device_id: int, host: str, make: Callable[[Any, str], Any], why: str) -> str:
+        device = self.plan.devices[host]
+        found = self._over(Piece(self.begin, device_id, host, device), lambda: make(device, why), last=True)
         return found.report if isinstance(found, Finished) else "null"
 
     def _over(self, piece: Piece, work: Callable[[], Any], *, last: bool) -> Finished | Unfinished:
@@ -83,7 +83,8 @@ class Work:
         except BaseException as exc:  # noqa: BLE001  whatever is raised for a device is that device's failure
             record(JobAction.DEVICE_FAILED, exc=exc, job_id=self.safety.job_id, host=piece.host)
             returned = DeviceFailed(in_words(exc))
-        return replace(finished(piece.id, piece.host, returned), taken_back=piece.taken_back)
+        over = finished(piece.id, piece.host, returned)
+        return replace(over, begun_at=piece.begun_at, taken_back=piece.taken_back)
 
     def _steps(self, piece: Piece, steps: Sequence[Step]) -> Any:
         returned = None

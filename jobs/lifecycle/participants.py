@@ -78,7 +78,8 @@ def _why_not(job: Job, fleet: Fleet, others: int, *, too_late: bool) -> str | No
         return "enough take part"
     if others and _is_crowded(job.queue):
         return "a job waits for a slot"
-    if not JobDevice.objects.filter(job_id=job.pk, state=DeviceState.WAITING.value).exists():
+    free = JobDevice.objects.filter(job_id=job.pk, state=DeviceState.WAITING.value, participant__isnull=True)
+    if not free.exists():
         return "all its devices were begun"
     if job.lock_name is not None and not locks.is_held(job.lock_name, holder_id=job.pk, fence=job.fence):
         return "it lost its lock"

@@ -14,6 +14,7 @@ class Taken(NamedTuple):
     id: int
     host: str
     tries: int  # how often a process was lost while working on it
+    ahead: bool = False  # it was taken before there was a thread for it: its row says that it waits, and for whom
 
 
 class Over(NamedTuple):
@@ -28,6 +29,14 @@ class Over(NamedTuple):
     age: float  # seconds since it was over
     changed: bool | None = None  # None: its function does not say
     taken_back: bool = False  # the job was stopped while it was in progress
+    begun_age: float = 0.0  # seconds since it was begun
+
+
+class Begun(NamedTuple):
+    """A device that was taken ahead, and is being worked on now."""
+
+    id: int
+    age: float  # seconds since it was begun
 
 
 class Stepped(NamedTuple):
@@ -44,6 +53,7 @@ class Note(NamedTuple):
     step: str
     if_lost: str | None
     lasting: bool = True  # a crash of the database must not take it back: another step would be named in its place
+    begun_age: float = 0.0
 
 
 class Batch(NamedTuple):
@@ -52,6 +62,7 @@ class Batch(NamedTuple):
     over: Sequence[Over] = ()
     stepped: Sequence[Stepped] = ()
     unbegun: Sequence[int] = ()  # ids of those that were taken and then not begun
+    begun: Sequence[Begun] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,11 +150,13 @@ class DeviceStore(Protocol):
         ...
 
     def take_devices(
-        self, run: Run, count: int, *, tried: bool = False, of: int = 0, lasting: bool = True
+        self, run: Run, count: int, *, ahead: int = 0, tried: bool = False, of: int = 0, lasting: bool = True
     ) -> tuple[FleetStanding, list[Taken]]:
-        """A safe point, and up to ``count`` devices that nobody has begun; none if the run may not go on.
+        """A safe point, and up to ``count`` devices that nobody has; none if the run may not go on.
 
         Args:
+            ahead: so many more, of which none is begun yet, where nobody else takes part. Until it is written that one
+                was begun, its row says that it waits.
             tried: take only devices with which a process was lost before; otherwise only the others.
             of: how many devices the job has: with many, planning the statement once is worth its cost.
             lasting: False where a crash of the database may take it back, until a commit that waited; then they wait

@@ -28,6 +28,9 @@ SLOWNESS: Final = f"""(
         WHERE last.host = given.host AND last.finish_time IS NOT NULL ORDER BY last.job_id DESC LIMIT 1
     )"""
 
+# One that was taken ahead waits, and says for whom.
+FREE: Final = f"state = '{DeviceState.WAITING}' AND participant IS NULL"
+MINE: Final = f"participant = %(token)s AND state <> '{DeviceState.DONE}'"
 _KEY_BYTES: Final = 6  # of a device in the result, beside its host and report: quotes, colon, comma, spaces
 ALL_OVER: Final = f"""
     SELECT count(*) AS devices, coalesce(sum(CASE WHEN state = '{DeviceState.DONE}' THEN 1 ELSE 0 END), 0) AS over,
@@ -41,8 +44,8 @@ _FINISHED: Final = f"""
     ORDER BY finish_time, place
 """
 _TAKEN: Final = f"""
-    SELECT id, host, tries FROM {DEVICE}
-    WHERE job_id = %(job)s AND state = '{DeviceState.TAKEN}' AND participant = %(token)s ORDER BY id
+    SELECT id, host, tries, state = '{DeviceState.WAITING}' FROM {DEVICE}
+    WHERE job_id = %(job)s AND {MINE} ORDER BY id
 """
 REPORTS: Final = f"SELECT host, report FROM {DEVICE} WHERE job_id = %s AND report IS NOT NULL ORDER BY place"
 # Each by its place in the index, however many rows a device has.
@@ -83,15 +86,15 @@ def standing_from(found: Sequence[tuple[Any, ...]]) -> FleetStanding:
     if not found:
         return FleetStanding(is_mine=False)
     me, abort_reason, fence, end, *more = found[0]
-    others, waiting, crowded = more or (0, False, False)
+    beside = dict(zip(("others", "waiting", "crowded"), more, strict=False))
     return FleetStanding(
         is_mine=me is not None,
         abort_reason=abort_reason,
         fence=fence,
         end=end,
-        others=others,
-        waiting=bool(waiting),
-        crowded=bool(crowded),
+        others=beside.get("others", 0),
+        waiting=bool(beside.get("waiting")),
+        crowded=bool(beside.get("crowded")),
     )
 
 
@@ -127,8 +130,14 @@ def fingerprint(job_id: int) -> str | None:
     return found[0][0] if found else None
 
 
+def taken_from(row: tuple[Any, ...]) -> Taken:
+    """Of the columns id, host, tries and ahead."""
+    device_id, host, tries, ahead = row
+    return Taken(device_id, host, tries, bool(ahead))
+
+
 def taken_devices(run: Run) -> list[Taken]:
-    return [Taken(*row) for row in rows(_TAKEN, of_run(run))]
+    return [taken_from(row) for row in rows(_TAKEN, of_run(run))]
 
 
 def note_end(run: Run, end: str) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db.models import F
 
 from cnaasjobs.db.clock import DatabaseNow
-from jobs.models import JobDevice
+from jobs.models import JobDevice, Participant
 from jobs.states import DeviceState
 
 _TRIES = 2  # a device that has cost this many processes is not begun again
@@ -14,9 +14,16 @@ _TRIES = 2  # a device that has cost this many processes is not begun again
 
 def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int:
     """See ``DeviceStore``. With ``repeats`` its devices wait again, else they failed; the reason names the step."""
-    in_hand = JobDevice.objects.filter(job_id=job_id, participant=token, state=DeviceState.TAKEN.value)
-    had = list(in_hand.only("pk", "step", "if_lost", "tries"))
-    again = [device.pk for device in had if repeats and device.tries + 1 < _TRIES]
+    in_hand = JobDevice.objects.filter(job_id=job_id, participant=token).exclude(state=DeviceState.DONE.value)
+    had = list(in_hand.only("pk", "state", "step", "if_lost", "tries"))
+    # Of one that was taken ahead it is not known whether it was begun. A process that was only frozen may be looking at
+    # it still: where others take devices it is not given to them, unless it may be repeated.
+    is_alone = not Participant.objects.filter(job_id=job_id).exclude(pk=token).exists()
+    again = [
+        device.pk
+        for device in had
+        if device.tries + 1 < _TRIES and (repeats or (is_alone and device.state == DeviceState.WAITING))
+    ]
     in_hand.filter(pk__in=again).update(
         state=DeviceState.WAITING.value,
         tries=F("tries") + 1,
@@ -51,5 +58,7 @@ def write_reports(reports: Iterable[tuple[int, str]]) -> None:
 def _reason(device: JobDevice, worker: str, *, repeats: bool) -> str:
     if repeats:
         return f"its process died with it, at worker {worker} and once before"
+    if device.state == DeviceState.WAITING:
+        return f"worker {worker} was lost before it is known to have begun with the device: nothing was changed on it"
     where = f"in {device.step}" if device.step else "while it worked on the device"
     return f"worker {worker} was lost {where}: {device.if_lost or 'its state is not known'}"

@@ -134,8 +134,8 @@ MUTANTS = {
         edits=(
             Edit(
                 file=DEVICES,
-                old="state = '{DeviceState.WAITING}' AND (tries > 0) = %(tried)s",
-                new="state IN ('{DeviceState.WAITING}', '{DeviceState.TAKEN}') AND (tries > 0) = %(tried)s",
+                old="AND {FREE} AND (tries > 0) = %(tried)s",
+                new="AND state <> '{DeviceState.DONE}' AND (tries > 0) = %(tried)s",
             ),
         ),
         faults=("joins duplicated",),

@@ -18,6 +18,8 @@ from jobs.sql import devices as common
 from jobs.sql.device_signature import Batch, FleetStanding, NewFleet, Note, Taken, Tally
 from jobs.sql.devices import (
     CROWDED_SECONDS,
+    FREE,
+    MINE,
     SLOWNESS,
     clear_rows,
     of_beginning,
@@ -76,15 +78,20 @@ _MAY_GO_ON: Final = """EXISTS (
 _TAKE: Final = f"""
     WITH {_LOCKED_ME}, stand AS ({_STAND.format(me="(SELECT mine FROM me)")}), free AS (
         SELECT id FROM {DEVICE}
-        WHERE job_id = %(job)s AND state = '{DeviceState.WAITING}' AND (tries > 0) = %(tried)s AND {_MAY_GO_ON}
-        ORDER BY id LIMIT %(count)s FOR UPDATE SKIP LOCKED
+        WHERE job_id = %(job)s AND {FREE} AND (tries > 0) = %(tried)s AND {_MAY_GO_ON}
+        ORDER BY id LIMIT CASE WHEN EXISTS (SELECT 1 {_ANOTHER}) THEN %(count)s ELSE %(count)s + %(ahead)s END
+        FOR UPDATE SKIP LOCKED
+    ), turn AS (
+        SELECT id, row_number() OVER (ORDER BY id) > %(count)s AS ahead FROM free
     ), taken AS (
-        UPDATE {DEVICE} AS device SET state = '{DeviceState.TAKEN}', participant = %(token)s, worker = %(worker)s,
-            start_time = statement_timestamp()
-        FROM free WHERE device.id = free.id
-        RETURNING device.id, device.host, device.tries
+        UPDATE {DEVICE} AS device SET participant = %(token)s,
+            state = CASE WHEN ahead THEN '{DeviceState.WAITING}' ELSE '{DeviceState.TAKEN}' END,
+            worker = CASE WHEN NOT ahead THEN %(worker)s END,
+            start_time = CASE WHEN NOT ahead THEN statement_timestamp() END
+        FROM turn WHERE device.id = turn.id
+        RETURNING device.id, device.host, device.tries, ahead
     )
-    SELECT me, abort_reason, fence, "end", taken.id, taken.host, taken.tries
+    SELECT me, abort_reason, fence, "end", {OTHERS}, taken.*
     FROM (SELECT CASE WHEN NOT (%(lasting)s OR EXISTS (SELECT 1 {_ANOTHER})) THEN {UNAWAITED} END) AS unawaited,
         stand LEFT JOIN taken ON TRUE
     ORDER BY taken.id
@@ -92,28 +99,38 @@ _TAKE: Final = f"""
 _OVER: Final = f"""over AS (
         UPDATE {DEVICE} AS device SET state = '{DeviceState.DONE}', failed = given.failed, reason = given.reason,
             change_score = given.score, report = given.report, memo = given.memo,
-            changed = given.changed, taken_back = given.taken_back,
+            changed = given.changed, taken_back = given.taken_back, worker = %(worker)s,
+            start_time = coalesce(start_time, statement_timestamp() - given.begun_age * interval '1 second'),
             finish_time = statement_timestamp() - given.age * interval '1 second'
         FROM unnest(%(ids)s::bigint[], %(failed)s::boolean[], %(reasons)s::text[], %(scores)s::smallint[],
             %(reports)s::text[], %(memos)s::text[], %(changed)s::boolean[], %(taken_back)s::boolean[],
-            %(ages)s::float8[])
-            AS given(id, failed, reason, score, report, memo, changed, taken_back, age)
-        WHERE device.id = given.id AND device.participant = %(token)s AND device.state = '{DeviceState.TAKEN}'
+            %(ages)s::float8[], %(begun_ages)s::float8[])
+            AS given(id, failed, reason, score, report, memo, changed, taken_back, age, begun_age)
+        WHERE device.id = given.id AND {MINE}
         RETURNING device.id
     )"""
 _STEPPED: Final = f"""stepped AS (
         UPDATE {DEVICE} AS device SET steps_over = given.steps
         FROM unnest(%(stepped)s::bigint[], %(steps)s::smallint[]) AS given(id, steps)
-        WHERE device.id = given.id AND device.participant = %(token)s AND device.state = '{DeviceState.TAKEN}'
+        WHERE device.id = given.id AND {MINE}
+        RETURNING device.id
+    )"""
+_UNDER_WAY: Final = f"""
+    state = '{DeviceState.TAKEN}', worker = %(worker)s,
+    start_time = coalesce(start_time, statement_timestamp() - given.age * interval '1 second')"""
+_BEGUN: Final = f"""begun AS (
+        UPDATE {DEVICE} AS device SET {_UNDER_WAY}
+        FROM unnest(%(begun)s::bigint[], %(begun_since)s::float8[]) AS given(id, age)
+        WHERE device.id = given.id AND {MINE}
         RETURNING device.id
     )"""
 _UNBEGUN: Final = f"""unbegun AS (
         UPDATE {DEVICE} AS device SET state = '{DeviceState.WAITING}', participant = NULL, worker = NULL,
             start_time = NULL
-        WHERE id = ANY(%(unbegun)s) AND participant = %(token)s AND state = '{DeviceState.TAKEN}'
+        WHERE id = ANY(%(unbegun)s) AND {MINE}
         RETURNING device.id
     )"""
-WAITING: Final = f"EXISTS (SELECT 1 FROM {DEVICE} WHERE job_id = %(job)s AND state = '{DeviceState.WAITING}')"
+WAITING: Final = f"EXISTS (SELECT 1 FROM {DEVICE} WHERE job_id = %(job)s AND {FREE})"
 # As many make room as jobs wait, the youngest first, and never the eldest.
 _CROWDED: Final = f"""(
         SELECT count(*) FROM {PARTICIPANT} AS other JOIN {PARTICIPANT} AS mine ON mine.token = %(token)s
@@ -127,10 +144,10 @@ _WRITE: Final = f"""
 """
 _NOTE: Final = f"""
     WITH {_LOCKED_ME}, stand AS ({_STAND.format(me="(SELECT mine FROM me)")}), noted AS (
-        UPDATE {DEVICE} AS device SET step = given.step, if_lost = given.if_lost
-        FROM unnest(%(ids)s::bigint[], %(steps)s::text[], %(if_lost)s::text[]) AS given(id, step, if_lost)
-        WHERE device.id = given.id AND device.participant = %(token)s
-            AND device.state = '{DeviceState.TAKEN}' AND {_MAY_GO_ON}
+        UPDATE {DEVICE} AS device SET step = given.step, if_lost = given.if_lost, {_UNDER_WAY}
+        FROM unnest(%(ids)s::bigint[], %(steps)s::text[], %(if_lost)s::text[], %(ages)s::float8[])
+            AS given(id, step, if_lost, age)
+        WHERE device.id = given.id AND {MINE} AND {_MAY_GO_ON}
         RETURNING device.id
     )
     SELECT me, abort_reason, fence, "end", ARRAY(SELECT id FROM noted),
@@ -155,10 +172,22 @@ _PROGRESS: Final = f"""
 
 _RUN: Final = {"job": "bigint", "token": "uuid", "fence": "bigint"}
 _TAKE_OF_MANY: Final = Prepared(
-    "take", _TAKE, {**_RUN, "worker": "text", "count": "bigint", "tried": "boolean", "lasting": "boolean"}
+    "take",
+    _TAKE,
+    {**_RUN, "worker": "text", "count": "bigint", "ahead": "bigint", "tried": "boolean", "lasting": "boolean"},
 )
 _NOTE_OF_MANY: Final = Prepared(
-    "note", _NOTE, {**_RUN, "ids": "bigint[]", "steps": "text[]", "if_lost": "text[]", "lasting": "boolean"}
+    "note",
+    _NOTE,
+    {
+        **_RUN,
+        "worker": "text",
+        "ids": "bigint[]",
+        "steps": "text[]",
+        "if_lost": "text[]",
+        "ages": "float8[]",
+        "lasting": "boolean",
+    },
 )
 
 
@@ -184,11 +213,11 @@ def begin_devices(
 
 
 def take_devices(
-    run: Run, count: int, *, tried: bool = False, of: int = 0, lasting: bool = True
+    run: Run, count: int, *, ahead: int = 0, tried: bool = False, of: int = 0, lasting: bool = True
 ) -> tuple[FleetStanding, list[Taken]]:
-    values = {**of_run(run), "count": count, "tried": tried, "lasting": lasting}
+    values = {**of_run(run), "count": count, "ahead": ahead, "tried": tried, "lasting": lasting}
     found = _planned_once(_TAKE_OF_MANY, values, of=of)
-    return standing_from([row[:4] for row in found]), [Taken(*row[4:]) for row in found if row[4] is not None]
+    return standing_from([row[:5] for row in found]), [Taken(*row[5:]) for row in found if row[5] is not None]
 
 
 def write_devices(run: Run, batch: Batch) -> FleetStanding:
@@ -207,6 +236,7 @@ def note_steps(run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding
         "ids": [note.id for note in notes],
         "steps": [note.step for note in notes],
         "if_lost": [note.if_lost for note in notes],
+        "ages": [note.begun_age for note in notes],
         "lasting": any(note.lasting for note in notes),
     }
     found = _planned_once(_NOTE_OF_MANY, values, of=of)
@@ -230,7 +260,7 @@ def tally(job_id: int) -> Tally | None:
 
 
 def changes(batch: Batch) -> list[str]:
-    given = ((_OVER, batch.over), (_STEPPED, batch.stepped), (_UNBEGUN, batch.unbegun))
+    given = ((_OVER, batch.over), (_STEPPED, batch.stepped), (_UNBEGUN, batch.unbegun), (_BEGUN, batch.begun))
     return [statement for statement, rows in given if rows]
 
 
@@ -246,7 +276,10 @@ def given(batch: Batch) -> dict[str, Any]:
         "changed": [one.changed for one in over],
         "taken_back": [one.taken_back for one in over],
         "ages": [one.age for one in over],
+        "begun_ages": [one.begun_age for one in over],
         "stepped": [one.id for one in batch.stepped],
         "steps": [one.steps_over for one in batch.stepped],
         "unbegun": [*batch.unbegun],
+        "begun": [one.id for one in batch.begun],
+        "begun_since": [one.age for one in batch.begun],
     }

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -13,7 +13,17 @@ from cnaasjobs.db.clock import now_sql
 from jobs.run import Run
 from jobs.sql import devices as common
 from jobs.sql.device_signature import Batch, FleetStanding, NewFleet, Note, Taken, Tally
-from jobs.sql.devices import SLOWNESS, clear_rows, of_beginning, of_run, standing_from, taken_devices
+from jobs.sql.devices import (
+    FREE,
+    MINE,
+    SLOWNESS,
+    clear_rows,
+    of_beginning,
+    of_run,
+    standing_from,
+    taken_devices,
+    taken_from,
+)
 from jobs.sql.execute import adapted, change, rows
 from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
 from jobs.states import RUNNING, DeviceState
@@ -42,33 +52,35 @@ _IN_TURN: Final = f"""
 _LOOK: Final = f"""
     SELECT {_ME}, job.abort_reason, held.fence, fleet."end",
         (SELECT count(*) FROM {PARTICIPANT} WHERE job_id = job.id AND token <> %(token)s),
-        EXISTS (SELECT 1 FROM {DEVICE} WHERE job_id = job.id AND state = '{DeviceState.WAITING}'), FALSE
+        EXISTS (SELECT 1 FROM {DEVICE} WHERE job_id = job.id AND {FREE}), FALSE
     FROM {JOB} AS job JOIN {FLEET} AS fleet ON fleet.job_id = job.id
     LEFT JOIN {LOCK} AS held ON held.name = job.lock_name AND held.holder_id = job.id
     WHERE job.id = %(job)s AND job.status = '{RUNNING}'
 """
 _TAKE: Final = f"""
     UPDATE {DEVICE}
-    SET state = '{DeviceState.TAKEN}', participant = %(token)s, worker = %(worker)s, start_time = %(now)s
+    SET state = %(state)s, participant = %(token)s, worker = %(by)s, start_time = %(now)s
     WHERE id IN (
-        SELECT id FROM {DEVICE} WHERE job_id = %(job)s AND state = '{DeviceState.WAITING}' AND (tries > 0) = %(tried)s
+        SELECT id FROM {DEVICE} WHERE job_id = %(job)s AND {FREE} AND (tries > 0) = %(tried)s
         ORDER BY id LIMIT %(count)s
-    ) RETURNING id, host, tries
+    ) RETURNING id, host, tries, state = '{DeviceState.WAITING}'
 """
-_OWN: Final = f"participant = %(token)s AND state = '{DeviceState.TAKEN}'"
 _OVER: Final = f"""
     UPDATE {DEVICE} SET state = '{DeviceState.DONE}', failed = %(failed)s, reason = %(reason)s,
         change_score = %(change_score)s, report = %(report)s, memo = %(memo)s, changed = %(changed)s,
-        taken_back = %(taken_back)s, finish_time = %(then)s
-    WHERE id = %(id)s AND {_OWN}
+        taken_back = %(taken_back)s, worker = %(worker)s, start_time = coalesce(start_time, %(since)s),
+        finish_time = %(then)s
+    WHERE id = %(id)s AND {MINE}
 """
-_STEPPED: Final = f"UPDATE {DEVICE} SET steps_over = %(steps_over)s WHERE id = %(id)s AND {_OWN}"
+_STEPPED: Final = f"UPDATE {DEVICE} SET steps_over = %(steps_over)s WHERE id = %(id)s AND {MINE}"
+_UNDER_WAY: Final = f"state = '{DeviceState.TAKEN}', worker = %(worker)s, start_time = coalesce(start_time, %(since)s)"
+_BEGUN: Final = f"UPDATE {DEVICE} SET {_UNDER_WAY} WHERE id = %(id)s AND {MINE}"
 _UNBEGUN: Final = f"""
     UPDATE {DEVICE} SET state = '{DeviceState.WAITING}', participant = NULL, worker = NULL, start_time = NULL
-    WHERE id = %(id)s AND {_OWN}
+    WHERE id = %(id)s AND {MINE}
 """
 _NOTE: Final = f"""
-    UPDATE {DEVICE} SET step = %(step)s, if_lost = %(if_lost)s WHERE id = %(id)s AND {_OWN}
+    UPDATE {DEVICE} SET step = %(step)s, if_lost = %(if_lost)s, {_UNDER_WAY} WHERE id = %(id)s AND {MINE}
 """
 _DUE: Final = f"""
     UPDATE {FLEET} SET progress_at = %(now)s
@@ -103,14 +115,18 @@ def begin_devices(
 
 
 def take_devices(
-    run: Run, count: int, *, tried: bool = False, of: int = 0, lasting: bool = True
+    run: Run, count: int, *, ahead: int = 0, tried: bool = False, of: int = 0, lasting: bool = True
 ) -> tuple[FleetStanding, list[Taken]]:
+    values = {**of_run(run), "tried": tried}
+    begins = {"count": count, "state": DeviceState.TAKEN.value, "by": run.worker, "now": _time()}
+    waits = {"count": ahead, "state": DeviceState.WAITING.value, "by": None, "now": None}
     with transaction.atomic():
         seen = fleet_standing(run)
         if not seen.allows(run):
             return seen, []
-        found = rows(_TAKE, {**of_run(run), "count": count, "tried": tried, "now": _time()})
-    return seen, [Taken(*row) for row in sorted(found)]
+        found = rows(_TAKE, values | begins)
+        found += rows(_TAKE, values | waits) if ahead and not seen.others else []
+    return seen, [taken_from(row) for row in sorted(found)]
 
 
 def write_devices(run: Run, batch: Batch) -> FleetStanding:
@@ -128,13 +144,16 @@ def note_steps(run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding
         seen = fleet_standing(run)
         if not seen.allows(run):
             return seen
-        noted = [note.id for note in notes if change(_NOTE, {**of_run(run), **note._asdict()})]
+        now, own = timezone.now(), of_run(run)
+        noted = [
+            note.id for note in notes if change(_NOTE, {**own, **note._asdict(), "since": _ago(now, note.begun_age)})
+        ]
     return replace(seen, noted=frozenset(noted))
 
 
 def show_progress(run: Run, *, seconds: float) -> None:
     now = timezone.now()
-    values = {**of_run(run), "now": adapted(now), "then": adapted(now - timedelta(seconds=seconds))}
+    values = {**of_run(run), "now": adapted(now), "then": _ago(now, seconds)}
     with transaction.atomic():
         if change(_DUE, values):
             change(_PROGRESS, {**values, "hosts": common.as_list(common.finished_hosts(run.job_id))})
@@ -147,13 +166,19 @@ def tally(job_id: int) -> Tally | None:
 def write(run: Run, batch: Batch) -> None:
     now = timezone.now()
     for over in batch.over:
-        then = adapted(now - timedelta(seconds=over.age))
-        change(_OVER, {**of_run(run), **over._asdict(), "then": then})
+        times = {"then": _ago(now, over.age), "since": _ago(now, over.begun_age)}
+        change(_OVER, {**of_run(run), **over._asdict(), **times})
     for stepped in batch.stepped:
         change(_STEPPED, {**of_run(run), **stepped._asdict()})
+    for begun in batch.begun:
+        change(_BEGUN, {**of_run(run), "id": begun.id, "since": _ago(now, begun.age)})
     for device_id in batch.unbegun:
         change(_UNBEGUN, {**of_run(run), "id": device_id})
 
 
 def _time() -> Any:
     return now_sql()[1][0]
+
+
+def _ago(now: datetime, seconds: float) -> Any:
+    return adapted(now - timedelta(seconds=seconds))
