@@ -190,7 +190,7 @@ class Each:
         if self._plan.helpers and not self._leaves and self._body.told_to_leave():
             self._leaves = True
             record(JobAction.MAKES_ROOM, job_id=self._run.job_id, worker=self._run.worker, why="its worker stops")
-        if self._ahead.alone and (self._others or self._leaves):
+        if self._ahead.alone and (self._others or self._leaves or self._body.stopping):
             self._give_back()
 
     def _give_back(self) -> None:

@@ -14,7 +14,8 @@ from devices.models import DeviceState
 from devices.sync.campaign import Campaign
 from devices.tasks import sync_devices
 from jobs.lifecycle import transitions
-from jobs.models import Job
+from jobs.models import Job, JobDevice
+from jobs.states import DeviceState as State
 from jobs.states import Status
 from jobs.task import Done, JobContext
 from jobs.testing import exception_of, perform
@@ -76,7 +77,14 @@ def job_of(lab: Lab, *, confirm_mode: int = 1, dry_run: bool = False) -> Job:
 
 
 def abort(job: Job) -> Callable[[], object]:
-    return lambda: transitions.abort(job.pk, reason="enough", by="alice")
+    """Of what the run had taken ahead it begins no more once it has looked again."""
+    ahead = JobDevice.objects.filter(job=job, state=State.WAITING.value, participant__isnull=False)
+
+    def stop() -> None:
+        transitions.abort(job.pk, reason="enough", by="alice")
+        wait_until(lambda: not ahead.exists())
+
+    return stop
 
 
 def clear() -> None:
