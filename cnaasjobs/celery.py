@@ -18,14 +18,14 @@ class Loader(AppLoader):  # type: ignore[misc, unused-ignore]
     _has_loaded = False
 
     def config_from_object(self, obj: Any, silent: bool = False) -> Any:
-        """If ``celery`` is the first to read the settings, it exits with what is wrong, without a traceback."""
+        """Wrong settings end the program with a message that says what is wrong, not with a traceback."""
         try:
             return super().config_from_object(obj, silent)
         except WrongSettings as exc:
             sys.exit(str(exc))
 
     def import_default_modules(self) -> Any:
-        """After the first time all is loaded, and stays: no search for garbage need look at it, for 0.1 s each time."""
+        """What the first call loads stays for good. The garbage collector need not look at it, which took 0.1 s."""
         # Else each worker and each Beat loads all URLs and pages, for checks whose results Celery drops.
         os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
         found = super().import_default_modules()

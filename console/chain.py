@@ -86,7 +86,7 @@ def _onward(root: int) -> Iterator[Came]:
 
 
 def _neighbours(job_id: int) -> QuerySet[Any, tuple[Any, ...]]:
-    """Of what the job came, and what came of it."""
+    """The jobs that this job came from, and those that came of it."""
     links = JobLink.objects.filter(Q(job_id=job_id) | Q(of_id=job_id)).order_by()
     named = Q(next_job_id=job_id) | Q(pk=job_id, next_job_id__isnull=False)
     return links.values_list("job_id", "of_id", "kind").union(_next_jobs().filter(named)).order_by("job_id")[:_WIDEST]
@@ -96,7 +96,7 @@ _NEIGHBOURS: Final = Built(_neighbours)  # most jobs have none
 
 
 def _next_jobs() -> QuerySet[Job, tuple[Any, ...]]:
-    """Like links, of the jobs that name the next one in their own row."""
+    """The links that jobs hold in their own row, as their ``next_job_id``."""
     return Job.objects.order_by().values_list("next_job_id", "id", Value(_NEXT))
 
 

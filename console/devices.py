@@ -123,7 +123,7 @@ class Devices:
 
 
 def rows_of(job_id: int, wanted: Wanted) -> QuerySet[JobDevice]:
-    """All that are wanted, without their reports, in the order of the page."""
+    """All devices that are wanted, without their reports, in the order of the page."""
     rows = _named(job_id, wanted.name)
     if wanted.only:
         rows = rows.filter(GROUPS[wanted.only])
@@ -131,7 +131,7 @@ def rows_of(job_id: int, wanted: Wanted) -> QuerySet[JobDevice]:
 
 
 def _page(job_id: int, wanted: Wanted, numbers: Mapping[str, int], start: int) -> list[Any]:
-    """The same from row number ``start`` on. Only the groups are sorted of which the page shows some."""
+    """The same from row number ``start`` on. It sorts only the groups that the page shows a part of."""
     before, first, groups = 0, start, list[str]()
     for key, number in numbers.items() if not wanted.only else [(wanted.only, numbers[wanted.only])]:
         if before + number <= start:
@@ -165,7 +165,7 @@ class _Tally(NamedTuple):
 
 
 def _tally(job_id: int, name: str) -> _Tally:
-    """Of those whose name contains ``name``."""
+    """The same counts, of the devices whose name contains ``name``."""
     numbers, tells = dict.fromkeys(GROUPS, 0), False
     for *alike, number in _alike(job_id, name) if name else _ALL_ALIKE.rows(job_id):
         row = _Alike(*alike)
@@ -175,7 +175,7 @@ def _tally(job_id: int, name: str) -> _Tally:
 
 
 class _Alike(NamedTuple):
-    """Devices that the same became of."""
+    """The devices of a job that had the same outcome."""
 
     failed: bool
     state: str
@@ -222,7 +222,7 @@ def _named(job_id: int, text: str) -> QuerySet[JobDevice]:
 
 
 def words_for(job: Job, *, tells: bool) -> dict[str, str]:
-    """What the groups are called. A dry run changes nothing, and not every function says whether it did."""
+    """What the groups are called. A dry run changes nothing, and not every function says if it changed a device."""
     dry = json.loads(job.start_arguments).get("dry_run") is True
     ended = job.status in TERMINAL
     return {
@@ -235,7 +235,7 @@ def words_for(job: Job, *, tells: bool) -> dict[str, str]:
 
 
 def group_of(row: JobDevice | _Alike) -> str:
-    """The group of a row in hand, by the same rules as GROUPS."""
+    """The group that a row belongs to, by the same rules as GROUPS."""
     if row.failed:
         return "failed"
     if row.state != DeviceState.DONE:

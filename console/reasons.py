@@ -16,11 +16,11 @@ _NAME: Final = "…"  # in place of the device's, which many reasons contain
 class Common(NamedTuple):
     text: str
     devices: int
-    query: str  # which shows them
+    query: str  # of the page that shows these devices
 
 
 def common_reasons(job_id: int) -> list[Common]:
-    """The most frequent first."""
+    """The reasons that devices have in common, the most frequent first."""
     return [Common(why, devices, _query(why)) for why, devices in _REASONS.rows(job_id)]
 
 
@@ -36,6 +36,6 @@ _REASONS: Final = Built(_reasons)
 
 
 def _query(why: str) -> str:
-    """By the longest part that they have in common."""
+    """The search for these devices: a name is left out of the reason, so it looks for the longest part without one."""
     part = max(why.split(_NAME), key=len).strip()
     return Wanted(name=part, only="failed").query()

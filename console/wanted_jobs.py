@@ -26,11 +26,11 @@ _DIGITS: Final = 4  # of a page's number
 
 
 class Head(NamedTuple):
-    """Of a column. An empty URL: the list can't be sorted by it."""
+    """A column's heading. Its URL is empty if the list can't be sorted by that column."""
 
     title: str
     url: str
-    order: str  # as aria-sort has it; empty: by something else
+    order: str  # as aria-sort has it; empty if the list is sorted by another column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +57,11 @@ class Wanted:
 
     @property
     def is_newest(self) -> bool:
-        """Jobs that are made from now on would be shown on top."""
+        """Whether a job that is made now would be shown on top."""
         return not (self.before or self.after or self.sort)
 
     def url(self, **changed: Any) -> str:
-        """Of the same, but for what is named."""
+        """The URL of this part of the list, with what is named changed."""
         values = {
             "q": self.line,
             "before": self.before,

@@ -52,7 +52,7 @@ def wanted(job_id: int, query: QueryDict) -> tuple[list[LogLine], int]:
 
 
 def lines_for(job_id: int, query: QueryDict) -> Log | None:
-    """None if it logged nothing."""
+    """The part of its log that was asked for; None if it logged nothing."""
     found, all_lines = wanted(job_id, query)
     if not all_lines:
         return None
@@ -84,5 +84,5 @@ def _line(line: LogLine) -> Line:
 
 
 def _text(line: LogLine) -> str:
-    """Without the name of its device, which the page shows before it."""
+    """The line without its device's name, which the page shows before it."""
     return line.text.removeprefix(f"{line.device}: ")[:LONGEST]

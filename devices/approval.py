@@ -12,7 +12,7 @@ _DRY_RUN: Final = "sync_devices (dry_run)"
 
 
 def why_needed(arguments: Mapping[str, Any], ending: Ending | None) -> str | None:
-    """In words; None if it needs no approval.
+    """Why this sync needs approval, in words; None if it needs none.
 
     A live sync with a ``plan`` changes nothing but what that dry run showed, so its score is the sync's.
     """

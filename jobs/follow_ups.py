@@ -12,7 +12,7 @@ from jobs.models import Job
 
 
 class CannotFollow(JobError):
-    """No such job can follow this one; the text says why."""
+    """This job cannot be followed by one of the kind that was asked for; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)

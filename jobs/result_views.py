@@ -41,7 +41,7 @@ class ResultView:
         return None
 
     def pieces(self, report: Any) -> list[Piece] | None:
-        """One device's report in parts, the most telling first. None: of an unexpected form, shown like any other."""
+        """One device's report in parts, the most telling first. None if its form is unexpected: it is shown as JSON."""
         return None
 
 

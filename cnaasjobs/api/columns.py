@@ -69,7 +69,7 @@ class Text(Column):
 
 
 class Choice(Text):
-    """One of a few words, in any case."""
+    """A column that holds one of a few words. A request may write them in upper or lower case."""
 
     def __init__(self, words: Iterable[str], *, stored_as: Callable[[str], str] = str.upper) -> None:
         self.words = tuple(words)

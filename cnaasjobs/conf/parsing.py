@@ -125,7 +125,7 @@ def algorithm(text: str) -> str:
 
 
 def group_map(text: str) -> dict[str, str]:
-    """From JSON: which of our groups each group of the provider stands for."""
+    """Parse JSON such as ``{"netops": "operator"}``: a group of the provider, and the group of ours it stands for."""
     try:
         found = json.loads(text)
         if not all(isinstance(part, str) and part for pair in found.items() for part in pair):

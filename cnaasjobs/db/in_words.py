@@ -7,7 +7,7 @@ from cnaasjobs.db.not_now import not_now
 
 
 def in_words(exc: Error) -> str | None:
-    """One line. None: a mistake in the code or the data, whose traceback is needed."""
+    """One line for the person at the shell. None for a mistake in the code or the data: show its traceback."""
     if not_now(exc):
         return no_answer(exc)
     try:

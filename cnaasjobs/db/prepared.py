@@ -26,11 +26,11 @@ class Prepared:
         self._execute = f"({', '.join(f'%({parameter})s' for parameter in types)})"
 
     def execute(self, cursor: CursorWrapper, parameters: Mapping[str, Any], *, rows: int | None = None) -> None:
-        """On other databases the statement is executed as it is.
+        """Execute it as a prepared statement on PostgreSQL, and as it is on other databases.
 
         Args:
             rows: how many rows the table may have, for a statement that searches it. PostgreSQL would plan to read a
-            table of a few pages completely, and keep that plan for a while after the table has grown: see ``MANY``.
+            table of a few pages whole, and keep that plan for a while after the table has grown: see ``MANY``.
         """
         if cursor.db.vendor != "postgresql" or (rows is not None and rows < MANY):
             cursor.execute(self.sql, parameters)

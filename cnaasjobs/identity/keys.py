@@ -29,12 +29,12 @@ class Key(NamedTuple):
 
 
 def fitting(keys: Iterable[Key], kid: str | None, algorithm: str) -> list[Key]:
-    """Those that can have signed a JWT with this header; each has to be tried."""
+    """The keys that may have signed a JWT with this header. Several may fit: the caller tries each."""
     return [key for key in keys if key.algorithm == algorithm and (None in (kid, key.kid) or key.kid == kid)]
 
 
 def parsed(content: bytes) -> list[Key]:
-    """Raises ValueError if there is no key of use."""
+    """The keys in a PEM file or a JWKS document. Raises ValueError if there is none that can be used."""
     if len(content) > MAX_BYTES:
         raise ValueError(f"more than {MAX_BYTES} bytes")
     try:

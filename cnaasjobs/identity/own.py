@@ -94,12 +94,12 @@ def issued_to(name: str, password_hash: str, *, logged_in: float | None = None) 
 
 
 def claims_of(text: str) -> Claims:
-    """Raises Refused."""
+    """The claims of a JWT that we signed. Raises Refused if it is not one, or has expired."""
     return verified(text, signing_key(), algorithms=[ALGORITHM], issuer=ISSUER, audience=ISSUER)
 
 
 def owner_of(claims: Claims) -> Owner:
-    """In one statement. Raises Refused if the user is gone or has another password."""
+    """The user that the JWT is for, read with one statement. Raises Refused if it is gone or has another password."""
     owner = owner_named(claims["sub"])
     if owner is None:
         raise Refused("Invalid token")

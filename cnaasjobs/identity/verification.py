@@ -49,7 +49,7 @@ def verified(
 
 
 def header_of(text: str) -> Claims:
-    """Not verified. Raises Refused if the text is not a JWT."""
+    """The header of a JWT, whose signature is not checked here. Raises Refused if the text is not a JWT."""
     if len(text) > MAX_LENGTH:
         raise Refused("Invalid token: it is too long")
     try:

@@ -27,7 +27,7 @@ SEND_SECONDS: Final = 10.0
 
 
 class Reader:
-    """One connection, with what has not been sent to it yet."""
+    """A connection that listens, with the events that have not been sent to it yet."""
 
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted

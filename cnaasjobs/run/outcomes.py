@@ -17,7 +17,7 @@ _DIFF_HEADERS: Final = ("+++ ", "--- ")
 
 
 class Outcome(StrEnum):
-    """In the order in which they are shown."""
+    """What became of a device, in the order in which devices are shown."""
 
     FAILED = "failed"
     NOT_BEGUN = "not begun"
@@ -31,7 +31,7 @@ _IN_WORDS: Final = {Outcome.NOT_BEGUN: "not begun", Outcome.NO_CHANGE: "would no
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One device. ``note`` is why it failed, or what a reader should know otherwise."""
+    """A device and what became of it. ``note`` is why it failed, or anything else that a reader should know."""
 
     name: str
     outcome: Outcome
@@ -42,7 +42,7 @@ class Found:
 
     @classmethod
     def of(cls, device: Mapping[str, Any]) -> "Found":
-        """From an object of ``GET /job/<id>/devices?report=1``."""
+        """``device`` is one of the objects that ``GET /job/<id>/devices?report=1`` returns."""
         report = device.get("report")
         tasks = (report.get("job_tasks") if isinstance(report, dict) else None) or []
         lines = [line for task in tasks for line in str(task.get("diff") or "").splitlines()]

@@ -103,7 +103,7 @@ class Supervisor:
 
     @property
     def stopping(self) -> threading.Event:
-        """For other threads to wait for. Only the main thread asks here, which is how it hears of a signal."""
+        """For other threads to wait on. It is set here, when the main thread asks: only that one gets signals."""
         if self._signals:
             self._stopping.set()
         return self._stopping

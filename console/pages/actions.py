@@ -138,7 +138,7 @@ def acting(request: HttpRequest) -> By:
 
 
 def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
-    """One by one: if one has ended meanwhile, the others are aborted all the same."""
+    """Abort them one by one: if one has ended meanwhile, the others are aborted all the same."""
     ended: list[int] = []
     told: list[int] = []
     for job_id in ids:
@@ -157,7 +157,7 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
 
 
 def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None) -> Job | None:
-    """At most once for each time that the form was shown, however often the browser sends it.
+    """Schedule at most once for each time that the form was shown, however often the browser sends it.
 
     Raises:
         OutcomeUnknown.

@@ -26,7 +26,7 @@ _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 @page("jobs.view_job")
 def device(request: HttpRequest, job_id: int, host: str) -> HttpResponse:
-    """With ``?part=1`` only the part that the job's page shows."""
+    """One device of a job. ``?part=1`` returns only the part that the job's page shows."""
     found = Job.objects.filter(pk=job_id).first()
     if found is None:
         return no_such_job(request, job_id)
@@ -67,7 +67,7 @@ def as_csv(request: HttpRequest, job_id: int) -> HttpResponseBase:
 
 @page("jobs.view_job")
 def diffs(request: HttpRequest, job_id: int) -> HttpResponseBase:
-    """The diffs of those that the page shows, one after the other."""
+    """The diffs of the devices that the page shows, one after the other."""
     found = Job.objects.filter(pk=job_id).first()
     if found is None:
         return no_such_job(request, job_id)

@@ -74,7 +74,7 @@ def _kept_devices(position: Position, job: Job, wanted: Wanted) -> _Listed:
 
 
 def _devices(job: Job, wanted: Wanted) -> _Listed:
-    """With their lines."""
+    """The devices that are wanted, their rows as HTML, and the reasons that several of them failed for."""
     devices = devices_of(job, wanted)
     if devices is None:
         return _Listed(None, SafeString(""), [])

@@ -44,7 +44,7 @@ class Tab(NamedTuple):
 
 
 class Link(NamedTuple):
-    """To another part of the list."""
+    """A link to another part of the list."""
 
     title: str
     url: str
@@ -52,7 +52,7 @@ class Link(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Of the list, with the heads of its columns and where to go from there."""
+    """A page of the list, with its column headings and the links to the pages around it."""
 
     heads: SafeString
     rows: SafeString

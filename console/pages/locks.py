@@ -25,7 +25,7 @@ def locks(request: HttpRequest) -> HttpResponse:
 
 @page("locks.clear_lock", post="locks.clear_lock")
 def clear(request: HttpRequest) -> HttpResponse:
-    """Asks first. Then it clears the lock only from the holder that was shown, known by its fencing token."""
+    """Ask, then clear the lock, but only if the holder is still the one that was shown: its fencing token tells."""
     back = HttpResponseRedirect(reverse("console:locks"))
     if request.method == "POST":
         _clear(request, request.POST.get("name", ""), request.POST.get("fence", ""))

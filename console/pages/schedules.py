@@ -74,7 +74,7 @@ def run_schedule(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 
 def _run(request: HttpRequest, row: PeriodicTask) -> HttpResponse:
-    """At most once for each time that the form was shown, however often the browser sends it."""
+    """Run it at most once for each time that the form was shown, however often the browser sends it."""
 
     def make() -> Answer:
         again.require_room(who(request))

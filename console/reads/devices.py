@@ -73,7 +73,7 @@ class Page:
 
 
 class InventoryAway(Exception):
-    """It cannot be read; the text says why."""
+    """The inventory cannot be read; the text says why."""
 
 
 def page_of(search: str, number: int) -> Page:
@@ -105,7 +105,7 @@ def device(name: str) -> Device | None:
 
 
 def device_without_inventory(name: str) -> Device | None:
-    """What jobs left of it."""
+    """What jobs stored about the device."""
     known, last = _known([name]).get(name), _last([name]).get(name)
     if known is None and last is None and not JobDevice.objects.filter(host=name).exists():
         return None
@@ -113,7 +113,7 @@ def device_without_inventory(name: str) -> Device | None:
 
 
 def history(name: str, before: int | None = None) -> list[JobDevice]:
-    """What became of it in its jobs, the newest first; one more than HISTORY if there are more."""
+    """How the device fared in its jobs, newest first; one more than HISTORY if there are more."""
     rows = _with_jobs(JobDevice.objects.filter(host=name).order_by("-job_id"))
     return list((rows if before is None else rows.filter(job_id__lt=before))[: HISTORY + 1])
 
@@ -134,7 +134,7 @@ def waiting_for(name: str) -> list[Job]:
 
 
 def running_on(name: str) -> list[JobDevice]:
-    """Its rows in running jobs: being worked on, or not begun yet."""
+    """The device's rows in running jobs: it is being worked on, or waits there."""
     return list(_newest(name).filter(job__status=Status.RUNNING.value).exclude(state=DeviceState.DONE.value))
 
 
@@ -198,7 +198,7 @@ def _device(name: str, host: "Host | None", known: Known | None, last: JobDevice
 
 
 def _last(names: Sequence[str]) -> dict[str, JobDevice]:
-    """The newest of each that is done."""
+    """The newest row of each device that is done."""
     return {row.host: row for row in _with_jobs(newest_done(names))}
 
 

@@ -25,7 +25,7 @@ class Ended(Generic[T]):
         return self._kept.get((feed, job.pk, job.change, about))
 
     def keep(self, answer: T, feed: str, job: Job, *about: Hashable) -> None:
-        """Only of a job that has ended; not in a transaction, whose own changes all have the same number."""
+        """Keep this of a job that has ended. Not in a transaction, where every change has the same number."""
         if job.status not in TERMINAL or connection.in_atomic_block:
             return
         if len(self._kept) >= self._most:

@@ -43,7 +43,7 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """The same for everybody."""
+    """The state of the processes and jobs, before it is known who asks: it is the same for everybody."""
 
     workers: int
     beats: int
@@ -70,7 +70,7 @@ def facts(*, now: datetime) -> Facts:
 
 
 def health(found: Facts, jobs: Mapping[Status | None, Counted], can: Can) -> Health:
-    """Only of what this user may see."""
+    """What is wrong, of the things that this user may see."""
     troubles: list[Trouble] = []
     counts: list[str] = []
     if can("jobs.view_heartbeat"):

@@ -34,7 +34,7 @@ class ShownLock:
 
 
 def shown_locks() -> list[ShownLock]:
-    """Those that are held or waited for, by name."""
+    """The locks that are held or waited for, by name."""
     now = database_now()
     fences = dict(service.held().values_list("name", "fence"))
     lines = all_lines()

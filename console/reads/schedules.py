@@ -30,7 +30,7 @@ class Recurring:
 
     @property
     def can_run(self) -> bool:
-        """It starts a job, and can be read."""
+        """Whether it can be read, and starts a job."""
         try:
             task_of(self.row.task)
         except JobArgumentError:
@@ -79,7 +79,7 @@ def _recurring(row: PeriodicTask, owner: str | None) -> Recurring:
 
 
 def _every(interval: IntervalSchedule | None) -> str:
-    """In hours and minutes, where it was made in seconds."""
+    """An interval that was entered in seconds, in hours and minutes."""
     words = in_words(interval.schedule.run_every) if interval else ""
     for nothing in (" 0 h", " 00 min", " 00 s"):
         words = words.removesuffix(nothing)

@@ -51,7 +51,7 @@ class Lane:
 
     @property
     def quoted(self) -> str:
-        """As a value in a search."""
+        """Its name as a search takes it."""
         return f'"{self.name}"' if " " in self.name else self.name
 
     @property

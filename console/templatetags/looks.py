@@ -25,13 +25,13 @@ _OF_THE_DAY: Final = slice(11, 16)
 
 @register.filter
 def moment(when: datetime | None) -> SafeString:
-    """To the second, with its zone; the rest in the tooltip."""
+    """A time to the second, with its zone; the tooltip has the rest."""
     return _time(when, _TO_THE_SECOND, " UTC")
 
 
 @register.filter
 def short_moment(when: datetime | None) -> SafeString:
-    """For columns whose heading names the zone."""
+    """A time without its zone, for a column whose heading names that."""
     return _time(when, _WITHOUT_THE_YEAR)
 
 
@@ -65,7 +65,7 @@ def since(now: datetime, when: datetime | None) -> str:
 @register.simple_tag
 @cache
 def address(name: str) -> str:
-    """Of a page without arguments; ``{% url %}`` looks for it each time."""
+    """The URL of a page that takes no arguments. ``{% url %}`` would look for it each time."""
     return reverse(name)
 
 

@@ -102,7 +102,10 @@ def check(inventory: Inventory) -> None:
 
 
 def check_groups(inventory: Inventory) -> None:
-    """No group may be above itself, or have too many above it: Nornir walks all of them whenever it reads a host."""
+    """Raise InventoryError if a group is above itself, or has too many above it.
+
+    Nornir walks all of them whenever it reads a host.
+    """
     above = {name: [parent.name for parent in group.groups] for name, group in inventory.groups.items()}
     ways: dict[str, int] = {}
     try:

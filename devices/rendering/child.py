@@ -190,7 +190,7 @@ def confine(parent: int, memory: int) -> None:
 
 
 def shut() -> None:
-    """From now on it cannot get new file descriptors: no file, no connection, no module can be opened."""
+    """Forbid this process new file descriptors: from now on it can open no file, connection or module."""
     sys.path.append(sys.argv[3])
     for module in _NEEDED:
         importlib.import_module(module)

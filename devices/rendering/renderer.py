@@ -90,7 +90,7 @@ class Renderer:
         self._socket.close()
 
     def disown(self) -> None:
-        """In a forked child: the process belongs to the parent."""
+        """For a forked child: forget the process, which belongs to the parent."""
         self._socket.close()
         self._process.returncode = 0  # for Python, which would look for the process when the object is deleted
 

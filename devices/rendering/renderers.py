@@ -60,7 +60,7 @@ class Pool:
         _close(idle)
 
     def disown(self) -> None:
-        """In a forked child: these belong to the parent, which must see their sockets end."""
+        """For a forked child: close its copies of the sockets, which belong to the parent. It must see them end."""
         for _, found in self._idle:
             if found.done() and found.exception() is None:
                 found.result().disown()

@@ -108,7 +108,7 @@ def _text(path: Path) -> str:
 
 
 def _whole(name: str) -> str:
-    """Not shortened yet: a template may have built the name from a secret, which must be masked first."""
+    """The name in full. It may contain a secret of the template, which must be masked before the name is shortened."""
     return named(name, length=len(name) * 10)
 
 

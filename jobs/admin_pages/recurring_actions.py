@@ -29,7 +29,7 @@ _KEY: Final = 64  # what a form gives is shorter
 
 
 class ActionForm(helpers.ActionForm):
-    """With a value of its own each time that the list is shown: a form that is sent twice schedules once."""
+    """Carries a value that is new each time the list is shown, so that a form that is sent twice schedules once."""
 
     once = forms.CharField(required=False, initial=secrets.token_urlsafe, widget=forms.HiddenInput)
 

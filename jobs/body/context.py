@@ -130,7 +130,7 @@ class JobContext:
         self._pass(lambda: self.membership.about_to(step, if_lost))
 
     def patience(self, seconds: float, at: str) -> AbstractContextManager[None]:
-        """In a function that ``each`` called: inside, its device hangs after this many seconds instead."""
+        """For a function that ``each`` called: inside the ``with``, its device counts as hung after so many seconds."""
         piece = in_hand()
         return contextlib.nullcontext() if piece is None else piece.within(seconds, at)
 

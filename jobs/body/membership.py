@@ -141,7 +141,7 @@ class Membership:
         return getattr(self._ctx.task, "request", None)
 
     def _helpers(self) -> int:
-        """No helpers where the database lets only one process write."""
+        """How many helpers the task wants; none where the database lets only one process write."""
         return int(getattr(self._ctx.task, "helpers", 0)) if store().shares_devices else 0
 
     def _repeats(self) -> bool:

@@ -36,7 +36,7 @@ def undisturbed(call: Callable[[], T], *, struck: Callable[[], None]) -> T:
 
 
 def install() -> None:
-    """In the child, before each job: billiard sets its own handlers after every hook that Celery offers."""
+    """Call this in the child before each job: billiard sets its own handlers after every hook that Celery offers."""
     global _terminate
     if signal.getsignal(signal.SIGUSR1) is not _strike:
         signal.signal(signal.SIGUSR1, _strike)

@@ -17,7 +17,7 @@ class Broker:
     """Used by one thread at a time. Any failure is raised as BrokerUnavailable, and the connection is dropped."""
 
     def __init__(self, seconds: float | None = None) -> None:
-        """No wait is longer than ``seconds``, which is CNAASJOBS_PUBLISH_TIMEOUT_SECONDS by default."""
+        """``seconds`` is the longest that it waits for the broker: CNAASJOBS_PUBLISH_TIMEOUT_SECONDS by default."""
         self._seconds = seconds
         self._connection: Any = None
         self._probing: Any = None

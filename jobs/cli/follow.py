@@ -78,7 +78,7 @@ def wait(job_ids: Sequence[int], *, timeout: float | None, seen: Seen, say: Say)
 
 
 def has_failed_device(job_id: int) -> bool:
-    """From the rows of its devices, or from its result if it has none."""
+    """Whether a device of the job failed or was left undone: by its device rows, or by its result if it has none."""
     rows = JobDevice.objects.filter(job_id=job_id)
     if rows.exists():
         return rows.filter(Q(failed=True) | ~Q(state=DeviceState.DONE.value)).exists()

@@ -15,7 +15,7 @@ from jobs.schedulable import Ending, Schedulable
 
 
 def why_needed(task: Schedulable, arguments: Mapping[str, Any], ending: Ending | None) -> str | None:
-    """In words; None if it needs no approval.
+    """Why this job needs approval, in words; None if it needs none.
 
     Args:
         ending: the job that schedules this one as it ends.

@@ -41,7 +41,7 @@ def decided(job_id: int, verdict: str, *, by: str, comment: str) -> None:
 
 
 def attempt_over(job_id: int, step: Step, detail: str = "") -> None:
-    """In the transaction that takes this attempt out of the job's row, before it does."""
+    """Keep the steps of an attempt that is over. Call this before the transaction clears them from the job's row."""
     attempt = Job.objects.filter(pk=job_id, start_time__isnull=False).values_list(
         "scheduled_time", "start_time", Coalesce(F("worker"), Value(""), output_field=TextField())
     )

@@ -141,7 +141,7 @@ def _successes(kept: list[Kept]) -> Metric:
 
 
 def _delay(readers: list[Kept], looked: list[Kept]) -> Metric:
-    """No value while nobody listens: then nobody looks at the feed."""
+    """The metric has no value while nobody listens, because then no process reads the feed."""
     delay = _gauge("events_delay_seconds", "How old the last look at the change feed is, for those who listen.")
     if looked and any(number for _, number, _ in readers):
         delay.add_metric([], timezone.now().timestamp() - looked[0][1])

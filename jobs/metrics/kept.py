@@ -50,7 +50,7 @@ class Additions:
 
 
 def add(additions: Additions, mark: MetricMark) -> None:
-    """In the caller's transaction, which has ``mark`` locked."""
+    """Add these to the stored metrics. The caller has begun a transaction and locked ``mark``."""
     rows = {(row.name, row.labels): row for row in MetricCount.objects.all()}
     sizes: defaultdict[str, int] = defaultdict(int)
     for name, _ in rows:

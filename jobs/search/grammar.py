@@ -24,7 +24,7 @@ class Term:
     value: str
 
     def __str__(self) -> str:
-        """As it can be typed."""
+        """The term as a person would type it, quoted where it has to be."""
         is_plain = bool(_PLAIN.fullmatch(self.value)) and (self.name is not None or ":" not in self.value)
         value = self.value if is_plain else f'"{self.value}"'
         return value if self.name is None else f"{self.name}:{value}"

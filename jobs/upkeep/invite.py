@@ -132,7 +132,10 @@ def _worker(beat: Heartbeat, busy: int) -> _Worker:
 
 
 def _share(runs: list[_Run], workers: list[_Worker]) -> None:
-    """One at a time, to the run with the fewest. Those on their way and jobs that wait for a slot come first."""
+    """Give free slots to runs, each to the run with the fewest helpers.
+
+    Slots for helpers that are on their way, and for jobs that wait for one, are taken off first.
+    """
     for run in runs:
         for _ in range(run.coming):
             _slot_taken(workers, run.job.queue)

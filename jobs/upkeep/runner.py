@@ -42,7 +42,7 @@ class Step:
         self.complaint = Complaint(f"upkeep's step {self.name}")
 
     def call(self) -> None:
-        """One call, bounded by its own budget and the statement timeout."""
+        """Run the step once. Its own budget and the statement timeout bound how long that takes."""
         started = time.monotonic()
         try:
             bound_statements()

@@ -47,7 +47,7 @@ class Beat:
 
 
 def queues_of(names: Collection[str]) -> dict[str, Queue]:
-    """One statement for all, and up to three for each name."""
+    """How each of these queues is served. It takes one statement for all of them, and up to three more for each."""
     alive = [
         (json.loads(queues), concurrency, len(json.loads(tokens)))
         for queues, concurrency, tokens in not_stopped("worker").values_list("queues", "concurrency", "run_tokens")
@@ -77,7 +77,7 @@ def _last_beat() -> Seen | None:
 
 
 def _waiting(queue: str) -> int:
-    """One count for each partial index of waiting jobs."""
+    """How many jobs of the queue are due, counted up to COUNTED. Each of the two counts has a partial index."""
     due = Job.objects.filter(status=Status.SCHEDULED.value, queue=queue)
     sent, unsent = due.filter(SENT), due.filter(UNSENT, scheduled_time__lte=DatabaseNow())
     return min(COUNTED, sum(part.order_by()[:COUNTED].count() for part in (sent, unsent)))

@@ -141,7 +141,7 @@ def test_diff_and_configuration_are_shown_on_demand(viewer: Person, sync: Job) -
     assert "<html" not in device
     assert "timed out" in viewer.read(f"/jobs/{sync.pk}/devices/sw3")
     assert "comment" in viewer.read(f"/jobs/{sync.pk}/devices/access/5")
-    assert "Nothing was reported of it yet" in viewer.read(f"/jobs/{sync.pk}/devices/sw4")
+    assert "Nothing was reported about it yet" in viewer.read(f"/jobs/{sync.pk}/devices/sw4")
 
 
 def test_any_report_is_shown(viewer: Person) -> None:

@@ -239,10 +239,10 @@ def test_in_the_admin(ann: Api) -> None:
     assert "waits for approval" in other.get("/jobs/job/")
     for status, shown in (("unapproved", True), ("in+line", False)):
         assert (f"/admin/jobs/job/{job.pk}/change/" in other.raw(f"/jobs/job/?status={status}")) is shown
-    assert "You are behind it" in own.get(page)
+    assert "You had a part in scheduling it" in own.get(page)
     assert "Not approved: Missing permission" in own.post(page, {"approve": "1"})
     assert AuditEntry.objects.get(action="refused").who == "eva"
-    assert "You are behind it" not in other.get(page)
+    assert "You had a part in scheduling it" not in other.get(page)
     assert f"Job {job.pk} is approved." in other.post(page, {"approve": "1", "comment": "seen"})
     assert "none of them waits for approval" in other.get_redirected(page)
     second = started(ann.post(URL, {"hostname": "sw1", "dry_run": False}))

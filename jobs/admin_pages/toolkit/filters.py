@@ -82,7 +82,7 @@ class ValueFilter(ParameterFilter):
 
 
 class TimeFilter(ParameterFilter):
-    """From one time to another, UTC; or since some hours ago."""
+    """A filter by time: between two times in UTC, or since some hours ago."""
 
     template = "admin/jobs/time_filter.html"
     field: ClassVar[str]

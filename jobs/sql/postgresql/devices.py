@@ -244,7 +244,7 @@ def note_steps(run: Run, notes: Sequence[Note], *, of: int = 0) -> FleetStanding
 
 
 def _planned_once(statement: Prepared, values: Mapping[str, Any], *, of: int) -> list[tuple[Any, ...]]:
-    """To plan it takes three times as long as to do it, and it is asked for each few devices."""
+    """Prepared, because planning takes three times as long as executing, and it is executed for every few devices."""
     with connection.cursor() as cursor:
         statement.execute(cursor, values, rows=of)
         found: list[tuple[Any, ...]] = cursor.fetchall()

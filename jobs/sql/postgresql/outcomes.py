@@ -38,7 +38,7 @@ def result_in_parts(job_id: int, size: int) -> list[bytes]:
 
 
 def _parts_of_devices(job_id: int) -> list[bytes]:
-    """One that is made of device rows: a few of them at a time."""
+    """The result of a job that is made of its devices' reports, read a few rows at a time."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(REPORTS, [job_id])
         reports = list(chain.from_iterable(iter(lambda: cursor.fetchmany(_ROWS), [])))
