@@ -94,7 +94,7 @@ def test_apps(text: str) -> None:
     "text", ["nowhere", "json.nowhere", "jobs.nowhere.JobsConfig", "jobs.apps.A.B", "a-b", "jobs."]
 )
 def test_what_is_no_app(text: str) -> None:
-    with pytest.raises(ValueError, match="must be Django apps that can be imported"):
+    with pytest.raises(ValueError, match="must name Django apps that can be imported"):
         app(text)
 
 
