@@ -19,8 +19,8 @@ class Shown(NamedTuple):
     """A piece as the page shows it."""
 
     title: str
-    text: str  # of one that is no diff
-    lines: list[DiffLine]  # of a diff
+    text: str  # if the piece is not a diff
+    lines: list[DiffLine]  # if it is one
     left_out: int  # characters
     is_long: bool  # more likely a whole configuration than a message
 

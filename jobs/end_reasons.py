@@ -24,7 +24,7 @@ class EndReason(StrEnum):
     BODY_EXITED = "BodyExited"  # its body raised what would end the worker's process
     JOB_REJECTED = "JobRejected"  # a second person did not approve it
     APPROVAL_EXPIRED = "ApprovalExpired"  # nobody approved it in time
-    RIGHTS_WITHDRAWN = "RightsWithdrawn"  # who started it may not any more
+    RIGHTS_WITHDRAWN = "RightsWithdrawn"  # the user who started it has lost the right to
     UNKNOWN_TASK = "UnknownTask"  # no worker knows its function (any more)
 
     @classmethod

@@ -1,4 +1,7 @@
-"""Users by credential, and their permissions. By hand: every request needs these, and building a query costs more."""
+"""Users by credential, and their permissions.
+
+The SQL is written by hand: every request needs these, and building a query costs more.
+"""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -44,7 +47,7 @@ class Granted(NamedTuple):
 
     permissions: frozenset[str]
     limited: frozenset[str]  # those of them that only groups with a scope grant
-    groups: frozenset[int] | None = None  # by which of them, if not by those that the database has
+    groups: frozenset[int] | None = None  # count only these groups, in place of the user's own in the database
 
     @classmethod
     def parsed(cls, names: Iterable[str], groups: frozenset[int] | None = None) -> Self:
@@ -186,7 +189,7 @@ def granted_to(user_id: int, groups: Collection[int] | None = None) -> Granted:
     """The permissions of the user and their groups in one statement; Django's own backend needs two.
 
     Args:
-        groups: in place of those that the database has.
+        groups: the ids to count in place of the user's groups in the database.
     """
     if groups is None:
         statement, parameters = _granted("%s"), [user_id, user_id]

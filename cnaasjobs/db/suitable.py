@@ -44,7 +44,7 @@ def unsuitable(connection: BaseDatabaseWrapper) -> Iterator[str]:
 def _sessions_are_shared(connection: BaseDatabaseWrapper) -> bool:
     """True if one session of the server serves two connections, or one connection is served by two sessions.
 
-    A pool in session mode that has no free session lets us wait: a connection without an answer by then shares nothing.
+    If a pool in session mode has no free session, we wait: a connection that has not answered by then shares nothing.
     """
     parameters = connection.get_connection_params()
     known = {key: value for key, value in parameters.items() if key not in ("cursor_factory", "connection_factory")}

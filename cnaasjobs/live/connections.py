@@ -77,7 +77,7 @@ class Connection:
 
 
 def update_of(job: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What front ends are told of a job in this state; nothing of one that waits."""
+    """What front ends are told of a job in this state. They hear nothing of a waiting job."""
     update = {"job_id": job["id"], "status": job["status"]}
     match job["status"]:
         case Status.RUNNING:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cnaasjobs.live.connections import update_of
 
-MOST: Final = 10_000  # jobs; of one that did not change since, the state may be told once more
+MOST: Final = 10_000  # jobs; beyond these, a state that has not changed may be sent once more
 
 
 class LastTold:

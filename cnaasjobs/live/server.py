@@ -111,7 +111,7 @@ def listener(bind: str) -> socket.socket:
         return socket.socket(fileno=int(bind.removeprefix("fd://")))
     if bind.startswith("unix:"):
         path = Path(bind.removeprefix("unix:"))
-        if path.is_socket():  # of one that was killed
+        if path.is_socket():  # left by a process that was killed
             path.unlink()
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(str(path))

@@ -62,7 +62,7 @@ class _Engine(engineio.AsyncServer):  # type: ignore[misc, unused-ignore]
 
 class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
     def __init__(self, admitted: Collection[str], **options: Any) -> None:
-        """``admitted``: those who are no strangers, by socket.io's ids. It changes as they come and go."""
+        """``admitted``: socket.io's ids of the clients that were admitted. It changes as they come and go."""
         super().__init__(max_http_buffer_size=LARGEST_MESSAGE, **options)
         self._admitted = admitted
         self._before: set[str] = set()

@@ -35,7 +35,7 @@ MAX_CLOSING: Final = 64
 
 
 class Connection(TConn):
-    """``waits_until``: by then its head must be there. ``late_at``: then its body is late."""
+    """``waits_until``: when its head must have arrived. ``late_at``: when its body counts as late."""
 
     worker: "PatientWorker"
     waits_until = 0.0

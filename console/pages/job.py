@@ -65,7 +65,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
 
 
 def _kept_devices(position: Position, job: Job, wanted: Wanted) -> _Listed:
-    """The same for everybody who looks at the job: a change of it has all of them ask at once."""
+    """The same for everybody, so it is made once: when the job changes, all who look at it ask at the same time."""
     shown = KEPT.get(position.feed, job, wanted)
     if shown is None:
         shown = shared(_devices, position, job, wanted)

@@ -97,7 +97,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
 
 
 def _part(feed: str, wanted: Wanted, can_pick: bool, *, now: datetime) -> Part:
-    """The same for everybody who may pick: a change has every open list ask for it at once."""
+    """The same for everybody who may pick, so that it is made once: after a change every open list asks for it."""
     if wanted.sort and id_of(wanted.line) is None:
         found, part = _sorted_part(wanted, now)
     else:

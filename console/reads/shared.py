@@ -13,7 +13,7 @@ from jobs.feed import Position
 T = TypeVar("T")
 
 SECONDS: Final = 1.0
-MOST: Final = 100  # answers; then it begins anew
+MOST: Final = 100  # answers; then it starts over
 
 
 class _Kept(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Final
 
 from devices.rendering.renderer import PAUSE_SECONDS, Renderer, Wanted
 
-PROCESSES: Final = min(4, max(2, os.cpu_count() or 1))  # two at least: one that hangs does not stop the others
+PROCESSES: Final = min(4, max(2, os.cpu_count() or 1))  # at least two, so that one that hangs does not stop the others
 _IDLE_SECONDS: Final = 300.0
 _FRESH_SECONDS: Final = 1.0  # how often the kernel is asked whether one still runs: a system call
 
@@ -81,7 +81,7 @@ class Pool:
         return found
 
     def _best(self) -> int:
-        """The one that was used last, before one that is being started."""
+        """The renderer to use next: the one that was used last, rather than one that is still starting."""
         return next((at for at in range(len(self._idle) - 1, -1, -1) if self._idle[at][1].done()), -1)
 
     # --- the thread that starts them ----------------------------------------------------------------------------------

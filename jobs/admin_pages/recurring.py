@@ -62,7 +62,7 @@ class RecurringAdmin(PeriodicTaskAdmin):
         js = ("jobs/recurring.js",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:
-        """Without those that can't be read, which the list names: no page can show them."""
+        """The schedules that can be read. No page can show the others; the list names them."""
         rows: QuerySet[PeriodicTask] = super().get_queryset(request)
         others = readable(rows).others
         return rows.exclude(pk__in=[row.pk for row in others]) if others else rows

@@ -33,7 +33,7 @@ class Fired(Enum):
 
     HERE = "here"
     ELSEWHERE = "elsewhere"
-    BROKEN = "broken"  # consumed all the same: by its next time it may have been corrected
+    BROKEN = "broken"  # its turn is used up; by the next time somebody may have corrected it
 
 
 def fire(row: PeriodicTask, now: datetime, plain: PlainSender) -> Fired:

@@ -77,7 +77,7 @@ class Membership:
             return each.run(joined=joined)
 
     def standing(self) -> FleetStanding:
-        """What a safe point asks, read anew."""
+        """Read again what a safe point asks for."""
         with self._ctx.database():
             if self.is_on:
                 return store().fleet_standing(self._run)

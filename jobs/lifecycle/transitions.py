@@ -128,7 +128,7 @@ def finish(run: Run, outcome: Outcome) -> bool:
 
 
 def fail(run: Run, failure: Failure, *, finished_devices: str | None = None, kept: Outcome | None = None) -> bool:
-    """RUNNING → EXCEPTION, its lock released, in one transaction. ``kept`` is stored as its result all the same."""
+    """RUNNING → EXCEPTION, its lock released, in one transaction. ``kept`` is stored as its result nevertheless."""
     with transaction.atomic():
         _release(run.lock_name, run.job_id, run.fence)
         done = Job.objects.filter(pk=run.job_id, run_token=run.run_token).transit(

@@ -38,7 +38,7 @@ def alive(kind: Kind) -> QuerySet[Heartbeat]:
 
 
 def not_stopped(kind: Kind | None = None) -> QuerySet[Heartbeat]:
-    """A silent one is among them: it may be back in a moment, and upkeep marks those that are gone."""
+    """Processes that have not stopped, silent ones included: they may be back soon, or else upkeep will mark them."""
     beats = Heartbeat.objects.filter(stopped_at__isnull=True)
     return beats if kind is None else beats.filter(kind=kind)
 

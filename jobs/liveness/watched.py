@@ -21,7 +21,7 @@ class Watched:
         self._asked = float("-inf")
 
     def alive(self, beats: Iterable[tuple[int, int, datetime]], *, now: float, database_time: datetime) -> set[int]:
-        """The ids of those that are alive, given (id, counter, last_seen) of each."""
+        """The ids of the processes that are alive, given (id, counter, last_seen) of each."""
         lately = now - self._asked <= ALIVE_SECONDS
         self._asked = now
         seen: dict[int, _Seen] = {}

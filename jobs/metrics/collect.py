@@ -24,7 +24,7 @@ PREFIX = "cnaasjobs_"
 
 
 class DatabaseCollector(Collector):
-    """Asked anew at each scrape; it keeps nothing."""
+    """Asks the database at each scrape, and keeps nothing."""
 
     def collect(self) -> Iterator[Metric]:
         yield from _jobs()

@@ -33,7 +33,7 @@ def approve(job_id: int, *, by: trail.By, comment: str = "") -> Job:
 
 
 def reject(job_id: int, *, by: trail.By, comment: str = "") -> Job:
-    """End it as JobRejected. Those who are behind it may do this too.
+    """End it as JobRejected. Whoever had a part in scheduling it may do this too.
 
     Raises:
         JobNotFound, NotWaitingForApproval, NotAllowed, DevicesUnknown.

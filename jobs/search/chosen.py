@@ -20,7 +20,7 @@ class Chosen:
     jobs: list[Job]  # the newest of them, at most as many as asked for
     total: int  # that could be acted on
     is_more: bool = False  # than that
-    left_out: int = 0  # of those that were named: nothing can be done with them
+    left_out: int = 0  # jobs that were named but can't be acted on
     gave_up: str | None = None  # why there may be more
 
 

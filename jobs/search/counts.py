@@ -31,7 +31,7 @@ class Counted:
 
 
 def in_each_state() -> dict[Status | None, Counted]:
-    """None: all of them. The finished ones are those that are left, if the others could be counted."""
+    """``None`` stands for all of them. FINISHED is what remains, if the others could all be counted."""
     sums = Counter[Status]()
     for (status, _), number in zip(_PARTS, totals.up_to(COUNTED + 1, _CONDITIONS), strict=True):
         sums[status] += number

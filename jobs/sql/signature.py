@@ -63,7 +63,7 @@ class Alike(NamedTuple):
 
     function: str
     exception_type: str  # "" if they finished
-    has_failed: bool  # of those that finished: some device failed
+    has_failed: bool  # they finished, but in each a device failed
     jobs: int
     buckets: tuple[int | None, ...]  # how many bounds are below it
     seconds: tuple[float | None, ...]  # all of them together

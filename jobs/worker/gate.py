@@ -78,7 +78,7 @@ class Tally:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.counts: Counter[str] = Counter()
         self._clock = clock
-        self._recorded: dict[str, tuple[float, int]] = {}  # reason -> when, and how many by then
+        self._recorded: dict[str, tuple[float, int]] = {}  # by reason: when it was logged last, and its count then
 
     def add(self, reason: str) -> None:
         self.counts[reason] += 1
