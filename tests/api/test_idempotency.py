@@ -1,5 +1,6 @@
 """Idempotency-Key: the same key and content answers with the first job, also when both come at once."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -11,10 +12,12 @@ from django.db import OperationalError, connection, connections, transaction
 
 from cnaasjobs.api.errors import BadRequest, Conflict
 from jobs.api.idempotency import Answer, once
+from jobs.api.withdraw import Withdrawal, withdraw
 from jobs.dispatch import scheduling
 from jobs.models import IdempotencyKey, Job
 from tests.fake_jobs import nothing
 from tests.services import PostgreSQL
+from tests.waiting import wait_until
 
 
 def schedule_one() -> Answer:
@@ -45,8 +48,10 @@ def test_without_a_key_each_request_schedules(key: str | None) -> None:
 
 @pytest.mark.django_db
 def test_keys_are_each_users_own() -> None:
-    assert ask(user="eva") != ask(user="adam")
-    assert ask(key="a") != ask(key="b")
+    asked = [{"user": "eva"}, {"user": "adam"}, {"key": "a"}, {"key": "b"}]
+    answers = [ask(**each) for each in asked]
+    assert len({answer.body["job_id"] for answer in answers}) == len(asked)
+    assert [ask(**each) for each in asked] == answers
 
 
 @pytest.mark.django_db
@@ -133,6 +138,32 @@ def test_both_at_once() -> None:
 @pytest.mark.needs("postgresql")
 def test_both_at_once_on_postgresql(postgresql: PostgreSQL) -> None:
     check_both_at_once()
+
+
+@pytest.mark.needs("postgresql")
+def test_a_repetition_beside_a_withdrawal_is_not_answered_with_the_job_that_goes(postgresql: PostgreSQL) -> None:
+    job_id = ask().body["job_id"]
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            assert withdraw(job_id, key=("eva", "k")) is Withdrawal.WITHDRAWN
+            repeated = pool.submit(all_at_once, 1, lambda _: ask())
+            wait_until(lambda: postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        assert repeated.result(10) == [None], "it is told to repeat once more"
+    assert not Job.objects.exists()
+
+
+@pytest.mark.needs("postgresql")
+def test_a_job_is_not_withdrawn_beside_a_repetition_that_is_answered_with_it(postgresql: PostgreSQL) -> None:
+    job_id = ask().body["job_id"]
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            row = IdempotencyKey.objects.select_for_update().get()
+            withdrawn = pool.submit(all_at_once, 1, lambda _: withdraw(job_id, key=("eva", "k")))
+            wait_until(lambda: postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+            row.response = json.dumps({**json.loads(row.response), "repeated": True})
+            row.save()
+        assert withdrawn.result(10) == [Withdrawal.TOLD]
+    assert Job.objects.get().pk == job_id
 
 
 @pytest.mark.needs("postgresql")
