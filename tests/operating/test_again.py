@@ -55,6 +55,7 @@ def test_what_comes_of_it_is_known_to_the_app_of_its_task(ended: Job, monkeypatc
     assert (proposed.words, proposed.devices) == (f"half of job {ended.pk}", 2)
     job = again.run(proposed, by=ANN, comment="")
     assert (value_of(job), job.comment, job.link.kind) == ("half", "", "failed")
+    assert AuditEntry.objects.get(job_id=job.pk).detail == f"echo: half of job {ended.pk}"
     with pytest.raises(CannotRunAgain, match="showed nothing that could be applied"):
         again.proposal(ended.pk, CameOf.PLAN)
 
@@ -80,6 +81,8 @@ def test_one_that_is_not_there_or_not_known_is_refused() -> None:
 def test_nobody_may_have_more_waiting_jobs_than_allowed(settings: Settings) -> None:
     settings.CNAASJOBS_WAITING_PER_USER = 2
     job_row("SCHEDULED", scheduled_by="ann")
+    for status in ("RUNNING", "FINISHED", "EXCEPTION"):
+        job_row(status, scheduled_by="ann")
     again.require_room("ann")
     job_row("SCHEDULED", scheduled_by="ann")
     with pytest.raises(NoRoom, match="2 jobs of ann are waiting already"):

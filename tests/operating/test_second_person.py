@@ -32,15 +32,18 @@ def test_never_its_author() -> None:
     _refused(guarded(ann), by(ann))
     # Neither at the shell, nor by the name alone.
     _refused(guarded(ann), By(who="ann", origin="command line", user=None))
+    _refused(guarded(), By(who="somebody", origin="command line", user=None))
 
 
 def test_never_by_a_token_that_the_author_made() -> None:
     ann, bob = user("ann"), user("bob")
     token, _ = AuthToken.objects.create(bob)
     TokenMaker.objects.create(token=token, maker_id=ann.pk)
+    own, _ = AuthToken.objects.create(bob)
+    TokenMaker.objects.create(token=own, maker_id=bob.pk)
     job = guarded(ann)
     _refused(job, by(bob, token.digest))
-    approving.approve(job.pk, by=by(bob))
+    approving.approve(job.pk, by=by(bob, own.digest))
 
 
 def test_never_who_made_the_token_that_started_it() -> None:
@@ -105,6 +108,31 @@ def test_never_somebody_of_its_authors_name(other: str) -> None:
     approving.approve(guarded(ann).pk, by=by(user("anna/login.example.org")))
 
 
+def test_those_who_are_behind_it_may_reject_it() -> None:
+    ann = user("ann")
+    job = guarded(ann)
+    assert approving.is_own(job, by(ann))
+    assert approving.reject(job.pk, by=by(ann)).status == Status.EXCEPTION
+
+
+def test_one_that_nobody_s_name_stands_on() -> None:
+    job = scheduling.schedule(fake_jobs.guarded, {})
+    assert job.scheduled_by is None
+    assert not approving.approve(job.pk, by=by(user("bob"))).unapproved
+
+
+def test_who_made_a_token_is_kept_only_where_somebody_may_ask(settings: Any) -> None:
+    ann, service = user("ann"), user("service")
+    token, _ = AuthToken.objects.create(service)
+    TokenMaker.objects.create(token=token, maker_id=ann.pk)
+    approving.keep_maker(fake_jobs.nothing.schedule(), by(service, token.digest))
+    assert not JobBehind.objects.exists()
+    settings.CNAASJOBS_APPROVAL_SCORE = 20.0
+    approving.keep_maker(fake_jobs.nothing.schedule(), by(service, token.digest))
+    approving.keep_maker(fake_jobs.nothing.schedule(), by(service))
+    assert JobBehind.objects.get().user_id == ann.pk
+
+
 def test_only_with_the_permission() -> None:
     eva, job = User.objects.create_user("eva"), guarded()
     for decide in (approving.approve, approving.reject):
@@ -113,7 +141,8 @@ def test_only_with_the_permission() -> None:
 
 
 def test_only_what_waits() -> None:
-    bob, job = by(user("bob")), fake_jobs.nothing.schedule()
+    bob = user("bob")
+    job, bob = scheduling.schedule(fake_jobs.nothing, {}, author_id=bob.pk), by(bob)
     for decide in (approving.approve, approving.reject):
         with pytest.raises(NotWaitingForApproval, match=f"Job id {job.pk} is in state SCHEDULED and does not wait"):
             decide(job.pk, by=bob)

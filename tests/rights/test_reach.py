@@ -6,7 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from jobs.models import GroupScope
-from jobs.rights.reach import EVERYWHERE, Device, Limit, Reach, covers, outside, reach_of
+from jobs.rights.reach import EVERYWHERE, Device, Limit, Reach, covers, limits_of, outside, reach_of
 
 SW, D1 = Device("sw", frozenset({"building1", "access"}), "ACCESS"), Device("d1", frozenset({"dist"}), "DIST")
 
@@ -31,6 +31,12 @@ def limit(*, groups: str = "", types: str = "", functions: str = "") -> Limit:
 )
 def test_the_devices_of_a_scope(limits: list[Limit], left_out: list[str]) -> None:
     assert outside([SW, D1], limits) == left_out
+
+
+def test_what_the_functions_of_a_scope_leave_of_its_devices() -> None:
+    for tried in (limit(groups="building1", functions="f"), limit(types="access", functions="f")):
+        assert tried.is_of_devices
+        assert outside([SW, D1], [tried]) == ["d1"]
 
 
 @pytest.mark.parametrize(
@@ -80,9 +86,9 @@ def may_start() -> Permission:
     return Permission.objects.get(codename="add_job")
 
 
-def join(user: User, name: str, *, scope: str | None) -> Group:
+def join(user: User, name: str, *, scope: str | None, may: str = "add_job") -> Group:
     group = Group.objects.create(name=name)
-    group.permissions.add(may_start())
+    group.permissions.add(Permission.objects.get(codename=may))
     if scope is not None:
         GroupScope.objects.create(group=group, device_groups=scope)
     user.groups.add(group)
@@ -98,12 +104,20 @@ def reach(user: User) -> Reach:
 def test_it_is_the_union_of_the_groups_that_grant_the_permission(ann: User) -> None:
     join(ann, "north", scope="n")
     join(ann, "south", scope="s")
-    other = Group.objects.create(name="of another permission")
-    GroupScope.objects.create(group=other, device_groups="all")
-    ann.groups.add(other)
+    join(ann, "of another permission", scope="all", may="abort_job")
+    join(User.objects.create_user("bob"), "of another user", scope="his")
     found = reach(ann)
     assert found is not None
     assert sorted(min(limit.device_groups) for limit in found) == ["n", "s"]
+
+
+def test_the_groups_that_a_jwt_names_are_the_user_s(ann: User) -> None:
+    """Whatever groups the table has."""
+    join(ann, "north", scope="n")
+    south = join(User.objects.create_user("bob"), "south", scope="s")
+    (found,) = limits_of(ann.pk, "jobs.add_job", [south.pk])
+    assert found.device_groups == {"s"}
+    assert limits_of(ann.pk, "jobs.add_job", []) == ()
 
 
 @pytest.mark.parametrize("also", ["a group without a scope", "the permission itself", "superuser"])
