@@ -1,17 +1,19 @@
 """Named locks by themselves: who holds one, under which token, and who is told when a person clears it."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg2.errors
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connections, transaction
 
 from locks import holders, service
 from locks.holders import NoHolders
 from locks.models import Lock
 from tests.factory import hold_lock
 from tests.services import PostgreSQL
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,9 +62,12 @@ def test_a_lock_is_cleared_though_the_next_in_line_could_not_be_woken(
 
 def test_locks_of_other_names_are_other_locks() -> None:
     take("devices", 7)
-    take("other", 8)
+    take("other", 7)
+    take("third", 8)
     assert service.release("devices", holder_id=7, fence=1)
-    assert held() == {"other": (8, 1)}
+    assert held() == {"other": (7, 1), "third": (8, 1)}
+    assert service.clear("other", who="ann", origin="here", user=None).holder_id == 7
+    assert held() == {"third": (8, 1)}
 
 
 @pytest.mark.parametrize(("holder_id", "fence"), [(8, 1), (7, 2), (7, 0)])
@@ -72,6 +77,10 @@ def test_only_its_holder_by_its_token_keeps_or_frees_it(holder_id: int, fence: i
         assert not service.keep("devices", holder_id=holder_id, fence=fence)
         assert service.keep("devices", holder_id=7, fence=1)
         assert not service.keep("other", holder_id=7, fence=1)
+    assert not service.is_held("devices", holder_id=holder_id, fence=fence)
+    assert not service.is_held("devices", holder_id=7, fence=None)
+    assert not service.is_held("other", holder_id=7, fence=1)
+    assert service.is_held("devices", holder_id=7, fence=1)
     assert not service.release("devices", holder_id=holder_id, fence=fence)
     assert held() == {"devices": (7, 1)}
     assert service.release("devices", holder_id=7, fence=1)
@@ -150,6 +159,25 @@ def test_nobody_takes_away_what_a_transaction_keeps(postgresql: PostgreSQL) -> N
     with others.cursor() as cursor:
         cursor.execute(freed)
     others.close()
+
+
+@pytest.mark.needs("postgresql")
+def test_a_lock_that_is_freed_while_it_is_cleared_was_cleared_by_nobody(postgresql: PostgreSQL, told: Told) -> None:
+    take("devices", 7)
+
+    def clear() -> None:
+        try:
+            service.clear("devices", who="eva", origin="10.0.0.1", user=None)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            assert service.release("devices", holder_id=7, fence=1)
+            cleared = pool.submit(clear)
+            wait_until(lambda: postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        assert isinstance(cleared.exception(10), service.LockNotFound)
+    assert told.words == []
 
 
 def test_without_a_provider_locks_stand_alone() -> None:
