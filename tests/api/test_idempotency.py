@@ -48,7 +48,7 @@ def test_without_a_key_each_request_schedules(key: str | None) -> None:
 
 @pytest.mark.django_db
 def test_keys_are_each_users_own() -> None:
-    asked = [{"user": "eva"}, {"user": "adam"}, {"key": "a"}, {"key": "b"}]
+    asked: list[dict[str, Any]] = [{"user": "eva"}, {"user": "adam"}, {"key": "a"}, {"key": "b"}]
     answers = [ask(**each) for each in asked]
     assert len({answer.body["job_id"] for answer in answers}) == len(asked)
     assert [ask(**each) for each in asked] == answers

@@ -141,8 +141,8 @@ def test_only_with_the_permission() -> None:
 
 
 def test_only_what_waits() -> None:
-    bob = user("bob")
-    job, bob = scheduling.schedule(fake_jobs.nothing, {}, author_id=bob.pk), by(bob)
+    author = user("bob")
+    job, bob = scheduling.schedule(fake_jobs.nothing, {}, author_id=author.pk), by(author)
     for decide in (approving.approve, approving.reject):
         with pytest.raises(NotWaitingForApproval, match=f"Job id {job.pk} is in state SCHEDULED and does not wait"):
             decide(job.pk, by=bob)

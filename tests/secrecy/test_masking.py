@@ -7,7 +7,8 @@ import urllib.parse
 import pytest
 from jinja2 import Environment
 
-from cnaasjobs.secrecy import Secrets, storable
+from cnaasjobs.secrecy import Secrets, mask_all, storable
+from cnaasjobs.secrecy import mask as mask_now
 
 SECRET = "pa$$ w0rd\"'<&>\\é/+"
 
@@ -56,6 +57,26 @@ def test_however_often_a_message_quotes_a_message(depth: int) -> None:
             assert (masked[:2], masked[-2:]) == ("a ", " z")
 
 
+@pytest.mark.parametrize("secret", ["it's caf\u00e9", 'say "caf\u00e9"'])
+def test_as_python_writes_a_text_that_holds_one_kind_of_quotes(secret: str) -> None:
+    for shown in (ascii(secret), repr(secret.encode()), repr(secret)):
+        assert "caf" not in mask(shown, X=secret)
+
+
+def test_short_values_and_lines_are_found_only_as_they_are() -> None:
+    """Anything else made of them occurs in too much innocent text."""
+    text = f"huntr HUNTR {base64.b64encode(b'huntr').decode()} {b'huntr'.hex()}"
+    assert mask(text, X="huntr") == text.replace("huntr", "TEMPLATE_SECRET_X")
+    assert mask("end longer-line", X="longer-line\nend") == "end TEMPLATE_SECRET_X"
+
+
+def test_all_texts_of_a_json_value_are_masked_its_keys_too() -> None:
+    value = {"of hunter2": ["hunter2", 5, None, True, ("hunter2", {"a": "hunter2"})], 7: 1.5}
+    masked = mask_all(value, lambda text: mask(text, X="hunter2"))
+    name = "TEMPLATE_SECRET_X"
+    assert masked == {f"of {name}": [name, 5, None, True, [name, {"a": name}]], 7: 1.5}
+
+
 def test_backslashes_beside_a_secret_stay() -> None:
     assert mask(r"\\host\\share x\\\hunter2\\y", X="hunter2") == r"\\host\\share x\\\TEMPLATE_SECRET_X\\y"
     assert mask("a\\\\b hunter2 c", X="hunter2") == "a\\\\b TEMPLATE_SECRET_X c"
@@ -98,6 +119,22 @@ def test_only_the_prefix_is_taken_from_the_environment(monkeypatch: pytest.Monke
     assert found.variables == {"TEMPLATE_SECRET_A": "one-value"}
     monkeypatch.setenv("TEMPLATE_SECRET_A", "another-value")
     assert Secrets.from_environment().mask("another-value") == "TEMPLATE_SECRET_A"
+
+
+def test_what_changes_in_the_environment_is_known_at_once_and_a_former_value_by_its_present_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TEMPLATE_SECRET_A", "one-value")
+    assert mask_now("one-value") == "TEMPLATE_SECRET_A"
+    assert mask_all(["one-value"]) == ["TEMPLATE_SECRET_A"]
+    for name, value in (("A", "new-value"), ("B_2", "other-value")):
+        monkeypatch.setenv(f"TEMPLATE_SECRET_{name}", value)
+    for name, value in (("A", "one-value"), ("A_2", "old-value"), ("B_2", "long-gone"), ("GONE_13", "last-value")):
+        monkeypatch.setenv(f"FORMER_TEMPLATE_SECRET_{name}", value)
+    assert mask_now("new-value one-value old-value other-value long-gone last-value") == (
+        "TEMPLATE_SECRET_A TEMPLATE_SECRET_A TEMPLATE_SECRET_A TEMPLATE_SECRET_B_2 TEMPLATE_SECRET_B_2"
+        " TEMPLATE_SECRET_GONE"
+    )
 
 
 def test_what_a_database_cannot_hold_is_replaced() -> None:

@@ -23,7 +23,7 @@ def checked(message: Hostile) -> None:
     check(received, jobs={JOB}, plain_tasks={PLAIN})
 
 
-def headed(task: str = JOB, **headers: Any) -> Hostile:
+def headed(task: Any = JOB, **headers: Any) -> Hostile:
     """``"-"``: without this header."""
     good = well_formed(task)
     return replace(good, headers={name: value for name, value in {**good.headers, **headers}.items() if value != "-"})
