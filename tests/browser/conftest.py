@@ -1,13 +1,14 @@
 """A real Chromium on real web and events servers: the pages as their users see them.
 
-One browser for each process of the test run; a test has a context of its own, with its own cookies and cache, for each
-page that it opens. What a page complains of fails the test: errors of scripts, of the content security policy, of what
-could not be loaded, and each request to another host.
+One browser for each process of the test run; a test has a context of its own, with its own cookies and storage, for
+each page that it opens. What a page complains of fails the test: errors of scripts, of the content security policy, of
+what could not be loaded, and each request to another host.
 """
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,10 +16,10 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize
 from pytest_django import DjangoDbBlocker
 
-from tests.browser.chromium import chromium
+from tests.browser.chromium import as_new, chromium, leave, page_of
 from tests.browser.thread import there
 from tests.needs import require
 from tests.services import scratch_directory
@@ -94,24 +95,34 @@ def complaints(_front: Front) -> Iterator[Complaints]:
 
 @pytest.fixture
 def open_page(_chromium: Browser, _front: Front, complaints: Complaints, transactional_db: None) -> Iterator[OpenPage]:
-    contexts = []
+    usual = {"base_url": _front.url, "viewport": DESKTOP}
+    usual_one: list[BrowserContext] = []
+    at_the_end = ExitStack()
+
+    def context_with(options: dict[str, Any]) -> BrowserContext:
+        if options or usual_one:
+            context = _chromium.new_context(**(usual | options))
+            at_the_end.callback(context.close)
+        else:
+            context = there(as_new, _chromium, **usual)
+            at_the_end.callback(there, leave, context)
+            usual_one.append(context)
+        return context
 
     def open_page(user: User | None = None, **options: Any) -> Page:
-        context = _chromium.new_context(**({"base_url": _front.url, "viewport": DESKTOP} | options))
-        contexts.append(context)
+        context = context_with(options)
         context.set_default_timeout(PATIENCE_MS)
         if user is not None:
             client = Client()
             client.force_login(user)
             session = client.cookies[settings.SESSION_COOKIE_NAME].value
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": _front.url}])
-        page = context.new_page()
+        page = there(page_of, context)
         there(complaints.listen, page)
         return page
 
-    yield open_page
-    for context in contexts:  # before the rows go that their pages ask for
-        context.close()
+    with at_the_end:  # before the rows go that the pages ask for
+        yield open_page
 
 
 @pytest.fixture
