@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from jobs.models import Job
+
 
 @dataclass(frozen=True, kw_only=True)
 class OnPage:
@@ -35,6 +37,10 @@ class ResultView:
     def without(self, stored: str, parts: Collection[str]) -> str:
         """The JSON text without these ``parts``. A task's old results may have any form."""
         return stored
+
+    def changed_devices(self, job: Job) -> list[str]:
+        """The names of the devices that an ended job changed; of these live events tell."""
+        return []
 
     def on_page(self, stored: str) -> OnPage | None:
         """None for a result of an unexpected form: it is shown like any other."""

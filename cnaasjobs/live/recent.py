@@ -4,11 +4,10 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final
 
-from django.apps import apps
-
 from cnaasjobs.db.clock import database_now
 from jobs.feed.objects import job_objects
 from jobs.models import Job
+from jobs.result_views import view_of
 from jobs.states import Status
 
 RECENT: Final = timedelta(seconds=10)
@@ -30,15 +29,11 @@ def jobs() -> list[dict[str, Any]]:
 
 def syncs(job_ids: Collection[int]) -> list[dict[str, Any]]:
     """A line for each device that one of these jobs changed."""
-    if not apps.is_installed("devices"):
-        return []
-    from devices.results.changed import changed_by
-
     return [
         {
             "syncevent_hostname": host,
             "syncevent_data": {"cause": "sync_devices", "by": job.scheduled_by, "job_id": job.pk},
         }
         for job in Job.objects.filter(pk__in=job_ids).order_by("id")
-        for host in changed_by(job)
+        for host in view_of(job.task_name).changed_devices(job)
     ]

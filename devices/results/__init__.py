@@ -1,1 +1,1 @@
-"""How the results of sync_devices are read: what a client may leave out of them, and their page in the admin."""
+"""How the results of sync_devices are read: what a client may leave out, what changed, and their page in the admin."""
