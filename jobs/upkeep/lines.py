@@ -74,7 +74,7 @@ def _overdue() -> QuerySet[Job]:
     allowed = Cast(Coalesce("lock_wait_seconds", Value(conf.lock_wait_seconds)), IntegerField())
     patience = ExpressionWrapper(allowed * Value(timedelta(seconds=1)), output_field=DurationField())
     # By the locks' names, because only so the index of the lines can be used.
-    waiting = _in_line().filter(lock_name__in=Lock.objects.values("name"), waiting_since__isnull=False)
+    waiting = _in_line().filter(lock_name__in=Lock.objects.values("name"))
     return waiting.filter(waiting_since__lt=DatabaseNow() - patience).order_by("scheduled_time", "id")
 
 

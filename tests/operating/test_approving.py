@@ -20,7 +20,7 @@ from jobs.run import Refused
 from jobs.states import Status
 from jobs.task import job as make_job
 from jobs.testing import exception_of, perform
-from jobs.upkeep import lines
+from jobs.upkeep import approvals, lines
 from jobs.upkeep.approvals import end_unapproved
 from jobs.upkeep.republish import Republish
 from locks import service as locks
@@ -115,7 +115,7 @@ def test_rejected_it_ends() -> None:
     assert AuditEntry.objects.get(action="rejected").detail == "not tonight"
 
 
-def test_nobody_in_time_ends_it(settings: Any) -> None:
+def test_nobody_in_time_ends_it(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CNAASJOBS_APPROVAL_SECONDS = 3600
     job, fresh = guarded(), guarded()
     now = database_now()
@@ -130,6 +130,9 @@ def test_nobody_in_time_ends_it(settings: Any) -> None:
     fresh.refresh_from_db()
     assert fresh.unapproved
     assert end_unapproved() == 0
+    monkeypatch.setattr(approvals, "_BATCH", 1)  # however many were decided before
+    JobApproval.objects.filter(pk=fresh.pk).update(expires_at=now + timedelta(microseconds=1))
+    assert end_unapproved() == 1
 
 
 def test_a_job_that_may_need_approval_has_a_lock() -> None:

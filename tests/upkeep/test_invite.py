@@ -1,6 +1,7 @@
 """Who is asked to help: as many as slots are idle, never the last of a worker, the run with the fewest first."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,11 +9,14 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from jobs.broker import publisher
+from jobs.dispatch import scheduling
 from jobs.models import Heartbeat, Job, JobDevice, Participant
+from jobs.run import Run
 from jobs.states import DeviceState
 from jobs.upkeep.invite import Invite
 from locks.models import Lock
 from tests import fake_jobs
+from tests.factory import claim, device_row, job_row
 from tests.fleet.parts import begun, joined
 from tests.upkeep.other_beat import other_beat_in
 from tests.waiting import wait_until
@@ -68,7 +72,28 @@ def test_no_slot_is_idle_that_the_heartbeat_or_the_database_knows_to_be_taken(as
     row = worker(2)
     begun(worker_id=row.pk)  # by the database; the heartbeat does not know it yet
     worker(1, busy=1)
+    busy = worker(2)
+    assert isinstance(claim(fake_jobs.nothing.schedule(), worker_id=busy.pk), Run)
     assert invite() == 0
+
+
+def test_a_slot_is_taken_once_and_by_a_run_that_goes_on(asked: list[int]) -> None:
+    row = worker(3)
+    begun([f"sw{number}" for number in range(50)], worker_id=row.pk)
+    ended = job_row("FINISHED")
+    Participant.objects.create(job=ended, worker="w@host", worker_id=row.pk, joined_at=timezone.now())
+    scheduling.schedule(fake_jobs.nothing, {}, at=timezone.now() + timedelta(hours=1))  # no message was sent for it
+    asked.clear()
+    assert invite() == 1
+
+
+def test_no_more_are_asked_than_devices_wait(asked: list[int]) -> None:
+    begun(["a", "b"], take=1)
+    elsewhere = job_row("FINISHED")
+    for host in "abc":
+        device_row(elsewhere, host, "WAITING")
+    worker(5)
+    assert invite() == 1
 
 
 def test_other_queues_workers_are_not_asked_for(asked: list[int]) -> None:
@@ -96,6 +121,17 @@ def test_those_on_their_way_are_not_asked_again(asked: list[int]) -> None:
     assert beat.step() == 1
     joined(run)
     assert beat.step() == 0
+
+
+def test_those_who_come_unasked_make_no_room_for_more(asked: list[int]) -> None:
+    run, _ = begun([f"sw{number}" for number in range(50)])
+    worker(1)
+    beat = Invite()
+    assert beat.step() == 1
+    joined(run)
+    joined(run)
+    worker(4)
+    assert beat.step() == 1
 
 
 def test_those_who_do_not_come_are_asked_again(asked: list[int], settings: Settings) -> None:

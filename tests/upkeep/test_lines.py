@@ -49,7 +49,12 @@ def _waits_for_approval(job: Job) -> None:
     Job.objects.filter(pk=job.pk).update(unapproved=True)
 
 
-@pytest.mark.parametrize("out_of_line", [_is_not_due, _waits_for_approval])
+def _was_woken(job: Job) -> None:
+    """Its message is on its way: it waits for a slot, no longer for its lock."""
+    Job.objects.filter(pk=job.pk).update(parked=False, dispatched_at=database_now())
+
+
+@pytest.mark.parametrize("out_of_line", [_is_not_due, _waits_for_approval, _was_woken])
 def test_who_is_not_in_line_is_neither_woken_nor_ended(
     out_of_line: Callable[[Job], None], django_assert_num_queries: Any
 ) -> None:

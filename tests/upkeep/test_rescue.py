@@ -124,6 +124,15 @@ def test_a_jump_of_the_database_s_clock_rescues_nobody(watcher: Watcher) -> None
         assert watcher.look() == 0
 
 
+def test_a_run_that_its_living_worker_lists_now_and_then_is_not_lost(watcher: Watcher) -> None:
+    worker = Worker()
+    _, run = run_on(worker)
+    for _ in range(5):
+        for runs in ([run], [], []):
+            worker.beat(*runs)
+            assert watcher.look() == 0
+
+
 def test_a_run_that_its_living_worker_dropped_is_ended(watcher: Watcher) -> None:
     worker = Worker()
     job, run = run_on(worker)
