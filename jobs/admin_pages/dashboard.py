@@ -16,7 +16,7 @@ from django.urls import reverse
 from cnaasjobs.db.clock import database_now
 from jobs.admin_pages.job_filters import IN_LINE
 from jobs.admin_pages.toolkit.show import status_badge
-from jobs.liveness.heartbeat import Kind
+from jobs.liveness.heartbeat import ProcessKind
 from jobs.liveness.life import Life, alive
 from jobs.models import AuditEntry, Job
 from jobs.states import Status
@@ -75,7 +75,7 @@ def _others(can: Any) -> Iterator[Number]:
         held = _counted(locks.held())
         yield Number(words="locks held", count=held, url=reverse("admin:locks_lock_changelist"))
     if can("jobs.view_heartbeat"):
-        kinds: tuple[tuple[Kind, str], ...] = (("worker", "live workers"), ("beat", "live Beats"))
+        kinds: tuple[tuple[ProcessKind, str], ...] = (("worker", "live workers"), ("beat", "live Beats"))
         for kind, words in kinds:
             count = _counted(alive(kind))
             url = f"{reverse('admin:jobs_heartbeat_changelist')}?{urlencode({'kind__exact': kind, 'life': Life.ALIVE})}"

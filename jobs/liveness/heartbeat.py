@@ -8,11 +8,11 @@ from django.db.models import F, QuerySet
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import Heartbeat
 
-Kind = Literal["worker", "beat"]
+ProcessKind = Literal["worker", "beat"]
 
 
 class OwnHeartbeat:
-    def __init__(self, kind: Kind, name: str) -> None:
+    def __init__(self, kind: ProcessKind, name: str) -> None:
         self.kind = kind
         self.name = name
         self.row_id: int | None = None

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import DatabaseNow
-from jobs.liveness.heartbeat import Kind
+from jobs.liveness.heartbeat import ProcessKind
 from jobs.models import Heartbeat
 
 
@@ -33,11 +33,11 @@ def with_life(life: Life) -> Q:
     return Q(stopped_at__isnull=True) & (silent if life is Life.SILENT else ~silent)
 
 
-def alive(kind: Kind) -> QuerySet[Heartbeat]:
+def alive(kind: ProcessKind) -> QuerySet[Heartbeat]:
     return Heartbeat.objects.filter(with_life(Life.ALIVE), kind=kind)
 
 
-def not_stopped(kind: Kind | None = None) -> QuerySet[Heartbeat]:
+def not_stopped(kind: ProcessKind | None = None) -> QuerySet[Heartbeat]:
     """Processes that have not stopped, silent ones included: they may be back soon, or else upkeep will mark them."""
     beats = Heartbeat.objects.filter(stopped_at__isnull=True)
     return beats if kind is None else beats.filter(kind=kind)

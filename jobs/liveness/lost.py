@@ -22,7 +22,7 @@ _MISSED_BEATS = 3  # the claim may have come during the first, and before the se
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class HeldRun:
     """A run, or one process's part in it, and the worker that has it according to the database."""
 
     job_id: int
@@ -74,7 +74,7 @@ class Lost:
             self._counted_at = None  # the time until the next look does not count
             raise
 
-    def runs(self, running: Sequence[Held]) -> list[tuple[Held, str]]:
+    def runs(self, running: Sequence[HeldRun]) -> list[tuple[HeldRun, str]]:
         """Which of these runs are lost, and why, in words.
 
         Read ``running`` from the database after the look: a run that has left its worker's heartbeat had ended in the
@@ -125,7 +125,7 @@ class Lost:
 
     # --- judging ------------------------------------------------------------------------------------------------------
 
-    def _why(self, held: Held) -> str | None:
+    def _why(self, held: HeldRun) -> str | None:
         """The reason in words, or None while the run may well be alive."""
         token = held.token
         if any(str(token) in sight.tokens and not sight.is_still for sight in self._sights.values()):

@@ -10,7 +10,7 @@ from jobs.actions import JobAction
 from jobs.background.one_by_one import OneByOne
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
-from jobs.liveness.lost import Held, Lost
+from jobs.liveness.lost import HeldRun, Lost
 from jobs.models import Heartbeat, Job, Participant
 from jobs.states import Status
 
@@ -44,11 +44,11 @@ class Rescue:
             Heartbeat.objects.filter(pk__in=ids, stopped_at__isnull=False).delete()
 
 
-def _held() -> list[Held]:
+def _held() -> list[HeldRun]:
     """Each process that takes part in a run; of a run where none does, the run itself."""
     taking_part = Participant.objects.filter(job__status=Status.RUNNING.value)
     held = [
-        Held(job_id=one.job_id, token=one.token, worker_id=one.worker_id, worker=one.worker, since=one.joined_at)
+        HeldRun(job_id=one.job_id, token=one.token, worker_id=one.worker_id, worker=one.worker, since=one.joined_at)
         for one in taking_part
     ]
     shared = {one.job_id for one in held}
@@ -56,7 +56,7 @@ def _held() -> list[Held]:
     for job in running.only("id", "run_token", "worker_id", "worker", "start_time"):
         if job.pk not in shared and job.run_token is not None:
             held.append(
-                Held(
+                HeldRun(
                     job_id=job.pk,
                     token=job.run_token,
                     worker_id=job.worker_id,
@@ -67,6 +67,6 @@ def _held() -> list[Held]:
     return held
 
 
-def _lose(lost: tuple[Held, str]) -> int:
+def _lose(lost: tuple[HeldRun, str]) -> int:
     held, why = lost
     return transitions.lose(held.job_id, held.token, type=EndReason.WORKER_LOST, message=why)

@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from cnaasjobs.db.clock import database_now
 from jobs.dispatch import scheduling
-from jobs.liveness.heartbeat import Kind
+from jobs.liveness.heartbeat import ProcessKind
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
 from jobs.task import JobTask
@@ -107,7 +107,7 @@ def _busy(slots: int) -> None:
     )
 
 
-def _gone(kind: Kind) -> None:
+def _gone(kind: ProcessKind) -> None:
     wait_until(lambda: not Heartbeat.objects.filter(kind=kind, stopped_at=None).exists(), timeout=SECONDS)
 
 
