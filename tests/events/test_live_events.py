@@ -28,7 +28,7 @@ PAGE = (Path(__file__).parents[2] / "docs/log-events.md").read_text()
 
 
 def documented(heading: str) -> dict[str, set[str]]:
-    table = PAGE.partition(f"| {heading} | keys | told when |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    table = PAGE.partition(f"| {heading} | keys | sent when |\n|---|---|---|\n")[2].partition("\n\n")[0]
     rows = (row.split(" | ") for row in table.splitlines())
     return {name.strip("| `"): set(re.findall(r"`(\w+)`", keys)) for name, keys, _ in rows}
 
