@@ -66,7 +66,7 @@ class LockAdmin(ModelAdmin):
     def holder(self, lock: Lock) -> SafeString | str:
         state = _state(lock)
         if state is None:
-            return f"{lock.holder_id}, which does not exist any more"
+            return f"{lock.holder_id}, which no longer exists"
         if state.url is None:
             return state.title or str(lock.holder_id)
         return format_html('<a href="{}">{}</a>', state.url, state.title or lock.holder_id)
@@ -162,7 +162,7 @@ def _is_number(text: str) -> bool:
 
 
 def _state(lock: Lock) -> HolderState | None:
-    """The holder's state; None if it does not exist any more."""
+    """The holder's state; None if it no longer exists."""
     if lock.holder_id is None:
         return None
     return holders.provider().describe([lock.holder_id]).get(lock.holder_id)

@@ -54,7 +54,7 @@ class Config:
         except socket.gaierror as error:
             raise StartError(f"HOST {self.host!r} has no address: {error.strerror}") from None
         except PermissionError:
-            raise StartError(f"Port {self.port} needs root: set PORT to one from 1024 up") from None
+            raise StartError(f"Port {self.port} needs root: set PORT to 1024 or higher") from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 another = f"set PORT to another (make run PORT={self.port + 1})"

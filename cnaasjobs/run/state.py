@@ -70,7 +70,9 @@ class StateDirectory:
             directory.mkdir(mode=0o700, exist_ok=True)
             found = directory.lstat()
             if found.st_uid != os.getuid() or found.st_mode & 0o077:
-                raise StartError(f"{directory} is not only ours: set CNAASJOBS_STATE_DIR to a shorter path")
+                raise StartError(
+                    f"{directory} can be used by others: remove it, or set CNAASJOBS_STATE_DIR to a shorter path"
+                )
         socket.unlink(missing_ok=True)
         return socket
 

@@ -82,7 +82,9 @@ def _resolve_paths(options: dict[str, Any], beside: Path) -> list[Path]:
         try:
             path = Path(value).expanduser()
         except RuntimeError as exc:  # nobody has this home
-            raise InventoryError(f"inventory.options: {named(name)} names nobody's home") from exc
+            raise InventoryError(
+                f"inventory.options: {named(name)} names the home of a user who does not exist"
+            ) from exc
         if "\x00" in value:
             raise InventoryError(f"inventory.options: {named(name)} holds a NUL character")
         if not path.is_absolute() and ((beside / path).exists() or not path.exists()):

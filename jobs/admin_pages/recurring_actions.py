@@ -75,7 +75,7 @@ def refuse_stranger(request: HttpRequest, row: PeriodicTask) -> None:
     """Raises JobArgumentError where this user may not start the schedule's job."""
     permission, task = registered.permission_of(row.task), registered.tasks().get(row.task)
     if not request.user.has_perm(permission):
-        raise JobArgumentError(f"you may not start it yourself: that asks for the permission {permission}")
+        raise JobArgumentError(f"you may not start it yourself: it needs the permission {permission}")
     if isinstance(task, JobTask) and is_limited(request.user, permission):
         args, kwargs = arguments_of(row)
         try:

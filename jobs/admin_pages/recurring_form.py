@@ -93,7 +93,7 @@ class RecurringForm(ModelForm):
             self.add_error("interval", wrong)
         permission = registered.permission_of(data.get("task") or "")
         if self.owner is not None and not self.owner.has_perm(permission):
-            self.add_error("task", f"You may not start it yourself: that asks for the permission {permission}")
+            self.add_error("task", f"You may not start it yourself: it needs the permission {permission}")
         for name in plain_tasks.REFUSED_OPTIONS:
             if data.get(name) not in (None, "", "{}"):
                 self.add_error(name, "A schedule may not set broker options: leave it empty")

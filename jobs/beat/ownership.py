@@ -39,9 +39,9 @@ def owner_of(row: PeriodicTask, task: JobTask, kwargs: Mapping[str, Any]) -> Own
     if owned is None:
         raise JobArgumentError("it has no owner: a user who may start this job must save it again")
     if owned.user is None:
-        raise JobArgumentError(f"its owner {owned.name} does not exist any more")
+        raise JobArgumentError(f"its owner {owned.name} no longer exists")
     try:
         require_start(owned.user, task, kwargs)
     except (NotAllowed, DevicesUnknown) as exc:
-        raise JobArgumentError(f"its owner {owned.name} may not start it any more: {exc}") from exc
+        raise JobArgumentError(f"its owner {owned.name} may no longer start it: {exc}") from exc
     return Owner(owned.name, owned.user.pk)

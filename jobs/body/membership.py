@@ -101,7 +101,7 @@ class Membership:
             self._gone.discard(piece.id)
         seen = self._note_all()
         if piece.id in self._gone:
-            raise GivenBack("the database crashed, and had not kept that this device was taken")
+            raise GivenBack("the database crashed and lost the record that this device was taken")
         return seen
 
     def leave_with(self, failure: Failure) -> bool:

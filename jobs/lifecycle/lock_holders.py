@@ -50,7 +50,7 @@ class JobHolders:
         except (NotAllowed, DevicesUnknown) as exc:
             return str(exc)
         except JobNotFound:
-            return f"Missing permission {CLEAR} for a lock whose holder does not exist any more"
+            return f"Missing permission {CLEAR} for a lock whose holder no longer exists"
         return None
 
 

@@ -67,7 +67,9 @@ def _decide(job_id: int, by: trail.By, comment: str, deed: Deed) -> Job:
         if job is None:
             raise JobNotFound(job_id)
         if deed is Deed.APPROVED and job.unapproved and is_own(job, by):
-            raise NotAllowed(f"Missing permission {APPROVE} for job {job_id} of one's own: it waits for another person")
+            raise NotAllowed(
+                f"Missing permission {APPROVE} for job {job_id}, in which you had a part: it waits for another person"
+            )
         decide = approval.approve if deed is Deed.APPROVED else approval.reject
         if not decide(job_id, by=by.who, comment=comment):
             raise NotWaitingForApproval(job_id, Job.objects.values_list("status", flat=True).get(pk=job_id))

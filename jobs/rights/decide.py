@@ -107,13 +107,13 @@ def require_still(run: Run, task: Schedulable) -> None:
         return
     author = User.objects.filter(pk=run.author_id).first()
     if author is None:
-        raise RightsWithdrawn(f"{run.scheduled_by} started it, and does not exist any more")
+        raise RightsWithdrawn(f"{run.scheduled_by} started it, and no longer exists")
     if not author.is_active:
-        raise RightsWithdrawn(f"{author.get_username()} started it, and is not active any more")
+        raise RightsWithdrawn(f"{author.get_username()} started it, and is no longer active")
     arguments = json.loads(run.start_arguments)
     subject = Subject(task_name=task.name, function_name=task.function_name_of(arguments), arguments=arguments)
     if why := refusal(author, task.permission, subject):
-        raise RightsWithdrawn(f"{author.get_username()} started it, and may not any more: {why}")
+        raise RightsWithdrawn(f"{author.get_username()} started it, and may no longer do so: {why}")
 
 
 def _reaches_everywhere(user: Any, permission: str) -> bool:

@@ -58,7 +58,7 @@ def check(message: Received, *, jobs: Container[str], plain_tasks: Container[str
     if task in jobs:
         _one_job(args, kwargs)
         if message.headers.get("eta") is not None:  # a worker would keep it until then, unacknowledged
-            raise Refusal("it asks to be kept: when a job is due is in its row")
+            raise Refusal("it asks a worker to hold it until later, as no message of a job does")
     elif task not in plain_tasks:
         job_id = args[0] if len(args) == 1 and _is_job_id(args[0]) and not kwargs else None
         raise UnknownTask(task, job_id)

@@ -121,7 +121,7 @@ LIST = "/django_celery_beat/periodictask/"
 def test_only_who_may_start_a_job_enables_its_schedule(admin_of: AdminOf) -> None:
     row = every(60, task="tests.fake_jobs.nothing", enabled=False)
     editor, starter = admin_of(*SCHEDULES, name="editor"), admin_of(*SCHEDULES, "jobs.add_job", name="starter")
-    assert "that asks for the permission jobs.add_job" in editor.post(LIST, chosen(row, "enable_tasks"))
+    assert "it needs the permission jobs.add_job" in editor.post(LIST, chosen(row, "enable_tasks"))
     assert not PeriodicTask.objects.get(pk=row.pk).enabled
     AuditEntry.objects.all().delete()
     assert "1 schedule enabled" in starter.post(LIST, chosen(row, "enable_tasks"))
@@ -138,7 +138,7 @@ def test_a_job_with_a_permission_of_its_own(admin_of: AdminOf, monkeypatch: pyte
     row = every(60, task="tests.fake_jobs.nothing", enabled=False)
     starter = admin_of(*SCHEDULES, "jobs.add_job", name="starter")
     for action in ("run_now", "enable_tasks"):
-        assert "that asks for the permission jobs.abort_job" in starter.post(LIST, chosen(row, action))
+        assert "it needs the permission jobs.abort_job" in starter.post(LIST, chosen(row, action))
     assert not Job.objects.exists()
     starter.user.user_permissions.add(permission("jobs.abort_job"))
     assert "scheduled job" in starter.post(LIST, chosen(row, "run_now"))
@@ -165,7 +165,7 @@ def test_a_schedule_of_the_settings_is_his_who_saved_it(settings: Any, monkeypat
     assert owner_of(row, fake_jobs.nothing, {}) == (FROM_SETTINGS, None)
     ann = User.objects.create_user("ann")
     ScheduleOwner.objects.create(schedule=row, user=ann, name="ann")
-    with pytest.raises(Exception, match="may not start it any more"):
+    with pytest.raises(Exception, match="may no longer start it"):
         owner_of(row, fake_jobs.nothing, {})
 
 

@@ -45,7 +45,7 @@ def test_a_holder_that_ended_or_is_gone_is_said(boss: Admin) -> None:
     hold_lock("second", 987)
     page = boss.get(LIST)
     assert "EXCEPTION" in page
-    assert "987, which does not exist any more" in page
+    assert "987, which no longer exists" in page
     assert "The holder has ended" in boss.get(clear_url(Lock.objects.get(name="first")))
 
 

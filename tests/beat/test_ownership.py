@@ -49,7 +49,7 @@ def test_a_fire_says_for_whom(ann: User) -> None:
 def test_rights_are_looked_at_again(ann: User) -> None:
     row = owned_by(ann)
     ann.user_permissions.clear()
-    with pytest.raises(JobArgumentError, match="may not start it any more"):
+    with pytest.raises(JobArgumentError, match="may no longer start it"):
         owner_of(row, fake_jobs.nothing, {})
     fire_all()
     assert not Job.objects.exists()

@@ -45,7 +45,7 @@ def test_a_holder_that_ended_or_is_gone_is_said(person_of: PersonOf) -> None:
     hold_lock("second", 987)
     page = person_of(*SEES).read("/locks")
     assert "has ended; the lock is freed in a moment" in page
-    assert "job 987, which does not exist any more" in page
+    assert "job 987, which no longer exists" in page
 
 
 def test_clearing_asks_first_and_warns_while_the_holder_runs(person_of: PersonOf) -> None:

@@ -87,9 +87,9 @@ def test_one_that_no_dry_run_has_shown_waits_for_another_person(ann: Api, bob: A
     reply = ann.put(f"/job/{job.pk}", {"action": "APPROVE"})
     assert (reply.status, reply.message) == (
         403,
-        f"Missing permission jobs.approve_job for job {job.pk} of one's own: it waits for another person",
+        f"Missing permission jobs.approve_job for job {job.pk}, in which you had a part: it waits for another person",
     )
-    assert AuditEntry.objects.filter(who="ann", action="refused", detail__contains="of one's own").exists()
+    assert AuditEntry.objects.filter(who="ann", action="refused", detail__contains="you had a part").exists()
     (shown,) = bob.put(f"/job/{job.pk}", {"action": "approve", "comment": "fine"}).data["jobs"]
     assert shown["status"] == "SCHEDULED"
     job.refresh_from_db()

@@ -126,7 +126,11 @@ FAULTS = [
     ),
     ("config.yml", "inventory: {options: {host_file: 1}}", "inventory.options: host_file must be text"),
     ("config.yml", "inventory: {options: {encoding: nosuch, host_file: hosts.yml}}", "nosuch is not an encod"),
-    ("config.yml", "inventory: {options: {host_file: ~nobody-here/x}}", "host_file names nobody's home"),
+    (
+        "config.yml",
+        "inventory: {options: {host_file: ~nobody-here/x}}",
+        "host_file names the home of a user who does not exist",
+    ),
     ("config.yml", 'inventory: {options: {host_file: "a\\0b"}}', "host_file holds a NUL character"),
     ("config.yml", "inventory: {plugn: SimpleInventory}", "inventory: plugn must be one of"),
     ("config.yml", "inventory: {plugin: nosuch}", "the inventory plugin nosuch is not installed"),

@@ -220,7 +220,7 @@ def test_a_selection_that_grew_ends_the_job_before_it_touches_a_device(api: Api,
     assert done.exception_type == "RightsWithdrawn"
     exception = exception_of(done)
     assert exception is not None
-    words = "ann started it, and may not any more: Missing permission jobs.add_job for device sw1"
+    words = "ann started it, and may no longer do so: Missing permission jobs.add_job for device sw1"
     assert exception["message"] == words
     assert lab.running("sw1") is None
 
@@ -240,10 +240,10 @@ def _narrowed(ann: User) -> None:
 @pytest.mark.parametrize(
     ("withdraw", "why"),
     [
-        (_deactivated, "ann started it, and is not active any more"),
-        (User.delete, "ann started it, and does not exist any more"),
-        (_without_permission, "ann started it, and may not any more: Missing permission jobs.add_job"),
-        (_narrowed, "ann started it, and may not any more: Missing permission jobs.add_job for device sw1"),
+        (_deactivated, "ann started it, and is no longer active"),
+        (User.delete, "ann started it, and no longer exists"),
+        (_without_permission, "ann started it, and may no longer do so: Missing permission jobs.add_job"),
+        (_narrowed, "ann started it, and may no longer do so: Missing permission jobs.add_job for device sw1"),
     ],
 )
 def test_rights_that_were_withdrawn_meanwhile(

@@ -84,7 +84,10 @@ def test_what_passes(message: Hostile) -> None:
         (headed(timelimit=[1, None]), VALUE),
         (headed(id="-"), "it names no task, or has no id"),
         (headed(task="-"), "it names no task, or has no id"),
-        (headed(eta="2026-11-24T12:00:00+00:00"), "it asks to be kept: when a job is due is in its row"),
+        (
+            headed(eta="2026-11-24T12:00:00+00:00"),
+            "it asks a worker to hold it until later, as no message of a job does",
+        ),
         (of_length(MAX_BODY_BYTES + 1), f"it is longer than {MAX_BODY_BYTES} bytes"),
         (replace(well_formed(), content_type="application/x-yaml"), JSON),
         (replace(well_formed(), content_type=None), JSON),
