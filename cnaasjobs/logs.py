@@ -1,9 +1,53 @@
 """How every process here logs: one JSON object per line on stderr, with a call's ``extra`` at its top level."""
 
+import logging
+import os
+import threading
+from collections import deque
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
+
+
+class Lines(logging.StreamHandler[Any]):
+    """On stderr, written by one thread at a time, and the others do not wait for it.
+
+    Whoever comes while a line is being written leaves its own, which is written with the next. A thread that waited
+    here would wait for the writer to get Python's lock back, which in a sync has fifty threads before it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        self._lines: deque[str] = deque()
+        self._turn = threading.Lock()
+
+    def acquire(self) -> None:
+        """Not needed: ``emit`` is for several threads at once, and for a signal's handler in the middle of it."""
+
+    def release(self) -> None:
+        """See ``acquire``."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            # Looked at once more after each turn: somebody may have left a line just before its end.
+            while self._lines and self._turn.acquire(blocking=False):
+                try:
+                    self._write()
+                finally:
+                    self._turn.release()
+        except Exception:  # noqa: BLE001  as any handler: it says so on stderr, and what is being logged goes on
+            self.handleError(record)
+
+    def _write(self) -> None:
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        self.stream.write("".join(lines))
+        self.flush()
 
 
 def logging_config(level: str, formatter: type[JsonFormatter]) -> dict[str, Any]:
@@ -22,7 +66,7 @@ def logging_config(level: str, formatter: type[JsonFormatter]) -> dict[str, Any]
                 "reserved_attrs": [*RESERVED_ATTRS, "request", "taskName"],
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "handlers": {"stderr": {"()": Lines, "formatter": "json"}},
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {
             "django": {**quiet, "level": level},

@@ -28,7 +28,7 @@ from napalm.base.exceptions import (
 
 from cnaasjobs.conf import conf
 
-_CHUNK = 1 << 20  # bytes
+_CHUNK = 64 * 1024  # bytes. A larger buffer is memory that is mapped for the one call: three more system calls
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 FAILURES = ("open", "auth", "load", "commit")
 

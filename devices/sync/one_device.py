@@ -233,7 +233,10 @@ class DeviceSync:
         """Committed for good, whether or not it can be recognised later."""
         fingerprint = Fingerprint()
         try:
-            first, second = self._running_config(), self._running_config()
+            first = self._running_config()
+            # What is shown exactly as it was sent has no lines that differ by themselves.
+            as_sent = first == essential(self._rendered, self.host.platform)
+            second = first if as_sent else self._running_config()
             fingerprint = Fingerprint.of(first, second)
             if first is not None and not fingerprint:
                 self.report.notes.append(UNRECOGNISABLE)

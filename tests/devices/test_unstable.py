@@ -24,7 +24,7 @@ def sync(**kwargs: Any) -> Job:
     return perform_job(sync_devices, **{"all": True, "dry_run": False, "confirm_mode": 0, **kwargs})
 
 
-def shown_with(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def shown_with(monkeypatch: pytest.MonkeyPatch, text: str) -> list[int]:
     """Each reading shows the device's file and this text, with a number that grows."""
     original = LabDriver.get_config
     readings: list[int] = []
@@ -35,6 +35,20 @@ def shown_with(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         return {**found, "running": found["running"] + text.format(number=readings[-1])}
 
     monkeypatch.setattr(LabDriver, "get_config", get_config)
+    return readings
+
+
+@database
+@pytest.mark.parametrize(("text", "times"), [("", 1), ("set hostname sw1\n", 2)])
+def test_what_is_shown_as_it_was_sent_needs_no_second_look(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, text: str, times: int
+) -> None:
+    readings = shown_with(monkeypatch, text)
+    lab.add("sw1")
+    sync()
+    assert len(readings) == times
+    assert DeviceState.objects.get().unstable_lines == ""
+    assert DeviceState.objects.get().running_hash != ""
 
 
 def test_what_differs_by_itself_is_left_out() -> None:

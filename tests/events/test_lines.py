@@ -1,0 +1,101 @@
+"""The log's lines, written by one thread for all that have one."""
+
+import io
+import logging
+import os
+import sys
+import threading
+
+import pytest
+
+from cnaasjobs.logs import Lines
+
+
+class Stream(io.StringIO):
+    """A write lasts until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = threading.Event()
+        self.may_go_on = threading.Event()
+        self.fails = False
+
+    def write(self, text: str) -> int:
+        self.began.set()
+        assert self.may_go_on.wait(20)
+        if self.fails:
+            raise OSError("no space left")
+        return super().write(text)
+
+
+@pytest.fixture
+def stream() -> Stream:
+    return Stream()
+
+
+@pytest.fixture
+def handler(stream: Stream) -> Lines:
+    handler = Lines()
+    handler.setStream(stream)
+    return handler
+
+
+def line(text: str) -> logging.LogRecord:
+    return logging.LogRecord("test", logging.INFO, __file__, 1, text, (), None)
+
+
+def test_who_comes_while_a_line_is_written_does_not_wait(handler: Lines, stream: Stream) -> None:
+    writer = threading.Thread(target=handler.handle, args=(line("first"),))
+    writer.start()
+    assert stream.began.wait(20)
+    handler.handle(line("second"))  # returns, though nothing can be written
+    handler.handle(line("third"))
+    stream.may_go_on.set()
+    writer.join(20)
+    assert stream.getvalue() == "first\nsecond\nthird\n"
+
+
+def test_every_line_of_every_thread_is_written_whole_and_in_its_order(handler: Lines, stream: Stream) -> None:
+    stream.may_go_on.set()
+
+    def many(name: str) -> None:
+        for number in range(300):
+            handler.handle(line(f"{name} {number}"))
+
+    threads = [threading.Thread(target=many, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    written = [text.split() for text in stream.getvalue().splitlines()]
+    for name in "abcd":
+        assert [int(number) for who, number in written if who == name] == list(range(300))
+    assert len(written) == 1200
+
+
+def test_a_line_that_cannot_be_written_holds_up_no_other(
+    handler: Lines, stream: Stream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream.may_go_on.set()
+    stream.fails = True
+    handler.handle(line("lost"))
+    assert "no space left" in capsys.readouterr().err
+    stream.fails = False
+    handler.handle(line("next"))
+    assert stream.getvalue() == "next\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_a_process_that_is_forked_while_a_line_is_written_writes_its_own(handler: Lines, stream: Stream) -> None:
+    writer = threading.Thread(target=handler.handle, args=(line("the parent's"),))
+    writer.start()
+    assert stream.began.wait(20)
+    child = os.fork()
+    if child == 0:
+        stream.may_go_on.set()
+        handler.handle(line("the child's"))
+        os._exit(0 if stream.getvalue() == "the child's\n" else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    stream.may_go_on.set()
+    writer.join(20)
+    assert stream.getvalue() == "the parent's\n"
