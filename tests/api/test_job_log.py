@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from jobs.api.log_view import batches_of
 from jobs.models import Job, JobLog
 from tests.api.conftest import API, Api
 from tests.factory import job_row
@@ -81,6 +82,11 @@ def test_no_line_of_it_reaches_a_terminal_as_a_command_or_as_another_line(api: A
         "2026-11-26T20:00:00.000001 INFO site [sw1]: banner \N{REPLACEMENT CHARACTER}]0;owned"
         "\N{REPLACEMENT CHARACTER} forged\n"
     )
+
+
+def test_what_is_known_is_not_read_again(job: Job) -> None:
+    first, second = list(batches_of(job.pk))
+    assert list(batches_of(job.pk, but=[first[0]])) == [second]
 
 
 def test_refusals(api: Api, job: Job, api_of: Callable[[User], Any], user_with: Callable[..., User]) -> None:

@@ -273,6 +273,23 @@ def test_a_device_that_locks_us_out_is_taken_back(lab: Lab, foreign: Foreign, mo
     assert "confirm" not in found["calls"]
 
 
+def test_a_device_that_is_locked_by_our_first_connection_was_reached(lab: Lab, foreign: Foreign) -> None:
+    installed = foreign.install(
+        "napalm_foo",
+        """
+first_open = ForeignDriver.open
+def open(self):
+    if self.device["open"]:
+        raise LockError("configuration database locked by admin")
+    first_open(self)
+ForeignDriver.open = open
+""",
+    )
+    add(lab)
+    assert devices_of(sync(lab))["r1"]["failed"] is False
+    assert "confirm" in installed.devices["r1"]["calls"]
+
+
 def test_a_driver_that_ignores_the_timer_is_not_confirmed(lab: Lab, foreign: Foreign) -> None:
     foreign.install("napalm_foo", "ForeignDriver.has_pending_commit = lambda self: False\n")
     add(lab)

@@ -12,7 +12,7 @@ from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.run import Refused, Run
 from jobs.sql import store
-from jobs.sql.device_signature import Batch
+from jobs.sql.device_signature import Batch, Note
 from jobs.states import DeviceState
 from tests import fake_jobs
 from tests.fleet.parts import begun, in_thread, join, joined, joined_late
@@ -56,6 +56,17 @@ def test_who_is_being_judged_lost_takes_nothing_however_old_its_snapshot() -> No
     seen, taken = taking()
     assert (seen.is_mine, taken) == (False, [])
     assert not JobDevice.objects.filter(state=DeviceState.TAKEN.value).exists()
+
+
+def test_who_is_being_judged_lost_notes_no_step_and_so_changes_nothing() -> None:
+    run, (device,) = begun(take=1, repeats=True)
+    joined(run)
+    with transaction.atomic():
+        Participant.objects.filter(pk=run.run_token).delete()
+        noting = in_thread(lambda: store().note_steps(run, [Note(device.id, "commit", None)]))
+        wait_until(_somebody_waits_for_a_lock)
+    assert not noting().is_mine
+    assert JobDevice.objects.get(pk=device.id).step == ""
 
 
 def test_what_was_taken_just_before_the_loss_is_given_back() -> None:
