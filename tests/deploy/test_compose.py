@@ -100,6 +100,11 @@ def test_what_is_asked_whether_it_lives_listens_there() -> None:
         assert asked[1] == _port(SERVICES[name])
 
 
+def test_the_database_is_asked_by_the_way_that_the_others_take() -> None:
+    """While the image sets it up, pg_isready is answered on the Unix socket, and a migration that begins then fails."""
+    assert {"pg_isready", "--host"} <= {*SERVICES["postgresql"]["healthcheck"]["test"]}
+
+
 def test_nginx_listens_where_ports_lead_and_has_its_files() -> None:
     inside = {port.split(":")[1] for port in SERVICES["nginx"]["ports"]}
     assert inside == {value.split()[0] for value in nginx_says("listen")}
@@ -127,7 +132,27 @@ def test_it_has_as_much_time_to_end_as_under_systemd(name: str, of: str) -> None
 def test_the_image_has_all_that_runs() -> None:
     build = OURS["worker"]["build"]
     assert (DEPLOY / "compose" / build["context"]).resolve() == ROOT
-    lines = (ROOT / build["dockerfile"]).read_text().splitlines()
-    copied = [source for line in lines if line.startswith("COPY ") for source in line.split()[1:-1]]
+    copied = [source for line in image() if line.startswith("COPY ") for source in line.split()[1:-1]]
     assert [source for source in copied if not (ROOT / source).exists()] == []
     assert {*PACKAGES, "manage.py", "gunicorn.conf.py", "requirements.txt", "constraints.txt"} == {*copied}
+    refused, *excepted = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] in "*!"][:-1]
+    assert (refused, {line.removeprefix("!") for line in excepted}) == ("*", {*copied})
+
+
+def test_the_image_runs_as_a_number_who_can_read_it_whatever_the_umask_was() -> None:
+    user = next(line.split()[1] for line in image() if line.startswith("USER "))
+    assert user.isdigit()
+    assert f"--uid {user} " in next(line for line in image() if "useradd" in line)
+    assert f"user {user} can read them" in (DEPLOY / "compose" / "compose.yaml").read_text()
+    last = next(line for line in reversed(image()) if line.startswith("RUN "))
+    assert last.endswith("chmod -R a+rX .")
+
+
+def test_its_secrets_are_not_committed() -> None:
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    beside = [".env", *(each["path"] for each in OURS["worker"]["env_file"])]
+    assert {f"deploy/compose/{name}" for name in beside} <= {*ignored}
+
+
+def image() -> list[str]:
+    return (ROOT / str(OURS["worker"]["build"]["dockerfile"])).read_text().splitlines()

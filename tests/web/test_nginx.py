@@ -140,6 +140,7 @@ def test_plain_http_is_sent_on(nginx: Nginx) -> None:
         answer = client.recv(4096).decode()
     assert answer.startswith("HTTP/1.1 308")
     assert "Location: https://jobs.example.org/api/v1.0/device_syncto\r\n" in answer
+    assert "Server: nginx\r\n" in answer  # without its version
 
 
 def test_its_own_refusals_are_in_the_apis_words(nginx: Nginx, platform: Platform, token: str) -> None:
