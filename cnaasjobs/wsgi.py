@@ -28,9 +28,11 @@ class Handler(WSGIHandler):
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
+gc.disable()
 django.setup(set_prefix=False)
 _django = Handler()
 bound_waits()
+gc.enable()
 gc.freeze()  # what is loaded stays: a search for garbage that looks at it too keeps all requests waiting for 0.1 s
 
 

@@ -51,7 +51,7 @@ def test_nobody_approves_their_own(person_of: PersonOf) -> None:
     bob = person_of("jobs.view_job", "jobs.add_job", "jobs.approve_job", name="bob")
     job = waiting_of(bob)
     page = bob.markup(f"/jobs/{job.pk}/approve")
-    assert "You are behind this job" in page
+    assert "You had a part in scheduling this job" in page
     assert 'name="approve"' not in page
     assert "Not approved: Missing permission" in bob.send(f"/jobs/{job.pk}/approve", {"approve": "1"})
     job.refresh_from_db()

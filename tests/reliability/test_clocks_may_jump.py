@@ -43,14 +43,14 @@ class Clock:
     def set(self, seconds: int) -> None:
         new = self.file.with_suffix(".new")
         new.write_text(f"{seconds:+d}\n")
-        new.rename(self.file)  # read at any moment
+        new.rename(self.file)  # read at any moment of the next second
 
     @property
     def env(self) -> dict[str, str]:
         return {
             "LD_PRELOAD": str(libfaketime()),
             "FAKETIME_TIMESTAMP_FILE": str(self.file),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",  # seconds; else each look at any clock, of each wait too, reads the file
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "PYTHONPATH": str(Path(__file__).parent / "faketime"),
         }

@@ -22,10 +22,10 @@ def copy(scratch: Path, migrated_file: Path) -> Iterator[Copy]:
     copy.stop()
 
 
-def test_each_signal_ends_all_of_it_and_the_next_start_goes_on_there(scratch: Path) -> None:
+def test_each_signal_ends_all_of_it_and_the_next_start_goes_on_there(scratch: Path, migrated_file: Path) -> None:
     state, password = scratch / "state", ""
     for start, number in enumerate([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], start=1):
-        copy = Copy(scratch / str(start), state=state)
+        copy = Copy(scratch / str(start), state=state, database=migrated_file if start == 1 else None)
         try:
             if start == 1:
                 copy.wait_for_first_job()

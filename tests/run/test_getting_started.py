@@ -54,12 +54,12 @@ def reader(scratch: Path) -> Reader:
 
 
 @pytest.fixture
-def copy(scratch: Path, reader: Reader) -> Iterator[Copy]:
+def copy(scratch: Path, reader: Reader, migrated_file: Path) -> Iterator[Copy]:
     exports, command = START.strip().rsplit("\n", 1)
     assert (INSTALL.strip(), command) == ("make setup", "make run")
     found = reader.exports(exports)
     names = re.findall(r"export (\w+)", exports)
-    copy = Copy(scratch, env={name: found[name] for name in names})
+    copy = Copy(scratch, env={name: found[name] for name in names}, database=migrated_file)
     yield copy
     copy.stop()
 

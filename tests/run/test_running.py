@@ -132,19 +132,21 @@ def test_the_state_directory_is_for_its_owner_also_what_was_there_before(running
     assert [path for path in every if path.lstat().st_mode & 0o077] == []
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("celery", "worker"), ("celery", "beat"), ("gunicorn",), ("cnaasjobs.live",), ("cnaasjobs.run.splitter",)],
-    ids=" ".join,
-)
-def test_a_killed_process_is_started_again(running: Copy, words: tuple[str, ...]) -> None:
-    before = running.named(*words)
-    before[0].kill()
+PROGRAMS = ("celery worker", "celery beat", "gunicorn", "cnaasjobs.live", "cnaasjobs.run.splitter")
 
-    wait_until(lambda: not any(process.is_running() for process in before), timeout=20)
-    wait_until(lambda: running.named(*words), timeout=20, interval=0.1, message=running.output)
+
+def test_each_killed_process_is_started_again(running: Copy) -> None:
+    for program in PROGRAMS:
+        _is_killed_and_comes_back(running, program.split())
     wait_until(lambda: _is_ready(running), timeout=60, interval=0.2, message=running.output)
     running.wait_for_job(running.sync())
+
+
+def _is_killed_and_comes_back(running: Copy, words: list[str]) -> None:
+    before = running.named(*words)
+    before[0].kill()
+    wait_until(lambda: not any(process.is_running() for process in before), timeout=20)
+    wait_until(lambda: running.named(*words), timeout=20, interval=0.1, message=running.output)
 
 
 def test_a_killed_broker_is_started_again(running: Copy) -> None:

@@ -75,6 +75,7 @@ def main() -> None:
     import ctypes
 
     control = socket.socket(fileno=int(sys.argv[1]))
+    gc.disable()  # what is imported stays: each search for garbage would look through it
     for name in PACKAGES:
         import_module(name)
     from django.conf import settings
@@ -95,6 +96,7 @@ def main() -> None:
         os.write(status, NUMBER.pack(os.getpid()))
         os.close(status)
         if request["argv"]:
+            gc.enable()
             for number, fd in enumerate(given, start=1):
                 os.dup2(fd, number)
                 os.close(fd)
