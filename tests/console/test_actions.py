@@ -61,6 +61,7 @@ def newest() -> Job:
 
 def test_aborting_asks_first_and_says_what_will_happen(ann: Person) -> None:
     waits, runs, over = job_in(Status.SCHEDULED), job_in(Status.RUNNING), job_in(Status.FINISHED)
+    job_in(Status.SCHEDULED)  # which nobody chose
     path = f"/jobs/abort?id={waits.pk}&id={runs.pk}&id={over.pk}&id=99999&id=x"
     said = ann.read(path)
     assert "Abort 2 jobs?" in said
@@ -68,18 +69,20 @@ def test_aborting_asks_first_and_says_what_will_happen(ann: Person) -> None:
     assert "1 waiting: ended at once" in said
     assert "2 of those you chose can't be aborted" in said
     assert "jobs match" not in said
-    assert sorted(Job.objects.values_list("status", flat=True)) == ["FINISHED", "RUNNING", "SCHEDULED"]
+    assert sorted(Job.objects.values_list("status", flat=True)) == ["FINISHED", "RUNNING", "SCHEDULED", "SCHEDULED"]
     assert ids_of(ann.markup(path)) == f"{runs.pk},{waits.pk}"
 
 
 def test_aborting_is_done_by_the_form_and_said(ann: Person) -> None:
-    waits, runs = job_in(Status.SCHEDULED), job_in(Status.RUNNING)
+    waits, runs, other = job_in(Status.SCHEDULED), job_in(Status.RUNNING), job_in(Status.SCHEDULED)
     said = ann.send("/jobs/abort", {"ids": f"{runs.pk},{waits.pk}", "reason": "wrong window"})
     assert f"Aborted: job {waits.pk}." in said
     assert f"Told to stop before the next device: job {runs.pk}." in said
     waits.refresh_from_db()
     runs.refresh_from_db()
     assert (waits.status, waits.exception_type) == ("EXCEPTION", "JobAborted")
+    other.refresh_from_db()
+    assert other.status == "SCHEDULED"
     assert runs.abort_reason == "wrong window (aborted by ann)"
     entries = AuditEntry.objects.filter(action="aborted").values_list("who", "origin", "detail")
     assert set(entries) == {("ann", "127.0.0.1", "wrong window")}
@@ -98,8 +101,9 @@ def test_one_job_is_aborted_from_its_page_and_back(ann: Person) -> None:
 
 
 def test_all_that_match_are_those_that_were_shown(ann: Person) -> None:
-    mine = [job_row("SCHEDULED", scheduled_by="bob").pk for _ in range(3)]
+    mine = [job_row("SCHEDULED", scheduled_by="bob").pk for _ in range(2)]
     running = job_row("RUNNING", scheduled_by="bob", parked=False)
+    mine.append(job_row("SCHEDULED", scheduled_by="bob").pk)
     others = [job_row("SCHEDULED", scheduled_by="eve"), job_row("RUNNING", scheduled_by="bob", abort_reason="told")]
     page = ann.markup("/jobs/abort?all=1&q=by:bob")
     assert "Abort 4 jobs?" in page
@@ -210,7 +214,8 @@ def test_the_limit_of_waiting_jobs_holds_here_too(ann: Person, settings: Any) ->
 
 def test_several_are_run_again_on_what_failed(ann: Person) -> None:
     first, whole, second, well = ended(), ended(comment="whole"), ended(scheduled_by="bob"), ended()
-    for job in (first, whole, second):
+    not_chosen = ended()
+    for job in (first, whole, second, not_chosen):
         device_row(job, "sw1", reason="timed out")
     device_row(well, "sw1")
     chosen = "&".join(f"id={job.pk}" for job in (first, whole, second, well))
