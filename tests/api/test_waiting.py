@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from cnaasjobs.db.clock import database_now
 from jobs.dispatch import scheduling
 from jobs.models import Job
+from jobs.operating import approving
 from jobs.states import Status
 from jobs.waiting import lines
 from jobs.waiting.why import reasons_of
@@ -18,6 +19,7 @@ from tests import fake_jobs
 from tests.api.conftest import Api
 from tests.factory import device_row, heartbeat, hold_lock, job_in, job_rows, refused
 from tests.factory.held import HELD, held_by
+from tests.operating.people import by, guarded, user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,6 +46,7 @@ def test_a_lock_says_who_holds_it_how_far_that_is_and_who_is_ahead(api: Api) -> 
         refused(job)
     (reason,) = (each for each in api.get(f"/job/{third.pk}/waiting").data["waiting"] if each["holds"] == "lock")
     assert reason["place"] == 2
+    assert f"1 job is before it in line for lock devices, first job {second.pk}" in reason["text"]
     assert [(each["job_id"], each["scheduled_by"]) for each in reason["ahead"]] == [(second.pk, "ann")]
     assert reason["holder"]["job_id"] == holder.pk
     assert reason["holder"]["devices"] == {"done": 2, "total": 3, "failed": 1}
@@ -69,6 +72,13 @@ def test_a_lock_of_nobody_with_a_line_and_one_of_a_job_that_is_gone_are_shown(ap
 def test_nothing_holds_a_job_that_has_started(api: Api, status: Status) -> None:
     job = job_in(status)
     assert api.get(f"/job/{job.pk}/waiting").data == {"job_id": job.pk, "status": status, "waiting": []}
+
+
+def test_nothing_holds_one_that_was_approved_since_it_was_read() -> None:
+    job = guarded()
+    approving.approve(job.pk, by=by(user("bob")))
+    assert job.unapproved
+    assert reasons_of([job]) == {job.pk: []}
 
 
 def test_no_such_job(api: Api) -> None:

@@ -80,7 +80,8 @@ def test_what_runs_is_sorted_by_how_long_it_has_run(viewer: Person) -> None:
     long = job_row("RUNNING", start_time=now - timedelta(hours=5))
     ended = job_row(start_time=now - timedelta(hours=9), finish_time=now - timedelta(hours=8))
     again = job_row("SCHEDULED", start_time=now - timedelta(days=9))  # its first attempt began then
-    assert ids(viewer.markup("/jobs?sort=-took")) == [long.pk, ended.pk, short.pk, again.pk]
+    never = job_row("EXCEPTION", start_time=None)  # it was aborted while it waited
+    assert ids(viewer.markup("/jobs?sort=-took")) == [long.pk, ended.pk, short.pk, never.pk, again.pk]
 
 
 def test_the_search_stays_and_so_does_the_order(viewer: Person, some: dict[str, int]) -> None:
