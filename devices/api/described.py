@@ -57,7 +57,7 @@ GROUPS = {
 MANAGEMENT_DOMAINS = {
     "list": Described(
         summary="None: an inventory of Nornir's has no management domains",
-        answer=exactly({"mgmtdomains": {"type": "array", "maxItems": 0}}),
+        answer=exactly({"mgmtdomains": {"type": "array", "items": {}, "maxItems": 0}}),
     )
 }
 SYNC_HISTORY = {

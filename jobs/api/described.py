@@ -47,7 +47,7 @@ OF_A_JOB: Final[dict[str, Schema]] = {
     "comment": {"type": ["string", "null"], "maxLength": 255},
     "ticket_ref": {"type": ["string", "null"], "maxLength": 32},
     "next_job_id": {**_NULLABLE_NUMBER, "description": "The job that this one scheduled when it finished."},
-    "result": {"type": ["object", "array", "string", "null"]},
+    "result": {"type": ["object", "array", "string", "null"], "items": {}},
     "exception": {"oneOf": [{"type": "null"}, _EXCEPTION]},
     "finished_devices": {"type": ["array", "null"], "items": TEXT, "description": "Null until it starts."},
     "change_score": _SCORE,

@@ -1,6 +1,7 @@
 """The API's description: OpenAPI 3.1, complete, served with a page to read it. Other tests check answers against it."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -47,6 +48,20 @@ def test_every_handler_of_every_url_stands_in_it() -> None:
             assert any(each["summary"] == view.described[handler].summary for each in operations), (view, handler)
     ids = [each["operationId"] for each in operations]
     assert len(set(ids)) == len(ids)
+
+
+def test_each_list_says_what_is_in_it() -> None:
+    """Programs that make a client of a description ask for that, and otherwise leave out what it stands in."""
+    schemas = [each for each in _parts(document()) if "array" in each.get("type", ())]
+    assert len(schemas) > 20
+    assert [each for each in schemas if "items" not in each] == []
+
+
+def _parts(part: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(part, dict):
+        yield part
+    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from _parts(each)
 
 
 def test_its_schemas_are_schemas_and_what_they_refer_to_is_there() -> None:
