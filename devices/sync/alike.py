@@ -1,5 +1,6 @@
-"""What must be the same in all processes that work on one sync, so that it does not matter which one has a device:
-inventory, templates, secrets and code. One keyed hash, because it includes secrets.
+"""A hash of what must be the same in all processes of one sync: inventory, templates, secrets and code.
+
+Then it does not matter which process has a device. The hash is keyed, because secrets are in it.
 """
 
 import json
@@ -20,12 +21,12 @@ def alike(secrets: Secrets) -> str:
 
 @cache
 def _code() -> str:
-    """About as it was when this process began."""
+    """Read once, soon after this process began, so it is the code that runs here."""
     return _files(Path(devices.__file__).parent, "*.py")
 
 
 def _files(directory: Path, pattern: str = "*") -> str:
-    """Of all files below a directory, with their names. One that can't be read counts as missing."""
+    """A hash of all files below a directory, and their names. A file that can't be read counts as missing."""
     found = sha256()
     for path in sorted(directory.rglob(pattern)):
         if path.is_file():

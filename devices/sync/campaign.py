@@ -33,11 +33,11 @@ from jobs.task import DeviceResult, Done, JobContext
 T = TypeVar("T")
 
 COMMIT, CONFIRM = "commit", "confirm"
-_SPARE: Final = timedelta(seconds=60)  # how long after it was sent a commit may reach its device
+_SPARE: Final = timedelta(seconds=60)  # a commit may reach its device this long after it was sent
 
 
 def _said_in_its_report(step: Callable[..., T]) -> Callable[..., T | DeviceResult]:
-    """Any fault outside of what is attempted on a device is that device's failure too."""
+    """A step of the campaign in which an exception is the failure of the device at hand, not of the job."""
 
     @wraps(step)
     def guarded(campaign: "Campaign", host: Host, *more: str) -> T | DeviceResult:
@@ -54,7 +54,7 @@ def _said_in_its_report(step: Callable[..., T]) -> Callable[..., T | DeviceResul
 
 
 class Campaign:
-    """All devices of one job."""
+    """What is done with the devices of one job, in this process."""
 
     def __init__(self, ctx: JobContext, nornir: Nornir, hosts: Sequence[Host], options: Options) -> None:
         self._ctx = ctx
@@ -119,7 +119,7 @@ class Campaign:
     @_said_in_its_report
     def _commit(self, host: Host) -> DeviceResult | None:
         sync = self.in_hand[host.name]
-        if self._one_failed:  # then none is to be confirmed, and this one need not be committed
+        if self._one_failed:  # none will be confirmed, so this one need not be committed
             return None
         if self._attempt_commit(sync):
             sync.words.tell()
@@ -138,7 +138,7 @@ class Campaign:
 
     @_said_in_its_report
     def _back(self, host: Host, why: str) -> DeviceResult:
-        """The job is stopped, or in confirm_mode 2 another device failed: nothing more is done with this one."""
+        """End a device that takes no further step: the job is stopped, or with confirm_mode 2 another device failed."""
         sync = self.in_hand[host.name]
         self._take_back(sync)
         if not sync.report.failed:
@@ -179,15 +179,15 @@ class Campaign:
         return sync.attempt(sync.commit)
 
     def _take_back(self, sync: DeviceSync) -> None:
-        """Only while the lock is certainly ours.
+        """Roll its pending commit back, but only while the lock is certainly ours.
 
-        Otherwise another job may be using the device; its timer reverts our commit.
+        Otherwise another job may be using the device, and the device's timer reverts our commit.
         """
         if sync.pending and self._ctx.holds_lock():
             sync.take_back()
 
     def broke(self, sync: DeviceSync, exc: BaseException) -> DeviceResult:
-        """Nobody knows in what its connection is: it is not closed."""
+        """The result after an unforeseen exception. The connection may be in any state, so it is not closed."""
         sync.failed(exc)
         if sync.pending:
             sync.report.failure = f"{sync.report.failure}; {sync.became}"
@@ -211,7 +211,7 @@ class Campaign:
 
 
 def _in_full(why: str) -> str:
-    """Of a refusal by time: what that means here."""
+    """Why the devices are taken back, in words. A step that was refused for its time says what that means in a sync."""
     if not why.startswith(TOO_LONG):
         return why
     return "the time the commits took (the first may revert before the last is confirmed)"

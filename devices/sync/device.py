@@ -69,14 +69,14 @@ class Device:
         try:
             with self._patience(CLOSING):
                 if loaded:
-                    with contextlib.suppress(BaseException):  # the connection may be gone; close it all the same
+                    with contextlib.suppress(BaseException):  # the connection may be gone; close it nevertheless
                         driver.discard_config()
                 driver.close()
         except BaseException as exc:  # noqa: BLE001  (it was never complete, or the device has ended it)
             self._words.record(DeviceAction.CLOSE_FAILED, "connection not closed cleanly", exc)
 
     def give_up(self) -> None:
-        """A thread hangs in its driver, so nothing uses the driver any more."""
+        """A thread hangs in the driver: from now on nothing here uses it."""
         self._driver, self._loaded = None, False
 
     def require_commit_confirm(self) -> None:
@@ -90,7 +90,7 @@ class Device:
         self._refuse(pending)
 
     def require_no_pending_commit(self) -> None:
-        """As far as its driver can tell: without a timer this is not required for a commit."""
+        """Raise DeviceFailure if another commit is pending, as far as the driver can tell. If it can't, go on."""
         self._refuse(self.waits_for_confirmation())
 
     def waits_for_confirmation(self) -> bool:
@@ -181,7 +181,7 @@ class Device:
             self.driver.confirm_commit()
 
     def rollback(self) -> None:
-        """Applies to whatever is pending, whoever committed it: ``TimedCommit`` knows whether it may be used."""
+        """Roll back whatever commit is pending, whoever made it: ``TimedCommit`` knows whether this may be called."""
         with self._step("rollback failed"):
             self.driver.rollback()
 
@@ -206,7 +206,7 @@ class Device:
 
 
 class _Step(AbstractContextManager[None]):
-    """A call into a driver, and what its failure is called. Not a generator: there are a dozen for each device."""
+    """A call into a driver, and the words for its failure. A class: a generator is slower."""
 
     __slots__ = ("_device", "_patience", "_what")
 

@@ -24,7 +24,10 @@ _MANY: Final = 5000  # hosts in one statement
 
 
 def synchronized(hosts: Sequence[Host], inventory: Inventory) -> dict[str, bool]:
-    """The answer for each by name; also False if unknown: never committed, uncertain, not renderable, no time left."""
+    """Whether each host is in sync, by its name.
+
+    False also if that is unknown: never committed, uncertain, it can't be rendered, or there was no time left.
+    """
     committed = _committed([host.name for host in hosts])
     wanted = [host for host in hosts if host.name in committed]
     digests = _rendered.digests(wanted, inventory) if wanted else {}
@@ -53,7 +56,7 @@ class _Rendered:
         self._digests: dict[str, tuple[str, ...]] = {}
 
     def digests(self, hosts: Sequence[Host], inventory: Inventory) -> dict[str, tuple[str, ...]]:
-        """As many as the request has time for; the next request goes on from there."""
+        """Render as many as the request has time for; the next request goes on from there."""
         deadline = time.monotonic() + conf.read_seconds
         secrets = Secrets.from_environment()
         keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
@@ -61,7 +64,7 @@ class _Rendered:
             return {}
         try:
             rendering.refresh(devices=0)
-            # The inventory itself, not its number: another could get that once this one is gone.
+            # The inventory itself, not its id(): another object may get that id once this one is gone.
             of = (inventory, secrets, keys, conf.templates, templates.generation())
             if not self._is_of(of):
                 self._of, self._digests = of, {}
@@ -76,7 +79,7 @@ class _Rendered:
         return bool(self._of) and self._of[0] is of[0] and self._of[1] is of[1] and self._of[2:] == of[2:]
 
     def _render(self, host: Host, secrets: Secrets, keys: Sequence[str], deadline: float) -> bool:
-        """False if there is no time."""
+        """Render one host and remember its hashes. False if there is no time."""
 
         def wanted() -> None:
             if time.monotonic() >= deadline:

@@ -154,7 +154,7 @@ class DeviceSync:
         self.report.failure = self.words.failure(exc)
 
     def give_up(self, step: str, *, seconds: float) -> None:
-        """Its thread hangs in a step and will not return. It failed, unless all that matters was done by then."""
+        """Its thread hangs in this step and will not return. The device failed, unless the step was only closing it."""
         self._device.give_up()
         pending, self._pending, self.to_commit = self._pending, None, False
         if step == CLOSING:
@@ -170,12 +170,12 @@ class DeviceSync:
 
     @property
     def became(self) -> str:
-        """What happened to its changes, if they are neither confirmed nor a failure of its own."""
+        """What happened to its changes, for a device that was stopped before they were confirmed."""
         fate = self._fate if self._pending is None else self._pending.reverts
         return f"committed, and {fate}" if fate else "not committed"
 
     def close(self) -> None:
-        """No further step follows: for thousands of devices only the reports are kept."""
+        """Close the device after its last step, and forget its configurations: only the reports stay in memory."""
         self._device.close()
         self._rendered, self._before = "", None
 
@@ -191,7 +191,7 @@ class DeviceSync:
             self._device.require_no_pending_commit()
 
     def _read_before(self) -> str | None:
-        """What it runs, if that is of use: to recognise it, or for a plan, which can do without."""
+        """The running configuration, if it is needed: to recognise the device, or for a plan, which can do without."""
         if self._known.fingerprint:
             return self._running_config()
         return self._readable() if self._options.dry_run or self._options.plan else None
@@ -204,13 +204,16 @@ class DeviceSync:
             self._options.plan.require(self.host.name, rendered=self._rendered, running=self._before, diff=diff)
 
     def _as_it_runs(self) -> Fingerprint:
-        """Which lines differ by themselves is known since our last commit; before the first, a second look tells."""
+        """The fingerprint of the running configuration, without the lines that differ by themselves.
+
+        After our last commit these were stored. Before the first one, a second reading shows them.
+        """
         if self._before is not None and self._known.fingerprint:
             return Fingerprint.of_one(self._before, self._known.fingerprint.unstable)
         return Fingerprint.of(self._before, self._readable())
 
     def _readable(self) -> str | None:
-        """What it runs, where that is good to know and no more."""
+        """The running configuration; None if it can't be read, which is logged, and does not fail the device."""
         try:
             return self._running_config()
         except DeviceFailure as failure:
@@ -218,7 +221,7 @@ class DeviceSync:
             return None
 
     def _differs(self) -> None:
-        """It does not run what our last commit left, which must not be overwritten without being asked."""
+        """The device does not run what our last commit left: fail it, unless nothing differs or ``force`` is given."""
         since = self._known.uncertain_job_id
         if since is None:
             what = "the configuration was changed outside since the last commit"
@@ -230,7 +233,7 @@ class DeviceSync:
             raise DeviceFailure(f"{what}; use force to overwrite that")
 
     def _record(self) -> None:
-        """Committed for good, whether or not it can be recognised later."""
+        """Store that the device was committed for good, and what it runs now, if that can be recognised later."""
         fingerprint = Fingerprint()
         try:
             first = self._running_config()

@@ -1,9 +1,9 @@
 """What is known about the devices of one job, and what it committed to them.
 
-Just before its commit a device is marked uncertain; the mark is removed when the outcome is known. So a worker that
-dies in between leaves devices marked as not in sync, never one wrongly in sync, and only those that it was about to
-change. Devices that wait while one statement runs are marked together by the next, and what was confirmed is stored in
-batches: the database is not written once per device.
+Just before its commit a device is marked uncertain; the mark is removed when the outcome is known. If the worker dies
+in between, the mark stays, and only on devices that it was about to change: none is wrongly taken to be in sync. Devices
+that wait while one statement runs are marked together by the next, and what was confirmed is stored in batches: the
+database is not written once per device.
 """
 
 import json
@@ -82,7 +82,7 @@ class DeviceStates:
             raise
 
     def committed(self, host: str, *, rendered: str, fingerprint: Fingerprint, changed: bool) -> None:
-        """The device runs this now, for good; ``changed`` unless it did so before."""
+        """The device now runs this for good. ``changed`` is False if it already did."""
         now = _Committed(rendered_hash=digest(rendered), fingerprint=fingerprint, at=timezone.now(), changed=changed)
         with self._mutex:
             self._unsaved[host] = now
@@ -96,9 +96,9 @@ class DeviceStates:
                 self._unchanged.add(host)
 
     def close(self) -> None:
-        """Store what is left, trying once: if the database is away, the marks say enough.
+        """Store what is left. It is tried once: if the database is away, the marks say enough.
 
-        Where what follows has to be repeated, call this again: a crash may have taken back what it stored.
+        If the statement that follows has to be repeated, call this again: a crash may have taken back what it stored.
         """
         with self._mutex:
             if self._unsaved or self._unchanged:
@@ -124,7 +124,10 @@ class DeviceStates:
             self._marked.update(hosts)
 
     def _fill_in(self, hosts: Sequence[str]) -> None:
-        """A process that was frozen, and is judged lost since, marks nothing that another has stored by now."""
+        """Mark the devices, but only while the lock is held.
+
+        A process that was frozen and judged lost must not mark a device that another has synchronised since.
+        """
         with self._ctx.guarded_by_lock():
             fill_in(DeviceState, "uncertain_job_id", self._ctx.job_id, key="host", keys=hosts)
 

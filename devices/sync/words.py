@@ -40,7 +40,7 @@ class Words:
             return UNSPEAKABLE
 
     def mask(self, text: str) -> str:
-        """Masked before it is shortened, and again at the boundary like everything else, which then changes nothing."""
+        """Mask the text before it is shortened. It is masked again where it is stored, which then changes nothing."""
         return storable(mask(text))
 
     def failure(self, exc: BaseException) -> str:
@@ -55,17 +55,17 @@ class Words:
         return reason
 
     def saw(self, what: str) -> None:
-        """What became of the device, for whoever follows the job."""
+        """Note what became of the device, for people who follow the job. ``tell`` logs it."""
         self._seen.append(what)
 
     def tell(self) -> None:
-        """Log what was seen, in one line: a sync of thousands would have three of each, all in one thread's way."""
+        """Log what was noted, in one line. Three lines for each of thousands of devices would slow the sync down."""
         if self._seen:
             what, self._seen = ", ".join(self._seen), []
             record(DeviceAction.DEVICE_SEEN, job_id=self._job_id, host=self._host.name, what=what)
 
     def record(self, action: DeviceAction, reason: str, exc: BaseException) -> None:
-        """Logged with the job and the host. The traceback is text, because it is masked."""
+        """Log a failure with the job, the host and the traceback, which is passed as masked text."""
         try:
             said, trace = self.mask(reason), self.mask("".join(traceback.format_exception(exc)).rstrip())
         except BaseException as broken:  # noqa: BLE001  (as above)

@@ -18,7 +18,7 @@ _RETRY_SECONDS: Final = 0.5
 
 
 def too_late(seconds: float) -> bool:
-    """Of an answer that took so long: this process may have been judged lost meanwhile, so it does not count."""
+    """Whether an answer that took this long must not count: this process may have been judged lost meanwhile."""
     return seconds >= conf.worker_lost_seconds / 2
 
 
@@ -29,7 +29,7 @@ def until_answered(
     *,
     job_id: int,
 ) -> T:
-    """``again`` is called in place of ``ask`` if an answer may have been lost, or came too late."""
+    """Call ``ask`` until the database answers; ``again`` instead, once an answer may be lost or came too late."""
     while True:
         asked = time.monotonic()
         try:

@@ -88,7 +88,7 @@ class Each:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Whatever was raised: when this has returned no thread goes on, except those that hang."""
+        """Return, whatever was raised, when no thread works any more, except threads that hang."""
         self._hands.close()
         if not self._hands.is_empty:
             self._body.stop(JobStopped("the job is ending"))
@@ -141,7 +141,7 @@ class Each:
         return self._ahead.few if self._may_take else 0
 
     def _taken(self, count: int, *, ahead: int = 0, tried: bool = False) -> list[Taken]:
-        # Of devices that wait for each other, the steps that they have behind them would be taken back too. For those
+        # With all_or_none a crash of the database would also take back the steps that the devices have done. For those
         # that are taken ahead no thread waits, so this may.
         lasting = ahead > 0 or self._plan.all_or_none or not self._plan.reads_first
         options: dict[str, Any] = {"ahead": ahead, "tried": tried, "of": len(self._plan.devices), "lasting": lasting}
@@ -154,7 +154,7 @@ class Each:
         return taken
 
     def _adopted(self) -> tuple[FleetStanding, list[Taken]]:
-        """The answer was lost: what was taken is in the database."""
+        """What was taken, read from the database because the statement's answer was lost."""
         taken = [one for one in store().taken_devices(self._run) if one.id not in self._devices.mine]
         return store().fleet_standing(self._run), taken
 
@@ -179,7 +179,7 @@ class Each:
     # --- stopping -----------------------------------------------------------------------------------------------------
 
     def _heed(self) -> None:
-        """What told this participant to stop, or to leave."""
+        """Act on what told this participant to stop, or to leave."""
         if self._is_struck:
             self._is_struck = False
             self._body.soft_limit_reached()
@@ -203,7 +203,7 @@ class Each:
         return None if reason is None or isinstance(reason, EndedElsewhere | RunTaken) else Failure.of(reason).as_json()
 
     def _nothing_in_hand(self) -> Leaving | None:
-        """Whether no thread has anything to do."""
+        """Called when no thread has anything to do: begin the next step, take more devices, or leave. None to go on."""
         if self._devices.held:
             self._next_step()
             return None
@@ -214,7 +214,7 @@ class Each:
         self._devices.written()
         if leaving.gone or leaving.last:
             return leaving
-        # Devices wait, and nobody else is there. One that has cost a process is begun alone.
+        # Devices wait, and no other process takes part. A device that has already cost a process is begun alone.
         self._hand_out(self._taken(self._plan.at_once) or self._taken(1, tried=True))
         return None
 
@@ -229,7 +229,7 @@ class Each:
         )
 
     def _leave_again(self) -> Leaving:
-        """What was stored before it need not have waited for the disk, and a crash has taken it back."""
+        """Store what is known of the devices once more: it did not wait for the disk, so a crash may have undone it."""
         self._plan.leaving()
         return self._leave()
 

@@ -20,12 +20,12 @@ class RunTaken(LockLost):
 class GivenBack(JobStopped):
     """A device is no longer this participant's: the database crashed, and had not kept that it was taken.
 
-    The job goes on. Nothing was changed on the device, and whoever takes it next begins anew.
+    The job goes on. Nothing was changed on the device, and the next participant to take it starts over.
     """
 
 
 class EndedElsewhere(JobAborted):
-    """Another participant met the end of the job, and noted it."""
+    """Another participant met the end of the job first, and noted it."""
 
 
 class EndMet(Exception):

@@ -29,18 +29,18 @@ class Piece:
     _leaving: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def within(self, seconds: float | None, at: str) -> "Within":
-        """Inside, its thread counts as hanging after this many seconds. If it returns after that, it does not go on."""
+        """A block in which its thread hangs after this many seconds. If it returns after that, it does not go on."""
         return Within(self, seconds, at)
 
     def give_up(self, now: float) -> bool:
-        """If its thread hangs. It is left, or given up: never both."""
+        """Give it up if its thread hangs; returns whether it does. A thread that has left its block is not given up."""
         with self._leaving:
             self.given_up = self.deadline < now
         return self.given_up
 
 
 class Within(contextlib.AbstractContextManager[None]):
-    """See ``Piece.within``. Not a generator: each call into a driver is in one, a dozen for each device."""
+    """See ``Piece.within``. A class, because a generator is slower: a dozen are entered for each device."""
 
     __slots__ = ("_at", "_before", "_piece", "_seconds")
 
@@ -73,7 +73,7 @@ class Hands:
 
     def __post_init__(self) -> None:
         self._mutex = threading.Lock()
-        # Two, so that a thread that is done wakes the one that waits for it, and not all that rest.
+        # Two conditions, so that a thread that is done wakes the coordinating thread, and not all that rest.
         self._given = threading.Condition(self._mutex)
         self._was_done = threading.Condition(self._mutex)
         self._todo: deque[Piece] = deque()
@@ -113,9 +113,9 @@ class Hands:
             return [piece for piece, _ in self.busy.values()]
 
     def wait(self, seconds: float, *, until: int) -> None:
-        """Wait until something was done, and no more than so many pieces are in hand.
+        """Wait until a piece is done and at most ``until`` pieces are in hand, or for this many seconds.
 
-        For each thread that wakes this one, two must get Python's lock anew.
+        For each thread that wakes this one, two must get Python's lock again.
         """
         with self._mutex:
             self._wake_at = until
@@ -123,7 +123,7 @@ class Hands:
                 self._was_done.wait(seconds)
 
     def done(self) -> list[Piece]:
-        """What was done since this was asked last."""
+        """The pieces that were done since the last call."""
         with self._mutex:
             done, self._done = list(self._done), deque()
         return done
@@ -150,7 +150,7 @@ class Hands:
     def _start(self) -> None:
         self._numbers += 1
         self._resting += 1
-        # A daemon thread: one that is given up must not keep the process alive.
+        # A daemon thread, because a thread that was given up must not keep the process alive.
         threading.Thread(target=self._work, name=f"device-{self._numbers}", daemon=True).start()
 
     def _work(self) -> None:
@@ -176,7 +176,7 @@ class Hands:
 
 @contextlib.contextmanager
 def carrying(piece: Piece) -> Iterator[None]:
-    """Inside, the thread is working on it."""
+    """A block in which ``in_hand`` returns this piece, in this thread."""
     _current.piece = piece
     try:
         yield

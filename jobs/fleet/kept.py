@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Kept:
-    """Any thread may call its methods."""
+    """The devices that were taken, and which of them a crash can't take away. Any thread may call its methods."""
 
-    always: bool  # each taking waits
+    always: bool  # each statement that takes devices waits for the disk
     _taken_at: dict[int, float] = field(default_factory=dict)  # monotonic, by the device's id
     _lasts_until: float = 0.0
 
@@ -25,7 +25,7 @@ class Kept:
         self._taken_at.pop(device_id, None)
 
     def lasted(self, since: float) -> None:
-        """A commit waited that was begun at this time."""
+        """A commit that began at this time has waited for the disk, and so has everything before it."""
         self._lasts_until = max(self._lasts_until, since)
 
     def has(self, device_id: int) -> bool:

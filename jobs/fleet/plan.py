@@ -62,7 +62,7 @@ class Plan:
 
 
 def host_of(device: Any) -> str:
-    """A device is its name, or has one."""
+    """The name of a device, which is given as a name or as an object with one. Raises ValueError for anything else."""
     name = device if isinstance(device, str) else getattr(device, "name", None)
     if not isinstance(name, str):
         raise ValueError(f"{device!r:.60} is not a device: neither a name nor an object with a name")
@@ -79,7 +79,7 @@ def _fingerprint(hosts: Mapping[str, Any], steps: Sequence[Step], alike: str) ->
 
 
 def _source_of(step: Step) -> str:
-    """Of the file that contains a step: another version of it is another step."""
+    """A hash of the file that contains the step: in another version of it the step may do something else."""
     try:
         file = inspect.getsourcefile(inspect.unwrap(step))
         return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()

@@ -14,12 +14,12 @@ from jobs.sql.device_signature import Batch, Begun, Stepped, Taken
 
 @dataclass
 class Devices:
-    """Those that this participant has taken."""
+    """The devices that this participant has taken."""
 
     kept: Kept
     mine: dict[int, Taken] = field(default_factory=dict)  # until they are written as over
-    held: list[Taken] = field(default_factory=list)  # over in a step, and waiting for the next
-    order: list[str] = field(default_factory=list)  # the hosts that are over, less those that were taken back
+    held: list[Taken] = field(default_factory=list)  # done with one step, and waiting for the next
+    order: list[str] = field(default_factory=list)  # the hosts that are over, without those that were taken back
     result: ResultSoFar = field(default_factory=ResultSoFar)
     written_at: float = field(default_factory=time.monotonic)
     _ahead: set[int] = field(default_factory=set)  # ids of those that are not known to have begun
@@ -29,7 +29,10 @@ class Devices:
     _unbegun: list[int] = field(default_factory=list)
 
     def take(self, taken: list[Taken]) -> list[Taken]:
-        """Those that are new. One that was in hand waits again where the database crashed, and is taken again."""
+        """Take note of these, and return the new ones.
+
+        After a crash of the database a device that is in hand may wait there again, and be taken a second time.
+        """
         new = [one for one in taken if one.id not in self.mine]
         self.mine.update((one.id, one) for one in new)
         self._ahead.update(one.id for one in new if one.ahead)
@@ -40,7 +43,7 @@ class Devices:
         self._begun = [piece for piece in pieces if piece.id in self._ahead]
 
     def became(self, piece: Piece, result: object, *, step: int) -> None:
-        """What a thread made of a device in this step."""
+        """Take note of what a thread made of a device in this step."""
         if isinstance(result, Finished):
             self._over.append(result)
             if not result.taken_back:
@@ -53,7 +56,7 @@ class Devices:
             self._stepped.append(Stepped(piece.id, step + 1))
 
     def let_go(self) -> list[Taken]:
-        """Those that were held: the next step is theirs."""
+        """Empty the list of devices that waited for the next step, and return them."""
         held, self.held = self.held, []
         return held
 

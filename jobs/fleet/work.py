@@ -20,12 +20,12 @@ class Unfinished(Enum):
     """What happened to a device that has not finished."""
 
     UNBEGUN = auto()  # the job was told to stop just before, or it was given back
-    IN_STEP = auto()  # it is over in this step, and waits for the others
+    IN_STEP = auto()  # it is done with this step, and waits for the other devices
 
 
 @dataclass(frozen=True)
 class Work:
-    """``Piece.work`` for every stage of a plan. Returns Finished or Unfinished, and never raises."""
+    """Makes ``Piece.work`` for each stage of a plan, which returns Finished or Unfinished, and never raises."""
 
     safety: Safety
     plan: Plan
@@ -42,12 +42,12 @@ class Work:
         return self._over(piece, lambda: self._steps(piece, steps), last=len(self.plan.steps) == len(steps))
 
     def step(self, number: int) -> Callable[[Piece], Finished | Unfinished]:
-        """That step, where all devices are over in those before it."""
+        """The work of this step, when all devices are done with the steps before it."""
         last = number == len(self.plan.steps) - 1
         return lambda piece: self._over(piece, lambda: self._joint_step(piece, number, last), last=last)
 
     def back(self, why: str) -> Callable[[Piece], Finished | Unfinished]:
-        """No further step may begin, for this reason."""
+        """The work of taking a device back, because no further step may begin."""
         return lambda piece: self._over(piece, lambda: self._taken_back(piece, why), last=True)
 
     def hung(self, piece: Piece) -> Finished | Unfinished:
@@ -63,7 +63,7 @@ class Work:
     def reports_of_lost(
         self, lost: Iterable[tuple[int, str, str]], make: Callable[[Any, str], Any]
     ) -> list[tuple[int, str]]:
-        """JSON texts by id, of devices whose participant died (id, host, reason): only the body knows how to say it."""
+        """Reports as JSON, by id, of ``lost`` devices (id, host, reason), whose participant died. ``make`` is the body's."""
         return [(device_id, self._report(device_id, host, make, why)) for device_id, host, why in lost]
 
     def _report(self, device_id: int, host: str, make: Callable[[Any, str], Any], why: str) -> str:
@@ -118,7 +118,7 @@ class Work:
             return self._taken_back(piece, str(stopped))
 
     def _taken_back(self, piece: Piece, why: str) -> Any:
-        """It failed, whatever its report says, unless ``back`` knows better."""
+        """Let the plan's ``back`` undo it. The device failed, unless ``back`` returns a DeviceResult."""
         piece.taken_back = self.safety.stopping
         report = None
         if self.plan.back is not None:
