@@ -1,7 +1,7 @@
 """What is known about the devices of one job, and what it committed to them.
 
 Just before its commit a device is marked uncertain; the mark is removed when the outcome is known. If the worker dies
-in between, the mark stays, and only on devices that it was about to change: none is wrongly taken to be in sync. Devices
+in between, the mark stays, and only on devices that it was about to change: none is wrongly called in sync. Devices
 that wait while one statement runs are marked together by the next, and what was confirmed is stored in batches: the
 database is not written once per device.
 """

@@ -1,7 +1,7 @@
-"""How many devices a participant takes that it cannot begin yet, so that no thread waits for the next one to be taken.
+"""How many devices a participant takes before it can begin them, so that no thread waits for a statement.
 
-Where steps read first and nobody else takes part: as many as its threads begin until it asks again. Quick devices are
-taken by the dozen, in one statement; of slow ones, of which each is worth a statement, none is.
+It does so only if its steps read first and it is alone: then it takes as many as its threads will begin until it asks
+again. So one statement takes dozens of quick devices. Slow devices are not taken ahead: each is worth its statement.
 """
 
 import time
@@ -9,26 +9,27 @@ from dataclasses import dataclass
 
 from cnaasjobs.conf import conf
 
-LOOK_SECONDS = 1.0  # a participant looks at least so often whether it may go on
+LOOK_SECONDS = 1.0  # a participant asks at least this often whether it may go on
 
 
 @dataclass
 class Ahead:
-    """One participant's. All methods but ``may_begin`` are its own thread's."""
+    """How far one participant takes devices ahead. Threads call only ``may_begin``; the rest is its main thread's."""
 
     threads: int
-    alone: bool  # and of a job in which that is of use
+    alone: bool  # no other takes part, and the job's steps read first
     _done: int = 0
     _seconds: float = 0.0
     _asked_at: float = 0.0
 
     def was_done(self, seconds: float) -> None:
-        """A device was begun so long ago, and is over."""
+        """A device is over, this long after it was begun."""
         self._done += 1
         self._seconds += seconds
 
     @property
     def most(self) -> int:
+        """How many devices to have ahead: as many as the threads begin in ``report_seconds``, at their pace so far."""
         if not (self.alone and self._done):
             return 0
         share = self._done * conf.report_seconds / max(self._seconds, conf.report_seconds)
@@ -36,19 +37,19 @@ class Ahead:
 
     @property
     def few(self) -> int:
-        """With no more than so many in hand it is time to take more."""
+        """When no more than this many devices are in hand, it is time to take more."""
         return self.threads - 1 + (self.most + 1) // 2
 
     def wanted(self, in_hand: int) -> tuple[int, int]:
-        """How many more to begin at once, and how many ahead of that."""
+        """How many more devices to begin at once, and how many to take ahead."""
         idle = self.threads - in_hand
         return max(idle, 0), max(self.most + min(idle, 0), 0)
 
     def heard(self, asked_at: float, *, may_go_on: bool) -> None:
-        """At a safe point, asked for at this time (monotonic)."""
+        """The answer of a safe point that was asked for at this time (monotonic)."""
         if may_go_on:
             self._asked_at = asked_at
 
     def may_begin(self) -> bool:
-        """Whether that is so recent that a device may be begun on it. It is not in a process that was frozen."""
+        """Whether the last safe point is recent enough to begin a device on it; not in a process that was frozen."""
         return time.monotonic() - self._asked_at < min(LOOK_SECONDS, conf.worker_lost_seconds / 2)

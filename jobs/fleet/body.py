@@ -22,7 +22,7 @@ class Safety(Protocol):
 
 
 class Body(Safety, Protocol):
-    """What a participant needs of it."""
+    """What a participant needs of it, beside what its threads do."""
 
     @property
     def stop_reason(self) -> JobStopped | None: ...

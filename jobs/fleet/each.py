@@ -56,7 +56,7 @@ class Each:
         self._devices = Devices(self.kept)
         self._showed_at = time.monotonic()
         self._noted = False
-        # Where this is the last: the job's result and its length in bytes, and the hosts that are over, in that order.
+        # For the last participant: the job's result, its length in bytes, and the hosts that are over, in their order.
         self.stored: tuple[str | None, int] | None = None
         self.finished: list[str] | None = None
 
@@ -128,7 +128,7 @@ class Each:
         return not (self._leaves or self._dry or self._step or self._body.stopping)
 
     def _take(self) -> None:
-        """Take as many as there are idle threads, and ``Ahead`` of that. It is the safe point before each device."""
+        """Take a device for each idle thread, and some ahead (``Ahead``). It is the safe point before each device."""
         if self._may_take and (in_hand := self._hands.in_hand) <= self._few:
             idle, ahead = self._ahead.wanted(in_hand)
             taken = self._taken(idle, ahead=ahead)
@@ -137,12 +137,12 @@ class Each:
 
     @property
     def _few(self) -> int:
-        """So many devices in hand, or less, are a reason to go on: to take more, or, where there are none, to end."""
+        """With this many devices in hand, or fewer, there is something to do: take more, or end if there are none."""
         return self._ahead.few if self._may_take else 0
 
     def _taken(self, count: int, *, ahead: int = 0, tried: bool = False) -> list[Taken]:
-        # With all_or_none a crash of the database would also take back the steps that the devices have done. For those
-        # that are taken ahead no thread waits, so this may.
+        # With all_or_none a crash of the database would also undo the steps that the devices have done. And no thread
+        # waits for devices that are taken ahead, so there is time to wait for the disk.
         lasting = ahead > 0 or self._plan.all_or_none or not self._plan.reads_first
         options: dict[str, Any] = {"ahead": ahead, "tried": tried, "of": len(self._plan.devices), "lasting": lasting}
         asked = time.monotonic()
@@ -195,7 +195,7 @@ class Each:
 
     def _give_back(self) -> None:
         self._ahead.alone = False
-        for piece in self._hands.take_back():
+        for piece in self._hands.recall():
             self._devices.became(piece, Unfinished.UNBEGUN, step=self._step)
 
     def _end_met(self) -> str | None:
@@ -204,7 +204,7 @@ class Each:
 
     def _nothing_in_hand(self) -> Leaving | None:
         """Called when no thread has anything to do: begin the next step, take more devices, or leave. None to go on."""
-        if self._devices.held:
+        if self._devices.between_steps:
             self._next_step()
             return None
         if self._may_take:
@@ -247,7 +247,7 @@ class Each:
             self._go_on(self._work.back(decision.reason))
 
     def _go_on(self, work: Callable[[Piece], object]) -> None:
-        self._hands.give([self._piece(one, work) for one in self._devices.let_go()])
+        self._hands.give([self._piece(one, work) for one in self._devices.for_next_step()])
 
     def _end(self, leaving: Leaving) -> Done:
         tally = leaving.tally

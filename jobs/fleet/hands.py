@@ -102,8 +102,8 @@ class Hands:
                 self._start()
             self._given.notify(len(pieces))
 
-    def take_back(self) -> list[Piece]:
-        """Those that no thread has begun."""
+    def recall(self) -> list[Piece]:
+        """Remove the pieces that no thread has begun, and return them."""
         with self._mutex:
             pieces, self._todo = list(self._todo), deque()
         return pieces

@@ -18,11 +18,13 @@ class Devices:
 
     kept: Kept
     mine: dict[int, Taken] = field(default_factory=dict)  # until they are written as over
-    held: list[Taken] = field(default_factory=list)  # done with one step, and waiting for the next
+    between_steps: list[Taken] = field(default_factory=list)  # done with one step, and waiting for the next
     order: list[str] = field(default_factory=list)  # the hosts that are over, without those that were taken back
     result: ResultSoFar = field(default_factory=ResultSoFar)
     written_at: float = field(default_factory=time.monotonic)
-    _ahead: set[int] = field(default_factory=set)  # ids of those that are not known to have begun
+    _ahead: set[int] = field(
+        default_factory=set
+    )  # ids of devices that were taken ahead and are not known to have begun
     _begun: list[Piece] = field(default_factory=list)
     _over: list[Finished] = field(default_factory=list)
     _stepped: list[Stepped] = field(default_factory=list)
@@ -39,7 +41,7 @@ class Devices:
         return new
 
     def in_progress(self, pieces: Sequence[Piece]) -> None:
-        """What threads are working on just now."""
+        """Take note of the pieces that threads are working on just now."""
         self._begun = [piece for piece in pieces if piece.id in self._ahead]
 
     def became(self, piece: Piece, result: object, *, step: int) -> None:
@@ -52,13 +54,13 @@ class Devices:
         elif result is Unfinished.UNBEGUN:
             self._unbegun.append(piece.id)
         else:
-            self.held.append(self.mine[piece.id])
+            self.between_steps.append(self.mine[piece.id])
             self._stepped.append(Stepped(piece.id, step + 1))
 
-    def let_go(self) -> list[Taken]:
+    def for_next_step(self) -> list[Taken]:
         """Empty the list of devices that waited for the next step, and return them."""
-        held, self.held = self.held, []
-        return held
+        waiting, self.between_steps = self.between_steps, []
+        return waiting
 
     @property
     def has_news(self) -> bool:

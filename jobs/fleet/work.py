@@ -63,7 +63,7 @@ class Work:
     def reports_of_lost(
         self, lost: Iterable[tuple[int, str, str]], make: Callable[[Any, str], Any]
     ) -> list[tuple[int, str]]:
-        """Reports as JSON, by id, of ``lost`` devices (id, host, reason), whose participant died. ``make`` is the body's."""
+        """Reports as JSON, by id, of devices (id, host, reason) whose participant died. ``make`` is the body's."""
         return [(device_id, self._report(device_id, host, make, why)) for device_id, host, why in lost]
 
     def _report(self, device_id: int, host: str, make: Callable[[Any, str], Any], why: str) -> str:
