@@ -1,4 +1,4 @@
-"""Jobs that wait for a second person, and who stands behind a token."""
+"""Jobs that wait for a second person, and who made which token."""
 
 from typing import Final
 

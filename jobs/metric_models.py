@@ -1,4 +1,4 @@
-"""The table of what only grows. ``jobs.models`` takes it up."""
+"""The table of counts that only grow. Import it from ``jobs.models``."""
 
 from django.db import models
 from django.db.models import Q

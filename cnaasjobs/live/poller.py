@@ -1,4 +1,4 @@
-"""One look at the feed for all who listen, four times a second while there is one, and none otherwise."""
+"""Looks at the feed once for all who listen, four times a second, and not at all while nobody does."""
 
 import asyncio
 import time

@@ -1,5 +1,7 @@
-"""What everybody is shown alike is asked once by each process, not once for each page: anew when a job or a lock has
-changed, and after a second, because heartbeats and time itself change nothing in the feed.
+"""What is the same for everybody is read once by each process, not once for each page.
+
+It is read again when a job or a lock has changed, and after a second, because heartbeats and time itself change nothing
+in the feed.
 """
 
 import time

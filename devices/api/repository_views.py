@@ -1,4 +1,4 @@
-"""Where the inventory and the templates come from, and reading them anew."""
+"""Where the inventory and the templates come from, and reading them again."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar

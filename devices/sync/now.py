@@ -1,5 +1,4 @@
-"""Which devices run what they should: those for which the configuration that we last committed is the one they would
-get now.
+"""Which devices run what they should: the configuration that we last committed is the one that they would get now.
 
 To know that, a device's configuration must be rendered. The result is remembered by its keyed hash until the inventory,
 the templates or the secrets change, so that asking for a list again costs one query.

@@ -1,5 +1,4 @@
-"""A plan: what a dry run showed for each device, kept as keyed hashes, and whether a live run would change exactly
-that.
+"""A plan: keyed hashes of what a dry run showed for each device, and whether a live run would change exactly that.
 
 The same rendered configuration, on a device that runs the same, makes the same change. So these two are compared, and
 not the diffs, which some devices show differently each time. Only if the running configuration can't be read or

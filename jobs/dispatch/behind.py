@@ -1,5 +1,5 @@
-"""Who else stands behind a job, beside its author: whoever made the author's token, and everybody behind the job that
-started it.
+"""Who else had a part in a job, besides its author: whoever made the author's token, and everybody who had one in the
+job that started it.
 
 None of them can be the second person who approves it. They are kept for every job, because one that needs no approval
 may start one that does.

@@ -1,6 +1,7 @@
-"""Which devices this process has for good: the commit by which it took them waited for the disk, or one after it did.
+"""Which devices this process has for good: a crash of the database can't undo that it took them.
 
-The database's log has one order, so a commit that waited makes all before it last. See ``cnaasjobs.db.unawaited``.
+That is so once the commit that took them has waited for the disk, or a later one has: the database's log has one order,
+so a commit that waited makes everything before it last. See ``cnaasjobs.db.unawaited``.
 """
 
 import math

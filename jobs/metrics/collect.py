@@ -1,4 +1,4 @@
-"""The families that Prometheus reads. A scrape asks what is bounded: live jobs, locks, heartbeats, and the table."""
+"""The families that Prometheus reads. A scrape reads what is bounded: live jobs, locks, heartbeats, and the table."""
 
 import json
 from collections import Counter

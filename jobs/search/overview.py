@@ -1,4 +1,4 @@
-"""What is at hand and what was of late, for pages that show it at a glance."""
+"""What is going on now, and what happened lately, for pages that show it at a glance."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Deletes sessions that are over, and API tokens that ended some time ago: until then their owner is told why."""
+"""Deletes sessions that are over, and API tokens some time after they expired. Until then a refusal can say so."""
 
 from datetime import timedelta
 from typing import Any, Final
