@@ -118,9 +118,11 @@ def test_after_a_restore_into_another_database_counts_go_on_and_nothing_is_count
 
 
 def test_how_long_a_job_waited_for_its_lock() -> None:
-    first, second = (scheduling.schedule(fake_jobs.with_lock, {}) for _ in range(2))
+    first, second, never = (scheduling.schedule(fake_jobs.with_lock, {}) for _ in range(3))
     run = claimed(first)
     refused(second)
+    refused(never)
+    assert transitions.cancel(never.pk, Failure(type="JobAborted", message="enough"))
     transitions.finish(run, Outcome(result=None))
     second.refresh_from_db()
     transitions.finish(claimed(second), Outcome(result=None))
