@@ -1,16 +1,20 @@
 """How a body ends, run in-process the way a worker runs it."""
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 from cnaasjobs.db.clock import database_now
 from jobs.dispatch import scheduling
+from jobs.end_reasons import EndReason
+from jobs.errors import JobStopped
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
+from jobs.task import JobContext, job
 from jobs.testing import assert_scheduled, exception_of, perform, perform_job, result_of
 from locks import service as locks
 from tests import fake_jobs
@@ -114,6 +118,34 @@ def test_a_thread_left_behind_is_waited_for_before_the_lock_is_free() -> None:
     assert job.finish_time is not None
     assert job.start_time is not None
     assert (job.finish_time - job.start_time).total_seconds() >= 0.3
+
+
+told: list[str] = []
+
+
+@job
+def leaves_a_thread(ctx: JobContext, *, ends: str) -> None:
+    def goes_on() -> None:
+        try:
+            for _ in range(100):
+                ctx.next_stop(0.05)
+                ctx.checkpoint()
+        except JobStopped as reason:
+            told.append(type(reason).__name__)
+
+    threading.Thread(target=goes_on).start()
+    if ends == "soft limit":
+        raise SoftTimeLimitExceeded(5)
+
+
+@pytest.mark.parametrize(
+    ("ends", "end", "reason"),
+    [("well", "", "LockLost"), ("soft limit", EndReason.TIME_LIMIT_EXCEEDED, "TimeLimitExceeded")],
+)
+def test_a_thread_left_behind_is_told_to_stop(ends: str, end: str, reason: str) -> None:
+    told.clear()
+    ended = perform_job(leaves_a_thread, ends=ends)
+    assert ((ended.exception_type or ""), told) == (end, [reason])
 
 
 def test_the_successor_is_scheduled_with_the_finish() -> None:
