@@ -42,15 +42,7 @@ def test_an_installed_driver_works_by_its_platform_name(lab: Lab, foreign: Forei
     assert devices_of(sync(lab))["r1"]["failed"] is False
     found = installed.devices["r1"]
     assert (found["running"], found["open"]) == (RENDERED, 0)
-    assert found["calls"] == [
-        "open",
-        "load",
-        ("commit", "", 300),
-        "open",
-        "close",
-        "confirm",
-        "close",
-    ]
+    assert found["calls"] == ["open", "load", ("commit", "", 300), "open", "close", "confirm", "close"]
 
 
 def test_a_dry_run_discards_and_closes(lab: Lab, foreign: Foreign) -> None:
