@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.plain_text import clean
+from jobs.cli.fitting import FittingTable
 from jobs.cli.terminal import status_text
 from jobs.models import Job, JobDevice
 from jobs.states import DeviceState, Status
@@ -32,7 +33,7 @@ def jobs_table(jobs: Sequence[Job], *, narrow: bool = False) -> Table:
     """
     rows = list(_job_rows(jobs))
     shown = [at for at in range(len(JOB_COLUMNS)) if not narrow or not rows or any(str(row[at]) for row in rows)]
-    table = _table(*(JOB_COLUMNS[at] for at in shown))
+    table = FittingTable(*(JOB_COLUMNS[at] for at in shown))
     for row in rows:
         table.add_row(*(row[at] for at in shown))
     return table
@@ -127,7 +128,7 @@ def _devices(job: Job, *, only_failed: bool) -> list[RenderableType]:
     shown = list(rows.order_by("-failed", "place").defer("report", "memo")[:DEVICES_SHOWN])
     if not shown:
         return []
-    table = _table("device", "state", "score", "step", "worker", "reason")
+    table = FittingTable("device", "state", "score", "step", "worker", "reason")
     for device in shown:
         state = Text("failed", style="bold red") if device.failed else Text(device.state.lower())
         if device.state == DeviceState.DONE and not device.failed:
@@ -141,7 +142,7 @@ def _devices(job: Job, *, only_failed: bool) -> list[RenderableType]:
 
 
 def locks_table(found: Iterable[lines.Line]) -> Table:
-    table = _table("lock", "held by", "function", "by", "since", "devices", "waiting", "next in line")
+    table = FittingTable("lock", "held by", "function", "by", "since", "devices", "waiting", "next in line")
     rows = list(found)
     progress = progress_of([each.holder.job_id for each in rows if each.holder])
     for each in rows:
@@ -157,11 +158,4 @@ def locks_table(found: Iterable[lines.Line]) -> Table:
             f"{len(each.order)}{more}",
             ", ".join(f"job {one.job_id}" for one in each.first[:3]),
         )
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table

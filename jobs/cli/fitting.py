@@ -1,0 +1,51 @@
+"""Tables that fit a person's terminal: words stay whole, and columns that are needed less go where there is no room."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from rich.console import Console, ConsoleOptions
+from rich.measure import Measurement
+from rich.table import Column, Table
+
+_BETWEEN: Final = 2  # columns of the terminal between two of the table
+_LESS_NEEDED: Final = (
+    *("comment", "step", "score", "worker", "took", "next in line", "by", "since", "when", "devices"),
+    *("function", "waits for"),
+)
+
+
+class FittingTable(Table):
+    """In a pipe, which is as wide as can be, all columns are there."""
+
+    def __init__(self, *columns: str) -> None:
+        super().__init__(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            self.add_column(column, overflow="fold")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        sizes = {column.header: _size(console, column) for column in self.columns}
+        for header in _LESS_NEEDED:
+            if _total([size.minimum for size in sizes.values()]) > options.max_width:
+                sizes.pop(header, None)
+        room = options.max_width - _total([size.minimum for size in sizes.values()])
+        shown = [column for column in self.columns if column.header in sizes]
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in shown:
+            size = sizes[column.header]
+            more = max(0, min(room, size.maximum - size.minimum))
+            table.add_column(column.header, overflow="fold", width=size.minimum + more if room >= 0 else None)
+            room -= more
+        for cells in zip(*(column.cells for column in shown), strict=True):
+            table.add_row(*cells)
+        yield table
+
+
+def _size(console: Console, column: Column) -> Measurement:
+    """Its longest word, its longest line."""
+    unbounded = console.options.update(max_width=100_000)
+    sizes = [Measurement.get(console, unbounded, cell) for cell in (column.header, *column.cells)]
+    return Measurement(max(size.minimum for size in sizes), max(size.maximum for size in sizes))
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _BETWEEN * (len(widths) - 1)
