@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -95,22 +96,20 @@ def complaints(_front: Front) -> Iterator[Complaints]:
 
 @pytest.fixture
 def open_page(_chromium: Browser, _front: Front, complaints: Complaints, transactional_db: None) -> Iterator[OpenPage]:
-    usual = {"base_url": _front.url, "viewport": DESKTOP}
-    usual_one: list[BrowserContext] = []
     at_the_end = ExitStack()
+    opened = count()
 
     def context_with(options: dict[str, Any]) -> BrowserContext:
-        if options or usual_one:
-            context = _chromium.new_context(**(usual | options))
+        if next(opened):
+            context = _chromium.new_context(**options)
             at_the_end.callback(context.close)
         else:
-            context = there(as_new, _chromium, **usual)
+            context = there(as_new, _chromium, **options)
             at_the_end.callback(there, leave, context)
-            usual_one.append(context)
         return context
 
     def open_page(user: User | None = None, **options: Any) -> Page:
-        context = context_with(options)
+        context = context_with({"base_url": _front.url, "viewport": DESKTOP} | options)
         context.set_default_timeout(PATIENCE_MS)
         if user is not None:
             client = Client()
