@@ -230,3 +230,11 @@ def test_an_output_that_was_closed_ends_nothing(monkeypatch: pytest.MonkeyPatch)
 def test_bytes_that_are_no_text(arguments: tuple[str, ...]) -> None:
     """As Python hands them on."""
     assert said(*arguments, "a\udcffb") == "This argument is not valid text in the terminal's encoding: 'a\\udcffb'"
+
+
+def test_a_python_without_the_projects_packages_says_which_one_has_them() -> None:
+    line = [sys.executable, "-S", "manage.py", "jobs", "list"]  # without site-packages
+    done = subprocess.run(line, cwd=ROOT, env={}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "use .venv/bin/python" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

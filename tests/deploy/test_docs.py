@@ -34,6 +34,13 @@ def test_a_command_of_ours_is_as_the_program_has_it(line: str) -> None:
     options_of(shlex.split(re.sub(r"<[\w ]+>", "1", line), comments=True))  # raises otherwise
 
 
+def test_a_line_can_be_copied_as_it_stands() -> None:
+    """There need be no ``python`` on the PATH, and if there is one, it is not the project's."""
+    pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    lines = [line for page in pages for line in re.findall(r"^(?:python|celery|gunicorn) .*", page.read_text(), re.M)]
+    assert lines == []
+
+
 def test_each_situation_has_a_command_that_shows_it_and_one_that_mends_it() -> None:
     assert len(SITUATIONS) >= 10
     assert [commands for commands in SITUATIONS if len(commands.splitlines()) < 2] == []
