@@ -10,7 +10,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobs.body import job_log
-from jobs.body.job_log import JobLog
+from jobs.body.job_log import JobLog, Line
 from jobs.fleet.hands import Piece, carrying
 from jobs.models import Job
 from jobs.models import JobLog as Batches
@@ -232,3 +232,29 @@ def test_the_log_goes_with_its_job(logging_job: LoggingJob) -> None:
     job = logging_job(lambda: logging.getLogger(SITE).info("line"))
     store().delete([job.pk])
     assert Batches.objects.count() == 0
+
+
+def test_a_long_line_is_cut_after_its_secrets_were_masked() -> None:
+    longest = job_log._LONGEST
+
+    def kept(text: str) -> str:
+        return Line(0.0, "INFO", SITE, None, text).kept(lambda text: text.replace("secret", "NAME"))[-1]
+
+    assert kept("x" * longest) == "x" * longest
+    assert kept("x" * (longest - 3) + "secret") == "x" * (longest - 3) + "NAM…"
+
+
+def test_what_is_logged_after_the_end_is_nobodys() -> None:
+    stored: list[LogBatch] = []
+
+    def write(batch: LogBatch, most_lines: int, most_bytes: int) -> bool:
+        stored.append(batch)
+        return True
+
+    log = JobLog(write)
+    line = Line(0.0, "INFO", SITE, None, "late")
+    log.add(line)
+    log.close()
+    log.add(line)
+    log.flush()
+    assert [batch.lines for batch in stored] == [1]

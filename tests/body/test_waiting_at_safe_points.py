@@ -1,0 +1,75 @@
+"""A safe point waits while the database is away, and no longer than the run may go on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from django.db import ProgrammingError, connection
+
+from cnaasjobs.events import Event, subscribe, unsubscribe
+from jobs.actions import JobAction
+from jobs.body import context
+from jobs.body.context import JobContext
+from jobs.errors import LockLost
+from tests import fake_jobs
+from tests.factory import claimed
+from tests.switching import database_fails
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Then = Callable[[Callable[[], object]], list[Event]]
+
+
+@pytest.fixture
+def ctx(monkeypatch: pytest.MonkeyPatch) -> JobContext:
+    monkeypatch.setattr(context, "_RETRY_SECONDS", 0.01)
+    return JobContext(claimed(fake_jobs.with_lock.schedule()))
+
+
+@pytest.fixture
+def at_the_second_wait() -> Iterator[Then]:
+    """Calls a function when a safe point has waited twice; what it said is in the list."""
+    with ExitStack() as over:
+
+        def begin(call: Callable[[], object]) -> list[Event]:
+            said: list[Event] = []
+
+            def seen(event: Event) -> None:
+                if event.action is JobAction.CHECKPOINT_WAITS:
+                    said.append(event)
+                    if len(said) == 2:
+                        call()
+
+            subscribe(seen)
+            over.callback(unsubscribe, seen)
+            return said
+
+        yield begin
+
+
+def test_it_passes_when_the_database_is_back(ctx: JobContext, at_the_second_wait: Then) -> None:
+    with ExitStack() as away:
+        away.enter_context(database_fails())
+        said = at_the_second_wait(away.close)
+        assert not ctx.holds_lock(), "nobody can say so"
+        ctx.checkpoint()
+    assert len(said) == 2
+    assert ctx.holds_lock()
+
+
+def test_whoever_is_told_to_stop_meanwhile_stops(ctx: JobContext, at_the_second_wait: Then) -> None:
+    said = at_the_second_wait(lambda: ctx.stop(LockLost("enough")))
+    with database_fails(), pytest.raises(LockLost, match="enough"):
+        ctx.checkpoint()
+    assert len(said) == 2
+
+
+def test_an_error_that_will_not_pass_is_raised(ctx: JobContext, at_the_second_wait: Then) -> None:
+    def wrong(*_: Any) -> Any:
+        raise ProgrammingError("no such column")
+
+    said = at_the_second_wait(lambda: ctx.stop(LockLost("it waited")))
+    with connection.execute_wrapper(wrong), pytest.raises(ProgrammingError):
+        ctx.checkpoint()
+    assert not said
