@@ -1,6 +1,7 @@
 """A job whose POST was answered 503 is taken back, with its traces."""
 
 import threading
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -33,9 +34,11 @@ def scheduled() -> Job:
 @pytest.mark.django_db
 def test_a_waiting_job_goes_with_its_key_and_the_audit_trail_says_so() -> None:
     other = job_row("SCHEDULED")
+    for user, key in (("adam", "k"), ("eva", "another"), ("zoe", "k")):
+        once(user=user, key=key, content={}, make=lambda: Answer(body={"job_id": other.pk}))
     assert withdraw(scheduled().pk, key=KEY) is Withdrawal.WITHDRAWN
     assert Job.objects.get() == other
-    assert not IdempotencyKey.objects.exists()
+    assert set(IdempotencyKey.objects.values_list("user", "key")) == {("adam", "k"), ("eva", "another"), ("zoe", "k")}
     assert list(AuditEntry.objects.order_by("id").values_list("action", flat=True)) == ["scheduled", "withdrawn"]
 
 
@@ -58,9 +61,12 @@ def test_a_job_that_has_started_and_of_which_nobody_can_be_told_is_told_to_stop(
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("status", ["FINISHED", "EXCEPTION"])
-def test_an_ended_job_stays(status: str) -> None:
-    job = job_row(status)
+@pytest.mark.parametrize(
+    ("status", "more"),
+    [("FINISHED", {}), ("EXCEPTION", {}), ("EXCEPTION", {"attempt": 0, "start_time": None})],  # aborted while it waited
+)
+def test_an_ended_job_stays(status: str, more: dict[str, Any]) -> None:
+    job = job_row(status, **more)
     assert withdraw(job.pk) is Withdrawal.ENDED
     assert Job.objects.get().status == status
 
