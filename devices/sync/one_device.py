@@ -52,6 +52,7 @@ class DeviceSync:
         wanted: Callable[[], None],
     ) -> None:
         self.host = host
+        self._platform = host.platform  # looked up in the host's groups each time
         self.report = DeviceReport()
         self.words = words
         self.to_commit = False
@@ -238,7 +239,7 @@ class DeviceSync:
         try:
             first = self._running_config()
             # What is shown exactly as it was sent has no lines that differ by themselves.
-            as_sent = first == essential(self._rendered, self.host.platform)
+            as_sent = first == essential(self._rendered, self._platform)
             second = first if as_sent else self._running_config()
             fingerprint = Fingerprint.of(first, second)
             if first is not None and not fingerprint:
@@ -271,4 +272,4 @@ class DeviceSync:
 
     def _running_config(self) -> str | None:
         running = self._device.running_config()
-        return None if running is None else essential(running, self.host.platform)
+        return None if running is None else essential(running, self._platform)

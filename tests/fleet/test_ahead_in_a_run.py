@@ -80,6 +80,7 @@ def takings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
     def counted(run: Run, count: int, *, ahead: int = 0, **more: Any) -> Any:
         asked.append((count, ahead))
+        assert more["lasting"] or not ahead  # no thread waits for these
         return take(run, count, ahead=ahead, **more)
 
     monkeypatch.setattr(store(), "take_devices", counted)
