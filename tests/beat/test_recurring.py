@@ -181,11 +181,23 @@ def test_a_schedule_without_sense_is_named_and_the_others_go_on(
     assert "schedule nonsense is never due" in caplog.text
 
 
+def test_a_fire_uses_up_the_turn_of_its_own_schedule_alone(beat: Recurring) -> None:
+    """Even of two that were stored, and fired last, at the same moment."""
+    last = ago(minutes=2)
+    for name in ("one", "other"):
+        every(60, name=name, last_run_at=last)
+    PeriodicTask.objects.update(date_changed=last)
+    beat.step()
+    assert {*Job.objects.values_list("scheduled_by", flat=True)} == {by("one"), by("other")}
+
+
 def test_the_database_failing_in_a_fire_consumes_nothing(beat: Recurring) -> None:
-    every(60, last_run_at=ago(minutes=2))
+    last = ago(minutes=2)
+    every(60, last_run_at=last)
     with database_fails(asked_about="jobs_job"), pytest.raises(OperationalError):
         beat.step()
-    assert PeriodicTask.objects.get().total_run_count == 0
+    row = PeriodicTask.objects.get()
+    assert (row.total_run_count, row.last_run_at) == (0, last)
     beat.step()
     assert Job.objects.count() == 1
 

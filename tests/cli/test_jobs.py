@@ -80,6 +80,7 @@ def test_a_long_result_is_json_too() -> None:
 
 
 def test_show_has_why_first_then_the_devices_that_failed() -> None:
+    job_row("EXCEPTION", exception=json.dumps({"message": "another's", "type": "OSError", "args": []}))
     job = job_row(
         "EXCEPTION", exception=json.dumps({"message": "it broke", "type": "ValueError", "args": ["it broke"]})
     )
@@ -171,6 +172,9 @@ def _one_never_begun() -> Job:
 )
 @pytest.mark.parametrize("json_too", [(), ("--json",)])
 def test_wait_tells_the_shell_how_it_ended(make: Callable[[], Job], code: int, json_too: tuple[str, ...]) -> None:
+    _failed_device_in_the_result()  # of other jobs, like one that runs
+    _one_never_begun()
+    job_row("RUNNING")
     assert ends_with("jobs", "wait", make().pk, "--timeout", 0, *json_too) == code
 
 
