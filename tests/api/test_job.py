@@ -194,3 +194,10 @@ def test_abort_is_in_the_audit_trail(api: Api) -> None:
         job.pk,
         "wrong day",
     )
+
+
+@pytest.mark.parametrize("number", ["4711", "x", "9" * 30])
+def test_there_is_no_such_job(api: Api, number: str) -> None:
+    job_row()
+    for answer in (api.get(f"/job/{number}"), api.put(f"/job/{number}", {"action": "ABORT"})):
+        assert (answer.status, answer.message) == (404, f"No job with id {number} found")
