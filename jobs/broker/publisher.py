@@ -5,6 +5,7 @@ sends it later. A broker that is down, frozen or blocking must not hang the call
 failure this process leaves the broker alone for a while.
 """
 
+import functools
 import os
 import threading
 import time
@@ -177,18 +178,31 @@ def _publish(batch: Sequence[Message], meanwhile: Callable[[], object]) -> list[
     global _broken_until
     if time.monotonic() < _broken_until:
         raise BrokerUnavailable("it failed a moment ago")
+    once = functools.cache(meanwhile)  # although the batch may be sent again
+    began, link = time.monotonic(), _kept_link()
     try:
-        return _link().send(batch, meanwhile)
+        try:
+            return (link or _new_link()).send(batch, once)
+        except broker_errors():
+            # A broker that was restarted has closed the connection that this thread kept, and is there again. One that
+            # is down says so at once, too; one that does not answer has had its time. A message may be sent twice.
+            drop()
+            if link is None or time.monotonic() - began > conf.publish_timeout_seconds / 2:
+                raise
+            return _new_link().send(batch, once)
     except broker_errors() as exc:
         _broken_until = time.monotonic() + conf.publish_pause_seconds
         drop()
         raise BrokerUnavailable(f"{type(exc).__name__}: {exc}") from exc
 
 
-def _link() -> _Link:
+def _kept_link() -> _Link | None:
     link: _Link | None = getattr(_local, "link", None)
-    if link is None or link.pid != os.getpid():  # inherited by a fork: another process uses that socket
-        link = _local.link = _Link()
+    return link if link is not None and link.pid == os.getpid() else None  # one of the parent's is another's socket
+
+
+def _new_link() -> _Link:
+    _local.link = link = _Link()
     return link
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -100,6 +101,29 @@ def test_a_broker_that_does_not_answer_delays_nobody_and_loses_nothing(rabbitmq:
     assert Job.objects.filter(dispatched_at__isnull=True).count() == 3
 
 
+@pytest.mark.needs("rabbitmq")
+def test_after_a_restart_of_the_broker_the_first_message_arrives(rabbitmq: RabbitMQ) -> None:
+    """Each thread has kept a connection that is closed by now."""
+    kept, calls = _publish_here(), []
+    rabbitmq.cut_connections()  # as one that restarts does
+    assert publisher.publish([_message()], meanwhile=lambda: calls.append(1)) == []
+    assert _publish_here() is not kept
+    assert calls == [1]
+
+
+@pytest.mark.needs("rabbitmq")
+def test_what_runs_while_confirms_are_on_their_way_runs_once(rabbitmq: RabbitMQ) -> None:
+    """Also where the connection ends just then, and the messages are sent again."""
+    connection, calls = _publish_here(), []
+
+    def meanwhile() -> None:
+        calls.append(1)
+        connection.default_channel.connection.transport.sock.shutdown(socket.SHUT_RDWR)
+
+    assert publisher.publish([_message()], meanwhile=meanwhile) == []
+    assert calls == [1]
+
+
 def test_after_a_failure_the_broker_is_left_alone_for_a_while(broker: str) -> None:
     message = _message()
     assert publisher.publish([message]) == []
@@ -116,7 +140,7 @@ def test_after_a_failure_the_broker_is_left_alone_for_a_while(broker: str) -> No
 
 def _publish_here() -> Connection:
     assert publisher.publish([_message()]) == []
-    connection: Connection = publisher._link().connection
+    connection: Connection = publisher._kept_link().connection  # type: ignore[union-attr]
     return connection
 
 
@@ -133,7 +157,7 @@ def test_a_forked_process_leaves_its_parents_connection_alone(rabbitmq: RabbitMQ
     connection = _publish_here()
 
     def forget() -> None:
-        publisher._local.line = None
+        publisher._local.link = None
         gc.collect()
 
     child = multiprocessing.get_context("fork").Process(target=forget)

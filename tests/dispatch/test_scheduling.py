@@ -7,6 +7,7 @@ import pytest
 from django.db import transaction
 
 from cnaasjobs.db.clock import database_now
+from jobs.broker import publisher
 from jobs.dispatch import scheduling, sending
 from jobs.errors import JobArgumentError
 from jobs.models import Job
@@ -152,7 +153,8 @@ def test_the_log_tells_each_job_once(caplog: pytest.LogCaptureFixture, monkeypat
     jobs = scheduling.schedule_many(fake_jobs.nothing, [{}] * 1500)
     jobs.append(scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1)))
     monkeypatch.setattr("jobs.broker.publisher._broken_until", 0.0)  # as it is now, also after this test
-    monkeypatch.setattr("jobs.broker.publisher._link", _no_broker)
+    monkeypatch.setattr("jobs.broker.publisher._new_link", _no_broker)
+    publisher.drop()
     jobs.append(scheduling.schedule(fake_jobs.nothing, {}))
     assert jobs[-1].status == Status.SCHEDULED
     assert _said(caplog) == [row.pk for row in jobs]
