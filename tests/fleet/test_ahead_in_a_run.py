@@ -17,7 +17,7 @@ from jobs.sql import store
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import perform, result_of
-from tests.fleet.parts import WAITING, aborted, cleared, lose
+from tests.fleet.parts import TAKEN, WAITING, aborted, cleared, lose
 from tests.services import PostgreSQL
 from tests.waiting import wait_until
 
@@ -93,6 +93,28 @@ def test_quick_devices_are_taken_by_the_dozen(body: Body, takings: list[tuple[in
     assert sorted(body.begun) == hosts(60)
     assert len(takings) <= 25
     assert not JobDevice.objects.filter(start_time__isnull=True).exists()
+
+
+def test_while_one_is_being_worked_on_its_row_says_so(body: Body) -> None:
+    def lasts(ctx: JobContext) -> None:
+        def is_shown() -> bool:
+            with ctx.database():
+                return JobDevice.objects.filter(host="sw05", state=TAKEN, start_time__isnull=False).exists()
+
+        wait_until(is_shown)
+        shown.append("sw05")
+
+    def has_next(ctx: JobContext) -> None:
+        def is_held() -> bool:
+            with ctx.database():
+                return JobDevice.objects.filter(host="sw05", state=WAITING, participant__isnull=False).exists()
+
+        wait_until(is_held)
+
+    shown: list[str] = []
+    body.happens = {"sw04": has_next, "sw05": lasts}
+    assert performed(12).status == Status.FINISHED
+    assert shown == ["sw05"]
 
 
 def test_where_another_joins_what_is_not_begun_is_given_back(body: Body, takings: list[tuple[int, int]]) -> None:
