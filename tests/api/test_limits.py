@@ -177,4 +177,4 @@ def test_an_api_without_tokens_answers_this_machine_only() -> None:
     assert client.get("/api/v1.0/jobs").status_code == 200
     assert client.get("/api/v1.0/jobs", REMOTE_ADDR="::1").status_code == 200
     refused = client.get("/api/v1.0/jobs", REMOTE_ADDR="192.0.2.7")
-    assert (refused.status_code, "need a token" in refused.json()["message"]) == (403, True)
+    assert (refused.status_code, "asks for no token" in refused.json()["message"]) == (403, True)
