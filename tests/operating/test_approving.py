@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.events import Event, subscribe, unsubscribe
+from jobs.audit import trail
 from jobs.audit.trail import By
 from jobs.dispatch import line, scheduling, sending
 from jobs.errors import JobError, NotWaitingForApproval
@@ -54,6 +55,22 @@ def test_nothing_starts_it_before() -> None:
     job.refresh_from_db()
     assert (job.status, job.unapproved, job.attempt) == (Status.SCHEDULED, True, 0)
     assert (job.parked, job.dispatched_at, job.waiting_since) == (True, None, None)
+
+
+@pytest.mark.parametrize("decide", [approving.approve, approving.reject])
+def test_a_decision_that_can_t_be_written_down_is_not_taken(
+    decide: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OperationalError("no space left on device")
+
+    job, bob = guarded(user("ann")), by(user("bob"))
+    monkeypatch.setattr(trail, "add", full)
+    with pytest.raises(OperationalError):
+        decide(job.pk, by=bob)
+    job.refresh_from_db()
+    assert (job.status, job.unapproved) == (Status.SCHEDULED, True)
+    assert JobApproval.objects.get(job=job).verdict == ""
 
 
 def test_approved_it_waits_like_others_from_then_on() -> None:
