@@ -53,7 +53,7 @@ def test_every_handler_of_every_url_stands_in_it() -> None:
 def test_each_list_says_what_is_in_it() -> None:
     """Programs that make a client of a description ask for that, and otherwise leave out what it stands in."""
     schemas = [each for each in _parts(document()) if "array" in each.get("type", ())]
-    assert len(schemas) > 20
+    assert len(schemas) > 10  # also without devices
     assert [each for each in schemas if "items" not in each] == []
 
 

@@ -35,7 +35,7 @@ def test_nothing_else_does(args: tuple[Any, ...]) -> None:
 def test_none_is_to_be_kept_until_later(args: tuple[Any, ...]) -> None:
     """A worker would hold it until then, unacknowledged, and so would each one after it."""
     message = replace(received(*args), headers={"task": JOB, "id": "1", "eta": "3000-01-01T00:00:00+00:00"})
-    with pytest.raises(Refusal, match="when a job is due is in its row"):
+    with pytest.raises(Refusal, match="it asks a worker to hold it until later"):
         check(message, jobs={JOB}, plain_tasks=())
     check(replace(message, headers={**message.headers, "eta": None}), jobs={JOB}, plain_tasks=())
 
