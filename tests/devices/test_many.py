@@ -12,7 +12,7 @@ from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync import state
 from devices.tasks import sync_devices
-from jobs.models import Job, JobLog
+from jobs.models import Job, JobDevice, JobLog
 from jobs.states import Status
 from jobs.testing import perform_job
 from tests.devices.lab import Lab, devices_of
@@ -35,7 +35,9 @@ class Statements:
         monkeypatch.setattr(CursorWrapper, "execute", noted)
 
     def writes(self) -> int:
-        return sum(sql.startswith(("INSERT", "UPDATE", "DELETE")) for sql in self.seen)
+        """But for the rows of its devices, which are written four times a second, all that changed at once."""
+        verbs = ("INSERT", "UPDATE", "DELETE")
+        return sum(sql.lstrip().startswith(verbs) and JobDevice._meta.db_table not in sql for sql in self.seen)
 
     def reads(self) -> int:
         return sum(sql.startswith("SELECT") for sql in self.seen)
