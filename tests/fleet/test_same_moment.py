@@ -12,7 +12,7 @@ from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.run import Refused, Run
 from jobs.sql import store
-from jobs.sql.device_signature import Batch, Note
+from jobs.sql.device_signature import Batch, Begun, Note
 from jobs.states import DeviceState
 from tests import fake_jobs
 from tests.fleet.parts import begun, in_thread, join, joined, joined_late
@@ -67,6 +67,17 @@ def test_who_is_being_judged_lost_notes_no_step_and_so_changes_nothing() -> None
         wait_until(_somebody_waits_for_a_lock)
     assert not noting().is_mine
     assert JobDevice.objects.get(pk=device.id).step == ""
+
+
+def test_a_device_that_is_just_being_noted_is_not_waited_for() -> None:
+    """Its note writes that it was begun. The two statements name the same rows, each in an order of its own."""
+    run, _ = begun()
+    noted, other = store().take_devices(run, 0, ahead=2)[1]
+    with transaction.atomic():
+        store().note_steps(run, [Note(noted.id, "commit", None)])
+        in_thread(lambda: store().write_devices(run, Batch(begun=[Begun(noted.id, age=0), Begun(other.id, age=0)])))()
+        assert JobDevice.objects.get(pk=other.id).state == DeviceState.TAKEN.value
+    assert JobDevice.objects.get(pk=noted.id).state == DeviceState.TAKEN.value
 
 
 def test_what_was_taken_just_before_the_loss_is_given_back() -> None:

@@ -118,10 +118,15 @@ _STEPPED: Final = f"""stepped AS (
 _UNDER_WAY: Final = f"""
     state = '{DeviceState.TAKEN}', worker = %(worker)s,
     start_time = coalesce(start_time, statement_timestamp() - given.age * interval '1 second')"""
-_BEGUN: Final = f"""begun AS (
-        UPDATE {DEVICE} AS device SET {_UNDER_WAY}
-        FROM unnest(%(begun)s::bigint[], %(begun_since)s::float8[]) AS given(id, age)
-        WHERE device.id = given.id AND {MINE}
+# A row that is locked is just being noted, by which it becomes begun too. If each waited for the other's rows, the
+# database would end one of them after a second.
+_BEGUN: Final = f"""free_begun AS (
+        SELECT device.id, given.age
+        FROM {DEVICE} AS device JOIN unnest(%(begun)s::bigint[], %(begun_since)s::float8[]) AS given(id, age)
+            ON device.id = given.id
+        WHERE {MINE} FOR UPDATE OF device SKIP LOCKED
+    ), begun AS (
+        UPDATE {DEVICE} AS device SET {_UNDER_WAY} FROM free_begun AS given WHERE device.id = given.id
         RETURNING device.id
     )"""
 _UNBEGUN: Final = f"""unbegun AS (
