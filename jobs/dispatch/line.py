@@ -1,5 +1,7 @@
 """The line for a lock: who is next, who is ahead of whom, and waking the first."""
 
+from dataclasses import replace
+
 from django.db.models import QuerySet
 
 from cnaasjobs.events import record
@@ -7,6 +9,7 @@ from jobs.actions import JobAction
 from jobs.broker import publisher
 from jobs.dispatch import sending
 from jobs.models import Job
+from jobs.schedulable import HIGHEST_PRIORITY
 from jobs.sql import store
 from jobs.states import Status
 from jobs.waiting_rows import in_line
@@ -33,12 +36,14 @@ def names() -> list[str]:
 def wake(lock_name: str) -> bool:
     """Send the first job in line for a free lock on its way, if it was parked.
 
-    The claim decides: a race does no harm.
+    The claim decides: a race does no harm. Its first message has had its turn in the queue, so this one goes before
+    messages of the same priority: behind them, a line would wait for the whole queue again for each of its jobs.
     """
     woken = store().wake_first(lock_name)
     if woken is None:
         return False
     message = publisher.Message(*woken)
+    message = replace(message, priority=min(message.priority + 1, HIGHEST_PRIORITY))
     waiting = Status.SCHEDULED.value
     record(JobAction.WAKE, {"from": waiting, "to": waiting}, job_id=message.job_id, lock=lock_name)
     sending.send([message])
