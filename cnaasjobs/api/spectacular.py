@@ -77,7 +77,7 @@ class DescribedSchema(AutoSchema):
     def _parameters(self) -> Iterator[OpenApiParameter]:
         described = self._described
         for name in self._names_in_path():
-            yield OpenApiParameter(name, str, OpenApiParameter.PATH, required=True)
+            yield OpenApiParameter(name, int if name.endswith("_id") else str, OpenApiParameter.PATH, required=True)
         pages = (*_PAGES, *_filters(getattr(self.view, "columns", {}))) if described.pages else ()
         for each in (*described.parameters, *pages):
             yield OpenApiParameter(each.name, dict(each.schema), OpenApiParameter.QUERY, description=each.description)

@@ -57,6 +57,20 @@ def test_each_list_says_what_is_in_it() -> None:
     assert [each for each in schemas if "items" not in each] == []
 
 
+def test_a_number_in_a_path_is_described_as_one() -> None:
+    """Or a client that is made of the description wants it as text."""
+    paths = document()["paths"]
+    kinds = {
+        each["name"]: each["schema"]["type"]
+        for path in paths.values()
+        for operation in path.values()
+        for each in operation.get("parameters", ())
+        if each["in"] == "path"
+    }
+    assert kinds.pop("job_id") == "integer"
+    assert {kind for name, kind in kinds.items() if not name.endswith("_id")} == {"string"}
+
+
 def _parts(part: Any) -> Iterator[dict[str, Any]]:
     if isinstance(part, dict):
         yield part
