@@ -40,8 +40,9 @@ def test_a_change_of_a_job_is_asked_for_at_once() -> None:
     ask, job = Asked(), job_row("RUNNING")
     assert shared(ask, feed.position(), clock=lambda: 10.0) == 1
     Job.objects.filter(pk=job.pk).update(abort_reason="stop")
-    assert shared(ask, feed.position(), clock=lambda: 10.0) == 2
-    assert shared(ask, feed.position(), clock=lambda: 10.0) == 2
+    after = feed.position()  # the next one may name what goes on meanwhile in another database of this server
+    assert shared(ask, after, clock=lambda: 10.0) == 2
+    assert shared(ask, after, clock=lambda: 10.0) == 2
 
 
 def test_each_question_has_its_own_answers_and_not_too_many_are_kept() -> None:
