@@ -28,12 +28,12 @@ class Handler(WSGIHandler):
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
-gc.disable()
+gc.disable()  # until all is loaded, which stays: a search for garbage would look at it in vain
 django.setup(set_prefix=False)
 _django = Handler()
 bound_waits()
 gc.enable()
-gc.freeze()  # what is loaded stays: a search for garbage that looks at it too keeps all requests waiting for 0.1 s
+gc.freeze()  # later searches neither: each would keep all requests waiting for 0.1 s
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -197,8 +197,9 @@ def _publish(batch: Sequence[Message], meanwhile: Callable[[], object]) -> list[
 
 
 def _kept_link() -> _Link | None:
+    """This thread's connection. One that was inherited by a fork does not count: its socket is the parent's."""
     link: _Link | None = getattr(_local, "link", None)
-    return link if link is not None and link.pid == os.getpid() else None  # one of the parent's is another's socket
+    return link if link is not None and link.pid == os.getpid() else None
 
 
 def _new_link() -> _Link:

@@ -8,9 +8,19 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 
 _BETWEEN: Final = 2  # columns of the terminal between two of the table
-_LESS_NEEDED: Final = (
-    *("comment", "step", "score", "worker", "took", "next in line", "by", "since", "when", "devices"),
-    *("function", "waits for"),
+_LESS_NEEDED: Final = (  # the first goes first
+    "comment",
+    "step",
+    "score",
+    "worker",
+    "took",
+    "next in line",
+    "by",
+    "since",
+    "when",
+    "devices",
+    "function",
+    "waits for",
 )
 
 
