@@ -19,16 +19,16 @@ _TYPES: Final = {"job": "bigint", "task": "text", "token": "uuid", "worker_id": 
 
 _MINE: Final = f"""id = %(job)s AND status = '{_FROM}' AND task_name = %(task)s
         AND scheduled_time <= statement_timestamp() AND unapproved IS NULL"""
-_START: Final = f"""SET status = '{_TO}', start_time = statement_timestamp(), run_token = %(token)s,
-        worker_id = %(worker_id)s, worker = %(worker)s, attempt = attempt + 1, finished_devices = '[]', parked = FALSE,
-        waiting_since = NULL, {WITH_NUMBER}"""
+_START: Final = f"""SET status = '{_TO}', run_token = %(token)s, worker_id = %(worker_id)s, worker = %(worker)s,
+        attempt = attempt + 1, finished_devices = '[]', parked = FALSE, waiting_since = NULL, {WITH_NUMBER}"""
 
 _WITHOUT_LOCK: Final = f"""
-    UPDATE {JOB} {_START}
+    UPDATE {JOB} {_START}, start_time = statement_timestamp()
     WHERE {_MINE} AND lock_name IS NULL
     RETURNING {", ".join(STARTED)}
 """
 # "free" and "mine" lock the rows as they are now, the lock's first: nothing can come between the check and the claim.
+# The statement may have waited for the lock's row while its holder ended: the run begins when it has the lock.
 _WITH_LOCK: Final = f"""
     WITH free AS (
         SELECT 1 FROM {LOCK} WHERE name = %(lock)s AND holder_id IS NULL FOR UPDATE
@@ -37,15 +37,15 @@ _WITH_LOCK: Final = f"""
         WHERE {_MINE} AND lock_name = %(lock)s AND EXISTS (SELECT 1 FROM free)
         FOR UPDATE
     ), taken AS (
-        UPDATE {LOCK} SET holder_id = %(job)s, start_time = statement_timestamp(), fence = fence + 1, {WITH_NUMBER}
+        UPDATE {LOCK} SET holder_id = %(job)s, start_time = clock_timestamp(), fence = fence + 1, {WITH_NUMBER}
         WHERE name = %(lock)s AND EXISTS (SELECT 1 FROM mine) AND NOT EXISTS (
             SELECT 1 FROM {JOB} AS ahead
             WHERE ahead.status = '{_FROM}' AND ahead.lock_name = %(lock)s AND ahead.unapproved IS NULL
                 AND (ahead.scheduled_time, ahead.id) < ((SELECT scheduled_time FROM mine), %(job)s)
         )
-        RETURNING fence
+        RETURNING fence, start_time
     )
-    UPDATE {JOB} AS job {_START}, fence = taken.fence
+    UPDATE {JOB} AS job {_START}, start_time = taken.start_time, fence = taken.fence
     FROM taken WHERE job.id = %(job)s
     RETURNING {", ".join(f"job.{column}" for column in STARTED)}
 """

@@ -1,4 +1,4 @@
-"""A claim: one statement for a job without a lock, else two in a transaction."""
+"""A claim in a transaction: one statement for a job without a lock, else two."""
 
 from typing import Any, Final
 
@@ -36,7 +36,6 @@ _START: Final = f"""
 
 
 def claim(job_id: int, task_name: str, by: Claimant, *, lock_name: str | None) -> Run | None:
-    _, (now,) = now_sql()
     values = {
         "job": job_id,
         "task": task_name,
@@ -44,13 +43,18 @@ def claim(job_id: int, task_name: str, by: Claimant, *, lock_name: str | None) -
         "worker_id": by.worker_id,
         "worker": by.worker,
         "lock": lock_name,
-        "now": now,
+        "fence": None,
     }
-    if lock_name is None:
-        return run_of(job_id, by, _row(_START, {**values, "fence": None}))
     with transaction.atomic():
-        taken = _row(_TAKE, values)
-        return run_of(job_id, by, taken and _row(_START, {**values, "fence": taken[0]}))
+        # Now that it may write: it may have waited for that while the lock's holder ended.
+        _, (now,) = now_sql()
+        values["now"] = now
+        if lock_name is not None:
+            taken = _row(_TAKE, values)
+            if taken is None:
+                return None
+            (values["fence"],) = taken
+        return run_of(job_id, by, _row(_START, values))
 
 
 def _row(statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:

@@ -24,7 +24,6 @@ _STORE: Final = f"INSERT INTO {OUTCOME} (job_id, result, devices_bytes) VALUES (
 
 
 def finish(run: Run, outcome: Outcome, *, next_job_id: int | None) -> bool:
-    _, (now,) = now_sql()
     values = {
         "job": run.job_id,
         "token": run.run_token.hex,
@@ -35,10 +34,10 @@ def finish(run: Run, outcome: Outcome, *, next_job_id: int | None) -> bool:
         "bytes": outcome.devices_bytes,
         "lock": run.lock_name,
         "fence": run.fence,
-        "now": now,
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_FINISH, values)
+        _, (now,) = now_sql()  # it may have waited until it may write
+        cursor.execute(_FINISH, {**values, "now": now})
         if cursor.rowcount == 0:
             return False
         cursor.execute(_RELEASE, values)
