@@ -108,9 +108,8 @@ def lose(job_id: int, token: UUID, failure: Failure) -> AfterLoss:
         mine.delete()
         in_hand = store().lose_devices(job_id, token, worker=mine.worker, repeats=fleet.repeats)
         reason = EndReason.of(failure.type)
-        if fleet.end is None and (reason is None or not reason.reruns):
-            fleet.end = failure.as_json()
-            fleet.save(update_fields=["end"])
+        if reason is None or not reason.reruns:
+            _note_end(fleet, failure)
         heir = Participant.objects.filter(job_id=job_id).order_by("joined_at").first()
         if heir is not None:
             if job.run_token == token:
@@ -120,7 +119,9 @@ def lose(job_id: int, token: UUID, failure: Failure) -> AfterLoss:
             _name_in_row(job_id, nobody := uuid4(), None, mine.worker)
             Fleet.objects.filter(pk=job_id).update(orphan=failure.as_json())
             return AfterLoss(goes_on=True, run_token=nobody, failure=failure)
-        return AfterLoss(goes_on=False, run_token=job.run_token or token, failure=_end_of(job, fleet) or failure)
+        end = _end_of(job, fleet) or failure
+        _note_end(fleet, end)  # the run ends in a transaction of its own: until then nobody may join it
+        return AfterLoss(goes_on=False, run_token=job.run_token or token, failure=end)
 
 
 def end_of_orphan(job: Job, *, longest: float | None) -> Failure | None:
@@ -135,6 +136,12 @@ def end_of_orphan(job: Job, *, longest: float | None) -> Failure | None:
             message = f"the job ran longer than its time limit of {longest:g} seconds"
             return Failure(type=EndReason.TIME_LIMIT_EXCEEDED, message=message)
     return None
+
+
+def _note_end(fleet: Fleet, end: Failure) -> None:
+    if fleet.end is None:
+        fleet.end = end.as_json()
+        fleet.save(update_fields=["end"])
 
 
 def _end_of(job: Job, fleet: Fleet) -> Failure | None:

@@ -4,8 +4,9 @@ import pytest
 
 from cnaasjobs.db.prepared import MANY
 from jobs.end_reasons import EndReason, Failure
-from jobs.lifecycle import transitions
+from jobs.lifecycle import participants, transitions
 from jobs.models import Fleet, Job, JobDevice, Participant
+from jobs.run import Refused
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, Note
 from jobs.states import Status
@@ -13,7 +14,7 @@ from jobs.task import JobContext, job
 from jobs.testing import exception_of, perform_job, result_of
 from jobs.upkeep.orphans import end_orphans
 from locks import service as locks
-from tests.fleet.parts import DONE, TAKEN, WAITING, begun, joined, joined_late, leave, lose, named, over, states
+from tests.fleet.parts import DONE, TAKEN, WAITING, begun, join, joined, joined_late, leave, lose, named, over, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -109,6 +110,15 @@ def test_the_only_one_that_is_lost_with_devices_in_hand_ends_a_live_run() -> Non
     assert job.finished_devices == '["a", "b"]'
     assert states(run.job_id) == [DONE, DONE, WAITING, WAITING]
     assert not locks.held().exists()
+
+
+def test_nobody_joins_a_run_between_the_loss_of_its_only_participant_and_its_end() -> None:
+    run, _ = begun(take=2)
+    lost = Failure(type=EndReason.WORKER_LOST, message="its process is gone")
+    assert not participants.lose(run.job_id, run.run_token, lost).goes_on
+    assert isinstance(join(run), Refused)
+    assert lose(run)
+    assert Job.objects.get(pk=run.job_id).exception_type == "WorkerLost"
 
 
 @pytest.mark.parametrize(("take", "repeats"), [(0, False), (2, True)])
