@@ -59,7 +59,7 @@ _Row: Any = namedtuple("_Row", _SHOWN)  # type: ignore[misc]  # the names are th
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class DeviceQuery:
     """Which devices a page's URL asks for."""
 
     name: str = ""  # part of it, or of the reason for which it failed
@@ -67,7 +67,7 @@ class Wanted:
     page: int = 1
 
     @classmethod
-    def of(cls, query: QueryDict) -> "Wanted":
+    def of(cls, query: QueryDict) -> "DeviceQuery":
         only, page = query.get("only", ""), query.get("page", "1")
         return cls(
             name=query.get("device", "").replace("\x00", "").strip()[:LONGEST],
@@ -105,7 +105,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
-    wanted: Wanted
+    wanted: DeviceQuery
     total: int
     numbers: dict[str, int]
     groups: list[Group]
@@ -122,7 +122,7 @@ class Devices:
         return self.wanted.query(page=self.wanted.page - 1) if self.wanted.page > 1 else None
 
 
-def rows_of(job_id: int, wanted: Wanted) -> QuerySet[JobDevice]:
+def rows_of(job_id: int, wanted: DeviceQuery) -> QuerySet[JobDevice]:
     """All devices that are wanted, without their reports, in the order of the page."""
     rows = _named(job_id, wanted.name)
     if wanted.only:
@@ -130,7 +130,7 @@ def rows_of(job_id: int, wanted: Wanted) -> QuerySet[JobDevice]:
     return rows.annotate(rank=_RANK).order_by("rank", "place").only(*_SHOWN)
 
 
-def _page(job_id: int, wanted: Wanted, numbers: Mapping[str, int], start: int) -> list[Any]:
+def _page(job_id: int, wanted: DeviceQuery, numbers: Mapping[str, int], start: int) -> list[Any]:
     """The same from row number ``start`` on. It sorts only the groups that the page shows a part of."""
     before, first, groups = 0, start, list[str]()
     for key, number in numbers.items() if not wanted.only else [(wanted.only, numbers[wanted.only])]:
@@ -194,7 +194,7 @@ def _alike(job_id: int, name: str = "") -> QuerySet[JobDevice, tuple[Any, ...]]:
 _ALL_ALIKE: Final = Built(_alike)
 
 
-def devices_of(job: Job, wanted: Wanted) -> Devices | None:
+def devices_of(job: Job, wanted: DeviceQuery) -> Devices | None:
     """None: the job does not go through devices, or has not begun, or kept no rows."""
     numbers, tells = _tally(job.pk, wanted.name)
     total = sum(numbers.values())
@@ -263,7 +263,7 @@ def _progress(numbers: dict[str, int], total: int) -> Progress:
     return Progress(done=total - numbers["taken"] - numbers["waiting"], total=total, failed=numbers["failed"])
 
 
-def _groups(wanted: Wanted, total: int, numbers: dict[str, int], words: dict[str, str]) -> Iterator[Group]:
+def _groups(wanted: DeviceQuery, total: int, numbers: dict[str, int], words: dict[str, str]) -> Iterator[Group]:
     yield Group(title="All", key="", number=total, query=wanted.query(only="", page=1), is_here=not wanted.only)
     for key, number in numbers.items():
         if number or wanted.only == key:

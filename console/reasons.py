@@ -6,7 +6,7 @@ from django.db.models import Count, F, Func, QuerySet, TextField, Value
 from django.db.models.functions import Substr
 
 from cnaasjobs.db.built import Built
-from console.devices import LONGEST, Wanted
+from console.devices import LONGEST, DeviceQuery
 from jobs.models import JobDevice
 
 MOST: Final = 5
@@ -38,4 +38,4 @@ _REASONS: Final = Built(_reasons)
 def _query(why: str) -> str:
     """The search for these devices: a name is left out of the reason, so it looks for the longest part without one."""
     part = max(why.split(_NAME), key=len).strip()
-    return Wanted(name=part, only="failed").query()
+    return DeviceQuery(name=part, only="failed").query()

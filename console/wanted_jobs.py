@@ -34,7 +34,7 @@ class Head(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class JobQuery:
     line: str = ""  # the search
     before: int | None = None  # only jobs with ids below this
     after: int | None = None  # or the next above this

@@ -7,9 +7,9 @@ class DeviceState(models.Model):
     """One device after its last commit by us. The hashes are keyed: a configuration may hold weak secrets."""
 
     host = models.CharField(max_length=255, unique=True)
-    rendered_hash = models.CharField(max_length=64, help_text="Of the rendered configuration that was committed.")
+    rendered_hash = models.CharField(max_length=64, help_text="Hash of the rendered configuration that was committed.")
     running_hash = models.CharField(
-        max_length=64, blank=True, help_text="Of the running configuration after it; empty if that can't be recognised."
+        max_length=64, blank=True, help_text="Of what the device ran after the commit; empty if it can't be recognised."
     )
     unstable_lines = models.TextField(
         blank=True,

@@ -12,10 +12,12 @@ class JobApproval(models.Model):
     """A job that waits, or waited, for approval. While it still does, its ``unapproved`` is true."""
 
     job = models.OneToOneField("jobs.Job", primary_key=True, on_delete=models.CASCADE, related_name="approval")
-    why = models.TextField(help_text="Why it needs one, in words.")
+    why = models.TextField(help_text="Why the job needs approval, in words.")
     asked_at = models.DateTimeField()
     expires_at = models.DateTimeField()
-    verdict = models.CharField(max_length=64, default="", help_text='"approved", or the type of its end; empty so far.')
+    verdict = models.CharField(
+        max_length=64, default="", help_text='"approved", or the type of its end; empty while undecided.'
+    )
     by = models.CharField(max_length=255, default="")
     decided_at = models.DateTimeField(null=True)
     comment = models.CharField(max_length=255, default="")

@@ -28,30 +28,28 @@ class JobDevice(models.Model):
     state = models.CharField(
         max_length=7, choices=[(s.value, s.value) for s in DeviceState], default=DeviceState.WAITING.value
     )
-    failed = models.BooleanField(default=False, help_text="Only of one that is DONE. A lost one failed too.")
+    failed = models.BooleanField(default=False, help_text="Only if DONE. A device that was lost has failed too.")
     reason = models.TextField(null=True, blank=True, help_text="In words, without secrets; not null exactly if failed.")
     change_score = models.SmallIntegerField(null=True, blank=True, help_text="0 to 100, if its function gave one.")
     changed = models.BooleanField(
-        null=True, blank=True, help_text="It would be changed, or was. Null: its function does not say."
+        null=True, blank=True, help_text="Whether it was changed, or would be. Null: the function does not say."
     )
     taken_back = models.BooleanField(
         default=False,
         db_default=False,
-        help_text="It is DONE because the job was stopped while it was in hand: none of its finished devices.",
+        help_text="DONE because the job was stopped while it was in progress; not among the finished devices.",
     )
     report = models.TextField(
-        null=True, blank=True, help_text="JSON text without secrets; null until DONE, and of one that was lost."
+        null=True, blank=True, help_text="JSON text without secrets; null until DONE, and if the device was lost."
     )
-    step = models.CharField(
-        max_length=64, blank=True, default="", help_text="The last step that was begun on it, as far as it was noted."
-    )
+    step = models.CharField(max_length=64, blank=True, default="", help_text="The last step that was begun and noted.")
     if_lost = models.TextField(
         null=True, blank=True, help_text="What to say of the device if its process is lost from this step on."
     )
-    steps_over = models.SmallIntegerField(default=0, help_text="Of a job of several steps: how many are behind it.")
-    tries = models.SmallIntegerField(default=0, help_text="How often its process was lost, and it was begun again.")
-    participant = models.UUIDField(null=True, blank=True, help_text="Who has it, or had it last.")
-    worker = models.CharField(max_length=255, null=True, blank=True, help_text="Of that participant, by name.")
+    steps_over = models.SmallIntegerField(default=0, help_text="How many steps are over, in a job of several.")
+    tries = models.SmallIntegerField(default=0, help_text="How often it was begun again because its process was lost.")
+    participant = models.UUIDField(null=True, blank=True, help_text="The participant that has it, or had it last.")
+    worker = models.CharField(max_length=255, null=True, blank=True, help_text="The name of that participant's worker.")
     start_time = models.DateTimeField(null=True, blank=True)
     finish_time = models.DateTimeField(null=True, blank=True, help_text="Not null exactly if DONE.")
     memo = models.TextField(
@@ -95,7 +93,7 @@ class Participant(models.Model):
 
     token = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="participants")
-    worker_id = models.BigIntegerField(null=True, blank=True, help_text="Its worker's heartbeat.")
+    worker_id = models.BigIntegerField(null=True, blank=True, help_text="The heartbeat of its worker.")
     worker = models.CharField(max_length=255)
     joined_at = models.DateTimeField()
 
@@ -110,17 +108,19 @@ class Fleet(models.Model):
     """What the participants of one run share. It is written with the job's row locked, except when ``each`` begins."""
 
     job = models.OneToOneField("jobs.Job", primary_key=True, on_delete=models.CASCADE, related_name="fleet")
-    attempt = models.PositiveIntegerField(default=1, help_text="The job's, by which it knows the rows of another.")
-    helpers = models.SmallIntegerField(help_text="How many processes may work on it beside one.")
-    repeats = models.BooleanField(help_text="A device whose process is lost may be begun again: nothing was changed.")
-    all_or_none = models.BooleanField(help_text="A step begins when all devices are over in the one before it.")
-    allowed = models.SmallIntegerField(default=1, help_text="How many steps may begin: what was decided so far.")
-    allowed_at = models.DateTimeField(null=True, blank=True, help_text="When the last of these was.")
-    refused = models.TextField(null=True, blank=True, help_text="Why no further step may begin: decided, once.")
-    end = models.TextField(null=True, blank=True, help_text="The end of the run that was met, for the last one out.")
-    orphan = models.TextField(null=True, blank=True, help_text="Nobody is there: how it ends if nobody joins.")
+    attempt = models.PositiveIntegerField(default=1, help_text="The job's attempt; tells rows of an earlier one.")
+    helpers = models.SmallIntegerField(help_text="How many processes may help the first one.")
+    repeats = models.BooleanField(help_text="Whether a device may be begun again when its process is lost.")
+    all_or_none = models.BooleanField(help_text="Whether a step waits until all devices have ended the one before.")
+    allowed = models.SmallIntegerField(default=1, help_text="How many steps may begin, as decided so far.")
+    allowed_at = models.DateTimeField(null=True, blank=True, help_text="When the last of these was allowed.")
+    refused = models.TextField(null=True, blank=True, help_text="Why no further step may begin; decided once.")
+    end = models.TextField(null=True, blank=True, help_text="How the run ends, for the last participant to write it.")
+    orphan = models.TextField(
+        null=True, blank=True, help_text="No participant is left: how the run ends if nobody joins."
+    )
     progress_at = models.DateTimeField(null=True, blank=True, help_text="When finished_devices was written last.")
-    fingerprint = models.CharField(max_length=64, help_text="Of what each participant must have alike.")
+    fingerprint = models.CharField(max_length=64, help_text="Fingerprint of what all participants must have in common.")
 
     def __str__(self) -> str:
         return f"fleet of job {self.pk}"

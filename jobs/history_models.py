@@ -13,7 +13,7 @@ class JobStep(models.Model):
     job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="steps", db_index=False)
     step = models.CharField(max_length=16, choices=[(s.value, s.value) for s in Step])
     time = models.DateTimeField()
-    detail = models.TextField(blank=True, default="", help_text="Its lock, its worker or its reason, in words.")
+    detail = models.TextField(blank=True, default="", help_text="The lock, the worker or the reason, in words.")
 
     class Meta:
         indexes = [models.Index("job", "id", name="job_step_of_job")]
@@ -38,9 +38,9 @@ class JobLog(models.Model):
 
     job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="log", db_index=False)
     lines = models.IntegerField()
-    size = models.IntegerField(help_text="Bytes of what the lines say.")
+    size = models.IntegerField(help_text="Bytes of the lines' texts.")
     text = models.TextField(help_text="JSON list of [time, level, module, device, text], without secrets.")
-    change = ChangeField(help_text="For the change feed. The database writes it.")
+    change = ChangeField(help_text="Position in the change feed. The database writes it.")
 
     class Meta:
         indexes = [

@@ -76,16 +76,16 @@ class Job(GuardedStatus):
     attempt = models.PositiveIntegerField(default=0, help_text="How often its body was started.")
     retries = models.PositiveIntegerField(default=0, help_text="How often its body asked for a retry.")
     rerun_if_lost = models.BooleanField(default=False)
-    run_token = models.UUIDField(null=True, blank=True, help_text="Proof of this run; null unless RUNNING.")
+    run_token = models.UUIDField(null=True, blank=True, help_text="Names this run and no other; null unless RUNNING.")
     fence = models.BigIntegerField(null=True, blank=True, help_text="The fencing token of its lock while it holds one.")
     worker_id = models.BigIntegerField(null=True, blank=True)
     worker = models.CharField(max_length=255, null=True, blank=True)
-    abort_reason = models.TextField(null=True, blank=True, help_text="Not null: it was asked to stop.")
+    abort_reason = models.TextField(null=True, blank=True, help_text="Why it was asked to stop; null if it was not.")
     # No foreign key: the user may be deleted, and a job has to be inserted quickly.
     author_id = models.BigIntegerField(null=True, blank=True, help_text="The user with whose rights it was started.")
     # Null for all others: in a table of millions of rows it costs nothing.
-    unapproved = models.BooleanField(null=True, blank=True, help_text="It waits for approval; it is parked meanwhile.")
-    change = ChangeField(help_text="Of its last change, for the change feed. The database writes it.")
+    unapproved = models.BooleanField(null=True, blank=True, help_text="True: it waits for approval, and is parked.")
+    change = ChangeField(help_text="Position of its last change in the change feed. The database writes it.")
 
     class Meta:
         ordering = ["id"]
@@ -174,11 +174,11 @@ class Heartbeat(models.Model):
     pid = models.IntegerField()
     counter = models.BigIntegerField(default=0)
     started_at = models.DateTimeField()
-    last_seen = models.DateTimeField(help_text="The database's clock at the last beat; shown, never used to judge.")
-    stopped_at = models.DateTimeField(null=True, blank=True, help_text="It said goodbye, or was found gone.")
-    queues = models.TextField(default="[]", help_text="JSON list")
+    last_seen = models.DateTimeField(help_text="The database's clock at the last heartbeat; only shown.")
+    stopped_at = models.DateTimeField(null=True, blank=True, help_text="When it stopped in order, or was found gone.")
+    queues = models.TextField(default="[]", help_text="JSON list of the queues it takes messages from.")
     concurrency = models.IntegerField(default=0)
-    run_tokens = models.TextField(default="[]", help_text="JSON list: the runs it has in progress.")
+    run_tokens = models.TextField(default="[]", help_text="JSON list: tokens of the runs in progress.")
 
     class Meta:
         verbose_name = "worker or Beat"
@@ -234,7 +234,7 @@ class ScheduleOwner(models.Model):
         "django_celery_beat.PeriodicTask", primary_key=True, on_delete=models.CASCADE, related_name="ownership"
     )
     user = models.ForeignKey(django_settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    name = models.CharField(max_length=150, help_text="As text: the user may be deleted.")
+    name = models.CharField(max_length=150, help_text="The user's name, as text: the user may be deleted.")
 
     def __str__(self) -> str:
         return self.name
@@ -247,7 +247,7 @@ class IdempotencyKey(models.Model):
     key = models.CharField(max_length=255)
     body_hash = models.CharField(max_length=64)
     created = models.DateTimeField()
-    response = models.TextField(help_text="JSON: status, headers and body of the first answer")
+    response = models.TextField(help_text="JSON: status, headers and body of the first answer.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotency_once_per_user")]
@@ -273,7 +273,9 @@ class Watermark(models.Model):
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     below = models.BigIntegerField(default=0)
-    candidate = models.BigIntegerField(default=0, help_text="The next watermark, once those open now have ended.")
+    candidate = models.BigIntegerField(
+        default=0, help_text="The next watermark, when all transactions open now have ended."
+    )
     candidate_xid = models.BigIntegerField(null=True, help_text="PostgreSQL: the transaction that noted the candidate.")
 
     class Meta:

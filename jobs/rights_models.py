@@ -19,10 +19,10 @@ class GroupScope(models.Model):
     """What the permissions of a group are good for. A group without one is not limited."""
 
     group = models.OneToOneField(Group, primary_key=True, on_delete=models.CASCADE, related_name="scope")
-    device_groups = models.TextField(blank=True, help_text="Groups of the inventory, one a line, with their subgroups.")
+    device_groups = models.TextField(blank=True, help_text="Groups of the inventory, one a line; subgroups count too.")
     device_types = models.TextField(blank=True, help_text="Types of devices, one a line: ACCESS, DIST or CORE.")
     functions = models.TextField(
-        blank=True, help_text='Functions, one a line; "sync_devices (dry_run)" is dry runs alone. Any unless given.'
+        blank=True, help_text='Functions, one a line; "sync_devices (dry_run)" allows dry runs only. Empty: any.'
     )
 
     class Meta:

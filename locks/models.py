@@ -14,7 +14,7 @@ class Lock(models.Model):
     start_time = models.DateTimeField(null=True, blank=True, help_text="When the present holder got it.")
     fence = models.BigIntegerField(default=0, help_text="Fencing token: grows by one with each acquisition.")
     # No index: the rows are few, and without one their updates stay within their page.
-    change = ChangeField(help_text="Of its last change, for the change feed. The database writes it.")
+    change = ChangeField(help_text="Position of its last change in the change feed. The database writes it.")
 
     class Meta:
         permissions = [("clear_lock", "Can clear a lock")]

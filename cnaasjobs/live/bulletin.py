@@ -9,7 +9,7 @@ import orjson
 from jobs.feed import Kind, News, Told
 
 
-class Wanted(NamedTuple):
+class Subscription(NamedTuple):
     """What a reader listens to."""
 
     kinds: frozenset[Kind]
@@ -22,15 +22,15 @@ class Wanted(NamedTuple):
 class Bulletin:
     def __init__(self, news: News) -> None:
         self.news = news
-        self._written: dict[Wanted, bytes] = {}
+        self._written: dict[Subscription, bytes] = {}
 
-    def written(self, wanted: Wanted) -> bytes:
+    def written(self, wanted: Subscription) -> bytes:
         """The news as Server-Sent Events, the last of which carries the position. Empty if none concerns the reader."""
         if wanted not in self._written:
             self._written[wanted] = b"".join(self._events(wanted))
         return self._written[wanted]
 
-    def _events(self, wanted: Wanted) -> Iterator[bytes]:
+    def _events(self, wanted: Subscription) -> Iterator[bytes]:
         position = str(self.news.position)
         if not self.news.told:
             event = "reset" if self.news.told is None else "position"

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from cnaasjobs.events import record
 from cnaasjobs.live.actions import LiveAction
 from cnaasjobs.live.admission import AGAIN_SECONDS, NotAdmitted, admitted
-from cnaasjobs.live.bulletin import Bulletin, Wanted
+from cnaasjobs.live.bulletin import Bulletin, Subscription
 from cnaasjobs.live.cors import headers_for
 from cnaasjobs.live.database import Database
 from cnaasjobs.live.poller import Poller
@@ -29,7 +29,7 @@ SEND_SECONDS: Final = 10.0
 class Reader:
     """A connection that listens, with the events that have not been sent to it yet."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Subscription) -> None:
         self.wanted = wanted
         self.is_late = False
         self._waiting: deque[bytes] = deque()
@@ -105,7 +105,7 @@ class Readers:
             return True
 
 
-def _wanted(request: Request, may: frozenset[Kind]) -> Wanted:
+def _wanted(request: Request, may: frozenset[Kind]) -> Subscription:
     job = request.query_params.get("job")
     if job is not None and not (job.isascii() and job.isdigit() and len(job) <= 18):
         raise NotAdmitted(HTTPStatus.BAD_REQUEST, "job must be the number of a job")
@@ -120,7 +120,7 @@ def _wanted(request: Request, may: frozenset[Kind]) -> Wanted:
         kinds = frozenset(map(Kind, named))
     if not kinds <= may or not kinds:
         raise NotAdmitted(HTTPStatus.FORBIDDEN, "Missing permission to listen to this")
-    return Wanted(kinds, None if job is None else int(job))
+    return Subscription(kinds, None if job is None else int(job))
 
 
 def _since(request: Request) -> Position | None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from cnaasjobs.api.times import time_text
 from console.access import page
-from console.devices import Wanted, group_of, pieces_of, rows_of, words_for
+from console.devices import DeviceQuery, group_of, pieces_of, rows_of, words_for
 from console.diff import shown
 from console.frame import said, show
 from console.pages.job import no_such_job
@@ -54,7 +54,7 @@ def as_csv(request: HttpRequest, job_id: int) -> HttpResponseBase:
     if found is None:
         return no_such_job(request, job_id)
     words = words_for(found, tells=True)
-    rows = rows_of(job_id, Wanted.of(request.GET))
+    rows = rows_of(job_id, DeviceQuery.of(request.GET))
     text = StringIO()
     write = csv.writer(text)
     write.writerow(_COLUMNS)
@@ -71,7 +71,7 @@ def diffs(request: HttpRequest, job_id: int) -> HttpResponseBase:
     found = Job.objects.filter(pk=job_id).first()
     if found is None:
         return no_such_job(request, job_id)
-    ids = list(rows_of(job_id, Wanted.of(request.GET)).values_list("pk", flat=True))
+    ids = list(rows_of(job_id, DeviceQuery.of(request.GET)).values_list("pk", flat=True))
     pieces = StreamingHttpResponse(_diffs(found, ids), content_type="text/plain; charset=utf-8")
     return _download(pieces, f"job-{job_id}.diff")
 

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from cnaasjobs.api.envelope import json_bytes
 from console.access import may, page
 from console.chain import chain_of
-from console.devices import Devices, Line, Wanted, devices_of
+from console.devices import DeviceQuery, Devices, Line, devices_of
 from console.frame import said, show
 from console.jinja import listed
 from console.reads.ended import Ended
@@ -48,7 +48,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     found = Job.objects.filter(pk=job_id).defer("finished_devices").first()
     if found is None:
         return no_such_job(request, job_id)
-    devices, lines, reasons = _kept_devices(position, found, Wanted.of(request.GET))
+    devices, lines, reasons = _kept_devices(position, found, DeviceQuery.of(request.GET))
     context = {
         **_head(request, found, devices),
         "devices": devices,
@@ -64,7 +64,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     return show(request, "console/job.html", context, after=position, about=job_id, sign=sign)
 
 
-def _kept_devices(position: Position, job: Job, wanted: Wanted) -> _Listed:
+def _kept_devices(position: Position, job: Job, wanted: DeviceQuery) -> _Listed:
     """The same for everybody, so it is made once: when the job changes, all who look at it ask at the same time."""
     shown = KEPT.get(position.feed, job, wanted)
     if shown is None:
@@ -73,12 +73,12 @@ def _kept_devices(position: Position, job: Job, wanted: Wanted) -> _Listed:
     return shown
 
 
-def _devices(job: Job, wanted: Wanted) -> _Listed:
+def _devices(job: Job, wanted: DeviceQuery) -> _Listed:
     """The devices that are wanted, their rows as HTML, and the reasons that several of them failed for."""
     devices = devices_of(job, wanted)
     if devices is None:
         return _Listed(None, SafeString(""), [])
-    asked = wanted in (Wanted(), Wanted(only="failed")) and devices.numbers["failed"]
+    asked = wanted in (DeviceQuery(), DeviceQuery(only="failed")) and devices.numbers["failed"]
     lines = SafeString("".join(map(_line, devices.lines)))  # nosec B703 # each line escapes its values
     return _Listed(devices, lines, common_reasons(job.pk) if asked else [])
 

@@ -15,7 +15,7 @@ from console.jinja import listed
 from console.reads.health import facts, health
 from console.reads.shared import shared
 from console.rows import lines_of
-from console.wanted_jobs import Wanted
+from console.wanted_jobs import JobQuery
 from jobs import feed
 from jobs.models import Job
 from jobs.search import ordered
@@ -64,7 +64,7 @@ class Part(NamedTuple):
 @page("jobs.view_job")
 def jobs(request: HttpRequest) -> HttpResponse:
     """``?q=`` is the search, ``?before=`` and ``?after=`` are ids where the page begins or ends, ``?sort=`` orders."""
-    wanted = Wanted.of(request.GET)
+    wanted = JobQuery.of(request.GET)
     line = wanted.line
     if (job_id := id_of(line)) is not None and Job.objects.filter(pk=job_id).exists():
         return HttpResponseRedirect(reverse("console:job", args=[job_id]))
@@ -96,7 +96,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     return show(request, "console/jobs.html", context, after=position, sign=sign, status=400 if error else 200)
 
 
-def _part(feed: str, wanted: Wanted, can_pick: bool, *, now: datetime) -> Part:
+def _part(feed: str, wanted: JobQuery, can_pick: bool, *, now: datetime) -> Part:
     """The same for everybody who may pick, so that it is made once: after a change every open list asks for it."""
     if wanted.sort and id_of(wanted.line) is None:
         found, part = _sorted_part(wanted, now)
@@ -106,7 +106,7 @@ def _part(feed: str, wanted: Wanted, can_pick: bool, *, now: datetime) -> Part:
     return part._replace(rows=rows)
 
 
-def _newest_part(wanted: Wanted, now: datetime) -> tuple[list[Job], Part]:
+def _newest_part(wanted: JobQuery, now: datetime) -> tuple[list[Job], Part]:
     found = search(wanted.line, size=PER_PAGE, before=wanted.before, after=wanted.after, now=now)
     links = [Link("Newest", _newest(wanted))] if not wanted.is_newest else []
     if found.after and not wanted.is_newest:
@@ -116,7 +116,7 @@ def _newest_part(wanted: Wanted, now: datetime) -> tuple[list[Job], Part]:
     return found.jobs, Part(_heads(wanted, found.after), SafeString(""), links, found.gave_up)
 
 
-def _sorted_part(wanted: Wanted, now: datetime) -> tuple[list[Job], Part]:
+def _sorted_part(wanted: JobQuery, now: datetime) -> tuple[list[Job], Part]:
     name, descending = wanted.sort.removeprefix("-"), wanted.sort.startswith("-")
     found = ordered.sorted_jobs(
         wanted.line, name, descending=descending, size=PER_PAGE, page=wanted.page, before=wanted.before, now=now
@@ -131,12 +131,12 @@ def _sorted_part(wanted: Wanted, now: datetime) -> tuple[list[Job], Part]:
     return found.jobs, Part(_heads(wanted, None), SafeString(""), links, found.gave_up, unsorted)
 
 
-def _heads(wanted: Wanted, newer: int | None) -> SafeString:
+def _heads(wanted: JobQuery, newer: int | None) -> SafeString:
     return listed("console/heads.html", heads=list(wanted.heads(newer)))
 
 
-def _newest(wanted: Wanted) -> str:
-    return Wanted(line=wanted.line).url()
+def _newest(wanted: JobQuery) -> str:
+    return JobQuery(line=wanted.line).url()
 
 
 @page("jobs.view_job")
@@ -159,17 +159,17 @@ def _line_of(terms: Sequence[Term]) -> str:
     return " ".join(map(str, terms))
 
 
-def _chips(wanted: Wanted, terms: Sequence[Term]) -> Iterator[Chip]:
+def _chips(wanted: JobQuery, terms: Sequence[Term]) -> Iterator[Chip]:
     for place, term in enumerate(terms):
         others = _line_of([*terms[:place], *terms[place + 1 :]])
-        yield Chip(str(term), Wanted(line=others, sort=wanted.sort).url())
+        yield Chip(str(term), JobQuery(line=others, sort=wanted.sort).url())
 
 
-def _tabs(wanted: Wanted, terms: Sequence[Term], counts: Mapping[Status | None, Counted]) -> Iterator[Tab]:
+def _tabs(wanted: JobQuery, terms: Sequence[Term], counts: Mapping[Status | None, Counted]) -> Iterator[Tab]:
     """The states; with the rest of the search, if there is one. Then nobody has counted."""
     others = [term for term in terms if term.name != "status"]
     chosen = {term.value.lower() for term in terms if term.name == "status"}
-    all_of_them = Wanted(line=_line_of(others), sort=wanted.sort)
+    all_of_them = JobQuery(line=_line_of(others), sort=wanted.sort)
     yield Tab("All", all_of_them.url(), str(counts.get(None, "")), is_here=not chosen)
     for status in (Status.RUNNING, Status.SCHEDULED, Status.EXCEPTION, Status.FINISHED):
         value = status.value.lower()

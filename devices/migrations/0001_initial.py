@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 ("host", models.CharField(max_length=255, unique=True)),
                 (
                     "rendered_hash",
-                    models.CharField(help_text="Of the rendered configuration that was committed.", max_length=64),
+                    models.CharField(help_text="Hash of the rendered configuration that was committed.", max_length=64),
                 ),
                 (
                     "running_hash",

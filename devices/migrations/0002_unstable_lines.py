@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
             name="running_hash",
             field=models.CharField(
                 blank=True,
-                help_text="Of the running configuration after it; empty if that can't be recognised.",
+                help_text="Of what the device ran after the commit; empty if it can't be recognised.",
                 max_length=64,
             ),
         ),

@@ -14,7 +14,7 @@ from cnaasjobs.secrecy import Secrets
 from devices.rendering import templates
 from devices.rendering.child import Request
 from devices.rendering.failures import TemplateFailure
-from devices.rendering.renderer import MB, Wanted
+from devices.rendering.renderer import MB, StillWanted
 from devices.rendering.renderers import pool
 from devices.selection import device_type
 
@@ -45,7 +45,7 @@ def read_anew() -> None:
         templates.platform_named(platform).read_mapping()
 
 
-def render(host: Host, secrets: Secrets, wanted: Wanted = lambda: None) -> str:
+def render(host: Host, secrets: Secrets, wanted: StillWanted = lambda: None) -> str:
     """The configuration of one device, with its secrets in clear text.
 
     Args:

@@ -22,7 +22,7 @@ from devices.rendering.failures import TemplateFailure
 
 T = TypeVar("T")
 Sources = Callable[[str], tuple[bytes, str]]  # a template by its name, in the form that the child's Room needs
-Wanted = Callable[[], None]  # raises when nobody waits for the configuration any more
+StillWanted = Callable[[], None]  # raises when nobody waits for the configuration any more
 
 PAUSE_SECONDS: Final = 2.0  # between two checks whether it is still wanted
 MB: Final = 1 << 20
@@ -46,7 +46,7 @@ class Renderer:
         self._job = 0
         self._buffer = bytearray()
         self._until = self._ask_at = 0.0
-        self._wanted: Wanted = lambda: None
+        self._wanted: StillWanted = lambda: None
         self._socket, theirs = socket.socketpair()
         # The kernel waits, with one system call for each part of an answer. Each call may pass Python's lock to another
         # thread, and a job has fifty.
@@ -94,7 +94,7 @@ class Renderer:
         self._socket.close()
         self._process.returncode = 0  # for Python, which would look for the process when the object is deleted
 
-    def render(self, request: Request, shared: dict[int, dict[str, Any]], source: Sources, wanted: Wanted) -> str:
+    def render(self, request: Request, shared: dict[int, dict[str, Any]], source: Sources, wanted: StillWanted) -> str:
         """The configuration of one device. The process is closed if it can't be used for another.
 
         Args:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Final
 
-from devices.rendering.renderer import PAUSE_SECONDS, Renderer, Wanted
+from devices.rendering.renderer import PAUSE_SECONDS, Renderer, StillWanted
 
 PROCESSES: Final = min(4, max(2, os.cpu_count() or 1))  # at least two, so that one that hangs does not stop the others
 _IDLE_SECONDS: Final = 300.0
@@ -30,7 +30,7 @@ class Pool:
         threading.Thread(target=self._start, name="renderers", daemon=True).start()
 
     @contextlib.contextmanager
-    def renderer(self, *, memory_mb: int, wanted: Wanted) -> Iterator[Renderer]:
+    def renderer(self, *, memory_mb: int, wanted: StillWanted) -> Iterator[Renderer]:
         """A renderer for one device.
 
         What ``wanted`` raises while all are busy is passed on; OSError if none can be started.

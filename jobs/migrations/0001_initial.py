@@ -104,7 +104,9 @@ class Migration(migrations.Migration):
                 ("rerun_if_lost", models.BooleanField(default=False)),
                 (
                     "run_token",
-                    models.UUIDField(blank=True, help_text="Proof of this run; null unless RUNNING.", null=True),
+                    models.UUIDField(
+                        blank=True, help_text="Names this run and no other; null unless RUNNING.", null=True
+                    ),
                 ),
                 (
                     "fence",
@@ -114,7 +116,10 @@ class Migration(migrations.Migration):
                 ),
                 ("worker_id", models.BigIntegerField(blank=True, null=True)),
                 ("worker", models.CharField(blank=True, max_length=255, null=True)),
-                ("abort_reason", models.TextField(blank=True, help_text="Not null: it was asked to stop.", null=True)),
+                (
+                    "abort_reason",
+                    models.TextField(blank=True, help_text="Why it was asked to stop; null if it was not.", null=True),
+                ),
             ],
             options={
                 "ordering": ["id"],
@@ -132,17 +137,17 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField()),
                 (
                     "last_seen",
-                    models.DateTimeField(
-                        help_text="The database's clock at the last beat; shown, never used to judge."
-                    ),
+                    models.DateTimeField(help_text="The database's clock at the last heartbeat; only shown."),
                 ),
                 (
                     "stopped_at",
-                    models.DateTimeField(blank=True, help_text="It said goodbye, or was found gone.", null=True),
+                    models.DateTimeField(
+                        blank=True, help_text="When it stopped in order, or was found gone.", null=True
+                    ),
                 ),
-                ("queues", models.TextField(default="[]", help_text="JSON list")),
+                ("queues", models.TextField(default="[]", help_text="JSON list of the queues it takes messages from.")),
                 ("concurrency", models.IntegerField(default=0)),
-                ("run_tokens", models.TextField(default="[]", help_text="JSON list: the runs it has in progress.")),
+                ("run_tokens", models.TextField(default="[]", help_text="JSON list: tokens of the runs in progress.")),
             ],
             options={
                 "indexes": [
@@ -160,7 +165,7 @@ class Migration(migrations.Migration):
                 ("key", models.CharField(max_length=255)),
                 ("body_hash", models.CharField(max_length=64)),
                 ("created", models.DateTimeField()),
-                ("response", models.TextField(help_text="JSON: status, headers and body of the first answer")),
+                ("response", models.TextField(help_text="JSON: status, headers and body of the first answer.")),
             ],
             options={
                 "constraints": [models.UniqueConstraint(fields=("user", "key"), name="idempotency_once_per_user")],

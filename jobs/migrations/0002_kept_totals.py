@@ -31,7 +31,9 @@ class Migration(migrations.Migration):
                 ("below", models.BigIntegerField(default=0)),
                 (
                     "candidate",
-                    models.BigIntegerField(default=0, help_text="The next watermark, once those open now have ended."),
+                    models.BigIntegerField(
+                        default=0, help_text="The next watermark, when all transactions open now have ended."
+                    ),
                 ),
                 (
                     "candidate_xid",

@@ -96,7 +96,10 @@ class Migration(migrations.Migration):
                         to="django_celery_beat.periodictask",
                     ),
                 ),
-                ("name", models.CharField(help_text="As text: the user may be deleted.", max_length=150)),
+                (
+                    "name",
+                    models.CharField(help_text="The user's name, as text: the user may be deleted.", max_length=150),
+                ),
                 (
                     "user",
                     models.ForeignKey(

@@ -25,32 +25,35 @@ class Migration(migrations.Migration):
                         to="jobs.job",
                     ),
                 ),
-                ("helpers", models.SmallIntegerField(help_text="How many processes may work on it beside one.")),
+                ("helpers", models.SmallIntegerField(help_text="How many processes may help the first one.")),
                 (
                     "repeats",
-                    models.BooleanField(
-                        help_text="A device whose process is lost may be begun again: nothing was changed."
-                    ),
+                    models.BooleanField(help_text="Whether a device may be begun again when its process is lost."),
                 ),
                 (
                     "all_or_none",
-                    models.BooleanField(help_text="A step begins when all devices are over in the one before it."),
+                    models.BooleanField(help_text="Whether a step waits until all devices have ended the one before."),
                 ),
                 (
                     "allowed",
-                    models.SmallIntegerField(default=1, help_text="How many steps may begin: what was decided so far."),
+                    models.SmallIntegerField(default=1, help_text="How many steps may begin, as decided so far."),
                 ),
                 (
                     "refused",
-                    models.TextField(blank=True, help_text="Why no further step may begin: decided, once.", null=True),
+                    models.TextField(blank=True, help_text="Why no further step may begin; decided once.", null=True),
                 ),
                 (
                     "end",
                     models.TextField(
-                        blank=True, help_text="The end of the run that was met, for the last one out.", null=True
+                        blank=True, help_text="How the run ends, for the last participant to write it.", null=True
                     ),
                 ),
-                ("fingerprint", models.CharField(help_text="Of what each participant must have alike.", max_length=64)),
+                (
+                    "fingerprint",
+                    models.CharField(
+                        help_text="Fingerprint of what all participants must have in common.", max_length=64
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
@@ -66,7 +69,7 @@ class Migration(migrations.Migration):
             name="Participant",
             fields=[
                 ("token", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ("worker_id", models.BigIntegerField(blank=True, help_text="Its worker's heartbeat.", null=True)),
+                ("worker_id", models.BigIntegerField(blank=True, help_text="The heartbeat of its worker.", null=True)),
                 ("worker", models.CharField(max_length=255)),
                 ("joined_at", models.DateTimeField()),
                 (
@@ -99,7 +102,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "failed",
-                    models.BooleanField(default=False, help_text="Only of one that is DONE. A lost one failed too."),
+                    models.BooleanField(
+                        default=False, help_text="Only if DONE. A device that was lost has failed too."
+                    ),
                 ),
                 (
                     "reason",
@@ -115,7 +120,7 @@ class Migration(migrations.Migration):
                     "report",
                     models.TextField(
                         blank=True,
-                        help_text="JSON text without secrets; null until DONE, and of one that was lost.",
+                        help_text="JSON text without secrets; null until DONE, and if the device was lost.",
                         null=True,
                     ),
                 ),
@@ -124,7 +129,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text="The last step that was begun on it, as far as it was noted.",
+                        help_text="The last step that was begun and noted.",
                         max_length=64,
                     ),
                 ),
@@ -138,18 +143,23 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "steps_over",
-                    models.SmallIntegerField(default=0, help_text="Of a job of several steps: how many are behind it."),
+                    models.SmallIntegerField(default=0, help_text="How many steps are over, in a job of several."),
                 ),
                 (
                     "tries",
                     models.SmallIntegerField(
-                        default=0, help_text="How often its process was lost, and it was begun again."
+                        default=0, help_text="How often it was begun again because its process was lost."
                     ),
                 ),
-                ("participant", models.UUIDField(blank=True, help_text="Who has it, or had it last.", null=True)),
+                (
+                    "participant",
+                    models.UUIDField(blank=True, help_text="The participant that has it, or had it last.", null=True),
+                ),
                 (
                     "worker",
-                    models.CharField(blank=True, help_text="Of that participant, by name.", max_length=255, null=True),
+                    models.CharField(
+                        blank=True, help_text="The name of that participant's worker.", max_length=255, null=True
+                    ),
                 ),
                 ("start_time", models.DateTimeField(blank=True, null=True)),
                 ("finish_time", models.DateTimeField(blank=True, help_text="Not null exactly if DONE.", null=True)),

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             field=models.BigIntegerField(
                 db_default=changes.TransactionNumber(),
                 editable=False,
-                help_text="Of its last change, for the change feed. The database writes it.",
+                help_text="Position of its last change in the change feed. The database writes it.",
             ),
         ),
         migrations.AddIndex(

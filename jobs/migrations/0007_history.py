@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("lines", models.IntegerField()),
-                ("size", models.IntegerField(help_text="Bytes of what the lines say.")),
+                ("size", models.IntegerField(help_text="Bytes of the lines' texts.")),
                 (
                     "text",
                     models.TextField(help_text="JSON list of [time, level, module, device, text], without secrets."),
@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                     models.BigIntegerField(
                         db_default=changes.TransactionNumber(),
                         editable=False,
-                        help_text="For the change feed. The database writes it.",
+                        help_text="Position in the change feed. The database writes it.",
                     ),
                 ),
                 (
@@ -78,7 +78,7 @@ class Migration(migrations.Migration):
                 ("time", models.DateTimeField()),
                 (
                     "detail",
-                    models.TextField(blank=True, default="", help_text="Its lock, its worker or its reason, in words."),
+                    models.TextField(blank=True, default="", help_text="The lock, the worker or the reason, in words."),
                 ),
                 (
                     "job",

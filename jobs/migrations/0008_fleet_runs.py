@@ -12,12 +12,14 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="fleet",
             name="allowed_at",
-            field=models.DateTimeField(blank=True, help_text="When the last of these was.", null=True),
+            field=models.DateTimeField(blank=True, help_text="When the last of these was allowed.", null=True),
         ),
         migrations.AddField(
             model_name="fleet",
             name="orphan",
-            field=models.TextField(blank=True, help_text="Nobody is there: how it ends if nobody joins.", null=True),
+            field=models.TextField(
+                blank=True, help_text="No participant is left: how the run ends if nobody joins.", null=True
+            ),
         ),
         migrations.AddField(
             model_name="fleet",

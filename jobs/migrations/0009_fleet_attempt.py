@@ -12,6 +12,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="fleet",
             name="attempt",
-            field=models.PositiveIntegerField(default=1, help_text="The job's, by which it knows the rows of another."),
+            field=models.PositiveIntegerField(default=1, help_text="The job's attempt; tells rows of an earlier one."),
         ),
     ]

@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             field=models.BooleanField(
                 db_default=False,
                 default=False,
-                help_text="It is DONE because the job was stopped while it was in hand: none of its finished devices.",
+                help_text="DONE because the job was stopped while it was in progress; not among the finished devices.",
             ),
         ),
     ]

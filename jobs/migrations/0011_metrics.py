@@ -14,11 +14,13 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("name", models.CharField(max_length=64)),
-                ("labels", models.CharField(help_text="JSON list of their values.", max_length=500)),
+                ("labels", models.CharField(help_text="JSON list of the labels' values.", max_length=500)),
                 ("value", models.FloatField(default=0.0, help_text="A count, a sum of seconds, or a time.")),
                 (
                     "buckets",
-                    models.TextField(default="[]", help_text="Of a histogram: JSON list, how many fell into each."),
+                    models.TextField(
+                        default="[]", help_text="Of a histogram, JSON list: how many values fell into each."
+                    ),
                 ),
             ],
             options={
@@ -31,7 +33,7 @@ class Migration(migrations.Migration):
                 ("id", models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
                 (
                     "feed",
-                    models.CharField(blank=True, help_text="In another one the numbers mean nothing.", max_length=32),
+                    models.CharField(blank=True, help_text="The feed that upto is a position of.", max_length=32),
                 ),
                 ("upto", models.BigIntegerField(default=0)),
                 (

@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
             model_name="jobdevice",
             name="changed",
             field=models.BooleanField(
-                blank=True, help_text="It would be changed, or was. Null: its function does not say.", null=True
+                blank=True, help_text="Whether it was changed, or would be. Null: the function does not say.", null=True
             ),
         ),
         migrations.AddIndex(

@@ -24,9 +24,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "device_groups",
-                    models.TextField(
-                        blank=True, help_text="Groups of the inventory, one a line, with their subgroups."
-                    ),
+                    models.TextField(blank=True, help_text="Groups of the inventory, one a line; subgroups count too."),
                 ),
                 (
                     "device_types",
@@ -36,7 +34,7 @@ class Migration(migrations.Migration):
                     "functions",
                     models.TextField(
                         blank=True,
-                        help_text='Functions, one a line; "sync_devices (dry_run)" is dry runs alone. Any unless given.',
+                        help_text='Functions, one a line; "sync_devices (dry_run)" allows dry runs only. Empty: any.',
                     ),
                 ),
             ],

@@ -38,9 +38,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="job",
             name="unapproved",
-            field=models.BooleanField(
-                blank=True, help_text="It waits for approval; it is parked meanwhile.", null=True
-            ),
+            field=models.BooleanField(blank=True, help_text="True: it waits for approval, and is parked.", null=True),
         ),
         migrations.AlterField(
             model_name="auditentry",
@@ -95,7 +93,7 @@ class Migration(migrations.Migration):
                         to="jobs.job",
                     ),
                 ),
-                ("why", models.TextField(help_text="Why it needs one, in words.")),
+                ("why", models.TextField(help_text="Why the job needs approval, in words.")),
                 ("asked_at", models.DateTimeField()),
                 ("expires_at", models.DateTimeField()),
                 (
@@ -105,7 +103,9 @@ class Migration(migrations.Migration):
                 (
                     "verdict",
                     models.CharField(
-                        default="", help_text='"approved", or the type of its end; empty so far.', max_length=64
+                        default="",
+                        help_text='"approved", or the type of its end; empty while undecided.',
+                        max_length=64,
                     ),
                 ),
                 ("by", models.CharField(default="", max_length=255)),

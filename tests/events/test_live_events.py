@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from cnaasjobs.live import recent
-from cnaasjobs.live.bulletin import Bulletin, Wanted
+from cnaasjobs.live.bulletin import Bulletin, Subscription
 from cnaasjobs.live.connections import update_of
 from devices.tasks import sync_devices
 from jobs import feed
@@ -35,7 +35,7 @@ def documented(heading: str) -> dict[str, set[str]]:
 
 def as_sent(*news: News) -> dict[str, set[str]]:
     """By the event's name the keys of its data, as a reader of everything gets it."""
-    texts = (Bulletin(one).written(Wanted(frozenset(Kind))).decode() for one in news)
+    texts = (Bulletin(one).written(Subscription(frozenset(Kind))).decode() for one in news)
     parts = (text for written in texts for text in written.split("\n\n") if text)
     events = [dict(line.split(": ", 1) for line in text.splitlines()) for text in parts]
     return {event["event"]: set(json.loads(event["data"])) for event in events}

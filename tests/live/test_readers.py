@@ -13,7 +13,7 @@ from django.db.backends.signals import connection_created
 from cnaasjobs.db.changes import COUNTER
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.live import poller
-from cnaasjobs.live.bulletin import Bulletin, Wanted
+from cnaasjobs.live.bulletin import Bulletin, Subscription
 from cnaasjobs.live.database import Database
 from cnaasjobs.live.poller import LOOK_SECONDS, Poller
 from cnaasjobs.live.readers import MOST_WAITING, Reader
@@ -96,7 +96,7 @@ def test_while_nothing_happens_the_position_comes_now_and_then(live: Live, monke
 
 def test_a_look_is_written_down_once_for_all_who_want_the_same() -> None:
     made = bulletin(1)
-    assert made.written(Wanted(frozenset(Kind))) is made.written(Wanted(frozenset(Kind)))
+    assert made.written(Subscription(frozenset(Kind))) is made.written(Subscription(frozenset(Kind)))
 
 
 @pytest.mark.parametrize("by_header", [True, False])
@@ -140,13 +140,15 @@ def test_one_who_is_too_far_behind_must_load_again(live: Live) -> None:
 def test_the_position_stands_at_the_last_event_of_a_look() -> None:
     told = [Told(Kind.JOB, number, {"id": number}) for number in (1, 2, 3)]
     bulletin = Bulletin(News(told, Position("ab", 9, (7,))))
-    assert bulletin.written(Wanted(frozenset(Kind))).decode() == (
+    assert bulletin.written(Subscription(frozenset(Kind))).decode() == (
         'event: job\ndata: {"id":1}\n\nevent: job\ndata: {"id":2}\n\nevent: job\nid: ab.9-7\ndata: {"id":3}\n\n'
     )
-    assert bulletin.written(Wanted(frozenset(Kind), job_id=2)) == b'event: job\nid: ab.9-7\ndata: {"id":2}\n\n'
-    assert bulletin.written(Wanted(frozenset(Kind), job_id=4)) == b""
+    assert bulletin.written(Subscription(frozenset(Kind), job_id=2)) == b'event: job\nid: ab.9-7\ndata: {"id":2}\n\n'
+    assert bulletin.written(Subscription(frozenset(Kind), job_id=4)) == b""
     lock = Bulletin(News([Told(Kind.LOCK, None, {"name": "devices"})], Position("ab", 9)))
-    assert b"devices" in lock.written(Wanted(frozenset({Kind.JOB, Kind.LOCK}), job_id=4))  # a lock is no job's own
+    assert b"devices" in lock.written(
+        Subscription(frozenset({Kind.JOB, Kind.LOCK}), job_id=4)
+    )  # a lock is no job's own
 
 
 def bulletin(number: int) -> Bulletin:
@@ -158,7 +160,7 @@ def test_a_reader_that_falls_behind_is_dropped() -> None:
 
 
 async def falls_behind() -> None:
-    reader = Reader(Wanted(frozenset(Kind)))
+    reader = Reader(Subscription(frozenset(Kind)))
     for number in range(MOST_WAITING):
         reader.take(bulletin(number))
     assert (await reader.next(0) or b"").count(b"event:") == MOST_WAITING
@@ -169,7 +171,7 @@ async def falls_behind() -> None:
     kept = len(reader._waiting)
     reader.take(bulletin(number))
     assert len(reader._waiting) == kept  # nothing piles up until its connection is closed
-    other = Reader(Wanted(frozenset(Kind), job_id=4711))
+    other = Reader(Subscription(frozenset(Kind), job_id=4711))
     for number in range(2 * MOST_WAITING):
         other.take(bulletin(number))
     assert not other.is_late  # nothing of it concerns that one
