@@ -12,6 +12,13 @@ from ruamel.yaml import YAML
 ROOT: Final = Path(__file__).resolve().parents[2]
 DEPLOY: Final = ROOT / "deploy"
 UNITS: Final = sorted(path.name for path in (DEPLOY / "systemd").iterdir())
+TROUBLESHOOTING: Final = (ROOT / "docs" / "troubleshooting.md").read_text()
+# What an operator sees, and the lines that show it and mend it, without the comments between them.
+SITUATIONS: Final = {
+    section.partition("\n")[0]: [line for line in section.split("```\n")[1].splitlines() if not line.startswith("#")]
+    for section in TROUBLESHOOTING.split("\n## ")[1:]
+    if "```\n" in section
+}
 Unit = Mapping[str, list[str]]
 
 

@@ -5,21 +5,23 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from cnaasjobs.conf import Conf, Start
 from tests.deploy.commands import options_of
-from tests.deploy.files import ROOT, UNITS
+from tests.deploy.files import ROOT, SITUATIONS, UNITS
 from tests.services import PostgreSQL
 from tests.services.rabbitmq import _script
 
 PAGES: Final = {
-    name: (ROOT / "docs" / name).read_text() for name in ("production.md", "command-line.md", "security.md")
+    name: (ROOT / "docs" / name).read_text()
+    for name in ("production.md", "troubleshooting.md", "command-line.md", "security.md")
 }
-PRODUCTION: Final = PAGES["production.md"]
-SITUATIONS: Final = re.findall(r"^\*\*.+?```\n(.+?)```", PRODUCTION.partition("## What to do when")[2], re.M | re.S)
+PRODUCTION: Final = PAGES["production.md"] + PAGES["troubleshooting.md"]
+ENVIRONMENT: Final = re.compile(r"^```\n((?:[A-Z_]+=.*\n)+)```$", re.M)
 
 
 def _ours() -> Iterator[str]:
@@ -43,7 +45,24 @@ def test_a_line_can_be_copied_as_it_stands() -> None:
 
 def test_each_situation_has_a_command_that_shows_it_and_one_that_mends_it() -> None:
     assert len(SITUATIONS) >= 10
-    assert [commands for commands in SITUATIONS if len(commands.splitlines()) < 2] == []
+    assert [name for name, commands in SITUATIONS.items() if len(commands) < 2] == []
+
+
+def test_each_alert_leads_to_a_situation() -> None:
+    alerts = re.findall(r"- alert: (\w+)", (ROOT / "deploy" / "alerts.yml").read_text())
+    assert len(alerts) >= 10
+    assert [alert for alert in alerts if f"`{alert}`" not in PAGES["troubleshooting.md"]] == []
+
+
+def test_a_shell_reads_the_environment_as_systemd_does(scratch: Path) -> None:
+    """Each loads it, as the pages say. To systemd a value is the rest of its line, to a shell only if it is quoted."""
+    blocks = [block for page in PAGES.values() for block in ENVIRONMENT.findall(re.sub(r"<[^>\n]+>", "1", page))]
+    file = scratch / "cnaasjobs.env"
+    file.write_text("".join(blocks))
+    written = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert {"DATABASE_URL", "CNAASJOBS_JWT_GROUPS"} <= written.keys()
+    read = subprocess.run(["sh", "-ec", f"set -a; . {file}; env"], capture_output=True, text=True, check=True).stdout
+    assert {f"{name}={value.strip(chr(39))}" for name, value in written.items()} - {*read.splitlines()} == set()
 
 
 def test_its_variables_are_those_of_the_settings() -> None:

@@ -1,4 +1,4 @@
-"""The situations of the production docs, made true: the first command shows each, the one after it mends it.
+"""The situations of docs/troubleshooting.md, made true: the first command shows each, the one after it mends it.
 
 The lines are taken from the page as they stand there. Of what needs systemd only the command of the unit is run.
 """
@@ -30,7 +30,7 @@ from jobs.models import AuditEntry, Job
 from jobs.states import Status
 from locks import service as locks
 from tests import fake_jobs
-from tests.deploy.files import ROOT
+from tests.deploy.files import SITUATIONS
 from tests.factory import device_row, hold_lock, job_in, job_row, job_rows
 from tests.fake_jobs.lasting import wait_for_file
 from tests.services import PostgreSQL, RabbitMQ
@@ -41,11 +41,6 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PAGE: Final = (ROOT / "docs" / "production.md").read_text().partition("## What to do when")[2]
-SITUATIONS: Final = {
-    name: commands.strip().splitlines()
-    for name, commands in re.findall(r"^\*\*(.+?)\.\*\*.+?```\n(.+?)```", f"{PAGE}\n", re.M | re.S)
-}
 SECONDS: Final = 60.0
 QUICK: Final = {
     "CNAASJOBS_HEARTBEAT_SECONDS": "0.3",

@@ -10,6 +10,7 @@ from tests.house.named import ROOT
 PATH = re.compile(r"`((?:benchmarks|cnaasjobs|devices|docs|jobs|locks|tests)/[\w/.-]*)`")
 MODULE = re.compile(r"``((?:benchmarks|cnaasjobs|devices|jobs|locks|tests)(?:\.\w+)+)``")
 LINK = re.compile(r"\]\(([\w./-]+\.md)\)")
+ANCHORED = re.compile(r"\]\(([\w./-]+\.md)?#([\w-]+)\)")
 COLUMNS = 120
 
 
@@ -30,6 +31,24 @@ def test_every_file_that_the_docs_name_exists() -> None:
 def test_every_page_that_the_docs_link_to_exists() -> None:
     links = [(path, link) for path, text in _tracked("*.md") for link in LINK.findall(text)]
     assert [(path.name, link) for path, link in links if not (path.parent / link).exists()] == []
+
+
+def test_every_heading_that_the_docs_link_to_is_there() -> None:
+    pages = {path.resolve(): text for path, text in _tracked("*.md")}
+    links = [(path, *link) for path, text in pages.items() for link in ANCHORED.findall(text)]
+    assert len(links) > 20
+    missing = [
+        (path.name, page, anchor)
+        for path, page, anchor in links
+        if anchor not in _anchors(pages[(path.parent / page).resolve() if page else path])
+    ]
+    assert missing == []
+
+
+def _anchors(page: str) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", page, re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_page_is_in_the_index() -> None:
