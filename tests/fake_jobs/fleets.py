@@ -127,6 +127,31 @@ def each_until_file(
     _note(path, f"after {os.getpid()} A")
 
 
+@job(lock="devices", helpers=4)
+def each_read_first(ctx: JobContext, *, hosts: list[str], path: str, dry_run: bool = False) -> None:
+    """Each device is read for a moment, then changed, where this is no dry run. While one process has the job alone it
+    takes devices ahead. While there is a file ``.hold`` none is over. The log has a line for each device, its
+    participant, and what happened: B it was begun, C it was changed, E it was let go of.
+    """
+
+    participant = ctx._run.run_token.int
+
+    def quick(device: str) -> str:
+        _note(path, f"{device} {participant} B")
+        try:
+            ctx.next_stop(0.15)
+            while Path(f"{path}.hold").exists() and not ctx.next_stop(0.02):
+                pass
+            if not dry_run:
+                ctx.about_to("commit", if_lost="it reverts by itself")
+                _note(path, f"{device} {participant} C")
+        finally:
+            _note(path, f"{device} {participant} E")
+        return device
+
+    ctx.each(hosts, quick, at_once=4, reads_first=True)
+
+
 def _note(path: str, line: str) -> None:
     with Path(f"{path}.log").open("a") as log:
         log.write(f"{line}\n")
