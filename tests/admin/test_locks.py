@@ -1,5 +1,10 @@
 """Locks in the admin: who holds what, and clearing one after a warning."""
 
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
 from jobs.dispatch import scheduling
 from jobs.models import AuditEntry, Job
 from jobs.states import Status
@@ -28,9 +33,15 @@ def is_held() -> bool:
 def test_a_held_lock_shows_its_holder_with_a_link_its_state_and_who_waits(viewer: Admin) -> None:
     holder = job_in(Status.RUNNING, task=fake_jobs.with_lock)
     scheduling.schedule(fake_jobs.with_lock, {})
+    Lock.objects.update(start_time=timezone.now() + timedelta(hours=1))  # by a database whose clock is ahead
     page = viewer.get(LIST)
     assert f"devices job {holder.pk}: with_lock RUNNING" in page
     assert "0 s 1 1" in page  # age, in line, fence
+    Lock.objects.update(start_time=timezone.now() - timedelta(minutes=5, seconds=30))
+    Job.objects.filter(pk=holder.pk).update(abort_reason="enough")
+    page = viewer.get(LIST)
+    assert "RUNNING, told to stop" in page
+    assert "5 minutes 1 1" in page
     assert f'href="/admin/jobs/job/{holder.pk}/change/"' in viewer.raw(LIST)
 
 
@@ -47,6 +58,19 @@ def test_a_holder_that_ended_or_is_gone_is_said(boss: Admin) -> None:
     assert "EXCEPTION" in page
     assert "987, which no longer exists" in page
     assert "The holder has ended" in boss.get(clear_url(Lock.objects.get(name="first")))
+    ids = ",".join(str(pk) for pk in Lock.objects.values_list("pk", flat=True))
+    page = boss.get(f"{LIST}clear/?ids={ids}")
+    assert "Clear 2 locks?" in page
+    assert "The holder still runs." not in page
+
+
+def test_a_long_line_is_not_counted_to_its_end(boss: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("locks.admin.COUNTED", 1)
+    job_in(Status.RUNNING, task=fake_jobs.with_lock)
+    scheduling.schedule(fake_jobs.with_lock, {})
+    assert "more than" not in boss.get(LIST)
+    scheduling.schedule(fake_jobs.with_lock, {})
+    assert "more than 1" in boss.get(LIST)
 
 
 def test_clearing_warns_when_the_holder_still_runs(boss: Admin) -> None:
@@ -102,10 +126,19 @@ def test_the_permission_alone_is_enough(admin_of: AdminOf) -> None:
     assert not is_held()
 
 
+def test_who_may_not_see_locks_is_not_shown_one_by_the_question_either(admin_of: AdminOf) -> None:
+    job_in(Status.RUNNING, task=fake_jobs.with_lock)
+    someone = admin_of("locks.clear_lock")
+    someone.get(clear_url(the_lock()), status=403)
+    someone.post(clear_url(the_lock()), {"lock": f"{the_lock().fence}:devices"}, status=403)
+    assert is_held()
+
+
 def test_nonsense_clears_nothing(boss: Admin) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     url = clear_url(the_lock())
     boss.post(url, {"lock": "devices"}, status=403)
+    boss.post(url, {"lock": f"{the_lock().fence}:devices\x00"}, status=403)
     boss.post(url, {"lock": "1"}, status=200)
     boss.post(url, {})
     for ids in ("", "x", "987", "9" * 40):

@@ -1,5 +1,6 @@
 """Threads that ask at the same time share one read, and none gets an answer older than its question."""
 
+import contextlib
 import ctypes
 import itertools
 import threading
@@ -45,6 +46,45 @@ def test_an_answer_is_never_older_than_the_question() -> None:
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(ask, range(20)))
     assert next(ticks) < 2 * 20 * 50  # questions take a tick each, and the readings were shared
+
+
+def test_who_comes_just_before_a_reading_begins_leaves_no_old_answer_behind() -> None:
+    """It has found that reading, and the reading ends before it goes on."""
+    go_on, began = threading.Semaphore(0), threading.Semaphore(0)
+    comes, goes_on = threading.Event(), threading.Event()
+    readings = itertools.count(1)
+
+    class Watched(SharedRead[int]):
+        def __getattribute__(self, name: str) -> object:
+            found = super().__getattribute__(name)
+            if name == "_next" and threading.current_thread().name == "late" and not comes.is_set():
+                comes.set()
+                assert goes_on.wait(10)
+            return found
+
+    def read_when_told() -> int:
+        number = next(readings)
+        began.release()
+        assert go_on.acquire(timeout=10)
+        return number
+
+    read = Watched(read_when_told)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(read)
+        assert began.acquire(timeout=10)
+        second = pool.submit(read)
+        wait_until(lambda: waiting(read) == 1)
+        late = threading.Thread(target=read, name="late")
+        late.start()
+        assert comes.wait(10)
+        go_on.release(10)
+        first.result(10)
+        with contextlib.suppress(TimeoutError):  # as it must be: it does not begin before the other goes on
+            second.result(0.1)
+        goes_on.set()
+        late.join(10)
+        number = second.result(10)
+    assert read() == number + 1
 
 
 def test_those_who_wait_share_the_next_reading() -> None:
