@@ -23,7 +23,7 @@ from jobs.body.shared_read import SharedRead
 from jobs.end_reasons import Failure
 from jobs.errors import JobAborted, JobStopped, LockLost, TimeLimitExceeded
 from jobs.fleet.ends import EndedElsewhere, RunTaken
-from jobs.fleet.hands import in_hand
+from jobs.fleet.hands import Within, in_hand
 from jobs.fleet.result import Done
 from jobs.run import Run
 from jobs.sql import store
@@ -132,7 +132,7 @@ class JobContext:
     def patience(self, seconds: float, at: str) -> AbstractContextManager[None]:
         """For a function that ``each`` called: inside the ``with``, its device counts as hung after so many seconds."""
         piece = in_hand()
-        return contextlib.nullcontext() if piece is None else piece.within(seconds, at)
+        return contextlib.nullcontext() if piece is None else Within(piece, seconds, at)
 
     def keep(self, result_until: Callable[[BaseException], Any]) -> None:
         """If the body raises, store what this function makes of the exception beside it, as the job's result.
@@ -242,8 +242,8 @@ class JobContext:
         """
         return self._connection.use()
 
-    def database_for_threads(self, *, lent: bool) -> AbstractContextManager[None]:
-        return self._connection.lent() if lent else self._connection.opened()
+    def database_for_threads(self, *, both: bool) -> AbstractContextManager[None]:
+        return self._connection.both() if both else self._connection.lent()
 
     def abandon(self, thread: threading.Thread) -> None:
         """A thread of the body hangs, and nothing can end it: the job does not wait for it, and its process ends with

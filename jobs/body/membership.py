@@ -1,17 +1,16 @@
 """A run's part in ``ctx.each``: whether this process is a participant, and what its threads then ask the database."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 from cnaasjobs.events import record
-from cnaasjobs.secrecy import mask, storable
+from cnaasjobs.secrecy import masker, storable
 from jobs.actions import JobAction
 from jobs.body import cells, posix_signals
-from jobs.body.shared_read import SharedRead
+from jobs.body.shared_read import SharedCall
 from jobs.end_reasons import Failure
 from jobs.fleet.asking import until_answered
 from jobs.fleet.body import Body
@@ -30,7 +29,7 @@ _LONGEST_WHY: Final = 1000
 class _Context(Body, Protocol):
     task: Any
 
-    def database_for_threads(self, *, lent: bool) -> AbstractContextManager[None]: ...
+    def database_for_threads(self, *, both: bool) -> AbstractContextManager[None]: ...
 
 
 class Membership:
@@ -44,12 +43,9 @@ class Membership:
         self._ctx = ctx
         self._run = run
         self._called = False
-        self._mutex = threading.Lock()
-        self._to_note: dict[int, Note] = {}
         self._noted: set[int] = set()  # ids of devices with a step
-        self._gone: set[int] = set()  # of devices that are no longer this process's
         self._each: Each | None = None
-        self._note_all = SharedRead(self._write_notes)
+        self._note_together = SharedCall(self._note)
 
     def each(self, devices: Sequence[Any], steps: Sequence[Callable[[Any], Any]], **options: Any) -> Done:
         if self._called:
@@ -73,7 +69,9 @@ class Membership:
         return done
 
     def _in_each(self, each: Each, joined: bool) -> Done:
-        with self._ctx.database_for_threads(lent=not each.needs_two):
+        if each.needs_two:
+            self._note_together = SharedCall(self._note, at_once=2)
+        with self._ctx.database_for_threads(both=each.needs_two):
             return each.run(joined=joined)
 
     def standing(self) -> FleetStanding:
@@ -91,16 +89,14 @@ class Membership:
         piece = in_hand()
         if piece is None or not self.is_on:
             return self.standing()
-        with self._mutex:
-            why = if_lost and _noted(if_lost, _LONGEST_WHY)
-            # Of one without a step nothing is claimed if it is lost. One that has a step must not keep it for the next.
-            lasting = piece.id in self._noted or self._each is None or not self._each.kept.has(piece.id)
-            begun_age = time.monotonic() - piece.begun_at
-            self._to_note[piece.id] = Note(piece.id, _noted(step, LONGEST_STEP), why, lasting, begun_age)
-            self._noted.add(piece.id)
-            self._gone.discard(piece.id)
-        seen = self._note_all()
-        if piece.id in self._gone:
+        hidden = masker()
+        why = if_lost and _noted(if_lost, _LONGEST_WHY, hidden)
+        # Of one without a step nothing is claimed if it is lost. One that has a step must not keep it for the next.
+        lasting = piece.id in self._noted or self._each is None or not self._each.kept.has(piece.id)
+        begun_age = time.monotonic() - piece.begun_at
+        self._noted.add(piece.id)
+        seen = self._note_together(Note(piece.id, _noted(step, LONGEST_STEP, hidden), why, lasting, begun_age))
+        if seen.allows(self._run) and piece.id not in seen.noted:
             raise GivenBack("the database crashed and lost the record that this device was taken")
         return seen
 
@@ -148,23 +144,15 @@ class Membership:
         arguments = json.loads(self._run.start_arguments)
         return arguments.get("dry_run") is True or bool(getattr(self._ctx.task, "rerun_if_lost", False))
 
-    def _write_notes(self) -> FleetStanding:
-        with self._mutex:
-            notes = list(self._to_note.values())
+    def _note(self, notes: Sequence[Note]) -> FleetStanding:
         since = time.monotonic()
         with self._ctx.database():
-            seen = store().note_steps(self._run, notes, of=max((note.id for note in notes), default=0))
+            seen = store().note_steps(self._run, notes, of=max([note.id for note in notes]))
         if self._each is not None and seen.is_mine and any(note.lasting for note in notes):
             self._each.kept.lasted(since)
-        with self._mutex:
-            if seen.allows(self._run):
-                self._gone.update({note.id for note in notes} - seen.noted)
-            for note in notes:
-                if self._to_note.get(note.id) is note:
-                    del self._to_note[note.id]
         return seen
 
 
-def _noted(text: str, longest: int) -> str:
+def _noted(text: str, longest: int, mask: Callable[[str], str]) -> str:
     """Fit to be stored: if the database refused one note, it would refuse those of all other devices with it."""
     return storable(mask(str(text)))[:longest]

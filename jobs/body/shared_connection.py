@@ -1,8 +1,9 @@
-"""The one database connection that all threads of a body share, beside the one of its own thread.
+"""The database connection that all threads of a body share, beside the one of its own thread.
 
 While that thread only waits for the others (``ctx.each`` with few devices) it lends them its own, which is open and has
 the plans of the previous job's statements. Opening another takes longer than most of what they ask, and the first of
-them would wait for it just before its commit.
+them would wait for it just before its commit. With many devices they have both: two of them need not wait for each
+other's wait for the disk.
 """
 
 import contextlib
@@ -23,27 +24,45 @@ class SharedConnection:
         self._own_thread = threading.get_ident()
         self._shared: BaseDatabaseWrapper | None = None
         self._lent: BaseDatabaseWrapper | None = None
-        self._mutex = threading.RLock()
+        self._has_both = False
+        self._mutex = threading.RLock()  # whoever has it uses the shared one
+        self._lent_mutex = threading.RLock()  # likewise the lent one
         self._closed = False
 
     @contextlib.contextmanager
     def use(self) -> Iterator[None]:
         if threading.get_ident() == self._own_thread:
-            with self._mutex if self._lent else contextlib.nullcontext(), _usable(connections[DEFAULT_DB_ALIAS]):
+            with self._lent_mutex if self._lent else contextlib.nullcontext(), _usable(connections[DEFAULT_DB_ALIAS]):
                 yield
             return
-        with self._mutex:
-            shared = self._lent or self._of_threads()
-            before = getattr(connections._connections, DEFAULT_DB_ALIAS, None)  # type: ignore[attr-defined]
-            connections[DEFAULT_DB_ALIAS] = shared
+        before = getattr(connections._connections, DEFAULT_DB_ALIAS, None)  # type: ignore[attr-defined]
+        mutex = self._acquired(before)
+        try:
+            used = self._lent if mutex is self._lent_mutex and self._lent else self._of_threads()
+            connections[DEFAULT_DB_ALIAS] = used
             try:
-                with _usable(shared):
+                with _usable(used):
                     yield
             finally:
                 if before is None:
                     del connections[DEFAULT_DB_ALIAS]
                 else:
                     connections[DEFAULT_DB_ALIAS] = before
+        finally:
+            mutex.release()
+
+    def _acquired(self, before: BaseDatabaseWrapper | None) -> Any:
+        """The mutex, acquired, of the connection that this thread uses already (``before``), or else of a free one."""
+        lent = self._lent
+        only_lent = lent is not None and (before is lent or not self._has_both)
+        if not only_lent and self._mutex.acquire(blocking=lent is None):
+            return self._mutex
+        if self._lent_mutex.acquire(blocking=only_lent):
+            if self._lent is not None:
+                return self._lent_mutex
+            self._lent_mutex.release()  # it was given back meanwhile
+        self._mutex.acquire()
+        return self._mutex
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
@@ -65,9 +84,19 @@ class SharedConnection:
         try:
             yield
         finally:
-            with self._mutex:  # whoever is using it has done so
+            with self._lent_mutex:  # whoever is using it has done so
                 self._lent = None
             own.dec_thread_sharing()
+
+    @contextlib.contextmanager
+    def both(self) -> Iterator[None]:
+        """Inside, threads use theirs, or if that is in use the one of the body's own thread, as with ``lent``."""
+        self._has_both = True
+        try:
+            with self.opened(), self.lent():
+                yield
+        finally:
+            self._has_both = False
 
     def _of_threads(self) -> BaseDatabaseWrapper:
         if self._shared is None:

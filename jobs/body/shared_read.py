@@ -1,57 +1,95 @@
-"""One read for all threads that wait for one, as the commits of a database share one flush of its log."""
+"""One call for all threads that wait for one, as the commits of a database share one flush of its log."""
 
 import threading
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Generic, TypeVar
 
+G = TypeVar("G")
 T = TypeVar("T")
 
 
-class SharedRead(Generic[T]):
-    """Calls ``read`` in one thread at a time. Each caller gets the result of a read that began after its call.
+class SharedCall(Generic[G, T]):
+    """Calls ``do`` in one thread at a time. Each caller gets the result of a call that began after its own.
 
-    Fifty threads that ask during one read cost one further read, not fifty, and each is woken once.
+    Fifty threads that ask during one call cost one further call, not fifty, and each is woken once.
     """
 
-    def __init__(self, read: Callable[[], T]) -> None:
-        """``read`` may raise: the exception reaches the caller in whose thread it ran, and the others read again."""
-        self._read = read
+    def __init__(self, do: Callable[[Sequence[G]], T], *, at_once: int = 1) -> None:
+        """
+        Args:
+            do: gets what each of its callers gave. It may raise: the exception reaches the caller in whose thread it
+                ran, and the others call again.
+            at_once: how many threads at a time; each of them for other callers.
+        """
+        self._do = do
         self._mutex = threading.Lock()
-        self._turn = threading.Lock()
-        self._next: _Reading[T] | None = None  # the read that has not begun yet, if a caller waits for it
+        self._turn: AbstractContextManager[Any] = threading.Lock() if at_once == 1 else threading.Semaphore(at_once)
+        self._next: _Turn[G, T] | None = None  # the call that has not begun yet, if a caller waits for it
 
-    def __call__(self) -> T:
+    def __call__(self, given: G) -> T:
         while True:
-            ours: _Reading[T] = _Reading()
+            ours: _Turn[G, T] = _Turn()
             try:
                 with self._mutex:
-                    reading = self._next = self._next or ours
-                if reading is ours:
+                    turn = self._next = self._next or ours
+                    turn.given.append(given)
+                if turn is ours:
                     return self._lead(ours)
-                reading.over.wait()
+                turn.wait()
             except BaseException:  # a time limit may raise anywhere here
                 self._end(ours)
                 raise
-            if reading.answers:
-                return reading.answers[0]
+            if turn.answers:
+                return turn.answers[0]
 
-    def _lead(self, reading: "_Reading[T]") -> T:
+    def _lead(self, turn: "_Turn[G, T]") -> T:
         with self._turn:
             with self._mutex:
                 self._next = None
-            reading.answers.append(self._read())
-        reading.over.set()
-        return reading.answers[0]
+            turn.answers.append(self._do(turn.given))
+        turn.end()
+        return turn.answers[0]
 
-    def _end(self, reading: "_Reading[T]") -> None:
-        """Wake those who wait for our read: there is a result, or they read again."""
+    def _end(self, turn: "_Turn[G, T]") -> None:
+        """Wake those who wait for our call: there is a result, or they call again."""
         with self._mutex:
-            if self._next is reading:
+            if self._next is turn:
                 self._next = None
-        reading.over.set()
+        turn.end()
 
 
-class _Reading(Generic[T]):
+class SharedRead(SharedCall[None, T]):
+    """Calls ``read``, which needs nothing of its callers."""
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        super().__init__(lambda _: read())
+
+    def __call__(self, given: None = None) -> T:
+        return super().__call__(given)
+
+
+class _Turn(Generic[G, T]):
+    """One call. A bare lock for each thread that waits: an ``Event`` makes twenty calls of Python for it."""
+
+    __slots__ = ("_is_over", "answers", "given", "waiting")
+
     def __init__(self) -> None:
-        self.over = threading.Event()
+        self.given: list[G] = []
         self.answers: list[T] = []  # one, or none if it failed
+        self.waiting: list[threading.Lock] = []  # each is released when this is over
+        self._is_over = False
+
+    def wait(self) -> None:
+        released = threading.Lock()
+        released.acquire()
+        self.waiting.append(released)
+        if not self._is_over:  # else nobody may look at the list any more
+            released.acquire()
+
+    def end(self) -> None:
+        """May be called again, if the first call was interrupted."""
+        self._is_over = True
+        for waits in self.waiting:
+            if waits.locked():
+                waits.release()

@@ -44,8 +44,8 @@ class Each:
         self._hands = Hands(plan.at_once)
         self._ahead = Ahead(plan.at_once, alone=plan.reads_first and not plan.all_or_none)
         self._work = Work(body, plan, self._ahead)
-        # Then it takes devices while its threads note steps: on two connections, or one would wait while the other's
-        # commit does. Where one process at a time writes, one is enough.
+        # Then it takes devices while its threads note steps, two groups at a time: on two connections, or each would
+        # wait for the others' commits. Where one process at a time writes, one is enough.
         self.needs_two = store().shares_devices and len(plan.devices) > plan.at_once
         self._is_struck = False
         self._leaves = False  # it takes no more

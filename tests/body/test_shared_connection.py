@@ -50,6 +50,46 @@ def test_threads_use_the_lent_connection_and_no_other_is_opened() -> None:
     assert drivers_connection() is own
 
 
+def test_of_two_connections_a_thread_takes_the_free_one_and_keeps_it_until_it_is_done() -> None:
+    shared = SharedConnection()
+    with shared.use():
+        own = drivers_connection()
+
+    def used() -> Any:
+        with shared.use():
+            return drivers_connection()
+
+    try:
+        with shared.both():
+            wait_until(lambda: shared._shared is not None and shared._shared.connection is not None)
+            with shared._mutex:  # the thread that opened it is done
+                pass
+            theirs = in_a_thread(used)
+            assert theirs is not own
+            may_end, is_in = threading.Event(), threading.Event()
+
+            def stays_in() -> None:
+                with shared.use():
+                    is_in.set()
+                    assert may_end.wait(30)
+
+            thread = threading.Thread(target=stays_in)
+            thread.start()
+            assert is_in.wait(30)
+
+            def freed_meanwhile() -> tuple[Any, Any]:
+                with shared.use():
+                    outer = drivers_connection()
+                    may_end.set()
+                    thread.join()
+                    return outer, used()  # the other one is free again, but a transaction may be open on this
+
+            assert in_a_thread(freed_meanwhile) == (own, own)
+        assert in_a_thread(used) is theirs  # the body goes on
+    finally:
+        shared.close()
+
+
 def test_it_is_opened_before_a_thread_needs_it_and_not_after_the_end() -> None:
     shared = SharedConnection()
     try:

@@ -5,12 +5,13 @@ import ctypes
 import itertools
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pytest
 
-from jobs.body.shared_read import SharedRead, _Reading
+from jobs.body.shared_read import SharedCall, SharedRead, _Turn
 from tests.waiting import wait_until
 
 T = TypeVar("T")
@@ -19,7 +20,7 @@ T = TypeVar("T")
 def waiting(read: SharedRead[T]) -> int:
     """How many threads wait for the read that has not begun: the one that will do it, and those that share it."""
     reading = read._next
-    return 0 if reading is None else 1 + len(reading.over._cond._waiters)  # type: ignore[attr-defined]
+    return 0 if reading is None else 1 + len(reading.waiting)
 
 
 def test_alone_each_call_reads() -> None:
@@ -108,6 +109,53 @@ def test_those_who_wait_share_the_next_reading() -> None:
         assert {other.result(10) for other in others} == {2}
 
 
+def test_two_calls_at_a_time_are_for_different_callers() -> None:
+    both_began, go_on = threading.Barrier(2), threading.Semaphore(0)
+    done: list[list[str]] = []
+
+    def write(given: Sequence[str]) -> int:
+        if given in (["a"], ["b"]):
+            both_began.wait(10)
+            assert go_on.acquire(timeout=10)
+        done.append([*given])
+        return len(given)
+
+    write_together = SharedCall(write, at_once=2)
+    with ThreadPoolExecutor(5) as pool:
+        began = [pool.submit(write_together, "a")]
+        wait_until(lambda: both_began.n_waiting == 1)
+        began.append(pool.submit(write_together, "b"))
+        wait_until(lambda: both_began.n_waiting == 0)
+        others = [pool.submit(write_together, name) for name in "cde"]
+        wait_until(lambda: write_together._next is not None and len(write_together._next.given) == 3)
+        go_on.release(2)
+        assert [each.result(10) for each in (*began, *others)] == [1, 1, 3, 3, 3]
+    assert sorted(map(sorted, done)) == [["a"], ["b"], ["c", "d", "e"]]
+
+
+def test_what_was_given_to_a_call_that_failed_is_given_again() -> None:
+    go_on, fails = threading.Event(), iter([False, True])
+    done: list[str] = []
+
+    def write(given: Sequence[str]) -> None:
+        assert go_on.wait(10)
+        if next(fails, False):
+            raise RuntimeError("away")
+        done.extend(given)
+
+    write_together = SharedCall(write)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(write_together, "a")
+        wait_until(lambda: write_together._turn.locked() and write_together._next is None)  # type: ignore[attr-defined]
+        others = {name: pool.submit(write_together, name) for name in "bcd"}
+        wait_until(lambda: write_together._next is not None and len(write_together._next.given) == 3)
+        go_on.set()
+        first.result(10)
+        failed = [name for name, each in others.items() if each.exception(10) is not None]
+    assert len(failed) == 1  # the caller in whose thread it ran hears of it
+    assert sorted([*done, *failed]) == ["a", "b", "c", "d"]
+
+
 def test_what_a_reading_raises_reaches_one_and_the_others_read_anew() -> None:
     go_on, began = threading.Semaphore(0), threading.Semaphore(0)
     errors = iter([RuntimeError("away"), RuntimeError("away")])
@@ -167,19 +215,17 @@ def test_one_stopped_while_it_waits_holds_nobody_up() -> None:
 
 def test_one_stopped_while_it_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted = threading.Event()
+    end = _Turn.end
 
-    class Over(threading.Event):
-        def set(self) -> None:
-            if self._cond._waiters and not interrupted.is_set():  # type: ignore[attr-defined]
-                interrupted.set()
-                self._flag = True  # as far as it came, without waking those that wait
-                raise KeyboardInterrupt
-            super().set()
+    def interrupted_once(self: _Turn[None, str]) -> None:
+        if self.waiting and not interrupted.is_set():
+            interrupted.set()
+            self._is_over = True  # as far as it came: the first is woken, and the others are not
+            self.waiting[0].release()
+            raise KeyboardInterrupt
+        end(self)
 
-    def reading(self: _Reading[str]) -> None:
-        self.over, self.answers = Over(), []
-
-    monkeypatch.setattr(_Reading, "__init__", reading)
+    monkeypatch.setattr(_Turn, "end", interrupted_once)
     go_on, began = threading.Semaphore(0), threading.Semaphore(0)
 
     def read_when_told() -> str:

@@ -1,11 +1,11 @@
 """Which connections the devices' threads of a run use."""
 
+import threading
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from jobs.sql import store
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import perform_job
@@ -16,19 +16,26 @@ used: dict[str, Any] = {}
 
 
 @job
-def says_its_connections(ctx: JobContext, *, at_once: int) -> None:
+def says_its_connections(ctx: JobContext, *, at_once: int, meet: bool) -> None:
+    both_in = threading.Barrier(2)
+
     def one(device: str) -> None:
         with ctx.database():
             used[device] = connection.connection
+            if meet and device != "c":
+                both_in.wait(30)
 
     used["own"] = connection.connection
-    ctx.each(["a", "b"], one, at_once=at_once)
+    ctx.each(["a", "b", "c"], one, at_once=at_once)
 
 
-@pytest.mark.parametrize(("at_once", "apart"), [(1, True), (2, False)])
-def test_threads_have_a_connection_of_their_own_where_the_body_takes_devices_meanwhile(
-    at_once: int, apart: bool
-) -> None:
-    assert perform_job(says_its_connections, at_once=at_once).status == Status.FINISHED
-    assert used["a"] is used["b"]
-    assert (used["a"] is not used["own"]) is (apart and store().shares_devices)
+def test_few_devices_use_the_connection_of_the_body() -> None:
+    assert perform_job(says_its_connections, at_once=3, meet=False).status == Status.FINISHED
+    assert used["a"] is used["b"] is used["c"] is used["own"]
+
+
+@pytest.mark.needs("postgresql")
+def test_of_many_devices_two_use_the_database_at_a_time(postgresql: object) -> None:
+    assert perform_job(says_its_connections, at_once=2, meet=True).status == Status.FINISHED
+    assert used["a"] is not used["b"]
+    assert used["own"] in (used["a"], used["b"])
