@@ -6,12 +6,14 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from napalm.base import NetworkDriver, get_network_driver
 from napalm.base.exceptions import ModuleImportError
+from nornir.core import Nornir
 from nornir.core.configuration import Config
-from nornir.core.inventory import Host
+from nornir.core.inventory import ConnectionOptions, Host
 
 from devices.lab import driver as lab_driver
 
@@ -41,13 +43,24 @@ def ssh_config_file(config: Config) -> str | None:
     return file if os.path.exists(file) else None  # noqa: PTH110  (Path raises where a directory can't be read)
 
 
-def driver_of(host: Host, ssh_config: str | None) -> Callable[[], NetworkDriver]:
+KnownOptions = dict[str, ConnectionOptions]  # for NAPALM, by host
+_known_options: Final[WeakKeyDictionary[Nornir, KnownOptions]] = WeakKeyDictionary()
+
+
+def known_options(nornir: Nornir) -> KnownOptions:
+    """Nornir looks through a host's groups for each of its options. An inventory is never changed, so once will do."""
+    return _known_options.setdefault(nornir, {})
+
+
+def driver_of(host: Host, ssh_config: str | None, known: KnownOptions) -> Callable[[], NetworkDriver]:
     """A function that makes a driver object for the host, not yet opened, with the inventory's options for NAPALM.
 
     Raises:
         NoDriver: none is installed, or it can't be imported.
     """
-    options = host.get_connection_parameters("napalm")
+    options = known.get(host.name)
+    if options is None:
+        options = known[host.name] = host.get_connection_parameters("napalm")
     driver_class = driver_named(options.platform)
     is_lab = issubclass(driver_class, lab_driver.LabDriver)
     login = {

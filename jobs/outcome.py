@@ -95,8 +95,9 @@ def storable_json(value: Any, *, what: str, mask: Callable[[str], str] | None = 
 
     Raises ResultNotStorable, which says why it can't.
     """
+    hidden = mask or masker()
     try:
-        text = _json(mask_all(value, mask), what)
+        text = _with_nothing_to_hide(value, hidden) or _json(mask_all(value, hidden), what)
     except RecursionError as exc:
         raise ResultNotStorable(f"the {what} cannot be stored as JSON: it is too deep") from exc
     if "\\u0000" in text and "\x00" in _all_text(value):
@@ -106,6 +107,19 @@ def storable_json(value: Any, *, what: str, mask: Callable[[str], str] | None = 
     except UnicodeEncodeError as exc:
         raise ResultNotStorable(f"the {what} holds text that is not Unicode: {exc.reason}") from exc
     return text
+
+
+def _with_nothing_to_hide(value: Any, mask: Callable[[str], str]) -> str | None:
+    """The value as JSON text, if no secret is in it: then its dozens of parts need not be masked one by one.
+
+    Where no part has a backslash, a secret in it is found in the whole too: the form that JSON gives it is among those
+    that are looked for. What is found in the whole alone, such as the secret "false", the parts will show.
+    """
+    try:
+        text = _ENCODER.encode(value)
+    except (TypeError, ValueError, RecursionError):  # some of it can be stored nevertheless, such as any mapping
+        return None
+    return text if "\\\\" not in text and mask(text) == text else None
 
 
 def _json(value: Any, what: str = "result") -> str:

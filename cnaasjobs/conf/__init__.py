@@ -5,7 +5,7 @@ that ``conf`` is the one way to a value. It asks Django's settings each time, so
 ``CNAASJOBS_HEARTBEAT_SECONDS``.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -14,4 +14,12 @@ from cnaasjobs.conf.variables import WrongSettings
 
 __all__ = ["Conf", "Start", "WrongSettings", "conf", "from_environment"]
 
-conf: Final = Conf(lambda name: getattr(settings, name))
+# What Django has looked up, which it forgets when a value changes. Its own way there is a call of Python for each look.
+_looked_up: Final[dict[str, Any]] = object.__getattribute__(settings, "__dict__")
+
+
+def _value_of(name: str) -> Any:
+    return _looked_up[name] if name in _looked_up else getattr(settings, name)
+
+
+conf: Final = Conf(_value_of)

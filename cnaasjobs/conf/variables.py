@@ -53,7 +53,10 @@ class Variable(Generic[T]):
     @overload
     def __get__(self, table: "Table", owner: type) -> T: ...
     def __get__(self, table: "Table | None", owner: type) -> Self | T:
-        return self if table is None else cast(T, table.value_of(self.name))
+        if table is None:
+            return self
+        value: T = table.value_of(self.name)  # not by "cast", which is called: a device reads a dozen settings
+        return value
 
     @property
     def shown(self) -> str:

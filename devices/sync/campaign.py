@@ -17,7 +17,7 @@ from nornir.core.inventory import Host
 
 from cnaasjobs.conf import conf
 from cnaasjobs.secrecy import Secrets
-from devices.drivers import ssh_config_file
+from devices.drivers import known_options, ssh_config_file
 from devices.inventory.configuration import workers
 from devices.rendering import refresh
 from devices.sync.alike import alike
@@ -62,6 +62,7 @@ class Campaign:
         self._hosts = hosts
         self._at_once = workers(nornir.config)
         self._ssh_config = ssh_config_file(nornir.config)
+        self._options_of_hosts = known_options(nornir)
         self._secrets = Secrets.from_environment()
         refresh(devices=len(hosts))
         self._states = DeviceStates(ctx, [host.name for host in hosts])
@@ -163,7 +164,7 @@ class Campaign:
         words = Words(host, self._ctx.job_id)
         sync = self.in_hand[host.name] = DeviceSync(
             host,
-            device=Device(host, self._ssh_config, words, self._ctx),
+            device=Device(host, self._ssh_config, self._options_of_hosts, words, self._ctx),
             states=self._states,
             options=self._options,
             secrets=self._secrets,

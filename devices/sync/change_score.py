@@ -28,13 +28,13 @@ _TAKES_AWAY = re.compile(r"^((no|undo|delete|deactivate|inactive:)\s(?!shutdown)
 
 def change_score(diff: str) -> int:
     """The score of one device's diff as NAPALM returns it: lines that begin with + or - are the changes."""
-    lines = Counter(line for line in diff.splitlines() if line[:1] in _SIGNS)
+    lines = Counter([line for line in diff.splitlines() if line[:1] in _SIGNS])
     for line in [line for line in lines if line[0] == "-"]:
         moved = min(lines[line], lines["+" + line[1:]])
         if moved:
             lines[line] -= moved
             lines["+" + line[1:]] -= moved
-    return min(sum(count * _points(line) for line, count in lines.items()), 100)
+    return min(sum([count * _points(line) for line, count in lines.items()]), 100)
 
 
 @lru_cache(maxsize=50_000)  # devices of one type have most of their lines in common

@@ -5,7 +5,7 @@ import functools
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from types import TracebackType
+from typing import TypeVar
 
 from napalm.base import NetworkDriver
 from napalm.base.exceptions import LockError
@@ -13,10 +13,12 @@ from nornir.core.inventory import Host
 
 from cnaasjobs.conf import conf
 from devices.actions import DeviceAction
-from devices.drivers import NoDriver, driver_of, has_commit_confirm, pending_name
+from devices.drivers import KnownOptions, NoDriver, driver_of, has_commit_confirm, pending_name
 from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
 from jobs.task import JobContext
+
+T = TypeVar("T")
 
 PROBE_SECONDS = 30.0  # how long a device may be unreachable after a commit before the commit is taken back
 PROBE_PAUSE_SECONDS = 3.0
@@ -28,9 +30,12 @@ class Device:
     there, even SystemExit or KeyboardInterrupt, is a failure of the device.
     """
 
-    def __init__(self, host: Host, ssh_config: str | None, words: Words, ctx: JobContext) -> None:
+    def __init__(
+        self, host: Host, ssh_config: str | None, options: KnownOptions, words: Words, ctx: JobContext
+    ) -> None:
         self._host = host
         self._ssh_config = ssh_config
+        self._options = options
         self._words = words
         self._ctx = ctx
         self._seconds = conf.device_seconds
@@ -51,14 +56,16 @@ class Device:
     @functools.cached_property
     def _new_driver(self) -> Callable[[], NetworkDriver]:
         try:
-            return driver_of(self._host, self._ssh_config)
+            return driver_of(self._host, self._ssh_config, self._options)
         except NoDriver as exc:
             raise DeviceFailure(str(exc)) from exc
 
     def open(self) -> None:
-        with self._step("cannot connect"):
-            self._driver = self._new_driver()
-            self._driver.open()
+        self._asked("cannot connect", self._connect)
+
+    def _connect(self) -> None:
+        self._driver = self._new_driver()
+        self._driver.open()
 
     def close(self) -> None:
         """Close the connection if one was opened, or tried, and leave no candidate behind. Failures are only logged."""
@@ -103,44 +110,46 @@ class Device:
 
     def has_pending_commit(self) -> bool | None:
         """Whether an unconfirmed commit waits on the device; None if the driver can't tell."""
-        with self._step("cannot ask for pending commits"):
+
+        def ask() -> bool | None:
             try:
                 return bool(self.driver.has_pending_commit())
             except NotImplementedError:
                 return None
 
+        return self._asked("cannot ask for pending commits", ask)
+
     def pending_name(self) -> str | None:
         """What distinguishes the unconfirmed commit on the device from others; empty if none waits, None if unknown."""
         try:
-            with self._step("cannot ask which commit is pending"):
-                return pending_name(self.driver)
+            return self._asked("cannot ask which commit is pending", lambda: pending_name(self.driver))
         except DeviceFailure as failure:
             self._words.record(DeviceAction.PENDING_UNKNOWN, str(failure), failure)
             return None
 
     def running_config(self) -> str | None:
         """The running configuration; None if the driver can't show it."""
-        with self._step("cannot read the running configuration"):
+
+        def ask() -> str | None:
             try:
                 return str(self.driver.get_config(retrieve="running")["running"])
             except NotImplementedError:
                 return None
 
+        return self._asked("cannot read the running configuration", ask)
+
     def load(self, configuration: str) -> None:
         self._loaded = True  # perhaps in part, if it fails
-        with self._step("configuration not accepted"):
-            self.driver.load_replace_candidate(config=configuration)
+        self._asked("configuration not accepted", lambda: self.driver.load_replace_candidate(config=configuration))
 
     def compare(self) -> str:
-        with self._step("cannot compare configurations"):
-            diff = self.driver.compare_config()
+        diff: object = self._asked("cannot compare configurations", lambda: self.driver.compare_config())
         if diff is not None and not isinstance(diff, str):
             raise DeviceFailure(f"driver {type(self.driver).__name__} does not return text when it compares")
         return diff or ""
 
     def discard(self) -> None:
-        with self._step("candidate configuration not discarded"):
-            self.driver.discard_config()
+        self._asked("candidate configuration not discarded", lambda: self.driver.discard_config())
         self._loaded = False
 
     def commit(self, *, revert_in: int | None) -> None:
@@ -148,11 +157,8 @@ class Device:
 
         Several drivers raise if they get a message, and Junos' driver can't find a pending commit that has one.
         """
-        with self._step("commit failed"):
-            if revert_in is None:
-                self.driver.commit_config()
-            else:
-                self.driver.commit_config(revert_in=revert_in)
+        timer = {} if revert_in is None else {"revert_in": revert_in}
+        self._asked("commit failed", lambda: self.driver.commit_config(**timer))
         self._loaded = False
 
     def probe(self) -> None:
@@ -177,13 +183,11 @@ class Device:
                         second.close()
 
     def confirm_commit(self) -> None:
-        with self._step("confirm failed"):
-            self.driver.confirm_commit()
+        self._asked("confirm failed", lambda: self.driver.confirm_commit())
 
     def rollback(self) -> None:
         """Roll back whatever commit is pending, whoever made it: ``TimedCommit`` knows whether this may be called."""
-        with self._step("rollback failed"):
-            self.driver.rollback()
+        self._asked("rollback failed", lambda: self.driver.rollback())
 
     def _patience(self, at: str) -> AbstractContextManager[None]:
         """A call into a driver, which may wait forever."""
@@ -194,8 +198,19 @@ class Device:
         if pending:
             raise DeviceFailure("an earlier commit waits for its confirmation on the device; it reverts by itself")
 
-    def _step(self, what: str) -> "_Step":
-        return _Step(self, what)
+    def _asked(self, what: str, ask: Callable[[], T]) -> T:
+        """A call into the driver; ``what`` are the words for its failure. One driver is asked a dozen times.
+
+        Raises:
+            DeviceFailure: whatever it raised.
+        """
+        try:
+            with self._ctx.patience(self._seconds, what):
+                return ask()
+        except (DeviceFailure, JobStopped):
+            raise
+        except BaseException as exc:  # a third-party driver may raise anything: its device failed
+            raise DeviceFailure(f"{what}: {self._in_words(exc)}") from exc
 
     def _in_words(self, exc: BaseException) -> str:
         said = self._words.of(exc)
@@ -203,25 +218,3 @@ class Device:
             return said
         unsupported = f"driver {type(self._driver).__name__} does not support it"
         return unsupported if said == type(exc).__name__ else f"{unsupported} ({said})"
-
-
-class _Step(AbstractContextManager[None]):
-    """A call into a driver, and the words for its failure. A class: a generator is slower."""
-
-    __slots__ = ("_device", "_patience", "_what")
-
-    def __init__(self, device: Device, what: str) -> None:
-        self._device, self._what = device, what
-
-    def __enter__(self) -> None:
-        self._patience = self._device._patience(self._what)
-        self._patience.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._patience.__exit__(kind, exc, trace)
-        if exc is None or isinstance(exc, DeviceFailure | JobStopped):
-            return
-        # A third-party driver may raise anything: its device failed.
-        raise DeviceFailure(f"{self._what}: {self._device._in_words(exc)}") from exc

@@ -5,9 +5,10 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 _current = threading.local()
 
@@ -28,10 +29,6 @@ class Piece:
     given_up: bool = False  # its thread hangs: what comes of it comes too late
     _leaving: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def within(self, seconds: float | None, at: str) -> "Within":
-        """A block in which its thread hangs after this many seconds. If it returns after that, it does not go on."""
-        return Within(self, seconds, at)
-
     def give_up(self, now: float) -> bool:
         """Give it up if its thread hangs; returns whether it does. A thread that has left its block is not given up."""
         with self._leaving:
@@ -40,7 +37,10 @@ class Piece:
 
 
 class Within(contextlib.AbstractContextManager[None]):
-    """See ``Piece.within``. A class, because a generator is slower: a dozen are entered for each device."""
+    """A block in which a piece's thread hangs after this many seconds. If it returns after that, it does not go on.
+
+    A class, because a generator is slower: a dozen are entered for each device.
+    """
 
     __slots__ = ("_at", "_before", "_piece", "_seconds")
 
@@ -154,6 +154,7 @@ class Hands:
         threading.Thread(target=self._work, name=f"device-{self._numbers}", daemon=True).start()
 
     def _work(self) -> None:
+        thread = threading.current_thread()
         while True:
             with self._mutex:
                 while not self._todo and not self._closed:
@@ -162,10 +163,11 @@ class Hands:
                 if not self._todo:
                     return
                 piece = self._todo.popleft()
-                self.busy[id(piece)] = piece, threading.current_thread()
+                self.busy[id(piece)] = piece, thread
             piece.begun_at = time.monotonic()
-            with carrying(piece):
-                piece.result = piece.work(piece)
+            _current.piece = piece
+            piece.result = piece.work(piece)
+            _current.piece = None
             with self._mutex:
                 del self.busy[id(piece)]
                 self._done.append(piece)
@@ -174,16 +176,5 @@ class Hands:
                     self._was_done.notify()
 
 
-@contextlib.contextmanager
-def carrying(piece: Piece) -> Iterator[None]:
-    """A block in which ``in_hand`` returns this piece, in this thread."""
-    _current.piece = piece
-    try:
-        yield
-    finally:
-        _current.piece = None
-
-
-def in_hand() -> Piece | None:
-    """The piece that the calling thread is working on."""
-    return getattr(_current, "piece", None)
+# The piece that the calling thread is working on. No function of Python: it is asked for before each call of a driver.
+in_hand: Final[Callable[[], Piece | None]] = partial(getattr, _current, "piece", None)

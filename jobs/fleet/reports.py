@@ -6,6 +6,7 @@ from typing import Any
 
 from cnaasjobs.secrecy import mask, storable
 from jobs.errors import ResultNotStorable
+from jobs.fleet.hands import Piece
 from jobs.outcome import bounded_json
 from jobs.sql.device_signature import Over
 
@@ -57,8 +58,8 @@ class Finished:
     report: str
     memo: str | None
     at: float  # monotonic
-    begun_at: float = 0.0
-    taken_back: bool = False  # the job was stopped while it was in progress
+    begun_at: float
+    taken_back: bool  # the job was stopped while it was in progress
 
     def stored(self, now: float) -> Over:
         return Over(
@@ -75,18 +76,18 @@ class Finished:
         )
 
 
-def finished(device_id: int, host: str, returned: Any) -> Finished:
-    """Made from what a function returned, or from the DeviceFailed that it raised. Raises nothing.
+def finished(piece: Piece, returned: Any) -> Finished:
+    """Made from what a function returned for this device, or from the DeviceFailed that it raised. Raises nothing.
 
     What cannot be stored is a failure.
     """
     try:
-        return _finished(device_id, host, _as_result(returned))
+        return _finished(piece, _as_result(returned))
     except ResultNotStorable as exc:
-        return _finished(device_id, host, _as_result(DeviceFailed(str(exc))))
+        return _finished(piece, _as_result(DeviceFailed(str(exc))))
     except Exception as exc:  # noqa: BLE001  objects of any class, and what these do
         why = f"what was returned for it cannot be stored ({type(exc).__name__})"
-        return _finished(device_id, host, _as_result(DeviceFailed(why)))
+        return _finished(piece, _as_result(DeviceFailed(why)))
 
 
 def in_words(exc: BaseException) -> str:
@@ -109,7 +110,7 @@ def _as_result(returned: Any) -> DeviceResult:
     return returned if isinstance(returned, DeviceResult) else DeviceResult(report=returned)
 
 
-def _finished(device_id: int, host: str, result: DeviceResult) -> Finished:
+def _finished(piece: Piece, result: DeviceResult) -> Finished:
     score = result.change_score
     if score is not None and (type(score) is not int or not 0 <= score <= 100):
         raise ResultNotStorable(f"the change_score {score!r} is not an integer from 0 to 100")
@@ -118,12 +119,14 @@ def _finished(device_id: int, host: str, result: DeviceResult) -> Finished:
     if not isinstance(result.changed, bool | None):
         raise ResultNotStorable(f"changed is {result.changed!r:.100}, and must be true, false or None")
     return Finished(
-        id=device_id,
-        host=host,
+        id=piece.id,
+        host=piece.host,
         reason=None if result.failed is None else storable(mask(result.failed))[:_REASON_LENGTH],
         change_score=score,
         changed=result.changed,
-        report=bounded_json(result.report, what=f"report of {host}"),
-        memo=None if result.memo is None else bounded_json(result.memo, what=f"memo of {host}"),
+        report=bounded_json(result.report, what=f"report of {piece.host}"),
+        memo=None if result.memo is None else bounded_json(result.memo, what=f"memo of {piece.host}"),
         at=time.monotonic(),
+        begun_at=piece.begun_at,
+        taken_back=piece.taken_back,
     )

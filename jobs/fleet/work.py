@@ -1,7 +1,7 @@
 """What a thread does with one device: the steps, one after the other, each after a safe point."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
@@ -11,7 +11,7 @@ from jobs.errors import JobStopped, LockLost
 from jobs.fleet.ahead import Ahead
 from jobs.fleet.body import Safety
 from jobs.fleet.ends import GivenBack
-from jobs.fleet.hands import Piece
+from jobs.fleet.hands import Piece, Within
 from jobs.fleet.plan import Plan, Step, name_of
 from jobs.fleet.reports import DeviceFailed, DeviceResult, Finished, finished, in_words
 
@@ -83,8 +83,7 @@ class Work:
         except BaseException as exc:  # noqa: BLE001  whatever is raised for a device is that device's failure
             record(JobAction.DEVICE_FAILED, exc=exc, job_id=self.safety.job_id, host=piece.host)
             returned = DeviceFailed(in_words(exc))
-        over = finished(piece.id, piece.host, returned)
-        return replace(over, begun_at=piece.begun_at, taken_back=piece.taken_back)
+        return finished(piece, returned)
 
     def _steps(self, piece: Piece, steps: Sequence[Step]) -> Any:
         returned = None
@@ -122,10 +121,10 @@ class Work:
         piece.taken_back = self.safety.stopping
         report = None
         if self.plan.back is not None:
-            with piece.within(self.plan.seconds, name_of(self.plan.back)):
+            with Within(piece, self.plan.seconds, name_of(self.plan.back)):
                 report = self.plan.back(piece.device, why)
         return report if isinstance(report, DeviceResult) else DeviceFailed(f"not done: {why}", report=report)
 
     def _call(self, piece: Piece, step: Step) -> Any:
-        with piece.within(self.plan.seconds, name_of(step)):
+        with Within(piece, self.plan.seconds, name_of(step)):
             return step(piece.device)

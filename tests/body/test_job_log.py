@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobs.body import job_log
 from jobs.body.job_log import JobLog, Line
-from jobs.fleet.hands import Piece, carrying
+from jobs.fleet import hands
+from jobs.fleet.hands import Piece
 from jobs.models import Job
 from jobs.models import JobLog as Batches
 from jobs.sql import store
@@ -51,15 +53,20 @@ def logging_job(monkeypatch: pytest.MonkeyPatch) -> LoggingJob:
     return run
 
 
-def having(host: str) -> Piece:
-    """A device, in the hands of the thread that carries it."""
-    return Piece(lambda piece: None, 1, host, host)
+@contextmanager
+def having(host: str) -> Iterator[None]:
+    """This thread works on a device."""
+    hands._current.piece = Piece(lambda piece: None, 1, host, host)
+    try:
+        yield
+    finally:
+        hands._current.piece = None
 
 
 def test_a_line_is_kept_with_time_level_logger_and_device(logging_job: LoggingJob) -> None:
     def body() -> None:
         logging.getLogger(SITE).info("hello %s", "world")
-        with carrying(having("sw1")):
+        with having("sw1"):
             logging.getLogger(SITE).warning("odd")
         logging.getLogger(SITE).error("by name", extra={"host": "sw2"})
 
@@ -149,7 +156,7 @@ def test_nothing_is_kept_unmasked(logging_job: LoggingJob, monkeypatch: pytest.M
             raise ValueError("no: tiger-lily-42")
         except ValueError:
             logging.getLogger(SITE).exception("failed")
-        with carrying(having("tiger-lily-42")):
+        with having("tiger-lily-42"):
             logging.getLogger("tiger-lily-42").info("%s%s", "x" * 9_995, "tiger-lily-42")
 
     job = logging_job(body)

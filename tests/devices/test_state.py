@@ -3,13 +3,24 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.utils.crypto import salted_hmac
 
 from cnaasjobs.db.insert import insert_many
 from devices.models import DeviceState
+from devices.sync.known import digest
 
 pytestmark = pytest.mark.django_db
 
 TIME = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("key", ["", "another key"])
+def test_a_hash_is_what_django_makes_of_it_as_those_that_are_stored(key: str) -> None:
+    raw = "hostname caf\u00e9".encode()
+    assert (
+        digest(raw.decode(), key=key) == salted_hmac("devices.state", raw, secret=key, algorithm="sha256").hexdigest()
+    )
+    assert digest("") == salted_hmac("devices.state", b"", algorithm="sha256").hexdigest()
 
 
 def test_rows_that_are_there_are_replaced() -> None:

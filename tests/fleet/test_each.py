@@ -9,6 +9,7 @@ import pytest
 
 from jobs.dispatch import scheduling
 from jobs.fleet import reports, result
+from jobs.fleet.hands import Piece
 from jobs.fleet.reports import DeviceFailed, finished
 from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, JobOutcome, Participant
@@ -84,7 +85,7 @@ def test_whatever_a_device_returns_or_raises_is_its_own_failure() -> None:
 def test_what_a_device_made_too_long_is_its_own_failure(what: str, settings: Any) -> None:
     settings.CNAASJOBS_RESULT_MAX_MB = 0.01
     made: dict[str, Any] = {"report": 1, what: "x" * 60_000}
-    over = reports.finished(7, "sw1", DeviceResult(**made))
+    over = reports.finished(piece(7, "sw1"), DeviceResult(**made))
     assert over.reason == f"the {what} of sw1 has 0.1 MB, more than CNAASJOBS_RESULT_MAX_MB (0.01)"
     assert json.loads(over.report) == {"failed": True, "reason": over.reason}
     assert over.memo is None
@@ -98,10 +99,14 @@ def test_whatever_a_step_is_called_can_be_noted(monkeypatch: pytest.MonkeyPatch)
         assert len(if_lost or "") == 1000
 
 
+def piece(number: int, host: str) -> Piece:
+    return Piece(lambda piece: None, number, host, host)
+
+
 def test_what_cannot_be_kept_of_a_device() -> None:
-    assert len(finished(1, "a", DeviceFailed("why " * 1000)).reason or "") == 1000
+    assert len(finished(piece(1, "a"), DeviceFailed("why " * 1000)).reason or "") == 1000
     for score in (-1, 101, 5.0, True):
-        done = finished(1, "a", DeviceResult(report="good", change_score=score))  # type: ignore[arg-type]
+        done = finished(piece(1, "a"), DeviceResult(report="good", change_score=score))  # type: ignore[arg-type]
         assert done.reason == f"the change_score {score!r} is not an integer from 0 to 100"
         assert done.change_score is None
 

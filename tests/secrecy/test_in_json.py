@@ -1,0 +1,41 @@
+"""A secret in any part of a value is found in the JSON text of the whole, which is looked at first."""
+
+import json
+import random
+
+import pytest
+
+from cnaasjobs.secret_forms import Finder, forms
+from jobs.outcome import _with_nothing_to_hide, storable_json
+
+_ODD = "ab\\\"'\n\t\x01<&/%\u00e9\u2028 "
+
+
+def texts() -> list[str]:
+    """Secrets of odd characters, the same ones in each run."""
+    chosen = random.Random(15)
+    return ["".join(chosen.choices(_ODD, k=chosen.randint(4, 12))) for _ in range(300)]
+
+
+@pytest.mark.parametrize("before", ["", "x", "\\", '"', "\n", "\\\\"])
+def test_in_whatever_form_and_place(before: str) -> None:
+    for secret in texts():
+        finder = Finder([("NAME", secret)])
+        for form in forms(secret):
+            for text in (before + form, form + before, before + form + "\\n"):
+                if finder.masked(text) != text:
+                    assert _with_nothing_to_hide({"key": [text]}, finder.masked) is None, (secret, form, text)
+                    assert _with_nothing_to_hide({text: 1}, finder.masked) is None
+
+
+def test_a_secret_that_json_itself_is_made_of_breaks_nothing() -> None:
+    for secret in ("false", "null", '": "', ', "failed"', "1234"):
+        mask = Finder([("NAME", secret)]).masked
+        value = {"failed": False, "number": 1234, "none": None, "text": "plain"}
+        assert json.loads(storable_json(value, what="report", mask=mask)) == value
+
+
+def test_what_has_no_secret_is_the_same_text() -> None:
+    mask = Finder([("NAME", "tiger-lily-42")]).masked
+    value = {"config": "hostname a\n", "more": [1, None, {"x": ("y", 2.5)}]}
+    assert storable_json(value, what="report", mask=mask) == json.dumps(value, ensure_ascii=False)
