@@ -5,7 +5,7 @@ import html
 import json
 import re
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
 
@@ -93,18 +93,19 @@ def unlike(rows: Iterable[tuple[Any, str]]) -> list[Any]:
     return list({_NUMBERS.sub("", words): key for key, words in rows}.values())
 
 
-def words_of(job: int) -> str:
-    """All that is stored of it."""
-    found = [str(row) for row in Job.objects.filter(pk=job).values_list()]
+def unlike_jobs() -> list[int]:
+    """Of the jobs of which the same is stored, but for numbers, one."""
+    words: dict[int, list[str]] = {pk: [] for pk in Job.objects.values_list("pk", flat=True)}
     for model in apps.get_models():
-        if any(field.attname == "job_id" for field in model._meta.fields):
-            found += [str(row) for row in model._default_manager.filter(job_id=job).values_list()]
-    return "\n".join(found)
+        names = [field.attname for field in model._meta.fields]
+        if model is Job or "job_id" in names:
+            for job, *row in model._default_manager.values_list("pk" if model is Job else "job_id", *names):
+                words.get(job, []).append(str(row))
+    return unlike((job, "\n".join(rows)) for job, rows in words.items())
 
 
-def pages() -> list[str]:
-    """Of the API, of the console and of the admin: every list, and each row that is unlike the others."""
-    jobs = unlike((pk, words_of(pk)) for pk in Job.objects.values_list("pk", flat=True))
+def pages(jobs: Sequence[int]) -> list[str]:
+    """Of the API, of the console and of the admin: every list, these jobs, and each other row that is unlike others."""
     api = ["jobs", "joblocks", "locks", "devices", "device/sw1", "device/sw1/jobs", "device_synchistory", "groups"]
     api += ["mgmtdomains", "settings/server", "auth/permissions", "system/version", "repository/settings"]
     api += [f"job/{pk}{part}" for pk in jobs for part in ("", "/log", "/devices", "/devices/sw1?report=1", "/waiting")]
@@ -130,20 +131,21 @@ def told() -> str:
     return "\n".join(map(str, [*everything, *lines, *updates]))
 
 
-def typed_out() -> str:
-    """What the command line writes of every job."""
+def typed_out(jobs: Sequence[int]) -> str:
+    """What the command line writes of these jobs, and in the list of all."""
     out = StringIO()
     call_command("jobs", "list", "-n", "1000", stdout=out)
-    for pk in Job.objects.values_list("pk", flat=True):
+    for pk in jobs:
         for words in (("show",), ("show", "--json"), ("log",)):
             call_command("jobs", words[0], str(pk), *words[1:], stdout=out)
     return out.getvalue()
 
 
 def nothing_shows(browser: Client) -> None:
-    for kept in (stored, told, typed_out):
-        assert not (found := found_in(kept())), (kept.__name__, found)
-    for path in pages():
+    jobs = unlike_jobs()
+    for place, text in {"stored": stored(), "told": told(), "typed out": typed_out(jobs)}.items():
+        assert not (found := found_in(text)), (place, found)
+    for path in pages(jobs):
         answer = browser.get(path)
         assert answer.status_code != 500, path
         content: bytes = b"".join(answer) if answer.streaming else answer.content
