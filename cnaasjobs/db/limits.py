@@ -13,8 +13,6 @@ from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-_IDLE_SESSION_SINCE: Final = 140_000  # the version of PostgreSQL that knows idle_session_timeout
-
 # The far end is gone when it has been silent for 10 s and does not answer three probes, or has not acknowledged data
 # for 15 s. A peer that answers, but stays idle inside a transaction, is frozen, or behind something that keeps its
 # connections open: 20 s of that is not our code, which never pauses inside a transaction.
@@ -51,12 +49,9 @@ def limit_this_thread(**settings: str) -> None:
 
 
 def _ask(database: BaseDatabaseWrapper, settings: Mapping[str, str]) -> None:
-    known = dict(settings)
-    if database.pg_version < _IDLE_SESSION_SINCE:  # type: ignore[attr-defined]
-        known.pop("idle_session_timeout", None)
-    calls = ", ".join(["set_config(%s, %s, false)"] * len(known))
+    calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
     with database.cursor() as cursor:
-        cursor.execute(f"SELECT {calls}", [part for pair in known.items() for part in pair])
+        cursor.execute(f"SELECT {calls}", [part for pair in settings.items() for part in pair])
 
 
 def _connected(connection: BaseDatabaseWrapper, **_: Any) -> None:

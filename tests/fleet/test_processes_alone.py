@@ -127,4 +127,6 @@ def caught(worker: Managed, sync: Sync) -> tuple[UUID, set[str]]:
         worker.thaw()
         return None
 
-    return wait_until(is_caught, timeout=30, message="it never had devices ahead")
+    caught = wait_until(is_caught, timeout=30, message="it never had devices ahead")
+    assert caught is not None
+    return caught

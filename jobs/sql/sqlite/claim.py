@@ -36,7 +36,7 @@ _START: Final = f"""
 
 
 def claim(job_id: int, task_name: str, by: Claimant, *, lock_name: str | None) -> Run | None:
-    values = {
+    values: dict[str, Any] = {
         "job": job_id,
         "task": task_name,
         "token": by.run_token.hex,
@@ -47,8 +47,7 @@ def claim(job_id: int, task_name: str, by: Claimant, *, lock_name: str | None) -
     }
     with transaction.atomic():
         # Now that it may write: it may have waited for that while the lock's holder ended.
-        _, (now,) = now_sql()
-        values["now"] = now
+        _, (values["now"],) = now_sql()
         if lock_name is not None:
             taken = _row(_TAKE, values)
             if taken is None:

@@ -24,7 +24,7 @@ _STORE: Final = f"INSERT INTO {OUTCOME} (job_id, result, devices_bytes) VALUES (
 
 
 def finish(run: Run, outcome: Outcome, *, next_job_id: int | None) -> bool:
-    values = {
+    values: dict[str, str | int | None] = {
         "job": run.job_id,
         "token": run.run_token.hex,
         "devices": outcome.finished_devices,
@@ -36,8 +36,8 @@ def finish(run: Run, outcome: Outcome, *, next_job_id: int | None) -> bool:
         "fence": run.fence,
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        _, (now,) = now_sql()  # it may have waited until it may write
-        cursor.execute(_FINISH, {**values, "now": now})
+        _, (values["now"],) = now_sql()  # it may have waited until it may write
+        cursor.execute(_FINISH, values)
         if cursor.rowcount == 0:
             return False
         cursor.execute(_RELEASE, values)
