@@ -15,7 +15,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-from tests import own_broker
+from tests import copies, own_broker
 
 PER_CORE = 3
 MOST = 8
@@ -34,6 +34,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if os.environ.get("CELERY_BROKER_URL"):
         return min(processes, len(own_broker.addresses()))
     return processes
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.dist != "no" and not config.option.collectonly:
+        command = copies.begin(config)
+        config.option.tx = [f"popen//python={command}" if tx == "popen" else tx for tx in config.option.tx]
+    copies.look_at_settings()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -112,7 +119,8 @@ class Scheduling(LoadScopeScheduling):
         work = self.assigned_work[node]
         for scope in [scope for scope, tests in work.items() if all(tests.values())]:
             del work[scope]  # xdist counts through all of them at each report
-        if not self.workqueue or self._pending_of(work) < 2:
+        # More than once for one that takes the place of another that died: it has none.
+        while not node.shutting_down and (not self.workqueue or self._pending_of(work) < 2):
             super()._reschedule(node)
 
 

@@ -7,6 +7,7 @@ no other variable of ours that happens to be set at the developer's is.
 import atexit
 import os
 import shutil
+from pathlib import Path
 
 from tests import own_broker
 from tests.services.base import scratch_directory
@@ -30,6 +31,13 @@ KEPT = {
     own_broker.BROKERS,
 }
 
+
+def _remove(directory: Path, *, of: int) -> None:
+    """Its copies end too: ``tests.copies``."""
+    if os.getpid() == of:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 if STARTED_BY_TESTS not in os.environ:
     for name in [name for name in os.environ if name.startswith("CNAASJOBS_") and name not in KEPT]:
         del os.environ[name]
@@ -38,7 +46,7 @@ if STARTED_BY_TESTS not in os.environ:
     os.environ["CNAASJOBS_DEV"] = "1"
     os.environ["CNAASJOBS_PLAIN_TASKS"] = PLAIN_TASKS
     directory = scratch_directory("state", in_memory=True)
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    atexit.register(_remove, directory, of=os.getpid())
     os.environ["CNAASJOBS_STATE_DIR"] = str(directory)
     if address := own_broker.address():
         os.environ["CELERY_BROKER_URL"] = address

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cnaasjobs.run import exec_child
@@ -109,6 +110,22 @@ def _with_packages(control: int) -> Process:
 
 
 _servers: dict[tuple[str, ...], _Server] = {}
+_shared: _Server | None = None
+
+
+def share() -> Callable[[], None]:
+    """Copies of this process get copies of one server that has imported the packages. Returns how to end that."""
+    global _shared
+    _shared = _Server(_with_packages)
+    return _shared.stop
+
+
+def _first(control: int) -> Process:
+    """Ends with this process, as the one does that it begins by itself: the connection is closed."""
+    if _shared is not None:
+        with suppress(OSError):  # it has ended
+            return _shared.start({"argv": []}, control)
+    return _with_packages(control)
 
 
 def _server(key: tuple[str, ...], begin: Callable[[int], Process]) -> _Server:
@@ -152,7 +169,7 @@ def start(
         raise ValueError("a copy runs as the same user")
     env, cwd = dict(os.environ if env is None else env), cwd or Path.cwd()
     request: Request = {"argv": [*argv[1:]], "env": env, "cwd": str(cwd)}
-    server = _server((), _with_packages)
+    server = _server((), _first)
     if key := _of_the_project(env, cwd):
         of_all = {name: value for name, value in env.items() if name != "PYTHONPATH"}
         packages, load = server, request | {"argv": [], "env": of_all}

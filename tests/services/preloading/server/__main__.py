@@ -2,7 +2,8 @@
 
 Started by path, with the number of a socket: nothing of the project is imported here. Each request names a program with
 its environment and brings three descriptors: for its number and its end, and its two outputs. One that names no program
-makes a copy that loads the project and takes requests itself, from the socket that it gets in place of outputs.
+makes a copy that takes requests itself, from the socket that it gets in place of outputs; with an environment, it loads
+the project before.
 """
 
 import gc
@@ -75,6 +76,7 @@ def main() -> None:
     import ctypes
 
     control = socket.socket(fileno=int(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks for copies ends them, and then this process
     gc.disable()  # what is imported stays: each search for garbage would look through it
     for name in PACKAGES:
         import_module(name)
@@ -97,14 +99,16 @@ def main() -> None:
         os.close(status)
         if request["argv"]:
             gc.enable()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             for number, fd in enumerate(given, start=1):
                 os.dup2(fd, number)
                 os.close(fd)
             begin(**request)
             return
         control = socket.socket(fileno=given[0])
-        begin = run_loaded if load(request["env"], request["cwd"]) else run_anew
-        gc.freeze()
+        if "env" in request:
+            begin = run_loaded if load(request["env"], request["cwd"]) else run_anew
+            gc.freeze()
 
 
 def serve(control: socket.socket) -> tuple[dict[str, Any], int, list[int]] | None:
@@ -120,7 +124,7 @@ def serve(control: socket.socket) -> tuple[dict[str, Any], int, list[int]] | Non
                 os.read(wake, 4096)
             report_the_ended(copies)
         if control.fileno() in readable:
-            message, fds, _, _ = socket.recv_fds(control, 1 << 20, 3)
+            message, fds, _, _ = socket.recv_fds(control, 1 << 20, 4)
             if not message:
                 return None
             status, *given = fds
@@ -203,14 +207,10 @@ def modules_are_as_loaded(env: dict[str, str], cwd: str) -> bool:
 def settings_are_as_loaded() -> bool:
     """Looks at them as they are now, then forgets them: the program reads them itself."""
     from django.conf import settings
-    from django.db import connections
 
+    forget_connections()
     loaded = forget_settings()
     engine = loaded.pop("DATABASES")["default"]["ENGINE"]
-    for alias in connections:
-        del connections[alias]
-    vars(connections).pop("settings")
-    vars(connections)["_settings"] = None  # where Django keeps them a second time
     try:
         same = all(getattr(settings, name) == value for name, value in loaded.items())
         return same and settings.DATABASES["default"]["ENGINE"] == engine
@@ -218,6 +218,16 @@ def settings_are_as_loaded() -> bool:
         return False
     finally:
         forget_settings()
+
+
+def forget_connections() -> None:
+    from django.db import connections
+
+    for alias in connections:
+        with suppress(AttributeError):  # none was made
+            del connections[alias]
+    vars(connections).pop("settings")
+    vars(connections)["_settings"] = None  # where Django keeps them a second time
 
 
 def forget_settings() -> dict[str, Any]:
