@@ -53,7 +53,7 @@ def every_hour(cron: crontab) -> bool:
 
 
 def _wall_times(cron: crontab, start: datetime) -> Iterator[datetime]:
-    """The wall clock's readings at which the crontab fires, from ``start`` on, ascending."""
+    """The wall clock's readings at which the crontab fires, from the hour of ``start`` on, ascending."""
     hours, minutes = sorted(cron.hour), sorted(cron.minute)
     first = start.date()
     for offset in range(min(_SEARCH_DAYS, (date.max - first).days)):
@@ -66,9 +66,7 @@ def _wall_times(cron: crontab, start: datetime) -> Iterator[datetime]:
             if offset == 0 and hour < start.hour:
                 continue
             for minute in minutes:
-                wall = datetime.combine(day, clock_time(hour, minute))
-                if wall >= start:
-                    yield wall
+                yield datetime.combine(day, clock_time(hour, minute))
 
 
 def _instants(cron: TzAwareCrontab, wall: datetime) -> list[datetime]:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
+from cnaasjobs.events import Event
+from jobs.actions import JobAction
 from jobs.beat.recurring import Recurring
 from jobs.models import Job
 from tests.factory import ago, by, every
@@ -45,3 +47,14 @@ def test_one_that_has_fired_is_the_one_that_is_read_again(beat: Recurring) -> No
     beat.step()
     assert {pk: entry.row.pk for pk, entry in beat._entries.items()}[one.pk] == one.pk
     assert _falls_due(one, beat) == [by("one"), by("one")]
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.usefixtures("_postgresql_to_use")
+def test_one_that_can_never_be_stored_uses_up_its_turn_and_leaves_no_job(beat: Recurring, heard: list[Event]) -> None:
+    last = ago(minutes=2)
+    every(60, name="broken", last_run_at=last, total_run_count=2**31 - 1)  # PostgreSQL counts no further
+    beat.step()
+    assert [event.action for event in heard if event.fields.get("schedule")] == [JobAction.FIRE_FAILED]
+    assert not Job.objects.exists()
+    assert PeriodicTask.objects.get(name="broken").last_run_at != last

@@ -73,6 +73,8 @@ def test_every_hour_goes_on_through_both_nights() -> None:
     assert spring == ["2026-03-28 23:15", "2026-03-29 00:15", "2026-03-29 01:15", "2026-03-29 02:15"]
     autumn = list(islice(fires("15 * * * *", STOCKHOLM, "2026-10-24 23:00"), 4))
     assert autumn == ["2026-10-24 23:15", "2026-10-25 00:15", "2026-10-25 01:15", "2026-10-25 02:15"]
+    half = list(islice(fires("10 * * * *", "Australia/Lord_Howe", "2026-10-03 14:00"), 3))
+    assert half == ["2026-10-03 14:40", "2026-10-03 15:40", "2026-10-03 16:10"]  # 02:10 is missing, 02:40 in its place
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,15 @@ def test_the_missing_hour_elsewhere(zone: str, spec: str, start: str, expected: 
     assert next(fires(spec, zone, start)) == expected
 
 
+def test_a_time_that_is_there_comes_before_a_missing_one_that_is_moved_past_it() -> None:
+    times = list(islice(fires("10,35 2 * * *", "Australia/Lord_Howe", "2026-10-03 12:00"), 3))
+    assert times == ["2026-10-03 15:35", "2026-10-03 15:40", "2026-10-04 15:10"]
+
+
+def test_after_the_last_day_that_there_is_no_time_comes() -> None:
+    assert list(fires("0 3 * * *", "UTC", "9999-12-30 12:00")) == []
+
+
 @pytest.mark.parametrize(
     ("spec", "start", "expected"),
     [
@@ -97,6 +108,8 @@ def test_the_missing_hour_elsewhere(zone: str, spec: str, start: str, expected: 
         ("0 0 29 2 1", "2026-01-01 00:00", "2044-02-29 00:00"),
         ("0 4 * * 0", "2026-11-24 00:00", "2026-11-29 04:00"),
         ("0 0 31 * *", "2026-11-24 00:00", "2026-12-31 00:00"),
+        ("30 12 * * *", "2026-11-24 12:10", "2026-11-24 12:30"),
+        ("30 12 * * *", "2026-11-24 12:30", "2026-11-25 12:30"),
         ("59 23 31 12 *", "2026-12-31 23:59", "2027-12-31 23:59"),
     ],
 )
