@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from django.db import connection
+
 from cnaasjobs.db.clock import database_now
 from jobs.guarded_status import made_up_states
 from jobs.models import AuditEntry, Heartbeat, Job, JobDevice, JobOutcome
@@ -49,10 +51,19 @@ def job_row(status: str = "FINISHED", *, result: str | None = None, exception: s
 
 def job_rows(count: int, *, first_id: int | None = None, **fields: Any) -> None:
     """Finished ones, without their results."""
-    values = _values("FINISHED") | fields
-    ids = [None] * count if first_id is None else range(first_id, first_id + count)
     with made_up_states():
-        Job.objects.bulk_create([Job(pk=pk, **values) for pk in ids], batch_size=1000)
+        (first,) = Job.objects.bulk_create([Job(pk=first_id, **(_values("FINISHED") | fields))])
+    columns = [str(field.column) for field in Job._meta.concrete_fields if field.name not in ("id", "change")]
+    picked = [f"{Job._meta.db_table}.{column}" for column in columns]
+    if first_id is not None:
+        columns, picked = [*columns, "id"], [*picked, f"{first_id} + n"]
+    with connection.cursor() as cursor:  # Django would take forty times as long
+        cursor.execute(
+            f"INSERT INTO {Job._meta.db_table} ({', '.join(columns)})"
+            f" WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count} - 1)"
+            f" SELECT {', '.join(picked)} FROM {Job._meta.db_table}, numbers"
+            f" WHERE {Job._meta.db_table}.id = {first.pk} AND n < {count}"
+        )
 
 
 def device_row(job: Job, host: str, state: str = "DONE", **fields: Any) -> JobDevice:
