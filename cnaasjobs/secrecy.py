@@ -11,6 +11,7 @@ import os
 import re
 import urllib.parse
 from collections.abc import Callable, Mapping
+from operator import call
 from typing import Any, Final
 
 from django.conf import settings
@@ -68,7 +69,7 @@ def mask(text: str) -> str:
 
 def masker() -> Callable[[str], str]:
     """``mask`` with the secrets as they are now, for many texts: collecting the secrets is most of its cost."""
-    return _of_all(tuple([source() for source in _sources])).masked
+    return _of_all(tuple(map(call, _sources))).masked
 
 
 def mask_all(value: Any, mask: Callable[[str], str] | None = None) -> Any:
