@@ -22,6 +22,7 @@ from jobs.lifecycle import transitions
 from jobs.metric_models import MetricCount, MetricMark
 from jobs.metrics import fold as folding
 from jobs.metrics import kept, tally
+from jobs.metrics.families import LOOKED
 from jobs.metrics.fold import fold
 from jobs.models import Job
 from jobs.outcome import Outcome
@@ -72,6 +73,22 @@ def test_what_could_not_be_counted_is_counted_once_later(monkeypatch: pytest.Mon
     assert (found["jobs_ended_total", "nothing", "finished"], found["publish_failures_total",]) == (1, 3)
     assert found["job_start_late_seconds_count",] == 1
     assert found["job_run_seconds_sum", "nothing"] == pytest.approx(100, abs=20)
+
+
+def test_what_is_counted_later_comes_on_top() -> None:
+    for number in (1, 2):
+        finished()
+        fold_all()
+        found = metrics()
+        assert found["jobs_ended_total", "nothing", "finished"] == number
+        assert found["job_run_seconds_bucket", "nothing", "+Inf"] == number
+
+
+def test_of_times_the_latest_stays() -> None:
+    for looked in (20.0, 10.0):  # of two processes, the second's came later
+        tally.listened(1, looked=looked)
+        folding.flush()
+    assert MetricCount.objects.get(name=LOOKED.name).value == 20.0
 
 
 def test_two_that_fold_at_once_count_each_end_once() -> None:
