@@ -7,6 +7,7 @@ that does not. The tests of the API check every answer against the document, so 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from threading import Lock
 from typing import Any, Final
 
 Schema = Mapping[str, Any]
@@ -37,6 +38,7 @@ _components: dict[str, Schema] = {
 
 
 ELSEWHERE: Final[dict[str, Schema]] = {}  # by path
+_one_at_a_time: Final = Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +104,14 @@ def elsewhere(path: str, operation: Schema) -> None:
     ELSEWHERE[path] = {"get": {**operation, "responses": dict(sorted(answers.items()))}}
 
 
-@cache
 def document() -> dict[str, Any]:
     """The OpenAPI document of all URLs of this process."""
+    with _one_at_a_time:  # drf-spectacular loads its extensions while it looks at the first view
+        return _made()
+
+
+@cache
+def _made() -> dict[str, Any]:
     from drf_spectacular.generators import SchemaGenerator  # it is large, and asked for once
 
     made: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]

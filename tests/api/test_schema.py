@@ -1,6 +1,9 @@
 """The API's description: OpenAPI 3.1, complete, served with a page to read it. Other tests check answers against it."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +17,7 @@ from cnaasjobs.api.views import ApiViewSet
 from tests.api import described
 from tests.api.conftest import Api
 from tests.services.processes import ROOT
+from tests.settings import STARTED_BY_TESTS
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +29,30 @@ def test_it_is_served_to_everybody_as_openapi_3_1(tokens_required: None) -> None
     assert found["openapi"] == "3.1.0"
     assert found == document()
     assert Api().post("/schema").status == 405
+
+
+_FIRST_AT_ONCE = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+import django
+
+django.setup()
+from cnaasjobs.api.description import document
+
+sys.setswitchinterval(1e-6)
+barrier = threading.Barrier(4)
+with ThreadPoolExecutor(4) as pool:
+    found = list(pool.map(lambda _: (barrier.wait(30), document())[1], range(4)))
+assert all(one is found[0] for one in found)
+"""
+
+
+def test_several_may_be_the_first_to_ask() -> None:
+    """In a new process: drf-spectacular loads parts of itself when it is asked for the first time."""
+    env = {**os.environ, STARTED_BY_TESTS: "1"}
+    argv = [sys.executable, "-c", _FIRST_AT_ONCE]
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def _handlers(patterns: list[URLPattern | URLResolver]) -> dict[type[ApiViewSet], set[str]]:
