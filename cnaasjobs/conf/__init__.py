@@ -19,7 +19,10 @@ _looked_up: Final[dict[str, Any]] = object.__getattribute__(settings, "__dict__"
 
 
 def _value_of(name: str) -> Any:
-    return _looked_up[name] if name in _looked_up else getattr(settings, name)
+    try:
+        return _looked_up[name]
+    except KeyError:
+        return getattr(settings, name)
 
 
 conf: Final = Conf(_value_of)
