@@ -151,7 +151,8 @@ os.read(0, 65536)
 """
 
 
-def test_code_that_broke_out_of_the_sandbox_can_open_nothing(program: Path) -> None:
+def test_code_that_broke_out_of_the_sandbox_can_open_nothing(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renderer, "_BACKSTOP_SECONDS", 30)  # it starts an interpreter, beside other tests
     program.write_text(BROKEN_OUT.format(directory=str(CHILD.parent)))
     one = Renderer(memory_mb=512)
     said = one.render(request(), {1: {}}, lambda name: (MISSING, "no"), lambda: None).splitlines()
