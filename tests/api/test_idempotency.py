@@ -17,7 +17,6 @@ from jobs.dispatch import scheduling
 from jobs.models import IdempotencyKey, Job
 from tests.fake_jobs import nothing
 from tests.services import PostgreSQL
-from tests.waiting import wait_until
 
 
 def schedule_one() -> Answer:
@@ -147,7 +146,7 @@ def test_a_repetition_beside_a_withdrawal_is_not_answered_with_the_job_that_goes
         with transaction.atomic():
             assert withdraw(job_id, key=("eva", "k")) is Withdrawal.WITHDRAWN
             repeated = pool.submit(all_at_once, 1, lambda _: ask())
-            wait_until(lambda: postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+            postgresql.until_blocked()
         assert repeated.result(10) == [None], "it is told to repeat once more"
     assert not Job.objects.exists()
 
@@ -159,7 +158,7 @@ def test_a_job_is_not_withdrawn_beside_a_repetition_that_is_answered_with_it(pos
         with transaction.atomic():
             row = IdempotencyKey.objects.select_for_update().get()
             withdrawn = pool.submit(all_at_once, 1, lambda _: withdraw(job_id, key=("eva", "k")))
-            wait_until(lambda: postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+            postgresql.until_blocked()
             row.response = json.dumps({**json.loads(row.response), "repeated": True})
             row.save()
         assert withdrawn.result(10) == [Withdrawal.TOLD]

@@ -114,9 +114,11 @@ def test_a_one_off_schedule_runs_once(beat: Recurring) -> None:
     assert (row.enabled, row.total_run_count, Job.objects.count()) == (False, 1, 1)
 
 
-def test_a_clocked_schedule_runs_once_at_its_time(beat: Recurring) -> None:
+@pytest.mark.parametrize("one_off", [True, False])  # what else the row says
+def test_a_clocked_schedule_runs_once_at_its_time(beat: Recurring, one_off: bool) -> None:
     at(database_now() + timedelta(hours=1), name="later")
     at(ago(seconds=1), name="now")
+    PeriodicTask.objects.update(one_off=one_off)
     assert beat.step() == recurring.LOOK_SECONDS
     beat.step()
     assert [job.scheduled_by for job in Job.objects.all()] == [by("now")]

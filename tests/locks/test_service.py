@@ -13,7 +13,6 @@ from locks.holders import NoHolders
 from locks.models import Lock
 from tests.factory import hold_lock
 from tests.services import PostgreSQL
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -175,7 +174,7 @@ def test_a_lock_that_is_freed_while_it_is_cleared_was_cleared_by_nobody(postgres
         with transaction.atomic():
             assert service.release("devices", holder_id=7, fence=1)
             cleared = pool.submit(clear)
-            wait_until(lambda: postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+            postgresql.until_blocked()
         assert isinstance(cleared.exception(10), service.LockNotFound)
     assert told.words == []
 

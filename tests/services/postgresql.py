@@ -121,6 +121,10 @@ class PostgreSQL(Service):
 
             wait_until(are_closed, message="still connected")
 
+    def until_blocked(self) -> None:
+        """Wait until a session waits for a row that another has locked."""
+        wait_until(lambda: self.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+
     def take_no_writes(self) -> None:
         """From now on every new transaction can only read, as on a standby, or with a guard against a full disk."""
         self.takes_writes = False

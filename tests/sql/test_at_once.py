@@ -22,7 +22,6 @@ from locks.models import Lock
 from tests import fake_jobs
 from tests.factory import claim, claimed
 from tests.services import PostgreSQL
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -52,11 +51,6 @@ def meanwhile(_lock: None) -> Iterator[Callable[[Callable[[], T]], "Future[T]"]]
 Meanwhile = Callable[[Callable[[], object]], "Future[object]"]
 
 
-def until_blocked(postgresql: PostgreSQL) -> None:
-    """Until a session waits for a row that another has locked."""
-    wait_until(lambda: postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
-
-
 @pytest.mark.parametrize("task", [fake_jobs.nothing, fake_jobs.with_lock])
 def test_a_job_that_is_ended_while_it_is_claimed_is_not_started(
     task: JobTask, postgresql: PostgreSQL, meanwhile: Meanwhile
@@ -65,7 +59,7 @@ def test_a_job_that_is_ended_while_it_is_claimed_is_not_started(
     with transaction.atomic():
         transitions.cancel(job.pk, FAILURE)
         answer = meanwhile(lambda: claim(job))
-        until_blocked(postgresql)
+        postgresql.until_blocked()
     assert isinstance(answer.result(10), Refused)
     job.refresh_from_db()
     assert (job.status, job.attempt) == ("EXCEPTION", 0)
@@ -79,7 +73,7 @@ def test_a_job_that_is_claimed_while_it_is_aborted_is_told_to_stop(
     with transaction.atomic():
         claimed(job)
         answer = meanwhile(lambda: transitions.abort(job.pk, reason="enough", by="ann"))
-        until_blocked(postgresql)
+        postgresql.until_blocked()
     answer.result(10)
     job.refresh_from_db()
     assert (job.status, job.abort_reason) == ("RUNNING", "enough (aborted by ann)")
@@ -91,7 +85,7 @@ def test_a_lock_that_comes_free_while_it_is_claimed_is_taken(postgresql: Postgre
     with transaction.atomic():
         locks.release("devices", holder_id=4711, fence=1)
         answer = meanwhile(lambda: claim(job))
-        until_blocked(postgresql)
+        postgresql.until_blocked()
     assert isinstance(answer.result(10), Run)
 
 
@@ -114,7 +108,7 @@ def test_the_locks_row_is_locked_before_the_jobs(
     with transaction.atomic():
         locks.locked_row("devices")
         answer = meanwhile(call)
-        until_blocked(postgresql)
+        postgresql.until_blocked()
         Job.objects.select_for_update(nowait=True).get(pk=job.pk)  # raises if it is locked by now
     assert answer.result(10)
 
@@ -124,7 +118,7 @@ def test_a_run_that_is_ended_while_it_finishes_stores_nothing(postgresql: Postgr
     with transaction.atomic():
         assert transitions.fail(run, FAILURE)
         answer = meanwhile(lambda: transitions.finish(run, Outcome(result='"late"')))
-        until_blocked(postgresql)
+        postgresql.until_blocked()
     assert answer.result(10) is False
     assert list(JobOutcome.objects.values_list("result", flat=True)) == [None]
     assert not locks.held().exists()

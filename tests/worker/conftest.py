@@ -3,13 +3,20 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
+from celery import current_app
+from kombu.message import Message
+from kombu.serialization import dumps
 
 from jobs.models import Job
 from jobs.states import TERMINAL
+from jobs.task import JobTask
 from jobs.testing import exception_of
+from jobs.worker.request import JobRequest
+from tests.fake_jobs import nothing
 from tests.services.managed import Managed
 from tests.services.processes import Platform
 from tests.waiting import wait_until
@@ -69,3 +76,12 @@ def pool_children(worker: Managed) -> list[int]:
 def first_line(path: Path) -> int:
     """The pid that a writer put there."""
     return int(path.read_text().splitlines()[0])
+
+
+def request_of(job_id: int, task: JobTask = nothing) -> JobRequest:
+    """As the consumer makes it of a message."""
+    headers = {"id": str(uuid4()), "task": task.name, "lang": "py", "argsrepr": "", "kwargsrepr": ""}
+    content_type, encoding, body = dumps(((job_id,), {}, {}), serializer="json")  # type: ignore[no-untyped-call]
+    form = {"headers": headers, "content_type": content_type, "content_encoding": encoding, "delivery_info": {}}
+    message = Message(body, **form)  # type: ignore[no-untyped-call]
+    return JobRequest(message, app=current_app, hostname="w1@here", task=task)

@@ -1,27 +1,12 @@
 """What the worker's main process knows of a run until its end is stored."""
 
-from uuid import uuid4
-
-from celery import current_app
-from kombu.message import Message
-from kombu.serialization import dumps
-
 from cnaasjobs.events import Event
 from jobs.actions import JobAction
 from jobs.end_reasons import EndReason
 from jobs.worker.ends import Reporter
-from jobs.worker.request import JobRequest, in_progress
-from tests.fake_jobs import nothing
+from jobs.worker.request import in_progress
 from tests.waiting import wait_until
-
-
-def request_of(job_id: int) -> JobRequest:
-    """As the consumer makes it of a message."""
-    headers = {"id": str(uuid4()), "task": nothing.name, "lang": "py", "argsrepr": "", "kwargsrepr": ""}
-    content_type, encoding, body = dumps(((job_id,), {}, {}), serializer="json")  # type: ignore[no-untyped-call]
-    form = {"headers": headers, "content_type": content_type, "content_encoding": encoding, "delivery_info": {}}
-    message = Message(body, **form)  # type: ignore[no-untyped-call]
-    return JobRequest(message, app=current_app, hostname="w1@here", task=nothing)
+from tests.worker.conftest import request_of
 
 
 def test_the_first_report_of_an_end_decides() -> None:
