@@ -29,6 +29,7 @@ from tests.needs import (
 )
 from tests.services import PostgreSQL, RabbitMQ, Redis, Service, scratch_directory
 from tests.services.processes import Platform
+from tests.services.shared import shared_rabbitmq
 from tests.settings import EMBEDDED_BROKER
 from tests.switching import broker_url, database_url, forget_broker_connections, on_broker, on_database, purge_broker
 
@@ -101,6 +102,12 @@ def _rabbitmq_server() -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
+def _shared_rabbitmq(run_directory: Path) -> RabbitMQ:
+    require([RabbitMQ.name])
+    return shared_rabbitmq(run_directory)
+
+
+@pytest.fixture(scope="session")
 def _redis_server() -> Iterator[Service]:
     yield from _session_service(Redis)
 
@@ -147,15 +154,19 @@ def each_database(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def rabbitmq(_rabbitmq_server: RabbitMQ) -> Iterator[RabbitMQ]:
-    """A private RabbitMQ to break, with a new virtual host that this process's Celery uses during this test."""
-    server = _rabbitmq_server
+def rabbitmq(request: pytest.FixtureRequest) -> Iterator[RabbitMQ]:
+    """A new virtual host that this process's Celery uses during this test, on the RabbitMQ of all tests.
+
+    A test that is marked ``breaks_rabbitmq`` has a server to break.
+    """
+    if request.node.get_closest_marker("breaks_rabbitmq"):
+        server: RabbitMQ = request.getfixturevalue("_rabbitmq_server")
+        _recovered(server)  # now, not after the test that broke it: perhaps no other needs it
+    else:
+        server = request.getfixturevalue("_shared_rabbitmq")
     server.use_new_vhost()
-    try:
-        with on_broker(server.url):
-            yield server
-    finally:
-        _recovered(server)
+    with on_broker(server.url):
+        yield server
 
 
 @pytest.fixture

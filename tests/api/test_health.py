@@ -148,6 +148,7 @@ def beats(postgresql: PostgreSQL, django_db_blocker: Any) -> Iterator[None]:
     thread.join(10)
 
 
+@pytest.mark.breaks_rabbitmq
 @pytest.mark.needs("postgresql", "rabbitmq")
 @pytest.mark.usefixtures("beats")
 def test_truth_in_time_while_postgresql_and_rabbitmq_are_frozen_down_or_blocking(

@@ -185,6 +185,7 @@ def _wait_for_fires(postgresql: PostgreSQL, more: int) -> None:
     wait_until(lambda: count() >= before + more, timeout=SOON)
 
 
+@pytest.mark.breaks_rabbitmq
 @pytest.mark.needs("rabbitmq")
 def test_a_broker_that_hangs_stops_neither_rescue_nor_heartbeat_nor_schedules(
     rabbitmq: RabbitMQ, platform: Platform

@@ -82,6 +82,7 @@ def test_the_broker_is_listened_to_for_confirms_only(rabbitmq: RabbitMQ, monkeyp
     assert set(timeouts) == {conf.publish_timeout_seconds}  # none before a message is sent
 
 
+@pytest.mark.breaks_rabbitmq
 @pytest.mark.needs("rabbitmq")
 @pytest.mark.parametrize("fault", ["kill", "freeze", "block"])
 def test_a_broker_that_does_not_answer_delays_nobody_and_loses_nothing(rabbitmq: RabbitMQ, fault: str) -> None:

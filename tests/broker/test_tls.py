@@ -29,10 +29,9 @@ def rabbitmq_with_tls(issued: Certificate) -> Iterator[int]:
     """Its port."""
     port, directory = free_port(), scratch_directory("rabbitmq-tls")
     settings = {
-        "listeners.ssl.1": f"0.0.0.0:{port}",
-        "ssl_options.cacertfile": str(issued.authority),
-        "ssl_options.certfile": str(issued.certificate),
-        "ssl_options.keyfile": str(issued.key),
+        "ssl_listeners": f'[{{"0.0.0.0", {port}}}]',
+        "ssl_options": f'[{{cacertfile, "{issued.authority}"}}, {{certfile, "{issued.certificate}"}},'
+        f' {{keyfile, "{issued.key}"}}]',
     }
     server = RabbitMQ(directory, settings=settings).start()
     yield port

@@ -64,6 +64,7 @@ def test_a_dry_run_whose_processes_are_all_dead_goes_on_in_another(
     assert Counter(device for device, _ in sync.lines("E")) == Counter(sync.hosts)
 
 
+@pytest.mark.breaks_rabbitmq
 @pytest.mark.needs("postgresql", "rabbitmq")
 def test_a_sync_needs_no_broker_once_it_has_begun(
     postgresql: object, rabbitmq: RabbitMQ, platform: Platform, scratch: Path
@@ -81,6 +82,7 @@ def test_a_sync_needs_no_broker_once_it_has_begun(
     assert beat.running
 
 
+@pytest.mark.breaks_rabbitmq
 @pytest.mark.needs("postgresql", "rabbitmq")
 def test_lost_invitations_are_sent_again(
     postgresql: object, rabbitmq: RabbitMQ, platform: Platform, scratch: Path

@@ -28,6 +28,7 @@ BREAKS: dict[str, tuple[Callable[[RabbitMQ], object], Callable[[RabbitMQ], objec
 }
 
 
+@pytest.mark.breaks_rabbitmq
 @pytest.mark.parametrize("how", BREAKS)
 def test_a_post_is_answered_in_time_and_rescue_goes_on_while_the_broker_is(
     how: str, postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet
@@ -53,6 +54,7 @@ def test_a_post_is_answered_in_time_and_rescue_goes_on_while_the_broker_is(
     finished(Job.objects.filter(pk__in=ids), timeout=60)
 
 
+@pytest.mark.breaks_rabbitmq
 def test_a_web_server_killed_between_commit_and_publish_loses_no_job(
     postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet
 ) -> None:
@@ -83,7 +85,9 @@ def _wiped(broker: RabbitMQ) -> None:
     broker.wipe()
 
 
-@pytest.mark.parametrize("how", [_restarted, _purged, _wiped])
+@pytest.mark.parametrize(
+    "how", [_purged, *(pytest.param(how, marks=pytest.mark.breaks_rabbitmq) for how in (_restarted, _wiped))]
+)
 def test_no_job_is_lost_with_a_broker(
     how: Callable[[RabbitMQ], None], postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet
 ) -> None:

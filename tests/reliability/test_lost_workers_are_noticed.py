@@ -62,7 +62,7 @@ def test_a_dead_workers_job_is_rescued_its_lock_free_and_the_next_started(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("away", ["broker", "database"])
+@pytest.mark.parametrize("away", [pytest.param("broker", marks=pytest.mark.breaks_rabbitmq), "database"])
 def test_a_live_workers_job_is_not_rescued_while_something_is_away(
     away: str, postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet
 ) -> None:

@@ -4,10 +4,12 @@ import functools
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from itertools import count
 from typing import Self
 
-_numbers = count(os.getpid() % 50 * 4 + 1)  # other test runs on this machine have other networks
+_NETWORKS = 250
+_numbers = count(1)  # of this process
 
 
 def _ip(*arguments: str) -> None:
@@ -30,11 +32,8 @@ class Namespace:
     """``here`` is this machine's address as it is seen from there; services that are to be reached listen on it."""
 
     def __init__(self) -> None:
-        number = next(_numbers) % 250
-        self.name = f"cnaasjobs{os.getpid()}-{number}"
-        self._link = f"cj{number}"
-        self.network = f"10.213.{number}"
-        self.here, self.there = f"{self.network}.1", f"{self.network}.2"
+        self.name = f"cnaasjobs{os.getpid()}-{next(_numbers)}"
+        self.here = self.there = ""
 
     @property
     def prefix(self) -> list[str]:
@@ -48,9 +47,10 @@ class Namespace:
     def __enter__(self) -> Self:
         _ip("netns", "add", self.name)
         try:
-            _ip("link", "add", self._link, "type", "veth", "peer", "name", "there", "netns", self.name)
-            _ip("address", "add", f"{self.here}/24", "dev", self._link)
-            _ip("link", "set", self._link, "up")
+            number = self._link()
+            self.here, self.there = f"10.213.{number}.1", f"10.213.{number}.2"
+            _ip("address", "add", f"{self.here}/24", "dev", f"cj{number}")
+            _ip("link", "set", f"cj{number}", "up")
             _ip("-n", self.name, "address", "add", f"{self.there}/24", "dev", "there")
             _ip("-n", self.name, "link", "set", "there", "up")
             _ip("-n", self.name, "link", "set", "lo", "up")
@@ -58,6 +58,15 @@ class Namespace:
             self.__exit__()
             raise
         return self
+
+    def _link(self) -> int:
+        """From this machine to there; the number of a network that no other process has at the moment."""
+        for number in range(os.getpid(), os.getpid() + _NETWORKS):
+            with suppress(subprocess.CalledProcessError):
+                link = f"cj{number % _NETWORKS}"
+                _ip("link", "add", link, "type", "veth", "peer", "name", "there", "netns", self.name)
+                return number % _NETWORKS
+        raise OSError("no link can be made")
 
     def __exit__(self, *_: object) -> None:
         _ip("netns", "delete", self.name)  # its link goes with it

@@ -170,6 +170,7 @@ def test_parked_unsent_and_ended_jobs_wait_for_no_message(upkeep: Upkeep) -> Non
     assert upkeep.watch(30) == 0
 
 
+@pytest.mark.breaks_rabbitmq
 @pytest.mark.needs("rabbitmq")
 def test_nothing_is_sent_again_while_the_broker_does_not_answer(rabbitmq: RabbitMQ, upkeep: Upkeep) -> None:
     sent_long_ago(2)

@@ -60,6 +60,7 @@ def test_grows_while_redis_is_frozen(redis: Redis, start_worker: StartWorker, sc
     _grows_while_frozen(redis, start_worker(), scratch)
 
 
+@pytest.mark.breaks_rabbitmq
 @pytest.mark.needs("rabbitmq")
 def test_grows_while_rabbitmq_is_frozen(rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path) -> None:
     _grows_while_frozen(rabbitmq, start_worker(), scratch)

@@ -47,7 +47,7 @@ def _restarted(relay: Relay, rabbitmq: RabbitMQ) -> None:
         pytest.param(_clients_reset, [], "1", id="reset with remote control"),
         pytest.param(_stranded, [], "0", id="stranded"),
         pytest.param(_stranded, ["-E"], "1", id="stranded with events and remote control"),
-        pytest.param(_restarted, [], "0", id="restarted"),
+        pytest.param(_restarted, [], "0", id="restarted", marks=pytest.mark.breaks_rabbitmq),
     ],
 )
 def test_jobs_start_again_soon(
