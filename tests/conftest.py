@@ -29,7 +29,7 @@ from tests.needs import (
 )
 from tests.services import PostgreSQL, RabbitMQ, Redis, Service, scratch_directory
 from tests.services.processes import Platform
-from tests.services.shared import shared_rabbitmq
+from tests.services.shared import SharedRabbitMQ, shared_rabbitmq
 from tests.settings import EMBEDDED_BROKER
 from tests.switching import broker_url, database_url, forget_broker_connections, on_broker, on_database, purge_broker
 
@@ -167,6 +167,8 @@ def rabbitmq(request: pytest.FixtureRequest) -> Iterator[RabbitMQ]:
     server.use_new_vhost()
     with on_broker(server.url):
         yield server
+    if isinstance(server, SharedRabbitMQ):
+        server.leave_vhost()
 
 
 @pytest.fixture

@@ -46,6 +46,10 @@ class SharedRabbitMQ(RabbitMQ):
     def _vhost_name(self, number: int) -> str:
         return f"of{os.getpid()}test{number}"
 
+    def leave_vhost(self) -> None:
+        """Its queues go with it: a hundred that nobody uses would cost the others something all the time."""
+        self.evaluate(f'ok = rabbit_vhost:delete(<<"{self.vhost}">>, <<"tests">>).')
+
     def _refuse(self) -> NoReturn:
         raise AssertionError("other tests use it too: mark this one breaks_rabbitmq")
 

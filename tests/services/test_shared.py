@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from amqp.exceptions import NotAllowed
 
 from tests.services import RabbitMQ
 from tests.services.namespace import Namespace
@@ -19,6 +20,20 @@ def test_one_rabbitmq_is_shared_and_nobody_breaks_it(rabbitmq: RabbitMQ, run_dir
         with pytest.raises(AssertionError, match="breaks_rabbitmq"):
             getattr(rabbitmq, breaks)()
     assert rabbitmq.is_ready()
+
+
+@pytest.mark.needs("rabbitmq")
+def test_a_virtual_host_is_new_and_goes_when_it_is_left(run_directory: Path) -> None:
+    server = shared_rabbitmq(run_directory)
+    for _ in range(2):
+        server.use_new_vhost()
+        assert server.queues() == {}
+        with server.connect() as connection:
+            connection.channel().queue_declare("default")
+        assert server.queues() == {"default": 0}
+        server.leave_vhost()
+        with pytest.raises(NotAllowed):
+            server.connect()
 
 
 @pytest.mark.needs("rabbitmq")
