@@ -35,7 +35,7 @@ def app(text: str) -> str:
     spec = find_spec(first) if all(part.isidentifier() for part in (first, *rest)) else None
     for part in rest:
         where = spec.submodule_search_locations if spec else None
-        if spec and where is None and part is rest[-1]:
+        if where is None and part is rest[-1]:
             break  # a class in that module
         spec = PathFinder.find_spec(f"{spec.name}.{part}", where) if spec and where else None
     if spec is None:
@@ -137,10 +137,10 @@ def group_map(text: str) -> dict[str, str]:
 
 def database(text: str) -> dict[str, Any]:
     """Django's settings of a database. The text may hold a password, so no refusal quotes it."""
-    scheme, colon, rest = text.partition("://")
-    if colon and scheme == "sqlite":
+    scheme, _, rest = text.partition("://")
+    if scheme == "sqlite":
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": _sqlite_name(rest)}
-    if colon and scheme in ("postgres", "postgresql"):
+    if scheme in ("postgres", "postgresql"):
         return _postgresql(text)
     raise ValueError("must begin with postgres:// (or sqlite:// for a trial)")
 
@@ -177,9 +177,7 @@ def brokers(text: str) -> str:
     kinds = {_broker_kind(url) for url in urls}
     if len(kinds) != 1:
         raise ValueError("must name brokers of one kind, all amqp:// or all redis://")
-    if (
-        kinds == {"redis"} and len({url.startswith("rediss://") for url in urls}) != 1
-    ):  # kombu takes the first's for all
+    if len({url.startswith("rediss://") for url in urls}) != 1:  # kombu takes the first's for all
         raise ValueError("must name Redis servers that are all reached with TLS, rediss://, or all without")
     return ";".join(urls)
 

@@ -3,7 +3,6 @@
 ``table`` lists the variables. A refusal quotes the text only where it cannot be a secret.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Generic, Self, TypeVar, cast, overload
@@ -79,7 +78,7 @@ class Variable(Generic[T]):
 
 
 class Number(Variable[T]):
-    """From ``low`` to ``high``, both included."""
+    """From ``low`` to ``high``, both included and finite."""
 
     kind = "a number"
 
@@ -100,7 +99,7 @@ class Number(Variable[T]):
     def wrong(self, value: T) -> str:
         if value is None and self.default is None:
             return ""
-        fits = isinstance(value, int | float) and math.isfinite(value) and self.low <= value <= self.high
+        fits = isinstance(value, int | float) and self.low <= value <= self.high
         return "" if fits else self._must_be(str(value))
 
     def _number(self, text: str) -> float:

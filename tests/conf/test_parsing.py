@@ -1,5 +1,7 @@
 """What the text of a variable must be: accepted as people write it, and refused without quoting a secret."""
 
+from pathlib import Path
+
 import pytest
 
 from cnaasjobs.conf import from_environment
@@ -91,7 +93,17 @@ def test_apps(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["nowhere", "json.nowhere", "jobs.nowhere.JobsConfig", "jobs.apps.A.B", "a-b", "jobs."]
+    "text",
+    [
+        "nowhere",
+        "json.nowhere",
+        "jobs.nowhere.JobsConfig",
+        "jobs.apps.A.B",
+        "a-b",
+        "jobs.",
+        ".jobs",
+        "jobs.apps.csv.Config",
+    ],
 )
 def test_what_is_no_app(text: str) -> None:
     with pytest.raises(ValueError, match="must name Django apps that can be imported"):
@@ -158,6 +170,7 @@ def test_a_database_as_libpq_reads_it(text: str, parts: dict[str, object]) -> No
 
 def test_sqlite() -> None:
     assert database("sqlite:////tmp/db")["NAME"] == "/tmp/db"
+    assert database("sqlite:///trial.sqlite3")["NAME"] == str(Path("trial.sqlite3").resolve())
     assert database("sqlite://:memory:")["NAME"] == ":memory:"
 
 
@@ -171,7 +184,10 @@ def test_sqlite() -> None:
         "postgres://ann:hunter2@db/jobs?hunter2=1",
         "mysql://ann:hunter2@db/jobs",
         "hunter2",
+        "host=db dbname=jobs password=hunter2",
         "sqlite://",
+        "sqlite",
+        "postgres",
     ],
 )
 def test_no_refusal_of_a_database_quotes_it(text: str) -> None:
@@ -179,6 +195,11 @@ def test_no_refusal_of_a_database_quotes_it(text: str) -> None:
         database(text)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_what_has_to_be_quoted_in_a_password_is_said() -> None:
+    with pytest.raises(ValueError, match="%25 for %, %2F for /"):
+        database("postgres://ann:100%@db/jobs")
 
 
 @pytest.mark.parametrize(
@@ -207,6 +228,7 @@ def test_brokers(text: str, meant: str) -> None:
             ";",
             "sqs://",
         ),
+        *("amqp://u:hunter2@a,b//", "redis://:hunter2@my host/0"),
         *("redis://:hunter2@a,redis://b", "redis://:hunter2@mq/jobs", "rediss://:hunter2@a;redis://:hunter2@b"),
     ],
 )

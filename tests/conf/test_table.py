@@ -1,5 +1,6 @@
 """The table of variables: read from the environment, shown in the docs, and the one place that knows them."""
 
+import math
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from django.core.checks import run_checks
 from pytest_django import Settings
 
 from cnaasjobs.conf import Conf, Start, WrongSettings, conf, from_environment
+from cnaasjobs.conf.variables import Number
 from tests.services.program import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +69,31 @@ def test_the_defaults_are_those_that_the_table_shows() -> None:
 def test_each_default_is_allowed() -> None:
     wrong = {v.name: v.wrong(v.default) for table in (Start, Conf) for v in table.variables()}
     assert {name: problem for name, problem in wrong.items() if problem} == {}
+
+
+def test_the_bounds_of_a_number_are_finite_and_allowed() -> None:
+    numbers = [v for table in (Start, Conf) for v in table.variables() if isinstance(v, Number)]
+    assert {v.name: (v.low, v.high) for v in numbers if v.wrong(v.low) or v.wrong(v.high)} == {}
+    assert all(math.isfinite(v.low) and math.isfinite(v.high) for v in numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("CNAASJOBS_REQUIRE_TOKEN", "Yes", True),
+        ("CNAASJOBS_REQUIRE_TOKEN", "OFF", False),
+        ("CNAASJOBS_DEV", " 1 ", True),
+        ("CNAASJOBS_TRUSTED_PROXIES", " , 10.0.0.5 ,", ["10.0.0.5"]),
+    ],
+)
+def test_other_ways_to_write_a_value(name: str, text: str, value: object) -> None:
+    _, values = from_environment(DEV | {name: text})
+    assert values[name] == value
+
+
+def test_a_level_may_be_in_small_letters() -> None:
+    start, _ = from_environment(DEV | {"CNAASJOBS_LOG_LEVEL": "debug"})
+    assert start.log_level == "DEBUG"
 
 
 def test_production_names_all_that_is_missing_at_once() -> None:
@@ -143,6 +170,12 @@ def messages() -> list[str]:
 def test_a_value_from_another_settings_module_is_checked_too(settings: Settings, value: object) -> None:
     settings.CNAASJOBS_HEARTBEAT_SECONDS = value
     assert f"CNAASJOBS_HEARTBEAT_SECONDS must be a number from 0.01 to 60, not {value}" in messages()
+
+
+def test_a_list_from_another_settings_module_is_checked_too(settings: Settings) -> None:
+    settings.CNAASJOBS_TRUSTED_PROXIES = ["10.0.0.5", "nginx"]
+    (message,) = messages()
+    assert message.startswith("CNAASJOBS_TRUSTED_PROXIES must be addresses or networks")
 
 
 @pytest.mark.parametrize("name", ["CNAASJOBS_HEARTBEAT_SECONDS", "CNAASJOBS_UPKEEP_SECONDS"])
