@@ -19,11 +19,10 @@ from console.frame import said, show
 from console.pages.job import no_such_job
 from jobs.api.idempotency import Answer, OutcomeUnknown, once
 from jobs.audit.trail import By
-from jobs.errors import JobArgumentError, JobError, JobNotAbortable, JobNotFound, NotAllowed
+from jobs.errors import JobError, JobNotFound, NotAllowed
 from jobs.models import Job
 from jobs.operating import aborting, again
-from jobs.operating.again import CannotRunAgain, NoRoom, Proposal
-from jobs.rights.selected import DevicesUnknown
+from jobs.operating.again import CannotRunAgain, Proposal
 from jobs.search.chosen import Chosen, abortable, with_failures
 from jobs.search.grammar import SearchError
 from jobs.search.qualifiers import id_of
@@ -144,7 +143,7 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
     for job_id in ids:
         try:
             job = aborting.abort(job_id, reason=reason, by=acting(request))
-        except (JobNotFound, JobNotAbortable, NotAllowed, DevicesUnknown) as exc:
+        except JobError as exc:
             not_done(request, "Not aborted", exc)
             continue
         (told if job.status == Status.RUNNING else ended).append(job_id)
@@ -170,7 +169,7 @@ def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None
     key = typed(request.POST.get("once", ""))[:KEY]
     try:
         found = once(user=who(request), key=key and f"{key} {job_id}", content=[job_id, kind], make=make)
-    except (JobNotFound, CannotRunAgain, NoRoom, JobArgumentError, NotAllowed, DevicesUnknown, Conflict) as exc:
+    except (JobError, Conflict) as exc:
         not_done(request, "Not scheduled", exc)
         return None
     job = Job.objects.filter(pk=found.body["job_id"]).first()

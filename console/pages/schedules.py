@@ -17,11 +17,9 @@ from console.pages.actions import KEY, UNKNOWN, acting, not_done, typed
 from console.reads.schedules import SHOWN, ahead, one_recurring, recurring
 from jobs import feed
 from jobs.api.idempotency import Answer, OutcomeUnknown, once
-from jobs.errors import JobArgumentError, NotAllowed
+from jobs.errors import JobArgumentError, JobError
 from jobs.operating import again
-from jobs.operating.again import NoRoom
 from jobs.operating.recurring import arguments_of, run, task_of
-from jobs.rights.selected import DevicesUnknown
 
 SEES = "django_celery_beat.view_periodictask"
 
@@ -85,7 +83,7 @@ def _run(request: HttpRequest, row: PeriodicTask) -> HttpResponse:
         found = once(user=who(request), key=key and f"{key} schedule {row.pk}", content=["schedule", row.pk], make=make)
     except OutcomeUnknown:
         return said(request, "The database is away", UNKNOWN, status=503)
-    except (JobArgumentError, NotAllowed, DevicesUnknown, NoRoom, Conflict) as exc:
+    except (JobError, Conflict) as exc:
         not_done(request, f"Schedule {row.name} was not run", exc)
         return HttpResponseRedirect(reverse("console:schedules"))
     job_id = found.body["job_id"]

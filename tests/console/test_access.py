@@ -76,6 +76,14 @@ def test_without_the_permission_it_says_which(person_of: PersonOf, path: str) ->
 def test_a_get_only_page_takes_no_post(viewer: Person) -> None:
     response = viewer.client.post("/jobs")
     assert (response.status_code, response["Allow"]) == (405, "GET, HEAD")
+    response = viewer.client.put("/jobs/abort")
+    assert (response.status_code, response["Allow"]) == (405, "GET, HEAD, POST")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_cache_keeps_a_page(viewer: Person, path: str) -> None:
+    job_row()
+    assert viewer.client.get(path)["Cache-Control"] == "no-store"
 
 
 @pytest.mark.usefixtures("db")
@@ -94,7 +102,9 @@ def test_in_development_everybody_is_dev() -> None:
     ],
 )
 def test_in_development_other_pages_may_only_link_here(headers: dict[str, str], status: int) -> None:
-    assert Client(headers={"Host": "localhost", **headers}).get("/jobs").status_code == status
+    client = Client(headers={"Host": "localhost", **headers})
+    assert client.get("/jobs").status_code == status
+    assert client.post("/jobs/abort").status_code == 403
 
 
 @pytest.mark.usefixtures("db")

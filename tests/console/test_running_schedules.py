@@ -70,6 +70,13 @@ def test_a_form_that_is_sent_twice_schedules_once(boss: Person) -> None:
     assert Job.objects.count() == 3
 
 
+def test_a_form_without_a_key_schedules_each_time(boss: Person) -> None:
+    row = every(60, **ECHO)
+    for _ in range(2):
+        boss.send(address(row))
+    assert Job.objects.count() == 2
+
+
 def test_only_who_may_start_jobs_is_offered_it_and_may(person_of: PersonOf) -> None:
     row = every(60, **ECHO)
     for number, permissions in enumerate((SEES, ("jobs.view_job", "jobs.add_job"))):
