@@ -93,7 +93,7 @@ def _close_to_others(path: Path) -> None:
     _close(path)
     for entry in entries:
         if _is_known(entry.name):
-            for found in [entry, *(entry.rglob("*") if entry.is_dir() and not entry.is_symlink() else ())]:
+            for found in [entry, *(() if entry.is_symlink() else entry.rglob("*"))]:
                 _ours(found)
                 _close(found)
 

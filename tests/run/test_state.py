@@ -2,12 +2,16 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
+from cnaasjobs.embedded import socket_directory
+from cnaasjobs.run import state
 from cnaasjobs.run.config import StartError
-from cnaasjobs.run.state import StateDirectory
+from cnaasjobs.run.state import StateDirectory, secret, write_secret
 
 
 @pytest.fixture
@@ -73,3 +77,68 @@ def test_what_another_user_put_there_is_refused_by_name(old: Path, name: str) ->
     with pytest.raises(StartError, match="belongs to another user") as refusal:
         StateDirectory(old)
     assert str(old / name) in str(refusal.value)
+
+
+def test_one_copy_at_a_time(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("1234567890\n")  # an earlier one's number, which was longer
+    first = StateDirectory(tmp_path)
+    with pytest.raises(StartError, match=f"is in use by process {os.getpid()}: "):
+        StateDirectory(tmp_path)
+    os.close(first.lock)
+    opened(tmp_path)
+
+
+def test_one_that_can_not_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match="Cannot write to the state directory"):
+        StateDirectory(tmp_path / "file" / "state")
+
+
+def test_a_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    (tmp_path / "token.new").touch(0o666)  # what a copy left behind that was killed
+    before = os.umask(0)
+    try:
+        assert secret(tmp_path / "token", lambda: "first") == "first"
+        assert secret(tmp_path / "token", lambda: "second") == "first"
+        write_secret(tmp_path / "token", "third")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "token").read_text() == "third\n"
+    assert (others_may(tmp_path), [*tmp_path.iterdir()]) == ([], [tmp_path / "token"])
+
+
+def test_a_log_that_has_grown_large_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MAX_LOG_BYTES", 10)
+    directory = StateDirectory(tmp_path)
+    for size in (0, 10, 11):
+        directory.log("web").write_text("x" * size)
+        assert directory.log("web").exists() == (size <= 10)
+    assert (tmp_path / "log" / "web.log.1").stat().st_size == 11
+    os.close(directory.lock)
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[StateDirectory]:
+    """Its path is too long for a socket, which is in a directory under /tmp then, where anybody may make one."""
+    directory = StateDirectory(tmp_path / ("x" * 100))
+    yield directory
+    os.close(directory.lock)
+    rmtree(socket_directory(directory.path))
+
+
+def test_sockets_are_where_nobody_else_can_go(far: StateDirectory) -> None:
+    place = far.socket("web")
+    place.touch()
+    assert not far.socket("web").exists(), "one that an earlier copy left behind"
+    assert place.parent == socket_directory(far.path) != far.path
+    assert others_may(place.parent) == []
+    place.parent.chmod(0o710)
+    with pytest.raises(StartError, match="can be used by others"):
+        far.socket("web")
+
+
+@pytest.mark.needs("root")
+def test_sockets_are_not_where_another_user_can_go(far: StateDirectory) -> None:
+    os.chown(far.socket("web").parent, 12345, -1)
+    with pytest.raises(StartError, match="can be used by others"):
+        far.socket("web")

@@ -1,0 +1,73 @@
+"""What ``make run`` makes of the environment, and what its processes get."""
+
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cnaasjobs.run.config import Config, StartError, child_environment, is_loopback, shown_url
+
+
+@pytest.mark.parametrize(("text", "port"), [("", 8000), ("0", 0), ("65535", 65535)])
+def test_ports(text: str, port: int) -> None:
+    assert Config.from_environment({"PORT": text}).port == port
+
+
+@pytest.mark.parametrize("text", ["65536", "-1", "²", "٣", "8000x", " 8000"])
+def test_what_is_no_port(text: str) -> None:
+    with pytest.raises(StartError, match="PORT must be a number from 0 to 65535"):
+        Config.from_environment({"PORT": text})
+
+
+def test_without_an_address_only_this_machine_is_served() -> None:
+    config = Config.from_environment({"PORT": "0", "HOST": ""})
+    with closing(config.listen()) as listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+
+
+def test_an_address_that_can_not_be_used_is_said() -> None:
+    with pytest.raises(StartError, match="HOST 'no such host' has no address"):
+        Config.from_environment({"PORT": "0", "HOST": "no such host"}).listen()
+    with pytest.raises(StartError, match=r"Cannot listen on 192\.0\.2\.1 port 0: "):  # of no machine
+        Config.from_environment({"PORT": "0", "HOST": "192.0.2.1"}).listen()
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StartError, match=f"Port {port} on 127.0.0.1 is in use: set PORT to another"):
+            Config.from_environment({"PORT": str(port)}).listen()
+
+
+@pytest.mark.parametrize(
+    ("address", "loops"), [("127.0.0.1", True), ("::1", True), ("0.0.0.0", False), ("fe80::1%eth0", False)]
+)
+def test_which_addresses_others_reach(address: str, loops: bool) -> None:
+    assert is_loopback(address) == loops
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]")])
+def test_the_url_that_is_shown(host: str, shown: str) -> None:
+    with closing(Config.from_environment({"PORT": "0", "HOST": host}).listen()) as listener:
+        assert shown_url(listener) == f"http://{shown}:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config.from_environment({"CNAASJOBS_STATE_DIR": str(tmp_path)})
+
+
+def test_who_can_be_reached_by_others_asks_for_tokens(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNAASJOBS_REQUIRE_TOKEN", "0")
+    assert child_environment(config, secret_key="k", is_exposed=True)["CNAASJOBS_REQUIRE_TOKEN"] == "1"
+    assert child_environment(config, secret_key="k", is_exposed=False)["CNAASJOBS_REQUIRE_TOKEN"] == "0"
+
+
+def test_ones_own_keys_database_and_broker_stay(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("SECRET_KEY", "CNAASJOBS_JWT_LOGIN_KEY_FILE", "DATABASE_URL", "CELERY_BROKER_URL")
+    for name in names:
+        monkeypatch.setenv(name, "")
+    kept = child_environment(config, secret_key="kept", is_exposed=False)
+    assert [kept.get(name) for name in names] == ["kept", str(config.state_dir / "login-key"), None, None]
+    for name in names:
+        monkeypatch.setenv(name, "mine")
+    own = child_environment(config, secret_key="kept", is_exposed=False)
+    assert [own[name] for name in names] == ["mine"] * 4
