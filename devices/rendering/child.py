@@ -14,8 +14,9 @@ import resource
 import signal
 import struct
 import sys
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
 
 # A frame consists of its kind, the length of its content, and the content.
 HEADER: Final = struct.Struct("!cQ")
-RENDER, SOURCE, MISSING, REFUSED = b"R", b"S", b"M", b"X"  # to the child
-NEED, TEXT, FAILED, TOO_LARGE, NO_MEMORY, NO_DATA = b"N", b"T", b"F", b"L", b"O", b"D"  # from it
+RENDER, AHEAD, SOURCE, MISSING, REFUSED = b"R", b"A", b"S", b"M", b"X"  # to the child
+NEED, TEXT, FAILED, TOO_LARGE, NO_MEMORY, NO_DATA, END = b"N", b"T", b"F", b"L", b"O", b"D", b"E"  # from it
+
+# What devices that are rendered ahead of their turn may cost: their parent's main thread waits for them meanwhile.
+AHEAD_SECONDS: Final = 0.025  # of processor time, after which no other is begun
+AHEAD_LIMIT: Final = 1.0  # seconds; then the kernel ends the process, as with one that takes too long
+AHEAD_BYTES: Final = 256 * 1024  # of one, and of those before the last
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
@@ -210,16 +216,30 @@ def _limit(what: int, most: int) -> None:
 def _serve() -> None:
     room = Room(_ask)
     while (frame := _read()) is not None:
+        kind, content = frame
         try:
-            request = Request(*_Plain(io.BytesIO(frame[1])).load())
+            requests = [Request(*one) for one in _Plain(io.BytesIO(content)).load()]
         except Exception as exc:  # noqa: BLE001  (objects of any class, and what these do)
             _write(NO_DATA, f"{type(exc).__name__}: {exc}"[:_LENGTH].encode("utf-8", "backslashreplace"))
             continue
         # Then the kernel ends the process, even in the middle of a computation in C, and without the parent's help.
-        signal.setitimer(signal.ITIMER_REAL, request.seconds)
-        answer = room.answer(request)
+        signal.setitimer(signal.ITIMER_REAL, AHEAD_LIMIT if kind == AHEAD else requests[0].seconds)
+        answers = _ahead(room, requests) if kind == AHEAD else [room.answer(requests[0])]
         signal.setitimer(signal.ITIMER_REAL, 0)
-        _write(*answer)
+        _send(answers)
+
+
+def _ahead(room: Room, requests: Iterable[Request]) -> list[tuple[bytes, bytes]]:
+    """An answer for each that is quick, in their order. Of one that has no text its own request will say why."""
+    answers = []
+    size, until = 0, time.process_time() + AHEAD_SECONDS
+    for request in requests:
+        kind, content = room.answer(request)
+        answers.append((kind, content if kind == TEXT else b""))
+        size += len(answers[-1][1])
+        if kind == NO_MEMORY or size >= AHEAD_BYTES or time.process_time() > until:
+            break
+    return [*answers, (END, b"")]
 
 
 def _ask(name: str) -> tuple[bytes, str]:
@@ -251,7 +271,11 @@ def _exactly(length: int) -> bytes | None:
 
 
 def _write(kind: bytes, content: bytes) -> None:
-    left = memoryview(HEADER.pack(kind, len(content)) + content)
+    _send([(kind, content)])
+
+
+def _send(frames: Iterable[tuple[bytes, bytes]]) -> None:
+    left = memoryview(b"".join(HEADER.pack(kind, len(content)) + content for kind, content in frames))
     while left:
         left = left[os.write(1, left) :]
 

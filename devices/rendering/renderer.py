@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -36,6 +36,10 @@ class _Broken(Exception):
     """The process is gone, or broke the protocol."""
 
 
+class _NoData(Exception):
+    """The data of a device can't be passed on."""
+
+
 class Renderer:
     """Used by one thread at a time."""
 
@@ -43,6 +47,7 @@ class Renderer:
         """Call it in a thread that lives as long as the process may: the kernel ends the child with the thread."""
         self.memory_mb = memory_mb
         self._shared: dict[int, dict[str, Any]] = {}  # what it was sent, kept so that no number is reused
+        self._new: dict[int, dict[str, Any]] = {}  # of these, what it was sent with the last order
         self._job = 0
         self._buffer = bytearray()
         self._until = self._ask_at = 0.0
@@ -103,12 +108,12 @@ class Renderer:
         Raises:
             TemplateFailure: why there is none. What ``wanted`` raises is passed on.
         """
-        began = time.monotonic()
-        self._until = began + request.seconds + _BACKSTOP_SECONDS
-        self._ask_at = began + PAUSE_SECONDS
-        self._wanted = wanted
+        self._begin(request.seconds, wanted)
         try:
-            kind, content = self._exchange(request, shared, source)
+            self._order(child.RENDER, [request], shared)
+            kind, content = self._answer(request.max_bytes, source)
+        except _NoData as exc:
+            kind, content = child.NO_DATA, str(exc).encode("utf-8", "replace")
         except _Broken as exc:
             self.close()
             raise TemplateFailure(f"template {request.entrypoint}: {self._end(request)}") from exc
@@ -120,6 +125,40 @@ class Renderer:
         if kind == child.NO_MEMORY:
             self.close()
         raise TemplateFailure(self._reason(kind, content.decode("utf-8", "replace"), request))
+
+    def render_ahead(
+        self, requests: Sequence[Request], shared: dict[int, dict[str, Any]], source: Sources
+    ) -> list[str | None]:
+        """The configurations of devices whose turn has not come, in their order, as far as that is quick.
+
+        None for one that has none: its own ``render`` says why. The process is closed if it can't be used any more.
+        """
+        self._begin(child.AHEAD_LIMIT, lambda: None)
+        found: list[str | None] = []
+        try:
+            self._order(child.AHEAD, [one._replace(max_bytes=child.AHEAD_BYTES) for one in requests], shared)
+            for _ in range(len(requests) + 1):
+                kind, content = self._answer(child.AHEAD_BYTES, source)
+                if kind in (child.END, child.NO_DATA):
+                    return found
+                found.append(content.decode("utf-8", "surrogatepass") if kind == child.TEXT else None)
+                if kind == child.NO_MEMORY:
+                    break
+            self.close()  # it has no memory left, or says more than it was asked
+        except _NoData:
+            pass
+        except _Broken:
+            self.close()
+        except BaseException:
+            self.close()
+            raise
+        return found
+
+    def _begin(self, seconds: float, wanted: StillWanted) -> None:
+        began = time.monotonic()
+        self._until = began + seconds + _BACKSTOP_SECONDS
+        self._ask_at = began + PAUSE_SECONDS
+        self._wanted = wanted
 
     # --- words --------------------------------------------------------------------------------------------------------
 
@@ -144,23 +183,28 @@ class Renderer:
 
     # --- frames -------------------------------------------------------------------------------------------------------
 
-    def _exchange(self, request: Request, shared: dict[int, dict[str, Any]], source: Sources) -> tuple[bytes, bytes]:
-        if request.job != self._job:
-            self._shared, self._job = {}, request.job
-        new = {number: data for number, data in shared.items() if number not in self._shared}
+    def _order(self, kind: bytes, requests: Sequence[Request], shared: dict[int, dict[str, Any]]) -> None:
+        """Send the requests of one job, with the shared data that the process does not have yet."""
+        if requests[0].job != self._job:
+            self._shared, self._job = {}, requests[0].job
+        self._new = {number: data for number, data in shared.items() if number not in self._shared}
+        orders = [tuple(requests[0]._replace(shared=self._new)), *map(tuple, requests[1:])]
         try:
-            content = pickle.dumps(tuple(request._replace(shared=new)), pickle.HIGHEST_PROTOCOL)
-        except Exception as exc:  # noqa: BLE001  (objects of any class)
-            return child.NO_DATA, f"{type(exc).__name__}: {exc}".encode("utf-8", "replace")
-        self._send(child.RENDER, content)
+            content = pickle.dumps(orders, pickle.HIGHEST_PROTOCOL)
+        except Exception as exc:
+            raise _NoData(f"{type(exc).__name__}: {exc}") from exc  # objects of any class
+        self._send(kind, content)
+
+    def _answer(self, max_bytes: int, source: Sources) -> tuple[bytes, bytes]:
+        """The next answer to what was ordered."""
         while True:
-            kind, content = self._receive(request.max_bytes)
+            kind, content = self._receive(max_bytes)
             if kind != child.NEED:
                 break
             answer, text = source(content.decode("utf-8", "surrogatepass"))
             self._send(answer, text.encode("utf-8", "surrogatepass"))
         if kind != child.NO_DATA:
-            self._shared.update(new)
+            self._shared.update(self._new)
         return kind, content
 
     def _send(self, kind: bytes, content: bytes) -> None:

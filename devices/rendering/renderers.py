@@ -30,12 +30,13 @@ class Pool:
         threading.Thread(target=self._start, name="renderers", daemon=True).start()
 
     @contextlib.contextmanager
-    def renderer(self, *, memory_mb: int, wanted: StillWanted) -> Iterator[Renderer]:
-        """A renderer for one device.
+    def renderer(self, *, memory_mb: int, wanted: StillWanted, pause: float = PAUSE_SECONDS) -> Iterator[Renderer]:
+        """A renderer for one message.
 
-        What ``wanted`` raises while all are busy is passed on; OSError if none can be started.
+        What ``wanted`` raises is passed on: it is called after each pause in which all were busy. OSError if none can
+        be started.
         """
-        while not self._places.acquire(timeout=PAUSE_SECONDS):
+        while not self._places.acquire(timeout=pause):
             wanted()
         try:
             found = self._taken(memory_mb)

@@ -127,11 +127,13 @@ def _stamp(path: Path) -> _Stamp:
 
 _platforms: dict[tuple[Path, str], Platform] = {}  # by the directory of all templates, and their own names
 _generation = 1
+_job = 0
 
 
 def refresh() -> None:
     """A job begins: what has changed since the last one is read again."""
-    global _generation
+    global _generation, _job
+    _job += 1
     changed = [place for place, platform in list(_platforms.items()) if platform.has_changed()]
     if changed:
         _generation += 1
@@ -157,6 +159,11 @@ def forget() -> None:
 def generation() -> int:
     """A different number than before means that templates changed."""
     return _generation
+
+
+def job() -> int:
+    """The number of the job that began last in this process."""
+    return _job
 
 
 def platform_named(name: str | None) -> Platform:

@@ -19,7 +19,7 @@ from cnaasjobs.conf import conf
 from cnaasjobs.secrecy import Secrets
 from devices.drivers import known_options, ssh_config_file
 from devices.inventory.configuration import workers
-from devices.rendering import refresh
+from devices.rendering import RenderedAhead, refresh
 from devices.sync.alike import alike
 from devices.sync.device import Device
 from devices.sync.one_device import DeviceSync, Options
@@ -65,6 +65,7 @@ class Campaign:
         self._options_of_hosts = known_options(nornir)
         self._secrets = Secrets.from_environment()
         refresh(devices=len(hosts))
+        self._rendered = RenderedAhead(self._secrets)
         self._states = DeviceStates(ctx, [host.name for host in hosts])
         self.in_hand: dict[str, DeviceSync] = {}
         self._one_failed = False
@@ -85,6 +86,7 @@ class Campaign:
             hung=self._hung,
             back=self._back,
             leaving=self._states.close,
+            beforehand=self._rendered.expect,
             all_or_none=all_or_none,
             reads_first=True,
             within=self._options.revert_in / 2,
@@ -167,9 +169,8 @@ class Campaign:
             device=Device(host, self._ssh_config, self._options_of_hosts, words, self._ctx),
             states=self._states,
             options=self._options,
-            secrets=self._secrets,
+            render=lambda host: self._rendered.render(host, self._ctx.checkpoint),
             words=words,
-            wanted=self._ctx.checkpoint,
         )
         return sync
 

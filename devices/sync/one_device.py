@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from nornir.core.inventory import Host
 
-from cnaasjobs.secrecy import Secrets, storable
+from cnaasjobs.secrecy import storable
 from devices.actions import DeviceAction
-from devices.rendering import render
 from devices.sync.change_score import change_score
 from devices.sync.device import CLOSING, Device
 from devices.sync.known import Fingerprint, essential, same
@@ -47,9 +46,8 @@ class DeviceSync:
         device: Device,
         states: DeviceStates,
         options: Options,
-        secrets: Secrets,
+        render: Callable[[Host], str],
         words: Words,
-        wanted: Callable[[], None],
     ) -> None:
         self.host = host
         self._platform = host.platform  # looked up in the host's groups each time
@@ -61,8 +59,7 @@ class DeviceSync:
         self._known = states[host.name]
         self._states = states
         self._options = options
-        self._secrets = secrets
-        self._wanted = wanted  # raises JobStopped when the job may not go on
+        self._render = render  # raises JobStopped when the job may not go on
         self._rendered = ""
         self._before: str | None = None  # the running configuration, where there is one to compare it with
         self._pending: TimedCommit | None = None
@@ -72,7 +69,7 @@ class DeviceSync:
 
     def find_changes(self) -> None:
         """Find out what would change. Afterwards the device is open if there is something to commit."""
-        self._rendered = render(self.host, self._secrets, self._wanted)
+        self._rendered = self._render(self.host)
         self.report.config = storable(self._rendered)
         options, known = self._options, self._known
         in_sync = not (options.dry_run or options.resync or options.plan) and known.in_sync(self._rendered)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from celery.exceptions import Retry
 from django.db import Error, transaction
@@ -20,6 +20,7 @@ from jobs.body.membership import Membership
 from jobs.body.progress import Progress
 from jobs.body.shared_connection import SharedConnection
 from jobs.body.shared_read import SharedRead
+from jobs.body.tasks import RetryingTask
 from jobs.end_reasons import Failure
 from jobs.errors import JobAborted, JobStopped, LockLost, TimeLimitExceeded
 from jobs.fleet.ends import EndedElsewhere, RunTaken
@@ -32,14 +33,6 @@ from jobs.sql.signature import LogBatch
 from locks import service as locks
 
 _RETRY_SECONDS = 0.5  # between two attempts to reach a database that is away
-
-
-class RetryingTask(Protocol):
-    """What ``ctx`` needs of its task."""
-
-    def retry(
-        self, *, exc: Exception | None, countdown: float | None, eta: datetime | None, max_retries: int | None
-    ) -> Any: ...
 
 
 class JobContext:
@@ -81,6 +74,7 @@ class JobContext:
         hung: Callable[[Any, str], Any] | None = None,
         back: Callable[[Any, str], Any] | None = None,
         leaving: Callable[[], None] = lambda: None,
+        beforehand: Callable[[Sequence[Any]], None] = lambda devices: None,
         all_or_none: bool = False,
         reads_first: bool = False,
         within: float | None = None,
@@ -105,6 +99,8 @@ class JobContext:
             back: called for a device in hand when there is no further step, with the reason; makes its report.
             leaving: called, perhaps more than once, before this process leaves the job or ends it, with nothing in
                 hand: the last moment to store what is known of its devices; again after a crash of the database.
+            beforehand: called with devices that come next, before their first step: for what is cheaper for many at
+                once. What it raises is only logged, and it must not take long.
             all_or_none: a step begins when all devices are over in the one before it, and none has failed.
             reads_first: no step changes its device before it has called ``about_to``: then it is begun sooner.
             within: with ``all_or_none``, the seconds that a step after the first may take over all devices at most.
@@ -115,8 +111,8 @@ class JobContext:
             JobStopped: the job may not go on. Let it pass.
         """
         options = {"at_once": at_once, "seconds": seconds, "lost": lost, "hung": hung, "back": back, "within": within}
-        whole = {"leaving": leaving, "all_or_none": all_or_none, "reads_first": reads_first, "alike": alike}
-        return self.membership.each(devices, steps, **whole, **options)
+        whole = {"leaving": leaving, "beforehand": beforehand, "all_or_none": all_or_none, "reads_first": reads_first}
+        return self.membership.each(devices, steps, alike=alike, **whole, **options)
 
     def about_to(self, step: str, *, if_lost: str | None = None) -> None:
         """The safe point of a function that ``each`` called, just before it changes its device.

@@ -2,33 +2,22 @@
 
 import json
 import traceback
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.body import cells, job_log, posix_signals
-from jobs.body.context import JobContext, RetryingTask
+from jobs.body.context import JobContext
+from jobs.body.tasks import BodyTask
 from jobs.end_reasons import Failure
 from jobs.errors import BodyExited
 from jobs.fleet.ends import EndMet, Left
 from jobs.outcome import Outcome, outcome_of
 from jobs.rights.decide import require_still
 from jobs.run import Run
-from jobs.schedulable import Schedulable
-
-
-class BodyTask(RetryingTask, Schedulable, Protocol):
-    """What a run needs of its task; ``jobs.task.JobTask`` is one."""
-
-    run: Callable[..., Any]
-    job_soft_time_limit: float | None
-
-    @property
-    def request(self) -> Any: ...
 
 
 class Execution:

@@ -2,8 +2,8 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Generic, TypeVar
+from time import sleep
+from typing import Generic, TypeVar
 
 G = TypeVar("G")
 T = TypeVar("T")
@@ -15,16 +15,17 @@ class SharedCall(Generic[G, T]):
     Fifty threads that ask during one call cost one further call, not fifty, and each is woken once.
     """
 
-    def __init__(self, do: Callable[[Sequence[G]], T], *, at_once: int = 1) -> None:
+    def __init__(self, do: Callable[[Sequence[G]], T], *, gather: Callable[[], float] = lambda: 0.0) -> None:
         """
         Args:
             do: gets what each of its callers gave. It may raise: the exception reaches the caller in whose thread it
                 ran, and the others call again.
-            at_once: how many threads at a time; each of them for other callers.
+            gather: how many seconds to wait for more callers before a call.
         """
         self._do = do
+        self._gather = gather
         self._mutex = threading.Lock()
-        self._turn: AbstractContextManager[Any] = threading.Lock() if at_once == 1 else threading.Semaphore(at_once)
+        self._turn = threading.Lock()
         self._next: _Turn[G, T] | None = None  # the call that has not begun yet, if a caller waits for it
 
     def __call__(self, given: G) -> T:
@@ -45,6 +46,8 @@ class SharedCall(Generic[G, T]):
 
     def _lead(self, turn: "_Turn[G, T]") -> T:
         with self._turn:
+            if seconds := self._gather():
+                sleep(seconds)
             with self._mutex:
                 self._next = None
             turn.answers.append(self._do(turn.given))

@@ -41,11 +41,11 @@ class Each:
         self._run = run
         self._plan = plan
         self._worker_id = worker_id
-        self._hands = Hands(plan.at_once)
+        self.hands = Hands(plan.at_once)
         self._ahead = Ahead(plan.at_once, alone=plan.reads_first and not plan.all_or_none)
         self._work = Work(body, plan, self._ahead)
-        # Then it takes devices while its threads note steps, two groups at a time: on two connections, or each would
-        # wait for the others' commits. Where one process at a time writes, one is enough.
+        # Then it takes devices while its threads note steps: on two connections, or each would wait for the others'
+        # commits. Where one process at a time writes, one is enough.
         self.needs_two = store().shares_devices and len(plan.devices) > plan.at_once
         self._is_struck = False
         self._leaves = False  # it takes no more
@@ -80,20 +80,20 @@ class Each:
                 self._heed()
                 self._take()
                 self._collect()
-                if self._hands.is_empty and (leaving := self._nothing_in_hand()) is not None:
+                if self.hands.is_empty and (leaving := self._nothing_in_hand()) is not None:
                     return self._end(leaving)
                 self._write()
-                self._hands.wait(self._pause(), until=self._few)
+                self.hands.wait(self._pause(), until=self._few)
         finally:
             self._let_go()
 
     def _let_go(self) -> None:
         """Return, whatever was raised, when no thread works any more, except threads that hang."""
-        self._hands.close()
-        if not self._hands.is_empty:
+        self.hands.close()
+        if not self.hands.is_empty:
             self._body.stop(JobStopped("the job is ending"))
-        while not self._hands.is_empty:
-            self._hands.wait(LOOK_SECONDS, until=0)
+        while not self.hands.is_empty:
+            self.hands.wait(LOOK_SECONDS, until=0)
             self._collect()
 
     # --- beginning ----------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ class Each:
 
     def _take(self) -> None:
         """Take a device for each idle thread, and some ahead (``Ahead``). It is the safe point before each device."""
-        if self._may_take and (in_hand := self._hands.in_hand) <= self._few:
+        if self._may_take and (in_hand := self.hands.in_hand) <= self._few:
             idle, ahead = self._ahead.wanted(in_hand)
             taken = self._taken(idle, ahead=ahead)
             self._dry = len(taken) < (idle if self._others else idle + ahead)
@@ -160,7 +160,8 @@ class Each:
 
     def _hand_out(self, taken: list[Taken]) -> None:
         now, later = self._work.begin, self._work.begin_later
-        self._hands.give([self._piece(one, later if one.ahead else now) for one in self._devices.take(taken)])
+        new = [self._piece(one, later if one.ahead else now) for one in self._devices.take(taken)]
+        self.hands.give(self._work.expected(new))
 
     def _piece(self, taken: Taken, work: Callable[[Piece], object]) -> Piece:
         return Piece(work, taken.id, taken.host, self._plan.devices[taken.host])
@@ -168,11 +169,11 @@ class Each:
     # --- what threads have done ---------------------------------------------------------------------------------------
 
     def _collect(self) -> None:
-        for piece in self._hands.done():
+        for piece in self.hands.done():
             self._devices.became(piece, piece.result, step=self._step)
             if isinstance(piece.result, Finished):
                 self._ahead.was_done(piece.result.at - piece.begun_at)
-        for piece, thread in self._hands.hung():
+        for piece, thread in self.hands.hung():
             self._body.abandon(thread)
             self._devices.became(piece, self._work.hung(piece), step=self._step)
 
@@ -195,7 +196,7 @@ class Each:
 
     def _give_back(self) -> None:
         self._ahead.alone = False
-        for piece in self._hands.recall():
+        for piece in self.hands.recall():
             self._devices.became(piece, Unfinished.UNBEGUN, step=self._step)
 
     def _end_met(self) -> str | None:
@@ -247,7 +248,7 @@ class Each:
             self._go_on(self._work.back(decision.reason))
 
     def _go_on(self, work: Callable[[Piece], object]) -> None:
-        self._hands.give([self._piece(one, work) for one in self._devices.for_next_step()])
+        self.hands.give([self._piece(one, work) for one in self._devices.for_next_step()])
 
     def _end(self, leaving: Leaving) -> Done:
         tally = leaving.tally
@@ -277,7 +278,7 @@ class Each:
         if not due and not (at_once and has_news):
             return
         asked = time.monotonic()
-        self._devices.in_progress(self._hands.in_progress())
+        self._devices.in_progress(self.hands.in_progress())
         seen = self._persist(lambda: store().write_devices(self._run, self._devices.batch()))
         self._devices.written()
         self._body.judge(seen)
@@ -292,8 +293,8 @@ class Each:
             self._showed_at = time.monotonic()
 
     def _pause(self) -> float:
-        can_go_on = self._may_take and self._hands.in_hand <= self._few
-        return 0.0 if can_go_on or (self._hands.is_empty and self._body.stopping) else float(conf.report_seconds)
+        can_go_on = self._may_take and self.hands.in_hand <= self._few
+        return 0.0 if can_go_on or (self.hands.is_empty and self._body.stopping) else float(conf.report_seconds)
 
     def _persist(self, ask: Callable[[], T], again: Callable[[], T] | None = None) -> T:
         return until_answered(self._body.database, ask, again, job_id=self._run.job_id)

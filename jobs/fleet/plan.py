@@ -26,6 +26,7 @@ class Plan:
     hung: Callable[[Any, str], Any] | None
     back: Callable[[Any, str], Any] | None
     leaving: Callable[[], None]
+    beforehand: Callable[[Sequence[Any]], None]
     all_or_none: bool
     reads_first: bool
     within: float | None

@@ -31,6 +31,15 @@ class Work:
     plan: Plan
     ahead: Ahead
 
+    def expected(self, pieces: list[Piece]) -> list[Piece]:
+        """These, after what the plan does for many at once before they begin. What it raises fails none of them."""
+        if pieces:
+            try:
+                self.plan.beforehand([piece.device for piece in pieces])
+            except Exception as exc:  # noqa: BLE001  the author's code may raise anything
+                record(JobAction.BEFOREHAND_FAILED, exc=exc, job_id=self.safety.job_id)
+        return pieces
+
     def begin_later(self, piece: Piece) -> Finished | Unfinished:
         """One that was taken before there was a thread for it."""
         return self.begin(piece) if self.ahead.may_begin() else Unfinished.UNBEGUN

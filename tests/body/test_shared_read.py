@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 
+from jobs.body import shared_read
 from jobs.body.shared_read import SharedCall, SharedRead, _Turn
 from tests.waiting import wait_until
 
@@ -109,28 +110,20 @@ def test_those_who_wait_share_the_next_reading() -> None:
         assert {other.result(10) for other in others} == {2}
 
 
-def test_two_calls_at_a_time_are_for_different_callers() -> None:
-    both_began, go_on = threading.Barrier(2), threading.Semaphore(0)
+def test_a_call_waits_for_those_who_come_in_the_next_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[list[str]] = []
+    slept: list[float] = []
 
-    def write(given: Sequence[str]) -> int:
-        if given in (["a"], ["b"]):
-            both_began.wait(10)
-            assert go_on.acquire(timeout=10)
-        done.append([*given])
-        return len(given)
-
-    write_together = SharedCall(write, at_once=2)
-    with ThreadPoolExecutor(5) as pool:
-        began = [pool.submit(write_together, "a")]
-        wait_until(lambda: both_began.n_waiting == 1)
-        began.append(pool.submit(write_together, "b"))
-        wait_until(lambda: both_began.n_waiting == 0)
-        others = [pool.submit(write_together, name) for name in "cde"]
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
         wait_until(lambda: write_together._next is not None and len(write_together._next.given) == 3)
-        go_on.release(2)
-        assert [each.result(10) for each in (*began, *others)] == [1, 1, 3, 3, 3]
-    assert sorted(map(sorted, done)) == [["a"], ["b"], ["c", "d", "e"]]
+
+    monkeypatch.setattr(shared_read, "sleep", sleep)
+    write_together: SharedCall[str, None] = SharedCall(lambda given: done.append([*given]), gather=lambda: 0.25)
+    with ThreadPoolExecutor(3) as pool:
+        for each in [pool.submit(write_together, name) for name in "abc"]:
+            each.result(10)
+    assert (sorted(done[0]), done[1:], slept) == (["a", "b", "c"], [], [0.25])
 
 
 def test_what_was_given_to_a_call_that_failed_is_given_again() -> None:
@@ -146,7 +139,7 @@ def test_what_was_given_to_a_call_that_failed_is_given_again() -> None:
     write_together = SharedCall(write)
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(write_together, "a")
-        wait_until(lambda: write_together._turn.locked() and write_together._next is None)  # type: ignore[attr-defined]
+        wait_until(lambda: write_together._turn.locked() and write_together._next is None)
         others = {name: pool.submit(write_together, name) for name in "bcd"}
         wait_until(lambda: write_together._next is not None and len(write_together._next.given) == 3)
         go_on.set()

@@ -90,6 +90,29 @@ def test_one_that_does_not_read_is_given_up_too(program: Path) -> None:
     assert "takes longer than 0.5 seconds" in failure(large="x" * 5_000_000)
 
 
+@pytest.mark.parametrize(
+    ("does", "gives"),
+    [
+        ("os._exit(3)", []),
+        (write("T", 5, "b'whole'") + "os._exit(3)", ["whole"]),
+        (write("T", 100, "b'too short'") + "time.sleep(3600)", []),
+        (write("T", child.AHEAD_BYTES + 1, "b'x' * (1 << 20)") + "time.sleep(3600)", []),
+        ("for _ in range(9):\n    " + write("T", 5, "b'often'") + "time.sleep(3600)", ["often"] * 4),
+        ("while True:\n    " + write("N", 1, "b'x'") + "    os.read(0, 65536)", []),
+        (write("O", 0, "b''") + "time.sleep(3600)", [None]),
+    ],
+)
+def test_one_that_misbehaves_ahead_of_a_turn_is_gone(
+    program: Path, monkeypatch: pytest.MonkeyPatch, does: str, gives: list[str | None]
+) -> None:
+    monkeypatch.setattr(child, "AHEAD_LIMIT", 0.2)
+    program.write_text(READ + does)
+    one = Renderer(memory_mb=512)
+    found = one.render_ahead([request()] * 3, {1: {}}, lambda name: (MISSING, "no"))
+    assert found == gives
+    assert one.is_closed
+
+
 def test_what_nobody_waits_for_any_more_is_ended(program: Path) -> None:
     program.write_text("import time\ntime.sleep(3600)")
     one = Renderer(memory_mb=512)

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,36 @@ def each_read_first(ctx: JobContext, *, hosts: list[str], path: str, dry_run: bo
         return device
 
     ctx.each(hosts, quick, at_once=4, reads_first=True)
+
+
+@job(lock="devices")
+def each_expected(ctx: JobContext, *, hosts: list[str], path: str, breaks: bool = False) -> None:
+    """Notes the devices that are expected, before they begin, and those that have begun."""
+
+    def beforehand(devices: Sequence[str]) -> None:
+        _note(path, f"expect {' '.join(devices)}")
+        if breaks:
+            raise RuntimeError("not today")
+
+    def step(device: str) -> str:
+        _note(path, f"begin {device}")
+        return device
+
+    ctx.each(hosts, step, at_once=3, beforehand=beforehand, reads_first=True)
+
+
+@job(lock="devices")
+def each_at_the_same_moment(ctx: JobContext, *, hosts: list[str]) -> None:
+    """All devices come to the step that changes them at once."""
+    together = threading.Barrier(len(hosts))
+
+    def step(device: str) -> str:
+        together.wait(30)
+        ctx.about_to("commit")
+        together.wait(30)
+        return device
+
+    ctx.each(hosts, step, at_once=len(hosts), reads_first=True)
 
 
 def _note(path: str, line: str) -> None:

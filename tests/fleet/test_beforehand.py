@@ -1,0 +1,79 @@
+"""What a job does for many devices at once: before they begin, and when they are noted."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs.body import membership, shared_read
+from jobs.body.membership import Membership
+from jobs.models import JobDevice
+from jobs.states import DeviceState, Status
+from jobs.testing import perform_job
+from tests.fake_jobs import fleets
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOSTS = [f"sw{number}" for number in range(20)]
+
+
+def run(path: Path, *, breaks: bool = False) -> list[list[str]]:
+    """The lines that the job noted, in words."""
+    job = perform_job(fleets.each_expected, hosts=HOSTS, path=str(path), breaks=breaks)
+    assert job.status == Status.FINISHED
+    done = JobDevice.objects.filter(job=job, state=DeviceState.DONE.value, failed=False)
+    assert set(done.values_list("host", flat=True)) == set(HOSTS)
+    return [line.split() for line in Path(f"{path}.log").read_text().splitlines()]
+
+
+def test_each_device_is_expected_once_before_it_begins(tmp_path: Path) -> None:
+    expected: set[str] = set()
+    for what, *hosts in run(tmp_path / "seen"):
+        if what == "expect":
+            assert not expected.intersection(hosts)
+            expected.update(hosts)
+        else:
+            assert hosts[0] in expected
+    assert expected == set(HOSTS)
+
+
+def test_what_it_raises_is_logged_and_fails_no_device(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(tmp_path / "seen", breaks=True)
+    lines = [record for record in caplog.records if getattr(record, "action", "") == "beforehand_failed"]
+    assert lines
+    assert "not today" in str(lines[0].exc_info)
+
+
+@pytest.mark.parametrize(("devices", "waits"), [(3, False), (12, True)])
+def test_notes_of_devices_that_come_in_the_same_moment_are_one_statement(
+    monkeypatch: pytest.MonkeyPatch, devices: int, waits: bool
+) -> None:
+    noted: list[int] = []
+    slept: list[float] = []
+    note = Membership._note
+
+    def counted(self: Membership, notes: list[object]) -> object:
+        noted.append(len(notes))
+        return note(self, notes)  # type: ignore[arg-type]
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        wait_until(lambda: (turn := members[0]._note_together._next) is not None and len(turn.given) == devices)
+
+    each = Membership.each
+
+    def seen(self: Membership, *args: object, **more: object) -> object:
+        members[:] = [self]
+        return each(self, *args, **more)  # type: ignore[arg-type]
+
+    members: list[Membership] = []
+    monkeypatch.setattr(Membership, "_note", counted)
+    monkeypatch.setattr(Membership, "each", seen)
+    monkeypatch.setattr(shared_read, "sleep", sleep)
+    job = perform_job(fleets.each_at_the_same_moment, hosts=HOSTS[:devices])
+    assert job.status == Status.FINISHED
+    assert sum(noted) == devices
+    if waits:
+        assert (noted, slept) == ([devices], [membership._GATHER_SECONDS])
+    else:
+        assert slept == []
