@@ -24,9 +24,12 @@ def decide(run: Run, step: int, *, within: float | None) -> Decision:
         if fleet.allowed > step:
             return Decision(True, "")
         if fleet.refused is None:
+            # Asked first: of two statements the second sees more. The other way round, a device that is stored as
+            # failed between them would be neither left nor failed.
+            left = _left(job.pk, step)
             fleet.refused = _why_not(fleet, within)
             if fleet.refused is None:
-                if fleet.end is not None or job.abort_reason is not None or _left(job.pk, step):
+                if fleet.end is not None or job.abort_reason is not None or left:
                     return Decision(None, "")
                 fleet.allowed, fleet.allowed_at = step + 1, database_now()
             fleet.save(update_fields=["allowed", "allowed_at", "refused"])

@@ -9,14 +9,16 @@ from django.db.models import F
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, Participant
-from jobs.sql import store
+from jobs.sql import deciding, store
 from jobs.sql.device_signature import Batch, Stepped
 from jobs.states import Status
 from tests.fleet.parts import (
     aborted,
     begun,
+    in_thread,
     joined,
     lose,
+    over,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,6 +44,33 @@ def test_no_step_is_allowed_while_a_device_waits() -> None:
     run, taken = begun(["a", "b"], take=1, all_or_none=True)
     stepped(run, taken, 1)
     assert store().decide(run, 1, within=None).allowed is None
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.parametrize("after", ["_left", "_why_not"])
+def test_a_device_that_fails_while_it_is_decided_is_either_left_or_failed(
+    postgresql: object, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    """Its participant stores it between the two questions."""
+    run, taken = begun(["a", "b"], take=1, all_or_none=True)
+    helper = joined(run)
+    _, (failing,) = store().take_devices(helper, 1)
+    stepped(run, taken, 1)
+    ask = getattr(deciding, after)
+
+    def asked(*args: Any) -> Any:
+        answer = ask(*args)
+        if not stored:
+            stored.append(True)
+            failed = over(failing.id)._replace(failed=True, reason="it said no")
+            in_thread(lambda: store().write_devices(helper, Batch(over=[failed])))()
+        return answer
+
+    stored: list[bool] = []
+    monkeypatch.setattr(deciding, after, asked)
+    assert not store().decide(run, 1, within=None).allowed
+    assert stored
+    assert store().decide(run, 1, within=None).reason == "b"
 
 
 def test_a_participant_that_dies_before_the_decision_makes_it_a_no_and_after_it_changes_nothing() -> None:
