@@ -191,14 +191,18 @@ def test_the_log_is_filtered_and_taken_away(viewer: Person) -> None:
 def test_ten_thousand_lines_are_a_small_page(viewer: Person) -> None:
     job = job_row()
     lines = [["2025-11-24T12:00:00", "INFO", "m", None, f"{n} {'x' * 100}"] for n in range(10_000)]
+    lines[9_998][4] = "y" * 5_000
     JobLog.objects.create(job=job, lines=10_000, size=1_000_000, text=json.dumps(lines))
     page = viewer.markup(f"/jobs/{job.pk}")
     assert len(page.encode()) < 150_000
     assert "The last 200 of 10,000 lines" in viewer.read(f"/jobs/{job.pk}")
     assert "9999 x" in page
+    assert ("y" * 400 in page, "y" * 401 in page) == (True, False)
 
 
 def test_the_chain_is_linked_both_ways(viewer: Person) -> None:
+    other = job_row()
+    JobLink.objects.create(job=job_row(next_job_id=other.pk), of_id=job_row().pk, kind=CameOf.AGAIN.value)
     live = job_row()
     dry = job_row(function_name="sync_devices (dry_run)", next_job_id=live.pk)
     again, plan = job_row("EXCEPTION"), job_row("RUNNING")
@@ -219,6 +223,14 @@ def test_a_circle_of_links_ends(viewer: Person) -> None:
     JobLink.objects.create(job=one, of_id=two.pk, kind=CameOf.AGAIN.value)
     JobLink.objects.create(job=two, of_id=one.pk, kind=CameOf.AGAIN.value)
     assert 'id="chain"' in viewer.markup(f"/jobs/{one.pk}")
+
+
+def test_a_chain_is_so_wide(viewer: Person) -> None:
+    job = job_row()
+    for _ in range(40):
+        JobLink.objects.create(job=job_row(), of_id=job.pk, kind=CameOf.AGAIN.value)
+    chain = viewer.markup(f"/jobs/{job.pk}").partition('id="chain"')[2].partition("</ol>")[0]
+    assert len(re.findall(r'href="/jobs/', chain)) == 29
 
 
 def test_devices_are_taken_away_as_csv_as_filtered(viewer: Person, sync: Job) -> None:
