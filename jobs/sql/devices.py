@@ -11,8 +11,8 @@ from django.db import connection
 from jobs.run import Run
 from jobs.sql.device_signature import FleetStanding, Leaving, NewFleet, Taken, Tally
 from jobs.sql.execute import change, rows
-from jobs.sql.tables import DEVICE, FLEET, PARTICIPANT
-from jobs.states import DeviceState
+from jobs.sql.tables import DEVICE, FLEET, JOB, PARTICIPANT
+from jobs.states import RUNNING, DeviceState
 
 CROWDED_SECONDS: Final = 0.3  # a job that waits longer for a slot gets a participant's
 
@@ -28,6 +28,7 @@ SLOWNESS: Final = f"""(
         WHERE last.host = given.host AND last.finish_time IS NOT NULL ORDER BY last.job_id DESC LIMIT 1
     )"""
 
+THIS_RUN: Final = f"SELECT 1 FROM {JOB} WHERE id = %(job)s AND status = '{RUNNING}' AND run_token = %(token)s"
 # One that was taken ahead waits, and says for whom.
 FREE: Final = f"state = '{DeviceState.WAITING}' AND participant IS NULL"
 MINE: Final = f"participant = %(token)s AND state <> '{DeviceState.DONE}'"
@@ -117,10 +118,16 @@ def _tally_of(columns: Sequence[Any]) -> Tally:
     return Tally(devices=devices, over=over, failed=failed, max_score=max_score, unreported=unreported, size=size)
 
 
-def clear_rows(run: Run) -> None:
-    """Delete the rows of an earlier attempt, unless this run has written its own."""
+def clear_rows(run: Run, this_run: str) -> None:
+    """Delete the rows of an earlier attempt, unless this run has written its own. If it is over, they may be a later
+    one's.
+
+    Args:
+        this_run: the statement that finds the job's row as long as it is this run's (``THIS_RUN``), and locks it where
+        several processes write.
+    """
     values = of_run(run)
-    if not rows(f"SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s", values):
+    if rows(this_run, values) and not rows(f"SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s", values):
         for table in (DEVICE, PARTICIPANT, FLEET):
             change(f"DELETE FROM {table} WHERE job_id = %(job)s", values)
 

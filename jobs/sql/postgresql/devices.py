@@ -21,6 +21,7 @@ from jobs.sql.devices import (
     FREE,
     MINE,
     SLOWNESS,
+    THIS_RUN,
     clear_rows,
     of_beginning,
     of_run,
@@ -33,14 +34,15 @@ from jobs.states import RUNNING, SCHEDULED, DeviceState
 
 ALL_OVER: Final = common.ALL_OVER.format(report="octet_length(report)", host="octet_length(host)")
 
-_MINE: Final = f"SELECT 1 FROM {JOB} WHERE id = %(job)s AND status = '{RUNNING}' AND run_token = %(token)s"
+# Whoever ends the run locks this row too: either nobody is found to take part and nobody begins, or the end waits.
+_THIS_RUN: Final = f"{THIS_RUN} FOR NO KEY UPDATE"
 _SECONDS: Final = "extract(epoch FROM last.finish_time - last.start_time)"
 # If all can begin at once, their order is nothing to look up.
 _SLOWNESS: Final = f"CASE WHEN %(in_turn)s THEN coalesce({SLOWNESS.format(seconds=_SECONDS)}, 0) ELSE 0 END"
 _BEGIN: Final = f"""
-    WITH me AS (
+    WITH this_run AS ({_THIS_RUN}), me AS (
         INSERT INTO {PARTICIPANT} (token, job_id, worker_id, worker, joined_at)
-        SELECT %(token)s, %(job)s, %(worker_id)s, %(worker)s, statement_timestamp() WHERE EXISTS ({_MINE})
+        SELECT %(token)s, %(job)s, %(worker_id)s, %(worker)s, statement_timestamp() FROM this_run
         ON CONFLICT DO NOTHING RETURNING 1
     ), fleet AS (
         INSERT INTO {FLEET} (job_id, attempt, helpers, repeats, all_or_none, allowed, fingerprint)
@@ -210,7 +212,7 @@ def begin_devices(
         found = rows(_BEGIN, values)
     else:
         with transaction.atomic():
-            clear_rows(run)
+            clear_rows(run, _THIS_RUN)
             found = rows(_BEGIN, values)
     if found:
         return [Taken(*row) for row in sorted(found)[:take]]

@@ -17,6 +17,7 @@ from jobs.sql.devices import (
     FREE,
     MINE,
     SLOWNESS,
+    THIS_RUN,
     clear_rows,
     of_beginning,
     of_run,
@@ -29,12 +30,11 @@ from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
 from jobs.states import RUNNING, DeviceState
 
 ALL_OVER: Final = common.ALL_OVER.format(report="length(CAST(report AS BLOB))", host="length(CAST(host AS BLOB))")
-_MINE: Final = f"SELECT 1 FROM {JOB} WHERE id = %(job)s AND status = '{RUNNING}' AND run_token = %(token)s"
 _ME: Final = f"(SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s)"
 _JOIN: Final = f"""
     INSERT INTO {PARTICIPANT} (token, job_id, worker_id, worker, joined_at)
     SELECT %(token)s, %(job)s, %(worker_id)s, %(worker)s, %(now)s
-    WHERE EXISTS ({_MINE}) AND NOT EXISTS {_ME}
+    WHERE EXISTS ({THIS_RUN}) AND NOT EXISTS {_ME}
 """
 _FLEET: Final = f"""
     INSERT INTO {FLEET} (job_id, attempt, helpers, repeats, all_or_none, allowed, fingerprint)
@@ -95,7 +95,7 @@ def begin_devices(
     values = {**of_beginning(run, fleet, worker_id), "now": _time()}
     with transaction.atomic():
         if run.attempt > 1:
-            clear_rows(run)
+            clear_rows(run, THIS_RUN)
         if change(_JOIN, values):
             change(_FLEET, values)
             taken = (DeviceState.TAKEN.value, values["token"], run.worker, values["now"])
