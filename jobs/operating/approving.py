@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from knox.models import AuthToken
 
 from cnaasjobs.api.caller import plain_name
 from cnaasjobs.conf import conf
@@ -42,7 +43,7 @@ def reject(job_id: int, *, by: trail.By, comment: str = "") -> Job:
 
 
 def is_own(job: Job, by: trail.By) -> bool:
-    """Whether this person is behind the job, and so can't be the second one."""
+    """Whether this person is behind the job, and so can't be the second one. Raises NotAllowed."""
     first, second = behind.of(job), _behind(by)
     if not first.isdisjoint(second):
         return True
@@ -53,6 +54,9 @@ def keep_maker(job: Job, by: trail.By) -> None:
     """Remember who made the token with which a job is started. Call it in the transaction that schedules the job.
 
     If no job needs approval here, nobody will ask, and it costs no statement.
+
+    Raises:
+        NotAllowed: the token was deleted meanwhile.
     """
     if (job.unapproved or conf.approval_score is not None) and (maker := _maker_of(by.token)) is not None:
         behind.add(job, maker)
@@ -90,6 +94,11 @@ def _behind(by: trail.By) -> set[int]:
 
 
 def _maker_of(token: str | None) -> int | None:
+    """Raises NotAllowed: the token was deleted since it let its user in, and with it who made it."""
     if token is None:
         return None
-    return TokenMaker.objects.filter(pk=token).values_list("maker_id", flat=True).first()
+    maker = TokenMaker.objects.filter(pk=token).values_list("maker_id", flat=True).first()
+    # Asked second: while a token is there, so is its maker.
+    if maker is None and not AuthToken.objects.filter(pk=token).exists():
+        raise NotAllowed("The token was deleted meanwhile")
+    return maker

@@ -56,6 +56,35 @@ def test_never_who_made_the_token_that_started_it() -> None:
     approving.approve(job.pk, by=by(bob))
 
 
+def test_never_by_a_token_that_its_maker_deletes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it goes who made it. It let its user in, so the request goes on."""
+    ann, bob = user("ann"), user("bob")
+    token, _ = AuthToken.objects.create(bob)
+    TokenMaker.objects.create(token=token, maker_id=ann.pk)
+    person, job = by(bob, token.digest), guarded(ann)
+    filter_by = TokenMaker.objects.filter
+
+    def deleted_first(**options: Any) -> Any:
+        monkeypatch.undo()
+        AuthToken.objects.all().delete()
+        return filter_by(**options)
+
+    monkeypatch.setattr(TokenMaker.objects, "filter", deleted_first)
+    with pytest.raises(NotAllowed):
+        approving.approve(job.pk, by=person)
+    job.refresh_from_db()
+    assert job.unapproved
+
+
+def test_nothing_is_started_by_a_token_that_its_maker_deletes_meanwhile() -> None:
+    service = user("service")
+    token, _ = AuthToken.objects.create(service)
+    person = by(service, token.digest)
+    token.delete()
+    with pytest.raises(NotAllowed, match="deleted"):
+        approving.keep_maker(guarded(service), person)
+
+
 def test_never_whose_job_started_it() -> None:
     ann = user("ann")
     perform(scheduling.schedule(fake_jobs.starts_guarded, {}, scheduled_by="ann", author_id=ann.pk))
