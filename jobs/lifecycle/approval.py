@@ -1,6 +1,9 @@
 """What a second person decides about a job that waits for approval. Of all that may end this wait, exactly one does."""
 
+from typing import Final
+
 from django.db import transaction
+from django.db.models import Q
 
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.secrecy import mask
@@ -11,6 +14,8 @@ from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import steps, transitions
 from jobs.models import Job, JobApproval
 from jobs.states import Step, Verb
+
+_UNAPPROVED: Final = Q(unapproved=True)
 
 
 def approve(job_id: int, *, by: str, comment: str = "") -> bool:
@@ -41,10 +46,10 @@ def reject(job_id: int, *, by: str, comment: str = "") -> bool:
     """SCHEDULED → EXCEPTION. False, with nothing changed, if it does not wait for approval any more."""
     text = f"{comment} (rejected by {by})" if comment else f"(rejected by {by})"
     failure = Failure(type=EndReason.JOB_REJECTED, message=text)
-    return transitions.cancel(job_id, failure, only_unapproved=True, by=by, comment=mask(comment))
+    return transitions.cancel(job_id, failure, only=_UNAPPROVED, by=by, comment=mask(comment))
 
 
 def expire(job_id: int, *, seconds: float) -> bool:
     """SCHEDULED → EXCEPTION: nobody approved it in time."""
     failure = Failure(type=EndReason.APPROVAL_EXPIRED, message=f"nobody approved it within {seconds:g} s")
-    return transitions.cancel(job_id, failure, only_unapproved=True)
+    return transitions.cancel(job_id, failure, only=_UNAPPROVED)

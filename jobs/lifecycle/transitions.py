@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from cnaasjobs.db import clock
 from cnaasjobs.db.clock import DatabaseNow
@@ -33,6 +33,7 @@ from locks import service as locks
 _BACK_IN_LINE: Final = dict.fromkeys(
     ("dispatched_at", "start_time", "finished_devices", "run_token", "fence", "worker_id", "worker")
 )
+_ANY: Final = Q()
 _OUT_OF_LINE: Final = {"parked": False, "waiting_since": None, "unapproved": None}
 
 
@@ -222,10 +223,15 @@ def _rerun(job: Job, why: str) -> bool:
     return True
 
 
-def cancel(job_id: int, failure: Failure, *, only_unapproved: bool = False, by: str = "", comment: str = "") -> bool:
-    """SCHEDULED → EXCEPTION: it ends before it started. ``by`` and ``comment``: who did not approve it, and why."""
+def cancel(job_id: int, failure: Failure, *, only: Q = _ANY, by: str = "", comment: str = "") -> bool:
+    """SCHEDULED → EXCEPTION: it ends before it started.
+
+    Args:
+        only: what was seen of it, and is the reason. If it is no longer so, the job is left alone.
+        by, comment: who did not approve it, and why.
+    """
     with transaction.atomic():
-        waiting = Job.objects.filter(pk=job_id, **({"unapproved": True} if only_unapproved else {}))
+        waiting = Job.objects.filter(only, pk=job_id)
         lock_name, unapproved = waiting.values_list("lock_name", "unapproved").first() or (None, None)
         if not waiting.transit(Verb.CANCEL, **_ended(None), **_OUT_OF_LINE, exception_type=failure.type):
             return False

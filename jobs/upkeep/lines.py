@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db.models import DurationField, Exists, ExpressionWrapper, IntegerField, OuterRef, QuerySet, Value
+from django.db.models import DurationField, Exists, ExpressionWrapper, IntegerField, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Coalesce
 
 from cnaasjobs.conf import conf
@@ -64,7 +64,9 @@ def _end(overdue: tuple[Job, int | None]) -> int:
     waited_for = f"job {holder}, which holds it" if holder else "the jobs before it in line"
     seconds = conf.lock_wait_seconds if job.lock_wait_seconds is None else job.lock_wait_seconds
     message = f"waited {seconds} s for lock {job.lock_name}: for {waited_for}"
-    return transitions.cancel(job.pk, Failure(type=EndReason.LOCK_WAIT_TIMEOUT, message=message))
+    # It may have been woken since it was read, and may even have run by now and wait for its next attempt.
+    still = Q(parked=True, waiting_since=job.waiting_since)
+    return transitions.cancel(job.pk, Failure(type=EndReason.LOCK_WAIT_TIMEOUT, message=message), only=still)
 
 
 _cancel = OneByOne("ending a job that waited too long", _end, key=lambda overdue: overdue[0].pk)

@@ -6,6 +6,8 @@ message is gone, is found missing and is sent again. Only a refusal after that t
 
 from datetime import timedelta
 
+from django.db.models import Q
+
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from jobs.end_reasons import EndReason, Failure
@@ -23,4 +25,5 @@ def end_if_unknown(job_id: int, *, task_name: str, worker: str) -> bool:
     failure = Failure(
         type=EndReason.UNKNOWN_TASK, message=f"no worker knows the task {task_name}; {worker} refused it last"
     )
-    return transitions.cancel(job_id, failure)
+    # A newer worker may have run it since it was read: then it waits for its next attempt.
+    return transitions.cancel(job_id, failure, only=Q(attempt=job.attempt))

@@ -8,6 +8,8 @@ import pytest
 from django.db import connection, transaction
 
 from cnaasjobs.db.clock import database_now
+from jobs.dispatch import line
+from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.testing import exception_of
 from jobs.upkeep import lines
@@ -122,3 +124,33 @@ def test_a_lock_taken_anew_by_the_same_job_is_not_freed_by_an_old_look(monkeypat
     monkeypatch.setattr(locks, "held", lambda: seen)
     assert lines.free_abandoned() == 0
     assert Lock.objects.get().holder_id == job.pk
+
+
+def _has_its_turn(job: Job) -> None:
+    assert line.wake("devices")
+
+
+def _has_run(job: Job) -> None:
+    """And waits for its next attempt."""
+    assert line.wake("devices")
+    assert transitions.retry(claimed(Job.objects.get(pk=job.pk)), due=3600, reason="not now")
+
+
+@pytest.mark.parametrize("meanwhile", [_has_its_turn, _has_run])
+def test_who_got_the_lock_after_the_look_at_the_line_is_not_ended(
+    meanwhile: Callable[[Job], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = claimed(fake_jobs.with_lock.schedule())
+    job = parked()
+    Job.objects.filter(pk=job.pk).update(waiting_since=database_now() - timedelta(days=2))
+
+    def ended(*args: Any, **options: Any) -> bool:
+        locks.release("devices", holder_id=holder.job_id, fence=holder.fence or 0)
+        meanwhile(job)
+        return cancel(*args, **options)
+
+    cancel = transitions.cancel
+    monkeypatch.setattr(transitions, "cancel", ended)
+    assert lines.end_overdue() == 0
+    job.refresh_from_db()
+    assert (job.status, job.parked) == ("SCHEDULED", False)
