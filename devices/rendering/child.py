@@ -223,7 +223,8 @@ def _serve() -> None:
             _write(NO_DATA, f"{type(exc).__name__}: {exc}"[:_LENGTH].encode("utf-8", "backslashreplace"))
             continue
         # Then the kernel ends the process, even in the middle of a computation in C, and without the parent's help.
-        signal.setitimer(signal.ITIMER_REAL, AHEAD_LIMIT if kind == AHEAD else requests[0].seconds)
+        seconds = requests[0].seconds
+        signal.setitimer(signal.ITIMER_REAL, min(AHEAD_LIMIT, seconds) if kind == AHEAD else seconds)
         answers = _ahead(room, requests) if kind == AHEAD else [room.answer(requests[0])]
         signal.setitimer(signal.ITIMER_REAL, 0)
         _send(answers)

@@ -147,7 +147,7 @@ class Renderer:
             self.close()  # it has no memory left, or says more than it was asked
         except _NoData:
             pass
-        except _Broken:
+        except (_Broken, UnicodeDecodeError):
             self.close()
         except BaseException:
             self.close()

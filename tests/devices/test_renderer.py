@@ -1,6 +1,7 @@
 """A rendering process that misbehaves in any way costs its parent no more than time."""
 
 import ipaddress
+import pickle
 import signal
 import time
 from collections.abc import Iterator
@@ -100,6 +101,7 @@ def test_one_that_does_not_read_is_given_up_too(program: Path) -> None:
         ("for _ in range(9):\n    " + write("T", 5, "b'often'") + "time.sleep(3600)", ["often"] * 4),
         ("while True:\n    " + write("N", 1, "b'x'") + "    os.read(0, 65536)", []),
         (write("O", 0, "b''") + "time.sleep(3600)", [None]),
+        (write("T", 1, "b'\\xff'") + "time.sleep(3600)", []),
     ],
 )
 def test_one_that_misbehaves_ahead_of_a_turn_is_gone(
@@ -234,3 +236,20 @@ def test_it_ends_when_its_socket_does() -> None:
     one.disown()
     wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
     assert process.wait(5) in (0, -signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("seconds", "limit"), [(0.5, 0.5), (20.0, child.AHEAD_LIMIT)])
+def test_none_may_take_longer_ahead_than_in_its_turn(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, limit: float
+) -> None:
+    """The kernel's timer, as the real program sets it; a test can't see how long it would take."""
+    order = pickle.dumps([tuple(request()._replace(seconds=seconds, secrets=1, shared={1: {}}))] * 2)
+    frames = iter([(child.AHEAD, order), (child.SOURCE, b"text"), None])
+    timers: list[float] = []
+    sent: list[tuple[bytes, bytes]] = []
+    monkeypatch.setattr(child, "_read", lambda: next(frames))
+    monkeypatch.setattr(child, "_send", sent.extend)
+    monkeypatch.setattr(signal, "setitimer", lambda _, seconds: timers.append(seconds))
+    child._serve()
+    assert timers == [limit, 0]
+    assert sent == [(child.NEED, b"full.j2"), (child.TEXT, b"text"), (child.TEXT, b"text"), (child.END, b"")]
