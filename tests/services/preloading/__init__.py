@@ -106,7 +106,8 @@ class _Server:
 def _with_packages(control: int) -> Process:
     argv = [sys.executable, "-I", "-S", exec_child.__file__, "--parent", str(os.getpid()), "--"]
     argv += [sys.executable, str(_SERVER), str(control)]
-    return subprocess.Popen(argv, pass_fds=[control], stdin=subprocess.DEVNULL)
+    env = {name: value for name, value in os.environ.items() if name not in _DONE}  # on every machine the same
+    return subprocess.Popen(argv, pass_fds=[control], stdin=subprocess.DEVNULL, env=env)
 
 
 _servers: dict[tuple[str, ...], _Server] = {}

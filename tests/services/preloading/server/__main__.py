@@ -7,6 +7,7 @@ the project before.
 """
 
 import gc
+import io
 import json
 import os
 import runpy
@@ -246,8 +247,12 @@ def forget_settings() -> dict[str, Any]:
 def run(argv: list[str], env: dict[str, str], cwd: str) -> None:
     """As ``python argv…`` there, with that environment."""
     live_in(env, cwd)
+    # A new one, since what lies below it buffers too, or not, by the environment in which this process began.
     unbuffered = bool(env.get("PYTHONUNBUFFERED"))
-    sys.stdout.reconfigure(line_buffering=False, write_through=unbuffered)  # type: ignore[union-attr]
+    below = open(1, "wb", buffering=0 if unbuffered else -1, closefd=False)  # noqa: SIM115  (until the program ends)
+    sys.stdout = sys.__stdout__ = io.TextIOWrapper(
+        below, encoding=sys.stdout.encoding, errors=sys.stdout.errors, write_through=unbuffered
+    )
     sys.dont_write_bytecode = bool(env.get("PYTHONDONTWRITEBYTECODE"))
     sys.argv = argv[1:] if argv[0] == "-m" else argv
     sys.orig_argv = [sys.executable, *argv]
