@@ -250,7 +250,7 @@ def run(argv: list[str], env: dict[str, str], cwd: str) -> None:
     # A new one, since what lies below it buffers too, or not, by the environment in which this process began.
     unbuffered = bool(env.get("PYTHONUNBUFFERED"))
     below = open(1, "wb", buffering=0 if unbuffered else -1, closefd=False)  # noqa: SIM115  (until the program ends)
-    sys.stdout = sys.__stdout__ = io.TextIOWrapper(
+    sys.stdout = io.TextIOWrapper(
         below, encoding=sys.stdout.encoding, errors=sys.stdout.errors, write_through=unbuffered
     )
     sys.dont_write_bytecode = bool(env.get("PYTHONDONTWRITEBYTECODE"))
