@@ -59,7 +59,7 @@ class RenderedAhead:
         return render(host, self._secrets, wanted) if text is None else text
 
     def expect(self, hosts: Sequence[Host]) -> None:
-        """Render these now, as far as that is quick; it raises nothing. What is missing is rendered in its turn."""
+        """Render these now, as far as that is quick. What is missing is rendered in its turn, or says there why not."""
         if self._pays and len(hosts) >= _FEW:
             with contextlib.suppress(OSError, _AllBusy):
                 self._pays = self._render(hosts) >= len(hosts) / 2

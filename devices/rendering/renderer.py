@@ -191,8 +191,8 @@ class Renderer:
         orders = [tuple(requests[0]._replace(shared=self._new)), *map(tuple, requests[1:])]
         try:
             content = pickle.dumps(orders, pickle.HIGHEST_PROTOCOL)
-        except Exception as exc:
-            raise _NoData(f"{type(exc).__name__}: {exc}") from exc  # objects of any class
+        except Exception as exc:  # objects of any class, and what these do
+            raise _NoData(f"{type(exc).__name__}: {exc}") from exc
         self._send(kind, content)
 
     def _answer(self, max_bytes: int, source: Sources) -> tuple[bytes, bytes]:

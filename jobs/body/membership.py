@@ -25,7 +25,7 @@ from jobs.sql.device_signature import Batch, FleetStanding, Leaving, Note
 
 _LONGEST_WHY: Final = 1000
 # Where other devices are in hand, their notes may come in this time: PostgreSQL's commit_delay. It is a small part of
-# what a device takes, and saves most of the statements. A sync of quick devices has no other work that takes longer.
+# what a device takes, and saves most of the statements, for whose processor time a sync of quick devices waits.
 _GATHER_SECONDS: Final = 0.004
 _FEW: Final = 4  # devices in hand: PostgreSQL's commit_siblings
 
