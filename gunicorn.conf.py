@@ -4,7 +4,6 @@
 """
 
 import json
-import multiprocessing
 import os
 import sys
 
@@ -20,6 +19,8 @@ except WrongSettings as exc:
     sys.exit(str(exc))
 
 worker_class = "cnaasjobs.web.worker.PatientWorker"  # threads: requests wait for the database, not for the processor
+# The project is loaded once: the processes that answer are forked then, begin at once, and share its memory.
+preload_app = True
 workers = start.web_workers
 threads = start.web_threads
 worker_connections = 900  # of each: most systems give a process 1,024 files, and sockets to the database are some
@@ -32,18 +33,11 @@ logconfig_dict = logging_config(start.log_level, MaskedJsonFormatter)
 
 
 def on_starting(server: object) -> None:
-    """Otherwise gunicorn would start one worker after the other, each of which refuses to start."""
-    check = multiprocessing.get_context("fork").Process(target=_check)
-    check.start()
-    check.join()
-    if check.exitcode != 0:
-        sys.exit(1)
+    """The project is loaded, nobody is answered yet."""
+    from cnaasjobs.startup import problems
 
-
-def _check() -> None:
-    from cnaasjobs import startup
-
-    startup.main()
+    if wrong := problems():
+        sys.exit("\n".join(wrong))
 
 
 def _write_error(sock: object, status_int: int, reason: str, mesg: str) -> None:

@@ -1,12 +1,5 @@
-"""What a web server, a worker and a Beat check before anything else: their settings and their database.
+"""What each process of ours checks before anything else: its settings and its database."""
 
-gunicorn calls ``main`` in a child: its main process must not load Django, because it forks.
-"""
-
-import os
-import sys
-
-import django
 from django.core.checks import ERROR, Tags, run_checks
 from django.db import Error, connection
 
@@ -41,15 +34,9 @@ def problems() -> list[str]:
     except Error as exc:
         record(StartAction.DATABASE_UNSEEN, error=_line(str(exc)))
     finally:
-        connection.close()  # before a worker forks
+        connection.close()  # before a worker or a web server forks
     return wrong
 
 
 def _line(text: str) -> str:
     return " ".join(text.split())
-
-
-def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
-    django.setup(set_prefix=False)
-    sys.exit("\n".join(problems()) or None)

@@ -7,6 +7,7 @@ from typing import Any
 
 import django
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.urls import get_resolver
 from django.utils.http import parse_header_parameters
 
 from cnaasjobs.db.bounded_waits import bound_waits, new_request
@@ -31,6 +32,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
 gc.disable()  # until all is loaded, which stays: a search for garbage would look at it in vain
 django.setup(set_prefix=False)
 _django = Handler()
+get_resolver().urlconf_module  # noqa: B018  (loads the views, which the first request would wait for)
 bound_waits()
 gc.enable()
 gc.freeze()  # later searches neither: each would keep all requests waiting for 0.1 s

@@ -1,0 +1,16 @@
+"""The project is loaded before gunicorn's processes are forked: what a fork must not copy isn't there yet."""
+
+import psutil
+import pytest
+
+from tests.services.processes import Platform
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_no_thread_no_connection_and_no_database_is_there_to_be_copied(platform: Platform) -> None:
+    main = psutil.Process(platform.web().pid)
+    assert platform.get("/api/v1.0/jobs")[0] == 200  # its child has a database
+    assert main.num_threads() == 1
+    assert [one for one in main.net_connections() if one.status != psutil.CONN_LISTEN] == []
+    assert [file.path for file in main.open_files() if "sqlite" in file.path] == []
