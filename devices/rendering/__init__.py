@@ -10,13 +10,14 @@ from devices.rendering.failures import TemplateFailure
 from devices.rendering.rendered import RenderedAhead, render
 from devices.rendering.renderers import pool
 
-__all__ = ["RenderedAhead", "TemplateFailure", "read_anew", "refresh", "render"]
+__all__ = ["RenderedAhead", "TemplateFailure", "read_anew", "refresh", "render", "warm_up"]
+
+refresh = templates.refresh
 
 
-def refresh(*, devices: int = 1) -> None:
-    """Call when a job starts, with the number of its devices: templates that changed are read again."""
-    templates.refresh()
-    pool().warm(devices, memory_mb=conf.render_memory_mb)
+def warm_up() -> None:
+    """Call when a job starts that will render: what takes long to start is begun, and not waited for."""
+    pool().warm(memory_mb=conf.render_memory_mb)
 
 
 def read_anew() -> None:

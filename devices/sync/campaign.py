@@ -19,7 +19,7 @@ from cnaasjobs.conf import conf
 from cnaasjobs.secrecy import Secrets
 from devices.drivers import known_options, ssh_config_file
 from devices.inventory.configuration import workers
-from devices.rendering import RenderedAhead, refresh
+from devices.rendering import RenderedAhead, refresh, warm_up
 from devices.sync.alike import alike
 from devices.sync.device import Device
 from devices.sync.one_device import DeviceSync, Options
@@ -64,7 +64,8 @@ class Campaign:
         self._ssh_config = ssh_config_file(nornir.config)
         self._options_of_hosts = known_options(nornir)
         self._secrets = Secrets.from_environment()
-        refresh(devices=len(hosts))
+        refresh()
+        warm_up()
         self._rendered = RenderedAhead(self._secrets)
         self._states = DeviceStates(ctx, [host.name for host in hosts])
         self.in_hand: dict[str, DeviceSync] = {}

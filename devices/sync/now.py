@@ -62,7 +62,7 @@ class _Rendered:
         if not self._mutex.acquire(timeout=conf.read_seconds):
             return {}
         try:
-            rendering.refresh(devices=0)
+            rendering.refresh()
             # The inventory itself, not its id(): another object may get that id once this one is gone.
             of = (inventory, secrets, keys, conf.templates, templates.generation())
             if not self._is_of(of):

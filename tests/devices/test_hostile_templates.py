@@ -11,8 +11,8 @@ import pytest
 from pytest_django import Settings
 
 from cnaasjobs.secrecy import Secrets
-from devices.rendering import refresh, render
-from devices.rendering.renderers import PROCESSES
+from devices.rendering import refresh, render, warm_up
+from devices.rendering.renderers import PROCESSES, pool
 from jobs.errors import JobAborted
 from tests.devices.lab import Lab
 from tests.devices.rendered import failure, host, rendered
@@ -196,10 +196,23 @@ def test_a_process_has_nothing_of_ours_and_the_kernels_limits(lab: Lab) -> None:
 def test_a_job_of_many_devices_starts_no_more_than_it_uses(lab: Lab) -> None:
     lab.template("{{ host }}")
     for _ in range(3):
-        refresh(devices=1000)
+        refresh()
+        warm_up()
         with ThreadPoolExecutor(20) as threads:
             assert set(threads.map(lambda _: render(host(), Secrets({})), range(100))) == {"sw1"}
         assert len(renderers()) <= PROCESSES
+
+
+def test_a_job_that_begins_starts_one_and_only_if_there_is_none(lab: Lab) -> None:
+    pool().close()
+    lab.template("{{ host }}")
+    warm_up()
+    warm_up()
+    assert render(host(), Secrets({})) == "sw1"
+    (one,) = renderers()
+    warm_up()
+    assert render(host(), Secrets({})) == "sw1"
+    assert renderers() == [one]
 
 
 def test_processes_are_used_again(lab: Lab) -> None:

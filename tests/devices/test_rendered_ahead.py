@@ -9,7 +9,7 @@ from nornir.core.inventory import Host
 
 from cnaasjobs.secrecy import Secrets
 from devices import inventory
-from devices.rendering import RenderedAhead, TemplateFailure, refresh, rendered
+from devices.rendering import RenderedAhead, TemplateFailure, refresh, rendered, warm_up
 from devices.rendering.renderer import Renderer
 from devices.rendering.renderers import PROCESSES, pool
 from devices.tasks import sync_devices
@@ -45,7 +45,8 @@ def in_turn(monkeypatch: pytest.MonkeyPatch) -> InTurn:
 def hosts(lab: Lab) -> Iterator[list[Host]]:
     lab.template("{{ host }} {{ motd }} {{ TEMPLATE_SECRET_SNMP }}")
     lab.add(*(f"sw{number}" for number in range(12)))
-    refresh(devices=12)
+    refresh()
+    warm_up()
     yield found()
     pool().close()  # the next test's templates are others
 
