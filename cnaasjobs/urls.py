@@ -15,6 +15,8 @@ handler500 = "cnaasjobs.api.errors.server_error"
 
 API = "api/v1.0/"
 
+admin.autodiscover()  # which registers the pages of all apps
+
 urlpatterns = [
     path(API, include("jobs.api.urls")),  # first: what is asked for most is found at the first try
     path(API, include("cnaasjobs.identity.urls")),

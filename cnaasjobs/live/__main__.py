@@ -1,6 +1,7 @@
 """``python -m cnaasjobs.live --bind 127.0.0.1:8001``: the events process."""
 
 import argparse
+import gc
 import os
 import sys
 
@@ -19,11 +20,14 @@ def main() -> None:
     options = parser().parse_args()
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
+    gc.disable()  # until all is loaded, which stays: a search for garbage would look at it in vain
     django.setup(set_prefix=False)
     from cnaasjobs.db.bounded_waits import bound_waits
     from cnaasjobs.live import application, server
     from cnaasjobs.startup import problems
 
+    gc.enable()
+    gc.freeze()
     if wrong := problems():
         sys.exit("\n".join(wrong))
     bound_waits()  # one thread asks for all: a frozen database must not keep it

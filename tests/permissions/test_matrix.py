@@ -191,6 +191,7 @@ def _rows_of_admin(keys: Mapping[str, Any]) -> list[Row]:
 
 
 def test_every_page_of_the_admin_has_a_row() -> None:
+    admin.autodiscover()  # as the URLs do when they are loaded
     models = {model._meta.label_lower.replace(".", "/") for model in admin.site._registry}
     assert not without_row(models, OF_MODELS)
     assert not without_row(urls.of_admin(), (row.route for row in _rows_of_admin({})))

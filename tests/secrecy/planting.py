@@ -110,6 +110,7 @@ def pages(jobs: Sequence[int]) -> list[str]:
     api += ["mgmtdomains", "settings/server", "auth/permissions", "system/version", "repository/settings"]
     api += [f"job/{pk}{part}" for pk in jobs for part in ("", "/log", "/devices", "/devices/sw1?report=1", "/waiting")]
     sites = ["/admin/"]
+    admin.autodiscover()  # as the URLs do when they are loaded
     for model in admin.site._registry:
         path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         stored_rows = model._default_manager.values_list("pk", *(field.attname for field in model._meta.fields))
