@@ -5,11 +5,10 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from django.db import Error
 from sse_starlette import EventSourceResponse
-from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,7 +22,6 @@ from cnaasjobs.live.poller import Poller
 from jobs.feed import Kind, Position
 
 MOST_WAITING: Final = 8  # looks; a reader that is further behind is dropped, and resumes by its position
-SEND_SECONDS: Final = 10.0
 
 
 class Reader:
@@ -60,12 +58,6 @@ class Reader:
 class Stream(EventSourceResponse):
     media_type = "text/event-stream"
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except SendTimeoutError:
-            record(LiveAction.READER_DROPPED, what="events")
-
 
 class Readers:
     def __init__(self, database: Database, poller: Poller) -> None:
@@ -79,7 +71,7 @@ class Readers:
         headers = {"Cache-Control": "no-store", **headers_for(request)}
         if request.method == "HEAD":  # which the route takes too: there is nothing to wait for
             return Response(headers=headers, media_type=Stream.media_type)
-        return Stream(self._events(request, reader, since), headers=headers, send_timeout=SEND_SECONDS)
+        return Stream(self._events(request, reader, since), headers=headers)
 
     async def _events(self, request: Request, reader: Reader, since: Position | None) -> AsyncIterator[bytes]:
         self._poller.join(reader, since)

@@ -9,22 +9,55 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
+from cnaasjobs.events import record
 from cnaasjobs.live import nonsense
+from cnaasjobs.live.actions import LiveAction
 from cnaasjobs.live.strangers import LARGEST_MESSAGE
 
 SEND_BUFFER_BYTES: Final = 65_536  # otherwise the kernel keeps megabytes for a reader that has stopped reading
 SHUTDOWN_SECONDS: Final = 3
 BACKLOG: Final = 2048
 REQUEST_SECONDS: Final = 10.0  # for a whole request, from when the connection waits for it
+SEND_SECONDS: Final = 10.0  # for a client to take what is left for it
 _LONGEST_PROXY_LINE: Final = 107
 
 
-class Protocol(H11Protocol):
+class _Taken(asyncio.Protocol):
+    """Whoever does not take what is sent loses the connection. One that is only closed stays until all is taken."""
+
+    what: str
+    transport: Any
+    loop: Any
+    _taken_until: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._taken_until = self.loop.call_later(SEND_SECONDS, self._drop)
+
+    def resume_writing(self) -> None:
+        self._is_taken()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_taken()
+        super().connection_lost(exc)
+
+    def _is_taken(self) -> None:
+        if self._taken_until is not None:
+            self._taken_until.cancel()
+
+    def _drop(self) -> None:
+        record(LiveAction.READER_DROPPED, what=self.what)
+        self.transport.abort()
+
+
+class Protocol(_Taken, H11Protocol):
     """HTTP on a connection that may begin with a PROXY line, in which ``make run`` gives the client's address.
 
     Whoever sends nothing, or a request that does not end, loses the connection; uvicorn limits only the time between.
     """
 
+    what = "events"
     expects_proxy_line = False
     _begun = b""
     _deadline: asyncio.TimerHandle | None = None
@@ -88,7 +121,9 @@ class ProxiedProtocol(Protocol):
     expects_proxy_line = True
 
 
-class _Messages(WSProtocol):
+class _Messages(_Taken, WSProtocol):
+    what = "socket.io"
+
     def data_received(self, data: bytes) -> None:
         try:
             super().data_received(data)

@@ -128,6 +128,14 @@ def test_a_session_counts_for_its_own_pages(live: Live, user_with: Callable[...,
     assert live.stream("", {**cookie, **own, "Sec-Fetch-Site": "same-origin"}).status == 200
 
 
+def test_a_host_name_that_is_not_served(live: Live, user_with: Callable[..., User], settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["jobs.example.org"]
+    token = bearer(user_with("jobs.view_job"))
+    assert live.stream("", {**token, "Host": "jobs.example.org"}).status == 200
+    refused = live.stream("", {**token, "Host": "evil.example"})
+    assert (refused.status, refused.message) == (400, "This host name is not served here (ALLOWED_HOSTS)")
+
+
 @pytest.mark.parametrize("how", ["token", "permission"])
 def test_who_may_no_longer_listen_is_told_no_more(
     live: Live, user_with: Callable[..., User], monkeypatch: pytest.MonkeyPatch, how: str

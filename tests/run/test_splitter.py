@@ -111,6 +111,25 @@ def test_who_asks_is_passed_on(front: Front) -> None:
             assert client.recv(100).startswith(refused)
 
 
+@pytest.mark.parametrize(
+    "begins",
+    [
+        JOBS + b"Connection: close\r\n\r\n",
+        b"PROXY UNKNOWN\r\n",
+        b"PROXY TCP4 203.0.113.9 127.0.0.1 1\r\n",
+        b"PROXY TCP4 203.0.113.9 127.0.0.1 x 2\r\n",
+        b"HELLO TCP4 203.0.113.9 127.0.0.1 1 2\r\n",
+        b"PROXY " + b"x" * 200,  # its end is not waited for
+    ],
+)
+def test_who_does_not_say_who_asks_is_not_answered(front: Front, begins: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)  # less than a request may take
+        client.connect(str(front.platform.directory / "e.sock"))
+        client.sendall(begins)
+        assert client.recv(100) == b""
+
+
 def test_health_has_its_own_threads_behind_a_proxy_line_too() -> None:
     head = Head.of(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET /readyz HTTP/1.1\r\n\r\n")
     assert head is not None
