@@ -17,6 +17,7 @@ SETTINGS = settings(
 )
 
 
+@pytest.mark.timeout(900)  # it computes all the time: 14 s alone, more than 300 where others use the cores too
 @pytest.mark.long("minutes")
 @pytest.mark.django_db(transaction=True)
 def test_any_calls_in_any_order_keep_to_the_model() -> None:
@@ -24,6 +25,7 @@ def test_any_calls_in_any_order_keep_to_the_model() -> None:
     run_state_machine_as_test(LifecycleMachine, settings=SETTINGS)
 
 
+@pytest.mark.timeout(900)  # it computes all the time: 14 s alone, more than 300 where others use the cores too
 @pytest.mark.long("minutes")
 @pytest.mark.needs("postgresql")
 def test_any_calls_in_any_order_keep_to_the_model_on_postgresql(postgresql: PostgreSQL) -> None:
