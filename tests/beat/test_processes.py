@@ -74,7 +74,8 @@ def test_three_beats_fire_each_time_once(platform: Platform) -> None:
     for process in list(platform.processes):
         process.stop()
     times = list(Job.objects.filter(scheduled_by=by("often")).order_by("id").values_list("scheduled_time", flat=True))
-    assert all(later - earlier > timedelta(seconds=0.5) for earlier, later in pairwise(times))
+    # Two Beats fire the same time within milliseconds. A fire that comes late is nearer than a second to the next.
+    assert all(later - earlier > timedelta(seconds=0.1) for earlier, later in pairwise(times))
     assert PeriodicTask.objects.get(name="often").total_run_count == len(times)
     assert Job.objects.filter(scheduled_by=by("missed")).count() == 1
 
