@@ -15,7 +15,7 @@ handler500 = "cnaasjobs.api.errors.server_error"
 
 API = "api/v1.0/"
 
-admin.autodiscover()  # which registers the pages of all apps
+admin.autodiscover()  # here, because only who shows pages needs them (``CnaasjobsAdminConfig``)
 
 urlpatterns = [
     path(API, include("jobs.api.urls")),  # first: what is asked for most is found at the first try
