@@ -9,6 +9,9 @@ from typing import Any
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
+# No line shows these, and finding them out is half of what it costs to make one.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
 
 class Lines(logging.StreamHandler[Any]):
     """On stderr, written by one thread at a time, and the others do not wait for it.

@@ -49,7 +49,7 @@ class Membership:
         self._called = False
         self._noted: set[int] = set()  # ids of devices with a step
         self._each: Each | None = None
-        self._note_together = SharedCall(self._note, gather=self._gather_seconds)
+        self._note_together: SharedCall[Note, FleetStanding] | None = None  # from ``each`` on: few jobs call it
 
     def each(self, devices: Sequence[Any], steps: Sequence[Callable[[Any], Any]], **options: Any) -> Done:
         if self._called:
@@ -59,6 +59,7 @@ class Membership:
         if not plan.devices and not self.joined:
             self.result, self.finished = ('{"devices": {}}', 0), []
             return Done(devices=0, failed=0, max_score=0)
+        self._note_together = SharedCall(self._note, gather=self._gather_seconds)
         each = Each(self._ctx, self._run, plan, worker_id=getattr(self._request, "worker_id", None))
         joined, self.is_on, self._each = self.is_on, True, each
         try:
@@ -89,7 +90,7 @@ class Membership:
     def about_to(self, step: str, if_lost: str | None) -> FleetStanding:
         """The safe point of a thread that is working on a device; the step is noted with it."""
         piece = in_hand()
-        if piece is None or not self.is_on:
+        if piece is None or not self.is_on or self._note_together is None:
             return self.standing()
         hidden = masker()
         why = if_lost and _noted(if_lost, _LONGEST_WHY, hidden)

@@ -43,7 +43,7 @@ class Progress:
 
     def as_json(self) -> str:
         with self._mutex:
-            return _ENCODER.encode(list(self._devices))
+            return _ENCODER.encode(list(self._devices)) if self._devices else "[]"  # most jobs have none
 
     def close(self) -> None:
         """No write begins after this; one under way has ended."""

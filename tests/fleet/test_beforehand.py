@@ -58,7 +58,13 @@ def test_notes_of_devices_that_come_in_the_same_moment_are_one_statement(
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
-        wait_until(lambda: (turn := members[0]._note_together._next) is not None and len(turn.given) == devices)
+        wait_until(
+            lambda: (
+                (together := members[0]._note_together) is not None
+                and (turn := together._next) is not None
+                and len(turn.given) == devices
+            )
+        )
 
     each = Membership.each
 
