@@ -136,7 +136,10 @@ def _outcome(job: Job, *, has_devices: bool) -> dict[str, Any]:
     if not begin or (has_devices and begin == _DEVICES):
         return shown
     # Only now: what many devices left is long, and PostgreSQL unpacks it to count its characters.
-    start, size = outcome.values_list(Substr("result", 1, 4 * _LONGEST), Length("result")).get()
+    rest = outcome.values_list(Substr("result", 1, 4 * _LONGEST), Length("result")).first()
+    if rest is None:  # deleted meanwhile
+        return shown
+    start, size = rest
     return {**shown, "result": _pretty(start), "left_out": max(0, size - 4 * _LONGEST)}
 
 

@@ -91,8 +91,10 @@ def _outcome(job: Job) -> JobOutcome | None:
     )
     outcome: Any = rows.defer("result", "exception").first()
     if outcome is not None and outcome.devices_bytes is not None:
-        (made,) = store().outcomes([job.pk])
-        outcome.size, outcome.result_start = len(made.result or ""), (made.result or "")[:RESULT_PARSED]
+        if not (found := store().outcomes([job.pk])):  # deleted meanwhile
+            return None
+        made = found[0].result or ""
+        outcome.size, outcome.result_start = len(made), made[:RESULT_PARSED]
     return outcome  # type: ignore[no-any-return]
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import orjson
-from django.db import Error, transaction
+from django.db import Error, IntegrityError, transaction
 from rest_framework.response import Response
 
 from cnaasjobs.api.errors import BadRequest, Conflict, Unavailable
@@ -30,6 +30,7 @@ MAX_KEY_LENGTH = 255
 
 OUTCOME_UNKNOWN = "The database was lost in the middle of the commit: whether a job was scheduled is not known"
 REPEAT_WITH_KEY = "Repeat the request with the same Idempotency-Key: it is answered with that job, or schedules one"
+_WITHDRAWN = "The first request with this Idempotency-Key was just withdrawn: repeat this one"
 LOOK_FIRST = "Look for the job before you repeat the request; with an Idempotency-Key repeating it is safe"
 
 
@@ -95,11 +96,14 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
 def _once(user: str, key: str, content: Any, make: Callable[[], Answer]) -> Answer:
     digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
     IdempotencyKey.objects.filter(user=user, key=key, created__lt=database_now() - KEPT).delete()
-    row, is_first = IdempotencyKey.objects.get_or_create(
-        user=user,
-        key=key,
-        defaults={"body_hash": digest, "created": cast("Any", DatabaseNow()), "response": ""},
-    )
+    try:
+        row, is_first = IdempotencyKey.objects.get_or_create(
+            user=user,
+            key=key,
+            defaults={"body_hash": digest, "created": cast("Any", DatabaseNow()), "response": ""},
+        )
+    except IntegrityError as exc:  # there was a row, and now there is none
+        raise Conflict(_WITHDRAWN) from exc
     if is_first:
         answer = make()
         stored = json.dumps({"body": dict(answer.body), "headers": dict(answer.headers)})
@@ -114,7 +118,7 @@ def _repeated(pk: int) -> Answer:
     """The stored answer, with a note that it was sent again: from then on the job is not withdrawn."""
     row = IdempotencyKey.objects.select_for_update().filter(pk=pk).first()
     if row is None:
-        raise Conflict("The first request with this Idempotency-Key was just withdrawn: repeat this one")
+        raise Conflict(_WITHDRAWN)
     stored = json.loads(row.response)
     if not stored.get("repeated"):
         IdempotencyKey.objects.filter(pk=pk).update(response=json.dumps({**stored, "repeated": True}))

@@ -47,14 +47,15 @@ def _all_rows() -> QuerySet[Job, tuple[Any, ...]]:
 
 
 def jobs_json(rows: Sequence[tuple[Any, ...]], *, without: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The API's job objects, made from rows with the columns ``_FIELDS``.
+    """The API's job objects, made from rows with the columns ``_FIELDS``. A job that is deleted meanwhile is left out.
 
     Args:
         without: parts to leave out of the results, where the view of the task knows them.
     """
     ended = [row[0] for row in rows if row[1] in TERMINAL]
     outcomes = _outcomes(ended, without) if ended else {}
-    return [_job_object(row, *outcomes.get(row[0], (None, None))) for row in rows]
+    gone = stored_outcomes.deleted([job_id for job_id in ended if job_id not in outcomes])
+    return [_job_object(row, *outcomes.get(row[0], (None, None))) for row in rows if row[0] not in gone]
 
 
 def _outcomes(job_ids: list[int], without: Sequence[str]) -> dict[int, tuple[Any, Any]]:

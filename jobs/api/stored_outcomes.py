@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from cnaasjobs.api.envelope import LongJSON, stored_json
 from cnaasjobs.conf import conf
+from jobs.models import Job
 from jobs.sql import store
 
 _LONG: Final = 16 * 1024  # bytes; longer results are fetched after the others
@@ -20,15 +21,29 @@ def texts(job_ids: Sequence[int]) -> tuple[dict[int, tuple[str | None, str | Non
     """The whole result and exception of each ended job; in place of a result that does not fit, JSON that says so."""
     rows = store().outcomes(job_ids, shorter_than=_LONG)
     fitting, left_out = _fit({row.job_id: row.long for row in rows if row.long is not None})
-    found = {row.job_id: (row.result, row.exception) for row in rows}
-    return found | (_whole(list(fitting)) if fitting else {}), left_out
+    whole = _whole(list(fitting)) if fitting else {}
+    gone = deleted(list(fitting))
+    found = {row.job_id: (row.result, row.exception) for row in rows} | whole
+    return {job_id: outcome for job_id, outcome in found.items() if job_id not in gone}, left_out
 
 
 def spliced(job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
     """The same, ready to be spliced into an answer."""
     rows = store().outcomes(job_ids, shorter_than=_LONG)
-    long = dict(_long({row.job_id: row.long for row in rows if row.long is not None}))
-    return {row.job_id: (long.get(row.job_id) or stored_json(row.result), stored_json(row.exception)) for row in rows}
+    sizes = {row.job_id: row.long for row in rows if row.long is not None}
+    long, gone = dict(_long(sizes)), deleted(list(sizes))
+    return {
+        row.job_id: (long.get(row.job_id) or stored_json(row.result), stored_json(row.exception))
+        for row in rows
+        if row.job_id not in gone
+    }
+
+
+def deleted(job_ids: Sequence[int]) -> set[int]:
+    """Which of these jobs are gone, and all of theirs at once. Asked when what there was has been read: what comes
+    from several statements, or did not come, may have been deleted between them.
+    """
+    return set(job_ids) - set(Job.objects.filter(pk__in=job_ids).values_list("pk", flat=True)) if job_ids else set()
 
 
 def _whole(job_ids: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:

@@ -49,6 +49,8 @@ def job_objects(jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
     failed = [job.pk for job in jobs if job.status == Status.EXCEPTION]
     exceptions = dict(JobOutcome.objects.filter(pk__in=failed).values_list("pk", "exception")) if failed else {}
     for job in jobs:
+        if job.status == Status.EXCEPTION and job.pk not in exceptions:
+            continue  # it was deleted after the rows were read
         yield {
             "id": job.pk,
             "status": job.status,
@@ -75,9 +77,9 @@ def _jobs(ids: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _exception(job: Job, stored: str | None) -> dict[str, Any] | None:
     """Its type and message; the traceback is only on the job's page."""
-    if job.exception_type is None:
+    if stored is None:
         return None
-    return {"type": job.exception_type, "message": json.loads(stored)["message"] if stored else ""}
+    return {"type": job.exception_type, "message": json.loads(stored)["message"]}
 
 
 def _devices(progress: Progress | None) -> dict[str, int | None] | None:

@@ -152,6 +152,30 @@ def test_a_repetition_beside_a_withdrawal_is_not_answered_with_the_job_that_goes
 
 
 @pytest.mark.needs("postgresql")
+def test_a_repetition_that_finds_the_key_taken_and_then_gone(postgresql: PostgreSQL) -> None:
+    """It looked before the first request came, and once more after that was withdrawn."""
+    answers: list[Answer] = []
+
+    def elsewhere(call: Callable[[], Any]) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(all_at_once, 1, lambda _: call()).result(10)[0]
+
+    def meanwhile(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if sql.startswith('INSERT INTO "jobs_idempotencykey"'):
+            answers.append(elsewhere(ask))
+            try:
+                return execute(sql, *rest)
+            finally:
+                elsewhere(lambda: withdraw(answers[0].body["job_id"], key=("eva", "k")))
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(meanwhile), pytest.raises(Conflict, match="just withdrawn: repeat this one"):
+        ask()
+    assert ask() not in answers
+    assert Job.objects.count() == 1
+
+
+@pytest.mark.needs("postgresql")
 def test_a_job_is_not_withdrawn_beside_a_repetition_that_is_answered_with_it(postgresql: PostgreSQL) -> None:
     job_id = ask().body["job_id"]
     with ThreadPoolExecutor(1) as pool:

@@ -135,7 +135,9 @@ class Command(BaseCommand):
         if job is None:
             raise JobNotFound(options["id"])
         if options["json"]:
-            (shown,) = _as_api([job.pk])
+            if not (found := _as_api([job.pk])):
+                raise JobNotFound(job.pk)
+            (shown,) = found
             write_json(self.stream, {**shown, "waiting": [reason_object(each) for each in reasons_of([job])[job.pk]]})
             return
         exception = JobOutcome.objects.filter(pk=job.pk).values_list("exception", flat=True).first()
