@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from jobs.fleet.one_cpu import OneCpu
+
 _current = threading.local()
 
 
@@ -82,6 +84,7 @@ class Hands:
         self._wake_at = 0
         self._closed = False
         self._numbers = 0
+        self._cpu = OneCpu()
 
     @property
     def in_hand(self) -> int:
@@ -97,6 +100,7 @@ class Hands:
 
     def give(self, pieces: list[Piece]) -> None:
         with self._mutex:
+            self._follow()
             self._todo.extend(pieces)
             for _ in range(min(len(self._todo) - self._resting, self.size - len(self.busy) - self._resting)):
                 self._start()
@@ -121,6 +125,7 @@ class Hands:
             self._wake_at = until
             if not (self._done and len(self.busy) + len(self._todo) <= until):
                 self._was_done.wait(seconds)
+            self._follow()
 
     def done(self) -> list[Piece]:
         """The pieces that were done since the last call."""
@@ -147,6 +152,9 @@ class Hands:
             self._todo.clear()
             self._given.notify_all()
 
+    def _follow(self) -> None:
+        self._cpu.follow(thread for _, thread in self.busy.values())
+
     def _start(self) -> None:
         self._numbers += 1
         self._resting += 1
@@ -164,6 +172,7 @@ class Hands:
                     return
                 piece = self._todo.popleft()
                 self.busy[id(piece)] = piece, thread
+            self._cpu.bind()
             piece.begun_at = time.monotonic()
             _current.piece = piece
             piece.result = piece.work(piece)

@@ -45,6 +45,13 @@ def test_a_template_sees_nothing_of_the_worker(worker: Managed, lab: Lab) -> Non
     assert [process.environ() for process in renderers(worker)] == [{}] * len(renderers(worker))
 
 
+def test_rendering_is_not_bound_to_the_processor_of_the_threads_that_wait_for_it(worker: Managed, lab: Lab) -> None:
+    ended(sync_devices.schedule(all=True).pk)
+    allowed = psutil.Process().cpu_affinity()
+    assert [process.cpu_affinity() for process in renderers(worker)] == [allowed] * len(renderers(worker))
+    assert renderers(worker)
+
+
 def test_an_abort_ends_a_template_that_has_no_end(site: Platform, worker: Managed, lab: Lab) -> None:
     site.web()
     lab.template(ENDLESS, platform="endless")
