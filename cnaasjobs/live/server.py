@@ -23,7 +23,9 @@ _LONGEST_PROXY_LINE: Final = 107
 
 
 class _Taken(asyncio.Protocol):
-    """Whoever does not take what is sent loses the connection. One that is only closed stays until all is taken."""
+    """Whoever does not take what is sent loses the connection. One that is only closed stays until all is taken, so the
+    time begins as soon as the kernel takes no more.
+    """
 
     what: str
     transport: Any
@@ -66,6 +68,7 @@ class Protocol(_Taken, H11Protocol):
         super().connection_made(transport)
         self.logger = nonsense.NoWarnings(self.logger)  # type: ignore[assignment]
         self._expect_request()
+        transport.set_write_buffer_limits(high=0)
         connection = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)

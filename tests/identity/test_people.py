@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
@@ -21,6 +21,7 @@ from jobs.models import AuditEntry
 from tests.api.conftest import Api
 from tests.factory import job_row
 from tests.identity.issuer import ISSUER, ec_key, jwks, rsa_key, signed
+from tests.services import PostgreSQL
 from tests.switching import database_takes_no_writes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("accepted")]
@@ -134,6 +135,34 @@ def test_each_jwt_has_the_rights_that_it_says_and_the_latest_is_remembered(group
     assert earlier.put(f"/job/{row.pk}", {"action": "ABORT"}).status == 403
     assert [group.name for group in user().groups.all()] == ["writers"]
     assert later.put(f"/job/{row.pk}", {"action": "ABORT"}).status == 200
+
+
+@pytest.mark.needs("postgresql")
+def test_of_two_jwts_at_once_the_latest_is_remembered(postgresql: PostgreSQL) -> None:
+    """The earlier one comes while the groups of the later one are being stored."""
+    for name in ("writers", "readers"):
+        Group.objects.create(name=name)
+    now, request = int(time.time()), RequestFactory().get("/")
+    later, earlier = (
+        person()._replace(groups=frozenset({name}), issued=at)
+        for name, at in (("writers", now), ("readers", now - 100))
+    )
+
+    def come() -> None:
+        try:
+            people.owner_of(earlier, request)
+        finally:
+            connections.close_all()
+
+    people.owner_of(person(), request)
+    with ThreadPoolExecutor(1) as elsewhere:
+        with transaction.atomic():
+            people.owner_of(later, request)
+            comes = elsewhere.submit(come)
+            postgresql.until_blocked()
+        comes.result(20)
+    assert [group.name for group in user().groups.all()] == ["writers"]
+    assert Identity.objects.get().groups_of == now
 
 
 @pytest.mark.parametrize(

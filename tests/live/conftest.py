@@ -93,8 +93,9 @@ class Stream:
 
 
 class Live:
-    def __init__(self, port: int, stack: ExitStack, front_ends: FrontEnds) -> None:
+    def __init__(self, port: int, stack: ExitStack, front_ends: FrontEnds, server: uvicorn.Server) -> None:
         self.port = port
+        self.server = server
         self.front_ends = front_ends
         self.url = f"http://127.0.0.1:{port}"
         self._stack = stack
@@ -124,7 +125,7 @@ def live(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Li
         try:
             wait_until(lambda: running.started)
             with ExitStack() as stack:
-                yield Live(listener.getsockname()[1], stack, made[0])
+                yield Live(listener.getsockname()[1], stack, made[0], running)
         finally:
             running.should_exit = True
             thread.join()

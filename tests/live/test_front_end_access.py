@@ -8,10 +8,11 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+import requests
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from knox.models import AuthToken
-from websocket import create_connection
+from websocket import ABNF, create_connection
 
 from cnaasjobs.identity import own
 from cnaasjobs.live import admission, front_ends, strangers
@@ -170,6 +171,24 @@ def test_a_message_has_a_size(live: Live, monkeypatch: pytest.MonkeyPatch) -> No
         sid = json.loads(talks.recv()[1:])["sid"]
         talks.send("4" + "x" * 200_000)
         wait_until(lambda: sid not in live.front_ends.server.eio.sockets)
+
+
+def test_one_in_parts_has_a_size_too(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a last part that may never come."""
+    monkeypatch.setattr(strangers, "SECONDS", 1000.0)
+    talks = create_connection(f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket", timeout=30)
+    with closing(talks):
+        sid = json.loads(talks.recv()[1:])["sid"]
+        talks.send_frame(ABNF.create_frame("4" + "x" * 60_000, ABNF.OPCODE_TEXT, 0))
+        talks.send_frame(ABNF.create_frame("x" * 60_000, ABNF.OPCODE_CONT, 0))
+        wait_until(lambda: sid not in live.front_ends.server.eio.sockets)
+
+
+@pytest.mark.parametrize(("size", "status"), [(strangers.LARGEST_MESSAGE, 200), (strangers.LARGEST_MESSAGE + 1, 400)])
+def test_a_post_has_a_size(live: Live, size: int, status: int) -> None:
+    sid = json.loads(handshake(live)[1][1:])["sid"]
+    url = f"{live.url}/socket.io/?EIO=4&transport=polling&sid={sid}"
+    assert requests.post(url, b"4" + b"x" * (size - 1), timeout=20).status_code == status
 
 
 def test_who_says_what_cannot_be_read_is_answered(live: Live) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from functools import partial
 
 import pytest
+import requests
 from websocket import create_connection
 
 from cnaasjobs.live import server
@@ -65,6 +66,21 @@ def test_one_that_takes_nothing_loses_its_connection(
     dropped = [each for each in caplog.records if each.__dict__.get("action") == LiveAction.READER_DROPPED]
     assert {each.__dict__["what"] for each in dropped} == {what}
     assert [each for each in caplog.records if each.levelno > logging.INFO] == []
+
+
+def test_one_that_is_closed_does_not_stay_until_it_takes_the_rest(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little that is: it never takes it."""
+    monkeypatch.setattr(server, "SEND_SECONDS", 0.3)
+    url = f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket"
+    with closing(create_connection(url, timeout=30, sockopt=[SMALL])) as client:
+        (connection,) = live.server.server_state.connections
+        transport = connection.transport
+        while not transport.get_write_buffer_size() and not transport.is_closing():
+            for _ in range(100):
+                client.ping(b"x" * 125)
+            requests.get(f"{live.url}/nowhere", timeout=20)  # they were read, and answered
+        client.send("no packet")
+        wait_until(lambda: not live.server.server_state.connections)
 
 
 def _has_gone(live: Live) -> bool:

@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.events import Event, subscribe, unsubscribe
@@ -15,6 +16,7 @@ from jobs.audit import trail
 from jobs.audit.trail import By
 from jobs.dispatch import line, scheduling, sending
 from jobs.errors import JobError, NotWaitingForApproval
+from jobs.lifecycle import approval
 from jobs.models import AuditEntry, Job, JobApproval, JobStep
 from jobs.operating import aborting, approving
 from jobs.run import Refused
@@ -28,6 +30,7 @@ from locks import service as locks
 from tests import fake_jobs
 from tests.factory import claim, hold_lock, job_in
 from tests.operating.people import by, guarded, user
+from tests.services import PostgreSQL
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
@@ -190,6 +193,28 @@ def test_the_first_decision_stays(first: str, second: str) -> None:
         assert job.exception_type == verdict
     else:
         assert job.exception_type == ("JobAborted" if second == "abort" else None)
+
+
+@pytest.mark.needs("postgresql")
+def test_whether_it_is_in_time_is_asked_when_the_job_is_at_hand(postgresql: PostgreSQL) -> None:
+    """The time ends while somebody else holds its row."""
+    job = guarded()
+
+    def approve() -> bool:
+        try:
+            return approval.approve(job.pk, by="ann")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        with transaction.atomic():
+            Job.objects.filter(pk=job.pk).update(comment="held")
+            approved = elsewhere.submit(approve)
+            postgresql.until_blocked()
+            JobApproval.objects.update(expires_at=database_now())
+        assert not approved.result(20)
+    job.refresh_from_db()
+    assert job.unapproved
 
 
 @pytest.mark.parametrize("other", [*DEEDS])

@@ -128,6 +128,7 @@ def test_who_does_not_say_who_asks_is_not_answered(front: Front, begins: bytes) 
         client.connect(str(front.platform.directory / "e.sock"))
         client.sendall(begins)
         assert client.recv(100) == b""
+    assert "Traceback" not in front.events.output()
 
 
 def test_health_has_its_own_threads_behind_a_proxy_line_too() -> None:
