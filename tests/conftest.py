@@ -28,6 +28,7 @@ from tests.needs import (
     require,
 )
 from tests.services import PostgreSQL, RabbitMQ, Redis, Service, scratch_directory
+from tests.services.lasting import LastingRabbitMQ
 from tests.services.processes import Platform
 from tests.services.shared import SharedRabbitMQ, shared_rabbitmq
 from tests.settings import EMBEDDED_BROKER
@@ -79,15 +80,6 @@ def _session_service(
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _recovered(service: Service) -> None:
-    """Make it usable again after a test that froze or killed it."""
-    if service.process is not None and service.process.running:
-        service.thaw()
-    else:
-        service.process = None
-        service.start()
-
-
 @pytest.fixture(scope="session")
 def _postgresql_server(run_directory: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Service]:
     def begin_with_the_copy(server: PostgreSQL) -> None:
@@ -98,7 +90,7 @@ def _postgresql_server(run_directory: Path, django_db_blocker: DjangoDbBlocker) 
 
 @pytest.fixture(scope="session")
 def _rabbitmq_server() -> Iterator[Service]:
-    yield from _session_service(RabbitMQ)
+    yield from _session_service(LastingRabbitMQ)
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +114,7 @@ def postgresql(_postgresql_server: PostgreSQL, django_db_blocker: DjangoDbBlocke
         with django_db_blocker.unblock(), on_database(server.create_database(name, template="migrated")):
             yield server
     finally:
-        _recovered(server)
+        server.recover()
         if not server.takes_writes:
             server.take_writes_again()
         server.drop_database(name)
@@ -161,7 +153,7 @@ def rabbitmq(request: pytest.FixtureRequest) -> Iterator[RabbitMQ]:
     """
     if request.node.get_closest_marker("breaks_rabbitmq"):
         server: RabbitMQ = request.getfixturevalue("_rabbitmq_server")
-        _recovered(server)  # now, not after the test that broke it: perhaps no other needs it
+        server.recover()  # now, not after the test that broke it: perhaps no other needs it
     else:
         server = request.getfixturevalue("_shared_rabbitmq")
     server.use_new_vhost()
@@ -180,7 +172,7 @@ def redis(_redis_server: Redis) -> Iterator[Redis]:
         with on_broker(server.url):
             yield server
     finally:
-        _recovered(server)
+        server.recover()
 
 
 @pytest.fixture(scope="session")

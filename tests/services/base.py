@@ -134,6 +134,14 @@ class Service(ABC):
         self.erase()
         self.start()
 
+    def recover(self) -> None:
+        """Make it usable again after a test that froze, stopped or killed it."""
+        if self.process is not None and self.process.running:
+            self.thaw()
+        else:
+            self.process = None
+            self.start()
+
     def reload(self) -> None:
         self._running().signal(signal.SIGHUP)
 

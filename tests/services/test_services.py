@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import amqp
 import pytest
 from celery import current_app
 from django.contrib.auth import get_user_model
@@ -81,3 +82,26 @@ def test_a_purged_queue_is_empty(rabbitmq: RabbitMQ) -> None:
 
     rabbitmq.purge()
     assert rabbitmq.queues() == {"default": 0}
+
+
+@pytest.mark.breaks_rabbitmq
+@pytest.mark.needs("rabbitmq")
+def test_a_rabbitmq_that_starts_again_has_what_was_on_its_disk(rabbitmq: RabbitMQ) -> None:
+    with rabbitmq.connect() as connection:
+        channel = connection.channel()
+        channel.confirm_select()
+        for queue, durable in (("kept", True), ("lost", False)):
+            channel.queue_declare(queue, durable=durable, auto_delete=False)
+            for mode in (1, 2):
+                channel.basic_publish_confirm(amqp.Message("x", delivery_mode=mode), routing_key=queue)
+
+    rabbitmq.stop()
+
+    assert not rabbitmq.is_ready()
+    rabbitmq.start()
+    assert rabbitmq.queues() == {"kept": 1}
+
+    rabbitmq.wipe()
+
+    assert rabbitmq.queues() == {}
+    _put(rabbitmq, "default")
