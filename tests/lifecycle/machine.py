@@ -4,10 +4,9 @@ The model knows only the promises: which state may follow which, that a lock has
 line for a free lock.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
@@ -24,36 +23,14 @@ from jobs.sql import store
 from jobs.states import TERMINAL, Status
 from locks import service as locks
 from locks.models import Lock
-from tests import fake_jobs
 from tests.lifecycle.deciding import VERDICTS, decide, pass_over
+from tests.lifecycle.model import TASKS, WITH_LOCK, Model
 from tests.lifecycle.seen import ENDED, HOLDERS, UNDECIDED, Row, job_rows, numbers
 
 SCHEDULED, RUNNING, FINISHED, EXCEPTION = Status
-TASKS = {
-    "plain": fake_jobs.nothing,
-    "locked": fake_jobs.with_lock,
-    "rerun": fake_jobs.rerun_if_lost,
-    "guarded": fake_jobs.guarded,
-}
-WITH_LOCK = ("locked", "guarded")
 LOCK = "devices"
 SAME = "the same as the job's"
 MOST_JOBS = 3  # unfinished at once: few, so that much happens to each of them
-
-
-@dataclass
-class Model:
-    """What one job must look like."""
-
-    status: Status
-    kind: str
-    due: bool
-    unapproved: bool = False
-    token: UUID | None = None
-    attempt: int = 0
-    abort: bool = False
-    holds: bool = False
-    end: str | None = None
 
 
 class LifecycleMachine(RuleBasedStateMachine):
@@ -67,6 +44,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.model: dict[int, Model] = {}
         self.rows: dict[int, Row] = {}  # after the last call
         self.ends: dict[int, Any] = {}
+        self.granted: list[Run] = []
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -148,7 +126,25 @@ class LifecycleMachine(RuleBasedStateMachine):
         model.holds = model.kind in WITH_LOCK
         assert (answer.fence is not None) is model.holds
         assert answer.attempt == model.attempt
+        self.granted.append(answer)
         return answer
+
+    @precondition(lambda self: self._current())
+    @rule(data=st.data(), what=st.sampled_from(["finish", "fail", "retry", "retry", "lose", "abort"]))
+    def go_on_with_one_that_runs(self, data: st.DataObject, what: str) -> None:
+        """Else most calls would come from runs that are over, and few jobs would get far."""
+        run = data.draw(st.sampled_from(self._current()))
+        match what:
+            case "finish":
+                self.finish(run=run)
+            case "fail":
+                self.fail(run=run)
+            case "retry":
+                self.retry(run=run, later=False)
+            case "lose":
+                self.lose(run=run, why="WorkerLost")
+            case "abort":
+                self._abort(run.job_id)
 
     @rule(run=runs)
     def claim_again(self, run: Run) -> None:
@@ -285,6 +281,9 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     def _first_in_line(self) -> int | None:
         return next(iter(self._in_line()), None)
+
+    def _current(self) -> list[Run]:
+        return [run for run in self.granted if self._is_current(run)]
 
     def _is_current(self, run: Run) -> bool:
         model = self.model[run.job_id]

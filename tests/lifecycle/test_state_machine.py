@@ -8,7 +8,7 @@ from tests.lifecycle.machine import LifecycleMachine
 from tests.services import PostgreSQL
 
 SETTINGS = settings(
-    max_examples=100,
+    max_examples=50,  # each of up to 50 calls, others in every run
     stateful_step_count=50,
     deadline=None,  # a database is behind it
     database=None,
