@@ -8,7 +8,9 @@ import os
 FULL_LENGTH = "CNAASJOBS_TEST_FULL_LENGTH"
 FACTOR = 1.0 if os.environ.get(FULL_LENGTH) == "1" else 15.0
 IN_TRANSACTION_SECONDS = 20.0  # after which PostgreSQL ends what a frozen process has begun: it is not divided
-ROUND_SECONDS = 0.5  # what one of upkeep's rounds costs is not divided, and other tests run beside
+# What one of upkeep's rounds costs is not divided, and other tests run beside. This is a third of how long a worker may
+# be silent: one look counts that much time at most (`jobs.liveness.lost`).
+ROUND_SECONDS = 0.66
 
 
 def scaled(seconds: float) -> float:
