@@ -2,8 +2,8 @@
 
 They share Python's lock, so one of them runs at a time wherever they are: on several processors each hand-over of the
 lock has to wake another processor, and takes from others what this process cannot use. The main thread is free: when it
-wakes, the kernel puts it where there is room, and once in a while its threads follow it there. So two participants do
-not stay on one processor while another is idle.
+wakes, the kernel puts it where there is room, and its threads follow it there. So two participants do not stay on one
+processor while another is idle.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-_FOLLOW_SECONDS: Final = 1.0
+_FOLLOW_SECONDS: Final = 0.1
 _STAT: Final = Path("/proc/thread-self/stat")
 _PROCESSOR: Final = 36  # the place of the number of the processor, counted from behind the name of the command
 

@@ -88,7 +88,10 @@ def test_a_thread_that_works_follows_the_main_thread_and_so_does_one_that_rested
     assert places == {0: {second}, 1: {first}, 2: {second}}
 
 
-def test_they_follow_once_a_second(allowed: set[int], waiting: threading.Thread) -> None:
+def test_they_do_not_follow_each_time(
+    allowed: set[int], waiting: threading.Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_cpu, "_FOLLOW_SECONDS", 60.0)
     first, second = sorted(allowed)[:2]
     cpu = OneCpu()
     os.sched_setaffinity(0, {first})
