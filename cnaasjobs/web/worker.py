@@ -35,15 +35,20 @@ MAX_CLOSING: Final = 64
 
 
 class Connection(TConn):
-    """``waits_until``: when its head must have arrived. ``late_at``: when its body counts as late."""
+    """``waits_since``: when it began to wait for a request. ``late_at``: when its body counts as late."""
 
     worker: "PatientWorker"
-    waits_until = 0.0
+    waits_since = 0.0
     late_at: float | None = None  # None: its head is not there yet
 
     def read_ahead(self) -> bytes:
         """The beginning of its next request, which gunicorn's parser took with the one before."""
         return bytes(self.parser.unreader.buf.getvalue()) if self.parser is not None else b""
+
+    def set_timeout(self) -> None:
+        """It was answered, and is kept."""
+        super().set_timeout()
+        self.waits_since = time.monotonic()
 
     def close(self, graceful: bool = False) -> None:
         """A graceful close waits up to 2 s for the client; gunicorn would do that in its only loop."""
@@ -64,13 +69,20 @@ class PatientWorker(ThreadWorker):
         self._health = _pool("health", HEALTH_THREADS)
         self._bodies = _pool("bodies", BODY_THREADS)
         self._closing = _pool("closing", CLOSING_THREADS)
+        self._looked = 0.0
         self._to_close = 0
+        self._is_full = False  # and somebody wants to connect
 
     def get_thread_pool(self) -> futures.ThreadPoolExecutor:
         return _pool("requests", self.cfg.threads)
 
     def accept(self, listener: socket.socket) -> None:
-        self._make_room()
+        """If it is full, room is made when all that the poller has told of was looked at: one that waits may be among
+        that, and if it was closed when its turn comes, the worker would end. The poller tells of the listener again.
+        """
+        if self.nr_conns >= self.worker_connections - 1 and self._waiting():
+            self._is_full = True
+            return
         try:
             client, address = listener.accept()
         except OSError:  # the connection is gone again, or another worker was first
@@ -89,21 +101,31 @@ class PatientWorker(ThreadWorker):
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         super().wait_for_and_dispatch_events(min(timeout, LOOK_AGAIN_SECONDS) if self._is_watching() else timeout)
-        incomplete, self._incomplete = self._incomplete, []
-        for connection in incomplete:
-            self._look(connection)
+        self._look_again()
         for connection in [one for one in self._bodies_to_come if _is_late(one)]:
             self._body_came(connection, connection.sock)
         self._drop_overdue()
+        if self._is_full or self.nr_conns >= self.worker_connections:  # then gunicorn asks the listener no more
+            self._make_room()
         end_overdue()
         for name, pool in (("requests", self.tpool), ("bodies", self._bodies)):
             if queued := pool._work_queue.qsize():
                 make_way(name, queued)
 
+    def _look_again(self) -> None:
+        """Not at each event: there may be as many connections as the worker takes."""
+        now = time.monotonic()
+        if now >= self._looked + LOOK_AGAIN_SECONDS:
+            self._looked = now
+            incomplete, self._incomplete = self._incomplete, []
+            for connection in incomplete:
+                self._look(connection)
+
     def _is_watching(self) -> bool:
         """Whether something has to be looked at that no event will tell of."""
         queued = self.tpool._work_queue.qsize() or self._bodies._work_queue.qsize()
-        return bool(self._incomplete or self._bodies_to_come or queued)
+        is_full = self.nr_conns >= self.worker_connections
+        return bool(self._incomplete or self._bodies_to_come or queued or is_full)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         """Discarding the unread rest of a body may take a moment, but not a thread for gunicorn's five seconds."""
@@ -124,7 +146,8 @@ class PatientWorker(ThreadWorker):
 
     def _may_wait(self, connection: Connection) -> None:
         connection.sock.setblocking(False)
-        connection.waits_until = connection.timeout = time.monotonic() + HEAD_SECONDS
+        connection.waits_since = time.monotonic()
+        connection.timeout = connection.waits_since + HEAD_SECONDS
         connection.late_at = None
 
     def _wait_for_request(self, connection: Connection) -> None:
@@ -187,20 +210,26 @@ class PatientWorker(ThreadWorker):
     def _drop_overdue(self) -> None:
         """Connections without any byte are in ``pending_conns``, which gunicorn handles."""
         now = time.monotonic()
-        overdue = [one for one in self._incomplete if one.waits_until <= now]
-        self._incomplete = [one for one in self._incomplete if one.waits_until > now]
+        overdue = [one for one in self._incomplete if one.timeout <= now]
+        self._incomplete = [one for one in self._incomplete if one.timeout > now]
         for connection in overdue:
             self._refuse(connection, 408, "Request Timeout", "The request did not arrive in time")
 
+    def _waiting(self) -> list[Any]:
+        """Lines of connections that only wait, the longest first, and had the time to say something."""
+        until = time.monotonic() - LOOK_AGAIN_SECONDS
+        lines = (self._incomplete, self.pending_conns, self.keepalived_conns)
+        return [line for line in lines if line and line[0].waits_since <= until]
+
     def _make_room(self) -> None:
-        """gunicorn takes no more than ``worker_connections``. Connections that only wait make room for new ones."""
-        if self.nr_conns < self.worker_connections - 1:
-            return
-        if self._incomplete:
-            self._drop(self._incomplete.pop(0))
-        elif waiting := self.pending_conns or self.keepalived_conns:
-            oldest = waiting.popleft()
-            self.poller.unregister(oldest.sock)
+        """gunicorn takes no more than ``worker_connections``. Whoever has waited longest makes room for a new one."""
+        self._is_full = False
+        if lines := self._waiting():
+            line = min(lines, key=lambda line: line[0].waits_since)
+            oldest = line[0]
+            del line[0]
+            if line is not self._incomplete:
+                self.poller.unregister(oldest.sock)
             self._drop(oldest)
 
     def _refuse(self, connection: Connection, status: int, reason: str, message: str) -> None:
