@@ -6,6 +6,7 @@ Not the containers themselves: their image, their limits and their network need 
 import json
 import os
 import shlex
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -69,8 +70,13 @@ class Site:
         self.processes[name] = process
         return process
 
+    def listens(self, name: str) -> bool:
+        host, port = self._address[name].split(":")
+        with socket.socket() as client:
+            return client.connect_ex((host, int(port))) == 0
+
     def is_healthy(self, name: str) -> bool:
-        """By the check that the compose file has for it."""
+        """By the check that the compose file has for it, which is a process."""
         _, program, *arguments = SERVICES[name]["healthcheck"]["test"]
         argv = [program, *(self._localised(name, part) for part in arguments)]
         check = Managed("check", argv, log=self._directory / "check.log", env=self._here, cwd=ROOT)
@@ -155,6 +161,7 @@ def test_all_of_it_starts_does_a_job_and_does_without_one_of_two(site: Site) -> 
     for name in (*LISTENING, "worker", "beat"):
         site.start(name)
     for name in ("web-1", "web-2"):
+        wait_until(partial(site.listens, name), timeout=SECONDS, message=site.processes[name].output)
         wait_until(partial(site.is_healthy, name), timeout=SECONDS, message=site.processes[name].output)
     site.processes["worker"].wait_for_output(" ready.", timeout=SECONDS)
     client = Client(site.nginx())
