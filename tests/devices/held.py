@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 HOSTS = [f"sw{number}" for number in range(6)]
 QUICK = {
     "CNAASJOBS_HEARTBEAT_SECONDS": "0.2",
-    "CNAASJOBS_UPKEEP_SECONDS": "0.3",
+    "CNAASJOBS_UPKEEP_SECONDS": "0.6",
     "CNAASJOBS_WORKER_LOST_SECONDS": "3",
 }
 DRIVER = """

@@ -124,7 +124,7 @@ def test_a_worker_killed_before_the_confirm_leaves_the_device_to_revert_by_itsel
 def test_an_idle_worker_helps_with_a_live_sync(postgresql: object, rabbitmq: object, site: Platform, lab: Lab) -> None:
     lab.workers = 2
     lab.add(*(f"sw{number}" for number in range(36)), delay_seconds=0.5)
-    quick = {"CNAASJOBS_HEARTBEAT_SECONDS": "0.2", "CNAASJOBS_UPKEEP_SECONDS": "0.3"}
+    quick = {"CNAASJOBS_HEARTBEAT_SECONDS": "0.2", "CNAASJOBS_UPKEEP_SECONDS": "0.6"}
     for name in ("first", "second"):
         site.worker(name, env=quick, concurrency=1)
     site.beat(env=quick)

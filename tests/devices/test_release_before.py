@@ -16,7 +16,7 @@ from tests.services.managed import Managed
 from tests.services.processes import ROOT, Platform
 from tests.waiting import wait_until
 
-QUICK = {"CNAASJOBS_HEARTBEAT_SECONDS": "0.2", "CNAASJOBS_UPKEEP_SECONDS": "0.3"}
+QUICK = {"CNAASJOBS_HEARTBEAT_SECONDS": "0.2", "CNAASJOBS_UPKEEP_SECONDS": "0.6"}
 
 DRIVER = """
 import pathlib, time

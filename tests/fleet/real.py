@@ -11,7 +11,7 @@ from tests.waiting import wait_until
 
 QUICK = {
     "CNAASJOBS_HEARTBEAT_SECONDS": "0.2",
-    "CNAASJOBS_UPKEEP_SECONDS": "0.3",
+    "CNAASJOBS_UPKEEP_SECONDS": "0.6",
     "CNAASJOBS_WORKER_LOST_SECONDS": "3",
 }
 
