@@ -14,3 +14,10 @@ def test_no_thread_no_connection_and_no_database_is_there_to_be_copied(platform:
     assert main.num_threads() == 1
     assert [one for one in main.net_connections() if one.status != psutil.CONN_LISTEN] == []
     assert [file.path for file in main.open_files() if "sqlite" in file.path] == []
+
+
+def test_the_project_is_loaded_once(platform: Platform) -> None:
+    """What is loaded there, no child loads again."""
+    platform.preloaded = False  # whose copies would have all of it anyway
+    main = psutil.Process(platform.web().pid)
+    assert any("psycopg" in file.path for file in main.memory_maps())
