@@ -24,8 +24,9 @@ from jobs.states import TERMINAL, Status
 from locks import service as locks
 from locks.models import Lock
 from tests.lifecycle.deciding import VERDICTS, decide, pass_over
+from tests.lifecycle.expected import Expected
 from tests.lifecycle.model import TASKS, WITH_LOCK, Model
-from tests.lifecycle.seen import ENDED, HOLDERS, UNDECIDED, Row, job_rows, numbers
+from tests.lifecycle.seen import ENDED, HOLDERS, UNDECIDED, job_rows, numbers
 
 SCHEDULED, RUNNING, FINISHED, EXCEPTION = Status
 LOCK = "devices"
@@ -33,18 +34,18 @@ SAME = "the same as the job's"
 MOST_JOBS = 3  # unfinished at once: few, so that much happens to each of them
 
 
-class LifecycleMachine(RuleBasedStateMachine):
+class LifecycleMachine(Expected, RuleBasedStateMachine):
     jobs = Bundle("jobs")
     runs = Bundle("runs")  # every run that was ever granted: most of them are over
 
     def __init__(self) -> None:
         super().__init__()
+        self.granted = []
         Job.objects.all().delete()
         Lock.objects.all().delete()
-        self.model: dict[int, Model] = {}
-        self.rows: dict[int, Row] = {}  # after the last call
+        self.model = {}
+        self.rows = {}
         self.ends: dict[int, Any] = {}
-        self.granted: list[Run] = []
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -136,6 +137,23 @@ class LifecycleMachine(RuleBasedStateMachine):
         run = data.draw(st.sampled_from(self._current()))
         if stop:
             self._abort(run.job_id)
+        self._go_on(run, how)
+
+    @precondition(lambda self: self._holder() is not None)
+    @rule(target=jobs, how=st.sampled_from(["finish", "fail", "retry", "lose"]))
+    def go_on_with_one_whose_lock_others_wait_for(self, how: str) -> Any:
+        """Else hardly anybody sleeps in line when the lock comes free."""
+        new: Any = multiple()
+        if not self._in_line() and self._unfinished() < MOST_JOBS:
+            new = self.schedule(kind="locked", later=0)
+            self.rows = job_rows()
+        for job_id in self._in_line():
+            self._deliver(job_id)
+        (run,) = [run for run in self._current() if run.job_id == self._holder()]
+        self._go_on(run, how)
+        return new
+
+    def _go_on(self, run: Run, how: str) -> None:
         match how:
             case "finish":
                 self.finish(run=run)
@@ -263,37 +281,3 @@ class LifecycleMachine(RuleBasedStateMachine):
     def _nobody_sleeps_before_a_free_lock(self) -> None:
         if self._holder() is None and (first := self._first_in_line()) is not None:
             assert not self.rows[first].parked
-
-    # --- the model's own steps ----------------------------------------------------------------------------------------
-
-    def _unfinished(self) -> int:
-        return sum(1 for model in self.model.values() if model.status not in TERMINAL)
-
-    def _waiting(self) -> list[int]:
-        return [job_id for job_id, m in self.model.items() if m.status is SCHEDULED and m.due and not m.unapproved]
-
-    def _holder(self) -> int | None:
-        return next((job_id for job_id, model in self.model.items() if model.holds), None)
-
-    def _in_line(self) -> list[int]:
-        waiting = [job_id for job_id in self._waiting() if self.model[job_id].kind in WITH_LOCK]
-        return sorted(waiting, key=lambda job_id: (self.rows[job_id].scheduled_time, job_id))
-
-    def _first_in_line(self) -> int | None:
-        return next(iter(self._in_line()), None)
-
-    def _current(self) -> list[Run]:
-        return [run for run in self.granted if self._is_current(run)]
-
-    def _is_current(self, run: Run) -> bool:
-        model = self.model[run.job_id]
-        return model.status is RUNNING and model.token == run.run_token
-
-    def _ended(self, job_id: int, status: Status, end: str | None = None, *, attempt: bool = False) -> None:
-        model = self.model[job_id]
-        model.status, model.end, model.token, model.holds, model.unapproved = status, end, None, False, False
-        model.attempt += attempt
-
-    def _waits_again(self, job_id: int, *, due: bool) -> None:
-        model = self.model[job_id]
-        model.status, model.due, model.token, model.holds = SCHEDULED, due, None, False
