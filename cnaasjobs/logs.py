@@ -9,7 +9,7 @@ from typing import Any
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-# No line shows these, and finding them out is half of what it costs to make one.
+# No line shows these, and each would find them out.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
