@@ -20,9 +20,20 @@ _MEMORY: Final = Path("/dev/shm")
 _ROOM: Final = 4 << 30
 
 
+_taken: Final[list[socket.socket]] = []
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """One of loopback that nobody else is given as long as this process lives, not even while no server is there.
+
+    It is bound here, and the kernel leaves a bound one out: for connections that go out, and for who asks for any. Only
+    a server that asks for this one may listen there, since servers set SO_REUSEADDR, and as often as it likes.
+    """
+    port = socket.socket()
+    port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    port.bind(("127.0.0.1", 0))
+    _taken.append(port)
+    return int(port.getsockname()[1])
 
 
 def scratch_directory(name: str, *, in_memory: bool = False) -> Path:

@@ -7,8 +7,8 @@ import os
 import shutil
 import socket
 import subprocess
-import threading
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 import amqp
@@ -20,6 +20,7 @@ from tests.waiting import wait_until
 # Debian's /usr/sbin/rabbitmq-server insists on its own user and directories; these are the scripts behind it.
 _PLACES = ["/usr/lib/rabbitmq/bin"]
 _SEPARATE = 8  # as many as processes that share it
+_calls = count(1)  # of this process
 
 
 def _script(name: str) -> str | None:
@@ -111,7 +112,7 @@ class RabbitMQ(Broker):
         if (program := find_binary("erl_call")) is None:
             return self.ctl("eval", expression).strip()
         cookie = (self.directory / ".erlang.cookie").read_text()
-        ours = f"of{threading.get_native_id()}"  # the node refuses a second one of a name
+        ours = f"of{os.getpid()}no{next(_calls)}"  # a second one of a name is refused, as the first leaves too
         command = [program, "-n", self.node, "-h", ours, "-c", cookie, "-e"]
         env = self._environment()
         done = subprocess.run(command, input=expression + "\n", capture_output=True, text=True, env=env, timeout=60)
