@@ -33,6 +33,8 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != options.parent:
             sys.exit("its parent ended before it began")
+    for number in (signal.SIGHUP, signal.SIGINT):  # nohup, or a shell's &, has made our parent deaf, not the program
+        signal.signal(number, signal.SIG_DFL)
     os.execvp(options.command[0], options.command)  # noqa: S606  # nosec B606 # the program that it is told
 
 

@@ -93,7 +93,8 @@ class Supervisor:
         self._happened: SimpleQueue[None] = SimpleQueue()
         if sys.platform == "linux":  # children of a dead child become ours, and are ended with the rest
             ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        is_under_nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # then it goes on without the terminal
+        for number in (signal.SIGINT, signal.SIGTERM, *([] if is_under_nohup else [signal.SIGHUP])):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, lambda *_: self._happened.put(None))
 
