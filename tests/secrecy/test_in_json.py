@@ -3,8 +3,6 @@
 import json
 import random
 
-import pytest
-
 from cnaasjobs.secret_forms import Finder, forms
 from jobs.outcome import _with_nothing_to_hide, storable_json
 
@@ -17,15 +15,15 @@ def texts() -> list[str]:
     return ["".join(chosen.choices(_ODD, k=chosen.randint(4, 12))) for _ in range(300)]
 
 
-@pytest.mark.parametrize("before", ["", "x", "\\", '"', "\n", "\\\\"])
-def test_in_whatever_form_and_place(before: str) -> None:
+def test_in_whatever_form_and_place() -> None:
     for secret in texts():
-        finder = Finder([("NAME", secret)])
-        for form in forms(secret):
-            for text in (before + form, form + before, before + form + "\\n"):
-                if finder.masked(text) != text:
-                    assert _with_nothing_to_hide({"key": [text]}, finder.masked) is None, (secret, form, text)
-                    assert _with_nothing_to_hide({text: 1}, finder.masked) is None
+        mask = Finder([("NAME", secret)]).masked
+        written = {*forms(secret)}
+        for beside in ("", "x", "\\", '"', "\n", "\\\\"):
+            for text in {text for form in written for text in (beside + form, form + beside, beside + form + "\\n")}:
+                if mask(text) != text:
+                    assert _with_nothing_to_hide({"key": [text]}, mask) is None, (secret, text)
+                    assert _with_nothing_to_hide({text: 1}, mask) is None, (secret, text)
 
 
 def test_a_secret_that_json_itself_is_made_of_breaks_nothing() -> None:
