@@ -32,13 +32,23 @@ class Site(AdminSite):
         return super().index(request, {**dashboard.context(request), **(extra_context or {})})
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Django's, but for the list of all tables, which takes a tenth of a page's time for the sidebar alone."""
         may_see = request.user.has_perm if self.has_permission(request) else lambda permission: False
         shortcuts = [
             (words, reverse(f"admin:{app}_{model}_changelist"))
             for words, app, model in MAIN_PAGES
             if may_see(f"{app}.view_{model}") or may_see(f"{app}.change_{model}")
         ]
-        return {**super().each_context(request), "shortcuts": shortcuts}
+        return {
+            "site_title": self.site_title,
+            "site_header": self.site_header,
+            "site_url": self.site_url,
+            "has_permission": self.has_permission(request),
+            "is_popup": False,
+            "is_nav_sidebar_enabled": self.enable_nav_sidebar,
+            "log_entries": self.get_log_entries(request),
+            "shortcuts": shortcuts,
+        }
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps = sorted(super().get_app_list(request, app_label), key=lambda app: _place(app["app_label"], APPS))

@@ -43,9 +43,9 @@ def saved(admin: Admin, form: dict[str, Any], path: str = ADD) -> PeriodicTask:
 
 def errors(admin: Admin, form: dict[str, Any]) -> dict[str, str]:
     """The errors by field; "" are those beside no field."""
-    response = admin.client.post(f"/admin{ADD}", form)
+    response: Any = admin.client.post(f"/admin{ADD}", form)
     assert response.status_code == 200
-    found = response.context["adminform"].form.errors
+    found = response.context_data["adminform"].form.errors
     body = response.content.decode()
     for name in found:
         if name != "__all__":

@@ -20,11 +20,14 @@ def job_tasks() -> dict[str, JobTask]:
 
 def function_names() -> list[str]:
     """The names under which jobs of these tasks are shown."""
-    names = []
-    for task in job_tasks().values():
-        names.append(task.function_name_of({}))
-        if "dry_run" in inspect.signature(task.run).parameters:
-            names.append(task.function_name_of({"dry_run": True}))
+    return [name for task in job_tasks().values() for name in _names_of(task)]
+
+
+@lru_cache(maxsize=1024)
+def _names_of(task: JobTask) -> list[str]:
+    names = [task.function_name_of({})]
+    if "dry_run" in inspect.signature(task.run).parameters:
+        names.append(task.function_name_of({"dry_run": True}))
     return names
 
 
