@@ -6,7 +6,8 @@
 ``programs``     the command line of each process
 ``caller``       whether make, that started it, was told to end
 ``supervisor``   starts them, starts them again, ends them
-``prepare``      migrations, admin user, token (a process of its own: the supervisor stays free of Django)
+``loaded``       a process that loads the project, has the database prepared, and begins the programs as its copies
+``prepare``      migrations, admin user, token (in a process of its own: the supervisor stays free of Django)
 ``api``          the API, as one of its clients calls it
 ``first_job``    the dry run of the first start: announced, followed over HTTP
 ``outcomes``     what it found on each device, as a short table

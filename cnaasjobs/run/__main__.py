@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnaasjobs.conf import Conf, WrongSettings, from_environment
@@ -19,7 +19,7 @@ from cnaasjobs.run.broker import answers
 from cnaasjobs.run.config import ROOT, Config, StartError, child_environment, is_loopback, shown_url
 from cnaasjobs.run.first_job import FirstJob
 from cnaasjobs.run.state import StateDirectory, secret
-from cnaasjobs.run.supervisor import Supervisor
+from cnaasjobs.run.supervisor import Program, Supervisor
 
 BROKER_SECONDS = 30.0
 READY_SECONDS = 60.0
@@ -33,29 +33,37 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
-def prepare(state: StateDirectory, env: Mapping[str, str], *, with_token: bool) -> dict[str, Any]:
-    """Runs ``cnaasjobs.run.prepare``. Raises StartError with the reason when it failed."""
+def prepare(
+    state: StateDirectory, env: Mapping[str, str], loaded: Sequence[Program], *, with_token: bool
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Runs ``cnaasjobs.run.loaded``: what it found out, and the numbers of the programs that it has begun.
+
+    Raises StartError with the reason when it failed.
+    """
     log = state.log("prepare")
-    command = [sys.executable, "-m", "cnaasjobs.run.prepare", *(["--token"] if with_token else [])]
+    # Elsewhere we would not inherit them.
+    begun = {each.name: {"argv": each.argv, "log": str(each.log)} for each in loaded if sys.platform == "linux"}
+    order = json.dumps({"with_token": with_token, "programs": begun})
     with log.open("ab") as errors:
         done = subprocess.run(
-            command,
+            [sys.executable, "-m", "cnaasjobs.run.loaded", order],
             cwd=ROOT,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,  # Ctrl-C is handled by us: migrations must not be interrupted
+            pass_fds=(state.lock,),
         )
     if done.returncode != 0:
         last = (log.read_text(errors="replace").strip().splitlines() or ["no reason given"])[-1]
         raise StartError(f"Cannot prepare the database: {last} (all of it: {log})")
-    report: dict[str, Any] = json.loads(done.stdout)
+    report, *numbers = map(json.loads, done.stdout.splitlines())
     if "wrong" in report:
         raise StartError(report["wrong"])
     if "error" in report:
         raise StartError(f"Cannot prepare the database: {report['error']}")
-    return report
+    return report, numbers[0]
 
 
 def start(config: Config, supervisor: Supervisor) -> None:
@@ -75,12 +83,13 @@ def start(config: Config, supervisor: Supervisor) -> None:
                 return
             raise StartError(f"The embedded broker does not start (its log: {broker.log})")
     say("Starting; a first start makes its database, which takes some seconds")
-    report = prepare(state, env, with_token=bool(settings[Conf.require_token.name]))
+    loaded, splitter = programs.platform(state, env, listener)
+    report, begun = prepare(state, env, loaded, with_token=bool(settings[Conf.require_token.name]))
+    for program in loaded:
+        supervisor.add(program, begun.get(program.name))
     if supervisor.stopping.is_set():
         return
-    front = programs.front(state, env, listener)
-    for program in (*front, programs.worker(state, env), programs.beat(state, env)):
-        supervisor.add(program)
+    supervisor.add(splitter)
     api = Api(url, report["token"])
     say("\n" + screen.addresses(config, url, report))
     is_ready = supervisor.wait_until(_readiness(api, supervisor.stopping).is_set, seconds=READY_SECONDS)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGIN_KEY = "login-key"
+# Celery's warning to root is meant for production; PYTHONWARNINGS matches the beginning of the message.
+ROOT_REMARK = "ignore:You're running the worker with superuser privileges"
 
 
 class StartError(Exception):
@@ -90,6 +92,8 @@ def child_environment(config: Config, *, secret_key: str, is_exposed: bool) -> d
         env["SECRET_KEY"] = secret_key
     if not env.get("CNAASJOBS_JWT_LOGIN_KEY_FILE"):  # made by ``prepare``, where CNAASJOBS_JWT_LOGIN wants it
         env["CNAASJOBS_JWT_LOGIN_KEY_FILE"] = str(config.state_dir / LOGIN_KEY)
+    if os.geteuid() == 0:
+        env["PYTHONWARNINGS"] = ",".join(filter(None, [env.get("PYTHONWARNINGS"), ROOT_REMARK]))
     if is_exposed:
         env["CNAASJOBS_REQUIRE_TOKEN"] = "1"
     return env

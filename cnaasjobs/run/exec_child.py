@@ -21,6 +21,16 @@ def become(user: str) -> None:
     os.setuid(account.pw_uid)
 
 
+def begin(*, parent: int) -> None:
+    """Ends this process when ``parent`` is gone. What nohup or a shell's "&" ignored, it does not."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:
+            sys.exit("its parent ended before it began")
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
@@ -29,12 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.user:
         become(options.user)
-    if sys.platform == "linux":  # after changing the user, which would undo it
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != options.parent:
-            sys.exit("its parent ended before it began")
-    for number in (signal.SIGHUP, signal.SIGINT):  # nohup, or a shell's &, has made our parent deaf, not the program
-        signal.signal(number, signal.SIG_DFL)
+    begin(parent=options.parent)  # after changing the user, which would undo it
     os.execvp(options.command[0], options.command)  # noqa: S606  # nosec B606 # the program that it is told
 
 

@@ -1,18 +1,13 @@
 """Brings the database up to date before the platform starts: migrations, the admin user, a token for the API.
 
-A process of its own, so that the supervisor stays free of Django: ``python -m cnaasjobs.run.prepare [--token]`` prints
-one JSON object.
+In a process of its own, which ``loaded`` makes, so that the supervisor stays free of Django.
 """
 
-import gc
 import json
-import os
 import secrets
-import sys
 from pathlib import Path
 from typing import Any
 
-import django
 from django.core.management import call_command
 from django.db import Error, connection
 
@@ -58,8 +53,6 @@ def api_token(state_dir: Path) -> str:
 
 
 def prepare(*, with_token: bool) -> dict[str, Any]:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
-    django.setup()
     from jobs.models import Job
 
     if conf.jwt_login and conf.jwt_login_key_file == conf.state_dir / LOGIN_KEY:
@@ -76,16 +69,13 @@ def prepare(*, with_token: bool) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    gc.disable()  # it ends soon, and to search all that is loaded costs more than it finds
+def main(*, with_token: bool) -> bool:
+    """Prints one JSON object. False: with the reason why the database can't be used as it is."""
     try:
-        report = prepare(with_token="--token" in sys.argv)
+        report = prepare(with_token=with_token)
     except WrongSettings as wrong:
         report = {"wrong": str(wrong)}
     except Error as error:
         report = {"error": " ".join(str(error).split())}
     print(json.dumps(report))
-
-
-if __name__ == "__main__":
-    main()
+    return "token" in report

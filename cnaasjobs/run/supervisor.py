@@ -31,6 +31,24 @@ KILL_SECONDS = 5.0
 Say = Callable[[str], None]
 
 
+class Inherited:
+    """The part of ``subprocess.Popen`` that is needed here, for a child that another process began."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def terminate(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)
+
+
 @dataclass(slots=True)
 class Program:
     """One process to keep running. ``grace_seconds``: how long it may take to end after SIGTERM."""
@@ -42,7 +60,7 @@ class Program:
     grace_seconds: float = 10.0
     pass_fds: Sequence[int] = ()
     is_foundation: bool = False  # the others need it, so it ends after them
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    process: subprocess.Popen[bytes] | Inherited | None = field(default=None, init=False)
     started: float = field(default=0.0, init=False)
     pause: float = field(default=0.0, init=False)
     due: float = field(default=0.0, init=False)
@@ -63,6 +81,10 @@ class Program:
             )
         self.started = time.monotonic()
 
+    def inherit(self, pid: int) -> None:
+        """It has begun as this child of ours."""
+        self.process, self.started = Inherited(pid), time.monotonic()
+
     @property
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -74,7 +96,7 @@ class Program:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     def fate(self) -> str:
-        code = self.process.returncode if self.process else 0
+        code = (self.process and self.process.returncode) or 0
         return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
@@ -109,8 +131,12 @@ class Supervisor:
             self._stopping.set()
         return self._stopping
 
-    def add(self, program: Program) -> None:
-        program.start(self.cwd)
+    def add(self, program: Program, pid: int | None = None) -> None:
+        """``pid``: of a child that is that program already."""
+        if pid is None:
+            program.start(self.cwd)
+        else:
+            program.inherit(pid)
         self.programs.append(program)
 
     def wait_until(self, condition: Callable[[], bool], *, seconds: float) -> bool:
