@@ -1,10 +1,12 @@
 """Queries of Django's that are built once in a process, where building them takes longer than running them."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Collection, Hashable, Mapping
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from django.db import connection
 from django.db.models import QuerySet
+
+K = TypeVar("K", bound=Hashable)
 
 _STANDS_FOR: Final = -(2**62)  # a placeholder for the number: no id, and nothing else in a query, looks like it
 
@@ -43,6 +45,31 @@ class Built:
             columns = [column for column, *_ in compiler.select[: compiler.col_count]]
             built = self._built[connection.vendor] = _Built(sql, parameters, compiler.get_converters(columns))
         return built
+
+
+class HaveRows(Generic[K]):
+    """Which of several queries have a row, in one statement. Each is built once for each kind of database."""
+
+    def __init__(self, make: Mapping[K, Callable[[], QuerySet[Any]]]) -> None:
+        self._make = make
+        self._built: dict[tuple[K, str], tuple[str, tuple[Any, ...]]] = {}
+
+    def among(self, asked: Collection[K]) -> set[K]:
+        """Those of the queries with these keys that have one."""
+        built = [self._of_this_database(key) for key in asked]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {', '.join(f'EXISTS({sql})' for sql, _ in built)}",
+                [parameter for _, parameters in built for parameter in parameters],
+            )
+            return {key for key, has_rows in zip(asked, cursor.fetchone(), strict=True) if has_rows}
+
+    def _of_this_database(self, key: K) -> tuple[str, tuple[Any, ...]]:
+        place = key, connection.vendor
+        if place not in self._built:
+            compiler = self._make[key]().query.exists().get_compiler(connection=connection)
+            self._built[place] = compiler.as_sql()
+        return self._built[place]
 
 
 def _converted(value: Any, by: tuple[list[Callable[..., Any]], Any] | None) -> Any:

@@ -22,8 +22,15 @@ class DatabaseNow(Func):
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
-    ) -> tuple[str, tuple[str | int, ...]]:
-        return "%s", (str(connection.ops.adapt_datetimefield_value(timezone.now())),)
+    ) -> tuple[str, tuple[Any, ...]]:
+        return "%s", (_OfTheStatement(),)
+
+
+class _OfTheStatement:
+    """A parameter that SQLite asks for its value whenever it executes the statement: that may be built once."""
+
+    def __conform__(self, _: object) -> str:
+        return str(connection.ops.adapt_datetimefield_value(timezone.now()))
 
 
 def database_now() -> datetime:

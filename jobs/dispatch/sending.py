@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from cnaasjobs.db import channel
+from cnaasjobs.db.built import Built
 from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.db.rows import free_rows
 from jobs.broker import publisher
@@ -29,8 +30,11 @@ def due() -> QuerySet[Job]:
 
 def seconds_to_next_due() -> float | None:
     """Until the next job is due, by the database's clock: zero or less if one is due now, None if none waits."""
-    found = due().annotate(now=DatabaseNow()).values_list("scheduled_time", "now").first()
-    return None if found is None else (found[0] - found[1]).total_seconds()
+    found = _next_due.rows()
+    return (found[0][0] - found[0][1]).total_seconds() if found else None
+
+
+_next_due = Built(lambda _: due().annotate(now=DatabaseNow()).values_list("scheduled_time", "now")[:1])
 
 
 def dispatch_due(limit: int = 500) -> int:

@@ -10,19 +10,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from cnaasjobs.conf import conf
+from cnaasjobs.db.built import Built
 from jobs.models import Heartbeat, Job, Participant
 from jobs.states import Status
 
 _MISSED_BEATS = 3  # the claim may have come during the first, and before the second was written
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeldRun:
+class HeldRun(NamedTuple):
     """A run, or one process's part in it, and the worker that has it according to the database."""
 
     job_id: int
@@ -32,11 +33,24 @@ class HeldRun:
     since: datetime | None
 
 
+class Beat(NamedTuple):
+    """A heartbeat as it was read."""
+
+    id: int
+    kind: str
+    name: str
+    pid: int
+    counter: int
+    last_seen: datetime
+    stopped_at: datetime | None
+    run_tokens: str
+
+
 @dataclass
 class _Sight:
     """A heartbeat as this process saw it."""
 
-    row: Heartbeat
+    row: Beat
     tokens: frozenset[str]
     silent: float = 0.0  # counted seconds
 
@@ -87,7 +101,7 @@ class Lost:
         self._orphans = {token: silent for token, silent in self._orphans.items() if token in tokens}
         return lost
 
-    def processes(self) -> list[Heartbeat]:
+    def processes(self) -> list[Beat]:
         """The heartbeats of processes that are gone and not marked as stopped yet."""
         return [sight.row for sight in self._sights.values() if sight.row.stopped_at is None and sight.is_still]
 
@@ -98,22 +112,19 @@ class Lost:
     # --- looking ------------------------------------------------------------------------------------------------------
 
     def _look(self) -> float:
-        of_running = Job.objects.filter(status=Status.RUNNING.value).values("worker_id")
-        of_participants = Participant.objects.filter(job__status=Status.RUNNING.value).values("worker_id")
-        with_runs = Q(pk__in=of_running) | Q(pk__in=of_participants)
-        rows = list(Heartbeat.objects.filter(Q(stopped_at__isnull=True) | with_runs))
-        own = next((row.counter for row in rows if row.pk == self._own_heartbeat()), None)
+        rows = [Beat(*row) for row in _beats.rows()]
+        own = next((row.counter for row in rows if row.id == self._own_heartbeat()), None)
         if own is None or own == self._own_counter:
             return 0.0  # nothing was learnt about anybody
         seconds = self._since_counted()
         self._own_counter = own
         before, self._sights = self._sights, {}
         for row in rows:
-            known = before.get(row.pk)
+            known = before.get(row.id)
             if known is not None and known.row.counter == row.counter:
-                self._sights[row.pk] = _Sight(row, known.tokens, known.silent + seconds)
+                self._sights[row.id] = _Sight(row, known.tokens, known.silent + seconds)
             else:
-                self._sights[row.pk] = _Sight(row, frozenset(json.loads(row.run_tokens)))
+                self._sights[row.id] = _Sight(row, frozenset(json.loads(row.run_tokens)))
         return seconds
 
     def _since_counted(self) -> float:
@@ -148,6 +159,17 @@ class Lost:
         if len(missing.seen) >= _MISSED_BEATS and sight.row.counter >= missing.first + _MISSED_BEATS:
             return f"worker {seen}, no longer runs it: its process is gone"
         return None
+
+
+def _to_see(_: int) -> QuerySet[Heartbeat, tuple[Any, ...]]:
+    """Of processes that have not stopped, and of those that still have a run."""
+    of_running = Job.objects.filter(status=Status.RUNNING.value).values("worker_id")
+    of_participants = Participant.objects.filter(job__status=Status.RUNNING.value).values("worker_id")
+    with_runs = Q(pk__in=of_running) | Q(pk__in=of_participants)
+    return Heartbeat.objects.filter(Q(stopped_at__isnull=True) | with_runs).values_list(*Beat._fields)
+
+
+_beats = Built(_to_see)
 
 
 def _utc(when: datetime | None) -> str:

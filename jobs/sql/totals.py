@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from jobs.models import Job, JobBlock, Watermark
 from jobs.sql import store
@@ -90,6 +91,12 @@ def forget(job_ids: Iterable[int]) -> None:
     gone = Counter(job_id // JobBlock.BLOCK for job_id in job_ids if job_id < mark.below)
     for block, jobs in gone.items():
         JobBlock.objects.filter(pk=block).update(jobs=F("jobs") - jobs)
+
+
+def uncounted() -> QuerySet[Job]:
+    """Those in no block yet."""
+    below = Watermark.objects.filter(pk=1).values("below")
+    return Job.objects.filter(pk__gte=Coalesce(Subquery(below), 0))
 
 
 def advance() -> int:

@@ -1,5 +1,7 @@
 """Ends jobs that nobody approved in time."""
 
+from django.db.models import QuerySet
+
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.background.one_by_one import OneByOne
 from jobs.lifecycle import approval
@@ -10,7 +12,11 @@ _BATCH = 500
 
 def end_unapproved() -> int:
     """Returns how many."""
-    return _end(JobApproval.objects.filter(verdict="", expires_at__lte=DatabaseNow()).order_by("expires_at")[:_BATCH])
+    return _end(unapproved()[:_BATCH])
+
+
+def unapproved() -> QuerySet[JobApproval]:
+    return JobApproval.objects.filter(verdict="", expires_at__lte=DatabaseNow()).order_by("expires_at")
 
 
 def _expire(asked: JobApproval) -> int:

@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from django.db.models import Count, Exists, F, OuterRef
+from django.db.models import Count, Exists, F, OuterRef, QuerySet
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
@@ -58,8 +58,6 @@ class Invite:
 
     def step(self) -> int:
         """Send the invitations of this round. Returns how many."""
-        if not Job.objects.filter(status=Status.RUNNING.value, fleet__helpers__gt=0).exists():
-            return 0
         with exclusively("invite") as mine:
             if not mine or not (runs := _runs()):
                 return 0
@@ -88,6 +86,10 @@ class Invite:
                 record(JobAction.INVITE, job_id=run.job.pk, count=sent)
             self._expected[run.job.pk] = run.participants + run.coming + sent, now + conf.upkeep_seconds
         return len(messages) - unsent.total()
+
+
+def may_have_help() -> QuerySet[Job]:
+    return Job.objects.filter(status=Status.RUNNING.value, fleet__helpers__gt=0)
 
 
 def _runs() -> list[_Run]:

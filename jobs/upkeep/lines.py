@@ -24,11 +24,12 @@ _BATCH = 500
 
 def free_abandoned() -> int:
     """Release locks whose holder no longer runs under their token. Returns how many."""
-    held = list(locks.held())
-    holders = [lock.holder_id for lock in held if lock.holder_id is not None]
-    running = Job.objects.filter(pk__in=holders, status=Status.RUNNING.value)
-    rightful = set(running.values_list("pk", "fence"))
-    return _free(lock for lock in held if (lock.holder_id, lock.fence) not in rightful)
+    return _free(list(abandoned()))
+
+
+def abandoned() -> QuerySet[Lock]:
+    rightful = Job.objects.filter(pk=OuterRef("holder_id"), fence=OuterRef("fence"), status=Status.RUNNING.value)
+    return locks.held().filter(~Exists(rightful))
 
 
 def _release(lock: Lock) -> int:
@@ -45,9 +46,12 @@ _free = OneByOne("freeing an abandoned lock", _release, key=lambda lock: lock.pk
 
 def wake_first() -> int:
     """Wake the first job in line for each free lock. Returns how many."""
+    return _wake(free_with_a_line().values_list("name", flat=True)[:_BATCH])
+
+
+def free_with_a_line() -> QuerySet[Lock]:
     parked = _in_line().filter(lock_name=OuterRef("name"))
-    free = Lock.objects.filter(Exists(parked), holder_id__isnull=True).values_list("name", flat=True)
-    return _wake(free[:_BATCH])
+    return Lock.objects.filter(Exists(parked), holder_id__isnull=True)
 
 
 _wake = OneByOne("waking the first in a lock's line", line.wake, key=str)
@@ -56,7 +60,7 @@ _wake = OneByOne("waking the first in a lock's line", line.wake, key=str)
 def end_overdue() -> int:
     """End jobs that have waited for their lock longer than allowed. Returns how many."""
     holders = {lock.name: lock.holder_id for lock in locks.held()}
-    return _cancel((job, holders.get(job.lock_name or "")) for job in _overdue()[:_BATCH])
+    return _cancel((job, holders.get(job.lock_name or "")) for job in overdue()[:_BATCH])
 
 
 def _end(overdue: tuple[Job, int | None]) -> int:
@@ -72,7 +76,7 @@ def _end(overdue: tuple[Job, int | None]) -> int:
 _cancel = OneByOne("ending a job that waited too long", _end, key=lambda overdue: overdue[0].pk)
 
 
-def _overdue() -> QuerySet[Job]:
+def overdue() -> QuerySet[Job]:
     allowed = Cast(Coalesce("lock_wait_seconds", Value(conf.lock_wait_seconds)), IntegerField())
     patience = ExpressionWrapper(allowed * Value(timedelta(seconds=1)), output_field=DurationField())
     # By the locks' names, because only so the index of the lines can be used.

@@ -4,7 +4,7 @@ A run that waits too long is ended by ``rescue``, like one whose worker is gone.
 """
 
 from celery import current_app
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from jobs.background.one_by_one import OneByOne
 from jobs.lifecycle import participants, transitions
@@ -14,9 +14,12 @@ from jobs.states import Status
 
 def end_orphans() -> int:
     """End those that were aborted, ran too long or lost their lock. Returns how many."""
-    orphans = Job.objects.filter(status=Status.RUNNING.value, fleet__orphan__isnull=False)
-    orphans = orphans.filter(fleet__attempt=F("attempt")).select_related("fleet")
-    return _end(list(orphans))
+    return _end(list(orphans().select_related("fleet")))
+
+
+def orphans() -> QuerySet[Job]:
+    running = Job.objects.filter(status=Status.RUNNING.value, fleet__orphan__isnull=False)
+    return running.filter(fleet__attempt=F("attempt"))
 
 
 def longest(task_name: str) -> float | None:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, QuerySet
 
 from cnaasjobs.conf import conf
+from cnaasjobs.db.built import Built
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
 from cnaasjobs.events import record
@@ -41,6 +42,9 @@ class Republish:
 
     def step(self) -> int:
         """Send again what is missing. Returns how many messages. Does nothing while the broker is away."""
+        if not _counts.rows():
+            self._gaps.clear()
+            return 0
         with exclusively("republish") as mine:
             if not mine:
                 return 0
@@ -68,7 +72,7 @@ class Republish:
 
     def _sample(self) -> dict[str, int]:
         """For each queue, how many messages have been missing for some time."""
-        counts = dict(_waiting().values_list("queue").annotate(Count("pk")))
+        counts = dict(_counts.rows())
         self._gaps = {queue: self._gaps.get(queue, deque(maxlen=_SAMPLES)) for queue in counts}
         if not counts:
             return {}
@@ -119,6 +123,9 @@ def _waiting(queue: str | None = None) -> QuerySet[Job]:
     """Rows that wait for their message to reach a worker."""
     rows = Job.objects.filter(SENT, status=Status.SCHEDULED.value)
     return rows if queue is None else rows.filter(queue=queue)
+
+
+_counts = Built(lambda _: _waiting().values_list("queue").annotate(Count("pk")))
 
 
 def _before_grace() -> datetime:

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from cnaasjobs.db.clock import DatabaseNow, database_now
+from cnaasjobs.db.built import Built
+from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.background.one_by_one import OneByOne
@@ -35,36 +36,32 @@ class Rescue:
     def _bury(self) -> None:
         """Mark those that are gone (one that was only frozen removes its mark itself), and delete old heartbeats."""
         for row in self._lost.processes():
-            unmoved = Heartbeat.objects.filter(pk=row.pk, counter=row.counter, stopped_at__isnull=True)
+            unmoved = Heartbeat.objects.filter(pk=row.id, counter=row.counter, stopped_at__isnull=True)
             if unmoved.update(stopped_at=DatabaseNow()):
                 record(JobAction.LOST, kind=row.kind, worker=row.name, pid=row.pid)
-        old = Heartbeat.objects.filter(stopped_at__lt=database_now() - _KEEP_ROWS)
-        old = old.exclude(pk__in=self._lost.stopped_with_runs())
-        if ids := list(old.values_list("pk", flat=True)[:_BATCH]):
+        kept = self._lost.stopped_with_runs()
+        if ids := [pk for (pk,) in _old.rows() if pk not in kept][:_BATCH]:
             Heartbeat.objects.filter(pk__in=ids, stopped_at__isnull=False).delete()
 
 
 def _held() -> list[HeldRun]:
     """Each process that takes part in a run; of a run where none does, the run itself."""
-    taking_part = Participant.objects.filter(job__status=Status.RUNNING.value)
-    held = [
-        HeldRun(job_id=one.job_id, token=one.token, worker_id=one.worker_id, worker=one.worker, since=one.joined_at)
-        for one in taking_part
-    ]
-    shared = {one.job_id for one in held}
-    running = Job.objects.filter(status=Status.RUNNING.value)
-    for job in running.only("id", "run_token", "worker_id", "worker", "start_time"):
-        if job.pk not in shared and job.run_token is not None:
-            held.append(
-                HeldRun(
-                    job_id=job.pk,
-                    token=job.run_token,
-                    worker_id=job.worker_id,
-                    worker=job.worker,
-                    since=job.start_time,
-                )
-            )
-    return held
+    held = [HeldRun(*part) for part in _parts.rows()]
+    shared = {part.job_id for part in held}
+    return held + [HeldRun(*run) for run in _runs.rows() if run[0] not in shared]
+
+
+_parts = Built(
+    lambda _: Participant.objects.filter(job__status=Status.RUNNING.value).values_list(
+        "job_id", "token", "worker_id", "worker", "joined_at"
+    )
+)
+_runs = Built(
+    lambda _: Job.objects.filter(status=Status.RUNNING.value, run_token__isnull=False).values_list(
+        "id", "run_token", "worker_id", "worker", "start_time"
+    )
+)
+_old = Built(lambda _: Heartbeat.objects.filter(stopped_at__lt=DatabaseNow() - _KEEP_ROWS).values_list("id"))
 
 
 def _lose(lost: tuple[HeldRun, str]) -> int:

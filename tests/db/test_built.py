@@ -1,12 +1,14 @@
 """Queries that are built once: they return what Django would, for any number, on each database."""
 
-from datetime import UTC
+from datetime import UTC, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db.models import Count, Q, QuerySet
 
-from cnaasjobs.db.built import Built
+from cnaasjobs.db.built import Built, HaveRows
+from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import Job, JobDevice
 from tests.factory import device_row, job_row
 
@@ -57,3 +59,30 @@ def test_it_is_built_once() -> None:
     for job in (job_row(), job_row()):
         assert [row[0] for row in built.rows(job.pk)] == [job.pk]
     assert len(numbers) == 1
+
+
+def test_the_database_s_time_is_that_of_each_statement() -> None:
+    """Where it is a parameter too, of a query that is built once."""
+    job = job_row()
+    built = Built(lambda _: Job.objects.filter(pk=job.pk).annotate(now=DatabaseNow()).values_list("now"))
+    (first,), (second,) = built.rows()[0], built.rows()[0]
+    assert timedelta(0) < second - first < timedelta(minutes=1)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("each_database")
+def test_which_of_several_queries_have_a_row_is_asked_in_one_statement(django_assert_num_queries: Any) -> None:
+    made: list[str] = []
+
+    def of(name: str) -> QuerySet[Job]:
+        made.append(name)
+        return Job.objects.filter(function_name=name, scheduled_time__lte=DatabaseNow()).order_by("id")
+
+    jobs = HaveRows({name: partial(of, name) for name in ("one", "100%", "other")})
+    for name in ("other", "100%"):
+        with django_assert_num_queries(1):
+            assert name not in jobs.among(["one", "100%", "other"])
+        job_row(function_name=name)
+    assert jobs.among(["other", "one", "100%"]) == {"100%", "other"}
+    assert jobs.among(["one"]) == set()
+    assert sorted(made) == ["100%", "one", "other"]

@@ -75,3 +75,12 @@ def test_a_deep_page_is_the_same_page(order: str) -> None:
     count = totals.total(everything)
     for start in range(0, count + 10, 5):
         assert list(totals.page(everything, start, 10, total=count)) == list(everything[start : start + 10])
+
+
+def test_what_is_in_no_block_yet_says_whether_the_watermark_is_to_be_moved() -> None:
+    for _ in range(2):
+        assert not totals.uncounted().exists()
+        new = _schedule(3)
+        assert {job.pk for job in totals.uncounted()} == {*new}
+        _settle()
+    assert not totals.uncounted().exists()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from jobs.upkeep import lines
 from jobs.upkeep.prune import Prune
 from jobs.upkeep.republish import Republish
 from jobs.upkeep.rescue import Rescue
+from jobs.upkeep.runner import chores, repairs
 from jobs.upkeep.unserved import unserved
 from locks.models import Lock
 from tests import fake_jobs
@@ -51,6 +53,7 @@ def many_jobs(postgresql: PostgreSQL) -> None:
 
 def steps() -> dict[str, Callable[[], Any]]:
     own = heartbeat(kind="beat")
+    upkeep = {"repairs": repairs(own_heartbeat=lambda: own.pk), "chores": chores()}
     return {
         "rescue": Rescue(own_heartbeat=lambda: own.pk).step,
         "free_locks": lines.free_abandoned,
@@ -62,6 +65,7 @@ def steps() -> dict[str, Callable[[], Any]]:
         "next due": sending.seconds_to_next_due,
         "due": sending.dispatch_due,
         "line": lambda: line.wake("devices"),
+        **{f"all {name}": partial(each.to_do, each.asked) for name, each in upkeep.items()},
     }
 
 

@@ -93,7 +93,7 @@ def test_the_index_of_the_lines_finds_who_waited_too_long(postgresql: PostgreSQL
     """A table of millions of jobs is not read for it each time."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-        assert "job_line" in lines._overdue().explain()
+        assert "job_line" in lines.overdue().explain()
 
 
 def test_a_lock_whose_holder_ended_is_freed_and_the_next_woken() -> None:
@@ -121,7 +121,7 @@ def test_a_lock_taken_anew_by_the_same_job_is_not_freed_by_an_old_look(monkeypat
     seen = list(locks.held())
     Lock.objects.update(fence=run.fence + 1)  # type: ignore[operator]
     Job.objects.filter(pk=job.pk).update(fence=run.fence + 1)  # type: ignore[operator]
-    monkeypatch.setattr(locks, "held", lambda: seen)
+    monkeypatch.setattr(lines, "abandoned", lambda: seen)
     assert lines.free_abandoned() == 0
     assert Lock.objects.get().holder_id == job.pk
 

@@ -6,6 +6,7 @@ import pytest
 
 from cnaasjobs.db.clock import database_now
 from jobs.beat.heartbeat import BeatHeartbeat
+from jobs.liveness.lost import Beat
 from jobs.models import Heartbeat
 from tests.factory import Worker, run_on
 from tests.upkeep.watcher import Watcher
@@ -35,10 +36,10 @@ def test_a_worker_that_beats_while_it_is_given_up_gets_no_mark(
     lost = watcher.rescue._lost
     judged = lost.processes
 
-    def judged_just_before_it_beats() -> list[Heartbeat]:
+    def judged_just_before_it_beats() -> list[Beat]:
         gone = judged()
         for row in gone:
-            assert row.pk == worker.row.pk
+            assert row.id == worker.row.pk
             worker.beat()
         return gone
 

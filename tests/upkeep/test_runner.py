@@ -1,14 +1,19 @@
 """The steps of upkeep: one that fails does not stop the others."""
 
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.db import OperationalError
 
 from cnaasjobs.conf import conf
+from jobs.metrics import tally
 from jobs.upkeep import runner
 from jobs.upkeep.runner import Step, Upkeep, chores, repairs
 from jobs.upkeep_steps import UpkeepStep
+from locks.models import Lock
+from tests.switching import database_fails
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -58,6 +63,47 @@ def test_a_step_that_may_be_slow_takes_a_twentieth_of_the_time(monkeypatch: pyte
     rare.call()
     other.call()
     assert (rare.next_at, other.next_at) == (100.0 + 20 * 3.0, 103.0 + conf.upkeep_seconds)
+
+
+def test_a_step_with_nothing_to_do_is_not_called_and_has_succeeded(
+    caplog: pytest.LogCaptureFixture, django_assert_num_queries: Any
+) -> None:
+    called: list[str] = []
+
+    def acts(name: str) -> int:
+        called.append(name)
+        Lock.objects.filter(name=name).delete()
+        return 1
+
+    def step(step: UpkeepStep, name: str) -> Step:
+        return Step(step, partial(acts, name), lambda: Lock.objects.filter(name=name))
+
+    one, other = step(UpkeepStep.WAKE, "one"), step(UpkeepStep.LOCK_WAIT, "other")
+    other.complaint.failed(ValueError("it did not work before"))
+    Lock.objects.create(name="one")
+    upkeep = Upkeep([one, other])
+    assert 0 < upkeep.step() <= conf.upkeep_seconds
+    assert called == ["one"]
+    assert "upkeep's step lock_wait works again" in caplog.text
+    tally.taken()
+    one.next_at = other.next_at = 0.0
+    with django_assert_num_queries(1):
+        upkeep.step()
+    assert called == ["one"]
+    assert {labels for _, labels in tally.taken().states} == {("wake",), ("lock_wait",)}
+
+
+def test_where_it_can_not_be_said_which_steps_have_anything_to_do_each_says_itself() -> None:
+    called: list[str] = []
+
+    def works() -> int:
+        called.append("works")
+        return 0
+
+    upkeep = Upkeep([Step(UpkeepStep.WAKE, works, Lock.objects.all)])
+    with database_fails(asked_about="EXISTS"):
+        upkeep.step()
+    assert called == ["works"]
 
 
 def test_every_step_runs_on_an_empty_database() -> None:
