@@ -1,7 +1,8 @@
-"""Large YAML files are parsed once and kept as JSON for the other processes of this machine, or of this service.
+"""What YAML files hold is kept as JSON: of large ones for the other processes of this machine, or of this service.
 
 YAML takes 0.7 s of a processor for 1,000 hosts, JSON 2 ms. So after a change of the inventory one process parses it,
-and the others, each of which would need that time before it can help with a sync, load what that one has kept.
+and the others, each of which would need that time before it can help with a sync, load what that one has kept. Short
+ones stay in the process: of an inventory's files, mostly one has changed when all are read again.
 
 Inventories hold passwords. What is kept lies in the system's directory for temporary files, which systemd and
 containers give each service for itself, in a directory that only this user may enter. And it is signed, together with
@@ -19,9 +20,11 @@ from typing import Any, Final, NamedTuple
 
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-_LEAST: Final = 20_000  # characters; a shorter file is parsed in the time that this takes
+_LEAST: Final = 20_000  # characters; a file is for each process to parse if it is shorter
+_MOST: Final = 100  # short texts
 _VERSION: Final = "1"  # of the parser's result
 _AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None)})
+_short: Final[dict[str, str]] = {}  # texts, and what they hold as JSON
 
 
 class Kept(NamedTuple):
@@ -31,7 +34,8 @@ class Kept(NamedTuple):
 def load(path: Path, text: str) -> Kept | None:
     """The content that this text was parsed to, if a process has kept it."""
     if len(text) < _LEAST:
-        return None
+        plain = _short.get(text)
+        return None if plain is None else Kept(json.loads(plain))
     try:
         kept = _file(path).read_text()
     except (OSError, UnicodeDecodeError):
@@ -42,10 +46,15 @@ def load(path: Path, text: str) -> Kept | None:
 
 def keep(path: Path, text: str, content: Any) -> None:
     """Keep it, if JSON can hold all of it. If nothing can be kept, each process parses for itself."""
-    if len(text) < _LEAST or not _is_plain(content, most=len(text)):
+    if not _is_plain(content, most=len(text)):
         return
     with suppress(OSError, RecursionError):
         plain = json.dumps(content)
+        if len(text) < _LEAST:
+            if len(_short) >= _MOST:
+                _short.clear()
+            _short[text] = plain
+            return
         file = _file(path)
         descriptor, temporary = tempfile.mkstemp(dir=file.parent)  # for this user only
         with os.fdopen(descriptor, "w") as out:

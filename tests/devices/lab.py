@@ -13,6 +13,7 @@ from tests.waiting import wait_until
 
 # libyaml's writes the same in a quarter of the time, where PyYAML has it.
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_texts: dict[str, str] = {}  # of what was written before, by its repr: most files are the same in each lab
 TEMPLATE = "hostname {{ host }}\nmotd {{ motd }}\n"
 
 
@@ -87,7 +88,12 @@ class Lab:
 
 
 def _dump(file: Path, content: Any) -> None:
-    file.write_text(yaml.dump(content, Dumper=_Dumper, sort_keys=False))
+    what = repr(content)
+    if (text := _texts.get(what)) is None:
+        text = yaml.dump(content, Dumper=_Dumper, sort_keys=False)
+        if len(what) < 1000:
+            _texts[what] = text
+    file.write_text(text)
 
 
 def ended(job_id: int) -> Job:

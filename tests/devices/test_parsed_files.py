@@ -124,8 +124,35 @@ def test_what_aliases_repeat_without_end_is_not_written_out(file: Path, director
     assert not list(directory.iterdir())
 
 
-def test_a_small_file_is_not_kept(tmp_path: Path, directory: Path) -> None:
+def test_a_small_file_stays_in_its_process(tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = tmp_path / "small.yml"
-    small.write_text("a: 1\n")
-    assert yaml_files.read(small) == {"a": 1}
+    small.write_text(f"{tmp_path}: [1]\n")
+    first = yaml_files.read(small)
+    first[str(tmp_path)].append("what a reader adds")
+    parses_nothing(monkeypatch)
+    assert yaml_files.read(small) == {str(tmp_path): [1]}
     assert not directory.exists()
+
+
+def test_a_small_file_that_changed_is_parsed_again(tmp_path: Path) -> None:
+    small = tmp_path / "small.yml"
+    for password in ("Hunter2-before", "Hunter2-behind"):
+        small.write_text(f"{tmp_path}: {password}\n")
+        assert yaml_files.read(small) == {str(tmp_path): password}
+
+
+@pytest.mark.parametrize("odd", ["day: 2026-01-02", "1: one", "set: !!set {a, b}", "data: !!binary aGVsbG8="])
+def test_of_a_small_file_too(tmp_path: Path, odd: str) -> None:
+    """What JSON would bring back otherwise."""
+    small = tmp_path / "small.yml"
+    small.write_text(f"{odd}\n")
+    first = yaml_files.read(small)
+    assert repr(yaml_files.read(small)) == repr(first)
+
+
+def test_few_small_files_stay(tmp_path: Path) -> None:
+    small = tmp_path / "small.yml"
+    for number in range(300):
+        small.write_text(f"number: {number}\n")
+        yaml_files.read(small)
+    assert len(parsed_files._short) <= 100
