@@ -56,9 +56,8 @@ class Connection(TConn):
             return
         super().close()
 
-    def close_now(self) -> None:
-        with contextlib.suppress(OSError):
-            super().close(graceful=True)
+    def close_gracefully(self) -> None:
+        super().close(graceful=True)
 
 
 class PatientWorker(ThreadWorker):
@@ -136,7 +135,7 @@ class PatientWorker(ThreadWorker):
         if self._to_close >= MAX_CLOSING:
             return False
         self._to_close += 1
-        self._closing.submit(connection.close_now).add_done_callback(self._closed)
+        self._closing.submit(connection.close_gracefully).add_done_callback(self._closed)
         return True
 
     def _closed(self, _: Any) -> None:

@@ -35,7 +35,7 @@ def _credential(value: object) -> object:
 
 
 def _digits(value: object) -> object:
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 6 else value
+    return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
 Credential = Annotated[str, BeforeValidator(_credential)]

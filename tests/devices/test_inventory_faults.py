@@ -74,6 +74,7 @@ FAULTS = [
     ("hosts.yml", "2024-01-01: {}", "host name datetime.date(2024, 1, 1) must be text"),
     ("hosts.yml", "true: {}", "host name True must be text"),
     ("hosts.yml", "'': {}", "host name '' must be text"),
+    ("hosts.yml", f"{'x' * 256}: {{}}", "must be text of 1 to 255 characters"),
     ("hosts.yml", '"a\\0b": {}', "host name 'a\\x00b' must be text"),
     ("hosts.yml", '"\\uD800": {}', "host name '\\ud800' must be text"),
     # groups and defaults
@@ -93,6 +94,8 @@ FAULTS = [
     ("defaults.yml", "data: [Hunter2]", "defaults.yml: data must be a mapping"),
     ("defaults.yml", "port: Hunter2", "defaults.yml: port must be a number"),
     ("defaults.yml", "connection_options: {napalm: {platform: 1}}", "connection_options.napalm.platform must be text"),
+    ("defaults.yml", "port: -1", "defaults.yml: port must be a number"),
+    ("defaults.yml", 'connection_options: {"a\\nb": {port: x}}', "connection_options.'a\\nb'.port must be"),
     ("defaults.yml", "[Hunter2]", "defaults.yml must be a mapping"),
     # YAML
     ("hosts.yml", "sw1: {password: Hunter2\n", "line 2: expected ',' or '}', but got '<stream end>'"),

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from nornir.core.inventory import ConnectionOptions, Group, Groups, Host, Hosts, Inventory, ParentGroups
+from nornir.core.inventory import ConnectionOptions, Defaults, Group, Groups, Host, Hosts, Inventory, ParentGroups
 from nornir.core.plugins.inventory import InventoryPluginRegister, TransformFunctionRegister
 
+from cnaasjobs.secrecy import HIDDEN
 from devices import inventory
 from devices.inventory import InventoryError
 from tests.devices.lab import Lab
@@ -76,6 +77,7 @@ def test_it_is_not_asked_before_there_is_a_job(plugin: Callable[..., None]) -> N
         (ValueError("no access\nwith\n Hunter2-key"), "ValueError: no access with limits.api_key"),
         (ValueError("GET https://me:pw-Hunter2@netbox.example/ failed"), "GET https://…@netbox.example/ failed"),
         (OSError("Authorization: Token SHVudGVyMg=="), "Authorization: Token"),
+        (OSError("no\x00 answer\ud800"), "OSError: no"),
         (KeyError("sw1"), "KeyError: 'sw1'"),
         (RuntimeError("x" * 5000), "RuntimeError: xxx"),
         (RuntimeError("of the environment: env-token-77"), "of the environment: NB_TOKEN"),
@@ -94,6 +96,16 @@ def test_what_a_plugin_raises_shows_no_secret(
     assert said in message
     assert "env-token-77" not in message
     assert "SHVudGVyMg" not in message
+    assert "\x00" not in message
+    message.encode()
+
+
+def test_nor_a_password_of_the_inventory_that_was_read_before(lab: Lab, plugin: Callable[..., None]) -> None:
+    lab.hosts["sw1"]["password"] = "of-device-77"
+    lab.write()
+    inventory.nornir()
+    plugin(raises(ValueError("of-device-77 is refused")))
+    assert f"ValueError: {HIDDEN} is refused" in fault()
 
 
 HOSTS_OF_DICTS: Any = {"sw1": {}}
@@ -102,6 +114,10 @@ HOST_NUMBER_5: Any = {5: Host("5")}
 
 def made(**attributes: Any) -> Callable[[Any], Inventory]:
     return lambda plugin: Inventory(hosts=Hosts(sw1=Host("sw1", **attributes)))
+
+
+def defaults(**attributes: Any) -> Callable[[Any], Inventory]:
+    return lambda plugin: Inventory(hosts=Hosts(sw1=Host("sw1")), defaults=Defaults(**attributes))
 
 
 def cycle(plugin: Any) -> Inventory:
@@ -115,6 +131,10 @@ def cycle(plugin: Any) -> Inventory:
     [
         (made(platform=9300), "host sw1: platform must be text"),
         (made(port="Hunter2"), "host sw1: port must be a number"),
+        (made(port="\u00b2"), "host sw1: port must be a number"),
+        (made(port="9" * 5000), "host sw1: port must be a number"),
+        (made(password=True), "host sw1: password must be text"),
+        (defaults(platform=9300), "the defaults: platform must be text"),
         (made(data=["Hunter2"]), "host sw1: data must be a mapping"),
         (made(groups=["one"]), "must make hosts and groups of Nornir's types"),
         (cycle, "group one must not be a group above itself"),
