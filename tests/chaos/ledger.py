@@ -93,21 +93,27 @@ def read_file(path: Path) -> Iterator[Line]:
         if not text:
             continue
         try:
-            fields = json.loads(text)
+            yield _line(text)
         except ValueError:
             if number == len(texts) - 1:  # no newline after it: torn by SIGKILL
                 return
             raise
-        yield Line(**{**fields, "event": Event(fields["event"])})
+
+
+def _line(text: str) -> Line:
+    fields = json.loads(text)
+    return Line(**{**fields, "event": Event(fields["event"])})
 
 
 def running_in(path: Path) -> Line | None:
-    """The body that the process with this file runs now, by its BEGIN; None between two bodies."""
-    begun: Line | None = None
-    if path.exists():
-        for line in read_file(path):
-            if line.event in (Event.BEGIN, Event.JOIN):
-                begun = line
-            elif line.event is Event.END:
-                begun = None
-    return begun
+    """The body that the process with this file runs now, by its BEGIN; None between two bodies.
+
+    Read from the end: this is asked many times a second, of files that grow during the whole run.
+    """
+    *texts, _torn = path.read_text().split("\n") if path.exists() else [""]
+    for line in map(_line, reversed(texts)):
+        if line.event in (Event.BEGIN, Event.JOIN):
+            return line
+        if line.event is Event.END:
+            return None
+    return None
