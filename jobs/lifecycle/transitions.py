@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 
 from cnaasjobs.db import clock
+from cnaasjobs.db.built import Built
 from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.secrecy import mask
 from jobs.actions import record_transition
@@ -34,6 +35,8 @@ _BACK_IN_LINE: Final = dict.fromkeys(
     ("dispatched_at", "start_time", "finished_devices", "run_token", "fence", "worker_id", "worker")
 )
 _ANY: Final = Q()
+_COLUMNS: Final = [field.attname for field in Job._meta.concrete_fields]
+_ROW: Final = Built(lambda job_id: Job.objects.filter(pk=job_id).values_list(*_COLUMNS))
 _OUT_OF_LINE: Final = {"parked": False, "waiting_since": None, "unapproved": None}
 
 
@@ -74,7 +77,7 @@ def claim(
 
 def _claim_or_park(job_id: int, task_name: str, by: Claimant) -> Run | Refused:
     """Find out why the claim was not granted at once, or grant it: the lock may have had no row, or have come free."""
-    job = Job.objects.filter(pk=job_id).first()
+    job = next((Job.from_db(connection.alias, _COLUMNS, row) for row in _ROW.rows(job_id)), None)
     if job is None:
         return Refused(job_id=job_id, reason="no such job")
     if job.run_token == by.run_token:
