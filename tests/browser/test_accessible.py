@@ -25,7 +25,6 @@ NARROW: ViewportSize = {"width": 360, "height": 740}
 def wrong_on(page: Page, tags: list[str]) -> list[str]:
     """What axe found on it, in light and in dark."""
     page.emulate_media(color_scheme="light")
-    page.evaluate(AXE_SCRIPT)
     page.evaluate(AT_ONCE)
     found = serious(page, {"type": "tag", "values": tags})
     page.emulate_media(color_scheme="dark")
@@ -58,6 +57,8 @@ def too_wide(page: Page) -> list[str]:
 def each_page(open_page: OpenPage, user: User, world: World) -> Iterator[tuple[str, Page]]:
     """The console's, one after the other, in one window of somebody who has signed in and one of a stranger."""
     inside, outside = open_page(user), open_page()
+    for page in (inside, outside):
+        page.add_init_script(AXE_SCRIPT)  # which is sent once, not once for each address
     for name, addresses in CONSOLE.items():
         for address in addresses:
             page = outside if name in FOR_STRANGERS else inside
@@ -111,6 +112,7 @@ WHO_STICKS_OUT = """() => [...document.querySelectorAll('body *')]
 def test_no_page_of_the_admin_shuts_anybody_out(open_page: OpenPage, boss: User) -> None:
     world = built()
     page, found = open_page(boss), []
+    page.add_init_script(AXE_SCRIPT)
     for name, address in ADMIN.items():
         page.goto(address(world))
         found += [f"{name}: {wrong}" for wrong in wrong_on(page, WCAG)]

@@ -25,6 +25,7 @@ def test_nothing_of_the_window_before_is_left(request: pytest.FixtureRequest) ->
     context, page = opened(browser, front.url)
     context.add_cookies([{"name": "csrftoken", "value": "of-before", "url": front.url}])
     page.clock.install(time=0)
+    page.add_init_script("window.ofBefore = true")
     page.goto("/sign-in")
     page.evaluate("localStorage.setItem('keys', 'off')")
     page.emulate_media(color_scheme="dark")
@@ -39,6 +40,7 @@ def test_nothing_of_the_window_before_is_left(request: pytest.FixtureRequest) ->
     assert context.cookies() == []
     page.goto("/sign-in")
     assert page.evaluate("localStorage.length") == 0
+    assert page.evaluate("window.ofBefore === undefined")
     assert page.evaluate("Date.now()") > 1_700_000_000_000
     assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") is False
     assert page.evaluate("innerWidth") == DESKTOP["width"]
