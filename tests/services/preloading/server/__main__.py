@@ -25,11 +25,21 @@ from typing import Any
 PACKAGES = [
     "ahocorasick",
     "asyncio",
+    "billiard.popen_fork",
+    "billiard.sharedctypes",
+    "billiard.synchronize",
+    "celery.app.control",
+    "celery.app.events",
+    "celery.app.log",
     "celery.apps.beat",
     "celery.apps.worker",
-    "celery.beat",
+    "celery.backends.base",
     "celery.bin.celery",
     "celery.concurrency.prefork",
+    "celery.contrib.django.task",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.strategy",
     "celery.worker.worker",
     "concurrent.futures",
     "corsheaders",
@@ -48,6 +58,7 @@ PACKAGES = [
     "django.test.signals",
     "django.views.generic",
     "gunicorn.app.wsgiapp",
+    "gunicorn.glogging",
     "gunicorn.workers.gthread",
     "jinja2.sandbox",
     "jsonschema",
@@ -63,11 +74,33 @@ PACKAGES = [
     "ruamel.yaml",
     "socketio",
     "uvicorn",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.asyncio",
+    "uvicorn.protocols.http.h11_impl",
+    "uvicorn.protocols.websockets.wsproto_impl",
     "whitenoise.base",
     "yaml",
 ]
 # What the project's processes load, besides its apps, their tasks and what CELERY_IMPORTS names.
-OF_THE_PROJECT = ["cnaasjobs.celery", "cnaasjobs.live.application", "cnaasjobs.startup", "cnaasjobs.urls"]
+OF_THE_PROJECT = [
+    "cnaasjobs.celery",
+    "cnaasjobs.identity.sessions",
+    "cnaasjobs.live.application",
+    "cnaasjobs.live.server",
+    "cnaasjobs.startup",
+    "cnaasjobs.urls",
+    "cnaasjobs.web.worker",
+    "django_celery_beat.schedulers",
+    "jobs.beat.scheduler",
+    "jobs.broker.plain_results",
+    "jobs.worker.connections",
+    "jobs.worker.consumer",
+    "jobs.worker.remote_control",
+    "jobs.worker.supervision",
+    "jobs.worker.unacknowledged",
+    "jobs.worker.unreadable",
+    "jobs.worker.window",
+]
 PATH = sys.path[1:]  # without the directory of this file
 PR_SET_PDEATHSIG = 1
 NUMBER = struct.Struct("i")
@@ -177,7 +210,8 @@ def load_the_project() -> None:
 
     apps.populate(settings.INSTALLED_APPS)
     autodiscover_modules("tasks")
-    for name in (*OF_THE_PROJECT, *getattr(settings, "CELERY_IMPORTS", ())):
+    middleware = [name.rpartition(".")[0] for name in settings.MIDDLEWARE]
+    for name in (*OF_THE_PROJECT, *middleware, *getattr(settings, "CELERY_IMPORTS", ())):
         import_module(name)
     from celery import current_app
 
@@ -202,7 +236,7 @@ def modules_are_as_loaded(env: dict[str, str], cwd: str) -> bool:
     """No module on PYTHONPATH has the name of one that was loaded from elsewhere."""
     places = {*filter(None, env.get("PYTHONPATH", "").split(os.pathsep))} - {cwd}
     found = {path.name.partition(".")[0] for place in places for path in Path(place).glob("*")}
-    return found.isdisjoint(name.partition(".")[0] for name in sys.modules)
+    return not found or found.isdisjoint(name.partition(".")[0] for name in sys.modules)
 
 
 def settings_are_as_loaded() -> bool:
