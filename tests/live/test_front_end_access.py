@@ -164,6 +164,13 @@ def test_strangers_stay_for_so_long(live: Live, connect: Connect, monkeypatch: p
     stays(lambda: known.client.connected, seconds=0.5)
 
 
+def test_a_stranger_has_at_least_the_time_between_two_looks(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strangers, "SECONDS", 1000.0)
+    sid = json.loads(handshake(live)[1][1:])["sid"]
+    asyncio.run(live.front_ends.server.part_with_strangers())
+    assert sid in live.front_ends.server.eio.sockets
+
+
 def test_a_message_has_a_size(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strangers, "SECONDS", 1000.0)  # not what closes it
     talks = create_connection(f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket", timeout=30)

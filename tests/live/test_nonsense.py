@@ -207,6 +207,15 @@ def test_one_client_a_connection(live: Live, quiet: pytest.LogCaptureFixture) ->
         assert len(live.front_ends._clients) == 1
 
 
+def test_nothing_is_kept_for_parts_that_may_never_come(live: Live, quiet: pytest.LogCaptureFixture) -> None:
+    with closing(Client(live)) as client:
+        client.say("40")
+        for _ in range(3):
+            client.say('451-["events",{"_placeholder":true,"num":0}]')
+        wait_until(lambda: counted(quiet) == 3)
+        assert live.front_ends.server._binary_packet == {}
+
+
 def test_our_own_mistake_is_told_once_a_while(
     live: Live, quiet: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

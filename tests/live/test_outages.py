@@ -1,11 +1,14 @@
 """Readers while the database is away, and after the events process was: nothing is missed, nobody connects anew."""
 
+import logging
 import socket
 from pathlib import Path
 
 import pytest
 from django.db import connection
 
+from cnaasjobs.live.actions import LiveAction
+from cnaasjobs.live.poller import LOOK_SECONDS
 from jobs.models import Job
 from jobs.states import Status
 from tests.factory import job_in
@@ -14,7 +17,7 @@ from tests.services import PostgreSQL
 from tests.services.postgresql import run_program
 from tests.services.processes import Platform
 from tests.switching import on_database
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 
 def ended(stream: Stream) -> set[int]:
@@ -23,19 +26,29 @@ def ended(stream: Stream) -> set[int]:
 
 @pytest.mark.needs("postgresql")
 @pytest.mark.django_db(transaction=True)
-def test_a_crash_of_the_database_is_a_pause(postgresql: PostgreSQL, live: Live) -> None:
+def test_a_crash_of_the_database_is_a_pause(
+    postgresql: PostgreSQL, live: Live, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     stream = live.stream().begin()
     before = job_in(Status.FINISHED)
     stream.wait_for(lambda: before.pk in ended(stream))
     connection.close()
     postgresql.kill()
     meanwhile = live.stream(f"?after={stream.position()}")  # where no credentials are looked up it is let in, and waits
+    stays(lambda: lines(caplog, LiveAction.FEED_WAITS) <= 1, seconds=4 * LOOK_SECONDS)
     postgresql.start()
     after = job_in(Status.FINISHED)
     stream.wait_for(lambda: after.pk in ended(stream))
     meanwhile.wait_for(lambda: after.pk in ended(meanwhile))
     assert not stream.has_ended
     assert stream.of("reset") == []
+    stays(lambda: lines(caplog, LiveAction.FEED_WORKS) == 1, seconds=2 * LOOK_SECONDS)
+    assert lines(caplog, LiveAction.FEED_WAITS) == 1
+
+
+def lines(caplog: pytest.LogCaptureFixture, action: LiveAction) -> int:
+    return sum(record.__dict__.get("action") == action for record in caplog.records)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -106,6 +106,9 @@ def test_bodies_that_do_not_end_hold_up_nobody_else_and_have_a_total_time(web: P
         for client in clients:
             client.settimeout(3 * BODY_SECONDS + 10)
         wait_until(lambda: clients[0].recv(4096).startswith(b"HTTP/1.1 400"), timeout=3 * BODY_SECONDS + 10)
+    with many_clients(web, post, 1) as (alone,):  # nobody waits for its thread
+        alone.settimeout(BODY_SECONDS + 10)
+        assert alone.recv(4096).startswith(b"HTTP/1.1 400")
 
 
 @pytest.mark.parametrize("first", ["/healthz", "/api/v1.0/jobs"])
