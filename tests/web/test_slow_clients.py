@@ -111,6 +111,16 @@ def test_bodies_that_do_not_end_hold_up_nobody_else_and_have_a_total_time(web: P
         assert alone.recv(4096).startswith(b"HTTP/1.1 400")
 
 
+def test_bodies_that_do_not_end_make_way_for_one_that_does(web: Platform, token: str) -> None:
+    """Else two times four of them would each have a thread for ten seconds."""
+    post = (
+        b"POST /api/v1.0/device_syncto HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Authorization: Bearer %s\r\nTransfer-Encoding: chunked\r\n\r\n" % token.encode()
+    )
+    with many_clients(web, post, 8), many_clients(web, post + b"2\r\n{}\r\n0\r\n\r\n", 1) as (client,):
+        assert client.recv(4096).startswith(b"HTTP/1.1 400")
+
+
 @pytest.mark.parametrize("first", ["/healthz", "/api/v1.0/jobs"])
 def test_the_head_of_a_next_request_takes_no_thread_either(web: Platform, token: str, first: str) -> None:
     """It came in one packet with the one before, so gunicorn's parser has its beginning already."""
