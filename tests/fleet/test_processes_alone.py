@@ -23,6 +23,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.needs("postgresql", "rabbitmq"), pytest.mark.long]
 
 AT_ONCE = 4
+TIME_TO_JOIN = {"CNAASJOBS_WORKER_LOST_SECONDS": "9"}  # before the one that was alone is judged lost
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +63,7 @@ def told_to_stop(worker: Managed) -> None:
 def test_what_a_lone_worker_had_is_in_one_hand_and_is_not_forgotten(
     happens: Callable[[Managed], None], dry_run: bool, ends: str | None, platform: Platform, scratch: Path
 ) -> None:
-    platform.beat(env=QUICK)
+    platform.beat(env=QUICK | TIME_TO_JOIN)
     workers(platform, "spare")
     busy = wait_for_file.schedule(path=str(scratch / "spare"))
     wait_until(lambda: Job.objects.filter(pk=busy.pk, status=Status.RUNNING).exists(), timeout=30)

@@ -20,9 +20,6 @@ _MEMORY: Final = Path("/dev/shm")
 _ROOM: Final = 4 << 30
 
 
-_taken: Final[list[socket.socket]] = []
-
-
 def free_port() -> int:
     """One of loopback that nobody else is given as long as this process lives, not even while no server is there.
 
@@ -32,8 +29,9 @@ def free_port() -> int:
     port = socket.socket()
     port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     port.bind(("127.0.0.1", 0))
-    _taken.append(port)
-    return int(port.getsockname()[1])
+    number = int(port.getsockname()[1])
+    port.detach()  # it stays open
+    return number
 
 
 def scratch_directory(name: str, *, in_memory: bool = False) -> Path:
