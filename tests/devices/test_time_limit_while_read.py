@@ -6,7 +6,7 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from ruamel.yaml.constructor import SafeConstructor
 
-from devices import inventory, yaml_files
+from devices import inventory, parsed_files, yaml_files
 from tests.devices.lab import Lab
 
 
@@ -16,6 +16,7 @@ def test_the_limit_is_told_as_it_is(lab: Lab, monkeypatch: pytest.MonkeyPatch, o
         raise SoftTimeLimitExceeded
 
     lab.add("sw1")
+    monkeypatch.setattr(parsed_files, "_short", {})  # nothing was read before
     monkeypatch.setattr(owner, name, ended)
     with pytest.raises(SoftTimeLimitExceeded):
         inventory.nornir()
