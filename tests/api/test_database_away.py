@@ -101,9 +101,6 @@ def test_server_that_takes_no_new_connections_still_serves_the_old(postgresql: P
 @pytest.mark.needs("postgresql")
 def test_a_post_answered_503_has_scheduled_nothing(postgresql: PostgreSQL, platform: Platform) -> None:
     """Many POSTs while the server freezes and crashes again and again: each hits some of them inside COMMIT."""
-    postgresql.execute("ALTER SYSTEM SET fsync = on")
-    postgresql.execute("ALTER SYSTEM SET synchronous_commit = on")
-    postgresql.reload()
     platform.web()
     accepted: list[int] = []
     refused: list[int] = []
