@@ -28,6 +28,12 @@ class Listener:
         self._then(self)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """``play`` bounds how long."""
+    while not condition():
+        await asyncio.sleep(LOOK_SECONDS / 5)
+
+
 def play(scene: Callable[[Poller, Callable[[], Awaitable[int]]], Awaitable[None]]) -> None:
     """``scene`` gets a poller that runs, and what ends a job and returns its number."""
 
@@ -58,13 +64,12 @@ def test_whoever_comes_after_a_time_without_listeners_hears_nothing_of_it() -> N
         poller.join(first)
         await first.was_told.wait()
         poller.leave(first)
-        await asyncio.sleep(2 * LOOK_SECONDS)
+        await until(lambda: poller._position is None)  # it has seen that nobody is there
         await ended()
         poller.join(second)
         await second.was_told.wait()
         told = await ended()
-        while told not in second.jobs:
-            await asyncio.sleep(LOOK_SECONDS / 5)
+        await until(lambda: told in second.jobs)
         assert set(second.jobs) == {told}
         assert first.jobs == []
 
@@ -96,11 +101,9 @@ def test_one_may_leave_while_it_is_told() -> None:
             poller.join(listener)
             await listener.was_told.wait()
         first = await ended()
-        while first not in stays.jobs:
-            await asyncio.sleep(LOOK_SECONDS / 5)
+        await until(lambda: first in stays.jobs)
         second = await ended()
-        while second not in stays.jobs:
-            await asyncio.sleep(LOOK_SECONDS / 5)
+        await until(lambda: second in stays.jobs)
         assert all(set(listener.jobs) == {first} for listener in leavers)
 
     play(scene)
