@@ -91,9 +91,9 @@ def _outcome(job: Job) -> JobOutcome | None:
     )
     outcome: Any = rows.defer("result", "exception").first()
     if outcome is not None and outcome.devices_bytes is not None:
-        if not (found := store().outcomes([job.pk])):  # deleted meanwhile
+        made = next((found.result for found in store().outcomes([job.pk])), None)
+        if made is None:  # deleted meanwhile
             return None
-        made = found[0].result or ""
         outcome.size, outcome.result_start = len(made), made[:RESULT_PARSED]
     return outcome  # type: ignore[no-any-return]
 

@@ -22,7 +22,7 @@ def texts(job_ids: Sequence[int]) -> tuple[dict[int, tuple[str | None, str | Non
     rows = store().outcomes(job_ids, shorter_than=_LONG)
     fitting, left_out = _fit({row.job_id: row.long for row in rows if row.long is not None})
     whole = _whole(list(fitting)) if fitting else {}
-    gone = deleted(list(fitting))
+    gone = deleted([job_id for job_id in fitting if job_id not in whole])
     found = {row.job_id: (row.result, row.exception) for row in rows} | whole
     return {job_id: outcome for job_id, outcome in found.items() if job_id not in gone}, left_out
 
@@ -31,7 +31,8 @@ def spliced(job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
     """The same, ready to be spliced into an answer."""
     rows = store().outcomes(job_ids, shorter_than=_LONG)
     sizes = {row.job_id: row.long for row in rows if row.long is not None}
-    long, gone = dict(_long(sizes)), deleted(list(sizes))
+    long = dict(_long(sizes))
+    gone = deleted([job_id for job_id, size in sizes.items() if size > _PART or job_id not in long])
     return {
         row.job_id: (long.get(row.job_id) or stored_json(row.result), stored_json(row.exception))
         for row in rows
@@ -40,14 +41,16 @@ def spliced(job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
 
 
 def deleted(job_ids: Sequence[int]) -> set[int]:
-    """Which of these jobs are gone, and all of theirs at once. Asked when what there was has been read: what comes
-    from several statements, or did not come, may have been deleted between them.
+    """Which of these jobs are gone, and all of theirs at once. Asked when what there was has been read, of what came
+    from several statements, or did not come: it may have been deleted between them.
     """
     return set(job_ids) - set(Job.objects.filter(pk__in=job_ids).values_list("pk", flat=True)) if job_ids else set()
 
 
-def _whole(job_ids: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:
-    return {found.job_id: (found.result, found.exception) for found in store().outcomes(job_ids)}
+def _whole(job_ids: Sequence[int]) -> dict[int, tuple[str, str | None]]:
+    """Of those whose result was there: it may be in rows that are read after the outcome."""
+    found = store().outcomes(job_ids)
+    return {each.job_id: (each.result, each.exception) for each in found if each.result is not None}
 
 
 def _fit(sizes: dict[int, int]) -> tuple[dict[int, int], dict[int, str]]:
@@ -77,7 +80,7 @@ def _long(sizes: dict[int, int]) -> Iterator[tuple[int, LongJSON]]:
             yield job_ids[0], LongJSON(store().result_in_parts(job_ids[0], _PART) or [b"null"])
         else:
             for job_id, (result, _) in _whole(job_ids).items():
-                yield job_id, LongJSON([(result or "null").encode()])
+                yield job_id, LongJSON([result.encode()])
 
 
 def _together(sizes: dict[int, int]) -> Iterator[list[int]]:

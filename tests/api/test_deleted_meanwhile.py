@@ -35,9 +35,9 @@ def with_result(size: int) -> int:
     return job_row("FINISHED", result=json.dumps({"a": "x" * size})).pk
 
 
-def of_devices() -> int:
+def of_devices(size: int) -> int:
     job = job_row("FINISHED", task_name="devices.tasks.sync_devices", start_arguments='{"dry_run": true}')
-    JobOutcome.objects.filter(job=job).update(devices_bytes=500_000)
+    JobOutcome.objects.filter(job=job).update(devices_bytes=size)
     device_row(job, "sw1")
     return job.pk
 
@@ -47,7 +47,8 @@ ENDED = {
     "short": lambda: with_result(10),
     "long": lambda: with_result(20_000),
     "very long": lambda: with_result(300_000),
-    "devices": of_devices,
+    "devices": lambda: of_devices(100_000),
+    "many devices": lambda: of_devices(500_000),
 }
 
 
