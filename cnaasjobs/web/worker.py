@@ -12,7 +12,6 @@ import contextlib
 import select
 import socket
 import time
-from concurrent import futures
 from functools import partial
 from selectors import EVENT_READ
 from typing import Any, Final
@@ -22,6 +21,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from cnaasjobs.web.deadlines import ClientSocket, end_overdue, make_way
 from cnaasjobs.web.heads import Head
+from cnaasjobs.web.threads import Threads
 
 HEAD_SECONDS: Final = 10.0
 SOON_SECONDS: Final = 0.5  # how long a short body may take to follow its head
@@ -65,15 +65,15 @@ class PatientWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
         self._incomplete: list[Connection] = []  # the beginning of a request is there
         self._bodies_to_come: list[Connection] = []  # the head is there
-        self._health = _pool("health", HEALTH_THREADS)
-        self._bodies = _pool("bodies", BODY_THREADS)
-        self._closing = _pool("closing", CLOSING_THREADS)
+        self._health = Threads("health", HEALTH_THREADS)
+        self._bodies = Threads("bodies", BODY_THREADS)
+        self._closing = Threads("closing", CLOSING_THREADS)
         self._looked = 0.0
         self._to_close = 0
         self._is_full = False  # and somebody wants to connect
 
-    def get_thread_pool(self) -> futures.ThreadPoolExecutor:
-        return _pool("requests", self.cfg.threads)
+    def get_thread_pool(self) -> Threads:
+        return Threads("requests", self.cfg.threads)
 
     def accept(self, listener: socket.socket) -> None:
         """If it is full, room is made when all that the poller has told of was looked at: one that waits may be among
@@ -108,7 +108,7 @@ class PatientWorker(ThreadWorker):
             self._make_room()
         end_overdue()
         for name, pool in (("requests", self.tpool), ("bodies", self._bodies)):
-            if queued := pool._work_queue.qsize():
+            if queued := pool.queued:
                 make_way(name, queued)
 
     def _look_again(self) -> None:
@@ -122,7 +122,7 @@ class PatientWorker(ThreadWorker):
 
     def _is_watching(self) -> bool:
         """Whether something has to be looked at that no event will tell of."""
-        queued = self.tpool._work_queue.qsize() or self._bodies._work_queue.qsize()
+        queued = self.tpool.queued or self._bodies.queued
         is_full = self.nr_conns >= self.worker_connections
         return bool(self._incomplete or self._bodies_to_come or queued or is_full)
 
@@ -200,7 +200,7 @@ class PatientWorker(ThreadWorker):
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         self._look(connection)
 
-    def _start(self, connection: Connection, pool: futures.ThreadPoolExecutor) -> None:
+    def _start(self, connection: Connection, pool: Threads) -> None:
         connection.data_ready = True
         connection.sock.new_answer()
         done = pool.submit(self.handle, connection)
@@ -243,10 +243,6 @@ class PatientWorker(ThreadWorker):
 
 def _is_late(connection: Connection) -> bool:
     return connection.late_at is not None and time.monotonic() >= connection.late_at
-
-
-def _pool(name: str, threads: int) -> futures.ThreadPoolExecutor:
-    return futures.ThreadPoolExecutor(threads, thread_name_prefix=name)
 
 
 def _said_all(sock: socket.socket) -> bool:

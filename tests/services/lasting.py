@@ -11,7 +11,7 @@ class LastingRabbitMQ(RabbitMQ):
 
     Who uses it sees no difference: it closes connections, refuses new ones, reads what it has on its disk when it
     starts, and has lost what is not there. Its Erlang machine goes on, or each start would load a thousand modules,
-    which takes three seconds of a core. ``kill`` ends that too, and the next start is one from scratch.
+    which takes four seconds of a core. ``kill`` ends that too, and the next start is one from scratch.
     """
 
     def start(self) -> Self:

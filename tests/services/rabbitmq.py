@@ -22,24 +22,6 @@ _PLACES = ["/usr/lib/rabbitmq/bin"]
 _SEPARATE = 8  # as many as processes that share it
 _calls = count(1)  # of this process
 
-# The server loads each module of all that it consists of, one by one, and looks for it in a hundred directories. This
-# does it beforehand, a part at a time, where that part is: two thirds of the time. A machine that the server starts to
-# look for epmd does without.
-_LOAD = """
-    os:unsetenv("ERL_AFLAGS"),
-    Part = fun F(App) -> case application:load(App) of
-        ok ->
-            {ok, Needs} = application:get_key(App, applications), {ok, Modules} = application:get_key(App, modules),
-            [{App, Modules} | lists:flatmap(F, Needs)];
-        _ -> []
-    end end,
-    Parts = lists:flatmap(Part, [rabbit, rabbitmq_prelaunch]), Path = code:get_path(),
-    [begin
-        application:unload(App), code:set_path([code:lib_dir(App, ebin) | Path]), code:ensure_modules_loaded(Modules)
-    end || {App, Modules} <- Parts],
-    code:set_path(Path).
-"""
-
 
 def _script(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(_PLACES)) or find_binary(name)
@@ -217,8 +199,9 @@ class RabbitMQ(Broker):
             self.epmd = Managed("epmd", argv, log=self.directory / "epmd.log", env=self._environment())
             wait_until(self._epmd_answers, message="epmd")
         log = self.directory / "rabbitmq.log"
-        env = self._environment() | {"ERL_AFLAGS": f"-eval '{' '.join(_LOAD.split())}'"}
-        return Managed("rabbitmq", [str(_script("rabbitmq-server"))], log=log, env=env, cwd=self.directory)
+        return Managed(
+            "rabbitmq", [str(_script("rabbitmq-server"))], log=log, env=self._environment(), cwd=self.directory
+        )
 
     def stop(self) -> None:
         super().stop()

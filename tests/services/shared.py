@@ -1,4 +1,4 @@
-"""One RabbitMQ for all processes of a run, where tests don't break it: a start takes three seconds of a core."""
+"""One RabbitMQ for all processes of a run, where tests don't break it: a start takes four seconds of a core."""
 
 import atexit
 import fcntl
