@@ -1,8 +1,12 @@
-"""The page for people who write jobs: its code is run as it is printed there."""
+"""The page for people who write jobs: its code is run as it is printed there, and so are its commands."""
 
 import logging
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,37 +15,56 @@ from jobs import result_views
 from jobs.models import Job
 from jobs.testing import assert_scheduled, perform
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "writing-a-job.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "writing-a-job.md").read_text()
+JOB, SCHEDULE, EACH, LOG, VIEW, TEST = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+DIRECTORIES, KNOWN, RUN_TEST = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    job_code, schedule_code, each_code, log_code, view_code, test_code = re.findall(
-        r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL
-    )
-    names: dict[str, Any] = {"__name__": "docs.writing_a_job"}
+    module = ModuleType("switches.tasks")
+    monkeypatch.setitem(sys.modules, "switches", ModuleType("switches"))
+    monkeypatch.setitem(sys.modules, "switches.tasks", module)
 
-    exec(job_code, names)
-    exec(schedule_code, names)
+    exec(JOB, vars(module))
+    exec(SCHEDULE, {"__name__": "docs.writing_a_job.schedule"})
     assert Job.objects.filter(function_name="reload_devices (dry_run)").count() == 3
-    assert assert_scheduled(names["reload_devices"], dry_run=False).ticket_ref == "NOC-4711"
+    assert assert_scheduled(module.reload_devices, dry_run=False).ticket_ref == "NOC-4711"
     for job in Job.objects.filter(function_name="reload_devices (dry_run)").order_by("id"):
         assert perform(job).status == "FINISHED"
-    _goes_through_devices(each_code)
-    exec(log_code, {"__name__": "docs.writing_a_job.log", "logging": logging, "vlans": [1, 2]})
+    _goes_through_devices()
+    exec(LOG, {"__name__": "docs.writing_a_job.log", "logging": logging, "vlans": [1, 2]})
     assert "2 VLANs read" in caplog.messages
     monkeypatch.setattr(result_views, "_views", {})
-    exec(view_code, names)
+    exec(VIEW, {"__name__": "docs.writing_a_job.view"})
     view = result_views.view_of("switches.tasks.reload_devices")
     assert view.without('{"devices": {}, "seconds": 7}', result_views.all_parts()) == '{"seconds": 7}'
     shown = view.on_page('{"devices": {}}')
     assert shown is not None
     assert shown.context == {"devices": {}}
-    exec(test_code, names)
-    names["test_reload_devices"]()
 
 
-def _goes_through_devices(code: str) -> None:
+@pytest.mark.long
+def test_an_app_that_is_made_as_the_page_says_passes_its_test(tmp_path: Path) -> None:
+    install, *commands = RUN_TEST.splitlines()
+    assert install.startswith(".venv/bin/pip install ")
+    *known, run = KNOWN.splitlines()
+    assert run == "make run"
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CNAASJOBS_STATE_DIR": str(tmp_path / "state")}
+
+    def types(*lines: str) -> subprocess.CompletedProcess[str]:
+        text = "\n".join(lines).replace(".venv/bin/python", sys.executable)
+        return subprocess.run(["bash", "-ec", text], cwd=ROOT, env=env, capture_output=True, text=True)
+
+    assert types(DIRECTORIES).returncode == 0
+    for name, code in re.findall(r"`~/(our-jobs/[\w/]+\.py)`.*?```python\n(.*?)```", PAGE, flags=re.DOTALL):
+        (tmp_path / name).write_text(code)
+    done = types(*known, *commands)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def _goes_through_devices() -> None:
     reloaded: list[str] = []
     names: dict[str, Any] = {
         "__name__": "docs.writing_a_job.devices",
@@ -49,7 +72,7 @@ def _goes_through_devices(code: str) -> None:
         "reachable": lambda device, settings: device != "sw2",
         "reload": reloaded.append,
     }
-    exec(code, names)
+    exec(EACH, names)
     job = perform(names["reload_devices"].schedule(hostnames=["sw1", "sw2"], dry_run=False))
     assert (job.status, reloaded) == ("FINISHED", ["sw1"])
     rows = job.devices.order_by("place").values_list("host", "failed", "reason", "report")

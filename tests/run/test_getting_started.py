@@ -46,7 +46,7 @@ class Reader:
 def reader(scratch: Path) -> Reader:
     reader = Reader(scratch / "home")
     reader.home.mkdir(parents=True)
-    reader.types(DIRECTORIES)
+    reader.types(f"umask 022\n{DIRECTORIES}")
     for name, content in FILES:
         (reader.home / name).write_text(content)
     reader.types(STAND_IN)
@@ -62,6 +62,10 @@ def copy(scratch: Path, reader: Reader, migrated_file: Path) -> Iterator[Copy]:
     copy = Copy(scratch, env={name: found[name] for name in names}, database=migrated_file)
     yield copy
     copy.stop()
+
+
+def test_nobody_else_can_reach_the_passwords(reader: Reader) -> None:
+    assert (reader.home / "network").stat().st_mode & 0o077 == 0
 
 
 def test_the_page_leads_from_nothing_to_a_change_that_was_seen_before(copy: Copy, reader: Reader) -> None:
