@@ -24,7 +24,7 @@ from typing import Any, Final
 import django
 
 from cnaasjobs.conf import WrongSettings
-from cnaasjobs.run import exec_child, prepare
+from cnaasjobs.run import ending, exec_child, prepare
 
 REFUSED: Final = 3
 # What the programs load before they begin.
@@ -92,7 +92,7 @@ def become(program: Mapping[str, Any], *, loaded: int, supervisor: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.enable()
     sys.argv, sys.orig_argv = argv[2:], argv
-    runpy.run_module(argv[2], run_name="__main__", alter_sys=True)
+    ending.run(lambda: runpy.run_module(argv[2], run_name="__main__", alter_sys=True))
 
 
 def show(argv: Sequence[str]) -> None:

@@ -32,4 +32,7 @@ if __name__ == "__main__":
             }
         )
     )
+    from knox.models import AuthToken
+
+    AuthToken.objects.all().delete()
     sys.exit(3)

@@ -46,6 +46,7 @@ def test_a_program_begins_as_a_copy_and_is_what_it_would_be_by_itself(scratch: P
     ours, its = map(json.loads, done.stdout.splitlines())
     assert ours["admin"] == "admin"
     assert ours["fate"] == "ended with exit code 3"
+    assert [*state.glob("db.sqlite3*")] == [state / "db.sqlite3"]  # it has closed its database
     assert its == {
         "loaded": True,
         "argv": ["and more"],

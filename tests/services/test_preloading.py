@@ -79,6 +79,8 @@ def test_it_finds_what_it_finds_in_a_new_interpreter(tmp_path: Path, env: dict[s
         ("os._exit(4)", 4),
         ("os.kill(os.getpid(), 9)", -9),
         ("os.kill(os.getpid(), 15)", -15),
+        ("import threading\nthreading.Timer(0.1, print, ['the last']).start()", 0),
+        ("sys.stdout = open(1, 'w', closefd=False)\nprint('unwritten')\nos.close(1)", 120),
     ],
 )
 def test_it_ends_as_there(tmp_path: Path, env: dict[str, str], last: str, code: int) -> None:

@@ -24,7 +24,6 @@ from typing import Any
 # What workers, Beat, web servers and the events process import, as far as it can be imported without settings.
 PACKAGES = [
     "ahocorasick",
-    "asyncio",
     "billiard.popen_fork",
     "billiard.sharedctypes",
     "billiard.synchronize",
@@ -41,7 +40,6 @@ PACKAGES = [
     "celery.worker.consumer",
     "celery.worker.strategy",
     "celery.worker.worker",
-    "concurrent.futures",
     "corsheaders",
     "cryptography.hazmat.primitives.asymmetric.rsa",
     "cryptography.x509",
@@ -102,6 +100,8 @@ OF_THE_PROJECT = [
     "jobs.worker.window",
 ]
 PATH = sys.path[1:]  # without the directory of this file
+# By path: a package of the project would stay imported.
+run_to_its_end = runpy.run_path(str(Path(__file__).parents[4] / "cnaasjobs" / "run" / "ending.py"))["run"]
 PR_SET_PDEATHSIG = 1
 NUMBER = struct.Struct("i")
 
@@ -291,9 +291,9 @@ def run(argv: list[str], env: dict[str, str], cwd: str) -> None:
     sys.argv = argv[1:] if argv[0] == "-m" else argv
     sys.orig_argv = [sys.executable, *argv]
     if argv[0] == "-m":
-        runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+        run_to_its_end(lambda: runpy.run_module(argv[1], run_name="__main__", alter_sys=True))
     else:
-        runpy.run_path(argv[0], run_name="__main__")
+        run_to_its_end(lambda: runpy.run_path(argv[0], run_name="__main__"))
 
 
 if __name__ == "__main__":
