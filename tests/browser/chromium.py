@@ -1,8 +1,8 @@
 """The browser that is installed, without a window."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from playwright._impl._sync_base import mapping
@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.thread import there
 
+EXECUTABLE: Final = Path(__file__).with_suffix(".sh")
 # Pictures and layouts are the same on every machine; no data in the background.
 ARGUMENTS: Final = ("--disable-quic", "--disable-sync", "--force-device-scale-factor=1", "--hide-scrollbars")
 
@@ -17,7 +18,7 @@ ARGUMENTS: Final = ("--disable-quic", "--disable-sync", "--force-device-scale-fa
 @contextmanager
 def chromium() -> Iterator[Browser]:
     playwright = there(sync_playwright().start)
-    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+    browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
     try:
         yield browser
     finally:
