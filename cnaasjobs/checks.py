@@ -4,9 +4,13 @@ The settings are checked as Django has them now: a local settings module may hav
 """
 
 import ipaddress
+import traceback
 from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import Error as DatabaseAway
@@ -90,6 +94,24 @@ def _is_loopback(host: str | None) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:  # a name; one that only begins like these may be anybody's
         return name == "localhost" or name.endswith(".localhost")
+
+
+@register(deploy=True)
+def jobs_can_be_imported(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    return [Error(problem, id="cnaasjobs.E006") for problem in unimportable_jobs()]
+
+
+def unimportable_jobs() -> Iterator[str]:
+    """Modules with jobs with which no worker and no Beat could start, and where each fails."""
+    for app in apps.get_app_configs():
+        module = f"{app.name}.tasks"
+        try:
+            if find_spec(module):
+                import_module(module)
+        except Exception as exc:
+            last = [frame for frame in traceback.extract_tb(exc.__traceback__) if not frame.filename.startswith("<")][-1]
+            where = exc.filename if isinstance(exc, SyntaxError) else f"{last.filename}, line {last.lineno}"
+            yield f"{module} can't be imported: {type(exc).__name__}: {exc}, in {where}"
 
 
 @register(Tags.database)

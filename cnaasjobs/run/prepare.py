@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management import call_command
 from django.db import Error, connection
 
+from cnaasjobs.checks import unimportable_jobs
 from cnaasjobs.conf import WrongSettings, conf
 from cnaasjobs.db.suitable import unsuitable
 from cnaasjobs.run.config import LOGIN_KEY
@@ -59,7 +60,7 @@ def prepare(*, with_token: bool) -> dict[str, Any]:
         from cnaasjobs.identity.own import new_key
 
         secret(conf.jwt_login_key_file, new_key)
-    if wrong := [*unsuitable(connection)]:
+    if wrong := [*unimportable_jobs(), *unsuitable(connection)]:
         raise WrongSettings(wrong)
     call_command("migrate", verbosity=0, interactive=False)
     return {

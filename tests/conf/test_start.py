@@ -1,7 +1,7 @@
 """Worker, Beat, web and ``make run`` start only with good settings; errors are single lines, not tracebacks."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,31 @@ def test_make_run_names_them_before_it_starts_anything(tmp_path: Path) -> None:
         "ALLOWED_HOSTS must be host names without scheme, port and path, not 'http://a'",
         "CNAASJOBS_REQUIRE_TOKEN must be 0 or 1, not 'maybe'",
         "CNAASJOBS_UPKEEP_SECONDS must be a number from 0.01 to 600, not 'soon'",
+    ]
+
+
+@pytest.fixture
+def own_jobs(tmp_path: Path) -> Callable[[str], dict[str, str]]:
+    """The environment of an app with this text as its ``tasks.py``."""
+
+    def made(text: str) -> dict[str, str]:
+        (tmp_path / "ours").mkdir()
+        (tmp_path / "ours" / "__init__.py").touch()
+        (tmp_path / "ours" / "tasks.py").write_text(text)
+        state = {"CNAASJOBS_STATE_DIR": str(tmp_path / "state"), "PORT": "0", "CNAASJOBS_FIRST_RUN": "0"}
+        return {"PYTHONPATH": str(tmp_path), "CNAASJOBS_APPS": "ours", **state}
+
+    return made
+
+
+def test_make_run_names_the_job_that_cannot_be_imported(
+    own_jobs: Callable[[str], dict[str, str]], tmp_path: Path
+) -> None:
+    done = started(("-m", "cnaasjobs.run"), own_jobs("import os\n\nos.nothing\n"))
+    assert done.returncode == 1
+    why = "AttributeError: module 'os' has no attribute 'nothing'"
+    assert done.stderr.splitlines() == [
+        f"ours.tasks can't be imported: {why}, in {tmp_path / 'ours' / 'tasks.py'}, line 3"
     ]
 
 
@@ -117,3 +142,10 @@ def test_check_deploy_says_where_quorum_queues_are_none() -> None:
 @pytest.mark.parametrize("url", ["amqp://u:p@localhost//", "amqp://u:p@127.0.0.1:5673//", "redis://[::1]/0"])
 def test_on_this_machine_nobody_is_on_the_way(url: str) -> None:
     assert "identified some issues" not in deploy_check({**GOOD, "CELERY_BROKER_URL": url})
+
+
+def test_check_deploy_names_the_job_that_cannot_be_imported(
+    own_jobs: Callable[[str], dict[str, str]], tmp_path: Path
+) -> None:
+    said = deploy_check(GOOD | own_jobs("def (\n"))
+    assert f"SyntaxError: invalid syntax (tasks.py, line 1), in {tmp_path / 'ours' / 'tasks.py'}" in said
