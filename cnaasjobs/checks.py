@@ -108,10 +108,15 @@ def unimportable_jobs() -> Iterator[str]:
         try:
             if find_spec(module):
                 import_module(module)
-        except Exception as exc:
-            last = [frame for frame in traceback.extract_tb(exc.__traceback__) if not frame.filename.startswith("<")][-1]
-            where = exc.filename if isinstance(exc, SyntaxError) else f"{last.filename}, line {last.lineno}"
-            yield f"{module} can't be imported: {type(exc).__name__}: {exc}, in {where}"
+        except Exception as exc:  # noqa: BLE001  whatever their code raises
+            yield f"{module} can't be imported: {type(exc).__name__}: {exc}, in {_where(exc)}"
+
+
+def _where(exc: Exception) -> str:
+    if isinstance(exc, SyntaxError):  # whose text has the line
+        return str(exc.filename)
+    *_, last = (frame for frame in traceback.extract_tb(exc.__traceback__) if not frame.filename.startswith("<"))
+    return f"{last.filename}, line {last.lineno}"
 
 
 @register(Tags.database)

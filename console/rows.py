@@ -56,8 +56,8 @@ class Row:
         return ""
 
     @property
-    def shown_time(self) -> datetime:
-        return self.job.start_time or self.job.scheduled_time
+    def when(self) -> datetime:
+        return self.job.when
 
 
 def rows_of(
@@ -90,7 +90,7 @@ def lines_of(jobs: Sequence[Job], *, now: datetime, feed: str = "", can_pick: bo
     Args:
         feed: the change feed's name, or nothing is kept.
     """
-    about = (can_pick, picked)
+    about = (can_pick, picked, now.year)  # which is left out of times
     lines = {job.pk: line for job in jobs if (line := KEPT.get(feed, job, *about)) is not None} if feed else {}
     for row in rows_of([job for job in jobs if job.pk not in lines], now=now):
         lines[row.job.pk] = line = listed("console/row.html", row=row, can_pick=can_pick, picked=picked)

@@ -18,7 +18,7 @@ COLUMNS: Final = {
     "Devices": "",
     "By": "scheduled_by",
     "Comment": "",
-    "Start": "-start_time",
+    "When": "-start_time",
     "Took": "-took",
     "Score": "-change_score",
 }

@@ -29,7 +29,7 @@ class Selector:
 
     def __post_init__(self) -> None:
         if sum([self.hostnames is not None, self.device_type is not None, self.group is not None, self.all]) != 1:
-            raise SelectionError("Exactly one of hostname, device_type, group or all must be given")
+            raise SelectionError("Exactly one of hostnames, device_type, group or all must be given")
         if self.plan is not None and self.hostnames is None:
             raise SelectionError("A plan goes with the hostnames of its devices")
 

@@ -1,5 +1,7 @@
 """The platform's tables. Only ``jobs.lifecycle.transitions`` writes a job's status: see ``jobs.guarded_status``."""
 
+from datetime import datetime
+
 from django.conf import settings as django_settings
 from django.db import models
 from django.db.models import F, Q
@@ -150,6 +152,11 @@ class Job(GuardedStatus):
 
     def __str__(self) -> str:
         return f"{self.function_name} #{self.pk}"
+
+    @property
+    def when(self) -> datetime:
+        """The time that says most, where there is room for one: of its start, else of its end, else when it is due."""
+        return self.start_time or self.finish_time or self.scheduled_time
 
 
 class JobOutcome(models.Model):

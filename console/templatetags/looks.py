@@ -1,6 +1,6 @@
 """How the console writes a time, a duration, a status. Every time is a ``<time>`` with its full value in it, in UTC."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 from urllib.parse import quote
@@ -31,8 +31,9 @@ def moment(when: datetime | None) -> SafeString:
 
 @register.filter
 def short_moment(when: datetime | None) -> SafeString:
-    """A time without its zone, for a column whose heading names that."""
-    return _time(when, _WITHOUT_THE_YEAR)
+    """A time without its zone, for a column whose heading names that; of another year, with the year."""
+    is_this_year = when and when.year == datetime.now(UTC).year
+    return _time(when, _WITHOUT_THE_YEAR if is_this_year else _TO_THE_SECOND)
 
 
 @register.filter

@@ -50,7 +50,7 @@ def _job_rows(jobs: Sequence[Job]) -> Iterator[tuple[str | Text, ...]]:
             devices_text(progress.get(job.pk)),
             clean(job.scheduled_by),
             clean(" ".join(filter(None, [job.ticket_ref, job.comment])))[:60],
-            moment(job.start_time or job.scheduled_time),
+            moment(job.when),
             took(job, now),
             "" if job.change_score is None else str(job.change_score),
             clean(" ".join(map(str, held[job.pk]))),

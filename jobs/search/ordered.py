@@ -37,7 +37,10 @@ ORDERS: Final[Mapping[str, Order]] = {
     "function_name": Order(("function_name",), lambda row, now: row.function_name.casefold()),
     "status": Order(("status",), lambda row, now: row.status),
     "scheduled_by": Order(("scheduled_by",), lambda row, now: row.scheduled_by and row.scheduled_by.casefold()),
-    "start_time": Order(("start_time", "scheduled_time"), lambda row, now: row.start_time or row.scheduled_time),
+    "start_time": Order(
+        ("start_time", "finish_time", "scheduled_time"),  # as ``Job.when``
+        lambda row, now: row.start_time or row.finish_time or row.scheduled_time,
+    ),
     "took": Order(("start_time", "finish_time", "status"), _took),
     "change_score": Order(("change_score",), lambda row, now: row.change_score),
 }

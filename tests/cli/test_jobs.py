@@ -19,7 +19,7 @@ from jobs.models import Job, JobLog
 from jobs.states import Status
 from tests import fake_jobs
 from tests.cli.shell import ends_with, run
-from tests.factory import device_row, job_in, job_row
+from tests.factory import NOON, device_row, job_in, job_row
 from tests.factory.held import HELD, held_by
 
 NOW = "2026-11-24T13:06:03.319761"
@@ -115,6 +115,11 @@ def test_a_terminal_has_no_columns_without_anything_in_them() -> None:
     assert "waits for" in in_pipe  # a script counts on its columns
     assert "night" in on_terminal
     assert "waits" not in on_terminal
+
+
+def test_a_job_that_never_started_has_the_time_of_its_end() -> None:
+    job_row("EXCEPTION", scheduled_time=NOON + timedelta(days=9), start_time=None, finish_time=NOON)
+    assert f"{NOON:%Y-%m-%d %H:%M:%S}" in run("jobs", "list")
 
 
 def test_the_log_of_a_job() -> None:

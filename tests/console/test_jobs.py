@@ -49,6 +49,17 @@ def test_a_waiting_job_says_what_for_and_a_failed_one_why(viewer: Person) -> Non
     assert "in 1 h 59 min" in page[f"job-{later.pk}"]
 
 
+def test_a_row_has_the_time_that_says_most(viewer: Person) -> None:
+    now = database_now()
+    far, start, end = (now.replace(year=year, month=3, day=4) for year in (now.year + 9, now.year, now.year + 1))
+    unstarted = {"scheduled_time": far, "start_time": None}
+    job_row("EXCEPTION", exception_type="JobAborted", **unstarted, finish_time=end)
+    job_row("SCHEDULED", **unstarted)
+    job_row("FINISHED", scheduled_time=far, start_time=start, finish_time=end)
+    times = re.findall(r'<td class="when">.*?>([^<]*)</time>', viewer.markup("/jobs"))
+    assert times == [f"{start:%m-%d %H:%M:%S}", f"{far:%Y-%m-%d %H:%M:%S}", f"{end:%Y-%m-%d %H:%M:%S}"]
+
+
 def test_a_message_in_front_of_a_long_traceback_is_found(viewer: Person) -> None:
     long = f'{{"message": "{"m" * 5000}", "type": "X", "args": [""], "traceback": ""}}'
     behind = f'{{"message": "short", "type": "X", "args": [""], "traceback": "{"t" * 5000}"}}'

@@ -52,7 +52,7 @@ def some(db: None) -> dict[str, int]:
         ("Job", "abdc", "cdba"),
         ("State", "bcad", "dcab"),
         ("By", "acbd", "bcad"),  # whose job nobody started comes last, both ways
-        ("Start", "cbad", "dabc"),
+        ("When", "cbad", "dabc"),
         ("Took", "cbad", "abcd"),
         ("Score", "abcd", "cbad"),
     ],
@@ -69,7 +69,7 @@ def test_a_click_sorts_another_turns_it_around_a_third_ends_it(
     pages = [page := follow(viewer, page, title) for _ in range(3)]
     assert [names(page) for page in pages] == [first, second, "cdab"]
     orders = [{name: order for name, (_, order) in heads(page).items() if order} for page in pages]
-    descends = title in ("Start", "Took", "Score")
+    descends = title in ("When", "Took", "Score")
     way = ("descending", "ascending") if descends else ("ascending", "descending")
     assert orders == [{title: way[0]}, {title: way[1]}, {}]
 

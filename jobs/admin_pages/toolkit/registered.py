@@ -2,7 +2,7 @@
 
 import inspect
 from functools import lru_cache
-from typing import Any
+from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
 from celery import current_app
 
@@ -45,8 +45,32 @@ def call_of(task: JobTask) -> str:
     """How its function is called, without the context: ``add(*, a: int, b: int = 0)``."""
     signature = inspect.signature(task.run)
     _ctx, *parameters = signature.parameters.values()
-    shown = signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
+    shown = signature.replace(
+        parameters=[each for parameter in parameters for each in _spelt_out(parameter)],
+        return_annotation=inspect.Signature.empty,
+    )
     return f"{task.function_name_of({})}{shown}"
+
+
+class _LeftOut:
+    def __repr__(self) -> str:
+        return "…"
+
+
+def _spelt_out(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """The names that ``**more: Unpack[SomeTypedDict]`` stands for; any other parameter as it is."""
+    if get_origin(parameter.annotation) is not Unpack:
+        return [parameter]
+    (named,) = get_args(parameter.annotation)
+    return [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if name in named.__required_keys__ else _LeftOut(),
+            annotation=annotation,
+        )
+        for name, annotation in get_type_hints(named).items()
+    ]
 
 
 def permission_of(name: str) -> str:

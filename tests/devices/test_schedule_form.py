@@ -1,0 +1,18 @@
+"""A recurring sync in the admin: what is wrong with its arguments is said by the names that the job knows."""
+
+import pytest
+from django.contrib.auth.models import User
+from django_celery_beat.models import IntervalSchedule
+
+from tests.admin.conftest import Admin
+from tests.admin.test_recurring import errors
+
+
+@pytest.mark.django_db
+def test_wrong_arguments_are_answered_with_all_that_there_are() -> None:
+    interval = IntervalSchedule.objects.create(every=10, period="minutes")
+    form = {"name": "nightly", "task": "devices.tasks.sync_devices", "interval": str(interval.pk), "kwargs": "{}"}
+    boss = Admin(User.objects.create_superuser("boss"))
+    said = errors(boss, {**form, "args": "[]", "headers": "{}"})["kwargs"]
+    assert "Exactly one of hostnames, device_type, group or all must be given" in said
+    assert "confirm_mode: Optional[Literal[0, 1, 2]] = None, plan: int = …)" in said
