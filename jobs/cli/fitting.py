@@ -6,6 +6,7 @@ from typing import Final
 from rich.console import Console, ConsoleOptions
 from rich.measure import Measurement
 from rich.table import Column, Table
+from rich.text import Text
 
 _BETWEEN: Final = 2  # columns of the terminal between two of the table
 _LESS_NEEDED: Final = (  # the first goes first
@@ -22,17 +23,28 @@ _LESS_NEEDED: Final = (  # the first goes first
     "function",
     "waits for",
 )
+_WHOLE: Final = frozenset({"took", "score", "since", "when"})  # a part of one says nothing
+_SENTENCES: Final = frozenset({"reason", "waits for"})
+_OF_A_SENTENCE: Final = 30  # columns of the terminal at least, or it becomes a tower
 
 
 class FittingTable(Table):
-    """In a pipe, which is as wide as can be, all columns are there."""
+    """In a pipe, which is as wide as can be, all columns are there.
 
-    def __init__(self, *columns: str) -> None:
+    Args:
+        nothing: what a terminal shows of a table without rows; a pipe has the heads.
+    """
+
+    def __init__(self, *columns: str, nothing: str = "") -> None:
         super().__init__(box=None, pad_edge=False, header_style="bold")
+        self._nothing = nothing
         for column in columns:
             self.add_column(column, overflow="fold")
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table | Text]:
+        if self._nothing and not self.row_count and console.is_terminal:
+            yield Text(self._nothing, style="dim")
+            return
         sizes = {column.header: _size(console, column) for column in self.columns}
         for header in _LESS_NEEDED:
             if _total([size.minimum for size in sizes.values()]) > options.max_width:
@@ -51,10 +63,15 @@ class FittingTable(Table):
 
 
 def _size(console: Console, column: Column) -> Measurement:
-    """Its longest word, its longest line."""
+    """Its longest word, or what else must stay together, and its longest line."""
     unbounded = console.options.update(max_width=100_000)
     sizes = [Measurement.get(console, unbounded, cell) for cell in (column.header, *column.cells)]
-    return Measurement(max(size.minimum for size in sizes), max(size.maximum for size in sizes))
+    least, most = max(size.minimum for size in sizes), max(size.maximum for size in sizes)
+    if column.header in _WHOLE:
+        least = most
+    elif column.header in _SENTENCES:
+        least = max(least, min(most, _OF_A_SENTENCE))
+    return Measurement(least, most)
 
 
 def _total(widths: Sequence[int]) -> int:

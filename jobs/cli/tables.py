@@ -33,7 +33,7 @@ def jobs_table(jobs: Sequence[Job], *, narrow: bool = False) -> Table:
     """
     rows = list(_job_rows(jobs))
     shown = [at for at in range(len(JOB_COLUMNS)) if not narrow or not rows or any(str(row[at]) for row in rows)]
-    table = FittingTable(*(JOB_COLUMNS[at] for at in shown))
+    table = FittingTable(*(JOB_COLUMNS[at] for at in shown), nothing="No job matches.")
     for row in rows:
         table.add_row(*(row[at] for at in shown))
     return table
@@ -142,7 +142,8 @@ def _devices(job: Job, *, only_failed: bool) -> list[RenderableType]:
 
 
 def locks_table(found: Iterable[lines.Line]) -> Table:
-    table = FittingTable("lock", "held by", "function", "by", "since", "devices", "waiting", "next in line")
+    heads = ("lock", "held by", "function", "by", "since", "devices", "waiting", "next in line")
+    table = FittingTable(*heads, nothing="No lock is held, and nobody waits for one.")
     rows = list(found)
     progress = progress_of([each.holder.job_id for each in rows if each.holder])
     for each in rows:

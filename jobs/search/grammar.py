@@ -45,11 +45,19 @@ def terms_of(text: str) -> list[Term]:
         quoted, plain, name = match["quoted"], match["plain"], match["name"]
         if quoted is None and plain is None:
             raise SearchError(f"{name}: needs a value, such as {name}:something")
+        if name is None and plain is not None and ":" in plain:
+            raise SearchError(_unquoted(plain, after=found[-1] if found else None))
         found.append(Term(name.lower() if name else None, quoted if quoted is not None else plain))
         at = _skip(text, match.end())
     if len(found) > MAX_TERMS:
         raise SearchError(f"a search has at most {MAX_TERMS} terms")
     return found
+
+
+def _unquoted(text: str, *, after: Term | None) -> str:
+    if after is not None and after.name == "since":
+        return f'put a time with a space in quotation marks: since:"{after.value} {text}"'
+    return f'put text with a colon in quotation marks: "{text}"'
 
 
 def _skip(text: str, at: int) -> int:

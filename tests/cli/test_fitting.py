@@ -16,10 +16,14 @@ ROWS = [
 
 def shown(width: int) -> str:
     table = FittingTable(*COLUMNS)
-    for row in ROWS:
+    return printed(table, *ROWS, width=width)
+
+
+def printed(table: FittingTable, *rows: tuple[str, ...], width: int, terminal: bool = False) -> str:
+    for row in rows:
         table.add_row(*row)
     out = io.StringIO()
-    Console(file=out, width=width).print(table)
+    Console(file=out, width=width, force_terminal=terminal, color_system=None).print(table)
     return out.getvalue()
 
 
@@ -32,13 +36,29 @@ def test_words_stay_whole_and_what_is_needed_most_stays(width: int) -> None:
 
 
 def test_what_is_needed_less_goes_first() -> None:
-    there = {width: [name for name in COLUMNS if name in shown(width).split()] for width in (16, 30, 44, 80)}
+    there = {width: [name for name in COLUMNS if name in shown(width).split()] for width in (16, 30, 52, 80)}
     assert there == {
         16: ["id", "status"],
         30: ["id", "status", "function"],
-        44: ["id", "status", "function", "when"],
+        52: ["id", "status", "function", "when"],
         80: [*COLUMNS],
     }
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_a_length_or_a_time_is_not_broken_and_a_sentence_no_tower(width: int) -> None:
+    when, took, waits = "2026-11-27 16:58:46", "in 47 d 15 h", "It waits for lock devices, held by job 5. It is next."
+    text = printed(FittingTable("id", "when", "took", "waits for"), ("4711", when, took, waits), width=width)
+    assert (when in text, took in text) == (width > 50, width > 60)
+    assert len(text.splitlines()) <= 3
+
+
+def test_a_terminal_says_that_there_is_nothing_and_a_pipe_has_the_heads() -> None:
+    def empty() -> FittingTable:
+        return FittingTable(*COLUMNS, nothing="No job matches.")
+
+    assert printed(empty(), width=80).split() == [*COLUMNS]
+    assert printed(empty(), width=80, terminal=True) == "No job matches.\n"
 
 
 def test_a_row_is_one_line_where_there_is_room() -> None:

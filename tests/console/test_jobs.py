@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_a_waiting_job_says_what_for_and_a_failed_one_why(viewer: Person) -> Non
 def test_a_row_has_the_time_that_says_most(viewer: Person) -> None:
     now = database_now()
     far, start, end = (now.replace(year=year, month=3, day=4) for year in (now.year + 9, now.year, now.year + 1))
-    unstarted = {"scheduled_time": far, "start_time": None}
+    unstarted: dict[str, Any] = {"scheduled_time": far, "start_time": None}
     job_row("EXCEPTION", exception_type="JobAborted", **unstarted, finish_time=end)
     job_row("SCHEDULED", **unstarted)
     job_row("FINISHED", scheduled_time=far, start_time=start, finish_time=end)

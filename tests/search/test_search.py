@@ -103,6 +103,8 @@ def test_a_number_finds_that_job(jobs: dict[str, Job]) -> None:
         ("status:,", "status: needs a value"),
         ('by:"ann', "a quotation mark is missing"),
         ('a"b', "a quotation mark is missing"),
+        ("11:39", 'put text with a colon in quotation marks: "11:39"'),
+        ("since:2026-11-28 11:39", 'put a time with a space in quotation marks: since:"2026-11-28 11:39"'),
         ("a\x00b", "NUL"),
         ("x" * 1001, "at most 1000 characters"),
         ("x " * 21, "at most 20 terms"),
