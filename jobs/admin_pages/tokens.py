@@ -23,6 +23,10 @@ class TokenForm(AuthTokenCreateForm):
 
     maker: Any = None  # set for each request
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["expiry"].help_text = f"In UTC. Left empty, it ends in {lifetime().days} days."
+
     def clean_user(self) -> Any:
         user = self.cleaned_data["user"]
         if why := refusal_of_token(self.maker, user):

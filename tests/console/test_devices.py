@@ -43,6 +43,15 @@ def test_the_list_has_each_device_of_the_inventory_with_its_last_result(viewer: 
     assert 'href="/devices/a2"' in viewer.markup("/devices")
 
 
+def test_a_resync_that_found_nothing_to_change_is_no_commit(viewer: Person, lab: Lab) -> None:
+    lab.add("a1")
+    job = job_row()
+    committed("a1", job, changes="[]")
+    page = viewer.read("/devices/a1")
+    assert f"Last synchronised {NOON:%Y-%m-%d %H:%M:%S} UTC in #{job.pk}" in page
+    assert "Changed by live syncs" not in page
+
+
 def test_more_devices_are_no_more_statements_and_the_last_result_is_the_newest(viewer: Person, lab: Lab) -> None:
     lab.add("a1")
     device_row(job_row(), "a1", reason="no route to host")
