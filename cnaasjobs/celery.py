@@ -3,15 +3,38 @@
 import gc
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from celery import Celery, signals
 from celery.loaders.app import AppLoader
+from django.conf import settings
 
 from cnaasjobs.conf import WrongSettings
 from jobs import worker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
+
+
+class _OfDjango(Mapping[str, Any]):
+    """Django's settings that are Celery's. What is none of them is known without asking Django, which takes long.
+
+    Celery looks for each under several names, for dozens of them with each task.
+    """
+
+    def __init__(self) -> None:
+        self._names = frozenset(name for name in dir(settings) if name.startswith("CELERY_"))
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._names:
+            return getattr(settings, name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 class Loader(AppLoader):  # type: ignore[misc, unused-ignore]
@@ -20,7 +43,7 @@ class Loader(AppLoader):  # type: ignore[misc, unused-ignore]
     def config_from_object(self, obj: Any, silent: bool = False) -> Any:
         """Wrong settings end the program with a message that says what is wrong, not with a traceback."""
         try:
-            return super().config_from_object(obj, silent)
+            return super().config_from_object(_OfDjango(), silent)
         except WrongSettings as exc:
             sys.exit(str(exc))
 
