@@ -122,7 +122,6 @@ def _facts(job: Job) -> Iterator[tuple[str, Text | str]]:
 
 def _devices(job: Job, *, only_failed: bool) -> list[RenderableType]:
     rows = JobDevice.objects.filter(job=job)
-    total = rows.count()
     if only_failed:
         rows = rows.filter(failed=True)
     shown = list(rows.order_by("-failed", "place").defer("report", "memo")[:DEVICES_SHOWN])
@@ -136,8 +135,8 @@ def _devices(job: Job, *, only_failed: bool) -> list[RenderableType]:
         score = "" if device.change_score is None else str(device.change_score)
         table.add_row(clean(device.host), state, score, clean(device.step), clean(device.worker), clean(device.reason))
     parts: list[RenderableType] = [table]
-    if len(shown) < (rows.count() if only_failed else total):
-        parts.append(Text(f"the first {len(shown)} of {total} devices", style="dim"))
+    if len(shown) == DEVICES_SHOWN and (total := rows.count()) > DEVICES_SHOWN:
+        parts.append(Text(f"the first {DEVICES_SHOWN} of {total} {'failed ' * only_failed}devices", style="dim"))
     return parts
 
 

@@ -123,6 +123,16 @@ def test_what_waits_goes_on_when_the_database_is_back(
     assert ("done" if verb == "log" else "FINISHED") in out.getvalue()
 
 
+def test_it_is_said_once_each_time_that_it_is_away() -> None:
+    said: list[str] = []
+    patience = follow.Patience(said.append)
+    for is_away in (True, True, False, True, True):
+        with patience.outlasting():
+            if is_away:
+                raise OperationalError("server closed the connection")
+    assert said == ["No answer from the database: server closed the connection (waiting)"] * 2
+
+
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_timeout_is_one_while_the_database_is_away_too(options: tuple[str, ...]) -> None:
     with database_fails(), pytest.raises(SystemExit) as ended:

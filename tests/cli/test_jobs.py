@@ -13,7 +13,7 @@ from django.db import connections
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.plain_text import clean
 from cnaasjobs.terminal import console_on
-from jobs.cli import follow
+from jobs.cli import follow, tables
 from jobs.dispatch import scheduling
 from jobs.models import Job, JobLog
 from jobs.states import Status
@@ -139,6 +139,22 @@ def test_locks_with_their_lines() -> None:
     assert f"job {held.job.pk - 3} with_lock" in shown
     assert f" 3 job {held.job.pk - 2}, job {held.job.pk - 1}, job {held.job.pk}" in shown
     assert json.loads(run("locks", "list", "--json"))["locks"][0]["waiting"] == 3
+
+
+@pytest.mark.parametrize(("only", "said"), [("all", "of 4 devices"), ("failed", "of 3 failed devices")])
+def test_of_more_devices_than_fit_it_says_how_many_there_are(
+    only: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "DEVICES_SHOWN", 2)
+    job = job_row()
+    device_row(job, "a1")
+    for host in ("a2", "a3", "a4"):
+        device_row(job, host, reason="no route")
+    shown = run("jobs", "show", job.pk, "--devices", only)
+    assert f"the first 2 {said}" in shown
+    assert ("a2" in shown, "a3" in shown, "a4" in shown) == (True, True, False)
+    monkeypatch.setattr(tables, "DEVICES_SHOWN", 4 if only == "all" else 3)
+    assert "the first" not in run("jobs", "show", job.pk, "--devices", only)
 
 
 # --- waiting ----------------------------------------------------------------------------------------------------------
