@@ -182,6 +182,7 @@ def _one_never_begun() -> Job:
         (lambda: job_row(), 0),
         (lambda: job_row(result='{"devices": {"a1": {"failed": false, "job_tasks": []}}}'), 0),
         (lambda: job_row(result='"failed"'), 0),
+        (lambda: job_row(result='{"devices": {"a1": "failed", "a2": {"failed": "no"}}}'), 0),
         (lambda: job_row("EXCEPTION"), 1),
         (_failed_device, 1),
         (_failed_device_in_the_result, 1),
@@ -196,7 +197,9 @@ def test_wait_tells_the_shell_how_it_ended(make: Callable[[], Job], code: int, j
     _failed_device_in_the_result()  # of other jobs, like one that runs
     _one_never_begun()
     job_row("RUNNING")
-    assert ends_with("jobs", "wait", make().pk, "--timeout", 0, *json_too) == code
+    job = make()
+    assert ends_with("jobs", "wait", job.pk, "--timeout", 0, *json_too) == code
+    assert ends_with("jobs", "wait", job.pk, job.pk, "--timeout", 0, *json_too) == code
 
 
 def test_wait_waits_until_all_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
