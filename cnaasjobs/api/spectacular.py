@@ -49,8 +49,8 @@ class DescribedSchema(AutoSchema):
         return f"Permission: {' or '.join(f'`{name}`' for name in names)}" if names else ""
 
     def get_tags(self) -> list[str]:
-        first: str = self._words().partition("/")[0]
-        return [{"job": "jobs", "device": "devices", "joblocks": "locks"}.get(first, first.partition("_")[0])]
+        first: str = self._words().partition("/")[0].partition("_")[0]
+        return [{"job": "jobs", "device": "devices", "joblocks": "locks"}.get(first, first)]
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         return [] if self._described.public else [{self._described.scheme: []}]

@@ -31,6 +31,17 @@ def test_it_is_served_to_everybody_as_openapi_3_1(tokens_required: None) -> None
     assert Api().post("/schema").status == 405
 
 
+def test_calls_about_one_thing_stand_together() -> None:
+    first = {
+        path.split("/")[3]: {*call["tags"]}
+        for path, calls in document()["paths"].items()
+        for call in calls.values()
+        if path.startswith("/api/")
+    }
+    assert first["device_syncto"] == first["device_synchistory"] == first["device"] == first["devices"] == {"devices"}
+    assert first["job"] == first["jobs"] == {"jobs"}
+
+
 _FIRST_AT_ONCE = """
 import sys, threading
 from concurrent.futures import ThreadPoolExecutor
