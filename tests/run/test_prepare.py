@@ -1,0 +1,54 @@
+"""The admin user of ``make run``: a password that nobody guesses, hashed quickly until somebody uses it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import authenticate, get_user_model
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+from cnaasjobs.run.prepare import admin_user
+
+pytestmark = pytest.mark.django_db
+USUAL = PBKDF2PasswordHasher.iterations
+
+
+@pytest.fixture(autouse=True)
+def _hashed_as_in_production(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+
+
+def iterations() -> int:
+    hashed = get_user_model().objects.get(username="admin").password
+    return int(PBKDF2PasswordHasher().decode(hashed)["iterations"])
+
+
+def test_a_random_password_is_hashed_once_until_somebody_logs_in(tmp_path: Path) -> None:
+    made = admin_user(tmp_path)
+
+    assert len(made["password"]) == 16
+    assert iterations() == 1
+    assert admin_user(tmp_path)["password"] == made["password"]
+    assert iterations() == 1
+
+    assert authenticate(username="admin", password="x" * 16) is None
+    assert authenticate(username="admin", password=made["password"]) == get_user_model().objects.get(is_superuser=True)
+
+    assert iterations() == USUAL
+    assert admin_user(tmp_path)["password"] == made["password"]
+
+
+def test_one_that_was_there_before_may_be_a_word(tmp_path: Path) -> None:
+    (tmp_path / "admin-password").write_text("secret\n")
+
+    assert admin_user(tmp_path)["password"] == "secret"
+    assert iterations() == USUAL
+
+
+def test_it_is_not_shown_after_somebody_has_changed_it(tmp_path: Path) -> None:
+    admin_user(tmp_path)
+    user = get_user_model().objects.get(username="admin")
+    user.set_password("another")
+    user.save()
+
+    assert admin_user(tmp_path)["password"] is None
