@@ -31,6 +31,7 @@ def test_it_is_served_to_everybody_as_openapi_3_1(tokens_required: None) -> None
     assert Api().post("/schema").status == 405
 
 
+@pytest.mark.devices
 def test_calls_about_one_thing_stand_together() -> None:
     first = {
         path.split("/")[3]: {*call["tags"]}
