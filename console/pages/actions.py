@@ -124,6 +124,7 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
         "lock": proposed.task.lock,
         "is_live": proposed.arguments.get("dry_run") is False,
         "is_dry": proposed.arguments.get("dry_run") is True,
+        "plan": proposed.of.pk if came_of == CameOf.PLAN else proposed.arguments.get("plan"),
         "hostnames": (proposed.arguments.get("hostnames") or [])[:_SHOWN] if proposed.words else [],
         "once": secrets.token_urlsafe(),
         "back": reverse("console:job", args=[job_id]),

@@ -187,7 +187,7 @@ def test_what_a_dry_run_showed_is_applied(ann: Person) -> None:
     job = ended(start_arguments='{"value": "x", "dry_run": true}')
     assert "Apply what this dry run showed" in ann.read(f"/jobs/{job.pk}")
     said = ann.read(f"/jobs/{job.pk}/run/plan")
-    assert "This changes devices." in said
+    assert f"This changes devices. Each is changed only as job {job.pk} showed" in said
     assert "Devices 3" in said
     ann.send(f"/jobs/{job.pk}/run/plan", {"comment": "go"})
     made = newest()
