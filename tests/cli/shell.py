@@ -6,6 +6,11 @@ from typing import Any
 from django.core.management import CommandError, call_command
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def run(*arguments: Any, stream: io.StringIO | None = None) -> str:
     out = stream or io.StringIO()
     call_command(*map(str, arguments), stdout=out)

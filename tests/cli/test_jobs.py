@@ -11,24 +11,18 @@ from django.core.management import CommandError
 from django.db import connections
 
 from cnaasjobs.db.clock import database_now
-from cnaasjobs.plain_text import clean
 from cnaasjobs.terminal import console_on
 from jobs.cli import follow, tables
 from jobs.dispatch import scheduling
 from jobs.models import Job, JobLog
 from jobs.states import Status
 from tests import fake_jobs
-from tests.cli.shell import ends_with, run
+from tests.cli.shell import Terminal, ends_with, run
 from tests.factory import NOON, device_row, job_in, job_row
 from tests.factory.held import HELD, held_by
 
 NOW = "2026-11-24T13:06:03.319761"
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
@@ -97,16 +91,6 @@ def test_colours_are_for_terminals_only() -> None:
     assert "\x1b[" not in run("jobs", "show", job.pk)
     assert "\x1b[" in run("jobs", "show", job.pk, stream=Terminal())
     assert "\x1b[" not in run("jobs", "list")
-
-
-def test_what_somebody_wrote_does_not_reach_the_terminal_as_a_command() -> None:
-    job = job_row(comment="\x1b]0;owned\x07 night", scheduled_by="[red]ann[/red]")
-    shown = run("jobs", "show", job.pk, stream=Terminal())
-    assert "\x1b]0" not in shown
-    assert "\x07" not in shown
-    assert "[red]ann[/red]" in shown
-    assert clean("a\x1b[2Jb\nc\x9bd") == "a\N{REPLACEMENT CHARACTER}[2Jb c\N{REPLACEMENT CHARACTER}d"
-    assert clean("3 \u202edeliaf 0") == "3 \N{REPLACEMENT CHARACTER}deliaf 0"  # "0 failed", turned round
 
 
 def test_a_terminal_has_no_columns_without_anything_in_them() -> None:
