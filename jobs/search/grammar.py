@@ -9,6 +9,7 @@ MAX_TERMS: Final = 20
 
 _TERM: Final = re.compile(r'(?:(?P<name>[A-Za-z_]\w*):)?(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s"]+)|)(?=\s|$)')
 _PLAIN: Final = re.compile(r'[^\s"]+')
+_TIME: Final = re.compile(r"since:[0-9]{4}-[0-9-]+ [0-9]{1,2}:[0-9:.]+")
 _BLANK: Final = re.compile(r"\s*")
 
 
@@ -45,19 +46,13 @@ def terms_of(text: str) -> list[Term]:
         quoted, plain, name = match["quoted"], match["plain"], match["name"]
         if quoted is None and plain is None:
             raise SearchError(f"{name}: needs a value, such as {name}:something")
-        if name is None and plain is not None and ":" in plain:
-            raise SearchError(_unquoted(plain, after=found[-1] if found else None))
+        if name is None and found and _TIME.fullmatch(parted := f"{found[-1]} {plain}"):
+            raise SearchError(f'put a time with a space in quotation marks: since:"{parted.removeprefix("since:")}"')
         found.append(Term(name.lower() if name else None, quoted if quoted is not None else plain))
         at = _skip(text, match.end())
     if len(found) > MAX_TERMS:
         raise SearchError(f"a search has at most {MAX_TERMS} terms")
     return found
-
-
-def _unquoted(text: str, *, after: Term | None) -> str:
-    if after is not None and after.name == "since":
-        return f'put a time with a space in quotation marks: since:"{after.value} {text}"'
-    return f'put text with a colon in quotation marks: "{text}"'
 
 
 def _skip(text: str, at: int) -> int:
