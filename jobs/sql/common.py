@@ -64,14 +64,15 @@ def standing_of(job_id: int) -> Standing | None:
 def whole_outcomes(job_ids: Sequence[int]) -> list[StoredOutcome]:
     """A result that is made of device rows is made here; None if these are gone by then."""
     return [
-        StoredOutcome(job_id, result if size is None else _of_devices(job_id), exception, None)
+        StoredOutcome(job_id, result if size is None else _of_devices(job_id, size), exception, None)
         for job_id, result, exception, size in rows(_OUTCOMES.format(ids=marks(job_ids)), job_ids)
     ]
 
 
-def _of_devices(job_id: int) -> str | None:
-    reports = device_reports(job_id)
-    return of_devices(reports) if reports else None
+def _of_devices(job_id: int, size: int) -> str | None:
+    """``size``: the bytes of its devices' reports, which none may have."""
+    reports = device_reports(job_id) if size else []
+    return of_devices(reports) if reports or not size else None
 
 
 def kept_total() -> tuple[int, int]:
