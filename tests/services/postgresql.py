@@ -1,5 +1,6 @@
 """A private PostgreSQL: one cluster on loopback, run by another user when the tests run as root (it refuses root)."""
 
+import contextlib
 import functools
 import os
 import pwd
@@ -201,6 +202,22 @@ class PostgreSQL(Service):
             self.process.thaw()
             self.process.signal(signal.SIGINT)
         super().stop()
+
+    def kill(self) -> None:
+        """Also wait until the last of it is gone: a new server refuses to start while one holds the old one's memory.
+
+        Each client's process has a session of its own, and one that came meanwhile ends by itself, a moment later.
+        """
+        super().kill()
+        wait_until(lambda: not self._memory_is_held(), timeout=30)
+
+    def _memory_is_held(self) -> bool:
+        """As the server finds out itself: by the number of its block of shared memory, and of those who hold it."""
+        with contextlib.suppress(OSError, IndexError):  # it had not come to that yet, or this is not Linux
+            block = (self.data / "postmaster.pid").read_text().splitlines()[6].split()[1]
+            held = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()]
+            return any(columns[1] == block and columns[6] != "0" for columns in held)
+        return False
 
     def erase(self) -> None:
         shutil.rmtree(self.data, ignore_errors=True)

@@ -1,5 +1,8 @@
 """The private services themselves: what the fixtures promise to the tests that use them."""
 
+import ctypes
+import os
+import threading
 from pathlib import Path
 
 import amqp
@@ -34,6 +37,23 @@ def test_postgresql_comes_back_after_a_crash_with_its_data(postgresql: PostgreSQ
     postgresql.start()
 
     assert postgresql.execute("SELECT count(*) FROM auth_user") == [(1,)]
+
+
+@pytest.mark.needs("postgresql")
+def test_postgresql_is_killed_when_nobody_holds_its_memory_any_more(postgresql: PostgreSQL) -> None:
+    block = int((postgresql.data / "postmaster.pid").read_text().splitlines()[6].split()[1])
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.shmat.restype = ctypes.c_void_p
+    held = ctypes.c_void_p(libc.shmat(block, None, 0))
+    assert held.value != ctypes.c_void_p(-1).value, os.strerror(ctypes.get_errno())
+    killing = threading.Thread(target=postgresql.kill)
+    killing.start()
+    killing.join(0.3)
+    waited = killing.is_alive()
+    assert libc.shmdt(held) == 0
+    killing.join(30)
+    assert waited
+    postgresql.start()
 
 
 @pytest.mark.needs("postgresql")
