@@ -18,10 +18,3 @@ def commit_unawaited() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {UNAWAITED}")
-
-
-def wait_for_all() -> None:
-    """Wait until everything that was committed before is on the disk."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_logical_emit_message(true, '', '')")  # what writes nothing does not wait

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cnaasjobs.conf import conf
-from cnaasjobs.db.unawaited import wait_for_all
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.end_reasons import EndReason, Failure
@@ -104,16 +103,12 @@ class Each:
             helpers=plan.helpers, repeats=plan.repeats, all_or_none=plan.all_or_none, fingerprint=plan.fingerprint
         )
         hosts = list(plan.devices)
-        options: dict[str, Any] = {"take": plan.at_once, "worker_id": self._worker_id, "lasting": not plan.reads_first}
+        options: dict[str, Any] = {"take": plan.at_once, "worker_id": self._worker_id}
         taken = self._persist(lambda: store().begin_devices(self._run, fleet, hosts, **options))
         self._body.judge(self._persist(lambda: store().fleet_standing(self._run)))  # aborted before it came here?
         self._dry = len(hosts) <= plan.at_once
-        self.kept.took(one.id for one in taken or [])
+        self.kept.took([one.id for one in taken or []], lasting=True)
         self._hand_out(taken or [])
-        if plan.reads_first:
-            since = time.monotonic()
-            self._persist(wait_for_all)  # while the threads connect
-            self.kept.lasted(since)
 
     def _join(self) -> None:
         self._others = 1

@@ -132,16 +132,13 @@ class DeviceStore(Protocol):
         ...
 
     def begin_devices(
-        self, run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None, lasting: bool = True
+        self, run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
     ) -> list[Taken] | None:
         """Write the rows of a run, the first ``take`` of them as taken; this run's process is the first participant.
 
         If they can't all be taken at once, the devices that took longest in their last job come first.
 
         Rows of an attempt before are replaced. Repeated, it finds what it wrote. None if the run is over.
-
-        ``lasting=False``: a crash of the database may take it back, until a commit that waited. Then the run has no
-        participant, and no safe point lets it go on.
         """
         ...
 

@@ -34,7 +34,6 @@ def begun(
     repeats: bool = False,
     all_or_none: bool = False,
     worker_id: int | None = None,
-    lasting: bool = True,
     task: JobTask = fleets.each,
 ) -> tuple[Run, list[Taken]]:
     """A job that was claimed and came to its devices."""
@@ -42,7 +41,7 @@ def begun(
     run = claim(job, worker="first", worker_id=worker_id)
     assert isinstance(run, Run)
     fleet = NewFleet(helpers=helpers, repeats=repeats, all_or_none=all_or_none, fingerprint="alike")
-    taken = store().begin_devices(run, fleet, hosts, take=take, worker_id=worker_id, lasting=lasting)
+    taken = store().begin_devices(run, fleet, hosts, take=take, worker_id=worker_id)
     assert taken is not None
     return run, taken
 

@@ -1,23 +1,19 @@
 """The database server crashes: what a commit did not wait for may be gone, and what is left is still true."""
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from cnaasjobs.db.prepared import MANY
-from cnaasjobs.db.unawaited import wait_for_all
 from jobs.dispatch import scheduling
-from jobs.end_reasons import EndReason
-from jobs.models import Job, JobDevice, Participant
+from jobs.models import Job, JobDevice
 from jobs.sql import store
 from jobs.sql.device_signature import FleetStanding, Note
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import perform
-from locks import service as locks
 from tests.fleet.parts import begun, joined, lose
 from tests.services import PostgreSQL
 from tests.waiting import wait_until
@@ -46,8 +42,7 @@ def _crash(postgresql: PostgreSQL) -> None:
 @pytest.mark.needs("postgresql")
 @pytest.mark.usefixtures("lazy_log")
 def test_what_a_step_that_was_named_rests_on_outlives_a_crash(postgresql: PostgreSQL) -> None:
-    run, taken = begun(take=2, lasting=False)
-    wait_for_all()
+    run, taken = begun(take=2)
     _crash(postgresql)
     assert store().fleet_standing(run).is_mine
     assert JobDevice.objects.filter(participant=run.run_token).count() == 2
@@ -61,27 +56,43 @@ def test_what_a_step_that_was_named_rests_on_outlives_a_crash(postgresql: Postgr
     ]
 
 
+@job
+def looks_then_commits(ctx: JobContext, *, hosts: list[str]) -> None:
+    def one(device: str) -> str:
+        ctx.about_to("commit")
+        return device
+
+    ctx.each(hosts, one, at_once=2, reads_first=True, beforehand=_happens)
+
+
+def _happens(devices: Sequence[str]) -> None:
+    if before:
+        before.pop()()
+
+
+before: list[Callable[[], None]] = []
+
+
 @pytest.mark.needs("postgresql")
 @pytest.mark.usefixtures("lazy_log")
-def test_a_run_whose_rows_a_crash_took_back_goes_no_further(postgresql: PostgreSQL) -> None:
-    """Then nothing was changed on any device: each waits until the rows last. Upkeep ends it."""
-    run, _ = begun(take=2, lasting=False)
-    _crash(postgresql)
-    is_there = Participant.objects.exists()  # the server may have written its log all the same
-    assert store().fleet_standing(run).is_mine == is_there
-    assert JobDevice.objects.exists() == is_there
-    assert lose(run)
-    ended = Job.objects.get(pk=run.job_id)
-    assert (ended.status, ended.exception_type) == (Status.EXCEPTION, EndReason.WORKER_LOST)
-    assert not locks.held().exists()
+def test_a_run_is_not_lost_when_the_server_crashes_as_soon_as_it_has_begun(postgresql: PostgreSQL) -> None:
+    """If a crash took its rows back, the process would take no part in it any more, and it would end as lost."""
+
+    def crash() -> None:
+        postgresql.kill()
+        postgresql.start()
+
+    before.append(crash)
+    ended = perform(scheduling.schedule(looks_then_commits, {"hosts": ["a", "b", "c"]}))
+    assert before == []
+    assert ended.status == Status.FINISHED
 
 
 @pytest.mark.needs("postgresql")
 @pytest.mark.usefixtures("lazy_log")
 def test_a_device_that_a_dead_process_had_taken_waits_where_a_crash_took_that_back(postgresql: PostgreSQL) -> None:
     """Nothing was changed on it, so that it was never begun is true; another begins it."""
-    run, _ = begun(["a"], lasting=False)
-    wait_for_all()
+    run, _ = begun(["a"])
     assert store().take_devices(run, 1, lasting=False)[1]
     _crash(postgresql)
     is_there = JobDevice.objects.filter(participant=run.run_token).exists()  # as above
@@ -107,8 +118,7 @@ def test_what_one_of_several_takes_outlives_a_crash_in_any_case(postgresql: Post
 @pytest.mark.needs("postgresql")
 @pytest.mark.usefixtures("lazy_log")
 def test_no_step_is_noted_on_a_device_whose_taking_was_taken_back(postgresql: PostgreSQL) -> None:
-    run, _ = begun(lasting=False)
-    wait_for_all()
+    run, _ = begun()
     taken = store().take_devices(run, 1, lasting=False)[1][0].id
     _crash(postgresql)
     is_there = JobDevice.objects.filter(participant=run.run_token).exists()  # as above
@@ -143,27 +153,8 @@ def _lasting(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[bool]]:
 @pytest.mark.django_db(transaction=True)
 def test_a_step_that_replaces_another_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any, nothing is claimed of a device that is lost; with the one before, perhaps what is wrong."""
-    monkeypatch.setattr("jobs.fleet.each.wait_for_all", lambda: None)
     seen = _lasting(monkeypatch)
     hosts = ["a", "b", "c", "d", "e", "f"]
     ended = perform(scheduling.schedule(commits_and_confirms, {"hosts": hosts}))
     assert ended.status == Status.FINISHED
     assert [steps[-1] for steps in seen.values()] == [True] * len(hosts)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_nothing_is_changed_before_the_rows_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device that is quicker than the wait for the disk has its step noted by a commit that waits too."""
-    noted = threading.Event()
-    seen = _lasting(monkeypatch)
-    monkeypatch.setattr("jobs.fleet.each.wait_for_all", lambda: noted.wait(20))
-    about_to = JobContext.about_to
-
-    def then_told(ctx: JobContext, step: str, *, if_lost: str | None = None) -> None:
-        about_to(ctx, step, if_lost=if_lost)
-        noted.set()
-
-    monkeypatch.setattr(JobContext, "about_to", then_told)
-    ended = perform(scheduling.schedule(commits_and_confirms, {"hosts": ["a"]}))
-    assert ended.status == Status.FINISHED
-    assert [steps[0] for steps in seen.values()] == [True]

@@ -55,7 +55,7 @@ _BEGIN: Final = f"""
         CASE WHEN turn <= %(take)s THEN %(token)s::uuid END,
         CASE WHEN turn <= %(take)s THEN %(worker)s END,
         CASE WHEN turn <= %(take)s THEN statement_timestamp() END
-    FROM me, (SELECT CASE WHEN NOT %(lasting)s THEN {UNAWAITED} END) AS unawaited, (
+    FROM me, (
         SELECT host, place, row_number() OVER (ORDER BY {_SLOWNESS} DESC, place) AS turn
         FROM unnest(%(hosts)s::text[]) WITH ORDINALITY AS given(host, place)
     ) AS device
@@ -199,14 +199,13 @@ _NOTE_OF_MANY: Final = Prepared(
 
 
 def begin_devices(
-    run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None, lasting: bool = True
+    run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
 ) -> list[Taken] | None:
     values = {
         **of_beginning(run, fleet, worker_id),
         "take": take,
         "in_turn": take < len(hosts),
         "hosts": [*hosts],
-        "lasting": lasting,
     }
     if run.attempt == 1:
         found = rows(_BEGIN, values)

@@ -90,7 +90,7 @@ _PROGRESS: Final = f"UPDATE {JOB} SET finished_devices = %(hosts)s WHERE id = %(
 
 
 def begin_devices(
-    run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None, lasting: bool = True
+    run: Run, fleet: NewFleet, hosts: Sequence[str], *, take: int, worker_id: int | None
 ) -> list[Taken] | None:
     values = {**of_beginning(run, fleet, worker_id), "now": _time()}
     with transaction.atomic():
