@@ -25,8 +25,8 @@ from jobs.sql.device_signature import Batch, FleetStanding, Leaving, Note
 
 _LONGEST_WHY: Final = 1000
 # Where other devices are in hand, their notes may come in this time: PostgreSQL's commit_delay. It is a small part of
-# what a device takes, and saves most of the statements, for whose processor time a sync of quick devices waits.
-_GATHER_SECONDS: Final = 0.004
+# what a device takes, and saves statements; more come while the statement before is being executed.
+_GATHER_SECONDS: Final = 0.001
 _FEW: Final = 4  # devices in hand: PostgreSQL's commit_siblings
 
 

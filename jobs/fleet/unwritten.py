@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cnaasjobs.conf import conf
 from jobs.fleet.hands import Piece
 from jobs.fleet.kept import Kept
 from jobs.fleet.reports import Finished
@@ -41,8 +42,13 @@ class Devices:
         return new
 
     def in_progress(self, pieces: Sequence[Piece]) -> None:
-        """Take note of the pieces that threads are working on just now."""
-        self._begun = [piece for piece in pieces if piece.id in self._ahead]
+        """Take note of the pieces that threads are working on just now, except those that they have only begun.
+
+        Their first step, or their end, says it soon. Until what is written here is committed, a thread that notes a
+        step on one of these devices waits for it, and with it all that note theirs by the same statement.
+        """
+        since = time.monotonic() - conf.report_seconds
+        self._begun = [piece for piece in pieces if piece.id in self._ahead and piece.begun_at <= since]
 
     def became(self, piece: Piece, result: object, *, step: int) -> None:
         """Take note of what a thread made of a device in this step."""

@@ -1,16 +1,20 @@
 """Devices that a participant takes before it has a thread for them, as long as nobody else takes part."""
 
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from cnaasjobs.db.clock import database_now
 from jobs.fleet.ahead import Ahead
+from jobs.fleet.hands import Piece
+from jobs.fleet.kept import Kept
+from jobs.fleet.unwritten import Devices
 from jobs.models import Job, JobDevice
 from jobs.run import Refused
 from jobs.sql import store
-from jobs.sql.device_signature import Batch, Begun, Note, Over
+from jobs.sql.device_signature import Batch, Begun, Note, Over, Taken
 from jobs.states import Status
 from tests.fleet.parts import DONE, TAKEN, WAITING, begun, join, joined, leave, lose, states
 
@@ -157,3 +161,23 @@ def test_as_many_as_its_threads_begin_until_it_asks_again() -> None:
     assert most(5.0) == 1
     assert most(5.0, threads=1) == 0
     assert Ahead(20, alone=False).most == 0
+
+
+def test_a_device_that_has_only_begun_is_not_written_so_that_no_step_waits_for_the_row(
+    settings: Any,
+) -> None:
+    settings.CNAASJOBS_REPORT_SECONDS = 60
+    devices = Devices(Kept(always=False))
+    devices.take([Taken(1, "just", 0, True), Taken(2, "for long", 0, True), Taken(3, "in turn", 0, False)])
+    now = monotonic()
+    pieces = [piece(1, begun_at=now), piece(2, begun_at=now - 120), piece(3, begun_at=now - 1000)]
+    devices.in_progress(pieces)
+    assert [one.id for one in devices.batch().begun] == [2]
+    devices.written()
+    pieces[0].begun_at -= 120
+    devices.in_progress(pieces)
+    assert [one.id for one in devices.batch().begun] == [1]
+
+
+def piece(number: int, *, begun_at: float) -> Piece:
+    return Piece(lambda _: None, number, f"sw{number}", None, begun_at=begun_at)
