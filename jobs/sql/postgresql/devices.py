@@ -98,6 +98,9 @@ _TAKE: Final = f"""
         stand LEFT JOIN taken ON TRUE
     ORDER BY taken.id
 """
+# What PostgreSQL knows of participants are those of earlier jobs: it thinks that this one has one device, and would go
+# through all that are given for each that it has. A CASE says nothing of how many there are.
+_STILL_MINE: Final = f"CASE WHEN {MINE} THEN TRUE ELSE FALSE END"
 _OVER: Final = f"""over AS (
         UPDATE {DEVICE} AS device SET state = '{DeviceState.DONE}', failed = given.failed, reason = given.reason,
             change_score = given.score, report = given.report, memo = given.memo,
@@ -108,13 +111,13 @@ _OVER: Final = f"""over AS (
             %(reports)s::text[], %(memos)s::text[], %(changed)s::boolean[], %(taken_back)s::boolean[],
             %(ages)s::float8[], %(begun_ages)s::float8[])
             AS given(id, failed, reason, score, report, memo, changed, taken_back, age, begun_age)
-        WHERE device.id = given.id AND {MINE}
+        WHERE device.id = given.id AND {_STILL_MINE}
         RETURNING device.id
     )"""
 _STEPPED: Final = f"""stepped AS (
         UPDATE {DEVICE} AS device SET steps_over = given.steps
         FROM unnest(%(stepped)s::bigint[], %(steps)s::smallint[]) AS given(id, steps)
-        WHERE device.id = given.id AND {MINE}
+        WHERE device.id = given.id AND {_STILL_MINE}
         RETURNING device.id
     )"""
 _UNDER_WAY: Final = f"""
@@ -126,7 +129,7 @@ _BEGUN: Final = f"""free_begun AS (
         SELECT device.id, given.age
         FROM {DEVICE} AS device JOIN unnest(%(begun)s::bigint[], %(begun_since)s::float8[]) AS given(id, age)
             ON device.id = given.id
-        WHERE {MINE} FOR UPDATE OF device SKIP LOCKED
+        WHERE {_STILL_MINE} FOR UPDATE OF device SKIP LOCKED
     ), begun AS (
         UPDATE {DEVICE} AS device SET {_UNDER_WAY} FROM free_begun AS given WHERE device.id = given.id
         RETURNING device.id
@@ -154,7 +157,7 @@ _NOTE: Final = f"""
         UPDATE {DEVICE} AS device SET step = given.step, if_lost = given.if_lost, {_UNDER_WAY}
         FROM unnest(%(ids)s::bigint[], %(steps)s::text[], %(if_lost)s::text[], %(ages)s::float8[])
             AS given(id, step, if_lost, age)
-        WHERE device.id = given.id AND {MINE} AND {_MAY_GO_ON}
+        WHERE device.id = given.id AND {_STILL_MINE} AND {_MAY_GO_ON}
         RETURNING device.id
     )
     SELECT me, abort_reason, fence, "end", ARRAY(SELECT id FROM noted),
