@@ -1,6 +1,7 @@
 """Jobs that go through devices by ``ctx.each``. A device is "name", or "name=what happens to it"."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -37,6 +38,8 @@ def act(device: str) -> Any:
             time.sleep(float(seconds))
         case "hangs", _, _:
             threading.Event().wait()
+        case "kills", _, _:
+            os.kill(os.getpid(), signal.SIGKILL)
     return {"name": device}
 
 
@@ -88,6 +91,11 @@ def each_says_odd_steps(ctx: JobContext) -> None:
 def each(ctx: JobContext, *, hosts: list[str], at_once: int = 4, dry_run: bool = True) -> JobResult:
     done = ctx.each(hosts, act, at_once=at_once)
     return JobResult(change_score=done.max_score)
+
+
+@job(lock="devices", helpers=4)
+def each_helped(ctx: JobContext, *, hosts: list[str], dry_run: bool = True) -> None:
+    ctx.each(hosts, act, at_once=4)
 
 
 @job(lock="devices")

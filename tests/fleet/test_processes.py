@@ -11,6 +11,7 @@ from django.db import connection
 from jobs.models import Job, JobDevice, Participant
 from jobs.states import Status
 from jobs.testing import result_of
+from tests.fake_jobs import fleets
 from tests.fake_jobs.fleets import each_limited
 from tests.fleet.real import QUICK, Sync, workers
 from tests.reliability.scale import FACTOR
@@ -67,6 +68,17 @@ def test_a_killed_process_of_a_live_run_fails_what_it_had_and_nothing_else(platf
     assert set(failed) == had
     assert all(reason and "was lost in commit: it reverts by itself" in reason for reason in failed.values())
     assert Counter(device for device, _ in sync.lines("E")) == Counter(set(sync.hosts) - had)
+
+
+def test_a_device_that_kills_its_process_is_begun_again_alone_and_only_once(platform: Platform) -> None:
+    platform.beat(env=QUICK)
+    workers(platform, "w1")
+    job = fleets.each_helped.schedule(hosts=["bad=kills", "a=naps:1", "b=naps:1", "c=naps:1"])
+    wait_until(lambda: Job.objects.filter(pk=job.pk, finish_time__isnull=False).exists(), timeout=60)
+    job.refresh_from_db()
+    assert (job.status, job.exception_type) == (Status.FINISHED, None)
+    rows = JobDevice.objects.filter(job=job).order_by("place")
+    assert list(rows.values_list("tries", "failed")) == [(2, True), (1, False), (1, False), (1, False)]
 
 
 def test_a_database_that_is_away_costs_time_and_nothing_else(

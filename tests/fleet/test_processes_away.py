@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs.models import JobDevice, Participant
+from jobs.broker import publisher
+from jobs.models import Job, JobDevice, Participant
 from jobs.states import Status
 from jobs.testing import result_of
+from tests import fake_jobs
+from tests.fake_jobs.fleets import each_until_file
 from tests.fake_jobs.lasting import wait_for_file
 from tests.fleet.real import QUICK, Sync, workers
 from tests.services import RabbitMQ
@@ -114,3 +117,25 @@ def test_idle_workers_are_invited_through_redis_too(
     assert (job.status, job.exception_type) == (Status.FINISHED, None)
     assert Counter(device for device, _ in sync.lines("E")) == Counter(sync.hosts)
     assert len({pid for _, pid in sync.lines("E")}) == 2
+
+
+@pytest.mark.needs("postgresql", "redis")
+def test_an_invitation_through_redis_that_is_too_old_is_dropped_by_the_worker(
+    postgresql: object, redis: object, platform: Platform, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis itself drops no message."""
+    workers(platform, "w1")
+    sync = Sync(scratch, 10)
+    sync.wait_for_processes(1)
+    invitation = publisher.Message(sync.job.pk, each_until_file.name, "default", 0, joins=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(publisher, "_JOIN_SECONDS", -1)
+        assert publisher.publish([invitation] * 3) == []
+    workers(platform, "w2")
+    behind = fake_jobs.nothing.schedule()
+    wait_until(lambda: Job.objects.get(pk=behind.pk).status == Status.FINISHED, timeout=30)
+    assert Participant.objects.count() == 1
+    assert publisher.publish([invitation]) == []
+    sync.wait_for_processes(2)
+    sync.path.touch()
+    assert sync.ended().status == Status.FINISHED
