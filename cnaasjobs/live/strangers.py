@@ -98,11 +98,16 @@ class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
             await self.eio.disconnect(eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        """Once: each would be another client, of which nobody knows that it is gone."""
-        if self.manager.sid_from_eio_sid(eio_sid, namespace or "/") is None:
-            await super()._handle_connect(eio_sid, namespace, data)
-        else:
+        """Once: each would be another client, of which nobody knows that it is gone. Neither does anybody of one that
+        goes while it is being admitted: for the library it has not come yet.
+        """
+        if self.manager.sid_from_eio_sid(eio_sid, namespace or "/") is not None:
             nonsense.note("event")
+            return
+        await super()._handle_connect(eio_sid, namespace, data)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is None or socket.closing:
+            await super()._handle_disconnect(eio_sid, namespace)
 
     async def _handle_event(self, eio_sid: str, namespace: str | None, number: int | None, data: Any) -> None:
         """Refuse other names: they would reach the handlers of "connect" and "disconnect"."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import Any
 from urllib.error import HTTPError
@@ -64,6 +66,30 @@ def test_what_a_client_said_before_it_went(live: Live) -> None:
     asyncio.run(live.front_ends._subscribe("gone", {"update": "job"}))
     assert live.front_ends._clients == {}
     assert live.front_ends._waiting("gone") == 0
+
+
+@pytest.mark.parametrize("goodbye", ["41", "1"], ids=["by socket.io", "by engine.io"])
+def test_who_leaves_while_it_is_being_admitted_is_gone(
+    live: Live, monkeypatch: pytest.MonkeyPatch, goodbye: str
+) -> None:
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def admit(*_: object, **__: object) -> frozenset[Kind]:
+        asked.set()
+        assert may_answer.wait(20)
+        return frozenset(Kind)
+
+    monkeypatch.setattr(admission, "admit", admit)
+    url = f"{live.url}/socket.io/?EIO=4&transport=polling&jwt=null"
+    sid = json.loads(requests.get(url, timeout=10).text[1:])["sid"]
+    with ThreadPoolExecutor() as pool:
+        comes = pool.submit(requests.post, f"{url}&sid={sid}", data="40", timeout=20)
+        assert asked.wait(20)
+        requests.post(f"{url}&sid={sid}", data=goodbye, timeout=10)
+        may_answer.set()
+        comes.result()
+    assert live.front_ends._clients == {}
+    assert live.front_ends._poller.listening == 0
 
 
 @pytest.mark.usefixtures("tokens_required")
