@@ -76,8 +76,14 @@ class Work:
         return [(device_id, self._report(device_id, host, make, why)) for device_id, host, why in lost]
 
     def _report(self, device_id: int, host: str, make: Callable[[Any, str], Any], why: str) -> str:
-        device = self.plan.devices[host]
-        found = self._over(Piece(self.begin, device_id, host, device), lambda: make(device, why), last=True)
+        device = self.plan.devices.get(host)
+
+        def report() -> Any:
+            if device is None:  # whoever died had found another selection
+                raise DeviceFailed(why)
+            return make(device, why)
+
+        found = self._over(Piece(self.begin, device_id, host, device), report, last=True)
         return found.report if isinstance(found, Finished) else "null"
 
     def _over(self, piece: Piece, work: Callable[[], Any], *, last: bool) -> Finished | Unfinished:

@@ -1,0 +1,104 @@
+"""A process that helps and finds another selection than the first one: it leaves, and harms nothing."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from jobs.dispatch import scheduling
+from jobs.end_reasons import EndReason
+from jobs.lifecycle import transitions
+from jobs.models import Job, JobDevice, Participant
+from jobs.run import Run
+from jobs.sql import store
+from jobs.states import Status
+from jobs.task import JobContext, JobResult, job
+from jobs.testing import result_of
+from tests.fleet.parts import Crew
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
+
+HOSTS = ["sw0", "sw1", "sw2"]
+
+
+@pytest.fixture(autouse=True)
+def _services(postgresql: object, rabbitmq: object) -> None:
+    """Only there several processes take from a table at once."""
+
+
+class Selection:
+    """What the helper finds of it, what happens before that, and who came to its end."""
+
+    def __init__(self) -> None:
+        self.of_helper: list[str] = []
+        self.happens: Callable[[], Any] = lambda: None
+        self.begun: list[str] = []
+        self.after: list[str] = []
+        self.helped = False
+        self.may_go_on = threading.Event()
+
+    def crew(self) -> Crew:
+        crew = Crew(scheduling.schedule(of_a_selection, {"hosts": HOSTS}))
+        crew.first()
+        wait_until(lambda: len(self.begun) == 2)
+        return crew
+
+
+_selections: list[Selection] = []
+
+
+@pytest.fixture
+def selection() -> Selection:
+    _selections.append(Selection())
+    return _selections[-1]
+
+
+@job(helpers=4)
+def of_a_selection(ctx: JobContext, *, hosts: list[str]) -> JobResult:
+    selection = _selections[-1]
+
+    def one(device: str) -> str:
+        selection.begun.append(device)
+        assert selection.may_go_on.wait(20)
+        ctx.checkpoint()
+        return device
+
+    if ctx.worker == "helper":
+        selection.happens()
+        hosts = selection.of_helper
+    try:
+        done = ctx.each(hosts, one, at_once=2, lost=lambda device, why: f"{device} of {len(hosts)} is lost")
+    finally:
+        selection.helped = selection.helped or ctx.worker == "helper"
+    selection.after.append(ctx.worker)
+    return JobResult(change_score=done.failed)
+
+
+def test_one_that_finds_no_devices_does_not_end_the_job(selection: Selection) -> None:
+    crew = selection.crew()
+    crew.helper("helper")
+    wait_until(lambda: selection.helped)
+    selection.may_go_on.set()
+    assert crew.wait().status == Status.FINISHED
+    assert selection.after == ["first"]
+
+
+def test_the_last_one_reports_lost_devices_also_those_that_it_does_not_know(selection: Selection) -> None:
+    def lost_with_all_in_hand() -> None:
+        first = Participant.objects.get(worker="first")
+        run = Run.of(Job.objects.get(pk=first.job_id), run_token=first.token, worker="first")
+        store().take_devices(run, 1)
+        assert transitions.lose(run.job_id, first.token, type=EndReason.WORKER_LOST, message="its process is gone")
+
+    selection.happens, selection.of_helper = lost_with_all_in_hand, HOSTS[1:]
+    crew = selection.crew()
+    crew.helper("helper")
+    wait_until(lambda: Job.objects.filter(pk=crew.job.pk, finish_time__isnull=False).exists())
+    selection.may_go_on.set()
+    ended = crew.wait()
+    assert (ended.status, ended.change_score) == (Status.FINISHED, 3)
+    reason = JobDevice.objects.get(host="sw0").reason
+    known = {"sw1": "sw1 of 2 is lost", "sw2": "sw2 of 2 is lost"}
+    assert result_of(ended)["devices"] == {"sw0": {"failed": True, "reason": reason}, **known}
