@@ -9,7 +9,7 @@ database is not written once per device.
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -51,7 +51,8 @@ class DeviceStates:
 
     def __init__(self, ctx: JobContext, hosts: Sequence[str]) -> None:
         self._ctx = ctx
-        self._mutex = threading.Lock()
+        self._mutex = threading.Lock()  # never held during a statement: a hundred devices would wait for it
+        self._saving = threading.Lock()  # by one thread at a time
         self._to_mark: set[str] = set()
         self._mark_waiting = SharedRead(self._mark_all)
         self._marked: set[str] = set()
@@ -86,8 +87,12 @@ class DeviceStates:
         now = _Committed(rendered_hash=digest(rendered), fingerprint=fingerprint, at=timezone.now(), changed=changed)
         with self._mutex:
             self._unsaved[host] = now
-            if len(self._unsaved) >= _BATCH or time.monotonic() - self._saved_at > _SAVE_SECONDS:
+            due = len(self._unsaved) >= _BATCH or time.monotonic() - self._saved_at > _SAVE_SECONDS
+        if due and self._saving.acquire(blocking=False):
+            try:
                 self._save()
+            finally:
+                self._saving.release()
 
     def unchanged(self, host: str) -> None:
         """Nothing was committed, or it was taken back: what was known before still holds."""
@@ -100,9 +105,11 @@ class DeviceStates:
 
         If the statement that follows has to be repeated, call this again: a crash may have taken back what it stored.
         """
-        with self._mutex:
-            if self._unsaved or self._unchanged:
-                self._save(last=True)
+        with self._saving:
+            with self._mutex:
+                unsaved, unchanged = dict(self._unsaved), set(self._unchanged)
+            if unsaved or unchanged:
+                self._stored(unsaved, unchanged, last=True)
 
     # --- the database -------------------------------------------------------------------------------------------------
 
@@ -131,27 +138,40 @@ class DeviceStates:
         with self._ctx.guarded_by_lock():
             fill_in(DeviceState, "uncertain_job_id", self._ctx.job_id, key="host", keys=hosts)
 
-    def _save(self, *, last: bool = False) -> None:
+    def _save(self) -> None:
+        """Store what there is; what comes meanwhile is for the next time, and what could not be stored too."""
+        with self._mutex:
+            self._saved_at = time.monotonic()
+            unsaved, self._unsaved = self._unsaved, {}
+            unchanged, self._unchanged = self._unchanged, set()
+        stored = False
+        try:
+            stored = self._stored(unsaved, unchanged)
+        finally:
+            if not stored:
+                with self._mutex:
+                    self._unsaved = unsaved | self._unsaved
+                    self._unchanged |= unchanged
+
+    def _stored(self, unsaved: Mapping[str, _Committed], unchanged: Collection[str], *, last: bool = False) -> bool:
         """While the job holds its lock: a job that lost it must not overwrite what its successor found out.
 
-        The last need not wait for the disk: to leave the job, which follows, does.
+        The last need not wait for the disk: to leave the job, which follows, does. Returns False if it is to be tried
+        again.
         """
-        self._saved_at = time.monotonic()
         try:
             with self._ctx.guarded_by_lock():
                 if last:
                     commit_unawaited()
-                self._store()
+                self._store(unsaved, unchanged)
         except LockLost as exc:
             record(DeviceAction.STATES_LEFT, job_id=self._ctx.job_id, error=str(exc))
         except Error as exc:
             record(DeviceAction.STATES_FAILED, job_id=self._ctx.job_id, error=str(exc))
-            return
-        if not last:
-            self._unsaved.clear()
-            self._unchanged.clear()
+            return False
+        return True
 
-    def _store(self) -> None:
+    def _store(self, unsaved: Mapping[str, _Committed], unchanged: Collection[str]) -> None:
         rows = [
             DeviceState(
                 host=host,
@@ -163,10 +183,10 @@ class DeviceStates:
                 committed_at=now.at,
                 uncertain_job_id=None,
             )
-            for host, now in self._unsaved.items()
+            for host, now in unsaved.items()
         ]
         insert_many(rows, replacing="host")
-        for hosts in _batches(sorted(self._unchanged)):
+        for hosts in _batches(sorted(unchanged)):
             ours = DeviceState.objects.filter(host__in=hosts, uncertain_job_id=self._ctx.job_id)
             ours.update(uncertain_job_id=None)
 

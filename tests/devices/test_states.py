@@ -7,6 +7,7 @@ import pytest
 from django.db import OperationalError
 
 from cnaasjobs.db.fill_in import fill_in
+from cnaasjobs.db.insert import insert_many
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync import state
@@ -203,3 +204,41 @@ def test_what_a_crash_takes_back_just_before_the_end_is_stored_again(lab: Lab, m
     assert not uncertain()
     lab.change("sw1", motd="newest")
     assert not devices_of(live())["sw1"]["failed"]
+
+
+def test_while_one_thread_stores_what_was_committed_no_other_waits_and_what_fails_is_stored_later(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"sw{number}" for number in range(8)]
+    lab.workers = len(names)
+    lab.add(*names)
+    monkeypatch.setattr(state, "_BATCH", 1)  # each is due at once
+    monkeypatch.setattr(state, "_SAVE_SECONDS", 0)
+    all_arrived = threading.Barrier(len(names), timeout=30)  # with nothing left to ask the database
+    others = threading.Barrier(len(names), timeout=30)  # the seven others are done, and the first one stores
+    first = threading.Lock()
+    committed = state.DeviceStates.committed
+    stored: list[list[str]] = []
+
+    def has_committed(states: state.DeviceStates, host: str, **more: Any) -> None:
+        all_arrived.wait()
+        if not first.acquire(blocking=False):
+            wait_until(lambda: stored != [])
+            committed(states, host, **more)
+            others.wait()
+            return
+        committed(states, host, **more)
+
+    def insert(rows: list[DeviceState], **more: Any) -> None:
+        stored.append(sorted(row.host for row in rows))
+        if len(stored) == 1:
+            others.wait()  # the others have all noted theirs
+            raise OperationalError("the connection is lost")
+        insert_many(rows, **more)
+
+    monkeypatch.setattr(state.DeviceStates, "committed", has_committed)
+    monkeypatch.setattr(state, "insert_many", insert)
+    assert not any(device["failed"] for device in devices_of(live()).values())
+    assert stored[0] == stored[0][:1]
+    assert stored[-1] == names
+    assert DeviceState.objects.filter(uncertain_job_id=None).count() == len(names)
