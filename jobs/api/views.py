@@ -112,4 +112,4 @@ def _text(body: dict[str, Any], key: str, absent: str) -> str:
         return absent
     if not isinstance(text, str):
         raise BadRequest(f"{key} must be a string")
-    return text[:MAX_TEXT]
+    return text[:MAX_TEXT] if text.strip() else absent

@@ -127,10 +127,10 @@ def test_abort_of_a_scheduled_job_ends_it(api: Api) -> None:
     assert shown["finish_time"] is not None
 
 
-@pytest.mark.parametrize("body", [{"action": "ABORT"}, {"action": "abort", "abort_reason": None}])
-def test_abort_without_a_reason(api: Api, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize("reason", [{}, {"abort_reason": None}, {"abort_reason": ""}, {"abort_reason": " \n"}])
+def test_abort_without_a_reason(api: Api, reason: dict[str, Any]) -> None:
     job = job_row("SCHEDULED")
-    (shown,) = api.put(f"/job/{job.pk}", body).data["jobs"]
+    (shown,) = api.put(f"/job/{job.pk}", {"action": "abort", **reason}).data["jobs"]
     assert shown["exception"]["message"] == "Aborted via API call (aborted by dev)"
 
 

@@ -32,6 +32,14 @@ def test_abort_is_the_shells_users() -> None:
     assert deeds() == [(me, "command line", "aborted", job.pk, None) for job in (waiting, running)]
 
 
+@pytest.mark.parametrize("reason", [[], ["--reason", " "]])
+def test_abort_without_a_reason_says_where(reason: list[str]) -> None:
+    waiting = job_in(Status.SCHEDULED)
+    run("jobs", "abort", waiting.pk, *reason)
+    waiting.refresh_from_db()
+    assert f"Aborted at the command line (aborted by {getpass.getuser()})" in (waiting.outcome.exception or "")
+
+
 def test_what_cannot_be_aborted_is_said_and_stops_no_other() -> None:
     ended, waiting = job_row(), job_in(Status.SCHEDULED)
     with pytest.raises(CommandError, match=f"Job id {ended.pk} is in state FINISHED") as refused:

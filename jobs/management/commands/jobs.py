@@ -78,7 +78,7 @@ class Command(BaseCommand):
         wait.add_argument("--json", action="store_true", help="the jobs as the API has them, when they have ended")
         abort = verbs.add_parser("abort", help="end waiting jobs, tell running ones to stop")
         abort.add_argument("id", type=job_id, nargs="+")
-        abort.add_argument("--reason", default="Aborted at the command line", help="why, for whoever reads of it")
+        abort.add_argument("--reason", default="", help="why, for whoever reads of it")
         for name, words in (
             ("approve", "let a job start that waits for a second person"),
             ("reject", "end a job that waits for a second person"),
@@ -228,7 +228,7 @@ class Command(BaseCommand):
         refused = []
         for job_id in options["id"]:
             try:
-                job = deeds.abort(job_id, reason=options["reason"])
+                job = deeds.abort(job_id, reason=options["reason"].strip() or "Aborted at the command line")
             except JobError as exc:
                 refused.append(exc)
                 continue
