@@ -62,6 +62,19 @@ def test_a_device_as_the_front_end_reads_it(api: Api) -> None:
     assert api.get("/device/nobody").status == 404
 
 
+def test_a_name_with_a_slash_is_found_at_each_url(api: Api, lab: Lab) -> None:
+    lab.groups["dc1/row2"] = {"groups": ["access"]}
+    lab.add("dc1/sw9", group="dc1/row2")
+    job = api.post("/device_syncto/hostname/dc1%2Fsw9")
+    assert job.body["data"] == "Scheduled job to synchronize dc1/sw9"
+    perform(Job.objects.get(pk=job.body["job_id"]))
+    assert [one["hostname"] for one in api.get("/device/dc1%2Fsw9/").data["devices"]] == ["dc1/sw9"]
+    assert api.get("/groups/dc1%2Frow2").data["groups"] == {"dc1/row2": ["dc1/sw9"]}
+    assert [one["job_id"] for one in api.get("/device/dc1%2Fsw9/jobs").data["jobs"]] == [job.body["job_id"]]
+    (shown,) = api.get(f"/job/{job.body['job_id']}/devices/dc1%2Fsw9").data["devices"]
+    assert (shown["hostname"], shown["state"]) == ("dc1/sw9", "DONE")
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [
