@@ -76,7 +76,7 @@ def name_of(step: Callable[..., Any]) -> str:
 
 def _fingerprint(hosts: Mapping[str, Any], steps: Sequence[Step], alike: str) -> str:
     code = [[name_of(step), _source_of(step)] for step in steps]
-    return hashlib.sha256(json.dumps([list(hosts), code, alike]).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(json.dumps([list(hosts), code, alike]).encode()).hexdigest()
 
 
 def _source_of(step: Step) -> str:

@@ -71,8 +71,8 @@ class Finished:
             memo=self.memo,
             changed=self.changed,
             taken_back=self.taken_back,
-            age=max(0.0, now - self.at),
-            begun_age=max(0.0, now - self.begun_at),
+            age=now - self.at,
+            begun_age=now - self.begun_at,
         )
 
 
@@ -105,7 +105,7 @@ def _as_result(returned: Any) -> DeviceResult:
         reason = in_words(given) if isinstance(given, BaseException) else str(given)
         report = returned.report
         if report is None:
-            report = {"failed": True, "reason": reason}
+            report = {"failed": True, "reason": storable(reason)}
         return DeviceResult(report=report, failed=reason, change_score=returned.change_score, memo=returned.memo)
     return returned if isinstance(returned, DeviceResult) else DeviceResult(report=returned)
 

@@ -111,13 +111,6 @@ def test_what_cannot_be_kept_of_a_device() -> None:
         assert done.change_score is None
 
 
-def test_a_secret_is_in_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEMPLATE_SECRET_SNMP", "verysecretcommunity")
-    job = perform_job(fleets.each, hosts=["a=verysecretcommunity"])
-    assert "verysecretcommunity" not in (JobDevice.objects.get(job=job).report or "")
-    assert "verysecretcommunity" not in (job.outcome.result or "")
-
-
 def test_no_devices_are_no_rows() -> None:
     job = perform_job(fleets.each, hosts=[])
     assert (job.status, job.outcome.result, job.finished_devices) == (Status.FINISHED, '{"devices": {}}', "[]")

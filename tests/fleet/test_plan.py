@@ -1,0 +1,80 @@
+"""The arguments of ``ctx.each``: what is refused, and whether two processes have the same."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.fleet.plan import Plan, name_of
+
+
+def plan(devices: list[Any], *steps: Any, at_once: int = 2, alike: str = "") -> Plan:
+    more: dict[str, Any] = dict.fromkeys(["seconds", "lost", "hung", "back", "within"])
+    never: dict[str, Any] = {"all_or_none": False, "reads_first": False, "repeats": False, "helpers": 0}
+    calls: dict[str, Any] = {"leaving": lambda: None, "beforehand": lambda devices: None}
+    return Plan.of(devices, steps, at_once=at_once, alike=alike, **more, **never, **calls)
+
+
+def act(device: str) -> str:
+    return device
+
+
+def also(device: str) -> str:
+    return device
+
+
+def from_file(file: Path, source: str) -> Any:
+    file.write_text(source)
+    found: dict[str, Any] = {}
+    exec(compile(source, file, "exec"), found)
+    return found["act"]
+
+
+@pytest.mark.parametrize(
+    ("devices", "steps", "at_once", "words"),
+    [
+        (["a", ""], [act], 1, "must have 1 to 255 characters"),
+        (["a", 7], [act], 1, "7 is not a device"),
+        (["a"], [], 1, "needs a function"),
+        (["a"], [act], 0, "at_once=0 must be at least 1"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(devices: list[Any], steps: list[Any], at_once: int, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        plan(devices, *steps, at_once=at_once)
+
+
+def test_who_has_something_else_has_another_fingerprint(tmp_path: Path) -> None:
+    here = from_file(tmp_path / "here.py", "def act(device): return device")
+    changed = from_file(tmp_path / "changed.py", "def act(device): return device + 'x'")
+    plans = [
+        plan(["a", "b"], act),
+        plan(["b", "a"], act),
+        plan(["a"], act),
+        plan(["a", "b"], also),
+        plan(["a", "b"], act, also),
+        plan(["a", "b"], act, alike="other templates"),
+        plan(["a", "b"], here),
+        plan(["a", "b"], changed),
+    ]
+    assert len({each.fingerprint for each in plans}) == len(plans)
+
+
+def test_what_is_the_same_elsewhere_has_the_same_fingerprint(tmp_path: Path) -> None:
+    source = "def act(device): return device"
+    here, there = (from_file(tmp_path / name, source) for name in ("here.py", "there.py"))
+    assert plan(["a\udc80"], here).fingerprint == plan(["a\udc80"], there).fingerprint
+
+
+def test_a_step_may_be_anything_that_can_be_called(tmp_path: Path) -> None:
+    gone = from_file(tmp_path / "gone.py", "def act(device): return device")
+    (tmp_path / "gone.py").unlink()
+    steps = [gone, functools.partial(act), str]
+    assert [name_of(step) for step in plan(["a"], *steps).steps] == ["act", "partial", "str"]
+
+
+def test_of_a_step_that_is_wrapped_what_it_wraps_counts(tmp_path: Path) -> None:
+    inner = [from_file(tmp_path / f"{name}.py", f"def act(device): return '{name}'") for name in "ab"]
+    wrapped = [functools.wraps(step)(lambda device: device) for step in inner]
+    assert plan(["a"], wrapped[0]).fingerprint != plan(["a"], wrapped[1]).fingerprint
