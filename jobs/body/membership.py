@@ -128,7 +128,7 @@ class Membership:
 
     def _leave(self, *, end: str | None) -> Leaving:
         def ask() -> Leaving:
-            return store().leave(self._run, Batch(), end=end, though_waiting=end is not None, orphan="")
+            return store().leave(self._run, Batch(), end=end, though_waiting=False, orphan="")
 
         return until_answered(self._ctx.database, ask, job_id=self._run.job_id)
 

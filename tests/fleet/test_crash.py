@@ -1,5 +1,6 @@
 """The database server crashes: what a commit did not wait for may be gone, and what is left is still true."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.db import connection
 
 from cnaasjobs.db.prepared import MANY
 from jobs.dispatch import scheduling
+from jobs.fleet.ahead import Ahead
 from jobs.models import Job, JobDevice
 from jobs.sql import store
 from jobs.sql.device_signature import FleetStanding, Note
@@ -158,3 +160,31 @@ def test_a_step_that_replaces_another_is_waited_for(monkeypatch: pytest.MonkeyPa
     ended = perform(scheduling.schedule(commits_and_confirms, {"hosts": hosts}))
     assert ended.status == Status.FINISHED
     assert [steps[-1] for steps in seen.values()] == [True] * len(hosts)
+
+
+@job
+def notes_in_turn(ctx: JobContext, *, hosts: list[str]) -> None:
+    """The first device notes its step when the third has been taken, once the second is over; the third notes last."""
+    third_is_taken, first_is_noted = threading.Event(), threading.Event()
+
+    def one(device: str) -> str:
+        if device == hosts[2]:
+            third_is_taken.set()
+        if device != hosts[1]:
+            assert (third_is_taken if device == hosts[0] else first_is_noted).wait(20)
+        ctx.about_to("commit")
+        first_is_noted.set() if device == hosts[0] else None
+        return device
+
+    ctx.each(hosts, one, at_once=2, reads_first=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_step_waits_for_the_disk_where_the_taking_of_its_device_did_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it enough that another was noted meanwhile, which did not wait."""
+    monkeypatch.setattr(Ahead, "most", 0)  # what is taken ahead waits
+    seen = _lasting(monkeypatch)
+    ended = perform(scheduling.schedule(notes_in_turn, {"hosts": ["a", "b", "c"]}))
+    assert ended.status == Status.FINISHED
+    hosts = dict(JobDevice.objects.filter(job=ended).values_list("pk", "host"))
+    assert {hosts[number]: lasting for number, lasting in seen.items()} == {"a": [False], "b": [False], "c": [True]}

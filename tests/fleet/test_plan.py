@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 from jobs.fleet.plan import Plan, name_of
+from jobs.models import Fleet
+from jobs.task import JobContext, job
+from jobs.testing import perform_job
+from tests.fake_jobs import fleets
 
 
 def plan(devices: list[Any], *steps: Any, at_once: int = 2, alike: str = "") -> Plan:
@@ -43,6 +47,24 @@ def from_file(file: Path, source: str) -> Any:
 def test_what_cannot_be_done_is_refused(devices: list[Any], steps: list[Any], at_once: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         plan(devices, *steps, at_once=at_once)
+
+
+@job(rerun_if_lost=True)
+def may_be_repeated(ctx: JobContext) -> None:
+    ctx.each(["a"], fleets.act)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_devices_of_a_lost_process_are_begun_again_only_where_that_is_harmless() -> None:
+    repeats = [
+        Fleet.objects.get(pk=done.pk).repeats
+        for done in (
+            perform_job(fleets.each, hosts=["a"], dry_run=False),
+            perform_job(fleets.each, hosts=["a"], dry_run=True),
+            perform_job(may_be_repeated),
+        )
+    ]
+    assert repeats == [False, True, True]
 
 
 def test_who_has_something_else_has_another_fingerprint(tmp_path: Path) -> None:
