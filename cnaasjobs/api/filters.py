@@ -82,19 +82,22 @@ def asked_filters(request: Request, view: Any) -> Iterator[Asked]:
 
 
 class ColumnSort(BaseFilterBackend):
-    """``sort=field`` or ``sort=-field``, ties by id; by id without it. Unset values count as the greatest."""
+    """``sort=field`` or ``sort=-field``, ties by id; by id without it. Unset values count as the greatest.
+
+    A view may say in ``ties`` how it is to be sorted by id.
+    """
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
-        asked = request.query_params.get("sort")
+        asked, ties = request.query_params.get("sort"), getattr(view, "ties", "id")
         if asked is None:
-            return queryset.order_by("id")
+            return queryset.order_by(ties)
         field = asked.removeprefix("-").replace(".", "_")
         column_of(view, field)
         descending = asked.startswith("-")
         if field == "id":
             return queryset.order_by("-id" if descending else "id")
         key = F(field).desc(nulls_first=True) if descending else F(field).asc(nulls_last=True)
-        return queryset.order_by(key, "id")
+        return queryset.order_by(key, ties)
 
 
 def _parameters(request: Request, view: Any) -> Iterator[tuple[str, str]]:

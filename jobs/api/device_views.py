@@ -1,5 +1,6 @@
 """The devices of a job, while it runs and afterwards, and the jobs of a device."""
 
+from django.db.models import F
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,6 +21,9 @@ class JobDevices(ApiViewSet):
     collection = "devices"
     pagination_class = NumberedPages
     columns = COLUMNS
+    # Not the column itself: PostgreSQL would read the table in its order until it has found a page of these rows, and
+    # those of a job that runs are the last.
+    ties = F("id") + 0
     permissions_required = {"GET": "jobs.view_job"}
 
     def list(self, request: Request, job_id: str) -> Response:

@@ -23,9 +23,12 @@ _STEPS: Final = (600, 60, 10, 2)  # seconds
 _SLOWNESS: Final = " ".join(
     f"WHEN {{seconds}} >= {least} THEN {n}" for n, least in zip((4, 3, 2, 1), _STEPS, strict=True)
 )
+# To be found from the newest on. While most rows that PostgreSQL knows of are those of a sync that has just begun, it
+# thinks that there are hardly any that are done, and would read and sort all that a device ever had: see _STILL_MINE.
+IS_DONE: Final = f"CASE WHEN {{device}}.state = '{DeviceState.DONE}' THEN TRUE ELSE FALSE END"
 SLOWNESS: Final = f"""(
         SELECT CASE {_SLOWNESS} ELSE 0 END FROM {DEVICE} AS last
-        WHERE last.host = given.host AND last.finish_time IS NOT NULL ORDER BY last.job_id DESC LIMIT 1
+        WHERE last.host = given.host AND {IS_DONE.format(device="last")} ORDER BY last.job_id DESC LIMIT 1
     )"""
 
 THIS_RUN: Final = f"SELECT 1 FROM {JOB} WHERE id = %(job)s AND status = '{RUNNING}' AND run_token = %(token)s"
@@ -53,7 +56,7 @@ REPORTS: Final = f"SELECT host, report FROM {DEVICE} WHERE job_id = %s AND repor
 _NEWEST_DONE: Final = f"""
     WITH given(host) AS (VALUES {{hosts}})
     SELECT (
-        SELECT id FROM {DEVICE} AS done WHERE done.host = given.host AND done.state = '{DeviceState.DONE}'
+        SELECT id FROM {DEVICE} AS done WHERE done.host = given.host AND {IS_DONE.format(device="done")}
         ORDER BY done.job_id DESC LIMIT 1
     ) FROM given
 """

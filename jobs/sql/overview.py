@@ -23,8 +23,8 @@ _QUEUES: Final = f"""
         SELECT (SELECT min(queue) FROM {JOB} WHERE {_SENT} AND queue > sent.queue) FROM sent WHERE queue IS NOT NULL
     ) SELECT queue FROM sent WHERE queue IS NOT NULL
 """
-# Not EXISTS, which PostgreSQL turns into a join with all their devices; in an order, so that it takes the index.
-_HAS_DEVICES: Final = f"((SELECT job_id FROM {DEVICE} WHERE job_id = {{id}} ORDER BY host LIMIT 1) IS NOT NULL)"
+# Each job's by itself: a few jobs may have so many devices that PostgreSQL would join them with the whole table.
+_DEVICES: Final = f"(SELECT count(*) FROM {DEVICE} WHERE job_id = last.id"
 _SYMPTOMS: Final = f"""
     SELECT kind AS what, queues AS words, CASE WHEN last_seen < %s THEN 0 ELSE 1 END AS number, {_NONE} AS failed
     FROM {_HEARTBEAT} WHERE stopped_at IS NULL
@@ -38,11 +38,8 @@ _SYMPTOMS: Final = f"""
     UNION ALL SELECT 'exceptions', '', count(*), {_NONE} FROM (
         SELECT finish_time, exception_type FROM {JOB} WHERE status = '{Status.EXCEPTION}' ORDER BY id DESC LIMIT %s
     ) AS newest WHERE finish_time >= %s AND coalesce(exception_type, '') <> '{EndReason.JOB_ABORTED}'
-    UNION ALL SELECT CAST(job_id AS text), '', count(*), count(*) FILTER (WHERE failed)
-    FROM {DEVICE} WHERE job_id IN (
-        SELECT id FROM (SELECT id FROM {JOB} WHERE finish_time >= %s ORDER BY finish_time DESC LIMIT %s) AS last
-        WHERE {_HAS_DEVICES.format(id="last.id")}
-    ) GROUP BY job_id
+    UNION ALL SELECT CAST(id AS text), '', {_DEVICES}), {_DEVICES} AND failed)
+    FROM (SELECT id FROM {JOB} WHERE finish_time >= %s ORDER BY finish_time DESC LIMIT %s) AS last
 """
 _HOW_FAR: Final = f"""
     WITH counted AS (

@@ -77,11 +77,23 @@ _cancel = OneByOne("ending a job that waited too long", _end, key=lambda overdue
 
 
 def overdue() -> QuerySet[Job]:
+    # By the locks' names, because only so the index of the lines can be used.
+    return _overdue().filter(lock_name__in=Lock.objects.values("name")).order_by("scheduled_time", "id")
+
+
+def with_overdue() -> QuerySet[Lock]:
+    """The locks in whose lines there are such jobs: to ask whether there is any, one look into each line.
+
+    Asked for any of these jobs, PostgreSQL would read all there are once a line had been long: it thinks that it soon
+    comes upon one.
+    """
+    return Lock.objects.filter(Exists(_overdue().filter(lock_name=OuterRef("name"))))
+
+
+def _overdue() -> QuerySet[Job]:
     allowed = Cast(Coalesce("lock_wait_seconds", Value(conf.lock_wait_seconds)), IntegerField())
     patience = ExpressionWrapper(allowed * Value(timedelta(seconds=1)), output_field=DurationField())
-    # By the locks' names, because only so the index of the lines can be used.
-    waiting = _in_line().filter(lock_name__in=Lock.objects.values("name"))
-    return waiting.filter(waiting_since__lt=DatabaseNow() - patience).order_by("scheduled_time", "id")
+    return _in_line().filter(waiting_since__lt=DatabaseNow() - patience)
 
 
 def _in_line() -> QuerySet[Job]:

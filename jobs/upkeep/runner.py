@@ -114,7 +114,7 @@ def repairs(own_heartbeat: Callable[[], int | None]) -> Upkeep:
             Step(UpkeepStep.ORPHANS, end_orphans, orphans),
             Step(UpkeepStep.FREE_LOCKS, lines.free_abandoned, lines.abandoned),
             Step(UpkeepStep.WAKE, lines.wake_first, lines.free_with_a_line),
-            Step(UpkeepStep.LOCK_WAIT, lines.end_overdue, lines.overdue),
+            Step(UpkeepStep.LOCK_WAIT, lines.end_overdue, lines.with_overdue),
             Step(UpkeepStep.APPROVALS, end_unapproved, unapproved),
         ]
     )

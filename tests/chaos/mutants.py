@@ -90,7 +90,7 @@ MUTANTS = {
         promise=Promise.TURN,
         edits=(
             Edit(
-                file=CLAIM, old="(ahead.scheduled_time, ahead.id) <", new="FALSE AND (ahead.scheduled_time, ahead.id) <"
+                file=CLAIM, old="(first.scheduled_time, first.id) <", new="FALSE AND (first.scheduled_time, first.id) <"
             ),
             Edit(
                 file="jobs/sql/common.py",

@@ -12,7 +12,11 @@ from jobs.sql import store
 from jobs.sql.device_signature import Batch, Begun, Note, Over, Stepped
 from tests.fleet.parts import begun
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs("postgresql")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.needs("postgresql"),
+    pytest.mark.usefixtures("postgresql"),
+]
 
 _DEVICES = 3000
 _IN_HAND = 50

@@ -27,6 +27,12 @@ _WITHOUT_LOCK: Final = f"""
     WHERE {_MINE} AND lock_name IS NULL
     RETURNING {", ".join(STARTED)}
 """
+# In the order of the line, which the index has. Asked only whether any is before it, PostgreSQL would look for one in
+# the whole table once there had been a long line: it thinks that it soon comes upon it.
+_FIRST: Final = f"""
+    SELECT scheduled_time, id FROM {JOB} WHERE status = '{_FROM}' AND lock_name = %(lock)s AND unapproved IS NULL
+    ORDER BY scheduled_time, id LIMIT 1
+"""
 # "free" and "mine" lock the rows as they are now, the lock's first: nothing can come between the check and the claim.
 # The statement may have waited for the lock's row while its holder ended: the run begins when it has the lock.
 _WITH_LOCK: Final = f"""
@@ -39,9 +45,8 @@ _WITH_LOCK: Final = f"""
     ), taken AS (
         UPDATE {LOCK} SET holder_id = %(job)s, start_time = clock_timestamp(), fence = fence + 1, {WITH_NUMBER}
         WHERE name = %(lock)s AND EXISTS (SELECT 1 FROM mine) AND NOT EXISTS (
-            SELECT 1 FROM {JOB} AS ahead
-            WHERE ahead.status = '{_FROM}' AND ahead.lock_name = %(lock)s AND ahead.unapproved IS NULL
-                AND (ahead.scheduled_time, ahead.id) < ((SELECT scheduled_time FROM mine), %(job)s)
+            SELECT 1 FROM ({_FIRST}) AS first
+            WHERE (first.scheduled_time, first.id) < ((SELECT scheduled_time FROM mine), %(job)s)
         )
         RETURNING fence, start_time
     )

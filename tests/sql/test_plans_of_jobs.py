@@ -1,0 +1,143 @@
+"""What is asked often reads a few rows, by PostgreSQL's own plans, also if its statistics are those of another time."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from cnaasjobs.db.clock import database_now
+from console.reads import health
+from jobs.models import Job, JobDevice
+from jobs.sql import store
+from jobs.sql.device_signature import NewFleet
+from jobs.upkeep.runner import repairs
+from jobs.waiting.queues import queues_of
+from locks.models import Lock
+from tests.factory import claimed, device_row, job_row, job_rows
+from tests.fake_jobs import nothing
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.needs("postgresql"),
+    pytest.mark.usefixtures("postgresql"),
+]
+
+_JOBS = 20_000
+_DEVICES = 2000
+_FEW = 250
+
+_DEVICE_ROWS = """
+    INSERT INTO jobs_jobdevice (job_id, place, host, state, failed, step, steps_over, tries, finish_time)
+    SELECT id, n, 'sw' || n, %(state)s, false, '', 0, 0, CASE WHEN %(state)s = 'DONE' THEN now() END
+    FROM jobs_job, generate_series(1, %(devices)s) AS n ORDER BY id, n
+"""
+_LINE = """
+    INSERT INTO jobs_job (status, scheduled_time, function_name, start_arguments, task_name, queue, priority, parked,
+        attempt, retries, rerun_if_lost, lock_name, waiting_since)
+    SELECT 'SCHEDULED', now() - interval '1 hour', 'nothing', '{}', 'x', 'default', 0, mod(n, 2) = 0, 0, 0, false,
+        CASE WHEN mod(n, 2) = 0 THEN 'devices' END, CASE WHEN mod(n, 2) = 0 THEN now() END
+    FROM generate_series(1, %s) AS n
+"""
+_END = "UPDATE jobs_job SET status = 'FINISHED', parked = false, start_time = now(), finish_time = now()"
+
+
+@pytest.fixture
+def after_a_long_line() -> None:
+    """Many waited for a lock or for Beat when PostgreSQL last took its statistics. They have ended since."""
+    Lock.objects.create(name="devices")
+    with connection.cursor() as cursor:
+        cursor.execute(_LINE, [_JOBS])
+        cursor.execute("ANALYZE")
+        cursor.execute(_END)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda: queues_of(["default"]), lambda: repairs(own_heartbeat=lambda: None).step()],
+    ids=["queue", "repairs"],
+)
+def test_what_waits_is_found_in_its_index_when_only_few_are_left(
+    after_a_long_line: None, ask: Callable[[], object]
+) -> None:
+    assert max(rows_read(sql, "jobs_job") for sql in asked(ask)) < _FEW
+
+
+def test_who_is_first_in_line_is_found_in_its_index_when_only_few_are_left(after_a_long_line: None) -> None:
+    job = job_row("SCHEDULED", lock_name="devices", scheduled_time=database_now())
+    with connection.cursor() as cursor:
+        cursor.execute("SET plan_cache_mode = force_generic_plan")  # as it is planned after a few claims
+        (claim,) = [sql for sql in asked(lambda: claimed(job)) if "claim_with_lock" in sql]
+        assert rows_read(claim, "jobs_job") < _FEW
+        cursor.execute("RESET plan_cache_mode")
+
+
+def test_how_slow_devices_were_and_their_newest_rows_are_found_without_reading_all_that_they_ever_had() -> None:
+    """When PostgreSQL last took its statistics hardly any device was done, as when a sync of many has just begun."""
+    hosts = [f"sw{number}" for number in range(1, 21)]
+    jobs_with_devices(500, len(hosts), state="WAITING")
+    JobDevice.objects.update(state="DONE", finish_time=database_now())
+    (newest,) = asked(lambda: store().newest_done(hosts))
+    assert rows_read(newest, "jobs_jobdevice") < _FEW
+    run = claimed(nothing.schedule())
+    fleet = NewFleet(helpers=0, repeats=False, all_or_none=False, fingerprint="")
+    (begin,) = asked(lambda: store().begin_devices(run, fleet, hosts, take=1, worker_id=None))
+    assert rows_read(begin, "jobs_jobdevice") < _FEW
+
+
+def test_a_page_of_the_newest_jobs_devices_does_not_begin_with_those_of_the_first_job(admin_client: Client) -> None:
+    jobs_with_devices(6, _DEVICES)
+    newest = Job.objects.latest("id").pk
+    pages = [
+        sql
+        for sql in asked(lambda: admin_client.get(f"/api/v1.0/job/{newest}/devices"))
+        if "LIMIT" in sql and "jobs_jobdevice" in sql
+    ]
+    assert pages
+    assert max(rows_read(sql, "jobs_jobdevice") for sql in pages) <= _DEVICES
+
+
+def test_the_failed_devices_of_the_last_jobs_are_counted_without_reading_those_of_all() -> None:
+    jobs_with_devices(6, _DEVICES)
+    now = database_now()
+    job = job_row("FINISHED", finish_time=now)
+    device_row(job, "sw1", reason="it is not reachable")
+    (symptoms,) = asked(lambda: health.facts(now=now))
+    assert rows_read(symptoms, "jobs_jobdevice") <= 5 * _DEVICES  # of the five that are looked at
+
+
+def jobs_with_devices(count: int, devices: int, *, state: str = "DONE") -> None:
+    job_rows(count, finish_time=database_now())
+    with connection.cursor() as cursor:
+        cursor.execute(_DEVICE_ROWS, {"devices": devices, "state": state})
+        cursor.execute("ANALYZE")
+
+
+def asked(ask: Callable[[], object]) -> list[str]:
+    """The statements, of which nothing stays done."""
+    with CaptureQueriesContext(connection) as captured, transaction.atomic():
+        ask()
+        transaction.set_rollback(True)
+    statements = [str(query["sql"]).strip() for query in captured.captured_queries]
+    return [sql for sql in statements if sql.startswith(("SELECT", "WITH", "UPDATE", "INSERT", "EXECUTE"))]
+
+
+def rows_read(sql: str, table: str) -> int:
+    """How many rows of the table the statement looks at, to be used or not."""
+    with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}".replace("%", "%%"))
+        ((found,),) = cursor.fetchall()
+        transaction.set_rollback(True)
+    return sum(
+        int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
+        for node in nodes(found[0]["Plan"])
+        if node.get("Relation Name") == table and node["Node Type"] != "ModifyTable"
+    )
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)
