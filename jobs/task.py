@@ -24,6 +24,7 @@ from jobs.body.context import JobContext
 from jobs.body.execution import Execution
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError, JobStopped
+from jobs.fleet.plan import source_of
 from jobs.fleet.reports import DeviceFailed, DeviceResult
 from jobs.fleet.result import Done
 from jobs.models import Job
@@ -270,4 +271,9 @@ def job(
             options[name] = staticmethod(options[name])
     attributes = {"base": JobTask} | {_RENAMED.get(name, name): value for name, value in options.items()}
     decorate: Callable[[Callable[..., Any]], JobTask] = shared_task(**attributes)
-    return decorate if function is None else decorate(function)
+
+    def declare(body: Callable[..., Any]) -> JobTask:
+        source_of(body)  # its file is read while it is loaded, and not when the first sync begins
+        return decorate(body)
+
+    return declare if function is None else declare(function)

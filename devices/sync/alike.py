@@ -4,9 +4,9 @@ Then it does not matter which process has a device. The hash is keyed, because s
 """
 
 import json
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 import devices
 from cnaasjobs.conf import conf
@@ -16,13 +16,7 @@ from devices.sync.known import digest
 
 
 def alike(secrets: Secrets) -> str:
-    return digest(json.dumps([_code(), _files(conf.templates), inventory.content(), sorted(secrets.variables.items())]))
-
-
-@cache
-def _code() -> str:
-    """Read once, soon after this process began, so it is the code that runs here."""
-    return _files(Path(devices.__file__).parent, "*.py")
+    return digest(json.dumps([_CODE, _files(conf.templates), inventory.content(), sorted(secrets.variables.items())]))
 
 
 def _files(directory: Path, pattern: str = "*") -> str:
@@ -36,3 +30,8 @@ def _files(directory: Path, pattern: str = "*") -> str:
                 continue
             found.update(json.dumps([str(path.relative_to(directory)), sha256(content).hexdigest()]).encode())
     return found.hexdigest()
+
+
+# Read with this module, which a worker loads when it begins: so it is the code that runs here, also where an upgrade
+# has replaced the files since.
+_CODE: Final = _files(Path(devices.__file__).parent, "*.py")

@@ -5,6 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,14 +76,19 @@ def name_of(step: Callable[..., Any]) -> str:
 
 
 def _fingerprint(hosts: Mapping[str, Any], steps: Sequence[Step], alike: str) -> str:
-    code = [[name_of(step), _source_of(step)] for step in steps]
+    code = [[name_of(step), source_of(step)] for step in steps]
     return hashlib.sha256(json.dumps([list(hosts), code, alike]).encode()).hexdigest()
 
 
-def _source_of(step: Step) -> str:
+def source_of(step: Callable[..., Any]) -> str:
     """A hash of the file that contains the step: in another version of it the step may do something else."""
     try:
-        file = inspect.getsourcefile(inspect.unwrap(step))
-        return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()
+        return _content(inspect.getsourcefile(inspect.unwrap(step)) or "")
     except (TypeError, OSError):
         return ""
+
+
+@cache
+def _content(file: str) -> str:
+    """Read once, so that it is the code that runs here, also where an upgrade has replaced the file since."""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
