@@ -1,8 +1,10 @@
 """The words of ``make run`` on the terminal: where everything is, and what to try. Nothing here asks or decides."""
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 from rich.console import RenderableType
@@ -64,10 +66,10 @@ def _token(token: str | None, kept: Path) -> str:
 
 def to_try(api: Api, *, hostname: str | None, is_lab: bool) -> str:
     """Lines for another terminal. Only on the lab's devices does one of them change anything."""
-    what = f'{{"hostname": "{hostname}", "dry_run": {"false" if is_lab else "true"}}}' if hostname else '{"all": true}'
+    what = json.dumps({"hostname": hostname, "dry_run": not is_lab} if hostname else {"all": True})
     lines = [
         api.curl("/api/v1.0/jobs"),
-        api.curl("/api/v1.0/device_syncto", "-X POST", f"-d '{what}'", '-H "Content-Type: application/json"'),
+        api.curl("/api/v1.0/device_syncto", "-X POST", f"-d {quote(what)}", '-H "Content-Type: application/json"'),
         api.curl("/api/v1.0/joblocks"),
     ]
     return "\n".join(["To try, in another terminal:", *(f"  {line}" for line in lines)])

@@ -1,6 +1,7 @@
 """The first dry run as its reader sees it, on inventories that have everything: in this process, by the real API."""
 
 import json
+import shlex
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 from rich.console import Console
 
-from cnaasjobs.run import first_job, outcomes
+from cnaasjobs.run import first_job, outcomes, screen
 from cnaasjobs.run.api import Answer, Api
 from cnaasjobs.run.first_job import FirstJob
 from cnaasjobs.run.outcomes import Found, Outcome
@@ -132,6 +133,14 @@ def test_only_in_the_lab_the_lines_to_try_change_a_device(lab: Lab) -> None:
     lab.add("sw1")
     assert '{"hostname": "sw1", "dry_run": true}' in shown()
     assert '{"hostname": "sw1", "dry_run": false}' in shown(own=None)
+
+
+def test_any_name_of_a_device_can_be_tried() -> None:
+    name = 'o\'neil \x1b[2J "sw1"'
+    said = screen.to_try(Api("http://127.0.0.1:8000", None), hostname=name, is_lab=False)
+    assert "\x1b" not in said
+    words = shlex.split(said.splitlines()[2])
+    assert json.loads(words[words.index("-d") + 1]) == {"hostname": name, "dry_run": True}
 
 
 def test_a_device_s_words_do_not_reach_the_terminal_as_commands() -> None:
