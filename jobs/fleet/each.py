@@ -20,7 +20,7 @@ from jobs.fleet.body import Body
 from jobs.fleet.ends import EndedElsewhere, EndMet, Left, RunTaken
 from jobs.fleet.hands import Hands, Piece
 from jobs.fleet.kept import Kept
-from jobs.fleet.plan import Plan
+from jobs.fleet.plan import Plan, say_it_differs
 from jobs.fleet.reports import Finished
 from jobs.fleet.result import Done
 from jobs.fleet.unwritten import Devices
@@ -114,7 +114,7 @@ class Each:
         self._others = 1
         if self._persist(lambda: store().fingerprint(self._run.job_id)) != self._plan.fingerprint:
             self._leaves = True
-            record(JobAction.DIFFERS, job_id=self._run.job_id, worker=self._run.worker)
+            say_it_differs(self._run.job_id, self._run.worker)
 
     # --- taking -------------------------------------------------------------------------------------------------------
 

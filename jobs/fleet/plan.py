@@ -5,9 +5,12 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Self
+
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 
 Step = Callable[[Any], Any]
 
@@ -92,3 +95,9 @@ def source_of(step: Callable[..., Any]) -> str:
 def _content(file: str) -> str:
     """Read once, so that it is the code that runs here, also where an upgrade has replaced the file since."""
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+@lru_cache(maxsize=100)
+def say_it_differs(job_id: int, worker: str) -> None:
+    """Say it once: it is asked to help every few seconds, and the log of a job has room for so many lines."""
+    record(JobAction.DIFFERS, job_id=job_id, worker=worker)
