@@ -52,7 +52,8 @@ def test_after_a_restore_jobs_go_on(postgresql: PostgreSQL, broker: str, scratch
 
     with PostgreSQL(scratch / "new") as new:
         new.drop_database(new.database)
-        run("createdb|pg_restore", new, scratch)
+        run("createdb|pg_restore|vacuumdb", new, scratch)
+        assert new.execute("SELECT 1 FROM pg_stats WHERE tablename = 'jobs_job'")
         platform = Platform(database_url=new.url, broker_url=broker, directory=scratch, env=QUICK)
         try:
             with on_database(new.url):
