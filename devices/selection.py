@@ -65,12 +65,12 @@ class Selector:
             wanted = self.device_type.upper()
             if wanted not in DEVICE_TYPES:
                 raise SelectionError(
-                    f"Unknown device type {self.device_type}, must be one of {', '.join(DEVICE_TYPES)}"
+                    f"Unknown device type {few([self.device_type])}, must be one of {', '.join(DEVICE_TYPES)}"
                 )
             return [host for host in hosts.values() if device_type(host) == wanted]
         if self.group is not None:
             if self.group not in inventory.groups:
-                raise SelectionError(f"No group {self.group} found in the inventory")
+                raise SelectionError(f"No group {few([self.group])} found in the inventory")
             return [host for host in hosts.values() if host.has_parent_group(self.group)]
         return list(hosts.values())
 

@@ -75,9 +75,10 @@ class JobLogLines(ApiViewSet):
         return self.get_paginated_response({"log": [line._asdict() for line in page]})
 
     def _wanted(self, request: Request, job_id: int) -> Sequence[LogLine]:
-        level = request.query_params.get("level", "DEBUG").upper()
+        asked = request.query_params.get("level", "DEBUG")
+        level = asked.upper()
         if level not in _LEVELS:
-            raise refusal(self, f"level must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not {quoted(level)}")
+            raise refusal(self, f"level must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not {quoted(asked)}")
         device, text = request.query_params.get("device"), request.query_params.get("text", "").casefold()
         return [
             line

@@ -50,7 +50,9 @@ def test_all() -> None:
     [
         ({"hostnames": ("sw1", "nosuch")}, "No device with hostname nosuch found"),
         ({"device_type": "router"}, "Unknown device type router, must be one of ACCESS, DIST, CORE"),
+        ({"device_type": ""}, "Unknown device type '', must"),
         ({"group": "nosuch"}, "No group nosuch found"),
+        ({"group": ""}, "No group '' found"),
         ({}, "Exactly one"),
         ({"all": True, "group": "dist"}, "Exactly one"),
     ],
