@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
-from console.reads import schedules
+from console.reads import health, schedules
 from jobs.dispatch import scheduling
 from jobs.models import Job
 from jobs.states import Status
@@ -129,8 +129,25 @@ def test_what_is_not_well_is_said_with_where_to_look(person_of: PersonOf) -> Non
     assert f'href="/jobs/{failing.pk}"' in person.markup("/jobs")
 
 
+def test_who_has_died_is_not_counted(person_of: PersonOf) -> None:
+    _serve()
+    heartbeat("celery@w2", last_seen=database_now() - timedelta(seconds=conf.worker_lost_seconds + 5))
+    page = person_of(*ALL).read("/jobs")
+    assert "1 worker or Beat is silent" in page
+    assert "1 worker, 1 Beat, 0 jobs run" in page
+
+
+def test_of_many_exceptions_no_more_are_said_than_were_counted(person_of: PersonOf) -> None:
+    _serve()
+    job_rows(health.NEWEST + 1, status="EXCEPTION", exception_type="X", finish_time=database_now())
+    assert f"At least {health.NEWEST} jobs ended with an exception" in person_of(*ALL).read("/jobs")
+
+
 def test_only_what_one_may_see_is_said(person_of: PersonOf) -> None:
-    assert "worker" not in person_of("jobs.view_job").read("/jobs").partition("All is well")[2].partition("Job")[0]
+    assert "No worker is alive" in person_of(*ALL, name="boss").read("/jobs")
+    page = person_of("jobs.view_job").read("/jobs")
+    assert "All is well 0 jobs run" in page
+    assert "No worker is alive" not in page
 
 
 def test_the_line_costs_the_same_with_many_jobs(person_of: PersonOf) -> None:

@@ -1,6 +1,7 @@
 """The page of locks: who holds each, who waits, and clearing one after a question."""
 
 import re
+from urllib.parse import quote
 
 from jobs.dispatch import scheduling
 from jobs.models import AuditEntry
@@ -48,6 +49,12 @@ def test_a_holder_that_ended_or_is_gone_is_said(person_of: PersonOf) -> None:
     assert "job 987, which no longer exists" in page
 
 
+def test_a_lock_leads_to_its_jobs_whatever_its_name(person_of: PersonOf) -> None:
+    hold_lock("two words", job_row("RUNNING"))
+    search = quote('lock:"two words"')
+    assert f"?q={search}" in person_of(*SEES).markup("/locks")
+
+
 def test_clearing_asks_first_and_warns_while_the_holder_runs(person_of: PersonOf) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     waits = scheduling.schedule(fake_jobs.with_lock, {})
@@ -70,14 +77,19 @@ def test_confirmed_it_is_cleared_and_written_down(person_of: PersonOf) -> None:
 def test_a_lock_that_changed_hands_meanwhile_is_not_cleared(person_of: PersonOf) -> None:
     lock = hold_lock("devices", job_row("FINISHED"))
     person = person_of(*CLEARS)
-    for fence in (lock.fence - 1, "", "x", "9" * 30):
+    for fence in (lock.fence - 1, "", "x", "²", "9" * 30, "9" * 5000):
         assert "was not cleared" in person.send("/locks/clear", {"name": "devices", "fence": fence})
     assert "was not cleared" in person.send("/locks/clear", {"name": "a\0", "fence": 7})
     assert held().exists()
 
 
 def test_a_free_lock_has_nothing_to_clear(person_of: PersonOf) -> None:
-    assert "Nobody holds a lock devices" in person_of(*CLEARS).read(CLEAR, status=404)
+    person = person_of(*CLEARS)
+    assert "Nobody holds a lock devices" in person.read(CLEAR, status=404)
+    scheduling.schedule(fake_jobs.with_lock, {})  # who waits for it does not hold it
+    assert "Nobody holds a lock devices" in person.read(CLEAR, status=404)
+    assert f"Nobody holds a lock {'x' * 32}." in person.read(f"/locks/clear?name={'x' * 99}", status=404)
+    assert "The address names no lock" in person.read("/locks/clear", status=404)
 
 
 def test_only_who_may_clear_gets_there(person_of: PersonOf) -> None:
