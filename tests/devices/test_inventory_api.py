@@ -73,6 +73,7 @@ def test_a_name_with_a_slash_is_found_at_each_url(api: Api, lab: Lab) -> None:
     assert [one["job_id"] for one in api.get("/device/dc1%2Fsw9/jobs").data["jobs"]] == [job.body["job_id"]]
     (shown,) = api.get(f"/job/{job.body['job_id']}/devices/dc1%2Fsw9").data["devices"]
     assert (shown["hostname"], shown["state"]) == ("dc1/sw9", "DONE")
+    assert "'dc1/sw9\\n'" in api.get("/device/dc1%2Fsw9%0A").body["message"]
 
 
 @pytest.mark.parametrize(
