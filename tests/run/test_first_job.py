@@ -143,9 +143,31 @@ def test_any_name_of_a_device_can_be_tried() -> None:
     assert json.loads(words[words.index("-d") + 1]) == {"hostname": name, "dry_run": True}
 
 
+ROW = {"hostname": "sw1", "failed": False, "state": "DONE", "reason": None, "change_score": None, "report": None}
+CLEARS = "\x1b[2Jgone\n"
+
+
 def test_a_device_s_words_do_not_reach_the_terminal_as_commands() -> None:
-    row = {"hostname": "sw1", "failed": True, "state": "DONE", "reason": "\x1b[2Jgone\n", "change_score": None}
-    assert "\x1b" not in Found.of({**row, "report": None}).note
+    found = Found.of({**ROW, "hostname": CLEARS, "failed": True, "reason": CLEARS})
+    assert "\x1b" not in found.name + found.note
+    said: list[str] = []
+    stopping = threading.Event()
+    stopping.set()
+    first = FirstJob(Here(), own_inventory="own", say=said.append, stopping=stopping)
+    first._left_out(CLEARS)
+    assert not first._announce([CLEARS], 1)
+    first._tell({"id": 1, "exception": {"type": CLEARS, "message": CLEARS}, "start_time": None, "finish_time": None})
+    assert "\x1b[2J" not in "".join(said)
+    assert "".join(said).count("gone") == 4
+
+
+def test_what_became_of_a_device() -> None:
+    diff = {"job_tasks": [{"diff": "--- running\n+++ new\n+ntp server\n-ntp peer\n context"}]}
+    changed = Found.of({**ROW, "report": diff})
+    assert (changed.outcome, changed.added, changed.removed) == (Outcome.WOULD_CHANGE, 1, 1)
+    assert Found.of({**ROW, "change_score": 7}).outcome == Outcome.WOULD_CHANGE
+    assert Found.of({**ROW, "state": "WAITING"}).outcome == Outcome.NOT_BEGUN
+    assert Found.of({**ROW, "report": "text"}).outcome == Outcome.NO_CHANGE
 
 
 @pytest.mark.parametrize("width", [30, 44, 71, 80, 200])
