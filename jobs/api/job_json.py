@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from cnaasjobs.api.columns import SMALL, Choice, Column, Integer, Text, Time
 from cnaasjobs.api.envelope import stored_json
@@ -17,11 +17,25 @@ from jobs.api import stored_outcomes
 from jobs.models import Job
 from jobs.result_views import view_of
 from jobs.states import TERMINAL, Status
+from jobs.waiting_rows import any_part
+
+
+class _Statuses(Choice):
+    """Waiting jobs are asked for by the conditions of the indexes that have them."""
+
+    def condition(self, column: str, operator: str, text: str) -> Q:
+        asked = super().condition(column, operator, text)
+        words = {self.parse(word) for word in text.split(",")} if operator in ("", "in") else set()
+        if Status.SCHEDULED not in words:
+            return asked
+        others = sorted(words - {Status.SCHEDULED})
+        return any_part() | Q(**{f"{column}__in": others}) if others else any_part()
+
 
 # What clients filter and sort by: the job object's plain columns.
 COLUMNS: Final[Mapping[str, Column]] = {
     "id": Integer(),
-    "status": Choice(Status),
+    "status": _Statuses(Status),
     "scheduled_time": Time(),
     "start_time": Time(),
     "finish_time": Time(),

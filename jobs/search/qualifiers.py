@@ -15,7 +15,7 @@ from cnaasjobs.db import lookups  # noqa: F401  (registers contains_any_case)
 from jobs.models import JobDevice
 from jobs.search.grammar import SearchError, Term, terms_of
 from jobs.states import Status
-from jobs.waiting_rows import SENT, UNSENT
+from jobs.waiting_rows import any_part
 
 _TEXTS: Final = ("function_name", "comment", "ticket_ref", "scheduled_by")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -63,9 +63,7 @@ def _text(value: str) -> Q:
 def _status(value: str, now: datetime) -> Q:
     if value.upper() not in list(Status):
         raise SearchError(f"status:{value} does not exist, only {', '.join(status.lower() for status in Status)}")
-    if value.upper() == Status.SCHEDULED:  # all of them: these conditions are those of the indexes that have them
-        return Q(status=value.upper()) & (UNSENT | SENT | Q(lock_name__isnull=False))
-    return Q(status=value.upper())
+    return any_part() if value.upper() == Status.SCHEDULED else Q(status=value.upper())
 
 
 def _function(value: str, now: datetime) -> Q:

@@ -10,10 +10,12 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Job, JobDevice
 from jobs.search.find import search
+from tests.api.conftest import Api, api
 from tests.factory import device_row, job_row
 from tests.services import PostgreSQL
 
 pytestmark = pytest.mark.needs("postgresql")
+__all__ = ["api"]
 
 JOBS: Final = 60_000
 # As a network of a thousand devices leaves them behind: 200 people, a ticket for one job in ten, a day with 700 jobs.
@@ -63,11 +65,27 @@ def _used_by(line: str) -> set[str]:
     """Of the widest window: the same for every larger table."""
     with CaptureQueriesContext(connection) as queries:
         search(line, size=100)
-    widest = [query["sql"] for query in queries if " >= " in query["sql"]][-1]
+    return _plan_of([query["sql"] for query in queries if " >= " in query["sql"]][-1])
+
+
+def _plan_of(sql: str) -> set[str]:
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT JSON) {widest}")
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
         (plan,) = cursor.fetchone()
     return set(_indexes((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]))
+
+
+@pytest.mark.parametrize("asked", ["filter[status]=scheduled", "filter[status][in]=RUNNING,scheduled"])
+def test_the_list_of_waiting_jobs_looks_at_no_others(postgresql: PostgreSQL, api: Api, asked: str) -> None:
+    _fill()
+    with CaptureQueriesContext(connection) as queries:
+        reply = api.get(f"/jobs?{asked}&per_page=50")
+    assert (reply.status, len(reply.data["jobs"]), int(reply.headers["X-Total-Count"]) >= 200) == (200, 50, True)
+    of_jobs = [query["sql"] for query in queries if "SCHEDULED" in query["sql"]]
+    assert len(of_jobs) == 2  # the count, and the page
+    for sql in of_jobs:
+        used = _plan_of(sql)
+        assert not used & {"all of jobs_job", "jobs_job_pkey"}, (sql, used)
 
 
 def test_each_part_is_looked_up_by_its_index(postgresql: PostgreSQL) -> None:
