@@ -16,7 +16,7 @@ urlpatterns = [
     re_path(r"^job/(?P<job_id>[^/]+)/?$", JobViewSet.as_view({"get": "retrieve", "put": "act"})),
     re_path(r"^job/(?P<job_id>[^/]+)/log/?$", JobLogLines.as_view({"get": "list"})),
     re_path(r"^job/(?P<job_id>[^/]+)/devices/?$", JobDevices.as_view({"get": "list"})),
-    re_path(r"^job/(?P<job_id>[^/]+)/devices/(?P<hostname>[\s\S]+?)/?\Z", JobDevices.as_view({"get": "retrieve"})),
+    re_path(r"^job/(?P<job_id>[^/]+)/devices/(?P<hostname>[\s\S]*[^/])/?$", JobDevices.as_view({"get": "retrieve"})),
     re_path(r"^job/(?P<job_id>[^/]+)/waiting/?$", WaitingViewSet.as_view({"get": "retrieve"})),
     re_path(r"^locks/?$", LinesViewSet.as_view({"get": "list"})),
     re_path(r"^device/(?P<hostname>[\s\S]+?)/jobs/?$", DeviceJobs.as_view({"get": "list"})),
