@@ -1,12 +1,10 @@
 """What is asked often reads a few rows, by PostgreSQL's own plans, also if its statistics are those of another time."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from cnaasjobs.db.clock import database_now
 from console.reads import health
@@ -18,6 +16,7 @@ from jobs.waiting.queues import queues_of
 from locks.models import Lock
 from tests.factory import claimed, device_row, job_row, job_rows
 from tests.fake_jobs import nothing
+from tests.sql.plans import asked, plan_of
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -115,29 +114,10 @@ def jobs_with_devices(count: int, devices: int, *, state: str = "DONE") -> None:
         cursor.execute("ANALYZE")
 
 
-def asked(ask: Callable[[], object]) -> list[str]:
-    """The statements, of which nothing stays done."""
-    with CaptureQueriesContext(connection) as captured, transaction.atomic():
-        ask()
-        transaction.set_rollback(True)
-    statements = [str(query["sql"]).strip() for query in captured.captured_queries]
-    return [sql for sql in statements if sql.startswith(("SELECT", "WITH", "UPDATE", "INSERT", "EXECUTE"))]
-
-
 def rows_read(sql: str, table: str) -> int:
     """How many rows of the table the statement looks at, to be used or not."""
-    with connection.cursor() as cursor, transaction.atomic():
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}".replace("%", "%%"))
-        ((found,),) = cursor.fetchall()
-        transaction.set_rollback(True)
     return sum(
         int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
-        for node in nodes(found[0]["Plan"])
+        for node in plan_of(sql)
         if node.get("Relation Name") == table and node["Node Type"] != "ModifyTable"
     )
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for below in plan.get("Plans", []):
-        yield from nodes(below)
