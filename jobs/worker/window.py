@@ -6,10 +6,14 @@ messages as there are free slots: AMQP's prefetch count is lowered before an ack
 ends. With no free slot the count would be zero, which AMQP takes for no limit, so the consumers are cancelled until a
 slot is free. None of this needs an answer from the broker: the methods of a channel are handled in order.
 
+Where the count is not the channel's but each consumer's (RabbitMQ 4, as kombu takes it), and so cannot be changed, new
+consumers take the place of the old ones. What the old ones brought counts for them alone: its acknowledgement brings no
+other message. And each queue's consumer has the whole count, so several queues may bring more than there are slots.
+
 Most tasks are short, and two things keep a stream of them as cheap as it would be without a window. An acknowledgement
 waits a moment for its task to end: if it is sent then, the count need not change. And while tasks take a few
-milliseconds each, one message per slot may come before its slot is free; it goes back to the broker if no slot is free
-after a moment.
+milliseconds each, one message per slot may come before its slot is free. Whatever came without a slot goes back to the
+broker if none is free after a moment.
 """
 
 import threading
@@ -28,8 +32,9 @@ _ACK_SECONDS: Final = 0.1
 _AHEAD_SECONDS: Final = 0.03
 _QUICK_SECONDS: Final = 0.01  # while tasks take less than this, on a moving average, messages may come early
 _AVERAGED: Final = 0.2  # the weight of the last task
-# Where the count of an existing consumer cannot be changed (quorum queues), acknowledgements come late: then the
-# consumers' fixed counts are the window. Well below RabbitMQ's consumer_timeout of 30 minutes.
+# Quorum queues write each new consumer to their log, and an auto-delete queue ends with its last one: there they stay,
+# and acknowledgements come late, so that the consumers' counts are the window. Well below RabbitMQ's consumer_timeout
+# of 30 minutes.
 _LATE_ACK_SECONDS: Final = 600.0
 
 
@@ -80,14 +85,17 @@ class Window:
         self._consumer = consumer
         self._tasks = consumer.task_consumer
         self._channel = self._tasks.channel
-        self._is_global = bool(consumer.qos_global) and not any(queue.is_quorum for queue in self._tasks.queues)
+        self._is_quorum = any(queue.is_quorum for queue in self._tasks.queues)
+        self._is_global = bool(consumer.qos_global) and not self._is_quorum
         if consumer.qos_global and not self._is_global:  # Celery took the queues for what they would be declared as
             self._channel.basic_qos(0, 0, True)  # RabbitMQ refuses consumers of a quorum queue while this stands
             consumer.qos_global = False
-        self._ack_seconds = _ACK_SECONDS if self._is_global else _LATE_ACK_SECONDS
         self._may_cancel = not any(queue.auto_delete for queue in self._tasks.queues)
+        self._is_fixed = not self._is_global and (self._is_quorum or not self._may_cancel)
+        self._ack_seconds = _LATE_ACK_SECONDS if self._is_fixed else _ACK_SECONDS
         self._mutex = threading.RLock()  # Celery replaces it, and uses it as a context manager
-        self._unacknowledged: set[int] = set()  # as the broker will know it once it has read what was sent
+        # Delivery tags with the tags of their consumers, as the broker will know it once it has read what was sent.
+        self._unacknowledged: dict[int, str] = {}
         self._held_back: deque[tuple[float, int]] = deque()  # acknowledgements: when they were asked for, delivery tag
         self._ahead: deque[tuple[float, Any]] = deque()  # messages without a slot: when they came, message
         self._pace = 1.0  # seconds for which a task takes its slot, on a moving average
@@ -116,8 +124,8 @@ class Window:
             self._allowed = 0
 
     def _delivered(self, raw: Any) -> None:
-        self._unacknowledged.add(raw.delivery_tag)
-        if not self._is_global or (not self._ahead and free_slots(self._consumer)):
+        self._unacknowledged[raw.delivery_tag] = raw.delivery_info["consumer_tag"]
+        if (not self._ahead and free_slots(self._consumer)) or not (self._is_global or self._may_cancel):
             self._on_delivery(raw)
         else:
             self._ahead.append((time.monotonic(), raw))
@@ -131,7 +139,7 @@ class Window:
             self._set_timer(self._ack_seconds)
 
     def _reject(self, delivery_tag: int, requeue: bool) -> Any:
-        self._unacknowledged.discard(delivery_tag)
+        self._unacknowledged.pop(delivery_tag, None)
         return self._send_reject(delivery_tag, requeue)
 
     @property
@@ -156,7 +164,7 @@ class Window:
     def _limit(self) -> int:
         """How many messages may be unacknowledged: those with a slot, one for each free slot, and early ones."""
         with_slot = len(self._unacknowledged) - len(self._ahead)
-        ahead = int(self._consumer.pool.num_processes) if self._pace < _QUICK_SECONDS and self._is_global else 0
+        ahead = int(self._consumer.pool.num_processes) if self._pace < _QUICK_SECONDS and not self._is_fixed else 0
         return with_slot + free_slots(self._consumer) + ahead
 
     def tick(self) -> None:
@@ -169,7 +177,7 @@ class Window:
         if limit == self._allowed:
             return
         while self._held_back and limit > self._allowed and self._tasks._active_tags:
-            # A slot came free: an acknowledgement brings the next message.
+            # A slot came free: an acknowledgement brings the next message, or lowers what is allowed.
             took = time.monotonic() - self._release_ack()
             self._pace += (took - self._pace) * _AVERAGED
             limit -= 1
@@ -200,7 +208,7 @@ class Window:
             limit = self._limit() - overdue
             if limit <= 0 and not self._may_cancel:
                 overdue, limit = max(overdue - 1, 0), 1
-            self._allow(limit)
+            self._allow(limit, acknowledging=overdue)
         for _ in range(overdue):
             self._release_ack()
         while too_far_ahead and self._ahead:
@@ -210,21 +218,34 @@ class Window:
         if self._ahead:
             self._set_timer(self._ahead[0][0] + _AHEAD_SECONDS - now)
 
-    def _allow(self, count: int) -> None:
-        """Let the broker send until this many messages are unacknowledged."""
+    def _allow(self, count: int, *, acknowledging: int = 0) -> None:
+        """Let the broker send until this many messages are unacknowledged, after so many are acknowledged."""
         if self._is_global:
             if count <= 0:
-                self._cancel()
+                self._cancel(self._begun())
             else:
                 if count != self._allowed:
                     self._send_count(count)
                 self._consume()
-        else:  # a new consumer's count starts at zero
-            self._cancel()
-            if free := free_slots(self._consumer):
-                self._send_count(free)
-                self._consume()
+        else:
+            count += acknowledging
+            self._begin_anew(count - len(self._unacknowledged))
         self._allowed = max(count, 0)
+
+    def _begin_anew(self, count: int) -> None:
+        """Consumers that may bring so many more, in place of those there are."""
+        if self._may_cancel:
+            self._cancel(self._begun())
+            self._send_consumers(count)
+        elif count > 0:  # a queue that ends with its last consumer must have one
+            before = self._begun()
+            self._send_consumers(count)
+            self._cancel(before)
+
+    def _send_consumers(self, count: int) -> None:
+        if count > 0:
+            self._send_count(count)
+            self._consume()
 
     def _send_count(self, count: int) -> None:
         self._channel.send_method(spec.Basic.Qos, "lBb", (0, count, self._is_global))
@@ -233,19 +254,26 @@ class Window:
         for queue in list(self._tasks._queues.values()):
             self._tasks._basic_consume(queue, no_ack=self._tasks.no_ack, nowait=True)
 
-    def _cancel(self) -> None:
-        for tag in self._cancelled:  # nothing is on its way to them any more
-            self._channel._remove_tag(tag)
-        self._cancelled = list(self._tasks._active_tags.values())
-        for tag in self._cancelled:
-            self._channel.basic_cancel(tag, nowait=True)
+    def _begun(self) -> list[str]:
+        """The consumers; from now on they are none of those that there are."""
+        tags = list(self._tasks._active_tags.values())
         self._tasks._active_tags.clear()
         self._tasks._active_queue_no_ack.clear()
+        return tags
+
+    def _cancel(self, tags: list[str]) -> None:
+        for tag in self._cancelled:  # nothing is on its way to them any more
+            self._channel._remove_tag(tag)
+        self._cancelled = tags
+        for tag in tags:
+            self._channel.basic_cancel(tag, nowait=True)
 
     def _release_ack(self) -> float:
         """Send the oldest acknowledgement. Returns when it was asked for."""
         asked_at, tag = self._held_back.popleft()
-        self._unacknowledged.discard(tag)
+        consumer = self._unacknowledged.pop(tag, None)
+        if not self._is_global and consumer not in self._tasks._active_tags.values():
+            self._allowed -= 1
         self._send_ack(tag)
         return asked_at
 
