@@ -149,12 +149,12 @@ _logs: dict[int, JobLog] = {}  # of the runs in this process, by the thread of t
 
 
 class _Handler(logging.Handler):
-    def createLock(self) -> None:  # noqa: N802
-        """None: each log has its own, and all threads of a body pass here."""
-        self.lock = None
-
     def handle(self, record: logging.LogRecord) -> bool:
-        return bool(_logs) and bool(super().handle(record))  # most lines are the platform's own, between two bodies
+        """Without a lock of the handler's: each log has its own, and all threads of a body pass here. No filters."""
+        if not _logs:  # most lines are the platform's own, between two bodies
+            return False
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         log = _logs.get(threading.get_ident()) or (next(iter(_logs.values()), None) if len(_logs) == 1 else None)
