@@ -13,7 +13,27 @@ from pythonjsonlogger.json import JsonFormatter
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
-class Lines(logging.StreamHandler[Any]):
+class ForManyAtOnce(logging.Handler):
+    """Without a handler's lock: ``emit`` is for several threads at once, and for a signal's handler in its middle.
+
+    Its filters may refuse a record, but not replace it.
+    """
+
+    def acquire(self) -> None:
+        """Not needed."""
+
+    def release(self) -> None:
+        """See ``acquire``."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Python 3.13 takes the lock here without asking ``acquire``."""
+        kept = bool(self.filter(record))
+        if kept:
+            self.emit(record)
+        return kept
+
+
+class Lines(ForManyAtOnce, logging.StreamHandler[Any]):
     """On stderr, written by one thread at a time, and the others do not wait for it.
 
     Whoever comes while a line is being written leaves its own, which is written with the next. A thread that waited
@@ -28,12 +48,6 @@ class Lines(logging.StreamHandler[Any]):
     def _begin(self) -> None:
         self._lines: deque[str] = deque()
         self._turn = threading.Lock()
-
-    def acquire(self) -> None:
-        """Not needed: ``emit`` is for several threads at once, and for a signal's handler in the middle of it."""
-
-    def release(self) -> None:
-        """See ``acquire``."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

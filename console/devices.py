@@ -16,6 +16,7 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from cnaasjobs.db.built import Built
+from cnaasjobs.indented import indented_text
 from jobs.models import Job, JobDevice
 from jobs.result_views import Piece, view_of
 from jobs.states import TERMINAL, DeviceState
@@ -252,9 +253,8 @@ def pieces_of(job: Job, report: str | None) -> list[Piece]:
         value = json.loads(report)
         found = view_of(job.task_name).pieces(value)
         if found is None:
-            text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-            found = [Piece(title="Report", text=text)]
-    except RecursionError:  # too deep to read or to indent
+            found = [Piece(title="Report", text=indented_text(report))]
+    except RecursionError:  # too deep to be read
         found = [Piece(title="Report", text=report)]
     return found
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from cnaasjobs.api.envelope import json_bytes
+from cnaasjobs.indented import indented_text
 from console.access import may, page
 from console.chain import chain_of
 from console.devices import DeviceQuery, Devices, Line, devices_of
@@ -146,9 +147,5 @@ def _outcome(job: Job, *, has_devices: bool) -> dict[str, Any]:
 def _pretty(stored: str) -> str:
     """JSON text, indented unless it is too long or too deep for that."""
     if len(stored) < 4 * _LONGEST:
-        try:
-            value = json.loads(stored)
-            stored = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-        except RecursionError:
-            pass
+        stored = indented_text(stored)
     return stored if len(stored) <= _LONGEST else f"{stored[:_LONGEST]}\n… the raw JSON has all of it"

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from jobs.admin_pages.toolkit.long_text import SHOWN, SHOWN_OF_ONE, Cut, cut, indented
+from cnaasjobs.indented import indented
+from jobs.admin_pages.toolkit.long_text import SHOWN, SHOWN_OF_ONE, Cut, cut
 
 MESSAGE_LINES: Final = 10
 

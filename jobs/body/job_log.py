@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from cnaasjobs.conf import conf
+from cnaasjobs.logs import ForManyAtOnce
 from cnaasjobs.secrecy import masker, storable
 from jobs.body import written_later
 from jobs.fleet.hands import in_hand
@@ -148,13 +149,11 @@ def _portion(lines: list[Line]) -> LogBatch:
 _logs: dict[int, JobLog] = {}  # of the runs in this process, by the thread of their body
 
 
-class _Handler(logging.Handler):
+class _Handler(ForManyAtOnce):
+    """Each log has a lock of its own."""
+
     def handle(self, record: logging.LogRecord) -> bool:
-        """Without a lock of the handler's: each log has its own, and all threads of a body pass here. No filters."""
-        if not _logs:  # most lines are the platform's own, between two bodies
-            return False
-        self.emit(record)
-        return True
+        return bool(_logs) and super().handle(record)  # most lines are the platform's own, between two bodies
 
     def emit(self, record: logging.LogRecord) -> None:
         log = _logs.get(threading.get_ident()) or (next(iter(_logs.values()), None) if len(_logs) == 1 else None)

@@ -62,7 +62,7 @@ def test_a_schedule_that_fits_is_saved(boss: Admin, form: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("kwargs", "says"),
     [
-        ('{"valeu": 7}', "missing a required argument: 'value'"),
+        ('{"valeu": 7}', "argument: 'value'"),
         ('{"value": 1, "other": 2}', "got an unexpected keyword argument 'other'"),
         ("{}", "It is called as echo(*, value: Any, dry_run: bool = False)"),
         ("{value: 7}", "This is not JSON"),

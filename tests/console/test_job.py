@@ -149,9 +149,11 @@ def test_any_report_is_shown(viewer: Person) -> None:
     device_row(job, "sw1", report=json.dumps({"checks": [HOSTILE]}))
     device_row(job, "sw2", report='"just words"')
     device_row(job, "sw3", report="[" * 3000 + "]" * 3000)
+    device_row(job, "sw4", report="[" * 500 + "]" * 500)
     assert HOSTILE in viewer.read(f"/jobs/{job.pk}/devices/sw1")
     assert "just words" in viewer.read(f"/jobs/{job.pk}/devices/sw2")
     assert "[[[" in viewer.read(f"/jobs/{job.pk}/devices/sw3")
+    assert "[[[" in viewer.read(f"/jobs/{job.pk}/devices/sw4")  # indented it would be ten times as long as a page
 
 
 def test_a_long_configuration_is_cut(viewer: Person) -> None:
@@ -266,8 +268,9 @@ def test_a_result_without_devices_is_shown(viewer: Person) -> None:
     assert HOSTILE in viewer.read(f"/jobs/{job_row(result=json.dumps(HOSTILE)).pk}")
     big = viewer.markup(f"/jobs/{job_row(result=json.dumps(['x' * 1000] * 1000)).pk}")
     assert len(big.encode()) < 150_000
-    deep = "[" * 3000 + "]" * 3000
-    assert "[[[" in viewer.read(f"/jobs/{job_row(result=deep).pk}")
+    for depth in (500, 3000):
+        deep = "[" * depth + "]" * depth
+        assert "[[[" in viewer.read(f"/jobs/{job_row(result=deep).pk}")
 
 
 @pytest.mark.parametrize("path", ["", "/raw", "/devices.csv", "/diff", "/log", "/devices/sw1", "/run/again"])

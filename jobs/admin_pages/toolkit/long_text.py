@@ -1,8 +1,9 @@
 """Texts of any length on a page: cut where they get too long, with a note of how much was left out."""
 
-import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from cnaasjobs.indented import indented_text
 
 SHOWN: Final = 300_000  # characters of a result on a page
 SHOWN_OF_ONE: Final = 40_000  # and of one text in it
@@ -24,15 +25,4 @@ def pretty(stored: str, *, limit: int) -> Cut:
     """JSON text indented; as it is if it is too long for that."""
     if len(stored) > 4 * limit:
         return cut(stored, limit)
-    try:
-        value = json.loads(stored)
-    except RecursionError:  # a value that could just be stored may be nested too deep to be read back here
-        return cut(stored, limit)
-    return cut(value if isinstance(value, str) else indented(value, otherwise=stored), limit)
-
-
-def indented(value: Any, *, otherwise: str) -> str:
-    try:
-        return json.dumps(value, indent=2, ensure_ascii=False)
-    except RecursionError:  # or to indent
-        return otherwise
+    return cut(indented_text(stored), limit)
