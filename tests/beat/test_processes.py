@@ -1,10 +1,9 @@
 """Real Beats beside a real worker, on the suite's database and broker."""
 
-import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,19 +64,30 @@ def test_a_job_due_later_starts_at_its_time_and_never_early(platform: Platform) 
     assert max(started) - now < timedelta(seconds=SOON)
 
 
+def fired_no_time_twice(name: str, *, every_seconds: int) -> int:
+    """How often this schedule fired: no more often than it had times since it was made.
+
+    How far two of its jobs are apart says nothing. A fire that had to wait is made late, and the next one in time.
+    """
+    fires = Job.objects.filter(scheduled_by=by(name)).count()
+    assert fires * timedelta(seconds=every_seconds) <= database_now() - PeriodicTask.objects.get(name=name).date_changed
+    return fires
+
+
 def test_three_beats_fire_each_time_once(platform: Platform) -> None:
     every(1)
     daily((database_now() - timedelta(hours=7)).hour, name="missed", last_run_at=ago(days=3))
+    for number in range(20):  # due when all three have read them, unless the machine is busy; then not for an hour
+        every(3600, name=f"hourly {number}", last_run_at=ago(seconds=3600 - 3))
     for number in range(3):
         platform.beat(f"beat{number}")
     wait_until(lambda: Job.objects.filter(scheduled_by=by("often")).count() >= 5, timeout=SOON)
+    wait_until(lambda: Job.objects.filter(scheduled_by__contains="hourly").count() >= 20, timeout=SOON)
     for process in list(platform.processes):
         process.stop()
-    times = list(Job.objects.filter(scheduled_by=by("often")).order_by("id").values_list("scheduled_time", flat=True))
-    # Two Beats fire the same time within milliseconds. A fire that comes late is nearer than a second to the next.
-    assert all(later - earlier > timedelta(seconds=0.1) for earlier, later in pairwise(times))
-    assert PeriodicTask.objects.get(name="often").total_run_count == len(times)
-    assert Job.objects.filter(scheduled_by=by("missed")).count() == 1
+    assert PeriodicTask.objects.get(name="often").total_run_count == fired_no_time_twice("often", every_seconds=1)
+    once = Job.objects.exclude(scheduled_by=by("often")).values_list("scheduled_by", flat=True)
+    assert Counter(once) == {by(name): 1 for name in ("missed", *(f"hourly {number}" for number in range(20)))}
 
 
 def test_an_edit_takes_effect_within_seconds(platform: Platform) -> None:
@@ -86,9 +96,7 @@ def test_an_edit_takes_effect_within_seconds(platform: Platform) -> None:
     wait_until(lambda: Heartbeat.objects.filter(kind="beat", counter__gte=1).exists(), timeout=SOON)
     row.interval.every = 1
     row.interval.save()
-    edited = time.monotonic()
-    wait_until(lambda: Job.objects.count() >= 2, timeout=SOON)
-    assert time.monotonic() - edited < 5 + 2 + 5  # the look, two fires, and a busy machine
+    wait_until(lambda: Job.objects.count() >= 2, timeout=SOON)  # without the edit it would take an hour
 
 
 def test_a_recurring_task_that_is_no_job_runs_and_its_result_is_kept(platform: Platform) -> None:
@@ -227,9 +235,7 @@ def test_a_beat_whose_clock_is_an_hour_off_fires_nothing_twice_and_nothing_early
     later = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(minutes=30))
     soon = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(seconds=1))
     wait_until(lambda: Job.objects.filter(pk=soon.pk, status="FINISHED").exists(), timeout=SOON)
-    wait_until(lambda: Job.objects.filter(scheduled_by=by("often")).count() >= 4, timeout=SOON)
-    times = list(Job.objects.filter(scheduled_by=by("often")).order_by("id").values_list("scheduled_time", flat=True))
-    assert all(late - early > timedelta(seconds=1) for early, late in pairwise(times))
+    wait_until(lambda: fired_no_time_twice("often", every_seconds=2) >= 4, timeout=SOON)
     later.refresh_from_db()
     assert later.dispatched_at is None
     assert not Job.objects.filter(scheduled_by=by("not now")).exists()
