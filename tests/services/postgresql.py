@@ -100,7 +100,7 @@ class PostgreSQL(Service):
             sql += f' TEMPLATE "{template}"'
             if self.knows_file_copy():
                 sql += " STRATEGY file_copy"  # a quarter of the work of the default, which writes it all to the log
-        self.execute(sql, database="postgres")
+        self._when_nobody_is_there(sql)
         return self.database_url(name)
 
     def knows_file_copy(self) -> bool:
@@ -108,7 +108,19 @@ class PostgreSQL(Service):
         return int((self.data / "PG_VERSION").read_text()) >= 15
 
     def drop_database(self, name: str) -> None:
-        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', database="postgres")
+        self._when_nobody_is_there(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _when_nobody_is_there(self, statement: str) -> None:
+        """PostgreSQL waits 5 s for sessions to end, which a busy machine may not let them do."""
+
+        def done() -> bool:
+            try:
+                self.execute(statement, database="postgres")
+            except psycopg2.errors.ObjectInUse:
+                return False
+            return True
+
+        wait_until(done, timeout=60, message=statement)
 
     def cut_connections(self) -> None:
         """Closes every client's connection, and returns when each is closed."""

@@ -3,9 +3,12 @@
 import ctypes
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import amqp
+import psutil
 import pytest
 from celery import current_app
 from django.contrib.auth import get_user_model
@@ -54,6 +57,22 @@ def test_postgresql_is_killed_when_nobody_holds_its_memory_any_more(postgresql: 
     killing.join(30)
     assert waited
     postgresql.start()
+
+
+@pytest.mark.long
+@pytest.mark.needs("postgresql")
+def test_a_database_is_dropped_although_a_session_in_it_is_slow_to_end(postgresql: PostgreSQL) -> None:
+    name = "slow"
+    postgresql.create_database(name)
+    with closing(postgresql.connect(name)) as session, ThreadPoolExecutor(1) as pool:
+        backend = psutil.Process(session.info.backend_pid)
+        backend.suspend()
+        dropping = pool.submit(postgresql.drop_database, name)
+        assert postgresql.process is not None
+        postgresql.process.wait_for_output(f'database "{name}" is being accessed by other users')
+        backend.resume()
+        dropping.result(60)
+    assert postgresql.execute("SELECT 1 FROM pg_database WHERE datname = %s", name) == []
 
 
 @pytest.mark.needs("postgresql")
