@@ -2,7 +2,6 @@
 
 import select
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,7 +17,7 @@ from tests.services import PostgreSQL
 from tests.services.distance import Distance
 from tests.services.processes import Platform
 from tests.switching import on_database
-from tests.waiting import wait_until
+from tests.waiting import takes_less_than, wait_until
 
 CALLS = [
     ("GET", "/api/v1.0/jobs", None),
@@ -34,9 +33,8 @@ SYNC = ("POST", "/api/v1.0/device_syncto", {"all": True})
 
 def expect_503(web: Platform, calls: Any = CALLS, **headers: str) -> None:
     for method, path, body in calls:
-        started = time.monotonic()
-        status, answer, received = web.request(method, path, body, headers=headers, timeout=5)
-        assert time.monotonic() - started < 2
+        with takes_less_than(2, web.pids()):
+            status, answer, received = web.request(method, path, body, headers=headers, timeout=60)
         assert (status, answer) == (503, {"status": "error", "message": "The database is away, try again later"})
         assert received["Content-Type"] == "application/json"
         assert received["Retry-After"]
@@ -104,14 +102,13 @@ def test_a_post_answered_503_has_scheduled_nothing(postgresql: PostgreSQL, platf
     platform.web()
     accepted: list[int] = []
     refused: list[int] = []
-    ended = threading.Event()
+    ended, pids = threading.Event(), platform.pids()
 
     def post() -> None:
         while not ended.is_set():
-            started = time.monotonic()
-            status, body, _ = platform.request(*SYNC, timeout=10)
+            with takes_less_than(2.5, pids):
+                status, body, _ = platform.request(*SYNC, timeout=60)
             assert status in (200, 503), body
-            assert time.monotonic() - started < 2.5
             (accepted if status == 200 else refused).append(body.get("job_id", 0))
 
     with ThreadPoolExecutor(8) as pool:
@@ -183,10 +180,8 @@ class TestBoundWaits:
     @pytest.mark.needs("postgresql")
     def test_even_a_slow_query_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bounded_waits, "LONGEST", 1.5)
-        started = time.monotonic()
-        with connection.cursor() as cursor, pytest.raises(OperationalError):
+        with takes_less_than(5), connection.cursor() as cursor, pytest.raises(OperationalError):
             cursor.execute("SELECT pg_sleep(20)")
-        assert time.monotonic() - started < 5
 
     @pytest.mark.needs("postgresql")
     def test_a_frozen_server_is_given_up_and_found_again(self, postgresql: PostgreSQL) -> None:
@@ -194,16 +189,13 @@ class TestBoundWaits:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         postgresql.freeze()
-        started = time.monotonic()
-        assert not bounded_waits.answers(0.3)
-        with pytest.raises(OperationalError):
-            Job.objects.count()
-        assert time.monotonic() - started < 2
+        with takes_less_than(2):
+            assert not bounded_waits.answers(0.3)
+            with pytest.raises(OperationalError):
+                Job.objects.count()
         connection.close()
-        started = time.monotonic()
-        with pytest.raises(OperationalError):
+        with takes_less_than(0.5), pytest.raises(OperationalError):  # what was found out holds for the whole request
             Job.objects.count()
-        assert time.monotonic() - started < 0.5, "what was found out holds for the rest of the request"
         postgresql.thaw()
         bounded_waits.new_request()
         assert Job.objects.count() == 0

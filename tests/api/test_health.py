@@ -20,7 +20,7 @@ from tests.factory import heartbeat
 from tests.services import PostgreSQL, RabbitMQ, Redis
 from tests.services.distance import Distance
 from tests.services.processes import Platform
-from tests.waiting import wait_until
+from tests.waiting import takes_less_than, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -88,10 +88,9 @@ def test_however_many_ask_one_thread_checks_and_nobody_waits_longer_than_said() 
         return {"x": "ok"}
 
     check = Check("x", hang, {"x": "away"})
-    started = time.monotonic()
-    asked = [check.start() for _ in range(20)]
-    assert [check.finish(running, started + 0.2) for running in asked] == [{"x": "away"}] * 20
-    assert time.monotonic() - started < 2
+    with takes_less_than(2):
+        asked, until = [check.start() for _ in range(20)], time.monotonic() + 0.2
+        assert [check.finish(running, until) for running in asked] == [{"x": "away"}] * 20
     assert len(runs) == 1
     release.set()
     assert asked[0].result(5) == {"x": "ok"}
@@ -111,12 +110,11 @@ def test_a_check_that_fails_is_tried_again() -> None:
 
 
 def states_in_time(web: Platform) -> dict[str, str]:
-    started = time.monotonic()
-    status, body, _ = web.get("/readyz", timeout=5)
-    assert time.monotonic() - started < 2
+    with takes_less_than(2, web.pids()):
+        status, body, _ = web.get("/readyz", timeout=60)
     states: dict[str, str] = body["data"]
     assert (status == 200) == (set(states.values()) == {"ok"})
-    assert web.get("/healthz", timeout=2)[0] == 200
+    assert web.get("/healthz")[0] == 200
     return states
 
 

@@ -125,7 +125,7 @@ def test_a_forked_process_has_a_thread_of_its_own() -> None:
     def in_child() -> None:
         store = Store()
         Progress(store).device_finished("b")
-        wait_until(lambda: store.writes, timeout=5)
+        wait_until(lambda: store.writes)
 
     child = multiprocessing.get_context("fork").Process(target=in_child)
     child.start()

@@ -101,7 +101,7 @@ def test_it_reverts_by_itself_when_the_time_is_over() -> None:
     device.commit_config(revert_in=1)
     del device  # whoever committed is gone
     assert running() == "new\n"
-    wait_until(lambda: running() == "old\n", timeout=5)
+    wait_until(lambda: running() == "old\n")
     with pytest.raises(CommitError):
         opened().confirm_commit()
 

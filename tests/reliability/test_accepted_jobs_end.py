@@ -1,7 +1,6 @@
 """Promise 1: an accepted job ends, whatever happens to broker, database, web server and Beat after that."""
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -15,7 +14,7 @@ from tests.fake_jobs.ledgered import operate, until
 from tests.reliability.conftest import Fleet, ended, finished, running
 from tests.reliability.scale import within
 from tests.services import PostgreSQL, RabbitMQ
-from tests.waiting import wait_until
+from tests.waiting import takes_less_than, wait_until
 
 pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
 
@@ -42,10 +41,9 @@ def test_a_post_is_answered_in_time_and_rescue_goes_on_while_the_broker_is(
     break_it(rabbitmq)
     ids = []
     for _ in range(6):
-        began = time.monotonic()
-        status, answer, _headers = fleet.platform.post("/api/v1.0/device_syncto", SYNC)
+        with takes_less_than(ANSWER_SECONDS, fleet.platform.pids()):
+            status, answer, _headers = fleet.platform.post("/api/v1.0/device_syncto", SYNC, timeout=60)
         assert status == 200
-        assert time.monotonic() - began < ANSWER_SECONDS
         ids.append(answer["job_id"])
     worker.kill_tree()
     assert ended(victim, timeout=within(60)).exception_type == "WorkerLost"

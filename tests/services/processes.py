@@ -159,6 +159,10 @@ class Platform:
     def post(self, path: str, body: Any, **options: Any) -> tuple[int, Any, Mapping[str, str]]:
         return self.request("POST", path, body, **options)
 
+    def pids(self) -> list[int]:
+        """Of all that run."""
+        return [one.pid for process in self.processes for one in process.tree()]
+
     def stop(self) -> None:
         """SIGTERM to all, then SIGKILL to what is left."""
         for process in self.processes:

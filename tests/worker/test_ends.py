@@ -90,7 +90,7 @@ def test_a_killed_parent_leaves_no_child_that_goes_on(start_worker: StartWorker,
     children = pool_children(worker)
     assert len(children) == 2
     worker.kill()
-    wait_until(lambda: not any(is_alive(child) for child in children), timeout=2)
+    wait_until(lambda: not any(is_alive(child) for child in children))
 
 
 def test_sigterm_to_a_child_is_no_end_of_its_job(start_worker: StartWorker) -> None:

@@ -14,7 +14,7 @@ from tests.fake_jobs import nothing
 from tests.fake_jobs.lasting import wait_for_file
 from tests.services import RabbitMQ, Redis
 from tests.services.processes import Platform
-from tests.waiting import stays, wait_until
+from tests.waiting import settles, wait_until
 from tests.worker.conftest import StartWorker, wait_for_status
 from tests.worker.test_window import waiting_at_rabbitmq
 
@@ -120,7 +120,7 @@ def test_a_queue_of_another_type_is_served_all_the_same(
     end = scratch / "end"
     jobs = [scheduling.schedule(wait_for_file, {"path": str(end)}) for _ in range(5)]
     wait_until(lambda: Job.objects.filter(status="RUNNING").count() == 2)
-    stays(lambda: waiting_at_rabbitmq() == 3, seconds=1)
+    settles(lambda: waiting_at_rabbitmq() == 3, seconds=1)
     end.touch()
     for job in jobs:
         wait_for_status(job, "FINISHED")
