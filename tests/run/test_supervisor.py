@@ -1,4 +1,6 @@
-"""The supervisor's one thread is interrupted by a signal wherever it is, and goes on; it buries whom it inherits."""
+"""The supervisor's one thread is interrupted by a signal wherever it is, and goes on; it buries whom it inherits,
+starts again what ends, and leaves nothing behind.
+"""
 
 import signal
 import subprocess
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cnaasjobs.run import exec_child
 from tests.services.processes import ROOT
 
 # Before each bytecode of the call, and of all that it calls, a signal comes, and its handler runs there.
@@ -69,6 +72,85 @@ wait_until(none_is_left, timeout=60)
 print(said[0])
 """
 
+KEEPS = """
+import math, os, signal, subprocess
+from pathlib import Path
+import psutil
+from cnaasjobs.run import supervisor as module
+from cnaasjobs.run.supervisor import STEADY_SECONDS, Program, Supervisor
+from tests.waiting import wait_until
+
+said = []
+supervisor = Supervisor(cwd=Path("."), say=said.append)
+
+def program(script, name="one", **options):
+    one = Program(name, ["sh", "-c", script], Path("/dev/null"), {"PATH": "/usr/bin:/bin"}, **options)
+    supervisor.add(one)
+    return one
+
+def until(condition):
+    def is_so():
+        supervisor.keep_running(0.01)
+        return condition()
+    wait_until(is_so, timeout=60)
+"""
+
+PAUSES = """
+one = program("exit 3")
+for number in range(10):
+    if number == 8:
+        one.started -= STEADY_SECONDS
+    until(lambda: len(said) > number)
+    one.due = math.inf
+    supervisor.keep_running(0)
+    assert (one.process is None) != ("again now" in said[-1])
+    one.due = 0
+    supervisor.keep_running(0)
+print([line.split(" (")[0].rpartition("again ")[2] for line in said])
+"""
+
+IS_TOLD_TO_END = """
+one = program("exit 3")
+until(lambda: said)
+one.due = 0
+os.kill(os.getpid(), signal.SIGTERM)
+supervisor.keep_running(0.01)
+print(one.process)
+"""
+
+LEAVES_ITS_GROUP = """
+one = program("sleep 1000 & kill -9 $$")
+until(lambda: said and not psutil.Process().children())
+print(said[0])
+"""
+
+ENDS = """
+ours = Path("{directory}")
+ends = f"trap 'sleep 0.3; echo %s >> {ours}/order; exit' TERM; touch {ours}/%s; while :; do sleep 0.1; done"
+alone = f"setsid sh -c 'echo $$ > {ours}/%s; exec sleep 1000' > /dev/null 2>&1 & "
+program(ends.replace("%s", "needed"), is_foundation=True)
+program(alone.replace("%s", "left") + ends.replace("%s", "needs"))
+subprocess.run(["sh", "-c", alone.replace("%s", "orphan")])
+wrote = lambda name: (ours / name).exists() and (ours / name).read_text()
+until(lambda: wrote("left") and wrote("orphan") and len([*ours.iterdir()]) == 4)
+supervisor.stop()
+print((ours / "order").read_text().split())
+print([*filter(psutil.pid_exists, map(int, [wrote("left"), wrote("orphan")]))])
+"""
+
+DOES_NOT_END = """
+module.PATIENCE_SECONDS = 0
+here = Path("{directory}")
+works, until_told = f"while :; do echo works >> {here}/log; sleep 0.1; done", "while :; do sleep 0.1; done"
+ends = f"trap 'echo ends >> {here}/log; sleep 0.5; exit' TERM; touch {here}/needed; "
+program(ends + until_told, "needed", is_foundation=True)
+program(f"trap '' TERM; touch {here}/deaf; {works}", "deaf", grace_seconds=1)
+until(lambda: (here / "needed").exists() and (here / "deaf").exists())
+supervisor.stop()
+print([line.partition(" to finish; Ctrl-C again ends everything at once")[0] for line in said])
+print((here / "log").read_text().split()[-1], psutil.Process().children(recursive=True))
+"""
+
 
 def output(program: str) -> str:
     done = subprocess.run(
@@ -93,3 +175,33 @@ def test_under_nohup_it_goes_on_when_the_terminal_is_closed(tmp_path: Path, hand
 
 def test_whom_it_inherits_it_buries_and_of_its_own_it_says_how_they_ended() -> None:
     assert output(LEFT_BEHIND).startswith("one ended with exit code 3, ")
+
+
+def test_what_ends_again_and_again_is_started_after_longer_pauses_and_what_ran_long_at_once() -> None:
+    pauses = ["in 0.5 s", "in 1 s", "in 2 s", "in 4 s", "in 8 s", "in 16 s", "in 30 s", "in 30 s", "now", "in 0.5 s"]
+    assert output(KEEPS + PAUSES) == f"{pauses}\n"
+
+
+def test_nothing_is_started_again_once_it_is_told_to_end() -> None:
+    assert output(KEEPS + IS_TOLD_TO_END) == "None\n"
+
+
+def test_what_a_killed_program_leaves_in_its_group_goes_with_it() -> None:
+    assert output(KEEPS + LEAVES_ITS_GROUP).startswith("one was killed by signal 9, starting it again in 0.5 s ")
+
+
+def test_at_the_end_what_others_need_goes_last_and_nothing_stays(tmp_path: Path) -> None:
+    """Nor what has left its group and its session, or whose parent is gone."""
+    assert output(KEEPS + ENDS.replace("{directory}", str(tmp_path))) == "['needs', 'needed']\n[]\n"
+
+
+def test_what_does_not_end_is_told_of_once_and_killed_before_what_it_needs_ends(tmp_path: Path) -> None:
+    said = ["Waiting for deaf", "Waiting for needed"]
+    assert output(KEEPS + DOES_NOT_END.replace("{directory}", str(tmp_path))) == f"{said}\nends []\n"
+
+
+def test_what_begins_when_its_parent_has_ended_ends() -> None:
+    """The kernel would not end it, as it does with those whose parent ends later."""
+    command = [sys.executable, "-I", "-S", exec_child.__file__, "--parent", "1", "--", "echo", "began"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "its parent ended before it began\n")
