@@ -51,7 +51,7 @@ class Splitter:
         try:
             await _copy(answers, writer)  # a client may close its side and wait; who has answered is done
         finally:
-            there.cancel()
+            there.cancel()  # and nobody hears of what it raised
             asks.close()
 
 
@@ -79,17 +79,15 @@ def _proxy_line(client: asyncio.StreamWriter) -> bytes:
         client.get_extra_info(name) for name in ("peername", "sockname")
     )
     family = "TCP6" if ":" in source else "TCP4"
-    addresses = " ".join(address.partition("%")[0] for address in (source, target))
-    return f"PROXY {family} {addresses} {source_port} {target_port}\r\n".encode()
+    return f"PROXY {family} {source} {target} {source_port} {target_port}\r\n".encode()
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while piece := await source.read(PIECE):
-            target.write(piece)
-            await target.drain()
-        if target.can_write_eof():
-            target.write_eof()
+    """Raises OSError when one of them is gone."""
+    while piece := await source.read(PIECE):
+        target.write(piece)
+        await target.drain()
+    target.write_eof()
 
 
 async def main() -> None:
