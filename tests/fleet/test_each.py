@@ -262,8 +262,9 @@ def test_a_failure_in_the_last_step_is_that_devices_own() -> None:
 
 
 def test_devices_are_begun_at_most_so_many_at_once() -> None:
-    at_once = MostAtOnce(fleets.act)
-    perform_job(at_once.task, hosts=[f"sw{n}=naps:0.02" for n in range(12)])
+    together = threading.Barrier(3)
+    at_once = MostAtOnce(lambda device: together.wait(30))
+    perform_job(at_once.task, hosts=[f"sw{n}" for n in range(12)])
     assert at_once.most == 3
 
 

@@ -1,0 +1,64 @@
+"""A participant that must end: it begins no device, and those in hand stop at their next safe point."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import DataError
+
+from jobs.lifecycle import transitions
+from jobs.sql import store
+from jobs.states import Status
+from jobs.task import JobContext, job
+from jobs.testing import perform_job
+from locks import service as locks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+seen: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _anew() -> None:
+    seen.clear()
+
+
+def is_aborted(ctx: JobContext) -> None:
+    transitions.abort(ctx.job_id, reason="enough", by="operator")
+
+
+def loses_its_lock(ctx: JobContext) -> None:
+    locks.clear("devices", who="operator", origin="test", user=None)
+
+
+happens: dict[str, Callable[[JobContext], None]] = {"JobAborted": is_aborted, "LockLost": loses_its_lock}
+
+
+@job(lock="devices")
+def comes_too_late(ctx: JobContext, *, ends: str) -> None:
+    happens[ends](ctx)
+    ctx.each(["a", "b"], seen.append)
+
+
+@pytest.mark.parametrize("ends", happens)
+def test_a_run_that_was_stopped_before_it_came_to_its_devices_begins_none(ends: str) -> None:
+    ended = perform_job(comes_too_late, ends=ends)
+    assert (ended.status, ended.exception_type, seen) == (Status.EXCEPTION, ends, [])
+
+
+@job(lock="devices")
+def waits_for_its_end(ctx: JobContext) -> None:
+    def one(device: str) -> None:
+        if device == "b":
+            seen.append(ctx.next_stop(30))
+
+    ctx.each(["a", "b"], one, at_once=2)
+
+
+def test_where_the_job_fails_a_device_in_hand_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: Any, **__: Any) -> None:
+        raise DataError("it can't be stored")
+
+    monkeypatch.setattr(store(), "write_devices", refuses)
+    ended = perform_job(waits_for_its_end)
+    assert (ended.status, ended.exception_type, seen) == (Status.EXCEPTION, "DataError", [True])
