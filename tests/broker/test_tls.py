@@ -1,7 +1,9 @@
 """TLS to the broker: it gets messages only with a certificate from a known authority for the name in the URL."""
 
 import shutil
+import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,12 @@ from tests.services import RabbitMQ, Redis, scratch_directory
 from tests.services.base import free_port
 from tests.services.certificates import Certificate, issue
 from tests.switching import on_broker
+from tests.waiting import wait_until
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +42,7 @@ def rabbitmq_with_tls(issued: Certificate) -> Iterator[int]:
         f' {{keyfile, "{issued.key}"}}]',
     }
     server = RabbitMQ(directory, settings=settings).start()
+    wait_until(partial(is_open, port))  # this listener begins after the one that start() asks
     yield port
     server.kill()
     shutil.rmtree(directory, ignore_errors=True)

