@@ -222,8 +222,10 @@ CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # otherwise one closed channel ends th
 CELERY_BROKER_HEARTBEAT = 10
 CELERY_WORKER_CONSUMER = "jobs.worker.consumer:Consumer"
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = _start.remote_control
-# Its mailbox is not exclusive: a broker that has not noticed a dead connection yet would refuse the next one.
+# Its mailbox is not exclusive: a broker that has not noticed a dead connection yet would refuse the next one. And it is
+# durable: RabbitMQ is giving up those that are neither, and closes the connection of who wants one.
 CELERY_CONTROL_QUEUE_EXCLUSIVE = CELERY_EVENT_QUEUE_EXCLUSIVE = False
+CELERY_CONTROL_QUEUE_DURABLE = CELERY_EVENT_QUEUE_DURABLE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False  # after a reconnect jobs.worker.window knows the free slots
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
