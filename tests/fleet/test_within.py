@@ -1,0 +1,42 @@
+"""How long a thread may be in a block on a device, and what is said of one that was there too long."""
+
+import math
+import threading
+
+import pytest
+
+from jobs.fleet.hands import Piece, Within
+from tests.waiting import stays, wait_until
+
+
+@pytest.fixture
+def piece() -> Piece:
+    return Piece(lambda piece: None, 1, "sw1", "sw1")
+
+
+def test_after_a_block_within_a_block_the_time_of_the_outer_one_counts(piece: Piece) -> None:
+    with Within(piece, 60, "outer"):
+        deadline = piece.deadline
+        with Within(piece, None, "inner"):
+            assert (piece.at, piece.deadline) == ("inner", math.inf)
+        assert (piece.at, piece.deadline) == ("outer", deadline)
+    assert (piece.at, piece.deadline) == ("", math.inf)
+
+
+def test_one_that_was_given_up_goes_no_further_and_what_it_was_at_stays_known(piece: Piece) -> None:
+    went: list[str] = []
+
+    def works() -> None:
+        with Within(piece, -1, "act"):
+            assert piece.give_up(math.inf)
+        went.append("on")
+
+    threading.Thread(target=works, daemon=True).start()
+    wait_until(lambda: piece.given_up)
+    stays(lambda: (piece.at, went) == ("act", []), seconds=0.2)
+
+
+def test_one_that_has_left_its_block_is_not_given_up(piece: Piece) -> None:
+    with Within(piece, -1, "act"):
+        pass
+    assert not piece.give_up(1.0)
