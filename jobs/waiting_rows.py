@@ -1,20 +1,35 @@
 """Which rows are waiting jobs: conditions on SCHEDULED jobs, one for each partial index that ``jobs.models.Job`` has.
 
 Asked for all at once (``status = SCHEDULED``), no such index fits, and the database may look through all jobs that have
-ended. So whoever counts or searches waiting jobs asks for these parts one by one, or for ``any_part``.
+ended. So whoever counts or searches waiting jobs asks for these parts one by one, or for ``any_part``. Who counts only
+up to a number does it in the index's order. Asked for any that match, PostgreSQL may read the table as it lies: it
+knows of many that waited some time ago, and thinks that it soon has enough.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db.models import Q
 
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.states import Status
 
+
+class Part(NamedTuple):
+    condition: Q
+    order: tuple[str, ...]  # of its index
+
+
 SENT: Final = Q(dispatched_at__isnull=False)  # its message was sent, or is about to be
 UNSENT: Final = Q(dispatched_at__isnull=True, parked=False)  # Beat sends its message when it is due
 PARKED: Final = Q(dispatched_at__isnull=True, parked=True, lock_name__isnull=False)  # it gets none until it is woken
-PARTS: Final = (SENT, UNSENT, PARKED)  # every waiting job is in exactly one of them
+SENT_FIRST: Final = ("queue", "dispatched_at")
+DUE_FIRST: Final = ("scheduled_time", "id")
+LINE_FIRST: Final = ("lock_name", "scheduled_time", "id")
+PARTS: Final = (  # every waiting job is in exactly one of them
+    Part(SENT, SENT_FIRST),
+    Part(UNSENT, DUE_FIRST),
+    Part(PARKED, LINE_FIRST),
+)
 
 
 def any_part() -> Q:

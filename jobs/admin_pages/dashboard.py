@@ -21,7 +21,7 @@ from jobs.liveness.life import Life, alive
 from jobs.models import AuditEntry, Job
 from jobs.states import Status
 from jobs.upkeep.unserved import unserved
-from jobs.waiting_rows import SENT, UNSENT
+from jobs.waiting_rows import DUE_FIRST, LINE_FIRST, SENT, SENT_FIRST, UNSENT
 from locks import service as locks
 
 COUNTED: Final = 10_000
@@ -56,11 +56,11 @@ def context(request: HttpRequest) -> dict[str, Any]:
 def _jobs() -> Iterator[Number]:
     now = database_now()
     waiting = Job.objects.filter(status=Status.SCHEDULED.value)
-    later = waiting.filter(UNSENT, scheduled_time__gt=now)
-    sent = waiting.filter(SENT)
-    unsent = waiting.filter(UNSENT, scheduled_time__lte=now)
-    in_line = waiting.filter(lock_name__isnull=False, parked=True, unapproved__isnull=True)
-    ended = Job.objects.filter(finish_time__gte=now - DAY)
+    later = waiting.filter(UNSENT, scheduled_time__gt=now).order_by(*DUE_FIRST)
+    sent = waiting.filter(SENT).order_by(*SENT_FIRST)
+    unsent = waiting.filter(UNSENT, scheduled_time__lte=now).order_by(*DUE_FIRST)
+    in_line = waiting.filter(lock_name__isnull=False, parked=True, unapproved__isnull=True).order_by(*LINE_FIRST)
+    ended = Job.objects.filter(finish_time__gte=now - DAY).order_by("finish_time")
     failed = ended.filter(status=Status.EXCEPTION.value)
     yield _number("running", [Job.objects.filter(status=Status.RUNNING.value)], status="RUNNING")
     yield _number("due, waiting for a worker", [sent, unsent], status="SCHEDULED")
@@ -93,4 +93,5 @@ def _number(words: str, parts: list[QuerySet[Job]], **shown_by: str) -> Number:
 
 
 def _counted(rows: QuerySet[Any]) -> int:
-    return rows.order_by()[: COUNTED + 1].count()
+    """In the order of an index: see ``jobs.waiting_rows``."""
+    return rows[: COUNTED + 1].count()

@@ -41,7 +41,7 @@ def _gauge(name: str, words: str, *labels: str, value: float | None = None) -> G
 
 def _jobs() -> Iterator[Metric]:
     live = _gauge("jobs", "Jobs that wait or run.", "status", "function")
-    for status, parts in ((Status.SCHEDULED, PARTS), (Status.RUNNING, (Q(),))):
+    for status, parts in ((Status.SCHEDULED, [part.condition for part in PARTS]), (Status.RUNNING, [Q()])):
         jobs: Counter[str] = Counter()
         for part in parts:
             rows = Job.objects.filter(part, status=status.value).order_by().values("function_name")

@@ -36,9 +36,9 @@ def abortable(*, most: int, ids: Sequence[int] | None = None, text: str = "") ->
         jobs = list(live.order_by("-id"))
         return Chosen(jobs=jobs[:most], total=len(jobs), left_out=len(ids) - len(jobs))
     matching = matching.filter(condition_of(text, now=database_now()))
-    parts = [matching.filter(status=Status.RUNNING.value)]
-    parts += [matching.filter(part, status=Status.SCHEDULED.value) for part in PARTS]
-    total = sum(part.order_by()[: _COUNTED + 1].count() for part in parts)
+    parts = [matching.filter(status=Status.RUNNING.value).order_by("id")]
+    parts += [matching.filter(part, status=Status.SCHEDULED.value).order_by(*order) for part, order in PARTS]
+    total = sum(part[: _COUNTED + 1].count() for part in parts)
     found = [job for part in parts for job in part.order_by("-id")[:most]]
     found.sort(key=lambda job: -job.pk)
     return Chosen(jobs=found[:most], total=min(total, _COUNTED), is_more=total > _COUNTED)

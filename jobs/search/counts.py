@@ -9,16 +9,18 @@ from django.db.models import Q
 from jobs.models import Job
 from jobs.sql import totals
 from jobs.states import Status
-from jobs.waiting_rows import PARTS
+from jobs.waiting_rows import PARTS, Part
 
 COUNTED: Final = 10_000
 
 _PARTS: Final = (
     *((Status.SCHEDULED, part) for part in PARTS),
-    (Status.RUNNING, Q()),
-    (Status.EXCEPTION, Q()),
+    (Status.RUNNING, Part(Q(), ("id",))),
+    (Status.EXCEPTION, Part(Q(), ("id",))),
 )
-_CONDITIONS: Final = totals.Conditions(*(Q(part, status=status.value) for status, part in _PARTS))
+_COUNTS: Final = totals.Counts(
+    *(Job.objects.filter(part.condition, status=status.value).order_by(*part.order) for status, part in _PARTS)
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Counted:
 def in_each_state() -> dict[Status | None, Counted]:
     """``None`` stands for all of them. FINISHED is what remains, if the others could all be counted."""
     sums = Counter[Status]()
-    for (status, _), number in zip(_PARTS, totals.up_to(COUNTED + 1, _CONDITIONS), strict=True):
+    for (status, _), number in zip(_PARTS, totals.up_to(COUNTED + 1, _COUNTS), strict=True):
         sums[status] += number
     found: dict[Status | None, Counted] = {None: Counted(totals.total(Job.objects.all()))}
     for status, number in sums.items():

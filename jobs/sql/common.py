@@ -89,11 +89,12 @@ def count_where(condition: str, parameters: Sequence[Any]) -> int:
     return int(rows(f"SELECT count(*) FROM {JOB} WHERE {condition}", parameters)[0][0])
 
 
-def count_up_to(most: int, conditions: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
+def count_up_to(most: int, conditions: Sequence[tuple[str, str, Sequence[Any]]]) -> list[int]:
     counts = (
-        f"(SELECT count(*) FROM (SELECT 1 FROM {JOB} WHERE {each} LIMIT {most:d}) AS few)" for each, _ in conditions
+        f"(SELECT count(*) FROM (SELECT 1 FROM {JOB} WHERE {each} ORDER BY {order} LIMIT {most:d}) AS few)"
+        for each, order, _ in conditions
     )
-    return list(rows(f"SELECT {', '.join(counts)}", [value for _, values in conditions for value in values])[0])
+    return list(rows(f"SELECT {', '.join(counts)}", [value for *_, values in conditions for value in values])[0])
 
 
 def block_of(number: int) -> tuple[int, int, int]:

@@ -136,8 +136,8 @@ class Store(DeviceStore, OverviewStore, Protocol):
         """How many jobs meet a condition made by Django's compiler."""
         ...
 
-    def count_up_to(self, most: int, conditions: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
-        """The same for each of several conditions, counted no further than ``most``."""
+    def count_up_to(self, most: int, conditions: Sequence[tuple[str, str, Sequence[Any]]]) -> list[int]:
+        """The same for each of several conditions with the order of an index, counted no further than ``most``."""
         ...
 
     def block_of(self, number: int) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet, Subquery
+from django.db.models import F, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from jobs.models import Job, JobBlock, Watermark
@@ -44,21 +44,27 @@ def _condition(queryset: QuerySet[Job, Any]) -> tuple[str, tuple[Any, ...]]:
     return where, tuple(parameters)
 
 
-def up_to(most: int, conditions: "Conditions") -> list[int]:
+def up_to(most: int, counts: "Counts") -> list[int]:
     """How many rows match each of them, counted up to ``most``, in one statement."""
-    return store().count_up_to(most, conditions.compiled())
+    return store().count_up_to(most, counts.compiled())
 
 
-class Conditions:
-    """Conditions on jobs, compiled once: for a page that is asked for often, building them costs more than running."""
+class Counts:
+    """What is counted, compiled once: for a page that is asked for often, building it costs more than running.
 
-    def __init__(self, *conditions: Q) -> None:
-        self._conditions = conditions
-        self._compiled: dict[str, list[tuple[str, tuple[Any, ...]]]] = {}  # by the kind of database
+    Each query says the order of an index that has its rows, by columns.
+    """
 
-    def compiled(self) -> list[tuple[str, tuple[Any, ...]]]:
+    def __init__(self, *queries: QuerySet[Job]) -> None:
+        self._queries = queries
+        self._compiled: dict[str, list[tuple[str, str, tuple[Any, ...]]]] = {}  # by the kind of database
+
+    def compiled(self) -> list[tuple[str, str, tuple[Any, ...]]]:
         if connection.vendor not in self._compiled:
-            made = [_condition(Job.objects.filter(each)) for each in self._conditions]
+            made = []
+            for each in self._queries:
+                where, parameters = _condition(each)
+                made.append((where, ", ".join(map(str, each.query.order_by)), parameters))
             self._compiled[connection.vendor] = made
         return self._compiled[connection.vendor]
 

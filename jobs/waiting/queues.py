@@ -12,7 +12,7 @@ from cnaasjobs.db.clock import DatabaseNow
 from jobs.liveness.life import not_stopped
 from jobs.models import Heartbeat, Job
 from jobs.states import Status
-from jobs.waiting_rows import SENT, UNSENT
+from jobs.waiting_rows import DUE_FIRST, SENT, SENT_FIRST, UNSENT
 
 COUNTED: Final = 1000  # of one queue
 _REMEMBERED: Final = 100  # how many heartbeats are searched for the last worker that served a queue
@@ -81,8 +81,8 @@ def _waiting(queue: str) -> int:
     due = Job.objects.filter(status=Status.SCHEDULED.value, queue=queue)
     # In its order: asked for any of them, PostgreSQL would look for them in the whole table once many had waited. It
     # thinks that it soon has enough.
-    sent = due.filter(SENT).order_by("queue", "dispatched_at")
-    unsent = due.filter(UNSENT, scheduled_time__lte=DatabaseNow()).order_by("scheduled_time", "id")
+    sent = due.filter(SENT).order_by(*SENT_FIRST)
+    unsent = due.filter(UNSENT, scheduled_time__lte=DatabaseNow()).order_by(*DUE_FIRST)
     return min(COUNTED, sum(part[:COUNTED].count() for part in (sent, unsent)))
 
 

@@ -64,6 +64,23 @@ def test_what_waits_is_found_in_its_index_when_only_few_are_left(
     assert max(rows_read(sql, "jobs_job") for sql in asked(ask)) < _FEW
 
 
+def test_waiting_jobs_are_counted_in_their_indexes_when_only_few_are_left(admin_client: Client) -> None:
+    """Half of all jobs waited when PostgreSQL last took its statistics: any few of them would soon be found."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LINE, [_JOBS])
+        cursor.execute(_END)
+        cursor.execute(_LINE, [_JOBS])
+        cursor.execute("ANALYZE")
+        cursor.execute(_END)
+    job_row("SCHEDULED", scheduled_time=database_now())
+    for url in ("/jobs", "/jobs/abort?all=1&q=status:scheduled", "/admin/"):
+        statements = asked(lambda: admin_client.get(url))  # noqa: B023
+        counts = [sql for sql in statements if "SCHEDULED" in sql and "count(" in sql.lower()]
+        assert (url, bool(counts)) == (url, True)
+        many = {sql: read for sql in counts if (read := rows_read(sql, "jobs_job")) > _FEW}
+        assert (url, many) == (url, {})
+
+
 def test_who_is_first_in_line_is_found_in_its_index_when_only_few_are_left(after_a_long_line: None) -> None:
     job = job_row("SCHEDULED", lock_name="devices", scheduled_time=database_now())
     with connection.cursor() as cursor:
