@@ -1,11 +1,11 @@
-"""How long a thread may be in a block on a device, and what is said of one that was there too long."""
+"""How long a thread may be in a block on a device, what is said of one that was too long, and what never begins."""
 
 import math
 import threading
 
 import pytest
 
-from jobs.fleet.hands import Piece, Within
+from jobs.fleet.hands import Hands, Piece, Within
 from tests.waiting import stays, wait_until
 
 
@@ -40,3 +40,20 @@ def test_one_that_has_left_its_block_is_not_given_up(piece: Piece) -> None:
     with Within(piece, -1, "act"):
         pass
     assert not piece.give_up(1.0)
+
+
+def test_what_waits_for_a_thread_when_the_job_ends_is_not_begun() -> None:
+    begun: list[str] = []
+    go_on = threading.Event()
+
+    def work(piece: Piece) -> None:
+        begun.append(piece.host)
+        go_on.wait(30)
+
+    hands = Hands(1)
+    hands.give([Piece(work, number, f"sw{number}", None) for number in range(2)])
+    wait_until(lambda: begun)
+    hands.close()
+    go_on.set()
+    wait_until(hands.done)
+    assert (hands.is_empty, begun) == (True, ["sw0"])
