@@ -5,7 +5,8 @@ Stored JSON text is spliced into the answer as it is, including the order of its
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet
@@ -21,15 +22,15 @@ from jobs.waiting_rows import any_part
 
 
 class _Statuses(Choice):
-    """Waiting jobs are asked for by the conditions of the indexes that have them."""
+    """As an OR of states: all but one have indexes, and OR can use several, which IN and "not equal" cannot."""
 
     def condition(self, column: str, operator: str, text: str) -> Q:
         asked = super().condition(column, operator, text)
-        words = {self.parse(word) for word in text.split(",")} if operator in ("", "in") else set()
-        if Status.SCHEDULED not in words:
+        if operator not in ("", "in", "ne"):
             return asked
-        others = sorted(words - {Status.SCHEDULED})
-        return any_part() | Q(**{f"{column}__in": others}) if others else any_part()
+        named = {self.parse(word) for word in text.split(",")}
+        wanted = [word for word in self.words if (word in named) is (operator != "ne")]
+        return reduce(or_, (any_part() if word == Status.SCHEDULED else Q(**{column: word}) for word in wanted))
 
 
 # What clients filter and sort by: the job object's plain columns.
