@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from time import sleep
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 G = TypeVar("G")
 T = TypeVar("T")
@@ -24,8 +24,8 @@ class SharedCall(Generic[G, T]):
         """
         self._do = do
         self._gather = gather
-        self._mutex = threading.Lock()
-        self._turn = threading.Lock()
+        self._mutex = threading.RLock()  # they know their owner: see _let_go
+        self._turn = threading.RLock()
         self._next: _Turn[G, T] | None = None  # the call that has not begun yet, if a caller waits for it
 
     def __call__(self, given: G) -> T:
@@ -56,10 +56,18 @@ class SharedCall(Generic[G, T]):
 
     def _end(self, turn: "_Turn[G, T]") -> None:
         """Wake those who wait for our call: there is a result, or they call again."""
+        _let_go(self._turn)
+        _let_go(self._mutex)
         with self._mutex:
             if self._next is turn:
                 self._next = None
         turn.end()
+
+
+def _let_go(lock: Any) -> None:
+    """From Python 3.14 on an exception may come when ``with`` has the lock, but its block has not begun."""
+    while lock._is_owned():
+        lock.release()
 
 
 class SharedRead(SharedCall[None, T]):

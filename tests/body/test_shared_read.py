@@ -127,10 +127,11 @@ def test_a_call_waits_for_those_who_come_in_the_next_moment(monkeypatch: pytest.
 
 
 def test_what_was_given_to_a_call_that_failed_is_given_again() -> None:
-    go_on, fails = threading.Event(), iter([False, True])
+    began, go_on, fails = threading.Event(), threading.Event(), iter([False, True])
     done: list[str] = []
 
     def write(given: Sequence[str]) -> None:
+        began.set()
         assert go_on.wait(10)
         if next(fails, False):
             raise RuntimeError("away")
@@ -139,7 +140,7 @@ def test_what_was_given_to_a_call_that_failed_is_given_again() -> None:
     write_together = SharedCall(write)
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(write_together, "a")
-        wait_until(lambda: write_together._turn.locked() and write_together._next is None)
+        assert began.wait(10)
         others = {name: pool.submit(write_together, name) for name in "bcd"}
         wait_until(lambda: write_together._next is not None and len(write_together._next.given) == 3)
         go_on.set()
