@@ -24,7 +24,10 @@ _PLAIN: Final[dict[type, type]] = {
 
 
 def insert(row: Model) -> None:
-    """Insert a new row, whose key the database makes; sends no signals. ``DatabaseNow()`` may stand for a time."""
+    """Insert a new row, whose key the database makes; sends no signals. ``DatabaseNow()`` may stand for a time.
+
+    PostgreSQL tells which time that was.
+    """
     values: dict[str, Any] = {}
     times: list[str] = []  # columns that get the database's
     for field in _fields(type(row)):
@@ -38,6 +41,10 @@ def insert(row: Model) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             _statement(type(row), (*values,), (*times,)).execute(cursor, values)
+            [(key, now)] = cursor.fetchall()
+            for column in times:
+                setattr(row, column, now)
+            _set_keys([row], [(key,)])
         else:
             now, now_params = now_sql()
             places = [*["%s"] * len(values), *[now] * len(times)]
@@ -45,7 +52,7 @@ def insert(row: Model) -> None:
                 f"{_into(type(row), [*values, *times])} VALUES ({', '.join(places)}) RETURNING id",
                 [*values.values(), *now_params * len(times)],
             )
-        _set_keys([row], cursor.fetchall())
+            _set_keys([row], cursor.fetchall())
 
 
 @cache
@@ -53,7 +60,7 @@ def _statement(model: type[Model], given: tuple[str, ...], times: tuple[str, ...
     """The INSERT of a row with these columns. PostgreSQL parses it once per connection."""
     places = [*(f"%({column})s" for column in given), *("statement_timestamp()" for _ in times)]
     types = {column: _type(model, column) for column in given}
-    sql = f"{_into(model, [*given, *times])} VALUES ({', '.join(places)}) RETURNING id"
+    sql = f"{_into(model, [*given, *times])} VALUES ({', '.join(places)}) RETURNING id, statement_timestamp()"
     return Prepared("insert", sql, types)
 
 

@@ -23,6 +23,8 @@ from cnaasjobs.db.not_now import outcome_is_unknown
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.api.withdraw import withdraw_later
+from jobs.audit import trail
+from jobs.deeds import Deed
 from jobs.models import IdempotencyKey
 
 KEPT = timedelta(hours=24)
@@ -76,7 +78,8 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
     try:
         with transaction.atomic(durable=True):
             transaction.on_commit(note_commit)  # the first to run after the commit
-            answer = _once(user, key, content, make) if key else make()
+            with trail.noted() as entries:
+                answer = _once(user, key, content, make) if key else make()
             backend = session.server_process()
     except Error as exc:
         if answer is None:
@@ -84,8 +87,9 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
         if not committed:
             if not backend or not outcome_is_unknown(exc):
                 raise
-            if "job_id" in answer.body:
-                withdraw_later(answer.body["job_id"], backend=backend, key=(user, key) if key else None)
+            for entry in entries:  # none where the answer is that of an earlier request
+                if entry.action == Deed.SCHEDULED:
+                    withdraw_later(entry, backend=backend, key=(user, key) if key else None)
             advice = REPEAT_WITH_KEY if key else LOOK_FIRST
             raise OutcomeUnknown(f"{OUTCOME_UNKNOWN}. {advice}", headers={"Retry-After": "2"}) from exc
         # It is scheduled: Beat and upkeep repair whatever failed after the commit.

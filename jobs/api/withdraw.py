@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from enum import StrEnum
+from typing import cast
 
 from django.db import Error, connection, transaction
 
@@ -22,7 +23,7 @@ from jobs.audit import trail
 from jobs.deeds import Deed
 from jobs.errors import JobNotAbortable, JobNotFound
 from jobs.lifecycle import transitions
-from jobs.models import IdempotencyKey, Job
+from jobs.models import AuditEntry, IdempotencyKey, Job
 from jobs.sql import totals
 from jobs.states import Status
 
@@ -41,22 +42,26 @@ class Withdrawal(StrEnum):
     NOTHING = "was never stored"
 
 
-def withdraw_later(job_id: int, *, backend: int, key: tuple[str, str] | None) -> None:
+def withdraw_later(entry: AuditEntry, *, backend: int, key: tuple[str, str] | None) -> None:
     """Return at once; a thread withdraws the job as soon as the outcome of its commit is known.
 
     Args:
+        entry: the one that says that the job was scheduled. It tells the job from another one with its number: those
+            that a server gave out just before it crashed, it may give out again.
         backend: the database server's process that received the commit.
         key: user and Idempotency-Key.
     """
-    record(JobAction.COMMIT_LOST, job_id=job_id)
-    threading.Thread(target=_withdraw, args=(job_id, backend, key), name=f"withdraw-{job_id}", daemon=True).start()
+    record(JobAction.COMMIT_LOST, job_id=entry.job_id)
+    name = f"withdraw-{entry.job_id}"
+    threading.Thread(target=_withdraw, args=(entry, backend, key), name=name, daemon=True).start()
 
 
-def _withdraw(job_id: int, backend: int, key: tuple[str, str] | None) -> None:
+def _withdraw(entry: AuditEntry, backend: int, key: tuple[str, str] | None) -> None:
+    job_id = entry.job_id
     deadline = time.monotonic() + GIVE_UP_SECONDS
     try:
         while time.monotonic() < deadline:
-            if (done := _try(job_id, backend, key)) is not None:
+            if (done := _try(entry, backend, key)) is not None:
                 record(JobAction.WITHDRAW, job_id=job_id, outcome=done.name, reason=done.value)
                 return
             time.sleep(PAUSE_SECONDS)
@@ -65,11 +70,12 @@ def _withdraw(job_id: int, backend: int, key: tuple[str, str] | None) -> None:
         connection.close()
 
 
-def _try(job_id: int, backend: int, key: tuple[str, str] | None) -> Withdrawal | None:
+def _try(entry: AuditEntry, backend: int, key: tuple[str, str] | None) -> Withdrawal | None:
     """None while the outcome is not known."""
     try:
         ended = not session.is_server_process(backend)  # first: what it committed is seen below
-        done = withdraw(job_id, key=key)
+        is_stored = AuditEntry.objects.filter(pk=entry.pk, time=entry.time, job_id=entry.job_id).exists()
+        done = withdraw(cast("int", entry.job_id), key=key) if is_stored else Withdrawal.NOTHING
     except Error as exc:
         connection.close()
         if not_now(exc):

@@ -3,6 +3,9 @@
 An entry is written in the transaction of what it tells, or not at all.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -32,14 +35,27 @@ def add(
         who: the person's name as text; where no person did it, what did.
         origin: the peer's address (``cnaasjobs.api.caller.origin``), "command line", or "worker".
     """
-    insert(
-        AuditEntry(
-            time=cast("Any", DatabaseNow()),
-            who=who[:255],
-            origin=origin[:64],
-            action=deed.value,
-            job_id=job_id,
-            lock_name=lock_name,
-            detail=mask(detail),
-        )
+    entry = AuditEntry(
+        time=cast("Any", DatabaseNow()),
+        who=who[:255],
+        origin=origin[:64],
+        action=deed.value,
+        job_id=job_id,
+        lock_name=lock_name,
+        detail=mask(detail),
     )
+    insert(entry)
+    getattr(_thread, "noted", []).append(entry)
+
+
+_thread = threading.local()
+
+
+@contextmanager
+def noted() -> Iterator[list[AuditEntry]]:
+    """The entries that this thread adds inside."""
+    _thread.noted = []
+    try:
+        yield _thread.noted
+    finally:
+        del _thread.noted

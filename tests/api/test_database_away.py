@@ -133,7 +133,7 @@ def test_a_post_answered_503_has_scheduled_nothing(postgresql: PostgreSQL, platf
     wait_until(
         lambda: Job.objects.count() == len(accepted),
         timeout=10,
-        message=lambda: f"{Job.objects.count()} {len(accepted)}",
+        message=lambda: f"{sorted(set(accepted) ^ set(Job.objects.values_list('id', flat=True)))} {len(accepted)}",
     )
     assert set(Job.objects.values_list("id", flat=True)) == set(accepted)
     assert len(refused) > 8

@@ -1,10 +1,12 @@
 """A job whose POST was answered 503 is taken back, with its traces."""
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
+from django.utils import timezone
 
 from jobs.api.idempotency import Answer, once
 from jobs.api.withdraw import Withdrawal, withdraw, withdraw_later
@@ -96,6 +98,12 @@ def test_a_job_that_was_never_stored() -> None:
     assert withdraw(4711, key=KEY) is Withdrawal.NOTHING
 
 
+def entry_of(job_id: int) -> AuditEntry:
+    return AuditEntry(
+        pk=4711, time=timezone.now(), who="eva", origin="127.0.0.1", action=Deed.SCHEDULED.value, job_id=job_id
+    )
+
+
 def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("withdraw-")]
 
@@ -104,10 +112,14 @@ def threads() -> list[str]:
 def test_withdrawing_waits_until_the_outcome_of_the_commit_is_known(postgresql: PostgreSQL) -> None:
     committing = postgresql.connect()
     backend = committing.info.backend_pid
-    withdraw_later(4711, backend=backend, key=None)
-    wait_until(lambda: len(postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%jobs_job%%'")) > 0)
+    entry = entry_of(4711)
+    withdraw_later(entry, backend=backend, key=None)
+    asking = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%jobs_auditentry%%'"
+    wait_until(lambda: len(postgresql.execute(asking)) > 0)
     assert threads(), "the job may still appear"
-    job_row("SCHEDULED", id=4711)
+    with transaction.atomic():
+        job_row("SCHEDULED", id=4711)
+        entry.save(force_insert=True)
     wait_until(lambda: not Job.objects.exists())
     wait_until(lambda: not threads())
     committing.close()
@@ -116,7 +128,23 @@ def test_withdrawing_waits_until_the_outcome_of_the_commit_is_known(postgresql: 
 @pytest.mark.needs("postgresql")
 def test_nothing_to_withdraw_ends(postgresql: PostgreSQL) -> None:
     job_row("SCHEDULED")
-    withdraw_later(4711, backend=NO_SUCH_PROCESS, key=None)
+    withdraw_later(entry_of(4711), backend=NO_SUCH_PROCESS, key=None)
     wait_until(lambda: not threads())
     assert Job.objects.count() == 1
+    connections.close_all()
+
+
+@pytest.mark.needs("postgresql")
+def test_another_job_that_got_the_same_number_after_a_crash_stays(postgresql: PostgreSQL) -> None:
+    """A server that crashes before these numbers were written gives them out again, that of the entry too."""
+    job = scheduled()
+    theirs = AuditEntry.objects.get(job_id=job.pk)
+    ours = entry_of(job.pk)
+    ours.pk, ours.time = theirs.pk, theirs.time - timedelta(seconds=1)
+    withdraw_later(ours, backend=NO_SUCH_PROCESS, key=None)
+    wait_until(lambda: not threads())
+    assert Job.objects.get() == job
+    withdraw_later(theirs, backend=NO_SUCH_PROCESS, key=KEY)
+    wait_until(lambda: not threads())
+    assert not Job.objects.exists()
     connections.close_all()

@@ -10,7 +10,7 @@ from tests.reliability.conftest import Fleet, ended
 from tests.services import PostgreSQL, RabbitMQ
 from tests.services.managed import Managed
 from tests.services.relay import Relay
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
 
@@ -102,6 +102,19 @@ def test_one_that_is_repeated_before_the_outcome_is_known_gets_its_job(
     assert (status, answer["job_id"]) == (200, Job.objects.get().pk)
     _healed(fleet, relay, cut_off)
     assert Job.objects.get().pk == answer["job_id"]
+
+
+def test_the_job_of_an_answered_request_is_not_taken_back_because_a_repetition_is_cut_off(
+    postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet, relay: Relay
+) -> None:
+    web = _web(fleet, relay)
+    status, answer = _post(fleet)
+    assert status == 200
+    _cut_off_in_commit(fleet, relay)
+    relay.heal()
+    wait_until(lambda: fleet.platform.get("/api/v1.0/jobs")[0] == 200, timeout=20)
+    stays(lambda: Job.objects.filter(pk=answer["job_id"]).exists(), seconds=1)
+    assert "whose request was answered 503" not in web.output()
 
 
 def test_without_a_key_nobody_is_told_to_repeat(
