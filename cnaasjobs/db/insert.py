@@ -1,9 +1,10 @@
 """Inserts rows by our own statements: Django takes longer to build one than the database takes to execute it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.db import connection, models
 from django.db.models import Field, Model
@@ -23,10 +24,10 @@ _PLAIN: Final[dict[type, type]] = {
 }
 
 
-def insert(row: Model) -> None:
+def insert(row: Model) -> datetime | None:
     """Insert a new row, whose key the database makes; sends no signals. ``DatabaseNow()`` may stand for a time.
 
-    PostgreSQL tells which time that was.
+    Returns the database's time; None on SQLite.
     """
     values: dict[str, Any] = {}
     times: list[str] = []  # columns that get the database's
@@ -41,18 +42,16 @@ def insert(row: Model) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             _statement(type(row), (*values,), (*times,)).execute(cursor, values)
-            [(key, now)] = cursor.fetchall()
-            for column in times:
-                setattr(row, column, now)
-            _set_keys([row], [(key,)])
         else:
             now, now_params = now_sql()
             places = [*["%s"] * len(values), *[now] * len(times)]
             cursor.execute(
-                f"{_into(type(row), [*values, *times])} VALUES ({', '.join(places)}) RETURNING id",
+                f"{_into(type(row), [*values, *times])} VALUES ({', '.join(places)}) RETURNING id, NULL",
                 [*values.values(), *now_params * len(times)],
             )
-            _set_keys([row], cursor.fetchall())
+        [(key, time)] = cursor.fetchall()
+    _set_keys([row], [(key,)])
+    return cast("datetime | None", time)
 
 
 @cache

@@ -44,7 +44,7 @@ def add(
         lock_name=lock_name,
         detail=mask(detail),
     )
-    insert(entry)
+    entry.time = insert(entry) or entry.time
     getattr(_thread, "noted", []).append(entry)
 
 
