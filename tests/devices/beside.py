@@ -5,7 +5,9 @@ from pathlib import Path
 
 from pytest_django import Settings
 
-from tests.devices.lab import Lab
+from jobs.models import JobDevice
+from jobs.states import Status
+from tests.devices.lab import Lab, devices_of, ended
 from tests.services.managed import Managed
 from tests.services.processes import Platform
 
@@ -59,6 +61,15 @@ class Site:
         worker = beside.worker(name, concurrency=1)
         self.platform.processes.append(worker)  # which ends it too
         return worker
+
+    def carried_out_by(self, job_id: int) -> set[str]:
+        """Let the devices open. The names of the workers that had those of this job, which ends without a failure."""
+        self.go.touch()
+        job = ended(job_id)
+        assert (job.status, job.exception_type) == (Status.FINISHED, None)
+        assert not any(device["failed"] for device in devices_of(job).values())
+        workers = JobDevice.objects.filter(job=job).values_list("worker", flat=True)
+        return {(worker or "").partition("@")[0] for worker in workers}
 
     def commits(self) -> Counter[str]:
         log = self._drivers / "commits"
