@@ -26,6 +26,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     )
 
 
+@pytest.mark.long  # so that it begins first, and no process has it behind the one that waits for ever
 def test_it_is_killed() -> None:
     if [*Path(os.environ[TOLD]).glob("killed-*")]:
         _tell("again")  # pytest-xdist runs it once more
@@ -34,6 +35,7 @@ def test_it_is_killed() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_it_waits() -> None:
     _tell("waiting", program=_program())
     signal.pause()

@@ -16,7 +16,6 @@ from tests.services.managed import Managed
 from tests.services.processes import ROOT
 from tests.waiting import wait_until
 
-# In the order of the file, or the one that waits would keep the other one waiting.
 OPTIONS = "-n 2 -p no:randomly -p no:cacheprovider -p"
 RUN = ["-m", "pytest", *OPTIONS.split(), nested.__name__, nested.__file__, "tests/liveness"]
 
