@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from benchmarks.dataset import copy_of, many_jobs, running_jobs
 from benchmarks.environment import Bench
-from benchmarks.measure import Line, in_turn, spread
+from benchmarks.measure import Line, in_turn, medians, spread
 from benchmarks.web import Client, cookie, product_client, token
 
 KB: Final = 1000
@@ -83,10 +83,10 @@ def pages(bench: Bench) -> Iterator[Line]:
         console = server.with_headers(cookie(bench, database, name="operator"))
         api = server.with_headers({"Authorization": f"Bearer {token(bench, database, name='operator')}"})
         for name, page in pages_at(job_id, newest).items():
-            sides = {"console": lambda path=page.path: median(console.times(path, samples))}
+            sides = {"console": partial(console.times, page.path)}
             if page.api:
-                sides["api"] = lambda path=page.api: median(api.times(path, samples))
-            found = in_turn(bench.rounds, sides)
+                sides["api"] = partial(api.times, page.api)
+            found = medians(bench.rounds, samples, sides)
             yield Line(
                 what=f"console, {name}, at {count:,} jobs: p50",
                 unit="ms",

@@ -1,13 +1,13 @@
 """What it costs to read jobs whose devices are rows: a list of them, one of them, one device."""
 
 import json
-from collections.abc import Callable, Iterator
-from statistics import median
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from benchmarks.base import Base
 from benchmarks.environment import Bench
-from benchmarks.measure import Line, in_turn
+from benchmarks.measure import Line, Spread, medians
 from benchmarks.web import Client, product_client
 from tests.waiting import wait_until
 
@@ -30,7 +30,7 @@ def read(bench: Bench) -> Iterator[Line]:
         ("GET a list of 50 jobs with 20 devices of 2 KB each: p50", _LIST, 1.2),
         ("GET one job of 1,000 devices of 2 KB each: p50", _OF_1000, 1.1),
     ):
-        found = in_turn(bench.rounds, {side: _asked(bench, client, path) for side, client in clients.items()})
+        found = _medians(bench, clients, path)
         yield Line(
             what=what,
             unit="ms",
@@ -39,7 +39,7 @@ def read(bench: Bench) -> Iterator[Line]:
             against=f"commit {bench.base.commit}" if bench.base else "",
             target=target if bench.base else None,
         )
-    found = in_turn(bench.rounds, {"ours": _asked(bench, clients["ours"], _ONE_OF_5000)})
+    found = _medians(bench, {"ours": clients["ours"]}, _ONE_OF_5000)
     yield Line(what="GET one device of 5,000 with its report: p50", unit="ms", ours=found["ours"], target=5.0)
 
 
@@ -59,8 +59,9 @@ def _with_jobs(bench: Bench, *, base: Base | None = None) -> Client:
     return product_client(bench, database=database, base=base)
 
 
-def _asked(bench: Bench, client: Client, path: str) -> Callable[[], float]:
-    return lambda: median(client.times(path, bench.size(200, 20)))
+def _medians(bench: Bench, clients: Mapping[str, Client], path: str) -> dict[str, Spread]:
+    sides = {side: partial(client.times, path) for side, client in clients.items()}
+    return medians(bench.rounds, bench.size(200, 20), sides)
 
 
 def _results(client: Client, path: str) -> list[Any]:

@@ -1,16 +1,16 @@
 """GET /jobs and GET /job at many jobs, against a bare WSGI view with the best SQL, and against DRF as documented."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
-from statistics import median
+from functools import partial
 from typing import Final
 
 from benchmarks.baselines import bare_env
 from benchmarks.dataset import BIG_EVERY, big_result, copy_of, many_jobs, running_jobs
 from benchmarks.environment import Bench
-from benchmarks.measure import Line, in_turn, spread
+from benchmarks.measure import Line, Spread, medians, spread
 from benchmarks.memory import peak_memory
 from benchmarks.web import Client, bare_server, product_client
 
@@ -28,17 +28,13 @@ def _server_env(bench: Bench, database: str) -> dict[str, str]:
     return {**bare_env(bench), "BENCH_DATABASE_URL": bench.postgresql.database_url(database)}
 
 
-def _pair(
+def _medians(
     bench: Bench, ours: Client, ours_path: str, other: Client, other_path: str, base: Client | None = None
-) -> dict[str, Callable[[], float]]:
-    count = bench.size(200, 50)
-    sides = {
-        "ours": lambda: median(ours.times(ours_path, count)),
-        "other": lambda: median(other.times(other_path, count)),
-    }
+) -> dict[str, Spread]:
+    sides = {"ours": partial(ours.times, ours_path), "other": partial(other.times, other_path)}
     if base:
-        sides["base"] = lambda: median(base.times(ours_path, count))
-    return sides
+        sides["base"] = partial(base.times, ours_path)
+    return medians(bench.rounds, bench.size(200, 50), sides)
 
 
 def _rows(client: Client, path: str) -> list[int]:
@@ -70,7 +66,7 @@ def bare(bench: Bench) -> Iterator[Line]:
             ours_path = f"{API}/jobs?per_page=50&{query}".replace("[", "%5B").replace("]", "%5D")
             if _rows(client, ours_path) != _rows(other, f"/jobs/{path}"):
                 raise AssertionError(f"{name}: the two sides show different rows")
-            found = in_turn(bench.rounds, _pair(bench, client, ours_path, other, f"/jobs/{path}", of_base))
+            found = _medians(bench, client, ours_path, other, f"/jobs/{path}", of_base)
             what = f"GET /jobs at {count:,} jobs, {name}, 50 rows: p50"
             if base:
                 yield base.line(what, "ms", ours=found["ours"], base=found["base"], better="lower")
@@ -90,11 +86,8 @@ def contains(bench: Bench) -> Iterator[Line]:
     path = f"{API}/jobs?filter%5Bfunction.name%5D%5Bcontains%5D=sync"
     with bare_server(bench, BARE, _server_env(bench, database)) as other:
         client = product_client(bench, database=database)
-        sides: dict[str, Callable[[], float]] = {
-            "ours": lambda: median(client.times(path, samples)),
-            "other": lambda: median(other.times("/jobs/contains/sync", samples)),
-        }
-        found = in_turn(bench.rounds, sides)
+        sides = {"ours": partial(client.times, path), "other": partial(other.times, "/jobs/contains/sync")}
+        found = medians(bench.rounds, samples, sides)
         totals = [client.get(path)[2]["X-Total-Count"], other.get("/jobs/contains/sync")[2]["X-Total-Count"]]
     if totals[0] != totals[1]:
         raise AssertionError(f"the totals differ: {totals}")
@@ -114,8 +107,7 @@ def drf(bench: Bench) -> Iterator[Line]:
     with bare_server(bench, DRF, _server_env(bench, database)) as other:
         client = product_client(bench, database=database)
         for page in (1, deep):
-            sides = _pair(bench, client, f"{API}/jobs?page={page}", other, f"/jobs/?page={page}")
-            found = in_turn(bench.rounds, sides)
+            found = _medians(bench, client, f"{API}/jobs?page={page}", other, f"/jobs/?page={page}")
             yield Line(
                 what=f"GET /jobs at {count:,} jobs, page {page}, 50 rows: p50",
                 unit="ms",
@@ -141,7 +133,7 @@ def big(bench: Bench) -> Iterator[Line]:
             client = product_client(bench, database=database)
             if len(client.get(ours_path)[1]) < 0.9 * len(other.get(other_path)[1]):
                 raise AssertionError(f"{what}: the two sides show different rows")
-            found = in_turn(bench.rounds, _pair(bench, client, ours_path, other, other_path))
+            found = _medians(bench, client, ours_path, other, other_path)
         yield Line(
             what=f"GET {what}, at {count:,} jobs: p50",
             unit="ms",
