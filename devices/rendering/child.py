@@ -196,10 +196,11 @@ def confine(parent: int, memory: int) -> None:
 
 
 def shut() -> None:
-    """Forbid this process new file descriptors: from now on it can open no file, connection or module."""
+    """Forbid this process file descriptors: from now on it can open no file, connection or module."""
     sys.path.append(sys.argv[3])
     for module in _NEEDED:
         importlib.import_module(module)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # some a library keeps: libffi, which ctypes needs, its own file
     _limit(resource.RLIMIT_NOFILE, 0)
 
 

@@ -140,7 +140,10 @@ class Client:
     def is_served(self, path: str) -> bool:
         try:
             self.open(path).close()
-        except (urllib.error.HTTPError, OSError):
+        except urllib.error.HTTPError as answer:
+            answer.close()
+            return False
+        except OSError:
             return False
         return True
 

@@ -251,5 +251,8 @@ def test_an_inventory_of_ones_own_is_announced_before_anybody_logs_in(
 def _is_ready(copy: Copy) -> bool:
     try:
         return bool(copy.get("/readyz"))
+    except HTTPError as answer:
+        answer.close()
     except OSError:
-        return False
+        pass
+    return False

@@ -5,6 +5,9 @@ from typing import Self
 from tests.services.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
 
+# In Erlang. 4.3 has no Mnesia any more, 3.10 nothing else.
+_ITS_DATABASE = "(case code:ensure_loaded(rabbit_db) of {module, _} -> rabbit_db; _ -> rabbit_mnesia end)"
+
 
 class LastingRabbitMQ(RabbitMQ):
     """Stops and starts as ``rabbitmqctl stop_app`` and ``start_app`` do.
@@ -30,7 +33,7 @@ class LastingRabbitMQ(RabbitMQ):
     def erase(self) -> None:
         if self._machine_runs():
             self._write_definitions()
-            self.evaluate("ok = rabbit_mnesia:force_reset().")
+            self.evaluate(f"ok = {_ITS_DATABASE}:reset().")
         else:
             super().erase()
 

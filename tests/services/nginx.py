@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,8 +60,11 @@ class Nginx(Service):
         try:
             with urllib.request.urlopen(self.url + "/healthz", timeout=3, context=self.context()) as answer:
                 return bool(answer.status == 200)
+        except urllib.error.HTTPError as answer:
+            answer.close()
         except OSError:
-            return False
+            pass
+        return False
 
     def launch(self) -> Managed:
         site = "".join(file.read_text() for file in self._files)

@@ -19,6 +19,7 @@ from tests.waiting import wait_until
 TELLS = """
 import atexit, json, os, signal, sys
 from pathlib import Path
+import ctypes  # its library may keep a file
 import pyeapi.utils  # keeps a socket
 
 def is_open(number):

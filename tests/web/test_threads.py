@@ -65,7 +65,7 @@ def test_who_came_first_is_served_first_when_no_thread_rests(pool: Threads) -> N
     later = [pool.submit(order.append, number) for number in range(20)]
     assert pool.queued == 20
     taken = [pool._work_queue.get_nowait() for _ in range(20)]
-    assert [item.args for item in taken] == [(number,) for number in range(20)]
+    assert [item.future for item in taken] == later
     for item in taken:
         pool._work_queue.put(item)
     go.set()
