@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE  # else each of hundreds of processes compiles 
 PROBE = 'import sys; sys.exit(sys.version_info < (3, 11))'
 PROBE_VENV = 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))'
 SETUP = for probe in $(PROBE_VENV) $(PROBE); do \
-	for python in "$$PYTHON" python3.13 python3.12 python3.11 python3 python; do \
+	for python in "$$PYTHON" python3.13 python3.12 python3.11 python3.14 python3 python; do \
 	[ -n "$$python" ] && "$$python" -c "$$probe" >/dev/null 2>&1 && exec "$$python" -I cnaasjobs/run/environment.py $(1); \
 	done; done; echo "No Python 3.11 or newer found on PATH (make $@ PYTHON=/path/to/python3 names one)" >&2; exit 1
 BIN = .venv/bin
