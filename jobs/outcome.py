@@ -10,6 +10,7 @@ from cnaasjobs.secrecy import mask_all, masker
 from jobs.errors import ResultNotStorable
 from jobs.schedulable import Schedulable, ScheduleOptions, known
 
+OF_DEVICES: Final = '{"devices": {'  # how a result that is made of the devices' reports begins
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # json.dumps would make a new encoder each time
 
 
@@ -67,7 +68,7 @@ def of_devices(reports: Iterable[tuple[str, str]]) -> str:
     """The result of a job that goes through devices, as JSON text: of hosts and the JSON texts of their reports."""
     hidden = masker()
     pairs = (f"{_ENCODER.encode(hidden(host))}: {report}" for host, report in reports)
-    return f'{{"devices": {{{", ".join(pairs)}}}}}'
+    return f"{OF_DEVICES}{', '.join(pairs)}}}}}"
 
 
 def _as_text(result: Any) -> str:

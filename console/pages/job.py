@@ -26,6 +26,7 @@ from jobs.api.job_json import all_rows, jobs_json
 from jobs.appearance import look_of
 from jobs.feed import Position
 from jobs.models import Job, JobOutcome
+from jobs.outcome import OF_DEVICES
 from jobs.rights.decide import APPROVE
 from jobs.states import TERMINAL, Status
 
@@ -39,7 +40,6 @@ class _Listed(NamedTuple):
 
 
 KEPT: Final = Ended[_Listed](30)  # pages of devices, of about 60 KB
-_DEVICES: Final = '{"devices": {'  # how a result that is made of devices begins
 
 
 @page("jobs.view_job")
@@ -128,13 +128,13 @@ def _outcome(job: Job, *, has_devices: bool) -> dict[str, Any]:
     if job.status not in TERMINAL:
         return {}
     outcome = JobOutcome.objects.filter(pk=job.pk)
-    found = outcome.values_list("exception", Substr("result", 1, len(_DEVICES))).first()
+    found = outcome.values_list("exception", Substr("result", 1, len(OF_DEVICES))).first()
     if found is None:
         return {}
     exception, begin = found
     traceback = json.loads(exception)["traceback"] if exception else ""
     shown = {"traceback": str(traceback or "")[-_LONGEST:]}
-    if not begin or (has_devices and begin == _DEVICES):
+    if not begin or (has_devices and begin == OF_DEVICES):
         return shown
     # Only now: what many devices left is long, and PostgreSQL unpacks it to count its characters.
     rest = outcome.values_list(Substr("result", 1, 4 * _LONGEST), Length("result")).first()

@@ -17,15 +17,17 @@ _LESS_NEEDED: Final = (  # the first goes first
     "took",
     "next in line",
     "by",
-    "since",
-    "when",
+    "since (UTC)",
+    "when (UTC)",
     "devices",
     "function",
     "waits for",
 )
-_WHOLE: Final = frozenset({"took", "score", "since", "when"})  # a part of one says nothing
+_WHOLE: Final = frozenset({"took", "score", "since (UTC)", "when (UTC)"})  # a part of one says nothing
 _SENTENCES: Final = frozenset({"reason", "waits for"})
 _OF_A_SENTENCE: Final = 30  # columns of the terminal at least, or it becomes a tower
+_NAMES: Final = frozenset({"function", "lock", "device", "by"})
+_OF_A_NAME: Final = 30  # one that is longer is folded, so that its column does not go because of it
 
 
 class FittingTable(Table):
@@ -63,7 +65,7 @@ class FittingTable(Table):
 
 
 def _size(console: Console, column: Column) -> Measurement:
-    """Its longest word, or what else must stay together, and its longest line."""
+    """Its longest word, unless that is a very long name, or what else must stay together; and its longest line."""
     unbounded = console.options.update(max_width=100_000)
     sizes = [Measurement.get(console, unbounded, cell) for cell in (column.header, *column.cells)]
     least, most = max(size.minimum for size in sizes), max(size.maximum for size in sizes)
@@ -71,6 +73,8 @@ def _size(console: Console, column: Column) -> Measurement:
         least = most
     elif column.header in _SENTENCES:
         least = max(least, min(most, _OF_A_SENTENCE))
+    elif column.header in _NAMES:
+        least = min(least, _OF_A_NAME)
     return Measurement(least, most)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from cnaasjobs.db.clock import database_now
@@ -13,6 +13,7 @@ from cnaasjobs.plain_text import clean
 from jobs.cli.fitting import FittingTable
 from jobs.cli.terminal import status_text
 from jobs.models import Job, JobDevice
+from jobs.outcome import OF_DEVICES
 from jobs.states import DeviceState, Status
 from jobs.waiting import lines
 from jobs.waiting.progress import Progress, progress_of
@@ -20,9 +21,21 @@ from jobs.waiting.reasons import in_words
 from jobs.waiting.why import reasons_of
 
 DEVICES_SHOWN: Final = 200
+LONGEST: Final = 1000  # characters of the arguments, and of the result
 
 
-JOB_COLUMNS: Final = ("id", "status", "function", "devices", "by", "comment", "when", "took", "score", "waits for")
+JOB_COLUMNS: Final = (
+    "id",
+    "status",
+    "function",
+    "devices",
+    "by",
+    "comment",
+    "when (UTC)",
+    "took",
+    "score",
+    "waits for",
+)
 
 
 def jobs_table(jobs: Sequence[Job], *, narrow: bool = False) -> Table:
@@ -76,10 +89,14 @@ def moment(when: datetime | None) -> str:
     return "" if when is None else f"{when:%Y-%m-%d %H:%M:%S}"
 
 
-def job_view(job: Job, exception: dict[str, Any] | None, *, devices: str) -> RenderableType:
-    """One job: the reason first, then what is known about it, then its devices, failed ones first."""
-    facts = Table.grid(padding=(0, 2))
-    for name, value in _facts(job):
+def job_view(job: Job, exception: dict[str, Any] | None, result: str | None, *, devices: str) -> RenderableType:
+    """One job: the reason first, then what is known about it, then its devices, failed ones first.
+
+    Args:
+        result: the beginning of its JSON text; it is not shown if it is made of the devices' reports.
+    """
+    facts = Table.grid(Column(), Column(overflow="fold"), padding=(0, 2))
+    for name, value in _facts(job, result):
         facts.add_row(Text(name, style="dim"), value)
     parts: list[RenderableType] = []
     for reason in reasons_of([job])[job.pk]:
@@ -92,7 +109,7 @@ def job_view(job: Job, exception: dict[str, Any] | None, *, devices: str) -> Ren
     return Group(*parts)
 
 
-def _facts(job: Job) -> Iterator[tuple[str, Text | str]]:
+def _facts(job: Job, result: str | None) -> Iterator[tuple[str, Text | str]]:
     now = database_now()
     yield "job", f"{job.pk}  {clean(job.function_name)}"
     yield "status", status_text(job.status, job.exception_type)
@@ -103,6 +120,8 @@ def _facts(job: Job) -> Iterator[tuple[str, Text | str]]:
         yield "took" if job.finish_time else "running for" if job.start_time else "due", length
     if progress := progress_of([job.pk]).get(job.pk):
         yield "devices", devices_text(progress)
+        if result and result.startswith(OF_DEVICES):
+            result = None
     others = {
         "by": job.scheduled_by,
         "comment": job.comment,
@@ -113,7 +132,8 @@ def _facts(job: Job) -> Iterator[tuple[str, Text | str]]:
         "lock": job.lock_name,
         "queue": job.queue,
         "worker": job.worker,
-        "arguments": job.start_arguments[:1000],
+        "arguments": job.start_arguments[:LONGEST],
+        "result": result and result[:LONGEST],
     }
     for name, value in others.items():
         if value not in (None, ""):
@@ -141,7 +161,7 @@ def _devices(job: Job, *, only_failed: bool) -> list[RenderableType]:
 
 
 def locks_table(found: Iterable[lines.Line]) -> Table:
-    heads = ("lock", "held by", "function", "by", "since", "devices", "waiting", "next in line")
+    heads = ("lock", "held by", "function", "by", "since (UTC)", "devices", "waiting", "next in line")
     table = FittingTable(*heads, nothing="No lock is held, and nobody waits for one.")
     rows = list(found)
     progress = progress_of([each.holder.job_id for each in rows if each.holder])

@@ -94,7 +94,7 @@ def test_a_number_that_no_job_can_have_is_refused(capsys: pytest.CaptureFixture[
             with pytest.raises(SystemExit) as ended:
                 main(["manage.py", "jobs", verb, "--", number])
             assert ended.value.code == 2
-            assert f"invalid job_id value: '{number}'" in capsys.readouterr().err
+            assert f"'{number}' is not the id of a job" in capsys.readouterr().err
 
 
 # --- while it is away for a time --------------------------------------------------------------------------------------

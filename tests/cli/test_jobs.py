@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,7 +19,7 @@ from jobs.models import Job, JobLog
 from jobs.states import Status
 from tests import fake_jobs
 from tests.cli.shell import Terminal, ends_with, run
-from tests.factory import NOON, device_row, job_in, job_row
+from tests.factory import NOON, device_row, hold_lock, job_in, job_row
 from tests.factory.held import HELD, held_by
 
 NOW = "2026-11-24T13:06:03.319761"
@@ -57,6 +58,9 @@ def test_pages_of_the_list() -> None:
     jobs = [job_row() for _ in range(3)]
     assert f"older ones: --before {jobs[1].pk}" in run("jobs", "list", "-n", 2)
     assert str(jobs[0].pk) in run("jobs", "list", "--before", jobs[1].pk).splitlines()[1]
+    for number in (0, 1001, "many"):
+        with pytest.raises(CommandError, match=f"'{number}' is not a number from 1 to 1000"):
+            run("jobs", "list", "-n", number)
 
 
 def test_json_is_the_apis() -> None:
@@ -84,6 +88,23 @@ def test_show_has_why_first_then_the_devices_that_failed() -> None:
     assert shown.index("ValueError: it broke") < shown.index("no route") < shown.index("a1")
     assert "a1" not in run("jobs", "show", job.pk, "--devices", "failed")
     assert "a2" not in run("jobs", "show", job.pk, "--devices", "none")
+    assert "\nresult" not in shown
+
+
+def test_show_has_the_result_unless_its_devices_are_that() -> None:
+    assert re.search(r'^result +\["a", 1\]$', run("jobs", "show", job_row(result='["a", 1]').pk), re.MULTILINE)
+    of_devices = job_row(result='{"devices": {"a1": {"failed": false}}}')
+    assert re.search('^result +{"devices', run("jobs", "show", of_devices.pk), re.MULTILINE)
+    device_row(of_devices, "a1")
+    assert "\nresult" not in run("jobs", "show", of_devices.pk)
+
+
+def test_lists_name_the_zone_of_their_times() -> None:
+    job = job_row("RUNNING")
+    hold_lock("devices", job)
+    assert "when (UTC)" in run("jobs", "list")
+    assert "since (UTC)" in run("locks", "list")
+    assert f"{job.start_time:%H:%M:%S} UTC" in run("jobs", "show", job.pk)
 
 
 def test_colours_are_for_terminals_only() -> None:
@@ -231,7 +252,7 @@ def test_watch_of_ids_ends_with_them() -> None:
 
 @pytest.mark.parametrize("never", ["nan", "inf", "-1", "soon"])
 def test_a_timeout_that_would_never_come_is_refused(never: str) -> None:
-    with pytest.raises(CommandError, match="invalid seconds value"):
+    with pytest.raises(CommandError, match=f"'{never}' is not a number of seconds"):
         run("jobs", "wait", job_in(Status.RUNNING).pk, f"--timeout={never}")
 
 

@@ -2,13 +2,14 @@
 
 import json
 import threading
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models.functions import Substr
 from rich.live import Live
 from rich.text import Text
 
@@ -29,27 +30,39 @@ from jobs.states import TERMINAL
 from jobs.waiting.why import reasons_of
 
 NOT_FOUND: Final = 2
-_SEARCH: Final = "status:running function:sync device:sw1 by:ann ticket:NOC-1 lock:devices score:>20 since:24h text"
+_SEARCH: Final = (
+    "such as 'status:running function:sync device:sw1 by:ann ticket:NOC-1 lock:devices score:>20 since:24h text'; "
+    "the single quotation marks keep the shell from it"
+)
 _WAIT: Final = (
     "wait until they have ended. Exits with 0: finished, 1: an exception or a failed device, 2: not found, 3: timed out"
 )
 _REFRESH_SECONDS: Final = 2.0
-_LARGEST_ID: Final = 2**63 - 1
+_MOST: Final = 1000
 
 
 def job_id(text: str) -> int:
-    """Parses an id. argparse shows this function's name if the text is not one: "invalid job_id value"."""
-    number = int(text)
-    if not 0 < number <= _LARGEST_ID:
-        raise ValueError
+    number = id_of(text)
+    if not number:
+        raise ArgumentTypeError(f"{text!r} is not the id of a job")
     return number
 
 
 def seconds(text: str) -> float:
-    """Parses a time limit; its name is shown too. Not "nan" or "inf": such a wait would never end."""
-    number = float(text)
+    """Parses a time limit. Not "nan" or "inf": such a wait would never end."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
     if not 0 <= number < float("inf"):
-        raise ValueError
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return number
+
+
+def how_many(text: str) -> int:
+    number = id_of(text)
+    if not number or number > _MOST:
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST}")
     return number
 
 
@@ -65,7 +78,7 @@ class Command(BaseCommand):
         for name, words in (("list", listed), ("watch", watched)):
             verb = verbs.add_parser(name, help=words)
             verb.add_argument("search", nargs="*", help=_SEARCH)
-            verb.add_argument("-n", "--number", type=int, default=20, help="how many (default 20)")
+            verb.add_argument("-n", "--number", type=how_many, default=20, help="how many (default 20)")
             verb.add_argument("--json", action="store_true", help="JSON, as the API has it")
             verb.add_argument("--before", type=job_id, help="older than this id")
         show = verbs.add_parser("show", help="one job: what it waits for, its outcome, its devices")
@@ -126,8 +139,6 @@ class Command(BaseCommand):
             self.console.print(Text(said, style="dim"))
 
     def _found(self, options: dict[str, Any]) -> Found:
-        if not 1 <= options["number"] <= 1000:
-            raise CommandError("--number must be from 1 to 1000", returncode=NOT_FOUND)
         return search(" ".join(options["search"]), size=options["number"], before=options["before"])
 
     def _show(self, options: dict[str, Any]) -> None:
@@ -140,8 +151,9 @@ class Command(BaseCommand):
             (shown,) = found
             write_json(self.stream, {**shown, "waiting": [reason_object(each) for each in reasons_of([job])[job.pk]]})
             return
-        exception = JobOutcome.objects.filter(pk=job.pk).values_list("exception", flat=True).first()
-        view = tables.job_view(job, json.loads(exception) if exception else None, devices=options["devices"])
+        stored = JobOutcome.objects.filter(pk=job.pk).values_list("exception", Substr("result", 1, tables.LONGEST))
+        exception, result = stored.first() or (None, None)
+        view = tables.job_view(job, json.loads(exception) if exception else None, result, devices=options["devices"])
         self.console.print(view)
 
     def _watch(self, options: dict[str, Any]) -> None:
@@ -251,7 +263,8 @@ class Command(BaseCommand):
         if options["json"]:
             write_json(self.stream, _as_api([again.pk])[0])
         else:
-            self.console.print(f"job {again.pk}: {clean(again.function_name)}, as job {options['id']}")
+            origin = "on what was left undone by job" if options["only_failed"] else "as job"
+            self.console.print(f"job {again.pk}: {clean(again.function_name)}, {origin} {options['id']}")
 
 
 def _as_api(ids: Sequence[int]) -> list[dict[str, Any]]:
