@@ -7,14 +7,21 @@ from typing import Final
 MAX_LENGTH: Final = 1000
 MAX_TERMS: Final = 20
 
-_TERM: Final = re.compile(r'(?:(?P<name>[A-Za-z_]\w*):)?(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s"]+)|)(?=\s|$)')
+_TERM: Final = re.compile(r'(?:(?P<name>[A-Za-z_]\w*):)?(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^\s"]+)|)(?=\s|$)')
 _PLAIN: Final = re.compile(r'[^\s"]+')
 _TIME: Final = re.compile(r"since:[0-9]{4}-[0-9-]+ [0-9]{1,2}:[0-9:.]+")
 _BLANK: Final = re.compile(r"\s*")
+_EXAMPLES: Final = {"status": "running", "score": ">20", "since": "24h"}  # of those that do not take every text
 
 
 class SearchError(ValueError):
     """What was typed cannot be understood; the message says why."""
+
+
+class NoValueError(SearchError):
+    def __init__(self, name: str) -> None:
+        name = name.lower()
+        super().__init__(f"{name}: needs a value, such as {name}:{_EXAMPLES.get(name, 'something')}")
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Term:
     def __str__(self) -> str:
         """The term as a person would type it, quoted where it has to be."""
         is_plain = bool(_PLAIN.fullmatch(self.value)) and (self.name is not None or ":" not in self.value)
-        value = self.value if is_plain else f'"{self.value}"'
+        value = self.value if is_plain else '"{}"'.format(self.value.replace('"', '""'))
         return value if self.name is None else f"{self.name}:{value}"
 
 
@@ -45,10 +52,10 @@ def terms_of(text: str) -> list[Term]:
             raise SearchError(f"a quotation mark is missing, or is in the middle of a word: {text[at : at + 40]}")
         quoted, plain, name = match["quoted"], match["plain"], match["name"]
         if quoted is None and plain is None:
-            raise SearchError(f"{name}: needs a value, such as {name}:something")
+            raise NoValueError(name)
         if name is None and found and _TIME.fullmatch(parted := f"{found[-1]} {plain}"):
             raise SearchError(f'put a time with a space in quotation marks: since:"{parted.removeprefix("since:")}"')
-        found.append(Term(name.lower() if name else None, quoted if quoted is not None else plain))
+        found.append(Term(name.lower() if name else None, plain if quoted is None else quoted.replace('""', '"')))
         at = _skip(text, match.end())
     if len(found) > MAX_TERMS:
         raise SearchError(f"a search has at most {MAX_TERMS} terms")

@@ -13,11 +13,12 @@ from django.db.models import Q
 
 from cnaasjobs.db import lookups  # noqa: F401  (registers contains_any_case)
 from jobs.models import JobDevice
-from jobs.search.grammar import SearchError, Term, terms_of
+from jobs.search.grammar import NoValueError, SearchError, Term, terms_of
 from jobs.states import Status
 from jobs.waiting_rows import any_part
 
 _TEXTS: Final = ("function_name", "comment", "ticket_ref", "scheduled_by")
+_NAMES: Final = frozenset({"device", "by", "ticket", "lock"})
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SINCE: Final = re.compile(r"(\d{1,5})([smhdw])")
 _SCORE: Final = re.compile(r"(>=|<=|>|<|)(\d{1,3})")
@@ -50,10 +51,11 @@ def _meaning(term: Term, now: datetime) -> Q:
 
 
 def _alternatives(term: Term) -> list[str]:
+    """Those between the commas; where any text may be a name, also the whole, because a name may have a comma."""
     values = [value for value in term.value.split(",") if value]
     if not values:
-        raise SearchError(f"{term.name}: needs a value, such as {term.name}:something")
-    return values
+        raise NoValueError(term.name or "")
+    return [*values, term.value] if term.name in _NAMES and "," in term.value else values
 
 
 def _text(value: str) -> Q:

@@ -33,8 +33,10 @@ def jobs() -> dict[str, Job]:
         "fresh": job_row(finish_time=database_now(), function_name="sync_devices"),
         "device": job_row(function_name="sync_devices"),
         "quoted": job_row(comment="at 12:30, sharp"),
+        "comma": job_row(scheduled_by="Example, Carl", lock_name='odd "lock", 1'),
     }
     device_row(made["device"], "eosdist1")
+    device_row(made["comma"], "dc1,sw9")
     device_row(made["running"], "eosdist1", "TAKEN")
     device_row(made["running"], "eosdist2", "WAITING")
     return made
@@ -58,6 +60,10 @@ def names(jobs: dict[str, Job], line: str) -> set[str]:
         ("by:ann", {"anns"}),
         ('by:"Beth Example"', {"beths"}),
         ("by:ann,nobody", {"anns"}),
+        ('by:"Example, Carl"', {"comma"}),
+        ("device:dc1,sw9", {"comma"}),
+        ("device:sw9,eosdist2", {"running"}),
+        ('lock:"odd ""lock"", 1"', {"comma"}),
         ("ticket:NOC-4711", {"ticket"}),
         ("lock:devices", {"running"}),
         ("score:>20", {"high"}),
@@ -101,8 +107,10 @@ def test_a_number_finds_that_job(jobs: dict[str, Job]) -> None:
         ("status:done", "status:done does not exist, only scheduled, running, finished, exception"),
         ("score:high", "score:high is not understood, only such as score:20"),
         ("since:yesterday", "since:yesterday is not known, only such as since:30m"),
-        ("status:", "status: needs a value"),
-        ("status:,", "status: needs a value"),
+        ("status:", "status: needs a value, such as status:running"),
+        ("status:,", "status: needs a value, such as status:running"),
+        ("Score:", "score: needs a value, such as score:>20"),
+        ("by:", "by: needs a value, such as by:something"),
         ('by:"ann', "a quotation mark is missing"),
         ('a"b', "a quotation mark is missing"),
         ("since:2026-11-28 11:39", 'put a time with a space in quotation marks: since:"2026-11-28 11:39"'),
@@ -118,7 +126,7 @@ def test_what_cannot_be_understood_is_said(line: str, said: str) -> None:
 
 
 def test_a_term_can_be_typed_again() -> None:
-    line = 'status:running by:"Beth Example" "12:30" text'
+    line = 'status:running by:"Beth Example" lock:"odd ""lock"", 1" "12:30" text'
     assert " ".join(map(str, terms_of(line))) == line
     assert terms_of(line)[1] == Term("by", "Beth Example")
 
