@@ -29,10 +29,12 @@ _STANDING: Final = f"""
 """
 _OUTCOMES: Final = f"SELECT job_id, result, exception, devices_bytes FROM {OUTCOME} WHERE job_id IN ({{ids}})"
 
-_KEPT: Final = f"SELECT below, (SELECT sum(jobs) FROM {BLOCK}) FROM {WATERMARK}"
-# Not in one statement: for an id that it does not know while planning, PostgreSQL expects a third of all rows above it,
-# and starts parallel workers.
 _ABOVE: Final = f"SELECT count(*) FROM {JOB} WHERE id >= %s"
+# The watermark is guessed: for an id that it does not know while planning, PostgreSQL expects a third of all rows above
+# it, and starts parallel workers. A subquery that CASE passes over is not run.
+_KEPT: Final = f"""
+    SELECT below, (SELECT sum(jobs) FROM {BLOCK}), CASE below WHEN %s THEN ({_ABOVE}) END FROM {WATERMARK}
+"""
 _BLOCK_OF: Final = f"""
     SELECT id, before, jobs FROM (
         SELECT id, jobs, sum(jobs) OVER (ORDER BY id) - jobs AS before FROM {BLOCK}
@@ -75,10 +77,10 @@ def _of_devices(job_id: int, size: int) -> str | None:
     return of_devices(reports) if reports or not size else None
 
 
-def kept_total() -> tuple[int, int]:
-    found = rows(_KEPT)
-    below, kept = found[0] if found else (0, 0)
-    return below, int(kept or 0)
+def kept_total(guessed_below: int) -> tuple[int, int, int | None]:
+    found = rows(_KEPT, [guessed_below, guessed_below])
+    below, kept, above = found[0] if found else (0, 0, None)
+    return below, int(kept or 0), above
 
 
 def count_from(job_id: int) -> int:

@@ -124,8 +124,8 @@ class Store(DeviceStore, OverviewStore, Protocol):
 
     # --- totals: see ``jobs.sql.totals`` ------------------------------------------------------------------------------
 
-    def kept_total(self) -> tuple[int, int]:
-        """The watermark, and the sum of all blocks below it."""
+    def kept_total(self, guessed_below: int) -> tuple[int, int, int | None]:
+        """The watermark, the sum of all blocks below it, and how many jobs are above; None if the guess was wrong."""
         ...
 
     def count_from(self, job_id: int) -> int:

@@ -21,14 +21,29 @@ from jobs.sql import store
 Row = TypeVar("Row")
 
 _STEP = 200_000  # at most this many ids are counted in one move
+_HIGHEST_ID = 2**63 - 1
+
+
+class _LastWatermark:
+    """Where this process saw it last: the total needs one statement as long as it has not moved, else two."""
+
+    def __init__(self) -> None:
+        self._below = _HIGHEST_ID  # not 0, with which the guess would be planned as a count of all jobs
+
+    def total(self) -> int:
+        below, kept, above = store().kept_total(self._below)
+        self._below = below
+        return kept + (store().count_from(below) if above is None else above)
+
+
+_WATERMARK = _LastWatermark()
 
 
 def total(queryset: QuerySet[Job, Any]) -> int:
     """Rows that match; the unfiltered total is kept, any other is counted."""
     if queryset.query.where:
         return _count_filtered(queryset)
-    below, kept = store().kept_total()
-    return kept + store().count_from(below)
+    return _WATERMARK.total()
 
 
 def _count_filtered(queryset: QuerySet[Job, Any]) -> int:

@@ -3,7 +3,8 @@
 import random
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from jobs.dispatch import scheduling
 from jobs.models import Job, JobBlock, Watermark
@@ -47,6 +48,21 @@ def test_the_total_is_exact_wherever_the_watermark_stands() -> None:
             alive = [pk for pk in alive if pk not in gone]
         assert totals.total(Job.objects.all()) == len(alive) == Job.objects.count()
     assert Watermark.objects.get().below > 0
+
+
+def test_the_total_is_one_statement_while_the_watermark_stays() -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert totals.total(Job.objects.all()) == 20
+        return len(queries)
+
+    _schedule(15)
+    _settle()
+    totals.total(Job.objects.all())
+    _schedule(5)
+    assert statements() == 1
+    _settle()
+    assert [statements(), statements()] == [2, 1]
 
 
 def test_a_filtered_total_is_counted() -> None:
