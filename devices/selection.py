@@ -8,6 +8,7 @@ from nornir.core.inventory import Host, Inventory
 
 DEVICE_TYPES = ("ACCESS", "DIST", "CORE")
 _SHOWN = 5  # names in one message
+_LONGEST = 255  # characters that a device's name can have
 
 
 class SelectionError(ValueError):
@@ -76,9 +77,16 @@ class Selector:
 
 
 def few(names: Sequence[str]) -> str:
-    """Names for a message, which has no room for thousands."""
-    shown = ", ".join(name or repr(name) for name in names[:_SHOWN])
+    """Names for a message, which has no room for thousands, nor for what is much longer than a name."""
+    shown = ", ".join(map(_shown, names[:_SHOWN]))
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
+
+
+def _shown(name: str) -> str:
+    """In quotation marks if nobody would see where it begins and ends."""
+    if len(name) > _LONGEST:
+        name = f"{name[:100]}…"
+    return name if name and name == name.strip() else repr(name)
 
 
 def device_type(host: Host) -> str:

@@ -50,11 +50,6 @@ class Lane:
         return self.name != OTHERS
 
     @property
-    def quoted(self) -> str:
-        """Its name as a search takes it."""
-        return f'"{self.name}"' if " " in self.name else self.name
-
-    @property
     def failed(self) -> int:
         return len(self.exceptions)
 

@@ -1,7 +1,9 @@
 """The last 24 hours: the picture and the table say the same, and the work does not grow with the number of jobs."""
 
+import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.db import connection
@@ -11,6 +13,7 @@ from cnaasjobs.db.clock import database_now
 from console.reads import timeline as reads
 from console.reads.timeline import COLUMNS, timeline
 from jobs.models import Job
+from jobs.search.find import search
 from tests.console.conftest import Person
 from tests.factory import job_row, job_rows
 
@@ -35,15 +38,17 @@ def cells(lane: reads.Lane, look: str) -> set[int]:
 
 def test_a_lane_for_each_function_and_each_lock(viewer: Person) -> None:
     ended(30, function_name="sync_devices", lock_name="devices")
+    ended(31, function_name='the "odd" one', lock_name='odd, "too"')
     ended(31, function_name="backup")
     bad = ended(32, function_name="backup", status="EXCEPTION")
     runs = job_row("RUNNING", function_name="backup", start_time=database_now() - timedelta(minutes=5))
     day = timeline()
-    assert [lane.name for lane in day.functions] == ["backup", "sync_devices"]
-    assert [lane.name for lane in day.locks] == ["devices"]
+    assert [lane.name for lane in day.functions] == ["backup", "sync_devices", 'the "odd" one']
+    assert [lane.name for lane in day.locks] == ["devices", 'odd, "too"']
     page = viewer.read("/timeline")
     assert f"backup 2 1: #{bad.pk} #{runs.pk} 1 min 00 s" in page
-    assert 'href="/jobs?q=function:backup%20since:24h"' in viewer.markup("/timeline")
+    asked = re.findall(r'href="/jobs\?q=([^"&]+)%20since:24h"', viewer.markup("/timeline"))
+    assert [len(search(unquote(line), size=9).jobs) for line in asked] == [3, 1, 1, 1, 1]
 
 
 def test_what_is_drawn_is_when_it_ran() -> None:

@@ -53,6 +53,8 @@ def test_all() -> None:
         ({"device_type": ""}, "Unknown device type '', must"),
         ({"group": "nosuch"}, "No group nosuch found"),
         ({"group": ""}, "No group '' found"),
+        ({"group": "dist "}, "No group 'dist ' found"),
+        ({"hostnames": ("sw1", "x" * 50_000)}, f"No device with hostname {'x' * 100}… found"),
         ({}, "Exactly one"),
         ({"all": True, "group": "dist"}, "Exactly one"),
     ],
