@@ -20,10 +20,6 @@ class ShownLock:
     progress: Progress | None
 
     @property
-    def search(self) -> str:
-        return f'lock:"{self.line.name}"'
-
-    @property
     def waiting(self) -> str:
         count = len(self.line.order)
         return f"{count} or more" if count >= COUNTED else f"{count}"

@@ -12,7 +12,7 @@ from jobs.beat.reading import Unreadable, readable
 from jobs.beat.recurrence import ScheduleBroken, due_time
 from jobs.errors import JobArgumentError
 from jobs.models import Job, ScheduleOwner
-from jobs.operating.recurring import task_of
+from jobs.operating.recurring import function_name_of, task_of
 from jobs.states import Status
 from jobs.waiting.reasons import in_words
 from jobs.waiting_rows import UNSENT
@@ -39,8 +39,7 @@ class Recurring:
 
     @property
     def function_name(self) -> str:
-        """The function name of the jobs that it starts."""
-        return str(self.row.task).rpartition(".")[2]
+        return function_name_of(str(self.row.task))
 
 
 def recurring() -> list[Recurring]:

@@ -27,6 +27,14 @@ def task_of(name: str) -> JobTask:
     return task
 
 
+def function_name_of(name: str) -> str:
+    """Of the jobs that a schedule of this task starts, without " (dry_run)"; where it starts none, of the task."""
+    try:
+        return task_of(name).function_name_of({})
+    except JobArgumentError:
+        return name.rpartition(".")[2]
+
+
 def run(row: PeriodicTask, *, by: trail.By) -> Job:
     """Schedule one job with the schedule's arguments.
 

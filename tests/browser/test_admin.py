@@ -1,5 +1,6 @@
 """The admin in a real browser: what an operator does there, and that it looks as it should."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -65,7 +66,13 @@ def test_the_front_page_and_the_list_of_jobs(bosses_page: Page, shoot: Shoot) ->
     expect(page.locator("#result_list")).to_contain_text("WorkerLost")
 
 
-def test_the_list_fits_the_window(bosses_page: Page) -> None:
+def test_the_list_and_a_job_fit_the_window(bosses_page: Page) -> None:
+    tasks = [{"diff": "+a", "failed": False, "result": None, "task_name": "Sync device config"}]
+    report = {"failed": False, "job_tasks": tasks}
+    synced = job_row(task_name=sync_devices.name, result=json.dumps({"devices": {"x" * 255: report}}))
+    bosses_page.goto(f"/admin/jobs/job/{synced.pk}/change/")
+    expect(bosses_page.locator("details.device summary")).to_contain_text("x" * 255)
+    assert bosses_page.evaluate("document.documentElement.scrollWidth > innerWidth") is False
     job_row(
         "EXCEPTION",
         exception_type="TimeLimitExceeded",

@@ -26,13 +26,14 @@ def test_recurring_schedules_the_next_one_first(person_of: PersonOf) -> None:
     every(3600, name="hourly")
     every(60, name="minutely")
     every(60, name="off", enabled=False)
-    broken = every(60, name="broken")
+    broken = every(60, name="broken", task="tests.fake_jobs.successor")
     type(broken).objects.filter(pk=broken.pk).update(interval=None)
     page = person_of(*SEES).read("/schedules")
     names = [page.index(name) for name in ("minutely", "hourly", "broken", " off ")]
     assert names == sorted(names)
     assert "switched off" in page
     assert "never: it has no schedule" in page
+    assert "broken named_otherwise never" in page  # as its jobs are called
 
 
 def test_a_schedule_that_cannot_be_read_is_shown_as_such(person_of: PersonOf) -> None:

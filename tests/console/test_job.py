@@ -297,4 +297,4 @@ def test_words_that_turn_the_text_around_turn_only_themselves(viewer: Person) ->
 def test_a_line_of_the_log_names_its_device_once(viewer: Person, sync: Job) -> None:
     line = ["2026-11-27T01:00:00+00:00", "INFO", "devices.sync", "sw1", "sw1: confirmed"]
     JobLog.objects.create(job=sync, lines=1, size=10, text=json.dumps([line]))
-    assert "INFO sw1 confirmed" in viewer.read(f"/jobs/{sync.pk}")
+    assert "INFO</span> <b><bdi>sw1</bdi></b> confirmed" in viewer.markup(f"/jobs/{sync.pk}")

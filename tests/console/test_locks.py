@@ -1,10 +1,11 @@
 """The page of locks: who holds each, who waits, and clearing one after a question."""
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from jobs.dispatch import scheduling
 from jobs.models import AuditEntry
+from jobs.search.find import search
 from jobs.states import Status
 from locks.models import Lock
 from locks.service import held
@@ -34,6 +35,13 @@ def test_a_lock_shows_its_holder_how_far_that_is_and_who_waits(person_of: Person
     markup = viewer.markup("/locks")
     assert f'href="/jobs/{holder.pk}"' in markup
     assert f'href="/jobs/{waits.pk}"' in markup
+
+
+def test_a_locks_name_leads_to_its_jobs_whatever_it_is(person_of: PersonOf) -> None:
+    holder = job_row("RUNNING", lock_name='odd, "name" 100%')
+    hold_lock('odd, "name" 100%', holder)
+    (asked,) = re.findall(r'href="/jobs\?q=([^"]+)"', person_of(*SEES).markup("/locks"))
+    assert search(unquote(asked), size=9).jobs == [holder]
 
 
 def test_free_locks_are_not_listed(person_of: PersonOf) -> None:
