@@ -47,6 +47,7 @@ class Membership:
         self._ctx = ctx
         self._run = run
         self._called = False
+        self._repeats = False  # what it has in hand when it is lost is begun anew
         self._noted: set[int] = set()  # ids of devices with a step
         self._each: Each | None = None
         self._note_together: SharedCall[Note, FleetStanding] | None = None  # from ``each`` on: few jobs call it
@@ -55,7 +56,9 @@ class Membership:
         if self._called:
             raise RuntimeError("ctx.each can be called once in a job")
         self._called = True
-        plan = Plan.of(devices, steps, helpers=self._helpers(), repeats=self._repeats(), **options)
+        # Where all wait for each other, one that is begun anew would be waited for by those who are to take it.
+        self._repeats = self._may_be_repeated() and not options["all_or_none"]
+        plan = Plan.of(devices, steps, helpers=self._helpers(), repeats=self._repeats, **options)
         if not plan.devices and not self.joined:
             self.result, self.finished = ('{"devices": {}}', 0), []
             return Done(devices=0, failed=0, max_score=0)
@@ -124,7 +127,7 @@ class Membership:
 
     def _give_up_devices(self) -> int:
         run = self._run
-        return store().lose_devices(run.job_id, run.run_token, worker=run.worker, repeats=self._repeats())
+        return store().lose_devices(run.job_id, run.run_token, worker=run.worker, repeats=self._repeats)
 
     def _leave(self, *, end: str | None) -> Leaving:
         def ask() -> Leaving:
@@ -143,7 +146,7 @@ class Membership:
         """How many helpers the task wants; none where the database lets only one process write."""
         return int(getattr(self._ctx.task, "helpers", 0)) if store().shares_devices else 0
 
-    def _repeats(self) -> bool:
+    def _may_be_repeated(self) -> bool:
         arguments = json.loads(self._run.start_arguments)
         return arguments.get("dry_run") is True or bool(getattr(self._ctx.task, "rerun_if_lost", False))
 

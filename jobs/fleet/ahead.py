@@ -45,11 +45,12 @@ class Ahead:
         idle = self.threads - in_hand
         return max(idle, 0), max(self.most + min(idle, 0), 0)
 
-    def heard(self, asked_at: float, *, may_go_on: bool) -> None:
-        """The answer of a safe point that was asked for at this time (monotonic)."""
-        if may_go_on:
-            self._asked_at = asked_at
+    def heard(self, asked_at: float) -> None:
+        """A safe point that was asked for at this time (monotonic) has answered."""
+        self._asked_at = asked_at
 
     def may_begin(self) -> bool:
-        """Whether the last safe point is recent enough to begin a device on it; not in a process that was frozen."""
+        """Whether the last safe point is recent enough to begin a device on it; not in a process that was frozen. If it
+        said that the run may not go on, the body is stopping.
+        """
         return time.monotonic() - self._asked_at < min(LOOK_SECONDS, conf.worker_lost_seconds / 2)

@@ -111,7 +111,6 @@ class Each:
         self._hand_out(taken or [])
 
     def _join(self) -> None:
-        self._others = 1
         if self._persist(lambda: store().fingerprint(self._run.job_id)) != self._plan.fingerprint:
             self._leaves = True
             say_it_differs(self._run.job_id, self._run.worker)
@@ -120,7 +119,7 @@ class Each:
 
     @property
     def _may_take(self) -> bool:
-        return not (self._leaves or self._dry or self._step or self._body.stopping)
+        return not (self._leaves or self._dry or self._body.stopping)
 
     def _take(self) -> None:
         """Take a device for each idle thread, and some ahead (``Ahead``). It is the safe point before each device."""
@@ -143,7 +142,7 @@ class Each:
         asked = time.monotonic()
         seen, taken = self._persist(lambda: store().take_devices(self._run, count, **options), self._adopted)
         self._body.judge(seen)
-        self._ahead.heard(asked, may_go_on=seen.allows(self._run))
+        self._ahead.heard(asked)
         self._others = max(self._others, seen.others)
         self.kept.took([one.id for one in taken], lasting=lasting)
         return taken
@@ -277,7 +276,7 @@ class Each:
         seen = self._persist(lambda: store().write_devices(self._run, self._devices.batch()))
         self._devices.written()
         self._body.judge(seen)
-        self._ahead.heard(asked, may_go_on=seen.allows(self._run))
+        self._ahead.heard(asked)
         self._others = seen.others
         self._dry = not seen.waiting
         if seen.crowded and not self._leaves:

@@ -2,20 +2,22 @@
 
 import json
 import os
+from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from pytest_django import Settings
 
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync.one_device import DeviceSync
 from devices.tasks import sync_devices
-from jobs.models import Job
+from jobs.models import Fleet, Job
 from jobs.states import Status
 from jobs.testing import perform_job
 from tests.devices.foreign import Foreign
 from tests.devices.lab import Lab, devices_of, reason
-from tests.devices.test_stopping import clear, contexts, elsewhere
+from tests.devices.test_stopping import clear, contexts, elsewhere, when
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -120,11 +122,18 @@ def test_all_or_none_keeps_every_connection_until_the_last_confirm(lab: Lab, for
         assert (found["running"], found["open"]) == ("x\n", 0)
 
 
-def test_all_or_none_gives_up_when_the_timers_may_run_out(lab: Lab, settings: Settings) -> None:
-    settings.CNAASJOBS_CONFIRM_MINUTES = 0
+@pytest.mark.parametrize(
+    ("minutes", "took", "became"), [(0, 0, "reverts by itself by "), (2, 61, "rolled back because")]
+)
+def test_all_or_none_gives_up_when_the_timers_may_run_out(
+    lab: Lab, settings: Settings, monkeypatch: pytest.MonkeyPatch, minutes: int, took: int, became: str
+) -> None:
+    settings.CNAASJOBS_CONFIRM_MINUTES = minutes
     lab.add("sw1")
+    earlier = F("allowed_at") - timedelta(seconds=took)
+    when(monkeypatch, "commit_config", "sw1", lambda: Fleet.objects.update(allowed_at=earlier))
     job = live(confirm_mode=2)
-    assert reason(job, "sw1").startswith("committed, and reverts by itself by ")
+    assert reason(job, "sw1").startswith(f"committed, and {became}")
     assert "because of the time the commits took" in reason(job, "sw1")
     assert lab.running("sw1") is None
 

@@ -10,10 +10,11 @@ from cnaasjobs.conf import conf
 from devices.lab.driver import LabDriver
 from devices.sync.campaign import Campaign
 from devices.tasks import sync_devices
-from jobs.models import Job
+from jobs.models import Fleet, Job
 from jobs.task import Done
 from jobs.testing import exception_of, perform, result_of
 from tests.devices.lab import Lab
+from tests.devices.test_pending import unreachable
 from tests.devices.test_stopping import HOSTS, abort, clear, contexts, job_of, pending, when
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,11 +47,21 @@ def test_an_aborted_job_keeps_what_was_over(lab: Lab, monkeypatch: pytest.Monkey
     assert finished(job) == ["sw1", "sw2"]
 
 
-def test_an_aborted_job_says_that_the_device_in_hand_was_rolled_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("cut_off", "became"),
+    [
+        ([], f"committed, and rolled back: {WHY}"),
+        (["sw2"], "not reachable after the commit: no route to host; rolled back"),
+    ],
+)
+def test_an_aborted_job_says_that_the_device_in_hand_was_rolled_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, cut_off: list[str], became: str
+) -> None:
     job = job_of(lab)
+    unreachable(monkeypatch, *cut_off)
     when(monkeypatch, "commit_config", "sw2", abort(job))
     perform(job)
-    assert said(job) == {"sw1": None, "sw2": f"committed, and rolled back: {WHY}"}
+    assert said(job) == {"sw1": None, "sw2": became}
     assert finished(job) == ["sw1"]
 
 
@@ -148,10 +159,11 @@ def test_a_fault_of_the_platform_itself_keeps_them_too(lab: Lab, monkeypatch: py
 
 
 def test_a_dry_run_that_was_aborted_keeps_its_diffs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = job_of(lab, dry_run=True)
+    job = job_of(lab, dry_run=True, confirm_mode=2)
     when(monkeypatch, "open", "sw3", abort(job))
     perform(job)
     assert said(job) == dict.fromkeys(["sw1", "sw2", "sw3"])
+    assert Fleet.objects.get().repeats  # no device waits for the others, so another process may begin it again
 
 
 def test_a_job_that_was_aborted_before_its_first_device_keeps_an_empty_result(

@@ -13,6 +13,7 @@ import pytest
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync import device, timed_commit
+from devices.sync.one_device import DeviceSync
 from devices.sync.words import DeviceFailure
 from devices.tasks import sync_devices
 from jobs.models import Job
@@ -165,11 +166,12 @@ def unreachable(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     monkeypatch.setattr(device.Device, "probe", probe)
 
 
-def test_near_its_end_a_commit_is_left_to_its_timer(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mode", [1, 2])
+def test_near_its_end_a_commit_is_left_to_its_timer(lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
     monkeypatch.setattr(timed_commit, "LEFT_ALONE_SECONDS", 300.0)
     lab.add("sw1")
     rolled_back = when(monkeypatch, "rollback", "nobody", lambda: None)
-    assert re.fullmatch(f"too late to confirm the commit; {UNTIL}", reason(live(), "sw1"))
+    assert re.fullmatch(f"too late to confirm the commit; {UNTIL}", reason(live(confirm_mode=mode), "sw1"))
     assert (rolled_back, LabDriver("sw1").has_pending_commit()) == ([], True)
 
 
@@ -191,6 +193,18 @@ def test_mode_1_says_what_became_of_a_commit_that_cut_the_device_off(lab: Lab, m
         reason(job, "sw2"),
     )
     assert [LabDriver(name).has_pending_commit() for name in ("sw1", "sw2")] == [False, True]
+
+
+def test_a_fault_while_a_commit_waits_says_until_when(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: DeviceSync) -> None:
+        raise OSError("no more files")
+
+    unreachable(monkeypatch, "sw1")
+    monkeypatch.setattr(DeviceSync, "take_back", broken)
+    lab.add("sw1")
+    assert re.fullmatch(f"internal error: OSError: no more files; committed, and {UNTIL}", reason(live(), "sw1"))
+    monkeypatch.setattr(DeviceSync, "__init__", lambda self, *_, **__: broken(self))  # it has no report of its own yet
+    assert devices_of(live())["sw1"] == {"failed": True, "reason": "OSError: no more files"}
 
 
 def test_mode_2_says_which_were_not_committed_rolled_back_or_are_left_to_their_timers(

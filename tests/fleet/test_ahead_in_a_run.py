@@ -195,13 +195,11 @@ def test_what_it_was_told_counts_for_a_second(monkeypatch: pytest.MonkeyPatch, s
     monkeypatch.setattr("jobs.fleet.ahead.time.monotonic", lambda: now[0])
     ahead = Ahead(4, alone=True)
     assert not ahead.may_begin()
-    ahead.heard(99.5, may_go_on=True)
+    ahead.heard(99.5)
     assert ahead.may_begin()
     now[0] = 100.5
     assert not ahead.may_begin()
-    ahead.heard(100.4, may_go_on=False)
-    assert not ahead.may_begin()
-    ahead.heard(99.6, may_go_on=True)
+    ahead.heard(99.6)
     assert ahead.may_begin()
     settings.CNAASJOBS_WORKER_LOST_SECONDS = 0.8  # then it may be lost before that second is over
     assert not ahead.may_begin()

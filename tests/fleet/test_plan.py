@@ -50,8 +50,8 @@ def test_what_cannot_be_done_is_refused(devices: list[Any], steps: list[Any], at
 
 
 @job(rerun_if_lost=True)
-def may_be_repeated(ctx: JobContext) -> None:
-    ctx.each(["a"], fleets.act)
+def may_be_repeated(ctx: JobContext, *, together: bool = False, dry_run: bool = False) -> None:
+    ctx.each(["a"], fleets.act, all_or_none=together)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -62,9 +62,10 @@ def test_devices_of_a_lost_process_are_begun_again_only_where_that_is_harmless()
             perform_job(fleets.each, hosts=["a"], dry_run=False),
             perform_job(fleets.each, hosts=["a"], dry_run=True),
             perform_job(may_be_repeated),
+            perform_job(may_be_repeated, together=True, dry_run=True),  # the others would wait for it, and it for them
         )
     ]
-    assert repeats == [False, True, True]
+    assert repeats == [False, True, True, False]
 
 
 def test_who_has_something_else_has_another_fingerprint(tmp_path: Path) -> None:
