@@ -17,7 +17,7 @@ from jobs.errors import JobStopped
 from jobs.fleet.ahead import LOOK_SECONDS, Ahead
 from jobs.fleet.asking import until_answered
 from jobs.fleet.body import Body
-from jobs.fleet.ends import EndedElsewhere, EndMet, Left, RunTaken
+from jobs.fleet.ends import EndMet, Left, RunTaken
 from jobs.fleet.hands import Hands, Piece
 from jobs.fleet.kept import Kept
 from jobs.fleet.plan import Plan, say_it_differs
@@ -195,7 +195,7 @@ class Each:
 
     def _end_met(self) -> str | None:
         reason = self._body.stop_reason
-        return None if reason is None or isinstance(reason, EndedElsewhere | RunTaken) else Failure.of(reason).as_json()
+        return None if reason is None else Failure.of(reason).as_json()
 
     def _nothing_in_hand(self) -> Leaving | None:
         """Called when no thread has anything to do: begin the next step, take more devices, or leave. None to go on."""
@@ -246,7 +246,7 @@ class Each:
 
     def _end(self, leaving: Leaving) -> Done:
         tally = leaving.tally
-        if leaving.gone or tally is None or isinstance(self._body.stop_reason, RunTaken):
+        if tally is None or isinstance(self._body.stop_reason, RunTaken):
             raise Left
         if tally.unreported and self._plan.lost is not None:
             lost = self._persist(lambda: store().unreported_devices(self._run.job_id))

@@ -88,10 +88,12 @@ def only_r1_failed(job: Job) -> str:
 @pytest.mark.parametrize("raised", RAISED)
 @pytest.mark.parametrize("verb", VERBS)
 def test_whatever_a_driver_raises_fails_its_device_alone(lab: Lab, foreign: Foreign, verb: str, raised: str) -> None:
-    foreign.install("napalm_foo", f"{ODD}odd({verb!r}, lambda: {raised})\n")
+    installed = foreign.install("napalm_foo", f"{ODD}odd({verb!r}, lambda: {raised})\n")
     beside_a_good_one(lab)
     said = only_r1_failed(sync(lab))
     assert said.startswith(f"{VERBS[verb]}: {RAISED[raised]}")
+    # What it was given, perhaps in part, is not left for the next one to commit.
+    assert ("discard" in installed.devices["r1"]["calls"]) is (verb != "open")
 
 
 @pytest.mark.parametrize("mode", [0, 1, 2])

@@ -210,7 +210,7 @@ def each_limited(ctx: JobContext, *, hosts: list[str], path: str) -> None:
 
 
 @job(lock="devices", helpers=4)
-def all_or_none(ctx: JobContext, *, hosts: list[str], fails_in: str = "") -> None:
+def all_or_none(ctx: JobContext, *, hosts: list[str], reads_first: bool = False) -> None:
     """Three steps; a device "x=prepare" fails in that step. What is called is in the report."""
     called: dict[str, list[str]] = {host: [] for host in hosts}
 
@@ -229,4 +229,5 @@ def all_or_none(ctx: JobContext, *, hosts: list[str], fails_in: str = "") -> Non
     def back(device: str, why: str) -> DeviceResult:
         return DeviceResult(report=[*called[device], "back"], failed=why)
 
-    ctx.each(hosts, step("prepare"), step("commit"), step("confirm"), all_or_none=True, back=back)
+    steps = [step(name) for name in ("prepare", "commit", "confirm")]
+    ctx.each(hosts, *steps, all_or_none=True, reads_first=reads_first, back=back)

@@ -1,6 +1,7 @@
 """A participant that has devices in hand before it has threads for them, and what may happen meanwhile."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from jobs.sql import store
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import perform, result_of
+from tests.fake_jobs import fleets
 from tests.fleet.parts import TAKEN, WAITING, aborted, cleared, lose
 from tests.services import PostgreSQL
 from tests.waiting import wait_until
@@ -158,6 +160,33 @@ def test_a_run_that_may_not_go_on_begins_nothing_that_it_has_in_hand(how: str, r
     # Of one that was lost it may not be known yet that it was begun, or is over: it was only read.
     assert left(ended)[-6:] == [(host, None) for host in hosts(12)[6:]]
     assert how == "lost" or len(left(ended)) == 6
+
+
+def test_what_a_participant_was_told_is_as_old_as_its_question(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer may have been on its way for long."""
+    asked, told = [0.0], [0]
+
+    def noting(ask: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **more: Any) -> Any:
+            asked[0] = time.monotonic()
+            return ask(*args, **more)
+
+        return noted
+
+    def heard(self: Ahead, asked_at: float) -> None:
+        assert asked_at <= asked[0]
+        told[0] += 1
+
+    for question in ("take_devices", "write_devices"):
+        monkeypatch.setattr(store(), question, noting(getattr(store(), question)))
+    monkeypatch.setattr(Ahead, "heard", heard)
+    assert performed(12).status == Status.FINISHED
+    assert told[0] > 1
+
+
+def test_where_nobody_may_help_a_run_goes_on_though_its_worker_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Membership, "told_to_leave", lambda self: True)
+    assert perform(scheduling.schedule(fleets.each, {"hosts": hosts(12)})).status == Status.FINISHED
 
 
 @pytest.mark.needs("postgresql")

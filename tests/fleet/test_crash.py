@@ -16,6 +16,7 @@ from jobs.sql.device_signature import FleetStanding, Note
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import perform
+from tests.fake_jobs import fleets
 from tests.fleet.parts import begun, joined, lose
 from tests.services import PostgreSQL
 from tests.waiting import wait_until
@@ -188,3 +189,22 @@ def test_a_step_waits_for_the_disk_where_the_taking_of_its_device_did_not(monkey
     assert ended.status == Status.FINISHED
     hosts = dict(JobDevice.objects.filter(job=ended).values_list("pk", "host"))
     assert {hosts[number]: lasting for number, lasting in seen.items()} == {"a": [False], "b": [False], "c": [True]}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_all_wait_for_each_other_each_taking_waits_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    lasting: list[bool] = []
+    take = store().take_devices
+
+    def noted(run: Any, count: int, **more: Any) -> Any:
+        lasting.append(more["lasting"])
+        return take(run, count, **more)
+
+    monkeypatch.setattr(store(), "take_devices", noted)
+    hosts = [f"sw{number}" for number in range(25)]
+    assert (
+        perform(scheduling.schedule(fleets.all_or_none, {"hosts": hosts, "reads_first": True})).status
+        == Status.FINISHED
+    )
+    assert lasting
+    assert all(lasting)

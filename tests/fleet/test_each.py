@@ -3,6 +3,7 @@
 import json
 import threading
 from typing import Any
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
@@ -240,8 +241,13 @@ def retried(ctx: JobContext, *, hosts: list[str]) -> None:
         (["a", "b=nothing to do"], {"a": ["prepare", "commit", "confirm"], "b=nothing to do": ["prepare"]}),
     ],
 )
-def test_all_steps_are_done_on_all_devices(hosts: list[str], reports: dict[str, Any]) -> None:
+def test_all_steps_are_done_on_all_devices(
+    hosts: list[str], reports: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = Mock(wraps=store().decide)
+    monkeypatch.setattr(store(), "decide", decide)
     assert result_of(perform_job(fleets.all_or_none, hosts=hosts)) == {"devices": reports}
+    assert decide.call_count == 2  # once for each step: what the devices have done is written before
 
 
 @pytest.mark.parametrize(("fails_in", "so_far"), [("prepare", ["prepare"]), ("commit", ["prepare", "commit"])])

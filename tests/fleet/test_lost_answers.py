@@ -1,7 +1,7 @@
 """The database did what it was asked, and the answer was lost with the connection: each question may be asked again."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from jobs.dispatch import scheduling
 from jobs.end_reasons import EndReason
 from jobs.errors import LockLost
 from jobs.fleet import asking
+from jobs.fleet.kept import Kept
 from jobs.lifecycle import transitions
 from jobs.models import JobDevice, Participant
 from jobs.sql import store
@@ -58,11 +59,20 @@ def test_every_device_is_over_once_all_the_same(question: str, monkeypatch: pyte
         return act(f"{device}=naps:0.02")
 
     monkeypatch.setattr(fleets, "act", noted)
+    taken: list[int] = []
+    took = Kept.took
+
+    def noted_too(self: Kept, ids: Iterable[int], *, lasting: bool = False) -> None:
+        taken.extend(ids)
+        took(self, ids, lasting=lasting)
+
+    monkeypatch.setattr(Kept, "took", noted_too)
     asked = loses_answers(monkeypatch, question, every=2)
     job = perform(scheduling.schedule(fleets.each, {"hosts": HOSTS, "at_once": 3}))
     assert asked[0] > 1
     assert job.status == Status.FINISHED
     assert sorted(done) == sorted(HOSTS)
+    assert len(taken) == len(set(taken))  # of one in hand it stays known whether a crash may take it away
     assert list(result_of(job)["devices"]) == HOSTS
     assert sorted(json.loads(job.finished_devices or "")) == sorted(HOSTS)
     assert set(JobDevice.objects.filter(job=job).values_list("state", "failed")) == {(DeviceState.DONE.value, False)}
