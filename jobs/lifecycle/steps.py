@@ -62,7 +62,8 @@ def of(job: Job) -> list[PastStep]:
 
 
 def _of_row(job: Job) -> Iterable[PastStep]:
-    yield PastStep(job.scheduled_time, Step.DUE, "")
+    if job.finish_time is None or job.scheduled_time <= job.finish_time:  # otherwise it ended before
+        yield PastStep(job.scheduled_time, Step.DUE, "")
     if job.start_time is not None:
         yield PastStep(job.start_time, Step.STARTED, job.worker or "")
     if job.finish_time is not None:

@@ -93,7 +93,10 @@ def test_it_was_asked_to_stop() -> None:
     assert told(job)[2:] == [("asked to stop", "enough (aborted by ann)")]
 
 
-def test_steps_go_with_their_job() -> None:
+def test_steps_go_with_their_job_and_one_that_ended_before_was_never_due() -> None:
     job = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
+    assert told(job) == [("posted", ""), ("due", "")]
+    transitions.abort(job.pk, reason="enough", by="ann")
+    assert told(job) == [("posted", ""), ("ended", "JobAborted")]
     store().delete([job.pk])
     assert JobStep.objects.count() == 0
