@@ -120,7 +120,7 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
     context = {
         "title": _TITLES[came_of].format(job_id),
         "proposed": proposed,
-        "task_name": proposed.task.name,  # a template would call the task
+        "function_name": proposed.task.function_name_of(proposed.arguments),
         "lock": proposed.task.lock,
         "is_live": proposed.arguments.get("dry_run") is False,
         "is_dry": proposed.arguments.get("dry_run") is True,

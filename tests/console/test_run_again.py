@@ -38,5 +38,7 @@ def test_a_live_run_that_no_dry_run_has_shown(ann: Person) -> None:
 
 def test_a_plan_is_carried_out_again_but_not_on_what_failed(ann: Person) -> None:
     job = synced(dry_run=False, plan=7)
-    assert "Each is changed only as job 7 showed" in ann.read(f"/jobs/{job.pk}/run/again")
+    page = ann.read(f"/jobs/{job.pk}/run/again")
+    assert "Each is changed only as job 7 showed" in page
+    assert "What sync_devices After" in page  # as its jobs are called, not its code
     assert UNSEEN in ann.read(f"/jobs/{job.pk}/run/failed")

@@ -38,6 +38,7 @@ def test_it_says_what_will_happen_and_the_form_does_it(boss: Person) -> None:
     page = boss.markup(address(row))
     words = boss.read(address(row))
     assert "Run schedule nightly & co now?" in words
+    assert "What echo " in words  # as its jobs are called, not its code
     assert "It is a dry run" in words
     assert '"value": 7' in words
     assert "switched off" in words
