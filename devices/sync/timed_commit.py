@@ -76,7 +76,7 @@ class TimedCommit:
         """Why the pending commit is not ours; empty if it is."""
         name = None if self._name is None else self._device.pending_name()
         if name is None:  # its driver can't distinguish commits
-            return NOTHING_PENDING if self._device.has_pending_commit() is False else ""
+            return "" if self._device.has_pending_commit() else NOTHING_PENDING
         if not name:
             return NOTHING_PENDING
         return "" if name == self._name else "another commit than ours is pending on the device"

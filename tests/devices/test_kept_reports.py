@@ -8,6 +8,7 @@ import pytest
 
 from cnaasjobs.conf import conf
 from devices.lab.driver import LabDriver
+from devices.models import DeviceState
 from devices.sync.campaign import Campaign
 from devices.tasks import sync_devices
 from jobs.models import Fleet, Job
@@ -126,6 +127,8 @@ def test_a_lock_that_is_lost_while_a_known_device_is_marked_ends_the_job(
     assert (job.exception_type, finished(job)) == ("LockLost", ["sw1"])
     reports = {name: report["job_tasks"][0]["result"] for name, report in result_of(job)["devices"].items()}
     assert reports == {"sw1": None, "sw2": f"not committed: {LOST}"}
+    # Another job may have found out since what the device runs.
+    assert not DeviceState.objects.filter(host="sw2", uncertain_job_id=job.pk).exists()
 
 
 @pytest.mark.parametrize("mode", [0, 1, 2])

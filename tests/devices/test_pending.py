@@ -6,15 +6,17 @@ Another user's is never taken back.
 import json
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from nornir.core.inventory import Host
 
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync import device, timed_commit
 from devices.sync.one_device import DeviceSync
-from devices.sync.words import DeviceFailure
+from devices.sync.words import DeviceFailure, Words
 from devices.tasks import sync_devices
 from jobs.models import Job
 from jobs.states import Status
@@ -173,6 +175,16 @@ def test_near_its_end_a_commit_is_left_to_its_timer(lab: Lab, monkeypatch: pytes
     rolled_back = when(monkeypatch, "rollback", "nobody", lambda: None)
     assert re.fullmatch(f"too late to confirm the commit; {UNTIL}", reason(live(confirm_mode=mode), "sw1"))
     assert (rolled_back, LabDriver("sw1").has_pending_commit()) == ([], True)
+
+
+def test_the_timer_may_run_since_the_commit_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("devices.sync.timed_commit.time.monotonic", lambda: now[0])
+    slow: Any = SimpleNamespace(commit=lambda revert_in: now.append(now.pop() + 55), pending_name=lambda: "ours")
+    commit = timed_commit.TimedCommit(slow, Words(Host("sw1"), 1), revert_in=60)
+    assert commit.take_back() == commit.reverts
+    with pytest.raises(DeviceFailure, match="too late to confirm"):
+        commit.confirm()
 
 
 def test_mode_1_says_what_became_of_a_commit_that_cut_the_device_off(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

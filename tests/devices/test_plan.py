@@ -165,11 +165,16 @@ UNSTABLE_RUNNING = COUNTS + (
     "    return {'running': running, 'candidate': '', 'startup': ''}\n"
     "ForeignDriver.get_config = get_config\n"
 )
+UNRECOGNISABLE = COUNTS + (
+    "ForeignDriver.get_config = lambda self, **_: {'running': 'line\\n' * next(numbers), 'startup': ''}\n"
+)
 NO_RUNNING = "\ndel ForeignDriver.get_config\n"
 
 
 @pytest.mark.usefixtures("routers")
-@pytest.mark.parametrize("driver", [UNSTABLE_DIFF, UNSTABLE_RUNNING, UNSTABLE_RUNNING + UNSTABLE_DIFF, NO_RUNNING])
+@pytest.mark.parametrize(
+    "driver", [UNSTABLE_DIFF, UNSTABLE_RUNNING, UNSTABLE_RUNNING + UNSTABLE_DIFF, UNRECOGNISABLE, NO_RUNNING]
+)
 def test_a_driver_whose_answers_differ_or_that_has_none_can_carry_out_a_plan(foreign: Foreign, driver: str) -> None:
     installed = foreign.install("napalm_foo", driver)
     shown = show()

@@ -4,7 +4,7 @@ import threading
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 
 from cnaasjobs.db.fill_in import fill_in
 from cnaasjobs.db.insert import insert_many
@@ -14,10 +14,13 @@ from devices.sync import state
 from devices.tasks import sync_devices
 from jobs.fleet import asking
 from jobs.models import Job
+from jobs.run import Run
 from jobs.sql import store
+from jobs.task import JobContext
 from jobs.testing import perform, perform_job
 from tests.devices.lab import Lab, devices_of, note, reason
 from tests.devices.test_stopping import abort, clear, when
+from tests.factory import claim
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -186,6 +189,59 @@ def test_devices_of_which_nothing_is_known_need_no_mark(lab: Lab, monkeypatch: p
     monkeypatch.setattr(state, "fill_in", lambda *_, **__: pytest.fail("marked"))
     lab.add("sw1", "sw2")
     assert not any(device["failed"] for device in devices_of(live()).values())
+
+
+def test_a_mark_is_removed_only_by_the_process_that_made_it(lab: Lab) -> None:
+    """Others of its job may be about to commit, or were lost while they did."""
+    known(lab, "sw1", "sw2", "sw3", "sw4")
+    job = scheduled()
+    run = claim(job)
+    assert isinstance(run, Run)
+    marked = DeviceState.objects.filter
+    marked(host="sw1").update(uncertain_job_id=job.pk)
+    states = state.DeviceStates(JobContext(run), ["sw1", "sw2", "sw3", "sw4"])
+    marked(host="sw2").update(uncertain_job_id=job.pk)
+    marked(host="sw3").update(uncertain_job_id=987)
+    for host in ("sw1", "sw3", "sw4"):
+        states.about_to_commit(host, "commit", if_lost=None)
+    assert uncertain() == {"sw1": job.pk, "sw2": job.pk, "sw3": 987, "sw4": job.pk}
+    for host in ("sw1", "sw2", "sw3", "sw4"):
+        states.unchanged(host)
+    states.close()
+    assert uncertain() == {"sw1": job.pk, "sw2": job.pk, "sw3": 987}
+
+
+def test_whether_the_job_may_go_on_is_the_last_that_is_asked_before_a_commit(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known(lab, "sw1")
+    order: list[str] = []
+    note_steps = store().note_steps
+
+    def noted(*args: Any, **more: Any) -> Any:
+        order.append("asked")
+        return note_steps(*args, **more)
+
+    def marked(*args: Any, **more: Any) -> None:
+        order.append("marked")
+        fill_in(*args, **more)
+
+    monkeypatch.setattr(store(), "note_steps", noted)
+    monkeypatch.setattr(state, "fill_in", marked)
+    when(monkeypatch, "commit_config", "sw1", lambda: order.append("commits"))
+    assert not devices_of(live())["sw1"]["failed"]
+    assert order == ["marked", "asked", "commits"]
+
+
+def test_a_mark_that_the_database_refuses_for_good_fails_the_device(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    known(lab, "sw1")
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise DataError("not this one")
+
+    monkeypatch.setattr(state, "fill_in", refused)
+    assert reason(live(), "sw1") == "internal error: DataError: not this one"
+    assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
 
 
 def test_what_a_crash_takes_back_just_before_the_end_is_stored_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

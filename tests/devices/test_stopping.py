@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
+from devices.sync import state
 from devices.sync.campaign import Campaign
 from devices.tasks import sync_devices
 from jobs.lifecycle import transitions
@@ -238,3 +239,21 @@ def test_a_soft_time_limit_waits_for_the_device_in_hand_and_begins_no_other(
     assert job.exception_type == "TimeLimitExceeded"
     assert (opened, lab.running("sw1"), pending(lab)) == (["sw1"], None, [])
     wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("device")])
+
+
+def test_a_time_limit_is_heeded_while_the_database_is_away_before_a_commit(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    perform(job_of(lab))
+    lab.change("sw1", motd="new")
+    job = sync_devices.schedule(hostnames=["sw1"], dry_run=False)
+    running = contexts(monkeypatch)
+
+    def away(*_: object, **__: object) -> None:
+        running[-1].soft_limit_reached()
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(state, "fill_in", away)
+    perform(job)
+    assert job.exception_type == "TimeLimitExceeded"
+    assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
