@@ -126,7 +126,8 @@ def advance() -> int:
         mark = _locked()
         moved = 0
         if mark.candidate > mark.below and store().all_before_have_ended(mark.candidate_xid):
-            target = min(mark.candidate, mark.below + _STEP)
+            first = _first_from(mark.below)  # ids may have a gap of any size
+            target = mark.candidate if first is None else min(mark.candidate, first + _STEP)
             moved = target - mark.below
             store().count_into_blocks(mark.below, target, block=JobBlock.BLOCK)
             mark.below = target
@@ -136,6 +137,10 @@ def advance() -> int:
             mark.candidate_xid = store().transaction_number()
         mark.save()
     return moved
+
+
+def _first_from(job_id: int) -> int | None:
+    return Job.objects.filter(pk__gte=job_id).order_by("id").values_list("id", flat=True).first()
 
 
 def _locked() -> Watermark:

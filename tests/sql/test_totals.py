@@ -81,6 +81,16 @@ def test_the_total_counts_few_rows_once_the_watermark_has_passed() -> None:
     assert sum(JobBlock.objects.values_list("jobs", flat=True)) == 50
 
 
+def test_a_gap_among_the_ids_is_passed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(totals, "_STEP", 20)
+    *_, last = _schedule(10)
+    Job.objects.filter(pk=last).update(id=last + 10**10)
+    for _ in range(3):
+        totals.advance()
+    assert not totals.uncounted().exists()
+    assert totals.total(Job.objects.all()) == 10
+
+
 @pytest.mark.parametrize("order", ["id", "-id"])
 def test_a_deep_page_is_the_same_page(order: str) -> None:
     ids = _schedule(95)
