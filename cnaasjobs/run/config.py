@@ -49,10 +49,8 @@ class Config:
         Raises StartError if the port is in use or the host is not an address of this machine.
         """
         try:
-            family, _, _, _, address = socket.getaddrinfo(
-                self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            return socket.create_server((str(address[0]), self.port), family=family, backlog=2048)
+            family, _, _, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
+            return socket.create_server((str(address[0]), self.port), family=family)
         except socket.gaierror as error:
             raise StartError(f"HOST {self.host!r} has no address: {error.strerror}") from None
         except PermissionError:
@@ -72,7 +70,7 @@ def shown_url(listener: socket.socket) -> str:
     """The URL at which a client on this machine reaches it."""
     host, port = listener.getsockname()[:2]
     if ipaddress.ip_address(host).is_unspecified:
-        host = "127.0.0.1"
+        host = "::1" if ":" in host else "127.0.0.1"  # it is bound to addresses of one kind
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -15,7 +15,7 @@ from cnaasjobs.checks import unimportable_jobs
 from cnaasjobs.conf import WrongSettings, conf
 from cnaasjobs.db.suitable import unsuitable
 from cnaasjobs.run.config import LOGIN_KEY
-from cnaasjobs.run.state import secret, write_secret
+from cnaasjobs.run.state import kept, secret, write_secret
 
 ADMIN = "admin"
 PASSWORD_FILE = "admin-password"
@@ -34,13 +34,13 @@ def admin_user(state_dir: Path) -> dict[str, Any]:
     if user is None:
         # Nobody finds a random one by trying. Until somebody logs in, its hash need not be one that takes a third of a
         # second, now and at each start.
-        iterations = None if file.exists() else 1
+        iterations = None if kept(file) else 1
         hasher = PBKDF2PasswordHasher()
         hashed = hasher.encode(secret(file, lambda: secrets.token_urlsafe(12)), hasher.salt(), iterations=iterations)
         user = user_model(username=ADMIN, password=hashed, is_staff=True, is_superuser=True)
         user.save()
-    kept = file.read_text().strip() if file.exists() else ""
-    password = kept if kept and (is_new or check_password(kept, user.password)) else None
+    word = kept(file)
+    password = word if check_password(word, user.password) else None
     return {"name": ADMIN, "is_new": is_new, "password": password, "file": str(file)}
 
 
@@ -51,9 +51,8 @@ def api_token(state_dir: Path) -> str:
     from knox.models import AuthToken
 
     file = state_dir / TOKEN_FILE
-    kept = file.read_text().strip() if file.exists() else ""
-    if kept and AuthToken.objects.filter(digest=hash_token(kept)).exists():
-        return kept
+    if AuthToken.objects.filter(digest=hash_token(token := kept(file))).exists():
+        return token
     _, token = AuthToken.objects.create(get_user_model().objects.get(username=ADMIN), expiry=None)
     write_secret(file, token)
     return str(token)
@@ -68,7 +67,7 @@ def prepare(*, with_token: bool) -> dict[str, Any]:
         secret(conf.jwt_login_key_file, new_key)
     if wrong := [*unimportable_jobs(), *unsuitable(connection)]:
         raise WrongSettings(wrong)
-    call_command("migrate", verbosity=0, interactive=False)
+    call_command("migrate", verbosity=0)
     return {
         "admin": admin_user(conf.state_dir),
         "token": api_token(conf.state_dir) if with_token else None,

@@ -36,7 +36,7 @@ class StateDirectory:
         """Raises StartError when another copy uses it, it cannot be written, or it is not ours alone."""
         self.path = path
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
             _close_to_others(path)
             (path / "log").mkdir(mode=0o700, exist_ok=True)
             self.lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -118,15 +118,20 @@ def _close(path: Path) -> None:
 
 def secret(file: Path, make: Callable[[], str]) -> str:
     """The content of a file that only its owner can read; the first call makes it."""
-    if not file.exists():
+    if not kept(file):
         write_secret(file, make())
-    return file.read_text().strip()
+    return kept(file)
+
+
+def kept(file: Path) -> str:
+    """A secret as it was written, or nothing: an empty one opens to everybody who types nothing."""
+    return file.read_text().strip() if file.exists() else ""
 
 
 def write_secret(file: Path, text: str) -> None:
     """Write it completely or not at all, with mode 600 from the first byte."""
     draft = file.with_suffix(".new")
     draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600), "w") as output:
         output.write(text + "\n")
     draft.replace(file)

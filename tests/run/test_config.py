@@ -1,12 +1,15 @@
 """What ``make run`` makes of the environment, and what its processes get."""
 
+import os
 import socket
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from cnaasjobs.run.config import Config, StartError, child_environment, is_loopback, shown_url
+from cnaasjobs.run.config import ROOT, ROOT_REMARK, Config, StartError, child_environment, is_loopback, shown_url
 
 
 @pytest.mark.parametrize(("text", "port"), [("", 8000), ("0", 0), ("65535", 65535)])
@@ -18,6 +21,15 @@ def test_ports(text: str, port: int) -> None:
 def test_what_is_no_port(text: str) -> None:
     with pytest.raises(StartError, match="PORT must be a number from 0 to 65535"):
         Config.from_environment({"PORT": text})
+
+
+def test_what_is_empty_is_as_if_it_was_not_there() -> None:
+    names = ("PORT", "HOST", "CNAASJOBS_STATE_DIR", "DATABASE_URL", "CELERY_BROKER_URL", "NORNIR_CONFIG")
+    assert Config.from_environment(dict.fromkeys(names, "")) == Config.from_environment({})
+
+
+def test_the_state_directory_is_the_same_in_processes_that_are_elsewhere() -> None:
+    assert Config.from_environment({"CNAASJOBS_STATE_DIR": "mine"}).state_dir == Path.cwd() / "mine"
 
 
 def test_without_an_address_only_this_machine_is_served() -> None:
@@ -44,10 +56,24 @@ def test_which_addresses_others_reach(address: str, loops: bool) -> None:
     assert is_loopback(address) == loops
 
 
-@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]")])
-def test_the_url_that_is_shown(host: str, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")],
+)
+def test_the_url_that_is_shown_is_answered(host: str, shown: str) -> None:
     with closing(Config.from_environment({"PORT": "0", "HOST": host}).listen()) as listener:
-        assert shown_url(listener) == f"http://{shown}:{listener.getsockname()[1]}"
+        port = listener.getsockname()[1]
+        assert shown_url(listener) == f"http://{shown}:{port}"
+        socket.create_connection((shown.strip("[]"), port), timeout=10).close()
+
+
+@pytest.mark.needs("netns")  # where a low port is root's, whatever this machine allows
+def test_a_port_that_is_roots_is_said() -> None:
+    takes = "import os; from cnaasjobs.run.config import Config; Config.from_environment(os.environ).listen()"
+    limited = ["unshare", "--net", "setpriv", "--bounding-set=-net_bind_service", sys.executable, "-c", takes]
+    env = {**os.environ, "HOST": "0.0.0.0", "PORT": "1"}
+    done = subprocess.run(limited, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.stderr.endswith("StartError: Port 1 needs root: set PORT to 1024 or higher\n")
 
 
 @pytest.fixture
@@ -59,6 +85,15 @@ def test_who_can_be_reached_by_others_asks_for_tokens(config: Config, monkeypatc
     monkeypatch.setenv("CNAASJOBS_REQUIRE_TOKEN", "0")
     assert child_environment(config, secret_key="k", is_exposed=True)["CNAASJOBS_REQUIRE_TOKEN"] == "1"
     assert child_environment(config, secret_key="k", is_exposed=False)["CNAASJOBS_REQUIRE_TOKEN"] == "0"
+
+
+def test_its_processes_find_each_other_and_warn_of_what_one_asked_for(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    env = child_environment(config, secret_key="k", is_exposed=False)
+    assert env["CNAASJOBS_STATE_DIR"] == str(config.state_dir)
+    assert env["PYTHONWARNINGS"].split(",") == ["error", ROOT_REMARK][: 2 if os.geteuid() == 0 else 1]
 
 
 def test_ones_own_keys_database_and_broker_stay(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

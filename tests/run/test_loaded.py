@@ -1,12 +1,16 @@
 """Programs begin as copies of a process that has loaded the project, and are what they would be by themselves."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from cnaasjobs.run.__main__ import prepare
+from cnaasjobs.run.config import StartError
+from cnaasjobs.run.state import StateDirectory
 from tests.services.processes import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each program begins by itself")
@@ -60,3 +64,17 @@ def test_a_program_begins_as_a_copy_and_is_what_it_would_be_by_itself(scratch: P
         "collects": True,
         "lock": str(state / "lock"),
     }
+
+
+@pytest.mark.parametrize(
+    ("its_end", "said"),
+    [("", "no reason given"), ("os.write(2, b'out of \\xe5\\n')", "out of \ufffd")],
+)
+def test_why_nothing_could_be_prepared_is_said(tmp_path: Path, its_end: str, said: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import os\n{its_end}\nos._exit(7)\n")
+    state = StateDirectory(tmp_path / "state")
+    with pytest.raises(StartError) as refusal:
+        prepare(state, {"PYTHONPATH": str(tmp_path)}, [], with_token=False)
+    os.close(state.lock)
+    log = tmp_path / "state" / "log" / "prepare.log"
+    assert str(refusal.value) == f"Cannot prepare the database: {said} (all of it: {log})"

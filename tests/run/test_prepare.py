@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from django.contrib.auth import authenticate, get_user_model
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from knox.models import AuthToken
 
-from cnaasjobs.run.prepare import admin_user
+from cnaasjobs.run.prepare import admin_user, api_token, prepare
+from jobs.states import Status
+from tests.factory import job_in
 
 pytestmark = pytest.mark.django_db
 USUAL = PBKDF2PasswordHasher.iterations
@@ -52,3 +55,31 @@ def test_it_is_not_shown_after_somebody_has_changed_it(tmp_path: Path) -> None:
     user.save()
 
     assert admin_user(tmp_path)["password"] is None
+    (tmp_path / "admin-password").unlink()
+    assert admin_user(tmp_path)["password"] is None
+
+
+def test_the_token_is_the_same_until_the_database_does_not_know_it(tmp_path: Path) -> None:
+    admin_user(tmp_path)
+    first = api_token(tmp_path)
+    assert api_token(tmp_path) == first
+    assert (tmp_path / "token").read_text() == f"{first}\n"
+    assert AuthToken.objects.get().expiry is None
+
+    AuthToken.objects.all().delete()
+    assert first != api_token(tmp_path) == (tmp_path / "token").read_text().strip()
+
+
+def test_a_key_for_logins_is_made_where_they_are_wanted_and_ones_own_is_not(tmp_path: Path, settings: Any) -> None:
+    settings.CNAASJOBS_STATE_DIR = tmp_path
+    for wanted, name in ((False, "login-key"), (True, "my-key"), (True, "login-key")):
+        settings.CNAASJOBS_JWT_LOGIN, settings.CNAASJOBS_JWT_LOGIN_KEY_FILE = wanted, tmp_path / name
+        assert prepare(with_token=False)["token"] is None
+        assert (tmp_path / name).exists() == (wanted and name == "login-key")
+
+
+def test_a_start_after_the_first_job_is_not_the_first(tmp_path: Path, settings: Any) -> None:
+    settings.CNAASJOBS_STATE_DIR = tmp_path
+    for is_first in (True, False):
+        assert prepare(with_token=False)["is_first_start"] == is_first
+        job_in(Status.FINISHED)

@@ -19,7 +19,7 @@ def old(tmp_path: Path) -> Path:
     """A state directory from an earlier version, open to everybody."""
     state = tmp_path / "state"
     (state / "broker" / "appendonlydir").mkdir(parents=True)
-    for name in ("db.sqlite3", "db.sqlite3-wal", "secret-key", "broker/appendonlydir/1.aof"):
+    for name in ("db.sqlite3", "db.sqlite3-wal", "secret-key", "token.new", "broker/appendonlydir/1.aof"):
         (state / name).touch()
         (state / name).chmod(0o666)
     for directory in (state, state / "broker", state / "broker" / "appendonlydir"):
@@ -70,10 +70,11 @@ def test_a_link_is_not_followed(old: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("root")  # only root can give a file away
-@pytest.mark.parametrize("name", ["", "secret-key", "broker/appendonlydir"])
+@pytest.mark.parametrize("name", ["", "secret-key", "broker/appendonlydir", "lab"])
 def test_what_another_user_put_there_is_refused_by_name(old: Path, name: str) -> None:
     """That user would know the key, or could read what is written into the file."""
-    os.chown(old / name, 12345, -1)
+    (old / "lab").symlink_to(old)
+    os.chown(old / name, 12345, -1, follow_symlinks=False)
     with pytest.raises(StartError, match="belongs to another user") as refusal:
         StateDirectory(old)
     assert str(old / name) in str(refusal.value)
@@ -83,6 +84,9 @@ def test_one_copy_at_a_time(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("1234567890\n")  # an earlier one's number, which was longer
     first = StateDirectory(tmp_path)
     with pytest.raises(StartError, match=f"is in use by process {os.getpid()}: "):
+        StateDirectory(tmp_path)
+    os.truncate(first.lock, 0)  # as it is for a moment, before that
+    with pytest.raises(StartError, match=r"is in use by process \?: "):
         StateDirectory(tmp_path)
     os.close(first.lock)
     opened(tmp_path)
@@ -95,6 +99,7 @@ def test_one_that_can_not_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_a_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    (tmp_path / "token").touch(0o600)  # which opens nothing
     (tmp_path / "token.new").touch(0o666)  # what a copy left behind that was killed
     before = os.umask(0)
     try:
@@ -135,6 +140,13 @@ def test_sockets_are_where_nobody_else_can_go(far: StateDirectory) -> None:
     place.parent.chmod(0o710)
     with pytest.raises(StartError, match="can be used by others"):
         far.socket("web")
+    place.parent.rename(far.path / "elsewhere")
+    (far.path / "elsewhere").chmod(0o700)
+    place.parent.symlink_to(far.path / "elsewhere")  # anybody may make a link to what is ours
+    with pytest.raises(StartError, match="can be used by others"):
+        far.socket("web")
+    place.parent.unlink()
+    place.parent.mkdir()
 
 
 @pytest.mark.needs("root")
