@@ -53,7 +53,7 @@ def api_token(state_dir: Path) -> str:
     file = state_dir / TOKEN_FILE
     if AuthToken.objects.filter(digest=hash_token(token := kept(file))).exists():
         return token
-    _, token = AuthToken.objects.create(get_user_model().objects.get(username=ADMIN), expiry=None)
+    _, token = AuthToken.objects.create(get_user_model().objects.get(username=ADMIN))
     write_secret(file, token)
     return str(token)
 

@@ -68,6 +68,9 @@ def send(web: Platform, raw: bytes) -> tuple[int, str, bytes]:
         (b"get /api/v1.0/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
         (b"GET /api/v1.0/jobs HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400),
         (b"GET /api/v1.0/jobs HTTP/1.0\r\n\r\n", 200),
+        (b"GET /api/v1.0/jobs?filter[comment]=" + b"x" * 8000 + b" HTTP/1.0\r\n\r\n", 200),
+        (b"GET /api/v1.0/jobs HTTP/1.0\r\nSCRIPT_NAME: /api\r\n\r\n", 200),  # a client's word about a proxy's part
+        (b"GET /api/v1.0/jobs HTTP/1.0\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off\r\n\r\n", 200),
         (DELETE + b"Content-Length: 30\r\n\r\n{", 400),
         (DELETE + b"Transfer-Encoding: chunked\r\n\r\nx\r\n", 400),
         (DELETE + b"Content-Length: 99999999999\r\nConnection: close\r\n\r\n{}", 413),

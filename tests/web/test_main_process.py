@@ -1,9 +1,12 @@
 """The project is loaded before gunicorn's processes are forked: what a fork must not copy isn't there yet."""
 
+from runpy import run_path
+
 import psutil
 import pytest
+from gunicorn import util
 
-from tests.services.processes import Platform
+from tests.services.processes import ROOT, Platform
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -14,6 +17,7 @@ def test_no_thread_no_connection_and_no_database_is_there_to_be_copied(platform:
     assert main.num_threads() == 1
     assert [one for one in main.net_connections() if one.status != psutil.CONN_LISTEN] == []
     assert [file.path for file in main.open_files() if "sqlite" in file.path] == []
+    assert {str(one.laddr) for one in main.net_connections("unix")} <= {""}  # a path is one server's alone
 
 
 def test_the_project_is_loaded_once(platform: Platform) -> None:
@@ -21,3 +25,12 @@ def test_the_project_is_loaded_once(platform: Platform) -> None:
     platform.preloaded = False  # whose copies would have all of it anyway
     main = psutil.Process(platform.web().pid)
     assert any("psycopg" in file.path for file in main.memory_maps())
+
+
+def test_its_file_says_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(util, "write_error", util.write_error)  # the file replaces it
+    for name, value in (("WEB_WORKERS", "3"), ("WEB_THREADS", "7"), ("LOG_LEVEL", "ERROR")):
+        monkeypatch.setenv(f"CNAASJOBS_{name}", value)
+    said = run_path(str(ROOT / "gunicorn.conf.py"))
+    assert (said["workers"], said["threads"]) == (3, 7)
+    assert said["logconfig_dict"]["root"]["level"] == "ERROR"
