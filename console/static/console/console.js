@@ -24,9 +24,8 @@ function timeText(when, utc) {
     return relative.format(Math.trunc(seconds / size), unit);
   }
   if (kept.times !== "local") return utc;
-  const local = when.toLocaleString("sv-SE"); // 2026-11-26 23:04:17
-  if (utc.endsWith(" UTC")) return `${local} ${zoneOf(when)}`;
-  return utc.length > 5 ? local.slice(-utc.length) : local.slice(11, 16);
+  const all = when.toLocaleString("sv-SE"); // 2026-11-26 23:04:17
+  return utc.endsWith(" UTC") ? `${all} ${zoneOf(when)}` : utc.length > 5 ? all.slice(-utc.length) : all.slice(11, 16);
 }
 
 function lengthText(milliseconds, two = (number) => `${number}`.padStart(2, "0")) {
@@ -41,7 +40,8 @@ function write(css, text, root = document) {
 
 function writeTimes(root = document) {
   write("time[datetime]", (each) => timeText(new Date(each.dateTime), (each.dataset.utc ??= each.textContent)), root);
-  write("[data-zone]", () => ({ local: zoneOf(new Date()), relative: "relative" })[kept.times] ?? "UTC", root);
+  const zone = (each) => ({ local: zoneOf(Date.parse(each.dataset.zone) || now()), relative: "relative" })[kept.times];
+  write("[data-zone]", (each) => zone(each) ?? "UTC", root);
   write("[data-since]", (each) => lengthText(now() - Date.parse(each.dataset.since)), root);
   write("[data-until]", (each) => `in ${lengthText(Date.parse(each.dataset.until) - now())}`, root);
 }
