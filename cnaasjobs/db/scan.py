@@ -62,6 +62,11 @@ def _end(model: type[Model], end: str) -> Built:
     return Built(lambda _: model._default_manager.order_by(end).values_list("pk")[:1])
 
 
+def _next_id(model: type[Model], order: str, **beyond: int) -> int | None:
+    """None if what was there has been deleted meanwhile."""
+    return model._default_manager.filter(**beyond).order_by(order).values_list("pk", flat=True).first()
+
+
 def _downwards(queryset: QuerySet[M], size: int, start: int, highest: int, deadline: float) -> Page[M]:
     rows: list[M] = []
     lowest: int | None = None  # asked only where the first window was not enough
@@ -76,6 +81,7 @@ def _downwards(queryset: QuerySet[M], size: int, start: int, highest: int, deadl
         if low <= lowest or time.monotonic() > deadline:
             low = max(low, lowest)
             break
+        low = (_next_id(queryset.model, "-pk", pk__lt=low) or lowest) + 1  # the ids may have a gap of any size
     full = len(rows) > size
     rows = rows[:size]
     is_end = not full and lowest is not None and low <= lowest
@@ -98,6 +104,7 @@ def _upwards(queryset: QuerySet[M], size: int, start: int, highest: int, deadlin
         rows += queryset.filter(pk__gte=low, pk__lt=high).order_by("pk")[: size - len(rows)]
         if len(rows) == size or high > highest or time.monotonic() > deadline:
             break
+        high = _next_id(queryset.model, "pk", pk__gte=high) or high
     full = len(rows) == size
     if not full and high > highest:
         return None

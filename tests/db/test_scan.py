@@ -53,6 +53,15 @@ def test_one_match_far_back_is_found() -> None:
     assert not page.gave_up
 
 
+def test_a_gap_of_any_size_is_passed_at_once() -> None:
+    audit_entries([2, 3, 10**15, 2 * 10**15], who={3: "anna"})
+    page = scan.read(AuditEntry.objects.filter(who="anna"), size=1)
+    assert _ids(page.rows) == [3]
+    assert _ids(scan.read(AuditEntry.objects.exclude(pk=10**15), size=2, after=3).rows) == [2 * 10**15, 3]
+    newer = scan.read(AuditEntry.objects.exclude(pk=10**15), size=1, after=3)
+    assert _ids(newer.rows) == [2 * 10**15]
+
+
 def test_when_the_time_is_up_it_says_where_it_stopped_and_goes_on_from_there() -> None:
     audit_entries([3, *range(100_000, 100_010)], who={3: "anna"})
     page = scan.read(AuditEntry.objects.filter(who="anna"), size=50, seconds=-1.0)
