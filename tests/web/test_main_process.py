@@ -1,6 +1,8 @@
 """The project is loaded before gunicorn's processes are forked: what a fork must not copy isn't there yet."""
 
+import json
 from runpy import run_path
+from socket import socketpair
 
 import psutil
 import pytest
@@ -34,3 +36,9 @@ def test_its_file_says_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) ->
     said = run_path(str(ROOT / "gunicorn.conf.py"))
     assert (said["workers"], said["threads"]) == (3, 7)
     assert said["logconfig_dict"]["root"]["level"] == "ERROR"
+    ours, theirs = socketpair()
+    with ours, theirs:
+        util.write_error(ours, 500, "Internal Server Error", "")
+        head, _, body = theirs.recv(4096).partition(b"\r\n\r\n")
+    assert b"\r\nConnection: close\r\n" in head
+    assert json.loads(body) == {"status": "error", "message": "Internal Server Error"}
