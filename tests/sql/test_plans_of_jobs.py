@@ -9,9 +9,9 @@ from django.test import Client
 from cnaasjobs.db.clock import database_now
 from console.reads import health
 from jobs.models import Job, JobDevice
-from jobs.sql import store
+from jobs.sql import store, totals
 from jobs.sql.device_signature import NewFleet
-from jobs.upkeep.runner import repairs
+from jobs.upkeep.runner import Upkeep, chores, repairs
 from jobs.waiting.queues import queues_of
 from locks.models import Lock
 from tests.factory import claimed, device_row, job_row, job_rows
@@ -62,6 +62,20 @@ def test_what_waits_is_found_in_its_index_when_only_few_are_left(
     after_a_long_line: None, ask: Callable[[], object]
 ) -> None:
     assert max(rows_read(sql, "jobs_job") for sql in asked(ask)) < _FEW
+
+
+@pytest.mark.parametrize("upkeep", [repairs(own_heartbeat=lambda: None), chores()], ids=["repairs", "chores"])
+def test_a_round_of_upkeep_with_nothing_to_do_reads_few_of_many_jobs(upkeep: Upkeep) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_LINE, [_JOBS])
+        cursor.execute(_END)
+    while totals.uncounted().exists():
+        totals.advance()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    statements = asked(upkeep.step)
+    assert statements
+    assert {sql: read for sql in statements if (read := rows_read(sql, "jobs_job")) > _FEW} == {}
 
 
 def test_waiting_jobs_are_counted_in_their_indexes_when_only_few_are_left(admin_client: Client) -> None:
