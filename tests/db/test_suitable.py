@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
+from cnaasjobs.conf import WrongSettings
 from cnaasjobs.db import session
 from cnaasjobs.db.suitable import unsuitable
+from cnaasjobs.run.prepare import prepare
 from tests.services import PgBouncer, PostgreSQL, RabbitMQ, scratch_directory
 from tests.services.processes import Platform
 from tests.services.program import run_program
@@ -62,8 +64,11 @@ def test_utf_8_and_no_pooler_are_fine(postgresql: PostgreSQL) -> None:
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
 def test_another_encoding_is_named(encoded: Callable[[str], str], encoding: str) -> None:
-    (problem,) = found(encoded(encoding))
+    url = encoded(encoding)
+    (problem,) = found(url)
     assert problem.startswith(f"The database's encoding is {encoding}: it must be UTF8")
+    with on_database(url), pytest.raises(WrongSettings, match="it must be UTF8"):
+        prepare(with_token=False)  # as make run does
 
 
 @pytest.mark.needs("pgbouncer")

@@ -29,6 +29,7 @@ if __name__ == "__main__":
                 "connections": sum(one.connection is not None for one in connections.all()),
                 "collects": gc.isenabled(),
                 "lock": os.path.realpath(f"/proc/self/fd/{os.environ['LOCK']}"),
+                "input": os.read(0, 1).decode(),
             }
         )
     )

@@ -93,6 +93,8 @@ def test_its_processes_find_each_other_and_warn_of_what_one_asked_for(
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     env = child_environment(config, secret_key="k", is_exposed=False)
     assert env["CNAASJOBS_STATE_DIR"] == str(config.state_dir)
+    assert env["DJANGO_SETTINGS_MODULE"] == "cnaasjobs.settings" != os.environ["DJANGO_SETTINGS_MODULE"]
+    assert env["PYTHONUNBUFFERED"] == "1"  # what somebody's code prints is in the log at once
     assert env["PYTHONWARNINGS"].split(",") == ["error", ROOT_REMARK][: 2 if os.geteuid() == 0 else 1]
 
 

@@ -45,7 +45,9 @@ def test_a_program_begins_as_a_copy_and_is_what_it_would_be_by_itself(scratch: P
     state.mkdir(parents=True)
     (state / "db.sqlite3").write_bytes(migrated_file.read_bytes())
     env = {"PATH": "/usr/bin:/bin", "CNAASJOBS_STATE_DIR": str(state)}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, env=env, capture_output=True, text=True, input="typed"
+    )
     assert done.returncode == 0, done.stderr
     ours, its = map(json.loads, done.stdout.splitlines())
     assert ours["admin"] == "admin"
@@ -63,6 +65,7 @@ def test_a_program_begins_as_a_copy_and_is_what_it_would_be_by_itself(scratch: P
         "connections": 0,
         "collects": True,
         "lock": str(state / "lock"),
+        "input": "",
     }
 
 

@@ -230,6 +230,8 @@ def test_a_database_that_is_away_is_one_line(scratch: Path) -> None:
         "Starting; a first start makes its database, which takes some seconds",
         "Cannot prepare the database",
     ]
+    assert "Connection refused" in copy.output()
+    assert {log.name for log in (copy.state / "log").iterdir()} == {"broker.log", "prepare.log"}  # nothing was begun
 
 
 def test_an_inventory_of_ones_own_is_announced_before_anybody_logs_in(
