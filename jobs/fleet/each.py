@@ -141,11 +141,15 @@ class Each:
         options: dict[str, Any] = {"ahead": ahead, "tried": tried, "of": len(self._plan.devices), "lasting": lasting}
         asked = time.monotonic()
         seen, taken = self._persist(lambda: store().take_devices(self._run, count, **options), self._adopted)
-        self._body.judge(seen)
-        self._ahead.heard(asked)
+        self._heard(seen, asked)
         self._others = max(self._others, seen.others)
         self.kept.took([one.id for one in taken], lasting=lasting)
         return taken
+
+    def _heard(self, seen: FleetStanding, asked_at: float) -> None:
+        """The answer of a safe point that was asked for at this time (monotonic)."""
+        self._body.judge(seen)
+        self._ahead.heard(asked_at)
 
     def _adopted(self) -> tuple[FleetStanding, list[Taken]]:
         """What was taken, read from the database because the statement's answer was lost."""
@@ -275,8 +279,7 @@ class Each:
         self._devices.in_progress(self.hands.in_progress())
         seen = self._persist(lambda: store().write_devices(self._run, self._devices.batch()))
         self._devices.written()
-        self._body.judge(seen)
-        self._ahead.heard(asked)
+        self._heard(seen, asked)
         self._others = seen.others
         self._dry = not seen.waiting
         if seen.crowded and not self._leaves:

@@ -46,6 +46,7 @@ class Body:
         self.differs: set[str] = set()
         self.breaks: set[str] = set()
         self.struck: set[str] = set()
+        self.slow: set[str] = set()
         self.broken: list[str] = []
         self.alone: Any = lambda: None
 
@@ -53,9 +54,10 @@ class Body:
         self.begun.append((device, ctx.worker))
         ctx.about_to("commit", if_lost="it reverts by itself")
         while not self.may_go_on.is_set() and not ctx.next_stop(0.01):
-            if ctx.worker in self.struck:  # and what it has in hand takes a while to stop
+            if ctx.worker in self.struck:
                 ctx.soft_limit_reached()
-                assert self.may_go_on.wait(20)
+        if ctx.worker in self.slow:  # what it has in hand takes a while to stop
+            assert self.may_go_on.wait(20)
         ctx.checkpoint()
         self.over.append((device, ctx.worker))
         return device
@@ -95,8 +97,8 @@ def shared(ctx: JobContext, *, hosts: list[str], at_once: int = 2, dry_run: bool
             alike=ctx.worker if ctx.worker in body.differs else "",
         )
         body.after.append(ctx.worker)
-    except Exception:
-        body.failed.append(ctx.worker)
+    except Exception as exc:
+        body.failed.append(type(exc).__name__)
         raise
     finally:
         body.cleaned_up.append(ctx.worker)
@@ -216,14 +218,16 @@ def test_an_abort_ends_the_job_when_the_last_has_stopped(body: Body) -> None:
     assert not locks.held().exists()
 
 
-def test_a_limit_that_strikes_one_stops_all(body: Body) -> None:
+@pytest.mark.parametrize(("last", "raised"), [("second", "TimeLimitExceeded"), ("first", "EndMet")])
+def test_a_limit_that_strikes_one_stops_all(body: Body, last: str, raised: str) -> None:
     crew = body.begin()
     body.help(crew, "second")
+    body.slow.add(last)
     body.struck.add("second")
-    wait_until(lambda: set(tokens()) == {"second"})
+    wait_until(lambda: set(tokens()) == {last})
     body.may_go_on.set()
     ended = crew.wait()
-    assert (ended.exception_type, body.after) == ("TimeLimitExceeded", [])
+    assert (ended.exception_type, body.after, body.failed) == ("TimeLimitExceeded", [], [raised])
     assert {worker for _, worker in body.begun} == {"first", "second"}
     assert JobDevice.objects.filter(job=ended, state=DeviceState.WAITING.value).count() == 4
 
