@@ -128,6 +128,10 @@ def test_comments_are_no_change_from_outside(lab: Lab) -> None:
     lab.change("sw1", motd="new")
     lab.set_running("sw1", "! Last configuration change at 12:00:01\nhostname sw1\nmotd hello\n")
     assert devices_of(live())["sw1"]["failed"] is False
+    commented = "! Last configuration change at 12:00:02\nhostname sw1\nmotd new\n"
+    lab.set_running("sw1", commented)
+    assert devices_of(live(force=True))["sw1"]["failed"] is False
+    assert lab.running("sw1") == commented  # there is nothing to overwrite
 
 
 def test_force_overwrites_what_was_changed_outside(lab: Lab) -> None:
@@ -136,6 +140,7 @@ def test_force_overwrites_what_was_changed_outside(lab: Lab) -> None:
     lab.set_running("sw1", "hostname intruder\n")
     assert devices_of(live())["sw1"]["failed"] is False
     assert lab.running("sw1") == "hostname intruder\n"  # in sync as far as we know: nobody looked
+    assert "changed outside" in reason(dry(), "sw1")  # a dry run always looks
     assert devices_of(live(force=True))["sw1"]["failed"] is False
     assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
 
