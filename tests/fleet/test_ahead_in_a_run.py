@@ -162,8 +162,11 @@ def test_a_run_that_may_not_go_on_begins_nothing_that_it_has_in_hand(how: str, r
     assert how == "lost" or len(left(ended)) == 6
 
 
-def test_what_a_participant_was_told_is_as_old_as_its_question(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_participant_was_told_is_as_old_as_its_question(
+    body: Body, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
     """The answer may have been on its way for long."""
+    settings.CNAASJOBS_REPORT_SECONDS = 0.001  # what is over is written at once
     asked, told = [0.0], [0]
 
     def noting(ask: Callable[..., Any]) -> Callable[..., Any]:
