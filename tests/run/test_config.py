@@ -91,6 +91,7 @@ def test_its_processes_find_each_other_and_warn_of_what_one_asked_for(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONWARNINGS", "error")
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     env = child_environment(config, secret_key="k", is_exposed=False)
     assert env["CNAASJOBS_STATE_DIR"] == str(config.state_dir)
     assert env["DJANGO_SETTINGS_MODULE"] == "cnaasjobs.settings" != os.environ["DJANGO_SETTINGS_MODULE"]
