@@ -244,6 +244,8 @@ class Each:
             self._go_on(self._work.step(step))
         elif decision.allowed is False:
             self._go_on(self._work.back(decision.reason))
+        elif self._leaves:  # it can't, with devices in hand. Those that they wait for may be taken by nobody else.
+            self._hand_out(self._taken(self._plan.at_once))
 
     def _go_on(self, work: Callable[[Piece], object]) -> None:
         self.hands.give([self._piece(one, work) for one in self._devices.for_next_step()])

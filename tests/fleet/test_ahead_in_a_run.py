@@ -19,7 +19,7 @@ from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import perform, result_of
 from tests.fake_jobs import fleets
-from tests.fleet.parts import TAKEN, WAITING, aborted, cleared, lose
+from tests.fleet.parts import TAKEN, WAITING, Crew, aborted, cleared, lose
 from tests.services import PostgreSQL
 from tests.waiting import wait_until
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class Body:
     def __init__(self) -> None:
         self.begun: list[str] = []
-        self.happens: dict[str, Callable[[JobContext], None]] = {}
+        self.happens: dict[str, Callable[[JobContext], object]] = {}
         self.mutex = threading.Lock()
 
 
@@ -54,6 +54,20 @@ def quick(ctx: JobContext, *, hosts: list[str], at_once: int, dry_run: bool = Fa
         return device
 
     ctx.each(hosts, one, at_once=at_once, reads_first=True, back=lambda device, why: f"{device} was stopped")
+
+
+@job(lock="devices", helpers=4)
+def together(ctx: JobContext, *, hosts: list[str]) -> None:
+    body = _bodies[-1]
+
+    def prepare(device: str) -> None:
+        body.begun.append(device)
+        body.happens["prepare"](ctx)
+
+    def commit(device: str) -> str:
+        return device
+
+    ctx.each(hosts, prepare, commit, at_once=2, all_or_none=True)
 
 
 def hosts(count: int) -> list[str]:
@@ -210,6 +224,27 @@ def test_a_participant_that_is_told_to_leave_gives_back_what_it_has_not_begun(
     assert ended.status == Status.RUNNING  # and waits for somebody
     assert body.begun == hosts(6)
     assert left(ended) == [(host, None) for host in hosts(12)[6:]]
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.usefixtures("_postgresql_to_use")
+@pytest.mark.parametrize("helpers", [0, 1])
+def test_where_all_or_none_are_to_be_done_all_may_be_told_to_leave(
+    body: Body, monkeypatch: pytest.MonkeyPatch, helpers: int
+) -> None:
+    """Each has devices that wait for the others, and nobody comes who would take these."""
+    told = threading.Event()
+    body.happens = {"prepare": lambda ctx: told.wait(20)}
+    monkeypatch.setattr(Membership, "told_to_leave", lambda self: told.is_set())
+    crew = Crew(scheduling.schedule(together, {"hosts": hosts(7)}))
+    crew.first()
+    wait_until(lambda: len(body.begun) == 2)
+    for _ in range(helpers):
+        crew.helper("second")
+        wait_until(lambda: len(body.begun) == 4)
+    told.set()
+    ended = crew.wait()
+    assert (ended.status, list(result_of(ended)["devices"])) == (Status.FINISHED, hosts(7))
 
 
 def test_one_that_was_frozen_begins_nothing_before_it_has_asked_again(
