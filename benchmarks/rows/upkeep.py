@@ -14,6 +14,7 @@ from jobs.upkeep import lines
 from jobs.upkeep.prune import Prune
 from jobs.upkeep.republish import Republish
 from jobs.upkeep.rescue import Rescue
+from jobs.upkeep.runner import Upkeep, chores, repairs
 from tests.switching import on_database
 
 _LIST: Final = "/api/v1.0/jobs"
@@ -36,6 +37,8 @@ def steps(bench: Bench) -> Iterator[Line]:
         "free locks": lambda: lines.free_abandoned,
         "wake": lambda: lines.wake_first,
         "lock wait": lambda: lines.end_overdue,
+        "question whether there are repairs": lambda: _question(repairs(own_heartbeat=lambda: None)),
+        "question whether there are chores": lambda: _question(chores()),
     }
     found: dict[str, dict[int, list[float]]] = {name: {size: [] for size in sizes} for name in makers}
     for _ in range(bench.rounds):
@@ -52,6 +55,10 @@ def steps(bench: Bench) -> Iterator[Line]:
             against=f"at {sizes[0]:,}",
             target=1.2,
         )
+
+
+def _question(upkeep: Upkeep) -> Callable[[], int]:
+    return lambda: len(upkeep.to_do(list(upkeep.asked)))
 
 
 def _p50(step: Callable[[], int], count: int) -> float:
