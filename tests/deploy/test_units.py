@@ -37,7 +37,7 @@ def test_its_command_is_one_of_ours(name: str) -> None:
         ("python -m cnaasjobs.live --port 8001", "unrecognized arguments: --port"),
         ("python manage.py job list", "manage.py has no job"),
         ("python manage.py jobs stop 4711", "invalid choice: 'stop'"),
-        ("python manage.py jobs abort soon", "invalid job_id value: 'soon'"),
+        ("python manage.py jobs abort soon", "'soon' is not the id of a job"),
         ("python -m cnaasjobs.life", "none of our programs"),
     ],
 )
