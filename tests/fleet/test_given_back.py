@@ -1,5 +1,6 @@
 """A device whose taking a crash of the database took back: nothing is changed on it until it is taken again."""
 
+import threading
 from typing import Any
 from uuid import uuid4
 
@@ -73,9 +74,12 @@ def test_one_that_is_in_hand_is_taken_again_and_not_begun_twice() -> None:
                 return JobDevice.objects.filter(host=device, state=TAKEN).exists()
 
         _as_a_crash_would(ctx, device)
+        given_back.set()
         wait_until(is_taken)
 
+    given_back = threading.Event()
     happens["a"] = then_taken
+    happens["b"] = lambda *_: given_back.wait(10)  # when nothing else is left to do, nobody asks what waits
     _perform(["a", "b", "c"], at_once=2)
     assert sorted(began) == ["a", "b", "c"]
 
