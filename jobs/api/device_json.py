@@ -55,6 +55,13 @@ def jobs_of(hostname: str) -> Rows:
     return rows
 
 
+def whole_device(job_id: int, hostname: str) -> dict[str, Any] | None:
+    """The API's object of one device, with its report; None if there is no such job, or it has no such device."""
+    for row in devices_of(job_id).filter(host=hostname).values(*COLUMNS, "report"):
+        return _object(row) | {"report": stored_json(row["report"])}
+    return None
+
+
 def device_objects(rows: Sequence[dict[str, Any]], *, with_reports: bool = False) -> list[dict[str, Any]]:
     """The API's objects, from rows of ``devices_of`` or ``jobs_of``."""
     reports = dict(_reports([row["pk"] for row in rows])) if with_reports else {}

@@ -10,8 +10,8 @@ from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
 from jobs.api import described
-from jobs.api.device_json import COLUMNS, HISTORY_COLUMNS, device_objects, devices_of, jobs_of
-from jobs.api.views import existing_job
+from jobs.api.device_json import COLUMNS, HISTORY_COLUMNS, device_objects, devices_of, jobs_of, whole_device
+from jobs.api.views import existing_job, job_id_of
 
 
 class JobDevices(ApiViewSet):
@@ -33,11 +33,10 @@ class JobDevices(ApiViewSet):
         return self.get_paginated_response({"devices": device_objects(rows or [], with_reports=with_reports)})
 
     def retrieve(self, request: Request, job_id: str, hostname: str) -> Response:
-        number = existing_job(job_id)
-        rows = [] if "\x00" in hostname else list(devices_of(number).filter(host=hostname))
-        if not rows:
-            raise NotFound(f"No device {quoted(hostname)} found in job {number}")
-        return success({"devices": device_objects(rows, with_reports=True)})
+        found = None if "\x00" in hostname else whole_device(job_id_of(job_id), hostname)
+        if found is None:
+            raise NotFound(f"No device {quoted(hostname)} found in job {existing_job(job_id)}")
+        return success({"devices": [found]})
 
     def _with_reports(self, request: Request) -> bool:
         asked = request.query_params.get("report", "0")

@@ -135,8 +135,9 @@ def test_a_page_of_a_thousand_reports_takes_few_statements(api: Api, django_asse
         assert len(api.get(f"/job/{job.pk}/devices?report=1&per_page=1000").data["devices"]) == 45
 
 
-def test_one_device(api: Api, job: Job) -> None:
-    reply = api.get(f"/job/{job.pk}/devices/sw2/")
+def test_one_device(api: Api, job: Job, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(1):
+        reply = api.get(f"/job/{job.pk}/devices/sw2/")
     (device,) = reply.data["devices"]
     assert (device["hostname"], device["failed"], device["report"]["zebra"]) == ("sw2", True, 1)
     assert f'"report":{REPORT}'.encode() in reply.raw
