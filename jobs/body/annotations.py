@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter
@@ -10,13 +11,13 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter
 
 def adapters(body: Callable[..., Any], signature: inspect.Signature) -> dict[str, TypeAdapter[Any]]:
     """A check for each parameter whose annotation says what it takes; one that cannot be resolved promises nothing."""
-    try:
-        hints = get_type_hints(inspect.unwrap(body))
-    except NameError:  # a name imported only for the type checker
-        return {}
+    names = inspect.unwrap(body).__globals__
     adapters = {}
     for name, parameter in signature.parameters.items():
-        if name in hints and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
-            with contextlib.suppress(PydanticSchemaGenerationError):
-                adapters[name] = TypeAdapter(hints[name])
+        if parameter.annotation is parameter.empty or parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        # Each by itself: a name imported only for the type checker (NameError) must not leave the others unchecked.
+        with contextlib.suppress(NameError, PydanticSchemaGenerationError):
+            alone = SimpleNamespace(__annotations__={name: parameter.annotation})
+            adapters[name] = TypeAdapter(get_type_hints(alone, names)[name])
     return adapters
