@@ -53,6 +53,9 @@ class SharedConnection:
 
     def _acquired(self, before: BaseDatabaseWrapper | None) -> Any:
         """The mutex, acquired, of the connection that this thread uses already (``before``), or else of a free one."""
+        if before is not None and before is self._shared:  # a transaction may be open on it
+            self._mutex.acquire()
+            return self._mutex
         lent = self._lent
         only_lent = lent is not None and (before is lent or not self._has_both)
         if not only_lent and self._mutex.acquire(blocking=lent is None):

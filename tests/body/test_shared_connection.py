@@ -2,12 +2,17 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DataError, Error, OperationalError, connection, connections, transaction
 
+from jobs.body.context import JobContext
 from jobs.body.shared_connection import SharedConnection
+from tests import fake_jobs
+from tests.factory import claimed
 from tests.waiting import stays, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +46,7 @@ def test_threads_use_the_lent_connection_and_no_other_is_opened() -> None:
         assert in_a_thread(used) is own
         assert used() is own
         assert shared._shared is None
+    assert not connection.allow_thread_sharing
     try:
         assert in_a_thread(used) is not own  # the body goes on, and may use its own without asking
         assert in_a_thread(used) is in_a_thread(used)
@@ -90,6 +96,31 @@ def test_of_two_connections_a_thread_takes_the_free_one_and_keeps_it_until_it_is
         shared.close()
 
 
+def test_a_thread_goes_on_with_its_connection_though_the_body_lends_its_own_meanwhile() -> None:
+    """A transaction may be open on it."""
+    shared = SharedConnection()
+    is_in, is_lent = threading.Event(), threading.Event()
+
+    def nested() -> tuple[Any, Any]:
+        with shared.use():
+            outer = drivers_connection()
+            is_in.set()
+            assert is_lent.wait(30)
+            with shared.use():
+                return outer, drivers_connection()
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            found = pool.submit(nested)
+            assert is_in.wait(30)
+            with shared.lent():
+                is_lent.set()
+                outer, inner = found.result(30)
+        assert inner is outer
+    finally:
+        shared.close()
+
+
 def test_it_is_opened_before_a_thread_needs_it_and_not_after_the_end() -> None:
     shared = SharedConnection()
     try:
@@ -103,8 +134,11 @@ def test_it_is_opened_before_a_thread_needs_it_and_not_after_the_end() -> None:
 
             assert in_a_thread(used) is opened
             assert used() is not opened
+        theirs = shared._shared
     finally:
         shared.close()
+    assert theirs is not None
+    assert theirs.connection is None
     shared._open()  # its thread comes late: the job ended at once
     assert shared._shared is None
 
@@ -140,6 +174,45 @@ def test_one_that_cannot_be_opened_is_tried_again_by_the_thread_that_needs_it(mo
             with shared.opened():
                 assert asked.wait(30)
         assert in_a_thread(used) is not None
+    finally:
+        shared.close()
+
+
+def test_a_write_that_comes_late_opens_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    ctx = JobContext(claimed(fake_jobs.nothing.schedule()))
+    close = ctx._connection.close
+
+    def then_writes() -> None:
+        close()
+        in_a_thread(ctx.progress.flush)
+
+    monkeypatch.setattr(ctx._connection, "close", then_writes)
+    ctx.close()
+    assert ctx._connection._shared is None
+
+
+@pytest.mark.parametrize("somewhere", [in_a_thread, lambda work: work()], ids=["a thread", "the body's own"])
+def test_one_that_failed_is_opened_anew_unless_a_transaction_is_open(somewhere: Callable[..., Any]) -> None:
+    shared = SharedConnection()
+
+    def used(raises: Error | None = None) -> Any:
+        found = None
+        with suppress(Error), shared.use():
+            found = drivers_connection()
+            if raises is not None:
+                raise raises
+        return found
+
+    def stays_in_a_transaction() -> bool:
+        with shared.use(), transaction.atomic():
+            return used(OperationalError("it is away")) is drivers_connection()
+
+    try:
+        first = somewhere(used)
+        assert somewhere(lambda: used(DataError("it is too long"))) is first
+        assert somewhere(stays_in_a_transaction)
+        assert somewhere(lambda: used(OperationalError("it is away"))) is first
+        assert somewhere(used) is not first
     finally:
         shared.close()
 
