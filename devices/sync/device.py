@@ -23,6 +23,7 @@ T = TypeVar("T")
 PROBE_SECONDS = 30.0  # how long a device may be unreachable after a commit before the commit is taken back
 PROBE_PAUSE_SECONDS = 3.0
 CLOSING = "connection not closed"
+CLOSING_PROBE = "connection of the reachability check not closed"
 
 
 class Device:
@@ -47,11 +48,6 @@ class Device:
         if self._driver is None:
             raise DeviceFailure("not connected")
         return self._driver
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may have a connection: one was opened, or attempted."""
-        return self._driver is not None
 
     @functools.cached_property
     def _new_driver(self) -> Callable[[], NetworkDriver]:
@@ -179,7 +175,8 @@ class Device:
                     raise DeviceFailure(what) from exc
             finally:
                 if second is not None:
-                    with contextlib.suppress(BaseException):  # it has served its purpose
+                    # It has served its purpose.
+                    with contextlib.suppress(BaseException), self._patience(CLOSING_PROBE):
                         second.close()
 
     def confirm_commit(self) -> None:
@@ -205,7 +202,7 @@ class Device:
             DeviceFailure: whatever it raised.
         """
         try:
-            with self._ctx.patience(self._seconds, what):
+            with self._patience(what):
                 return ask()
         except (DeviceFailure, JobStopped):
             raise

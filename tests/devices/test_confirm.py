@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
+from devices.sync import device
 from devices.sync.one_device import DeviceSync
 from devices.tasks import sync_devices
 from jobs.models import Fleet, Job
@@ -68,6 +69,25 @@ def test_without_a_confirm_the_device_reverts_by_itself_and_is_not_in_sync(
     job = live()
     assert "+motd new" in devices_of(job)["sw1"]["job_tasks"][2]["diff"]
     assert lab.running("sw1") == "hostname sw1\nmotd new\n"
+
+
+def test_a_device_that_is_away_for_a_moment_after_its_commit_is_asked_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "PROBE_PAUSE_SECONDS", 0.01)
+    original = LabDriver.open
+    opened: list[str] = []
+
+    def away_once(self: LabDriver) -> None:
+        opened.append(self.hostname)
+        if len(opened) == 2:
+            raise OSError("no route to host")
+        original(self)
+
+    monkeypatch.setattr(LabDriver, "open", away_once)
+    lab.add("sw1")
+    assert devices_of(live())["sw1"]["failed"] is False
+    assert opened == ["sw1"] * 3
 
 
 def test_all_or_none_commits_on_no_device_when_one_cannot_be_prepared(lab: Lab) -> None:

@@ -42,6 +42,7 @@ STEPS = {
     "load_replace_candidate": "configuration not accepted",
     "compare_config": "cannot compare configurations",
     "commit_config": "commit failed",
+    "close": "connection of the reachability check not closed",
     "confirm_commit": "confirm failed",
 }
 
@@ -74,7 +75,9 @@ def test_it_fails_with_the_step_it_hung_in(module: Any, verb: str, step: str) ->
     assert job.status == Status.FINISHED
     said = f"{step}: no answer within 1 seconds (CNAASJOBS_DEVICE_SECONDS)"
     assert reason(job, "r1").startswith(said)
-    assert ("; if it is not confirmed, it reverts by itself" in reason(job, "r1")) is (verb == "confirm_commit")
+    assert ("; if it is not confirmed, it reverts by itself" in reason(job, "r1")) is (
+        verb in {"close", "confirm_commit"}
+    )
     devices = devices_of(job)
     assert [devices[host]["failed"] for host in ("r1", "r2", "r3")] == [True, False, False]
     assert sorted(job.finished_devices or "") == sorted('["r1", "r2", "r3"]')

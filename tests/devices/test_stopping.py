@@ -11,9 +11,10 @@ from django.db import OperationalError, connections
 
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
-from devices.sync import state
+from devices.sync import device, state
 from devices.sync.campaign import Campaign
 from devices.tasks import sync_devices
+from jobs.errors import JobAborted
 from jobs.lifecycle import transitions
 from jobs.models import Job, JobDevice
 from jobs.states import DeviceState as State
@@ -124,6 +125,28 @@ def test_an_abort_before_a_commit_leaves_the_device_as_it_was(
     assert job.exception_type == "JobAborted"
     assert committed == (["sw1"] if host == "sw2" and mode < 2 else [])
     assert lab.running(host) is None
+
+
+def test_a_job_that_is_stopped_does_not_wait_for_a_device_that_its_commit_cut_off(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "PROBE_SECONDS", 3600.0)
+    monkeypatch.setattr(device, "PROBE_PAUSE_SECONDS", 3600.0)
+    lab.add("sw1")
+    job = sync_devices.schedule(all=True, dry_run=False, confirm_mode=1)
+    running, original = contexts(monkeypatch), LabDriver.open
+    opened: list[str] = []
+
+    def cut_off(self: LabDriver) -> None:
+        opened.append(self.hostname)
+        if len(opened) > 1:
+            running[0].stop(JobAborted("enough"))
+            raise OSError("no route to host")
+        original(self)
+
+    monkeypatch.setattr(LabDriver, "open", cut_off)
+    perform(job)
+    assert (job.exception_type, pending(lab), lab.running("sw1") or "") == ("JobAborted", [], "")
 
 
 @pytest.mark.parametrize(("mode", "host", "before"), [(1, "sw1", []), (1, "sw3", ["sw1", "sw2"]), (2, "sw5", [])])
