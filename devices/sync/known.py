@@ -50,12 +50,12 @@ def essential(running: str, platform: str | None) -> str:
 
 def same(first: str, second: str, *, unstable: Collection[int] = ()) -> bool:
     """Whether two readings (``essential``) show the same configuration."""
-    return first == second or (bool(unstable) and _less(first, unstable) == _less(second, unstable))
+    return _less(first, unstable) == _less(second, unstable)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """The fingerprint of a running configuration. A false one can't be recognised again."""
+    """The fingerprint of a running configuration. If it is false, the configuration can't be recognised again."""
 
     running_hash: str = ""
     unstable: Sequence[int] = ()  # numbers of lines that differ each time they are shown; not in the hash

@@ -38,7 +38,7 @@ def _committed(names: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for start in range(0, len(names), _MANY):
         rows = DeviceState.objects.filter(host__in=names[start : start + _MANY], uncertain_job_id__isnull=True)
-        found |= dict(rows.exclude(rendered_hash="").values_list("host", "rendered_hash"))
+        found |= dict(rows.values_list("host", "rendered_hash"))
     return found
 
 
@@ -51,7 +51,7 @@ class _Rendered:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._of: tuple[Any, ...] = ()
+        self._of: tuple[Any, ...] = (None, None)
         self._digests: dict[str, tuple[str, ...]] = {}
 
     def digests(self, hosts: Sequence[Host], inventory: Inventory) -> dict[str, tuple[str, ...]]:
@@ -75,7 +75,7 @@ class _Rendered:
             self._mutex.release()
 
     def _is_of(self, of: tuple[Any, ...]) -> bool:
-        return bool(self._of) and self._of[0] is of[0] and self._of[1] is of[1] and self._of[2:] == of[2:]
+        return self._of[0] is of[0] and self._of[1] is of[1] and self._of[2:] == of[2:]
 
     def _render(self, host: Host, secrets: Secrets, keys: Sequence[str], deadline: float) -> bool:
         """Render one host and remember its hashes. False if there is no time."""

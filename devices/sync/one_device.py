@@ -99,7 +99,7 @@ class DeviceSync:
             self._record()
 
     def commit(self) -> None:
-        """Call ``DeviceStates.about_to_commit`` just before it."""
+        """``DeviceStates.about_to_commit`` must have been called just before."""
         try:
             self._require_free()  # it was free when its changes were found, but that may be a while ago
         except DeviceFailure:

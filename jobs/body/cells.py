@@ -63,67 +63,74 @@ def give_back(number: int) -> None:
 
 
 def read(number: int | None) -> Cell | None:
-    if _memory is None or number is None:
+    found = _bytes(number)
+    if found is None:
         return None
-    stage, soft, _, pid, began = _LAYOUT.unpack_from(_memory, number * _LAYOUT.size)
+    stage, soft, _, pid, began = _LAYOUT.unpack(found)
     return Cell(Stage(stage), bool(soft), pid, began)
 
 
 def tell_to_leave(number: int | None) -> None:
     """The worker stops: a body that shares its work with others leaves it to them. The one byte that goes this way."""
-    if _memory is not None and number is not None:
-        _memory[number * _LAYOUT.size + _LEAVE] = 1
+    _write(_bytes(number), _LEAVE)
 
 
 # --- the process that runs the body -----------------------------------------------------------------------------------
+# What a stage promises is written before it: the main process may look at any moment.
 
 
 def taken(request: Any) -> bool:
     """A child has the message. False if another child had it before and died: that run must not be claimed again."""
-    offset = _offset(request)
-    if offset is None or _memory is None:
+    cell = _bytes_of(request)
+    if cell is None:
         return True
-    if _memory[offset + _STAGE] != Stage.WAITING:
+    if cell[_STAGE] != Stage.WAITING:
         return False
-    struct.pack_into("<I", _memory, offset + _PID, os.getpid())
-    _memory[offset + _STAGE] = Stage.CLAIMING
+    struct.pack_into("<I", cell, _PID, os.getpid())
+    cell[_STAGE] = Stage.CLAIMING
     return True
 
 
 def running(request: Any, *, age: float = 0.0) -> None:
     """The body begins: its time limits count from here, or from ``age`` seconds ago: the job began elsewhere."""
-    offset = _offset(request)
-    if offset is not None and _memory is not None:
-        struct.pack_into("<d", _memory, offset + _BEGAN, time.monotonic() - age)
-        _memory[offset + _STAGE] = Stage.RUNNING
+    cell = _bytes_of(request)
+    if cell is not None:
+        struct.pack_into("<d", cell, _BEGAN, time.monotonic() - age)
+        cell[_STAGE] = Stage.RUNNING
 
 
 def told_to_leave(request: Any) -> bool:
-    offset = _offset(request)
-    return offset is not None and _memory is not None and bool(_memory[offset + _LEAVE])
+    cell = _bytes_of(request)
+    return cell is not None and bool(cell[_LEAVE])
 
 
 def soft_limit_struck(request: Any) -> None:
-    offset = _offset(request)
-    if offset is not None and _memory is not None:
-        _memory[offset + _SOFT] = 1
+    _write(_bytes_of(request), _SOFT)
 
 
 def storing(request: Any) -> None:
     """The body has ended: no time limit and no shutdown may cut off the storing of its end."""
-    _write_stage(request, Stage.STORING)
+    _write(_bytes_of(request), _STAGE, Stage.STORING)
 
 
 def done(request: Any) -> None:
-    _write_stage(request, Stage.DONE)
+    _write(_bytes_of(request), _STAGE, Stage.DONE)
 
 
-def _write_stage(request: Any, stage: Stage) -> None:
-    offset = _offset(request)
-    if offset is not None and _memory is not None:
-        _memory[offset + _STAGE] = stage
+# --- both -------------------------------------------------------------------------------------------------------------
 
 
-def _offset(request: Any) -> int | None:
-    number = getattr(request, "cell", None)
-    return None if number is None else int(number) * _LAYOUT.size
+def _write(cell: memoryview | None, place: int, value: int = 1) -> None:
+    if cell is not None:
+        cell[place] = value
+
+
+def _bytes_of(request: Any) -> memoryview | None:
+    return _bytes(getattr(request, "cell", None))
+
+
+def _bytes(number: int | None) -> memoryview | None:
+    """Of one cell. None for a run that is not followed, such as one without a worker."""
+    if _memory is None or number is None:
+        return None
+    return memoryview(_memory)[number * _LAYOUT.size : (number + 1) * _LAYOUT.size]

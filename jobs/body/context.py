@@ -94,9 +94,9 @@ class JobContext:
             devices: names, or objects with a ``name``, no two alike, each of 1 to 255 characters.
             at_once: how many of them in each process at most.
             seconds: a step on a device that takes longer hangs: the device failed, and the process ends with the job.
-            lost: makes the report of a device whose process was lost, of the device and what is known of it, in words.
-            hung: makes the report of a device whose thread hangs, of the device and what it hangs in.
-            back: called for a device in hand when there is no further step, with the reason; makes its report.
+            lost: gets a device whose process was lost and, in words, what is known of it; returns its report.
+            hung: gets a device whose thread hangs, and the step in which it does; returns its report.
+            back: gets a device in hand that takes no further step, and why; returns its report.
             leaving: called, perhaps more than once, before this process leaves the job or ends it, with nothing in
                 hand: the last moment to store what is known of its devices; again after a crash of the database.
             beforehand: called with devices that come next, before their first step: for what is cheaper for many at
@@ -131,7 +131,7 @@ class JobContext:
         return contextlib.nullcontext() if piece is None else Within(piece, seconds, at)
 
     def keep(self, result_until: Callable[[BaseException], Any]) -> None:
-        """If the body raises, store what this function makes of the exception beside it, as the job's result.
+        """If the body raises, this function gets the exception; what it returns is stored as the job's result.
 
         For what is known in spite of the exception: about devices that were done, or the one that was being worked on.
         """

@@ -97,7 +97,7 @@ class Execution:
 
     def _in_body(self, task: BodyTask) -> Any:
         arguments = json.loads(self.run.start_arguments)
-        if self.run.author_id is not None and not self._joined:
+        if not self._joined:
             self.ctx.answer(lambda: self._require_rights(task))
         try:
             cells.running(task.request, age=self._age)

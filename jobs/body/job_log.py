@@ -101,11 +101,10 @@ class JobLog:
         if is_due:
             written_later.remove(self)
         self.flush()
-        with self._writing:
-            if self._dropped:
-                words = f"{self._dropped} lines were dropped: the log was full, or the database away"
-                last = Line(datetime.now(UTC).timestamp(), "WARNING", __name__, None, words)
-                self._stored([_portion([last])], most_lines=MOST_LINES * 2, most_bytes=MOST_BYTES * 2)
+        if self._dropped:
+            words = f"{self._dropped} lines were dropped: the log was full, or the database away"
+            last = Line(datetime.now(UTC).timestamp(), "WARNING", __name__, None, words)
+            self._stored([_portion([last])], most_lines=MOST_LINES * 2, most_bytes=MOST_BYTES * 2)
 
     def _prepare(self) -> None:
         """One at a time, so that lines stay in their order."""
@@ -156,7 +155,7 @@ class _Handler(ForManyAtOnce):
         return bool(_logs) and super().handle(record)  # most lines are the platform's own, between two bodies
 
     def emit(self, record: logging.LogRecord) -> None:
-        log = _logs.get(threading.get_ident()) or (next(iter(_logs.values()), None) if len(_logs) == 1 else None)
+        log = _log_of_this_thread()
         if log is None or (record.levelno < logging.WARNING and record.name.partition(".")[0] in _QUIET):
             return
         try:
@@ -170,12 +169,18 @@ class _Handler(ForManyAtOnce):
             self.handleError(record)
 
 
+def _log_of_this_thread() -> JobLog | None:
+    """That of its own body, or else that of the only one."""
+    logs = list(_logs.values())  # in one go: a run may end meanwhile
+    return _logs.get(threading.get_ident()) or (logs[0] if len(logs) == 1 else None)
+
+
 _formatter: Final = logging.Formatter()
 _handler: Final = _Handler()
 _counting = threading.Lock()
 
 
-class kept_in(AbstractContextManager[None]):  # noqa: N801  used like a function; made of one it takes twice as long
+class kept_in(AbstractContextManager[None]):  # noqa: N801  used like a function, which would take twice as long
     """What this thread, or one of the body's, logs inside is kept."""
 
     def __init__(self, log: JobLog) -> None:

@@ -38,11 +38,10 @@ def undisturbed(call: Callable[[], T], *, struck: Callable[[], None]) -> T:
 def install() -> None:
     """Call this in the child before each job: billiard sets its own handlers after every hook that Celery offers."""
     global _terminate
-    if signal.getsignal(signal.SIGUSR1) is not _strike:
-        signal.signal(signal.SIGUSR1, _strike)
-    if (current := signal.getsignal(signal.SIGTERM)) is not _hold:
-        _terminate = current
-        signal.signal(signal.SIGTERM, _hold)
+    signal.signal(signal.SIGUSR1, _strike)
+    before = signal.signal(signal.SIGTERM, _hold)
+    if before is not _hold:
+        _terminate = before
 
 
 def _strike(signum: int, frame: FrameType | None) -> None:

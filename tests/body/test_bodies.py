@@ -1,5 +1,6 @@
 """How a body ends, run in-process the way a worker runs it."""
 
+import contextlib
 import json
 import threading
 from datetime import timedelta
@@ -18,6 +19,7 @@ from jobs.task import JobContext, job
 from jobs.testing import assert_scheduled, exception_of, perform, perform_job, result_of
 from locks import service as locks
 from tests import fake_jobs
+from tests.factory import claimed
 from tests.fake_jobs.ends import end_badly
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -106,6 +108,19 @@ def test_a_retry_by_hand_comes_back_when_it_said() -> None:
     assert perform(job).status == Status.SCHEDULED  # never early
 
 
+@job
+def swallows_its_retry(ctx: JobContext) -> str:
+    with contextlib.suppress(Exception):
+        ctx.retry(countdown=3600)
+    return "it went on"
+
+
+def test_a_retry_counts_though_the_body_catches_whatever_is_raised() -> None:
+    assert perform_job(swallows_its_retry).status == Status.SCHEDULED
+    with pytest.raises(RuntimeError, match="only be called in a running body"):
+        JobContext(claimed(fake_jobs.nothing.schedule())).retry()
+
+
 def test_an_unclaimed_body_does_not_run() -> None:
     job = perform_job(fake_jobs.nothing)
     assert perform(job).attempt == 1
@@ -118,6 +133,26 @@ def test_a_thread_left_behind_is_waited_for_before_the_lock_is_free() -> None:
     assert job.finish_time is not None
     assert job.start_time is not None
     assert (job.finish_time - job.start_time).total_seconds() >= 0.3
+
+
+@job
+def abandons_a_thread(ctx: JobContext) -> None:
+    thread = threading.Thread(target=may_end.wait, args=[30])
+    thread.start()
+    ctx.abandon(thread)
+
+
+may_end = threading.Event()
+
+
+def test_a_thread_that_was_there_before_or_that_hangs_is_not_waited_for() -> None:
+    may_end.clear()
+    before = threading.Thread(target=may_end.wait, args=[30])
+    before.start()
+    assert perform_job(abandons_a_thread).status == Status.FINISHED
+    assert before.is_alive()
+    may_end.set()
+    before.join()
 
 
 told: list[str] = []

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -21,11 +22,35 @@ def test_every_stage_is_told(request_with_cell: SimpleNamespace) -> None:
     seen = []
     for tell in (cells.taken, cells.running, cells.storing, cells.done):
         tell(request)
+        cells.allocate()  # again: what was told stays
         told = cells.read(request.cell)
         assert told is not None
         assert told.pid == os.getpid()
         seen.append((told.stage, told.began > 0))
     assert seen == [(Stage.CLAIMING, False), (Stage.RUNNING, True), (Stage.STORING, True), (Stage.DONE, True)]
+
+
+def test_what_a_stage_promises_is_there_before_it(
+    request_with_cell: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The main process may look in between, and a body that seems to have begun at 0 is past each of its limits."""
+    seen: list[Stage] = []
+
+    def looks(answer: float) -> Callable[[], float]:
+        def look() -> float:
+            told = cells.read(request_with_cell.cell)
+            assert told is not None
+            seen.append(told.stage)
+            return answer
+
+        return look
+
+    monkeypatch.setattr(cells, "os", SimpleNamespace(getpid=looks(7)))
+    monkeypatch.setattr(cells, "time", SimpleNamespace(monotonic=looks(9.0)))
+    cells.taken(request_with_cell)
+    cells.running(request_with_cell)
+    assert seen == [Stage.WAITING, Stage.CLAIMING]
+    assert cells.read(request_with_cell.cell) == (Stage.RUNNING, False, 7, 9.0)
 
 
 def test_another_process_sees_it(request_with_cell: SimpleNamespace) -> None:
@@ -49,17 +74,20 @@ def test_a_cell_given_back_begins_anew(request_with_cell: SimpleNamespace) -> No
     number = request_with_cell.cell
     cells.done(request_with_cell)
     cells.give_back(number)
-    taken = [cells.take() for _ in range(cells.CELLS)]
-    assert number in taken
+    taken = []
+    while (one := cells.take()) is not None:
+        taken.append(one)
+    assert taken[-1] == number
     assert cells.read(number) == (Stage.WAITING, False, 0, 0.0)
     for one in taken:
-        if one is not None:
-            cells.give_back(one)
+        cells.give_back(one)
 
 
 def test_without_a_worker_nothing_is_told() -> None:
     for tell in (cells.taken, cells.running, cells.storing, cells.done):
         tell(SimpleNamespace())
+    cells.tell_to_leave(None)
+    assert not cells.told_to_leave(SimpleNamespace())
     assert cells.read(None) is None
 
 

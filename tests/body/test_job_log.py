@@ -69,12 +69,14 @@ def test_a_line_is_kept_with_time_level_logger_and_device(logging_job: LoggingJo
         with having("sw1"):
             logging.getLogger(SITE).warning("odd")
         logging.getLogger(SITE).error("by name", extra={"host": "sw2"})
+        logging.getLogger(SITE).info("odd \x00")
 
     job = logging_job(body)
     assert [line[1:] for line in lines(job)] == [
         ["INFO", SITE, None, "hello world"],
         ["WARNING", SITE, "sw1", "odd"],
         ["ERROR", SITE, "sw2", "by name"],
+        ["INFO", SITE, None, "odd \ufffd"],
     ]
     assert all(len(line[0]) == 26 for line in lines(job))
 
@@ -94,22 +96,6 @@ def test_lines_of_the_bodys_threads_are_the_jobs_and_those_outside_of_a_run_are_
     assert Batches.objects.count() == 1
 
 
-@pytest.mark.parametrize(
-    ("logger", "level", "kept"),
-    [
-        (SITE, "INFO", True),
-        (SITE, "DEBUG", False),
-        ("paramiko.transport", "INFO", False),
-        ("paramiko.transport", "WARNING", True),
-        ("ncclient.operations", "INFO", False),
-        ("jobs", "INFO", False),
-    ],
-)
-def test_from_which_level_on(logging_job: LoggingJob, logger: str, level: str, kept: bool) -> None:
-    job = logging_job(lambda: logging.getLogger(logger).log(logging.getLevelNamesMapping()[level], "line"))
-    assert texts(job) == ["line"] * kept
-
-
 @pytest.fixture
 def _levels_as_before() -> Iterator[None]:
     root = logging.getLogger()
@@ -121,21 +107,44 @@ def _levels_as_before() -> Iterator[None]:
         handler.setLevel(level)
 
 
+@pytest.mark.parametrize(
+    ("logger", "level", "kept"),
+    [
+        (SITE, "INFO", True),
+        (SITE, "DEBUG", False),
+        ("paramiko.transport", "INFO", False),
+        ("paramiko.transport", "WARNING", True),
+        ("ncclient.operations", "INFO", False),
+        ("jobs", "INFO", False),
+    ],
+)
+@pytest.mark.usefixtures("_levels_as_before")
+def test_from_which_level_on(logging_job: LoggingJob, logger: str, level: str, kept: bool) -> None:
+    logging.getLogger().setLevel("DEBUG")  # the process's own log says more
+    job = logging_job(lambda: logging.getLogger(logger).log(logging.getLevelNamesMapping()[level], "line"))
+    assert texts(job) == ["line"] * kept
+    assert logging.getLogger().level == logging.DEBUG
+
+
 @pytest.mark.usefixtures("_levels_as_before")
 def test_a_level_below_that_of_the_processs_own_log(logging_job: LoggingJob, settings: Settings) -> None:
     settings.CNAASJOBS_JOB_LOG_LEVEL = "DEBUG"
     heard: list[str] = []
     stderr = logging.StreamHandler()
     stderr.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    errors = logging.NullHandler(logging.ERROR)
     root = logging.getLogger()
     root.setLevel("WARNING")
     root.addHandler(stderr)
+    root.addHandler(errors)
     try:
         job = logging_job(lambda: logging.getLogger(SITE).debug("detail"))
     finally:
         root.removeHandler(stderr)
+        root.removeHandler(errors)
     assert texts(job) == ["detail"]
     assert "detail" not in heard
+    assert errors.level == logging.ERROR
 
 
 @pytest.mark.usefixtures("_levels_as_before")

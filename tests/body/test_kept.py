@@ -19,6 +19,8 @@ def keeps(ctx: JobContext, *, ends: str, kept: Any = None) -> dict[str, str]:
     def known(exc: BaseException) -> Any:
         if kept == "raises":
             raise RuntimeError("nothing is known")
+        if kept == "exits":
+            raise SystemExit(4)
         return {"known": str(exc), "kept": {1, 2} if kept == "no JSON" else kept}
 
     ctx.keep(known)
@@ -46,7 +48,7 @@ def test_one_that_exits_too() -> None:
     assert stored(perform_job(keeps, ends="exits"))[2]["known"] == "the body raised SystemExit: 3"
 
 
-@pytest.mark.parametrize("kept", ["raises", "no JSON"])
+@pytest.mark.parametrize("kept", ["raises", "exits", "no JSON"])
 def test_what_can_not_be_kept_leaves_the_end_as_it_is(kept: str) -> None:
     assert stored(perform_job(keeps, ends="raises", kept=kept)) == (Status.EXCEPTION, "ValueError", None)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from django.db import connections
 
+from jobs.body import progress
 from jobs.body.context import JobContext
 from jobs.end_reasons import EndReason
 from jobs.errors import LockLost
@@ -57,6 +58,13 @@ def test_a_run_that_lost_its_lock_writes_nothing(happens: Callable[[Run], None])
     assert not ctx.holds_lock()
     with pytest.raises(LockLost, match="lock devices was cleared or taken over"), ctx.guarded_by_lock():
         pytest.fail("it may write")
+
+
+def test_what_a_former_run_has_finished_is_not_shown_as_the_next_ones() -> None:
+    run = claimed(runs_again.schedule())
+    lost_and_run_again(run)
+    progress.write(run, '["sw1"]')
+    assert Job.objects.get(pk=run.job_id).finished_devices != '["sw1"]'
 
 
 def test_a_job_without_a_lock_holds_none() -> None:

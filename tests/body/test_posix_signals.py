@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -45,6 +46,11 @@ def test_it_strikes_in_a_body(request_of_job: SimpleNamespace) -> None:
 
 
 def test_it_does_not_strike_before_or_after(request_of_job: SimpleNamespace) -> None:
+    def where() -> tuple[bool, bool]:
+        here = sys._getframe()
+        return posix_signals._in_body(here), posix_signals._in_body(here.f_back)  # in that the body may not have begun
+
+    assert posix_signals.call_body(where) == (True, False)
     strike()
     posix_signals.call_body(int)
     strike()
@@ -54,6 +60,19 @@ def test_it_does_not_strike_before_or_after(request_of_job: SimpleNamespace) -> 
 def test_sigterm_does_nothing_to_a_job(request_of_job: SimpleNamespace) -> None:
     posix_signals.call_body(os.kill, os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_sigterm_ends_a_process_between_two_jobs_as_billiard_has_it(request_of_job: SimpleNamespace) -> None:
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    for _ in range(2):  # two jobs, and billiard set its own handlers before the first only
+        posix_signals.install()
+    _task_stack.push(None)
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        _task_stack.pop()
+    assert heard == [signal.SIGTERM]
 
 
 def test_another_tasks_own_limit_still_works(request_of_job: SimpleNamespace) -> None:

@@ -5,13 +5,16 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from django.db import ProgrammingError, connection
+from django.db import OperationalError, ProgrammingError, connection
 
 from cnaasjobs.events import Event, subscribe, unsubscribe
 from jobs.actions import JobAction
 from jobs.body import context
 from jobs.body.context import JobContext
+from jobs.body.execution import Execution
 from jobs.errors import LockLost
+from jobs.states import Status
+from jobs.testing import perform_job
 from tests import fake_jobs
 from tests.factory import claimed
 from tests.switching import database_fails
@@ -56,6 +59,19 @@ def test_it_passes_when_the_database_is_back(ctx: JobContext, at_the_second_wait
         ctx.checkpoint()
     assert len(said) == 2
     assert ctx.holds_lock()
+
+
+def test_what_its_author_may_is_asked_until_the_database_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "_RETRY_SECONDS", 0.01)
+    away = [OperationalError("the connection is lost")] * 2
+    monkeypatch.setattr(Execution, "_require_rights", lambda *_: _raised(away))
+    assert perform_job(fake_jobs.nothing).status == Status.FINISHED
+    assert not away
+
+
+def _raised(errors: list[OperationalError]) -> None:
+    if errors:
+        raise errors.pop()
 
 
 def test_whoever_is_told_to_stop_meanwhile_stops(ctx: JobContext, at_the_second_wait: Then) -> None:

@@ -1,9 +1,12 @@
 """auto_push: a dry run of one host with a small change schedules the live run."""
 
 import pytest
+from pytest_django import Settings
 
 from devices.tasks import sync_devices
+from jobs.dispatch import scheduling
 from jobs.models import Job
+from jobs.schedulable import ScheduleOptions
 from jobs.states import Status
 from jobs.testing import assert_scheduled, perform, perform_job
 from tests.devices.lab import Lab, devices_of
@@ -11,17 +14,21 @@ from tests.devices.lab import Lab, devices_of
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_auto_push_schedules_the_live_run_of_a_small_change(lab: Lab) -> None:
+def test_auto_push_schedules_the_live_run_of_a_small_change(lab: Lab, settings: Settings) -> None:
+    settings.CNAASJOBS_CONFIRM_MODE = 0
     lab.add("sw1")
-    job = perform_job(sync_devices, hostnames=["sw1"], auto_push=True, confirm_mode=0)
+    asked = {"hostnames": ["sw1"], "auto_push": True, "force": True, "resync": True}
+    said: ScheduleOptions = {"scheduled_by": "ann", "comment": "new motd", "ticket_ref": "T-1"}
+    job = perform(scheduling.schedule(sync_devices, asked, **said))
     assert job.change_score == 2
-    successor = assert_scheduled(sync_devices, hostnames=["sw1"], dry_run=False, confirm_mode=0, auto_push=False)
+    successor = assert_scheduled(sync_devices, **asked | {"dry_run": False, "confirm_mode": 0, "auto_push": False})
     assert job.next_job_id == successor.pk
+    assert {name: getattr(successor, name) for name in said} == said
     assert perform(successor).status == Status.FINISHED
     assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
 
 
-@pytest.mark.parametrize("why", ["nothing changes", "much changes", "it failed", "two hosts", "live"])
+@pytest.mark.parametrize("why", ["nothing changes", "much changes", "it failed", "two hosts", "live", "unasked"])
 def test_auto_push_schedules_nothing_when(lab: Lab, why: str) -> None:
     lab.add("sw1")
     kwargs: dict[str, object] = {"hostnames": ["sw1"], "auto_push": True}
@@ -38,9 +45,11 @@ def test_auto_push_schedules_nothing_when(lab: Lab, why: str) -> None:
             kwargs = {"all": True, "auto_push": True}
         case "live":
             kwargs["dry_run"] = False
+        case "unasked":
+            kwargs["auto_push"] = False
     job = perform_job(sync_devices, **kwargs)
     assert job.status == Status.FINISHED
     assert devices_of(job)["sw1"]["failed"] is (why == "it failed")
-    assert (job.change_score in range(1, 10)) is (why in {"it failed", "two hosts", "live"})
+    assert (job.change_score in range(1, 10)) is (why in {"it failed", "two hosts", "live", "unasked"})
     assert job.next_job_id is None
     assert not Job.objects.filter(status=Status.SCHEDULED.value).exists()

@@ -3,15 +3,19 @@
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nornir.core.inventory import Host
 from pytest_django import Settings
 
+from cnaasjobs.secrecy import Secrets
 from devices import rendering
 from devices.api.inventory_views import number_of
 from devices.models import DeviceState
+from devices.sync import now
 from devices.tasks import sync_devices
 from jobs.dispatch import scheduling
 from jobs.models import Job
@@ -143,6 +147,8 @@ def test_it_is_still_known_by_a_former_key(api: Api, settings: Settings) -> None
     live("sw1")
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a new one", [settings.SECRET_KEY]
     assert synchronized(api)["sw1"] is True
+    settings.SECRET_KEY_FALLBACKS = []
+    assert synchronized(api)["sw1"] is False
 
 
 def test_a_changed_secret_of_the_templates_is_a_change(api: Api, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,19 +171,30 @@ def test_what_was_rendered_is_not_rendered_again(api: Api, monkeypatch: pytest.M
     assert all(synchronized(api).values())
 
 
-def test_what_there_is_no_time_for_is_not_known_yet(api: Api, settings: Settings) -> None:
+def test_what_there_is_no_time_for_is_not_known_yet(
+    api: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lasts(host: Host, secrets: Secrets, wanted: Callable[[], None]) -> str:
+        while True:
+            wanted()
+
     live("sw1")
     settings.CNAASJOBS_READ_SECONDS = 0
     assert synchronized(api)["sw1"] is False
+    settings.CNAASJOBS_READ_SECONDS = 0.05
+    with now._rendered._mutex:  # another request is at it
+        assert synchronized(api)["sw1"] is False
+    with monkeypatch.context() as patch:
+        patch.setattr(rendering, "render", lasts)
+        assert synchronized(api)["sw1"] is False
     settings.CNAASJOBS_READ_SECONDS = 5.0
     assert synchronized(api)["sw1"] is True
 
 
 def test_a_template_that_fails_leaves_the_others_known(api: Api, lab: Lab) -> None:
-    live("sw1")
-    lab.change("sw1", motd={})
-    lab.template("{{ motd.nothing.there }}")
-    assert synchronized(api)["sw1"] is False
+    live("sw1", "sw2")
+    lab.template("{% if host == 'sw1' %}{{ nothing.there }}{% endif %}hostname {{ host }}\nmotd {{ motd }}\n")
+    assert synchronized(api) == {"sw1": False, "sw2": True, "d1": False}
 
 
 def test_groups_with_those_below_them(api: Api) -> None:
