@@ -40,6 +40,31 @@ def planned(job_id: int, inventory: Inventory) -> Selector:
         SelectionError: there is no such dry run, it did not finish, it is too old, it had no devices, or one is no
             longer in the inventory.
     """
+    hosts = _shown(job_id)
+    _require_known(job_id, hosts, inventory)
+    return Selector(hostnames=tuple(hosts), words=f"what job {job_id} showed of {few(hosts)}", plan=job_id)
+
+
+def require_there(selector: Selector, inventory: Inventory) -> None:
+    """Make sure that a sync of this selection, which was made earlier, can begin now.
+
+    Raises:
+        SelectionError: one of its devices, or its group, is no longer in the inventory, or its plan can't be carried
+            out any more.
+    """
+    hosts = [host.name for host in selector.hosts(inventory)]
+    if selector.plan is None:
+        return
+    try:
+        shown = set(_shown(selector.plan))
+    except SelectionError as exc:
+        raise SelectionError(f"Its plan can't be carried out any more, make a new dry run. {exc}") from exc
+    if missing := [host for host in hosts if host not in shown]:
+        raise SelectionError(f"Its plan, job {selector.plan}, showed nothing of {few(missing)}")
+
+
+def _shown(job_id: int) -> list[str]:
+    """The devices of a dry run that can be a plan. Raises SelectionError."""
     job = _sync(job_id)
     if json.loads(job.start_arguments).get("dry_run") is not True:
         raise SelectionError(f"Job {job_id} is not a dry run: only a dry run can be a plan")
@@ -55,8 +80,7 @@ def planned(job_id: int, inventory: Inventory) -> Selector:
         raise SelectionError(
             f"Job {job_id} kept nothing of what it showed: it had no devices, or an older version ran it"
         )
-    _require_known(job_id, hosts, inventory)
-    return Selector(hostnames=tuple(hosts), words=f"what job {job_id} showed of {few(hosts)}", plan=job_id)
+    return hosts
 
 
 def _sync(job_id: int) -> Job:

@@ -1,13 +1,15 @@
 """Which syncs can follow one that has ended: on the devices that it left undone, or live, as a dry run showed."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from nornir.core.inventory import Inventory
 
 from devices import inventory
 from devices.selection import SelectionError, Selector
+from jobs.errors import JobArgumentError
 from jobs.follow_ups import CannotFollow, FollowUp, FollowUps
 from jobs.models import Job
 from jobs.states import Status
@@ -22,6 +24,14 @@ class AfterSync(FollowUps):
     def knows_failed(self) -> bool:
         return True
 
+    def require_there(self, arguments: Mapping[str, Any]) -> None:
+        from devices import earlier
+        from devices.tasks import selector_of, sync_devices
+
+        with _refusing():
+            selector = selector_of(sync_devices.bound(arguments))
+            earlier.require_there(selector, inventory.nornir().inventory)
+
     def on_the_failed(self, job: Job) -> FollowUp:
         from devices import earlier  # it imports the task, which imports all of Celery
 
@@ -34,13 +44,19 @@ class AfterSync(FollowUps):
 
 
 def _follow_up(job: Job, select: Callable[[int, Inventory], Selector], options: dict[str, Any]) -> FollowUp:
-    try:
+    with _refusing():
         known = inventory.nornir().inventory
         selector = select(job.pk, known)
         devices = len(selector.hosts(known))
-    except (SelectionError, inventory.InventoryError) as exc:
-        raise CannotFollow(str(exc)) from exc
     return FollowUp(arguments={**selector.arguments(), **options}, words=str(selector), devices=devices)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except (JobArgumentError, SelectionError, inventory.InventoryError) as exc:
+        raise CannotFollow(str(exc)) from exc
 
 
 def _options(job: Job) -> dict[str, Any]:

@@ -33,6 +33,9 @@ class FollowUps:
         """Whether a job of this task can be run again on the devices that it left undone."""
         return False
 
+    def require_there(self, arguments: Mapping[str, Any]) -> None:
+        """Make sure that what these arguments of the task name is there: else a job with them would only fail."""
+
     def on_the_failed(self, job: Job) -> FollowUp:
         raise CannotFollow(f"Job {job.pk} ({job.function_name}) can only be run again as a whole")
 

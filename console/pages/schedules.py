@@ -19,7 +19,7 @@ from jobs import feed
 from jobs.api.idempotency import Answer, OutcomeUnknown, once
 from jobs.errors import JobArgumentError, JobError
 from jobs.operating import again
-from jobs.operating.recurring import arguments_of, run, task_of
+from jobs.operating.recurring import proposed, run
 
 SEES = "django_celery_beat.view_periodictask"
 
@@ -55,8 +55,8 @@ def run_schedule(request: HttpRequest, schedule_id: int) -> HttpResponse:
     if request.method == "POST":
         return _run(request, found.row)
     try:
-        task, (positional, arguments) = task_of(found.row.task), arguments_of(found.row)
-        arguments = task.bound(task.named(positional, arguments))
+        task, named = proposed(found.row)
+        arguments = task.bound(named)
     except JobArgumentError as exc:
         return said(request, "That can't be done", f"Schedule {found.row.name}: {exc}.", status=409, back=back)
     context = {

@@ -54,10 +54,12 @@ def proposal(job_id: int, kind: CameOf) -> Proposal:
     task = known_tasks().get(job.task_name)
     if not isinstance(task, JobTask):
         raise CannotRunAgain(f"Nobody here knows the task {job.task_name} of job {job_id}")
-    if kind is CameOf.AGAIN:
-        return Proposal(of=job, kind=kind, task=task, arguments=json.loads(job.start_arguments), words="", devices=None)
+    known, arguments = follow_ups.of(job.task_name), json.loads(job.start_arguments)
     try:
-        after = _follow_up(job, kind)
+        if kind is CameOf.AGAIN:
+            known.require_there(arguments)
+            return Proposal(of=job, kind=kind, task=task, arguments=arguments, words="", devices=None)
+        after = known.as_shown(job) if kind is CameOf.PLAN else known.on_the_failed(job)
     except follow_ups.CannotFollow as exc:
         raise CannotRunAgain(str(exc)) from exc
     return Proposal(of=job, kind=kind, task=task, arguments=after.arguments, words=after.words, devices=after.devices)
@@ -107,8 +109,3 @@ def require_room(user: str) -> None:
     if waiting >= conf.waiting_per_user:
         words = f"{waiting} jobs of {user} are waiting already, which is the limit (CNAASJOBS_WAITING_PER_USER)"
         raise NoRoom(words)
-
-
-def _follow_up(job: Job, kind: CameOf) -> follow_ups.FollowUp:
-    known = follow_ups.of(job.task_name)
-    return known.as_shown(job) if kind is CameOf.PLAN else known.on_the_failed(job)

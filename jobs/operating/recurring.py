@@ -1,9 +1,12 @@
 """A recurring schedule run now, once, because a person asks. The schedule itself does not change."""
 
+from typing import Any
+
 from celery import current_app
 from django.db import transaction
 from django_celery_beat.models import PeriodicTask
 
+from jobs import follow_ups
 from jobs.audit import trail
 from jobs.beat.fire import arguments_of
 from jobs.deeds import Deed
@@ -15,7 +18,7 @@ from jobs.rights.decide import author_of, require_start
 from jobs.schedulable import HIGHEST_PRIORITY
 from jobs.task import JobTask
 
-__all__ = ["arguments_of", "run", "task_of"]
+__all__ = ["function_name_of", "proposed", "run", "task_of"]
 
 
 def task_of(name: str) -> JobTask:
@@ -35,15 +38,29 @@ def function_name_of(name: str) -> str:
         return name.rpartition(".")[2]
 
 
+def proposed(row: PeriodicTask) -> tuple[JobTask, dict[str, Any]]:
+    """The job that a schedule would start now, and the arguments that the schedule gives it.
+
+    Raises:
+        JobArgumentError: it starts no job, the arguments do not fit it (any more), or what they name is gone.
+    """
+    task, (args, kwargs) = task_of(row.task), arguments_of(row)
+    named = task.named(args, kwargs)
+    try:
+        follow_ups.of(task.name).require_there(named)
+    except follow_ups.CannotFollow as exc:
+        raise JobArgumentError(str(exc)) from exc
+    return task, named
+
+
 def run(row: PeriodicTask, *, by: trail.By) -> Job:
     """Schedule one job with the schedule's arguments.
 
     Raises:
-        JobArgumentError: it starts no job, or the arguments do not fit it (any more).
+        JobArgumentError, as ``proposed`` does.
         NotAllowed, DevicesUnknown.
     """
-    task, (args, kwargs) = task_of(row.task), arguments_of(row)
-    named = task.named(args, kwargs)
+    task, named = proposed(row)
     if by.user is not None:
         require_start(by.user, task, named)
     with transaction.atomic():

@@ -1,26 +1,34 @@
-"""Before a sync is run again, the page says whether a dry run has shown what it will change."""
+"""Before a sync is run again, the page says whether a dry run has shown what it will change.
+
+What could only fail, because something that it names is gone, is refused where somebody asks for it.
+"""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
+from cnaasjobs.db.clock import database_now
 from devices.tasks import sync_devices
 from jobs.models import Job
-from tests.console.conftest import Person
+from jobs.sql import store
+from jobs.states import Status
+from tests.console.conftest import Person, PersonOf
 from tests.devices.lab import Lab
-from tests.factory import device_row, job_row
+from tests.factory import NOON, device_row, every, job_row
 
 UNSEEN = "It is a live run, and no dry run has shown what it changes."
 
 
 @pytest.fixture(autouse=True)
-def _lab(tmp_path: Path, settings: Any) -> None:
+def lab(tmp_path: Path, settings: Any) -> Lab:
     lab = Lab(tmp_path)
     lab.add("a1")
     settings.NORNIR_CONFIG, settings.CNAASJOBS_TEMPLATES = lab.config, lab.templates
     settings.CNAASJOBS_STATE_DIR = lab.state
+    return lab
 
 
 def synced(**arguments: Any) -> Job:
@@ -36,9 +44,57 @@ def test_a_live_run_that_no_dry_run_has_shown(ann: Person) -> None:
         assert UNSEEN in ann.read(f"/jobs/{synced(dry_run=False).pk}/run/{kind}")
 
 
-def test_a_plan_is_carried_out_again_but_not_on_what_failed(ann: Person) -> None:
-    job = synced(dry_run=False, plan=7)
+@pytest.fixture
+def shown() -> Job:
+    """A dry run of a1."""
+    job = job_row(
+        task_name=sync_devices.name,
+        start_arguments=json.dumps(sync_devices.bound({"hostnames": ["a1"]})),
+        finish_time=database_now(),
+    )
+    device_row(job, "a1")
+    return job
+
+
+def test_a_plan_is_carried_out_again_but_not_on_what_failed(ann: Person, shown: Job) -> None:
+    job = synced(dry_run=False, plan=shown.pk)
     page = ann.read(f"/jobs/{job.pk}/run/again")
-    assert "Each is changed only as job 7 showed" in page
+    assert f"Each is changed only as job {shown.pk} showed" in page
     assert "What sync_devices After" in page  # as its jobs are called, not its code
     assert UNSEEN in ann.read(f"/jobs/{job.pk}/run/failed")
+
+
+def is_refused(person: Person, path: str, why: str) -> None:
+    """Also if somebody has had the form open for long."""
+    assert why in person.read(path, status=409)
+    assert why in person.send(path)
+    assert not Job.objects.filter(status=Status.SCHEDULED.value).exists()
+
+
+def test_a_plan_that_is_gone_is_not_carried_out_again(ann: Person, lab: Lab, shown: Job) -> None:
+    path = f"/jobs/{synced(dry_run=False, plan=shown.pk).pk}/run/again"
+    other = f"/jobs/{synced(dry_run=False, plan=shown.pk, hostnames=['a1', 'a2']).pk}/run/again"
+    lab.add("a2")
+    is_refused(ann, other, f"Its plan, job {shown.pk}, showed nothing of a2.")
+    Job.objects.filter(pk=shown.pk).update(finish_time=NOON)
+    gone = "Its plan can't be carried out any more, make a new dry run."
+    is_refused(ann, path, f"{gone} Job {shown.pk} is too old for a plan")
+    with transaction.atomic():
+        store().delete([shown.pk])
+    is_refused(ann, path, f"{gone} No job with id {shown.pk} found.")
+
+
+def test_devices_that_are_gone_are_not_synchronised_again(person_of: PersonOf, lab: Lab) -> None:
+    boss = person_of("jobs.view_job", "jobs.add_job", "django_celery_beat.view_periodictask")
+    row = every(60, name="nightly", task=sync_devices.name, kwargs='{"hostnames": ["a1"]}')
+    paths = [f"/jobs/{synced(dry_run=True).pk}/run/again", f"/schedules/{row.pk}/run"]
+    for path in paths:
+        boss.read(path)
+    lab.add("b1")
+    del lab.hosts["a1"]
+    lab.write()
+    for path in paths:
+        is_refused(boss, path, "No device with hostname a1 found in the inventory.")
+    (lab.directory / "hosts.yml").write_text("a1: [")
+    for path in paths:
+        is_refused(boss, path, "hosts.yml, line ")
