@@ -1,7 +1,7 @@
 """The URLs of the console, below ``/``."""
 
 from django.urls import path, register_converter
-from django.urls.converters import IntConverter, StringConverter
+from django.urls.converters import IntConverter, PathConverter, StringConverter
 from django.views.generic import RedirectView
 
 from cnaasjobs.identity.sign_in import Callback, ProviderSignIn
@@ -16,12 +16,19 @@ class Id(IntConverter):
     regex = "[0-9]{1,18}"
 
 
+class Name(PathConverter):
+    """Of a device: any characters, a line break too."""
+
+    regex = r"[\s\S]+"
+
+
 class CameOfConverter(StringConverter):
     regex = "|".join(CameOf)
 
 
 register_converter(CameOfConverter, "came_of")
 register_converter(Id, "id")
+register_converter(Name, "name")
 
 app_name = "console"
 urlpatterns = [
@@ -32,7 +39,7 @@ urlpatterns = [
     path("jobs/failed", actions.again_on_failed, name="again_on_failed"),
     path("jobs/<id:job_id>", job.job, name="job"),
     path("devices", devices.devices, name="devices"),
-    path("devices/<path:name>", devices.device, name="device"),
+    path("devices/<name:name>", devices.device, name="device"),
     path("locks", locks.locks, name="locks"),
     path("locks/clear", locks.clear, name="clear_lock"),
     path("timeline", timeline.last_day, name="timeline"),
@@ -45,7 +52,7 @@ urlpatterns = [
     path("jobs/<id:job_id>/devices.csv", devices_of_job.as_csv, name="devices_csv"),
     path("jobs/<id:job_id>/diff", devices_of_job.diffs, name="diffs"),
     path("jobs/<id:job_id>/log", devices_of_job.log, name="log"),
-    path("jobs/<id:job_id>/devices/<path:host>", devices_of_job.device, name="job_device"),
+    path("jobs/<id:job_id>/devices/<name:host>", devices_of_job.device, name="job_device"),
     path("sign-in", SignIn.as_view(), name="sign_in"),
     path("sign-in/provider", ProviderSignIn.as_view(), name="provider"),
     path("sign-in/provider/back", Callback.as_view(), name="provider_back"),

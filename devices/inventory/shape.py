@@ -85,10 +85,20 @@ def group_of(name: str, raw: object, defaults: Defaults, *, where: str) -> tuple
 
 
 def check_names(names: Iterable[object], what: str) -> None:
-    """YAML turns names that look like numbers into numbers, and not every text can be stored."""
+    """YAML turns names that look like numbers into numbers, and not every text can be stored, or be part of a URL."""
     for name in names:
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or "\x00" in name or not _has_utf8(name):
             raise InventoryError(f"{what} name {named(name)} must be text of 1 to {MAX_NAME} characters (quote it)")
+        if fault := _fault_in_url(name):
+            raise InventoryError(f"{what} name {named(name)} {fault}, because no URL could name it")
+
+
+def _fault_in_url(name: str) -> str | None:
+    """Browsers and proxies resolve such a path before we see it; the API cuts a slash off, and ``jobs`` is its own."""
+    parts = name.split("/")
+    if not {"", ".", ".."}.isdisjoint(parts):
+        return "must not have an empty part, . or .. between slashes"
+    return "must not end in /jobs" if len(parts) > 1 and parts[-1] == "jobs" else None
 
 
 def check(inventory: Inventory) -> None:

@@ -1,5 +1,7 @@
 """The list of devices, and the page of one: results, commits, drift, its jobs, its place in line."""
 
+import html
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -100,9 +102,15 @@ def test_a_device_that_nobody_knows(viewer: Person, lab: Lab) -> None:
     viewer.read("/devices/../../etc/passwd", status=404)
 
 
-def test_a_name_of_any_characters_has_its_page(viewer: Person, lab: Lab) -> None:
-    device_row(job_row(), "rack 7/a?b#c%d")
-    assert "rack 7/a?b#c%d" in viewer.read("/devices/rack%207/a%3Fb%23c%25d")
+@pytest.mark.parametrize("name", ["rack 7/a?b#c%d", "two\nlines", "jobs", "..a1", "%2E%2E", "a\\b;c=d&e+f", " é "])
+def test_a_name_of_any_characters_has_its_pages(viewer: Person, lab: Lab, name: str) -> None:
+    lab.add(name)
+    job = job_row()
+    device_row(job, name)
+    for page in ("/devices", f"/jobs/{job.pk}"):
+        links = {html.unescape(link) for link in re.findall(rf'href="({page}/[^"]+)"', viewer.markup(page))}
+        (link,) = [link for link in links if "/devices/" in link]
+        assert " ".join(name.split()) in viewer.read(link)
 
 
 @pytest.mark.parametrize(
