@@ -9,6 +9,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
+from cnaasjobs.api.envelope import JSON, error_body, json_bytes
 from cnaasjobs.events import record
 from cnaasjobs.live import nonsense
 from cnaasjobs.live.actions import LiveAction
@@ -91,6 +92,15 @@ class Protocol(_Taken, H11Protocol):
             self.transport.abort()
             return
         self._look_whether_it_is_whole()
+
+    def send_400_response(self, msg: str) -> None:
+        """To what is not HTTP, or too long, unless an answer is on its way: in the API's envelope, not as a text."""
+        begun: Any = self.cycle
+        if begun is None or begun.response_complete or not begun.response_started:
+            body = json_bytes(error_body(msg))
+            head = f"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: {JSON}\r\n"
+            self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

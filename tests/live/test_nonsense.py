@@ -1,5 +1,6 @@
 """What strangers send on the port of the events process costs at most one plain line of the log now and then."""
 
+import json
 import logging
 import re
 import socket
@@ -51,6 +52,7 @@ REQUESTS = {
     "a broken token": b"GET /api/v1.0/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \xff\r\n\r\n",
     "a broken cookie": b"GET /api/v1.0/events HTTP/1.1\r\nHost: a\r\nCookie: sessionid=\xff; =\r\n\r\n",
 }
+NO_HTTP = ("no HTTP", "no method", "two lengths", "no number as length")
 MESSAGES: dict[str, str | bytes] = {
     "no type": "x",
     "a type that is none": "9",
@@ -143,13 +145,18 @@ def quiet(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def test_requests(live: Live, quiet: pytest.LogCaptureFixture) -> None:
+    refused: dict[str, Any] = {}
     for name, request in REQUESTS.items():
         with closing(socket.create_connection(("127.0.0.1", live.port), timeout=10)) as client:
             client.sendall(request)
             with suppress(ConnectionResetError):  # after what could not be read
-                client.recv(65_536)
+                head, _, body = client.recv(65_536).partition(b"\r\n\r\n")
+                if head.startswith(b"HTTP/1.1 400 ") and b"\r\nConnection: close\r\n" in head:  # no HTTP, or too long
+                    refused[name] = json.loads(body)
         assert unfit(quiet) == [], name
     wait_until(lambda: counted(quiet))
+    envelope = {"status": "error", "message": "Invalid HTTP request received."}
+    assert {name: refused.get(name) for name in NO_HTTP} == dict.fromkeys(NO_HTTP, envelope)
     assert live.stream().begin().status == 200
 
 

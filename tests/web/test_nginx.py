@@ -147,9 +147,23 @@ def test_its_own_refusals_are_in_the_apis_words(nginx: Nginx, platform: Platform
     status, headers, body = asked(nginx, "/api/v1.0/device_syncto", method="POST", body=b" " * 3_000_000)
     assert (status, body) == (413, {"status": "error", "message": "Request body is too large"})
     assert headers["Content-Type"] == "application/json"
+    status, _, body = asked(nginx, f"/api/v1.0/jobs?{'x' * 10_000}")
+    assert (status, body) == (414, {"status": "error", "message": "Request line is too long"})
+    status, _, body = asked(nginx, "/api/v1.0/jobs", headers={"X-Long": "x" * 10_000})
+    assert (status, body) == (431, {"status": "error", "message": "A header is too long"})
+    status, body = _asked_in_plain(nginx, "/api/v1.0/jobs")
+    assert (status, body) == (400, {"status": "error", "message": "The request could not be read"})
     platform.stop()
     status, _, body = asked(nginx, "/api/v1.0/jobs", token=token)
     assert (status, body) == (502, {"status": "error", "message": "The web server does not answer, try again"})
+
+
+def _asked_in_plain(nginx: Nginx, path: str) -> tuple[int, Any]:
+    """HTTP on the port of HTTPS."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{nginx.url.replace('https', 'http')}{path}", timeout=10)
+    with refused.value as error:
+        return error.code, json.loads(error.read())
 
 
 def test_a_token_in_the_url_of_socket_io_is_in_no_log(nginx: Nginx) -> None:
