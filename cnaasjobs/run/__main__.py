@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import socket as sockets
 import subprocess
 import sys
 import threading
@@ -69,7 +70,11 @@ def prepare(
 def start(config: Config, supervisor: Supervisor) -> None:
     """Starts everything and returns at the signal to end. Raises StartError when something prevents that."""
     state = StateDirectory(config.state_dir)
-    listener = config.listen()
+    with config.listen() as listener:
+        _start(config, supervisor, state, listener)
+
+
+def _start(config: Config, supervisor: Supervisor, state: StateDirectory, listener: sockets.socket) -> None:
     url = shown_url(listener)
     secret_key = secret(secret_key_file(state.path), lambda: secrets.token_urlsafe(50))
     env = child_environment(config, secret_key=secret_key, is_exposed=not is_loopback(listener.getsockname()[0]))

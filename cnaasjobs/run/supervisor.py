@@ -217,6 +217,9 @@ class Supervisor:
             self._pause(0.1)
         for program in programs:
             program.kill_group()
+        killed = time.monotonic() + KILL_SECONDS
+        while any(program.is_running for program in programs) and time.monotonic() < killed:
+            self._pause(0.1)
 
     def _end_the_rest(self) -> None:
         """Nothing that was started may stay, even in a process group or session of its own."""
