@@ -14,18 +14,19 @@ const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const relative = new Intl.RelativeTimeFormat("en", { style: "short" });
 const zoned = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
 const zoneOf = (when) => zoned.formatToParts(when).find((part) => part.type === "timeZoneName").value;
-const behind = Date.now() - Date.parse(page.now); // the server's clock, which the times are of
-const now = () => Date.now() - behind;
+const behind = Date.now() - Date.parse(page.now), now = () => Date.now() - behind; // by the server's clock
 
-function timeText(when, utc) {
+function timeText(each, utc, when = new Date(each.dateTime)) {
   if (kept.times === "relative") {
-    const seconds = (when - now()) / 1000;
-    const [unit, size] = UNITS.find((each) => Math.abs(seconds) >= each[1]) ?? UNITS.at(-1);
+    const seconds = (when - now()) / 1000, [unit, size] = UNITS.find((u) => Math.abs(seconds) >= u[1]) ?? UNITS.at(-1);
     return relative.format(Math.trunc(seconds / size), unit);
   }
   if (kept.times !== "local") return utc;
-  const all = when.toLocaleString("sv-SE"); // 2026-11-26 23:04:17
-  return utc.endsWith(" UTC") ? `${all} ${zoneOf(when)}` : utc.length > 5 ? all.slice(-utc.length) : all.slice(11, 16);
+  const all = when.toLocaleString("sv-SE"), zone = zoneOf(when), length = utc.replace(" UTC", "").length;
+  const size = length === 14 && all.slice(0, 4) !== each.dateTime.slice(0, 4) ? 19 : length; // of 2026-11-26 23:04:17
+  const part = size === 5 ? all.slice(11, 16) : all.slice(-size);
+  const above = find("[data-zone]", each.closest("table, section") ?? each)?.textContent ?? zoneOf(now());
+  return zone === above && !utc.endsWith(" UTC") ? part : `${part} ${zone}`;
 }
 
 function lengthText(milliseconds, two = (number) => `${number}`.padStart(2, "0")) {
@@ -39,9 +40,9 @@ function write(css, text, root = document) {
 }
 
 function writeTimes(root = document) {
-  write("time[datetime]", (each) => timeText(new Date(each.dateTime), (each.dataset.utc ??= each.textContent)), root);
   const zone = (each) => ({ local: zoneOf(Date.parse(each.dataset.zone) || now()), relative: "relative" })[kept.times];
-  write("[data-zone]", (each) => zone(each) ?? "UTC", root);
+  write("[data-zone]", (each) => zone(each) ?? "UTC", root); // first: a time in another zone says so itself
+  write("time[datetime]", (each) => timeText(each, (each.dataset.utc ??= each.textContent)), root);
   write("[data-since]", (each) => lengthText(now() - Date.parse(each.dataset.since)), root);
   write("[data-until]", (each) => `in ${lengthText(Date.parse(each.dataset.until) - now())}`, root);
 }
@@ -196,5 +197,4 @@ document.documentElement.classList.add("scripted"); // shows what needs it
 find("[data-keys]").checked = kept.keys !== "off";
 chooseTimes(kept.times ?? "utc");
 setInterval(() => String(getSelection()) || writeTimes(), 1000);
-feed.open();
-plan();
+feed.open(); plan();
