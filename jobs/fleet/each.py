@@ -274,7 +274,7 @@ class Each:
 
     def _write(self, *, at_once: bool = False) -> None:
         since, has_news = time.monotonic() - self._devices.written_at, self._devices.has_news
-        due = since >= conf.report_seconds if has_news else self._plan.helpers > 0 and since >= LOOK_SECONDS
+        due = since >= (conf.report_seconds if has_news else LOOK_SECONDS)
         if not due and not (at_once and has_news):
             return
         asked = time.monotonic()

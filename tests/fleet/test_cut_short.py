@@ -7,6 +7,7 @@ import pytest
 from django.db import DataError
 
 from jobs.lifecycle import transitions
+from jobs.run import Run
 from jobs.sql import store
 from jobs.states import Status
 from jobs.task import JobContext, job
@@ -44,6 +45,29 @@ def comes_too_late(ctx: JobContext, *, ends: str) -> None:
 def test_a_run_that_was_stopped_before_it_came_to_its_devices_begins_none(ends: str) -> None:
     ended = perform_job(comes_too_late, ends=ends)
     assert (ended.status, ended.exception_type, seen) == (Status.EXCEPTION, ends, [])
+
+
+@job(lock="devices")
+def in_two_steps(ctx: JobContext) -> None:
+    ctx.each(["a", "b"], lambda device: None, seen.append, all_or_none=True)
+
+
+def test_one_that_is_stopped_while_nothing_is_in_hand_ends(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """Nor is anything to be written, by which it would be told."""
+    settings.CNAASJOBS_REPORT_SECONDS = 0.01
+    monkeypatch.setattr("jobs.fleet.each.LOOK_SECONDS", 0.01)
+    decide, asked = store().decide, [0]
+
+    def aborted_just_before(run: Run, step: int, **more: Any) -> Any:
+        asked[0] += 1
+        assert asked[0] < 100, "it asks for ever"
+        if asked[0] == 1:
+            transitions.abort(run.job_id, reason="enough", by="operator")
+        return decide(run, step, **more)
+
+    monkeypatch.setattr(store(), "decide", aborted_just_before)
+    ended = perform_job(in_two_steps)
+    assert (ended.status, ended.exception_type, seen) == (Status.EXCEPTION, "JobAborted", [])
 
 
 @job(lock="devices")
