@@ -79,7 +79,7 @@ def _why_not(job: Job, fleet: Fleet, others: int, *, too_late: bool) -> str | No
     if others and _is_crowded(job.queue):
         return "a job waits for a slot"
     free = JobDevice.objects.filter(job_id=job.pk, state=DeviceState.WAITING.value, participant__isnull=True)
-    if not free.exists():
+    if not (free.filter(tries=0) if others else free).exists():  # one that has cost a process waits for the last one
         return "all its devices were begun"
     if job.lock_name is not None and not locks.is_held(job.lock_name, holder_id=job.pk, fence=job.fence):
         return "it lost its lock"

@@ -4,6 +4,9 @@ It invites as many as there are idle slots, by the heartbeats and by the databas
 of them for the next job, so that a job never waits for a slot that a helper has just taken. The run with the fewest
 participants is served first. A message that nobody takes within seconds is dropped, and a later round sends another.
 
+A run in which nobody takes part ends if nobody joins it soon. So one process is asked for it whether a slot is idle or
+not, and by a message that goes before those of jobs.
+
 The rounds follow each other quickly, because a sync is on its own until the first of them.
 """
 
@@ -23,6 +26,7 @@ from jobs.actions import JobAction
 from jobs.broker import publisher
 from jobs.liveness import life
 from jobs.models import Heartbeat, Job, JobDevice, Participant
+from jobs.schedulable import HIGHEST_PRIORITY
 from jobs.states import DeviceState, Status
 from jobs.upkeep.orphans import longest
 from jobs.waiting_rows import SENT
@@ -50,6 +54,10 @@ class _Run:
     def has_room(self) -> bool:
         return self.room > self.coming + self.asked
 
+    @property
+    def priority(self) -> int:
+        return self.job.priority if self.participants else HIGHEST_PRIORITY
+
 
 class Invite:
     def __init__(self) -> None:
@@ -73,7 +81,7 @@ class Invite:
 
     def _send(self, asked: list[_Run]) -> int:
         messages = [
-            publisher.Message(run.job.pk, run.job.task_name, run.job.queue, run.job.priority, joins=True)
+            publisher.Message(run.job.pk, run.job.task_name, run.job.queue, run.priority, joins=True)
             for run in asked
             for _ in range(run.asked)
         ]
@@ -108,15 +116,19 @@ def _runs() -> list[_Run]:
     for job in counted.order_by("pk"):
         limit = longest(job.task_name)
         too_late = limit is not None and job.start_time and (now - job.start_time).total_seconds() >= limit
-        room = min(job.fleet.helpers + 1 - job.taking_part, _left(job.pk))
+        room = min(job.fleet.helpers + 1 - job.taking_part, _left(job.pk, alone=not job.taking_part))
         if room > 0 and not too_late:
             found.append(_Run(job, job.taking_part, room))
     return found
 
 
-def _left(job_id: int) -> int:
-    """How many devices nobody has begun, counted only as far as it matters."""
-    return JobDevice.objects.filter(job_id=job_id, state=DeviceState.WAITING.value)[:_MOST].count()
+def _left(job_id: int, *, alone: bool) -> int:
+    """How many devices wait for somebody, counted only as far as it matters.
+
+    One that has cost a process waits for the last participant, who begins it alone: another would leave again.
+    """
+    waiting = JobDevice.objects.filter(job_id=job_id, state=DeviceState.WAITING.value)
+    return (waiting if alone else waiting.filter(tries=0))[:_MOST].count()
 
 
 def _workers() -> list[_Worker]:
@@ -139,7 +151,8 @@ def _share(runs: list[_Run], workers: list[_Worker]) -> None:
     Slots for helpers that are on their way, and for jobs that wait for one, are taken off first.
     """
     for run in runs:
-        for _ in range(run.coming):
+        run.asked = 0 if run.participants or run.coming else 1
+        for _ in range(run.coming + run.asked):
             _slot_taken(workers, run.job.queue)
     sent = Job.objects.filter(SENT, status=Status.SCHEDULED.value)
     for queue, jobs in sent.values_list("queue").annotate(Count("pk")):

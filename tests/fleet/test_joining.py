@@ -9,8 +9,8 @@ from django.db.models import F
 
 from cnaasjobs.db.clock import database_now
 from jobs.end_reasons import EndReason, Failure
-from jobs.lifecycle import transitions
-from jobs.models import Job
+from jobs.lifecycle import participants, transitions
+from jobs.models import Job, JobDevice
 from jobs.run import Refused
 from jobs.sql import store
 from jobs.states import Status
@@ -58,6 +58,11 @@ def all_begun(run: Any) -> None:
     store().take_devices(run, 10)
 
 
+def tried(run: Any) -> None:
+    """What is left has cost a process: the last participant begins it, alone, and whoever joined would leave again."""
+    JobDevice.objects.filter(job_id=run.job_id).update(tries=1)
+
+
 def enough(run: Any) -> None:
     for _ in range(3):
         joined(run)
@@ -84,6 +89,7 @@ def finished(run: Any) -> None:
         (aborted, "it is about to end"),
         (cleared, "it lost its lock"),
         (all_begun, "all its devices were begun"),
+        (tried, "all its devices were begun"),
         (enough, "enough take part"),
         (of_another_attempt, "it has not come to its devices"),
         (waited_for, "a job waits for a slot"),
@@ -105,10 +111,10 @@ def test_a_job_that_waits_for_no_slot_here_keeps_nobody_away(waits: dict[str, An
     joined(run)
 
 
-def test_a_job_that_was_sent_this_moment_keeps_nobody_away() -> None:
+def test_a_job_that_was_sent_this_moment_keeps_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(participants, "CROWDED_SECONDS", 3600)
     run, _ = begun()
-    fake_jobs.nothing.schedule()
-    Job.objects.exclude(pk=run.job_id).update(dispatched_at=database_now() + timedelta(minutes=1))
+    waited_for(run)
     joined(run)
 
 
@@ -124,6 +130,7 @@ def test_a_run_without_a_lock_has_none_to_lose() -> None:
 def test_a_run_in_which_nobody_takes_part_goes_on_though_jobs_wait() -> None:
     run, _ = begun()
     waited_for(run)
+    tried(run)
     assert lose(run)
     joined(run)
 

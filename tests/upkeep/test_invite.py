@@ -17,7 +17,7 @@ from jobs.upkeep.invite import Invite
 from locks.models import Lock
 from tests import fake_jobs
 from tests.factory import claim, device_row, job_row
-from tests.fleet.parts import begun, joined
+from tests.fleet.parts import begun, joined, lose
 from tests.upkeep.other_beat import other_beat_in
 from tests.waiting import wait_until
 
@@ -96,6 +96,15 @@ def test_no_more_are_asked_than_devices_wait(asked: list[int]) -> None:
     assert invite() == 1
 
 
+def test_devices_that_cost_a_process_wait_for_one_that_is_alone(asked: list[int]) -> None:
+    run, _ = begun()
+    worker(1)
+    JobDevice.objects.update(tries=1)
+    assert invite() == 0
+    assert lose(run)
+    assert invite() == 1
+
+
 def test_other_queues_workers_are_not_asked_for(asked: list[int]) -> None:
     begun()
     worker(3, queues=("elsewhere",))
@@ -110,6 +119,27 @@ def test_jobs_that_wait_for_a_slot_come_first(asked: list[int]) -> None:
     Job.objects.filter(status="SCHEDULED").update(dispatched_at=timezone.now())
     asked.clear()
     assert invite() == 0
+
+
+def test_a_run_in_which_nobody_takes_part_is_asked_for_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it ends though a slot would have been free in a moment: after a restart of all workers many jobs wait."""
+    sent: list[publisher.Message] = []
+
+    def publish(messages: list[publisher.Message], **_: Any) -> list[int]:
+        sent.extend(messages)
+        return []
+
+    monkeypatch.setattr(publisher, "publish", publish)
+    run, _ = begun()
+    worker(1, busy=1)
+    fake_jobs.nothing.schedule()
+    Job.objects.filter(status="SCHEDULED").update(dispatched_at=timezone.now())
+    beat = Invite()
+    assert beat.step() == 0
+    assert lose(run)
+    sent.clear()
+    assert [beat.step(), beat.step()] == [1, 0]
+    assert [(message.job_id, message.priority, message.joins) for message in sent] == [(run.job_id, 9, True)]
 
 
 def test_those_on_their_way_are_not_asked_again(asked: list[int]) -> None:
