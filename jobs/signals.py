@@ -17,6 +17,7 @@ from jobs.actions import JobAction
 from jobs.body import cells
 from jobs.body.execution import Execution
 from jobs.body.fresh import fresh
+from jobs.body.membership import may_help
 from jobs.end_reasons import Failure
 from jobs.lifecycle import participants, transitions
 from jobs.lifecycle.participants import Joined
@@ -65,6 +66,9 @@ def _claim(task: JobTask, job_id: int) -> None:
 def _join(task: JobTask, job_id: int) -> None:
     """The job runs already, and has devices that nobody has begun: help with them."""
     request, who = task.request, _who_asks(task)
+    if not may_help(job_id, who["worker"]):
+        record(JobAction.NOT_JOINED, job_id=job_id, reason="this process has other templates, or other code")
+        return
 
     def ask() -> Joined | Refused:
         return participants.join(job_id, task_name=task.name, longest=task.longest, **who)

@@ -19,6 +19,7 @@ from cnaasjobs.conf import conf
 from cnaasjobs.embedded import broker_socket
 from cnaasjobs.events import Event, subscribe, unsubscribe
 from console.reads import ended, shared
+from jobs.fleet.plan import found_to_differ
 from tests.emptying import empty, empty_tables
 from tests.migrated import django_db_keepdb, django_db_setup, migrated_cluster, migrated_file, run_directory
 from tests.needs import (
@@ -209,6 +210,12 @@ def _nobody_has_been_shown_anything() -> None:
     """The console keeps for a second what everybody is shown alike, and what ended jobs show for longer."""
     shared.forget()
     ended.forget()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_differed_before() -> None:
+    """A process knows which jobs it can't help with, and the jobs of each test have the same numbers."""
+    found_to_differ.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from jobs.fleet.body import Body
 from jobs.fleet.each import Each
 from jobs.fleet.ends import GivenBack, Left
 from jobs.fleet.hands import in_hand
-from jobs.fleet.plan import LONGEST_STEP, Plan
+from jobs.fleet.plan import LONGEST_STEP, Plan, found_to_differ
 from jobs.fleet.result import Done
 from jobs.run import Run
 from jobs.sql import store
@@ -161,6 +161,13 @@ class Membership:
         if self._each is not None and seen.is_mine and any(note.lasting for note in notes):
             self._each.kept.lasted(since)
         return seen
+
+
+def may_help(job_id: int, worker: str) -> bool:
+    """Whether it is worth while to join. A process that differs would read its inventory for nothing, every few
+    seconds; and a run in which nobody else takes part would begin to wait anew each time, and never end.
+    """
+    return (job_id, worker) not in found_to_differ
 
 
 def _noted(text: str, longest: int, mask: Callable[[str], str]) -> str:

@@ -3,11 +3,12 @@
 import hashlib
 import inspect
 import json
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from cnaasjobs.events import record
 from jobs.actions import JobAction
@@ -97,7 +98,10 @@ def _content(file: str) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-@lru_cache(maxsize=100)
+found_to_differ: Final[deque[tuple[int, str]]] = deque(maxlen=100)  # from the runs of these jobs, at these workers
+
+
 def say_it_differs(job_id: int, worker: str) -> None:
-    """Say it once: it is asked to help every few seconds, and the log of a job has room for so many lines."""
+    """This process has not what the run's participants must have alike. It remembers that, and does not join again."""
+    found_to_differ.append((job_id, worker))
     record(JobAction.DIFFERS, job_id=job_id, worker=worker)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jobs.api.log_view import lines_of
 from jobs.dispatch import scheduling
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
@@ -83,6 +84,23 @@ def test_one_that_finds_no_devices_does_not_end_the_job(selection: Selection) ->
     selection.may_go_on.set()
     assert crew.wait().status == Status.FINISHED
     assert selection.after == ["first"]
+
+
+def test_one_that_differs_says_so_once_and_comes_no_more(selection: Selection) -> None:
+    came: list[str] = []
+    selection.happens, selection.of_helper = lambda: came.append("helper"), HOSTS[1:]
+    crew = selection.crew()
+    crew.helper("helper")
+    wait_until(lambda: selection.helped and Participant.objects.count() == 1)
+    for _ in range(3):
+        crew.helper("helper")
+    crew.helper("another")
+    wait_until(lambda: len(selection.begun) == 3)
+    selection.may_go_on.set()
+    ended = crew.wait()
+    assert (ended.status, came) == (Status.FINISHED, ["helper"])
+    assert set(JobDevice.objects.values_list("worker", flat=True)) == {"first", "another"}
+    assert sum("does not help" in line.text for line in lines_of(ended.pk)) == 1
 
 
 def test_the_last_one_reports_lost_devices_also_those_that_it_does_not_know(selection: Selection) -> None:

@@ -7,15 +7,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import DataError
 
 from cnaasjobs.db.clock import database_now
-from jobs.api.log_view import lines_of
+from cnaasjobs.events import Event
+from jobs.actions import JobAction
 from jobs.body.membership import Membership
 from jobs.dispatch import scheduling
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
 from jobs.models import Job, JobDevice, Participant
 from jobs.run import Run
+from jobs.sql import store
+from jobs.sql.device_signature import Batch, FleetStanding
 from jobs.states import DeviceState, Status
 from jobs.task import JobContext, JobResult, job
 from jobs.testing import exception_of, result_of
@@ -161,12 +165,15 @@ def test_an_invitation_that_is_delivered_twice_brings_two_and_no_device_twice(bo
     assert len(body.after) == 1
 
 
-def test_the_first_may_leave_and_the_job_goes_on(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_may_leave_and_the_job_goes_on(
+    body: Body, monkeypatch: pytest.MonkeyPatch, heard: list[Event]
+) -> None:
     crew = body.begin(at_once=1)
     body.help(crew, "second", devices=1)
     second = tokens()["second"]
     leaving = Membership.told_to_leave
     monkeypatch.setattr(Membership, "told_to_leave", lambda self: self._run.worker == "first" or leaving(self))
+    wait_until(lambda: JobAction.MAKES_ROOM in {event.action for event in heard})
     body.may_go_on.set()
     ended = crew.wait()
     assert ended.status == Status.FINISHED
@@ -176,31 +183,17 @@ def test_the_first_may_leave_and_the_job_goes_on(body: Body, monkeypatch: pytest
     assert second not in tokens().values()
 
 
-def test_a_helper_makes_room_for_a_job_that_waits_for_a_slot(body: Body, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+def test_a_helper_makes_room_for_a_job_that_waits_for_a_slot(body: Body, heard: list[Event]) -> None:
     crew = body.begin(at_once=1)
     body.help(crew, "second", devices=1)
     waits = fake_jobs.nothing.schedule()
     Job.objects.filter(pk=waits.pk).update(dispatched_at=database_now() - timedelta(seconds=1))
-    wait_until(lambda: "makes_room" in {getattr(record, "action", None) for record in caplog.records})
+    wait_until(lambda: JobAction.MAKES_ROOM in {event.action for event in heard})
     body.may_go_on.set()
     ended = crew.wait()
     assert (ended.status, ended.worker) == (Status.FINISHED, "first")
     assert [worker for _, worker in body.over].count("second") == 1  # the one that it was working on
     assert Counter(device for device, _ in body.begun) == Counter(f"sw{number}" for number in range(8))
-
-
-def test_one_whose_templates_differ_does_not_help_and_says_so_once(body: Body) -> None:
-    crew = body.begin()
-    body.differs.add("second")
-    for _ in range(3):
-        body.cleaned_up.clear()
-        crew.helper("second")
-        wait_until(lambda: body.cleaned_up == ["second"] and "second" not in tokens(), timeout=10)
-    body.may_go_on.set()
-    assert crew.wait().status == Status.FINISHED
-    assert {worker for _, worker in body.begun} == {"first"}
-    assert sum("does not help" in line.text for line in lines_of(crew.job.pk)) == 1
 
 
 def test_an_abort_ends_the_job_when_the_last_has_stopped(body: Body) -> None:
@@ -230,6 +223,27 @@ def test_a_limit_that_strikes_one_stops_all(body: Body, last: str, raised: str) 
     assert (ended.exception_type, body.after, body.failed) == ("TimeLimitExceeded", [], [raised])
     assert {worker for _, worker in body.begun} == {"first", "second"}
     assert JobDevice.objects.filter(job=ended, state=DeviceState.WAITING.value).count() == 4
+
+
+def test_what_fails_one_for_good_fails_the_job_when_the_last_has_left(
+    body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = store().write_devices
+
+    def refuses(run: Run, batch: Batch) -> FleetStanding:
+        if run.worker == "second":
+            raise DataError("it can't be stored")
+        return write(run, batch)
+
+    monkeypatch.setattr(store(), "write_devices", refuses)
+    crew = body.begin()
+    body.slow.add("first")
+    body.help(crew, "second")
+    wait_until(lambda: set(tokens()) == {"first"})
+    assert (Job.objects.get(pk=crew.job.pk).status, locks.held().exists()) == (Status.RUNNING, True)
+    body.may_go_on.set()
+    assert crew.wait().exception_type == "DataError"
+    assert (body.after, body.failed) == ([], ["DataError", "EndMet"])
 
 
 def _run_of(worker: str) -> Any:
