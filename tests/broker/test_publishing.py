@@ -47,7 +47,7 @@ def test_a_message_says_what_a_worker_would_not_take_for_granted(broker: str) ->
     assert of_job.payload == [[job.pk], {}, {}]
     names = {"task", "id", "lang", "argsrepr", "kwargsrepr", "origin"}
     assert of_job.headers.keys() == names
-    assert of_job.headers["task"] == fake_jobs.nothing.name
+    assert of_job.headers["task"] == of_joined.headers["task"] == fake_jobs.nothing.name
     assert of_joined.payload == [[joined.pk, JOIN], {}, {}]
     assert of_joined.headers.keys() - {"expires"} == names  # on Redis only a worker can drop it
 

@@ -7,7 +7,7 @@ import pytest
 from jobs.models import Job, JobDevice, Participant
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, Note, Over, Stepped
-from tests.fleet.parts import DONE, TAKEN, begun, joined_late, leave, lose, over
+from tests.fleet.parts import DONE, TAKEN, aborted, begun, cleared, ended, joined_late, leave, lose, over
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
@@ -56,6 +56,15 @@ def test_who_takes_part_no_more_shows_nothing() -> None:
     Participant.objects.all().delete()
     store().show_progress(run, seconds=0)
     assert Job.objects.get(pk=run.job_id).finished_devices == "[]"
+
+
+@pytest.mark.parametrize("stop", [aborted, cleared, ended])
+def test_in_a_run_that_may_not_go_on_nothing_is_taken_and_no_step_is_noted(stop: Any) -> None:
+    run, (mine,) = begun(take=1)
+    stop(run)
+    assert store().take_devices(run, 3)[1] == []
+    assert not store().note_steps(run, [Note(mine.id, "commit", None)]).noted
+    assert device(host="a")["step"] == ""
 
 
 def test_who_was_judged_lost_changes_nothing_of_what_another_has_in_hand_since() -> None:

@@ -13,6 +13,7 @@ from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, Begun, Note
+from jobs.sql.postgresql import devices
 from jobs.states import DeviceState
 from tests import fake_jobs
 from tests.fleet.parts import begun, in_thread, join, joined, joined_late
@@ -118,14 +119,23 @@ def test_many_take_at_once_and_none_takes_anothers() -> None:
     assert Counter(taken) == Counter(f"sw{number}" for number in range(300))
 
 
-def test_as_many_make_room_as_jobs_wait_the_youngest_first_and_never_the_eldest() -> None:
+def test_as_many_make_room_as_jobs_wait_the_youngest_first_and_never_the_eldest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     run, _ = begun()
-    second, third = joined(run), joined(run)
-    assert not any(store().write_devices(one, Batch()).crowded for one in (run, second, third))
+    crew = [run, joined(run), joined(run)]
+
+    def crowded() -> list[bool]:
+        return [store().write_devices(one, Batch()).crowded for one in crew]
+
+    assert crowded() == [False, False, False]
     _waits(1)
-    assert [store().write_devices(one, Batch()).crowded for one in (run, second, third)] == [False, False, True]
+    assert crowded() == [False, False, True]
+    with monkeypatch.context() as patched:
+        patched.setattr(devices, "CROWDED_SECONDS", 3600)  # as of a job that was sent this moment
+        assert crowded() == [False, False, False]
     _waits(5)
-    assert [store().write_devices(one, Batch()).crowded for one in (run, second, third)] == [False, True, True]
+    assert crowded() == [False, True, True]
 
 
 def test_the_job_s_row_is_locked_before_what_its_participants_have_in_common() -> None:

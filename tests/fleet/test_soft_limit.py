@@ -2,22 +2,26 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from celery import current_app
 from celery.app.trace import build_tracer
+from django.db.models import F
 
 from jobs.body import cells, posix_signals
 from jobs.dispatch import scheduling
 from jobs.models import Job, JobDevice, Participant
 from jobs.sql import store
-from jobs.states import DeviceState, Status
+from jobs.states import JOIN, DeviceState, Status
 from jobs.testing import result_of
 from locks import service as locks
 from tests.fake_jobs import fleets
+from tests.fleet.parts import begun
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,12 +63,21 @@ def strikes(monkeypatch: pytest.MonkeyPatch, question: str, *, after: bool) -> l
     return struck
 
 
-def performed(job: Job, cell: int) -> Job:
+def performed(job: Job, cell: int, *more: str) -> Job:
     task, message_id = current_app.tasks[job.task_name], str(uuid4())
     request = {"id": message_id, "hostname": "testing", "cell": cell}
-    build_tracer(task.name, task, app=current_app)(message_id, (job.pk,), {}, request)
+    build_tracer(task.name, task, app=current_app)(message_id, (job.pk, *more), {}, request)
     job.refresh_from_db()
     return job
+
+
+def test_it_counts_from_the_start_of_the_job_in_a_process_that_joins_later(cell: int) -> None:
+    run, _ = begun(HOSTS)
+    Job.objects.filter(pk=run.job_id).update(start_time=F("start_time") - timedelta(hours=1))
+    assert performed(Job.objects.get(pk=run.job_id), cell, JOIN).status == Status.RUNNING
+    told = cells.read(cell)
+    assert told is not None
+    assert told.began <= time.monotonic() - 3600
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the statement", "after it"])

@@ -147,7 +147,7 @@ _CROWDED: Final = f"""(
         WHERE other.job_id = %(job)s AND (other.joined_at, other.token) > (mine.joined_at, mine.token)
     ) < least({OTHERS}, (
         SELECT count(*) FROM {JOB} WHERE status = '{SCHEDULED}' AND queue = (SELECT queue FROM {JOB} WHERE id = %(job)s)
-            AND dispatched_at < statement_timestamp() - interval '{CROWDED_SECONDS} seconds'
+            AND dispatched_at < statement_timestamp() - %(crowded)s * interval '1 second'
     ))"""
 _WRITE: Final = f"""
     {{changes}} SELECT stand.*, {OTHERS} AS others, {WAITING} AS waiting, {_CROWDED} AS crowded FROM stand
@@ -230,7 +230,7 @@ def take_devices(
 
 
 def write_devices(run: Run, batch: Batch) -> FleetStanding:
-    values = {**of_run(run), **given(batch)}
+    values = {**of_run(run), **given(batch), "crowded": CROWDED_SECONDS}
     stand = f"stand AS ({_STAND.format(me=ME)})"
     return standing_from(rows(_WRITE.format(changes=f"WITH {', '.join([*changes(batch), stand])}"), values))
 
