@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from cnaasjobs.events import Event
+from jobs.actions import JobAction
 from jobs.api.log_view import lines_of
 from jobs.dispatch import scheduling
 from jobs.end_reasons import EndReason
@@ -86,7 +88,7 @@ def test_one_that_finds_no_devices_does_not_end_the_job(selection: Selection) ->
     assert selection.after == ["first"]
 
 
-def test_one_that_differs_says_so_once_and_comes_no_more(selection: Selection) -> None:
+def test_one_that_differs_says_so_once_and_comes_no_more(selection: Selection, heard: list[Event]) -> None:
     came: list[str] = []
     selection.happens, selection.of_helper = lambda: came.append("helper"), HOSTS[1:]
     crew = selection.crew()
@@ -94,6 +96,7 @@ def test_one_that_differs_says_so_once_and_comes_no_more(selection: Selection) -
     wait_until(lambda: selection.helped and Participant.objects.count() == 1)
     for _ in range(3):
         crew.helper("helper")
+    wait_until(lambda: [event.action for event in heard].count(JobAction.NOT_JOINED) == 3)
     crew.helper("another")
     wait_until(lambda: len(selection.begun) == 3)
     selection.may_go_on.set()
