@@ -66,12 +66,11 @@ class Device:
     def close(self) -> None:
         """Close the connection if one was opened, or tried, and leave no candidate behind. Failures are only logged."""
         driver, self._driver = self._driver, None
-        loaded, self._loaded = self._loaded, False
         if driver is None:
             return
         try:
             with self._patience(CLOSING):
-                if loaded:
+                if self._loaded:
                     with contextlib.suppress(BaseException):  # the connection may be gone; close it nevertheless
                         driver.discard_config()
                 driver.close()
@@ -80,7 +79,7 @@ class Device:
 
     def give_up(self) -> None:
         """A thread hangs in the driver: from now on nothing here uses it."""
-        self._driver, self._loaded = None, False
+        self._driver = None
 
     def require_commit_confirm(self) -> None:
         """Before any change: does its driver support what confirm_mode 1 and 2 need, and is the device free for it?"""

@@ -173,9 +173,8 @@ class DeviceSync:
         return f"committed, and {fate}" if fate else "not committed"
 
     def close(self) -> None:
-        """Close the device after its last step, and forget its configurations: only the reports stay in memory."""
+        """Close the device after its last step."""
         self._device.close()
-        self._rendered, self._before = "", None
 
     # --- what they are made of ----------------------------------------------------------------------------------------
 

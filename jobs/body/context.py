@@ -167,7 +167,7 @@ class JobContext:
         """Decide whether this run may go on, by what was read at a safe point."""
         if not seen.is_mine:
             self.stop(RunTaken(f"this run of job {self.job_id} was ended by somebody else"))
-        elif self._run.fence is not None and seen.fence != self._run.fence:
+        elif seen.fence != self._run.fence:
             self.stop(self._lock_lost())
         elif seen.abort_reason is not None:
             self.stop(JobAborted(seen.abort_reason))
@@ -267,7 +267,7 @@ class JobContext:
         return LockLost(f"lock {self._run.lock_name} was cleared or taken over")
 
     def _raise_if_stopping(self) -> None:
-        if self._stop.is_set() and self._stop_reason is not None:
+        if self._stop_reason is not None:
             raise type(self._stop_reason)(*self._stop_reason.args)
 
     def time_limit_reached(self, limit: float | None) -> TimeLimitExceeded:

@@ -93,7 +93,7 @@ class Membership:
     def about_to(self, step: str, if_lost: str | None) -> FleetStanding:
         """The safe point of a thread that is working on a device; the step is noted with it."""
         piece = in_hand()
-        if piece is None or not self.is_on or self._note_together is None:
+        if piece is None or self._note_together is None:
             return self.standing()
         hidden = masker()
         why = if_lost and _noted(if_lost, _LONGEST_WHY, hidden)

@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import pytest
 from django.db import connections
+from django.db.models import F
 
 from jobs.body import progress
 from jobs.body.context import JobContext
+from jobs.body.job_log import Line
 from jobs.end_reasons import EndReason
 from jobs.errors import LockLost
 from jobs.lifecycle import transitions
@@ -18,6 +20,7 @@ from locks import service as locks
 from locks.models import Lock
 from tests import fake_jobs
 from tests.factory import claimed
+from tests.fleet.parts import in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,6 +46,10 @@ def lost_and_run_again(run: Run) -> None:
     assert JobContext(again).holds_lock()
 
 
+def under_another_token(run: Run) -> None:
+    Lock.objects.filter(holder_id=run.job_id).update(fence=F("fence") + 1)
+
+
 def test_a_run_holds_its_lock() -> None:
     ctx = JobContext(claimed(runs_again.schedule()))
     assert ctx.holds_lock()
@@ -50,7 +57,7 @@ def test_a_run_holds_its_lock() -> None:
         AuditEntry.objects.all().delete()
 
 
-@pytest.mark.parametrize("happens", [cleared, taken_over, lost_and_run_again])
+@pytest.mark.parametrize("happens", [cleared, taken_over, lost_and_run_again, under_another_token])
 def test_a_run_that_lost_its_lock_writes_nothing(happens: Callable[[Run], None]) -> None:
     run = claimed(runs_again.schedule())
     ctx = JobContext(run)
@@ -85,6 +92,29 @@ def test_what_fails_in_it_is_not_written() -> None:
     with pytest.raises(ValueError, match="on second thoughts"):
         write()
     assert not Lock.objects.filter(name="other").exists()
+
+
+def test_its_threads_open_no_connection_of_their_own() -> None:
+    ctx = JobContext(claimed(runs_again.schedule()))
+
+    def write() -> None:
+        with ctx.guarded_by_lock():
+            AuditEntry.objects.all().delete()
+
+    def left_open() -> list[str]:
+        found = []
+        for ask in (ctx.checkpoint, ctx.holds_lock, write, ctx.progress.flush, ctx.log.flush):
+            ctx.log.add(Line(0.0, "INFO", "site", None, "line"))
+            ask()
+            found += [f"{ask}" for _ in connections.all(initialized_only=True)]
+        return found
+
+    try:
+        assert in_thread(left_open)() == []
+    finally:
+        ctx.log.close()
+        ctx.close()
+    assert ctx._connection._shared is None
 
 
 def test_nobody_takes_the_lock_before_it_is_over() -> None:
