@@ -97,7 +97,7 @@ class Execution:
 
     def _in_body(self, task: BodyTask) -> Any:
         arguments = json.loads(self.run.start_arguments)
-        if not self._joined:
+        if self.run.author_id is not None and not self._joined:  # most jobs have none, and are quicker for it
             self.ctx.answer(lambda: self._require_rights(task))
         try:
             cells.running(task.request, age=self._age)
