@@ -55,10 +55,10 @@ class Membership:
     def each(self, devices: Sequence[Any], steps: Sequence[Callable[[Any], Any]], **options: Any) -> Done:
         if self._called:
             raise RuntimeError("ctx.each can be called once in a job")
-        self._called = True
         # Where all wait for each other, one that is begun anew would be waited for by those who are to take it.
         self._repeats = self._may_be_repeated() and not options["all_or_none"]
         plan = Plan.of(devices, steps, helpers=self._helpers(), repeats=self._repeats, **options)
+        self._called = True  # what fails until here fails this process alone
         if not plan.devices and not self.joined:
             self.result, self.finished = ('{"devices": {}}', 0), []
             return Done(devices=0, failed=0, max_score=0)
@@ -158,7 +158,7 @@ class Membership:
         since = time.monotonic()
         with self._ctx.database():
             seen = store().note_steps(self._run, notes, of=max([note.id for note in notes]))
-        if self._each is not None and seen.is_mine and any(note.lasting for note in notes):
+        if self._each is not None and seen.noted and any(note.lasting for note in notes):  # else no commit has waited
             self._each.kept.lasted(since)
         return seen
 

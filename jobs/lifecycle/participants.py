@@ -54,16 +54,16 @@ def join(
         if job is None or fleet is None or job.task_name != task_name or job.start_time is None:
             return Refused(job_id=job_id, reason="it does not run, or needs no help")
         age = (database_now() - job.start_time).total_seconds()
-        others = Participant.objects.filter(job_id=job_id).exclude(pk=run_token).count()
         if not Participant.objects.filter(pk=run_token).exists():
+            others = Participant.objects.filter(job_id=job_id).count()
             if why := _why_not(job, fleet, others, too_late=longest is not None and age >= longest):
                 return Refused(job_id=job_id, reason=why)
             Participant.objects.create(
                 token=run_token, job_id=job_id, worker_id=worker_id, worker=worker, joined_at=DatabaseNow()
             )
-        if not others:
-            _name_in_row(job_id, run_token, worker_id, worker)
-            Fleet.objects.filter(pk=job_id).update(orphan=None)
+            if not others:
+                _name_in_row(job_id, run_token, worker_id, worker)
+                Fleet.objects.filter(pk=job_id).update(orphan=None)
     record(JobAction.JOIN, job_id=job_id, worker=worker, participant=str(run_token))
     run = Run.of(job, run_token=run_token, worker=worker)
     return Joined(run=run, age=age)

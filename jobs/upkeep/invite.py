@@ -69,6 +69,8 @@ class Invite:
         with exclusively("invite") as mine:
             if not mine or not (runs := _runs()):
                 return 0
+            now = time.monotonic()
+            self._expected = {job: found for job, found in self._expected.items() if now < found[1]}
             for run in runs:
                 run.coming = self._coming(run)
             _share(runs, _workers())
@@ -76,8 +78,8 @@ class Invite:
 
     def _coming(self, run: _Run) -> int:
         """How many that were asked in the last rounds may still be on their way."""
-        expected, until = self._expected.get(run.job.pk, (0, 0.0))
-        return max(0, expected - run.participants) if time.monotonic() < until else 0
+        expected, _ = self._expected.get(run.job.pk, (0, 0.0))
+        return max(0, expected - run.participants)
 
     def _send(self, asked: list[_Run]) -> int:
         messages = [
@@ -86,13 +88,12 @@ class Invite:
             for _ in range(run.asked)
         ]
         unsent = Counter(publisher.publish(messages))
-        now = time.monotonic()
-        self._expected = {job: found for job, found in self._expected.items() if now < found[1]}
+        until = time.monotonic() + conf.upkeep_seconds
         for run in asked:
             sent = run.asked - unsent[run.job.pk]
             if sent:
                 record(JobAction.INVITE, job_id=run.job.pk, count=sent)
-            self._expected[run.job.pk] = run.participants + run.coming + sent, now + conf.upkeep_seconds
+            self._expected[run.job.pk] = run.participants + run.coming + sent, until
         return len(messages) - unsent.total()
 
 
@@ -142,7 +143,7 @@ def _workers() -> list[_Worker]:
 def _worker(beat: Heartbeat, busy: int) -> _Worker:
     kept = 1 if beat.concurrency > 1 else 0
     taken = max(busy, len(json.loads(beat.run_tokens)))
-    return _Worker(frozenset(json.loads(beat.queues)), max(0, beat.concurrency - kept - taken))
+    return _Worker(frozenset(json.loads(beat.queues)), beat.concurrency - kept - taken)
 
 
 def _share(runs: list[_Run], workers: list[_Worker]) -> None:

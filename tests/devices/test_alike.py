@@ -36,10 +36,12 @@ def test_another_inventory_template_or_secret_makes_another(lab: Lab, monkeypatc
     seen.add(now())
     lab.template("x", name="included.j2")
     seen.add(now())
+    (lab.templates / "lab" / "included.j2").rename(lab.templates / "lab" / "included2.j2")
+    seen.add(now())
     for value in ("first-value", "second-value"):
         monkeypatch.setenv("TEMPLATE_SECRET_X", value)
         seen.add(now())
-    assert len(seen) == 6
+    assert len(seen) == 7
     assert not any("value" in mark for mark in seen)
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from cnaasjobs.events import Event
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.tasks import sync_devices
+from jobs.actions import JobAction
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
 from jobs.models import JobDevice, Participant
@@ -72,6 +74,19 @@ def two(gate: Gate, **options: Any) -> Crew:
     crew.helper("second")
     wait_until(lambda: len(gate.arrived) == 4)
     return crew
+
+
+def test_a_process_with_another_secret_does_not_help(
+    gate: Gate, heard: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = Crew(sync_devices.schedule(all=True, dry_run=False))
+    crew.first()
+    wait_until(lambda: len(gate.arrived) == 2)
+    monkeypatch.setenv("TEMPLATE_SECRET_X", "another-value")
+    crew.helper("second")
+    wait_until(lambda: any(event.action is JobAction.DIFFERS for event in heard))
+    gate.open.set()
+    assert workers(crew.wait().pk).keys() == {"first"}
 
 
 def workers(job_id: int) -> Counter[str | None]:

@@ -117,6 +117,15 @@ def test_of_one_that_was_lost_alone_in_a_live_run_they_were_never_begun() -> Non
 
 
 @each_database
+def test_of_one_whose_body_failed_alone_they_were_never_begun() -> None:
+    """It gives its devices up before it leaves."""
+    run, _ = begun()
+    store().take_devices(run, 1, ahead=1)
+    assert store().lose_devices(run.job_id, run.run_token, worker="first", repeats=False) == 2
+    assert states(run.job_id) == [DONE, WAITING, WAITING, WAITING]
+
+
+@each_database
 def test_a_live_run_does_not_go_on_where_one_that_was_lost_may_have_begun_a_device() -> None:
     run, _ = begun()
     store().take_devices(run, 0, ahead=1)

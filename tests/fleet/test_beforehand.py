@@ -30,6 +30,7 @@ def test_each_device_is_expected_once_before_it_begins(tmp_path: Path) -> None:
     expected: set[str] = set()
     for what, *hosts in run(tmp_path / "seen"):
         if what == "expect":
+            assert hosts
             assert not expected.intersection(hosts)
             expected.update(hosts)
         else:

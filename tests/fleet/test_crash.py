@@ -17,7 +17,7 @@ from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import perform
 from tests.fake_jobs import fleets
-from tests.fleet.parts import begun, joined, lose
+from tests.fleet.parts import WAITING, begun, joined, lose
 from tests.services import PostgreSQL
 from tests.waiting import wait_until
 
@@ -189,6 +189,45 @@ def test_a_step_waits_for_the_disk_where_the_taking_of_its_device_did_not(monkey
     assert ended.status == Status.FINISHED
     hosts = dict(JobDevice.objects.filter(job=ended).values_list("pk", "host"))
     assert {hosts[number]: lasting for number, lasting in seen.items()} == {"a": [False], "b": [False], "c": [True]}
+
+
+@job
+def loses_one(ctx: JobContext, *, hosts: list[str]) -> None:
+    """The first device is given back between two of its steps, when the third has been taken, which then notes its own
+    before the first is begun anew.
+    """
+    third_is_taken, is_given_back, third_is_noted = threading.Event(), threading.Event(), threading.Event()
+
+    def one(device: str) -> str:
+        if device == hosts[2]:
+            third_is_taken.set()
+            assert is_given_back.wait(20)
+        elif device == hosts[0] and not is_given_back.is_set():
+            ctx.about_to("commit")
+            assert third_is_taken.wait(20)
+            with ctx.database():
+                waits = {"state": WAITING, "participant": None, "worker": None, "start_time": None}
+                JobDevice.objects.filter(host=device).update(**waits)
+            try:
+                ctx.about_to("confirm")
+            finally:
+                is_given_back.set()
+        elif device == hosts[0]:
+            assert third_is_noted.wait(20)
+        ctx.about_to("commit")
+        third_is_noted.set() if device == hosts[2] else None
+        return device
+
+    ctx.each(hosts, one, at_once=2, reads_first=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_step_that_was_not_written_makes_nothing_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ahead, "most", 0)
+    seen = _lasting(monkeypatch)
+    ended = perform(scheduling.schedule(loses_one, {"hosts": ["a", "b", "c"]}))
+    assert ended.status == Status.FINISHED
+    assert seen[JobDevice.objects.get(job=ended, host="c").pk] == [True]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.db.models import F
 
 from jobs.end_reasons import EndReason, Failure
@@ -15,17 +16,24 @@ from jobs.states import Status
 from tests.fleet.parts import (
     aborted,
     begun,
+    ended,
     in_thread,
     joined,
+    joined_late,
     lose,
     over,
 )
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def stepped(run: Any, taken: Any, steps: int) -> None:
     store().write_devices(run, Batch(stepped=[Stepped(one.id, steps) for one in taken]))
+
+
+def failed(run: Any, taken: Any) -> None:
+    store().write_devices(run, Batch(over=[over(one.id)._replace(failed=True, reason="it said no") for one in taken]))
 
 
 def test_a_step_is_allowed_once_all_are_over_in_the_one_before() -> None:
@@ -62,8 +70,7 @@ def test_a_device_that_fails_while_it_is_decided_is_either_left_or_failed(
         answer = ask(*args)
         if not stored:
             stored.append(True)
-            failed = over(failing.id)._replace(failed=True, reason="it said no")
-            in_thread(lambda: store().write_devices(helper, Batch(over=[failed])))()
+            in_thread(lambda: failed(helper, [failing]))()
         return answer
 
     stored: list[bool] = []
@@ -71,6 +78,19 @@ def test_a_device_that_fails_while_it_is_decided_is_either_left_or_failed(
     assert not store().decide(run, 1, within=None).allowed
     assert stored
     assert store().decide(run, 1, within=None).reason == "b"
+
+
+@pytest.mark.needs("postgresql")
+def test_who_asks_while_another_decides_hears_the_same(postgresql: object) -> None:
+    run, (first, second) = begun(["a", "b"], take=2, all_or_none=True)
+    helper = joined_late(run)
+    stepped(run, (first, second), 1)
+    with transaction.atomic():
+        assert store().decide(run, 1, within=None).allowed
+        in_thread(lambda: failed(run, [second]))()
+        asking = in_thread(lambda: store().decide(helper, 1, within=None))
+        wait_until(lambda: Job.objects.raw("SELECT 1 AS id FROM pg_locks WHERE NOT granted"))
+    assert asking().allowed
 
 
 def test_a_participant_that_dies_before_the_decision_makes_it_a_no_and_after_it_changes_nothing() -> None:
@@ -82,7 +102,8 @@ def test_a_participant_that_dies_before_the_decision_makes_it_a_no_and_after_it_
     assert lose(helper)
     refused = store().decide(run, 1, within=None)
     assert (refused.allowed, refused.reason) == (False, "b")
-    assert store().decide(run, 1, within=None) == refused
+    failed(run, taken)
+    assert store().decide(run, 1, within=None) == refused  # whoever asks hears the same
     run, taken = begun_anew()
     stepped(run, taken[:1], 1)
     assert Participant.objects.filter(job_id=run.job_id).count() == 2
@@ -101,6 +122,12 @@ def begun_anew() -> tuple[Any, Any]:
     helper = joined(run)
     store().take_devices(helper, 1)
     return run, taken
+
+
+def test_a_refusal_names_three_of_those_that_failed() -> None:
+    run, taken = begun(["a", "b", "c", "d", "e"], take=5, all_or_none=True)
+    failed(run, taken[1:])
+    assert store().decide(run, 1, within=None).reason == "b, c, d"
 
 
 def test_nobody_decides_who_takes_part_no_more() -> None:
@@ -122,8 +149,9 @@ def test_a_step_that_took_too_long_is_the_last() -> None:
     assert "more than 60 seconds" in refused.reason
 
 
-def test_nobody_decides_for_a_job_that_was_told_to_stop() -> None:
+@pytest.mark.parametrize("stop", [aborted, ended])
+def test_nobody_decides_for_a_job_that_was_told_to_stop(stop: Any) -> None:
     run, taken = begun(["a"], take=1, all_or_none=True)
     stepped(run, taken, 1)
-    aborted(run)
+    stop(run)
     assert store().decide(run, 1, within=None).allowed is None

@@ -36,7 +36,7 @@ class Selection:
 
     def __init__(self) -> None:
         self.of_helper: list[str] = []
-        self.happens: Callable[[], Any] = lambda: None
+        self.happens: Callable[[JobContext], Any] = lambda ctx: None
         self.begun: list[str] = []
         self.after: list[str] = []
         self.helped = False
@@ -69,7 +69,7 @@ def of_a_selection(ctx: JobContext, *, hosts: list[str]) -> JobResult:
         return device
 
     if ctx.worker == "helper":
-        selection.happens()
+        selection.happens(ctx)
         hosts = selection.of_helper
     try:
         done = ctx.each(hosts, one, at_once=2, lost=lambda device, why: f"{device} of {len(hosts)} is lost")
@@ -90,7 +90,7 @@ def test_one_that_finds_no_devices_does_not_end_the_job(selection: Selection) ->
 
 def test_one_that_differs_says_so_once_and_comes_no_more(selection: Selection, heard: list[Event]) -> None:
     came: list[str] = []
-    selection.happens, selection.of_helper = lambda: came.append("helper"), HOSTS[1:]
+    selection.happens, selection.of_helper = lambda ctx: came.append("helper"), HOSTS[1:]
     crew = selection.crew()
     crew.helper("helper")
     wait_until(lambda: selection.helped and Participant.objects.count() == 1)
@@ -106,8 +106,27 @@ def test_one_that_differs_says_so_once_and_comes_no_more(selection: Selection, h
     assert sum("does not help" in line.text for line in lines_of(ended.pk)) == 1
 
 
+@pytest.mark.parametrize("how", ["it finds a device twice", "it asks for another attempt"])
+def test_one_that_fails_before_it_helps_leaves_the_job_to_the_others(selection: Selection, how: str) -> None:
+    came: list[JobContext] = []
+    selection.of_helper = ["sw0", "sw0"]
+
+    def comes(ctx: JobContext) -> None:
+        came.append(ctx)
+        if how == "it asks for another attempt":
+            ctx.retry(countdown=0)
+
+    selection.happens = comes
+    crew = selection.crew()
+    crew.helper("helper")
+    wait_until(lambda: came and Participant.objects.count() == 1)
+    selection.may_go_on.set()
+    ended = crew.wait()
+    assert (ended.status, ended.attempt, selection.after) == (Status.FINISHED, 1, ["first"])
+
+
 def test_the_last_one_reports_lost_devices_also_those_that_it_does_not_know(selection: Selection) -> None:
-    def lost_with_all_in_hand() -> None:
+    def lost_with_all_in_hand(ctx: JobContext) -> None:
         first = Participant.objects.get(worker="first")
         run = Run.of(Job.objects.get(pk=first.job_id), run_token=first.token, worker="first")
         store().take_devices(run, 1)

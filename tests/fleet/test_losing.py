@@ -14,7 +14,21 @@ from jobs.task import JobContext, job
 from jobs.testing import exception_of, perform_job, result_of
 from jobs.upkeep.orphans import end_orphans
 from locks import service as locks
-from tests.fleet.parts import DONE, TAKEN, WAITING, begun, join, joined, joined_late, leave, lose, named, over, states
+from tests.fleet.parts import (
+    DONE,
+    TAKEN,
+    WAITING,
+    aborted,
+    begun,
+    join,
+    joined,
+    joined_late,
+    leave,
+    lose,
+    named,
+    over,
+    states,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,7 +108,8 @@ def test_who_was_judged_lost_leaves_the_end_to_upkeep() -> None:
 
 def test_a_report_that_is_there_stays() -> None:
     run, taken = begun(take=1)
-    store().write_devices(run, Batch([over(taken[0].id)]))
+    store().write_devices(run, Batch([over(taken[0].id)._replace(failed=True, reason="it said no")]))
+    assert store().unreported_devices(run.job_id) == []
     kept = JobDevice.objects.get(pk=taken[0].id).report
     store().write_reports([(taken[0].id, '"another"')])
     assert JobDevice.objects.get(pk=taken[0].id).report == kept != '"another"'
@@ -130,6 +145,14 @@ def test_the_only_one_that_is_lost_leaves_a_run_that_waits_for_others(take: int,
     assert (back.gone, back.last) == (True, False)
     helper = joined(run)
     assert named(run) == helper.run_token
+
+
+def test_a_run_that_its_only_participant_was_lost_to_ends_at_once_when_it_is_told_to_stop() -> None:
+    run, _ = begun()
+    assert lose(run)
+    aborted(run)
+    assert end_orphans() == 1
+    assert Job.objects.get(pk=run.job_id).exception_type == "JobAborted"
 
 
 def test_nobody_is_waited_for_when_all_devices_are_done() -> None:

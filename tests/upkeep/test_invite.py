@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from jobs.broker import publisher
 from jobs.dispatch import scheduling
-from jobs.models import Heartbeat, Job, JobDevice, Participant
+from jobs.models import Fleet, Heartbeat, Job, JobDevice, Participant
 from jobs.run import Run
 from jobs.states import DeviceState
 from jobs.upkeep.invite import Invite
@@ -90,6 +90,7 @@ def test_a_slot_is_taken_once_and_by_a_run_that_goes_on(asked: list[int]) -> Non
 def test_no_more_are_asked_than_devices_wait(asked: list[int]) -> None:
     begun(["a", "b"], take=1)
     elsewhere = job_row("FINISHED")
+    Fleet.objects.create(job=elsewhere, helpers=3, repeats=False, all_or_none=False)
     for host in "abc":
         device_row(elsewhere, host, "WAITING")
     worker(5)
@@ -105,9 +106,10 @@ def test_devices_that_cost_a_process_wait_for_one_that_is_alone(asked: list[int]
     assert invite() == 1
 
 
-def test_other_queues_workers_are_not_asked_for(asked: list[int]) -> None:
+def test_workers_of_other_queues_and_those_that_stopped_are_not_asked_for(asked: list[int]) -> None:
     begun()
     worker(3, queues=("elsewhere",))
+    Heartbeat.objects.filter(pk=worker(3).pk).update(stopped_at=timezone.now())
     assert invite() == 0
 
 
@@ -173,6 +175,18 @@ def test_those_who_do_not_come_are_asked_again(asked: list[int], settings: Setti
     wait_until(lambda: beat.step() == 1)
 
 
+def test_whose_message_the_broker_did_not_take_is_not_waited_for(
+    asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun([f"sw{number}" for number in range(50)])
+    worker(3)
+    beat = Invite()
+    with monkeypatch.context() as patched:
+        patched.setattr(publisher, "publish", lambda messages: [messages[0].job_id])
+        assert beat.step() == 1
+    assert [beat.step(), beat.step()] == [1, 0]
+
+
 def begun_twice() -> tuple[Any, Any]:
     """Of different locks."""
     first, _ = begun()
@@ -193,6 +207,15 @@ def test_the_run_with_the_fewest_is_served_first(asked: list[int]) -> None:
     asked.clear()
     invite()
     assert sorted(asked) == [first.job_id, second.job_id, second.job_id]
+
+
+def test_those_on_their_way_to_a_run_count_as_its_own(asked: list[int]) -> None:
+    first, second = begun_twice()
+    beat = Invite()
+    for _ in range(2):
+        worker(1)
+        assert beat.step() == 1
+    assert asked == [first.job_id, second.job_id]
 
 
 @pytest.mark.parametrize("why", ["begun", "ended", "aborted", "alone", "full", "another attempt", "late"])

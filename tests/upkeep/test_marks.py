@@ -1,13 +1,17 @@
 """The marks of those that stopped: who is gone gets one, who was only frozen clears it, and old rows are deleted."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from cnaasjobs.db.clock import database_now
+from cnaasjobs.events import Event
+from jobs.actions import JobAction
 from jobs.beat.heartbeat import BeatHeartbeat
 from jobs.liveness.lost import Beat
 from jobs.models import Heartbeat
+from jobs.upkeep import rescue
 from tests.factory import Worker, run_on
 from tests.upkeep.watcher import Watcher
 
@@ -19,11 +23,16 @@ def watcher() -> Watcher:
     return Watcher()
 
 
-def test_a_worker_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None:
+def said_lost(heard: list[Event]) -> list[object]:
+    return [event.fields["worker"] for event in heard if event.action is JobAction.LOST]
+
+
+def test_a_worker_that_was_only_frozen_clears_its_mark(watcher: Watcher, heard: list[Event]) -> None:
     worker = Worker()
     for _ in range(20):
         watcher.look()
     assert worker.row.stopped_at is not None
+    assert said_lost(heard) == ["w1@host"]
     worker.beat()
     watcher.look()
     assert worker.row.stopped_at is None
@@ -51,6 +60,24 @@ def test_a_worker_that_beats_while_it_is_given_up_gets_no_mark(
     assert worker.row.stopped_at is None
 
 
+def test_of_two_beats_one_marks_it_and_says_so(
+    watcher: Watcher, heard: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker()
+    lost = watcher.rescue._lost
+    judged, marked_at = lost.processes, database_now() - timedelta(seconds=1)
+
+    def judged_just_before_another_marks_it() -> list[Beat]:
+        gone = judged()
+        Heartbeat.objects.filter(pk__in=[row.id for row in gone]).update(stopped_at=marked_at)
+        return gone
+
+    monkeypatch.setattr(lost, "processes", judged_just_before_another_marks_it)
+    for _ in range(20):
+        watcher.look()
+    assert (worker.row.stopped_at, said_lost(heard)) == (marked_at, [])
+
+
 def test_a_beat_that_was_only_frozen_clears_its_mark(watcher: Watcher) -> None:
     beat = BeatHeartbeat()
     beat.step()
@@ -72,3 +99,12 @@ def test_old_rows_of_heartbeats_are_deleted_unless_a_running_job_names_them(watc
     Heartbeat.objects.filter(pk=recent.row.pk).update(stopped_at=database_now())
     watcher.look()
     assert set(Heartbeat.objects.filter(kind="worker").values_list("name", flat=True)) == {"used", "recent"}
+
+
+def test_one_that_comes_back_while_old_rows_are_looked_up_keeps_its_row(
+    watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker()
+    monkeypatch.setattr(rescue, "_old", SimpleNamespace(rows=lambda: [(worker.row.pk,)]))
+    watcher.look()
+    assert Heartbeat.objects.filter(kind="worker").exists()

@@ -4,9 +4,10 @@ import os
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 
 from cnaasjobs.db.clock import database_now
+from jobs.lifecycle import transitions
 from jobs.models import Heartbeat, Job, JobDevice
 from jobs.sql import store
 from jobs.testing import exception_of
@@ -191,6 +192,12 @@ def test_a_run_of_a_worker_without_a_heartbeat_is_ended(watcher: Watcher, known:
     assert Job.objects.get(pk=job.pk).exception_type == "WorkerLost"
 
 
+def test_a_participant_of_a_worker_without_a_heartbeat_has_the_same_time(watcher: Watcher) -> None:
+    begun(take=1)
+    assert sum(watcher.look() for _ in range(15)) == 0
+    assert sum(watcher.look() for _ in range(2)) == 1
+
+
 def test_a_run_listed_by_a_worker_whose_row_was_made_anew_is_alive(watcher: Watcher) -> None:
     worker = Worker()
     _, run = run_on(worker)
@@ -247,15 +254,42 @@ def test_a_participant_is_lost_with_its_own_worker_and_nobody_else_is(watcher: W
     assert (job.status, job.run_token, job.worker) == ("RUNNING", helper.run_token, "w3@host")
 
 
-def test_a_run_that_nobody_joins_ends_after_the_same_time(watcher: Watcher) -> None:
+def test_a_participant_whose_loss_could_not_be_written_is_lost_at_the_next_look(
+    watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker has the mark of those that are gone by then."""
+    lives, dies = Worker("w1@host"), Worker("w2@host")
+    run, _ = begun(worker_id=lives.row.pk, take=1)
+    helper = joined(run, worker="w2@host", worker_id=dies.row.pk)
+    dies.beat(helper)
+    lose = transitions.lose
+
+    def fails_once(*_: object, **__: object) -> bool:
+        monkeypatch.setattr(transitions, "lose", lose)
+        raise DataError("its rows are locked")
+
+    monkeypatch.setattr(transitions, "lose", fails_once)
+    while dies.row.stopped_at is None:
+        lives.beat(run)
+        watcher.look()
+    assert taking_part(run) == {run.run_token, helper.run_token}
+    lives.beat(run)
+    watcher.look()
+    assert taking_part(run) == {run.run_token}
+
+
+@pytest.mark.parametrize("lives", [False, True], ids=["its worker is gone", "its process alone"])
+def test_a_run_that_nobody_joins_ends_after_the_same_time(watcher: Watcher, lives: bool) -> None:
     worker = Worker()
     run, _ = begun(worker_id=worker.row.pk, repeats=True, take=1)
     worker.beat(run)
     looks = 0
     while Job.objects.get(pk=run.job_id).status == "RUNNING":
+        if lives:
+            worker.beat()
         watcher.look()
         looks += 1
         assert looks < 60
-    assert looks > 25  # 30 s until its worker is judged gone, and 30 s for others to come
+    assert looks > (15 if lives else 25)  # until it is judged lost, and 30 s for others to come
     assert Job.objects.get(pk=run.job_id).exception_type == "WorkerLost"
     assert not locks.held().exists()
