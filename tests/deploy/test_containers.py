@@ -75,7 +75,7 @@ def test_before_a_restore_or_a_rollback_all_of_ours_stop() -> None:
 
 
 def test_what_it_says_of_the_file_is_so() -> None:
-    assert "nothing else in a container of ours can be written to but `/tmp`" in PROSE
+    assert "nothing else in our containers is writable except `/tmp`" in PROSE
     assert {(service["read_only"], *service["tmpfs"]) for service in OURS.values()} == {(True, "/tmp")}
-    assert "A container that ends is started again" in PROSE
+    assert "A container that exits is restarted" in PROSE
     assert {name for name, service in SERVICES.items() if service["restart"] != "unless-stopped"} == {"migrate"}
