@@ -67,11 +67,11 @@ def _unwise() -> Iterator[CheckMessage]:
             yield Warning(f"{which} logs in as guest with the password guest", id="cnaasjobs.W002")
         is_redis = broker.scheme in ("redis", "rediss")
         if is_redis and not broker.password and not _is_loopback(broker.hostname):
-            yield Warning(f"{which} asks for no password: whoever reaches it writes its messages", id="cnaasjobs.W006")
+            yield Warning(f"{which} requires no password: whoever can reach it can send messages", id="cnaasjobs.W006")
         over_network = broker.scheme in ("amqp", "pyamqp", "redis") and not _is_loopback(broker.hostname)
         if over_network and not getattr(settings, "CELERY_BROKER_USE_SSL", False):
             yield Warning(
-                f"{which} is reached without TLS: anybody in between can read its password and write its messages",
+                f"{which} is reached without TLS: anybody on the way can read the password and send messages",
                 hint="amqps:// or rediss://",
                 id="cnaasjobs.W003",
             )
@@ -80,10 +80,10 @@ def _unwise() -> Iterator[CheckMessage]:
 def _quorum(*, redis: bool) -> CheckMessage:
     name = Start.quorum_queues.name
     if redis:
-        return Warning(f"{name} is 1, and the broker is a Redis, which has no such queues", id="cnaasjobs.W005")
+        return Warning(f"{name} is 1, and the broker is a Redis, which has no quorum queues", id="cnaasjobs.W005")
     return Warning(
         f"{name} is 1: quorum queues have no priorities before RabbitMQ 4.0, and two before 4.3 (5 to 9, 0 to 4)",
-        hint="leave it out, or let no job depend on its priority",
+        hint="leave it unset, or let no job depend on its priority",
         id="cnaasjobs.W004",
     )
 

@@ -45,7 +45,7 @@ def page(permission: str, *, post: str | None = None) -> Callable[[View[P]], Vie
 def _refusal(request: HttpRequest, permissions: tuple[str, ...], *, takes_posts: bool) -> HttpResponse | None:
     """None if the page may be shown. Without tokens in development everybody is the operator "dev", as in the API."""
     if request.method not in (*SAFE, "POST") or (request.method == "POST" and not takes_posts):
-        response = said(request, "Not here", f"This page takes no {request.method}.", status=405)
+        response = said(request, "Not allowed", f"This page does not accept {request.method}.", status=405)
         response["Allow"] = ", ".join((*SAFE, "POST") if takes_posts else SAFE)
         return response
     if not conf.require_token and not request.user.is_authenticated:

@@ -14,8 +14,8 @@ _WIDEST: Final = 30
 _NEXT: Final = "next"
 _WORDS: Final = {
     CameOf.AGAIN.value: "#{} run again",
-    CameOf.FAILED.value: "what #{} left undone, run again",
-    CameOf.PLAN.value: "live, as #{} showed it",
+    CameOf.FAILED.value: "runs again what #{} left undone",
+    CameOf.PLAN.value: "applies what #{} showed",
     _NEXT: "scheduled by #{}",
 }
 

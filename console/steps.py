@@ -11,8 +11,8 @@ from jobs.states import Step
 _WORDS: Final = {
     Step.PARKED: "In line for its lock",
     Step.RETRIED: "Asked for another attempt",
-    Step.LOST: "Its worker was gone",
-    Step.RERUN: "To be started again",
+    Step.LOST: "Its worker was lost",
+    Step.RERUN: "Will be started again",
 }
 
 

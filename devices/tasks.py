@@ -39,7 +39,7 @@ def _check(**arguments: Any) -> None:
     if plan is not None and (type(plan) is not int or plan < 1):
         raise ValueError(f"plan {plan!r} is not the id of a job")
     if plan is not None and arguments["dry_run"]:
-        raise ValueError("a plan is carried out live: dry_run must be false")
+        raise ValueError("a plan is applied live: dry_run must be false")
 
 
 @job(

@@ -41,8 +41,8 @@ class JobAction(Action):
         WARNING,
         (
             "queue %(queue)s is used as it is, which is not as it would be declared (%(refusal)s). To move it, once all"
-            " processes run this version: rabbitmqctl delete_queue %(queue)s; workers then declare it anew, and waiting"
-            " jobs are sent again"
+            " processes run this version: rabbitmqctl delete_queue %(queue)s; workers then declare it again,"
+            " and waiting jobs are sent again"
         ),
     )
 
@@ -52,16 +52,16 @@ class JobAction(Action):
     REFUSE_MESSAGE = "refuse_message", ERROR, "a message was refused: %(reason)s", "messages"
     STORE_WAITS = "store_waits", WARNING, "%(what)s of job %(job_id)s waits %(seconds).0f s for the database: %(error)s"
     RESULT_REFUSED = "result_refused", ERROR, "job %(job_id)s: its result could not be stored"
-    KEPT_LOST = "kept_lost", ERROR, "job %(job_id)s: what its body kept for a bad end could not be stored"
+    KEPT_LOST = "kept_lost", ERROR, "job %(job_id)s: the result kept for a failure could not be stored"
     PROGRESS_FAILED = "progress_failed", WARNING, "progress not written: %(error)s"
     ANSWER_LATE = (
         "answer_late",
         WARNING,
-        "job %(job_id)s: the database's answer took %(seconds)s s, too long to go by; it is asked again",
+        "job %(job_id)s: the database's answer took %(seconds)s s, too long to trust; it is asked again",
     )
     CHECKPOINT_WAITS = "checkpoint_waits", WARNING, "checkpoint of job %(job_id)s waits for the database: %(error)s"
     DEVICE_FAILED = "job_device_failed", WARNING, "job %(job_id)s: device %(host)s failed"
-    BEFOREHAND_FAILED = "beforehand_failed", WARNING, "job %(job_id)s: what is done before its devices failed"
+    BEFOREHAND_FAILED = "beforehand_failed", WARNING, "job %(job_id)s: preparing several of its devices failed"
     DEVICES_WAIT = "devices_wait", WARNING, "the devices of job %(job_id)s wait for the database: %(error)s"
     JOIN = "join", INFO, "job %(job_id)s: %(worker)s helps", "participant"
     NOT_JOINED = "not_joined", INFO, "job %(job_id)s: needs no help: %(reason)s"
@@ -79,13 +79,13 @@ class JobAction(Action):
     HEARTBEAT_WAITS = "heartbeat_waits", WARNING, "the heartbeat waits for the database: %(error)s"
     HEARTBEAT_FAILED = "heartbeat_failed", ERROR, "heartbeat not written"
     FAREWELL_FAILED = "farewell_failed", WARNING, "end of the worker not written: %(error)s"
-    SUPERVISION_FAILED = "supervision_failed", ERROR, "one look at the runs in progress failed"
+    SUPERVISION_FAILED = "supervision_failed", ERROR, "a check of the runs in progress failed"
     RETIRE = (
         "retire",
         WARNING,
         "job %(job_id)s left %(threads)d threads that hang: its process is replaced",
     )
-    BROKER_LEFT = "broker_left", WARNING, "the broker does not let go; the worker exits without it"
+    BROKER_LEFT = "broker_left", WARNING, "the connection to the broker does not close; the worker exits anyway"
 
     # --- Beat: recurring schedules
     FIRE = "fire", INFO, "schedule %(schedule)s: fired", "task"

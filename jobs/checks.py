@@ -17,7 +17,7 @@ def changes_are_numbered(
     return [
         Error(
             f"Changes in {table} would not be noticed: it has lost the triggers that number them",
-            hint="On SQLite `manage.py migrate --skip-checks` makes them again.",
+            hint="On SQLite `manage.py migrate --skip-checks` recreates them.",
             id="jobs.E001",
         )
         for alias in databases or ()

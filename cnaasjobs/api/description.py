@@ -120,8 +120,8 @@ def _made() -> dict[str, Any]:
 
 _ERROR: Final = {JSON: {"schema": reference("Error")}}
 ERRORS: Final[Schema] = {
-    "4XX": {"content": _ERROR, "description": "The request can't be answered as it is"},
-    "5XX": {"content": _ERROR, "description": "Not now: the database, or another part, is away"},
+    "4XX": {"content": _ERROR, "description": "The request is invalid or not allowed"},
+    "5XX": {"content": _ERROR, "description": "Temporarily unavailable: the database, or another part, is away"},
 }
 
 

@@ -99,7 +99,7 @@ def _part_with_database(exc: BaseException) -> None:
 
 def _why_not_now(exc: BaseException) -> str:
     if took_too_long(exc):
-        return f"The database took longer than {conf.read_seconds:g} s for this; ask for less, or filter by fewer texts"
+        return f"The database took longer than {conf.read_seconds:g} s for this; ask for less, or fewer text filters"
     return NO_WRITES if takes_no_writes(exc) else DATABASE_AWAY
 
 
@@ -184,14 +184,14 @@ def _not_now_in_words(exc: BaseException, *, changes: bool) -> tuple[str, str]:
     """A title, and what to do about it. ``changes``: the request wanted to change something, and may have done so."""
     if took_too_long(exc):
         seconds = f"The database took longer than {conf.read_seconds:g} s for this."
-        return "That took too long", f"{seconds} Ask for less: say more in the search."
+        return "That took too long", f"{seconds} Ask for less: narrow the search."
     if takes_no_writes(exc):
         done = "so this was not done, or not completely" if changes else "and this page needs to write"
         return "The database takes no writes", f"It takes no writes at the moment, {done}. Try again in a few seconds."
     away = "The database can't be reached at the moment."
     if changes:
-        return "The database is away", f"{away} Whether this was done is not known: look before you do it again."
-    return "The database is away", f"{away} Nothing is lost: load this page again in a few seconds."
+        return "The database is away", f"{away} Whether this was done is not known: check before you do it again."
+    return "The database is away", f"{away} Nothing is lost: reload this page in a few seconds."
 
 
 def _not_now_behind(exc: BaseException) -> BaseException | None:

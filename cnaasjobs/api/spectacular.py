@@ -17,7 +17,7 @@ _PAGES = (
     ),
     Parameter(name="page", description="From 1.", schema={"type": "integer", "default": 1}),
 )
-_HEADERS = {"X-Total-Count": "How many match.", "Link": "The first, previous, next and last page."}
+_HEADERS = {"X-Total-Count": "The number of matches.", "Link": "The first, previous, next and last page."}
 
 
 class DescribedSchema(AutoSchema):

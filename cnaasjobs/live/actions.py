@@ -7,7 +7,7 @@ from cnaasjobs.events import Action
 
 class LiveAction(Action):
     FEED_WAITS = "feed_waits", WARNING, "the change feed waits for the database: %(error)s"
-    FEED_WORKS = "feed_works", INFO, "the change feed goes on after %(waited_seconds).0f s"
+    FEED_WORKS = "feed_works", INFO, "the change feed works again after %(waited_seconds).0f s"
     READER_DROPPED = "reader_dropped", INFO, "a reader of %(what)s was too slow, its connection is closed"
-    NONSENSE = "nonsense", INFO, "%(count)d times a client sent what makes no sense: %(kinds)s"
-    HANDLER_FAILED = "handler_failed", ERROR, "what a client of socket.io sent could not be handled"
+    NONSENSE = "nonsense", INFO, "%(count)d times a client sent something invalid: %(kinds)s"
+    HANDLER_FAILED = "handler_failed", ERROR, "a message of a socket.io client could not be handled"

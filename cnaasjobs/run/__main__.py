@@ -58,7 +58,7 @@ def prepare(
         )
     if done.returncode != 0:
         last = (log.read_text(errors="replace").strip().splitlines() or ["no reason given"])[-1]
-        raise StartError(f"Cannot prepare the database: {last} (all of it: {log})")
+        raise StartError(f"Cannot prepare the database: {last} (details: {log})")
     report, *numbers = map(json.loads, done.stdout.splitlines())
     if "wrong" in report:
         raise StartError(report["wrong"])
@@ -99,14 +99,14 @@ def _start(config: Config, supervisor: Supervisor, state: StateDirectory, listen
     say("\n" + screen.addresses(config, url, report))
     is_ready = supervisor.wait_until(_readiness(api, supervisor.stopping).is_set, seconds=READY_SECONDS)
     if not supervisor.stopping.is_set():
-        missing = f"Not everything is ready yet: {url}/readyz and the logs tell what is missing"
+        missing = f"Not everything is ready yet: {url}/readyz and the logs say what is missing"
         say("\nReady. Ctrl-C ends everything." if is_ready else missing)
         if report["is_first_start"]:
             first = FirstJob(api, own_inventory=config.nornir_config, say=say, stopping=supervisor.stopping)
             work = first.run if settings[Conf.first_run.name] else first.tell_what_to_try
             threading.Thread(target=work, daemon=True).start()
     supervisor.run()
-    say("Ending; Ctrl-C again ends everything at once")
+    say("Stopping; Ctrl-C again stops everything at once")
 
 
 def _readiness(api: Api, stopping: threading.Event) -> threading.Event:

@@ -52,7 +52,7 @@ class FirstJob:
 
     def _left_out(self, why: str) -> None:
         self._say(f"\nNo first dry run: {clean(why)}")
-        self._say("All else runs. Once that is mended, the next start makes it, or the second line below.")
+        self._say("Everything else runs. Once that is fixed, the next start makes it, or the second line below.")
 
     def _announce(self, names: list[str], total: int) -> bool:
         """Waits so that somebody can object. False when the platform is being stopped."""
@@ -64,7 +64,7 @@ class FirstJob:
         words = (
             f"First start with your own inventory: in {ANNOUNCED_SECONDS:g} s a dry run of its {devices} begins"
             f" ({clean(', '.join(names))}{more}). It logs in to each of them, compares, and changes nothing. Ctrl-C now"
-            " ends it before that; with CNAASJOBS_FIRST_RUN=0 there is none."
+            " prevents it; CNAASJOBS_FIRST_RUN=0 always skips it."
         )
         self._say("\n" + screen.drawn(Text(words)))
         return not self._stopping.wait(ANNOUNCED_SECONDS)

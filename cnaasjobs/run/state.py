@@ -71,7 +71,7 @@ class StateDirectory:
             found = directory.lstat()
             if found.st_uid != os.getuid() or found.st_mode & 0o077:
                 raise StartError(
-                    f"{directory} can be used by others: remove it, or set CNAASJOBS_STATE_DIR to a shorter path"
+                    f"{directory} is accessible to others: remove it, or set CNAASJOBS_STATE_DIR to a shorter path"
                 )
         socket.unlink(missing_ok=True)
         return socket
@@ -87,8 +87,8 @@ def _close_to_others(path: Path) -> None:
     strange = sorted(entry.name for entry in entries if not _is_known(entry.name))
     if strange and path.stat().st_mode & _OTHERS:
         raise StartError(
-            f"{path} holds what is not of the platform ({strange[0]}) and is open to others: chmod 700 it, or set "
-            "CNAASJOBS_STATE_DIR to a directory of its own"
+            f"{path} contains a file that is not the platform's ({strange[0]}), and others can access it: chmod 700 it,"
+            " or set CNAASJOBS_STATE_DIR to a directory of its own"
         )
     _close(path)
     for entry in entries:

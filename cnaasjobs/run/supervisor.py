@@ -97,7 +97,7 @@ class Program:
 
     def fate(self) -> str:
         code = (self.process and self.process.returncode) or 0
-        return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
 
 
 class Supervisor:
@@ -212,7 +212,7 @@ class Supervisor:
             if time.monotonic() > deadline:
                 break
             if time.monotonic() > patience:
-                self.say(f"Waiting for {', '.join(running)} to finish; Ctrl-C again ends everything at once")
+                self.say(f"Waiting for {', '.join(running)} to finish; Ctrl-C again stops everything at once")
                 patience = deadline + 1
             self._pause(0.1)
         for program in programs:

@@ -40,7 +40,7 @@ UNKNOWN: Final = (
 
 _TITLES: Final = {
     CameOf.AGAIN: "Run job {} again?",
-    CameOf.FAILED: "Run job {} again on what it left undone?",
+    CameOf.FAILED: "Run job {} again on the devices it left undone?",
     CameOf.PLAN: "Apply what job {} showed?",
 }
 
@@ -88,7 +88,7 @@ def again_on_failed(request: HttpRequest) -> HttpResponse:
         return said(request, "This search can't be understood", f"{exc}.", status=400, back=reverse("console:jobs"))
     proposals, refused = _proposals(chosen.jobs)
     context = {
-        "title": _counted("Run again on what failed:", [proposal.of for proposal in proposals], chosen),
+        "title": _counted("Run again on failed devices:", [proposal.of for proposal in proposals], chosen),
         "chosen": chosen,
         "proposals": proposals,
         "refused": refused,
@@ -153,7 +153,7 @@ def _abort(request: HttpRequest, ids: list[int], reason: str) -> None:
     if told:
         messages.success(request, f"Told to stop before the next device: {_named(told)}.")
     if not ids:
-        messages.warning(request, "Nothing was chosen.")
+        messages.warning(request, "Nothing was selected.")
 
 
 def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None) -> Job | None:

@@ -16,7 +16,7 @@ _DEVICE = component(
     "Device",
     exactly(
         {
-            "id": {"type": "integer", "description": "Made of its name, for clients that tell rows apart by a number."},
+            "id": {"type": "integer", "description": "Derived from the name, for clients that need a number."},
             "hostname": TEXT,
             "device_type": {"type": "string", "description": "ACCESS, DIST, CORE, or empty."},
             "platform": NULLABLE_TEXT,
@@ -37,11 +37,11 @@ SYNCTO = {
         answer=TEXT,
         beside={"job_id": NUMBER},
         body=component("SyncRequest", SyncBody.model_json_schema()),
-        headers={"X-Total-Count": "How many devices are selected."},
+        headers={"X-Total-Count": "The number of selected devices."},
         asked_headers=(
             Parameter(
                 name="Idempotency-Key",
-                description="The same key and body within 24 hours answer with the first job, another body with a 409.",
+                description="The same key and body within 24 hours return the first job; another body is answered 409.",
             ),
         ),
     )
@@ -56,7 +56,7 @@ GROUPS = {
 }
 MANAGEMENT_DOMAINS = {
     "list": Described(
-        summary="None: an inventory of Nornir's has no management domains",
+        summary="Always empty: a Nornir inventory has no management domains",
         answer=exactly({"mgmtdomains": {"type": "array", "items": {}, "maxItems": 0}}),
     )
 }
@@ -68,9 +68,9 @@ SYNC_HISTORY = {
     )
 }
 REPOSITORY = {
-    "retrieve": Described(summary="The commit that the inventory (settings) or the templates are at", answer=TEXT),
+    "retrieve": Described(summary="The current commit of the inventory (settings) or the templates", answer=TEXT),
     "refresh": Described(
-        summary="Read it anew; nothing is pulled",
+        summary="Reread it; nothing is pulled",
         answer=TEXT,
         body=exactly({"action": {"type": "string", "examples": ["REFRESH"]}}),
     ),

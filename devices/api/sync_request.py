@@ -61,7 +61,7 @@ class SyncBody(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     hostname: str | None = Field(None, description="One device, by its name in the inventory.")
-    hostnames: list[str] | None = Field(None, min_length=1, description="Devices, each once, by their names.")
+    hostnames: list[str] | None = Field(None, min_length=1, description="Several devices by their names, each once.")
     device_type: str | None = Field(None, description="All devices of a type: ACCESS, DIST or CORE, in any case.")
     group: str | None = Field(None, description="All devices of a group of the inventory, including its subgroups.")
     all: bool | None = Field(None, description="All devices.")
@@ -69,12 +69,12 @@ class SyncBody(BaseModel):
         None, ge=1, lt=2**63, description="The devices that this job left undone: failed, lost, or never begun."
     )
     plan: int | None = Field(
-        None, ge=1, lt=2**63, description="The devices of this dry run, live, each only as it showed."
+        None, ge=1, lt=2**63, description="Apply this dry run: its devices, live, each only if it changes as shown."
     )
     dry_run: bool = Field(True, description="Only show what would change; false with a plan.")
     force: bool = Field(False, description="Overwrite what was changed outside since our last commit.")
-    resync: bool = Field(False, description="Push also to devices that are in sync.")
-    auto_push: bool = Field(False, description="After a dry run of one device with a small change, push that.")
+    resync: bool = Field(False, description="Also push to devices that are in sync.")
+    auto_push: bool = Field(False, description="If a dry run of one device shows a small change, push it.")
     confirm_mode: int = Field(  # not a Literal: to pydantic true and 1.0 are the 1 in it
         default_factory=lambda: conf.confirm_mode,
         ge=0,
@@ -82,7 +82,7 @@ class SyncBody(BaseModel):
         description="0 commits, 1 confirms each device separately, 2 is all devices or none.",
     )
     start_at: Annotated[datetime, BeforeValidator(_time)] | None = Field(
-        None, description="When it is due, in UTC unless it has an offset; now unless given."
+        None, description="When it is due, in UTC unless it has an offset. Default: now."
     )
     comment: str | None = Field(None, max_length=255)
     ticket_ref: str | None = Field(None, max_length=32)
@@ -102,7 +102,7 @@ def parse(body: Mapping[str, Any], *, hostname: str | None = None) -> SyncReques
     options = given.model_dump(include=set(OPTIONS))
     if isinstance(selection, PlanOf):
         if given.dry_run and "dry_run" in given.model_fields_set:
-            raise BadRequest("A plan is carried out live: dry_run must be false, or absent")
+            raise BadRequest("A plan is applied live: dry_run must be false or absent")
         options["dry_run"] = False
     return SyncRequest(
         selection=selection,

@@ -56,8 +56,8 @@ class RecurringForm(ModelForm):
         task.error_messages["invalid_choice"] = "No code of this name is registered here: %(value)s"
         self.fields["kwargs"].help_text = "One JSON object: the job's arguments by name."
         self.fields["args"].help_text = "A JSON list, for arguments that are better given by position."
-        self.fields["queue"].help_text = "Another queue than the job's own. A worker must serve it (-Q)."
-        self.fields["priority"].help_text = "0 to 9, 9 first within the queue; the job's own unless given."
+        self.fields["queue"].help_text = "A queue other than the job's own. A worker must serve it (-Q)."
+        self.fields["priority"].help_text = "0 to 9, 9 first within the queue. Default: the job's own."
         self.fields["expires"].help_text = "The schedule stops at this time."
 
     def _choices(self) -> list[Any]:

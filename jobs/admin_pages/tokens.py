@@ -25,7 +25,7 @@ class TokenForm(AuthTokenCreateForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["expiry"].help_text = f"In UTC. Left empty, it ends in {lifetime().days} days."
+        self.fields["expiry"].help_text = f"In UTC. If left empty, it expires in {lifetime().days} days."
 
     def clean_user(self) -> Any:
         user = self.cleaned_data["user"]
@@ -88,14 +88,14 @@ class TokenAdmin(AuthTokenAdmin):
     def begins(self, token: AuthToken) -> str:
         return f"{token.token_key}…"
 
-    @admin.display(description="made (UTC)", ordering="created")
+    @admin.display(description="created (UTC)", ordering="created")
     def made(self, token: AuthToken) -> SafeString | str:
         return moment(token.created)
 
-    @admin.display(description="ends (UTC)", ordering="expiry")
+    @admin.display(description="expires (UTC)", ordering="expiry")
     def ends(self, token: AuthToken) -> SafeString | str:
         if token.expiry is None:
-            return "does not end"
+            return "never expires"
         if token.expiry < timezone.now():
             return format_html('<span class="badge is-dead">ended</span> {}', moment(token.expiry))
         return moment(token.expiry)

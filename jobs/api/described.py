@@ -31,7 +31,7 @@ _EXCEPTION = component(
         {
             "message": TEXT,
             "type": TEXT,
-            "args": {"type": "array", "minItems": 1, "items": TEXT, "description": "First the reason in words."},
+            "args": {"type": "array", "minItems": 1, "items": TEXT, "description": "The first one is the reason."},
             "traceback": NULLABLE_TEXT,
         }
     ),
@@ -82,7 +82,7 @@ _JOB_OF_DEVICE = component(
 )
 _IN_LINE: Final[dict[str, Schema]] = {
     "job_id": NUMBER,
-    "function_name": {**NULLABLE_TEXT, "description": "Null if there is no such job any more."},
+    "function_name": {**NULLABLE_TEXT, "description": "Null if that job no longer exists."},
     "scheduled_by": NULLABLE_TEXT,
     "since": TIME,
 }
@@ -98,7 +98,7 @@ REASON = component(
     exactly(
         {
             "holds": {"type": "string", "enum": list(Holds)},
-            "text": {"type": "string", "description": "A sentence for a person."},
+            "text": {"type": "string", "description": "A readable sentence."},
             "since": NULLABLE_TIME,
             "until": TIME,
             "why": {"type": "string", "description": "Why it needs approval."},
@@ -156,11 +156,11 @@ JOB_DEVICES = {
         pages=True,
         parameters=(_REPORTS,),
     ),
-    "retrieve": Described(summary="One of them with its report", answer=exactly({"devices": list_of(_DEVICE)})),
+    "retrieve": Described(summary="A device of a job, with its report", answer=exactly({"devices": list_of(_DEVICE)})),
 }
 DEVICE_JOBS = {
     "list": Described(
-        summary="The jobs that had this device", answer=exactly({"jobs": list_of(_JOB_OF_DEVICE)}), pages=True
+        summary="The jobs that included this device", answer=exactly({"jobs": list_of(_JOB_OF_DEVICE)}), pages=True
     )
 }
 JOB_LOG = {
@@ -172,13 +172,13 @@ JOB_LOG = {
         parameters=(
             Parameter(name="level", description="That level and above, such as WARNING."),
             Parameter(name="device", description="Lines of one device."),
-            Parameter(name="text", description="Lines that contain it, in any case."),
+            Parameter(name="text", description="Lines that contain this text, ignoring case."),
         ),
     )
 }
 WAITING = {
     "retrieve": Described(
-        summary="Everything that holds a waiting job",
+        summary="Everything that a waiting job waits for",
         answer=exactly({"job_id": NUMBER, "status": _STATUS, "waiting": list_of(REASON)}),
     )
 }
@@ -189,7 +189,7 @@ LINES = {
 }
 PERMISSIONS = {
     "list": Described(
-        summary="What the user may do, in the words of the existing front end",
+        summary="What the user may do, as existing front ends expect it",
         answer=list_of(exactly({"pages": list_of(TEXT), "rights": list_of(TEXT)})),
         bare=True,
     )

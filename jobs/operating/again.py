@@ -53,7 +53,7 @@ def proposal(job_id: int, kind: CameOf) -> Proposal:
         raise CannotRunAgain(f"Job id {job_id} is in state {job.status}; it can be run again when it has ended")
     task = known_tasks().get(job.task_name)
     if not isinstance(task, JobTask):
-        raise CannotRunAgain(f"Nobody here knows the task {job.task_name} of job {job_id}")
+        raise CannotRunAgain(f"No process here knows the task {job.task_name} of job {job_id}")
     known, arguments = follow_ups.of(job.task_name), json.loads(job.start_arguments)
     try:
         if kind is CameOf.AGAIN:

@@ -116,7 +116,7 @@ def _lock(job: Job, line: Line, look: _Look) -> Iterator[Reason]:
 
 def _place(line: Line, place: int | None) -> tuple[Part, ...]:
     number = f"{lines.COUNTED} or more" if place is None else str(place - 1)
-    start = f"{number} {'job is' if place == 2 else 'jobs are'} before it in line for lock {line.name}"
+    start = f"{number} {'job is' if place == 2 else 'jobs are'} ahead of it in line for lock {line.name}"
     if not line.first:  # they started meanwhile
         return (f"{start}.",)
     return (f"{start}, first ", Named(line.first[0].job_id, line.first[0].function_name), ".")
@@ -190,7 +190,7 @@ def _queue(job: Job, queue: Queue) -> Reason:
 def _task(job: Job, look: _Look) -> Reason:
     end = job.scheduled_time + timedelta(seconds=conf.unknown_task_seconds)
     sentence = (
-        f"Nobody here knows its task {job.task_name}. If no worker does, it ends as UnknownTask, after ",
+        f"No process here knows its task {job.task_name}. If no worker does, it ends as UnknownTask after ",
         end,
         ".",
     )
@@ -200,7 +200,7 @@ def _task(job: Job, look: _Look) -> Reason:
 
 def _beat(beat: Beat) -> Reason:
     last = beat.last
-    sentence: tuple[Part, ...] = ("No live Beat would send its message.",)
+    sentence: tuple[Part, ...] = ("No Beat is alive to send its message.",)
     if last is not None:
         sentence = (*sentence, f" The last was {last.name}, seen at ", last.last_seen, ".")
     facts = {"last_beat": last.name if last else None}

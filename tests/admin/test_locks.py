@@ -77,7 +77,7 @@ def test_clearing_warns_when_the_holder_still_runs(boss: Admin) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     page = boss.get(clear_url(the_lock()))
     assert "The holder still runs." in page
-    assert "ends as EXCEPTION, LockLost" in page
+    assert "ends in EXCEPTION, as LockLost" in page
     assert is_held()
 
 

@@ -38,7 +38,7 @@ def test_a_token_is_shown_once_and_works_until_it_is_deleted(boss: Admin, settin
 
 def test_the_form_says_when_a_token_ends(boss: Admin, settings: Any) -> None:
     settings.CNAASJOBS_TOKEN_DAYS = 7
-    assert "In UTC. Left empty, it ends in 7 days." in boss.get(f"{LIST}add/")
+    assert "In UTC. If left empty, it expires in 7 days." in boss.get(f"{LIST}add/")
 
 
 def test_its_text_is_in_one_answer_and_nowhere_else(boss: Admin) -> None:

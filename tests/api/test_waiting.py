@@ -46,7 +46,7 @@ def test_a_lock_says_who_holds_it_how_far_that_is_and_who_is_ahead(api: Api) -> 
         refused(job)
     (reason,) = (each for each in api.get(f"/job/{third.pk}/waiting").data["waiting"] if each["holds"] == "lock")
     assert reason["place"] == 2
-    assert f"1 job is before it in line for lock devices, first job {second.pk}" in reason["text"]
+    assert f"1 job is ahead of it in line for lock devices, first job {second.pk}" in reason["text"]
     assert [(each["job_id"], each["scheduled_by"]) for each in reason["ahead"]] == [(second.pk, "ann")]
     assert reason["holder"]["job_id"] == holder.pk
     assert reason["holder"]["devices"] == {"done": 2, "total": 3, "failed": 1}
@@ -97,7 +97,7 @@ def test_one_behind_a_thousand_says_so() -> None:
     job_rows(lines.COUNTED + 1, function_name="earlier", lock_name="devices", **line)
     last = scheduling.schedule(fake_jobs.with_lock, {})
     reason = reasons_of([last])[last.pk][0]
-    assert f"1000 or more jobs are before it in line for lock devices, first job {holder.pk + 1} (earlier)." in str(
+    assert f"1000 or more jobs are ahead of it in line for lock devices, first job {holder.pk + 1} (earlier)." in str(
         reason
     )
     assert reason.facts["place"] is None

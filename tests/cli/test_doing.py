@@ -68,7 +68,7 @@ def test_a_job_is_run_again_with_its_arguments() -> None:
 
 def test_one_whose_task_nobody_knows_is_not_run_again() -> None:
     job = job_row(task_name="gone.task")
-    with pytest.raises(CommandError, match=r"Nobody here knows the task gone\.task"):
+    with pytest.raises(CommandError, match=r"No process here knows the task gone\.task"):
         run("jobs", "rerun", job.pk)
 
 

@@ -123,7 +123,7 @@ def test_check_deploy_is_content_with_good_settings() -> None:
         ("CELERY_BROKER_URL", "redis://:hunter2@10.0.0.9/0", "is reached without TLS"),
         ("CELERY_BROKER_URL", "amqp://u:hunter2@localhost.example.org//", "is reached without TLS"),
         ("CELERY_BROKER_URL", "amqp://u:hunter2@127.example.org//", "is reached without TLS"),
-        ("CELERY_BROKER_URL", "rediss://10.0.0.9/0", "asks for no password"),
+        ("CELERY_BROKER_URL", "rediss://10.0.0.9/0", "requires no password"),
         ("CNAASJOBS_QUORUM_QUEUES", "1", "quorum queues have no priorities before RabbitMQ 4.0"),
     ],
 )

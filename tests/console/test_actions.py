@@ -67,7 +67,7 @@ def test_aborting_asks_first_and_says_what_will_happen(ann: Person) -> None:
     assert "Abort 2 jobs?" in said
     assert "1 running: told to stop" in said
     assert "1 waiting: ended at once" in said
-    assert "2 of those you chose can't be aborted" in said
+    assert "2 of the selected jobs can't be aborted" in said
     assert "jobs match" not in said
     assert sorted(Job.objects.values_list("status", flat=True)) == ["FINISHED", "RUNNING", "SCHEDULED", "SCHEDULED"]
     assert ids_of(ann.markup(path)) == f"{runs.pk},{waits.pk}"
@@ -145,7 +145,7 @@ def test_a_search_that_cannot_be_understood_aborts_nothing(ann: Person) -> None:
 @pytest.mark.parametrize("data", [{}, {"ids": ""}, {"ids": "x,,-1,\x00"}, {"ids": "9" * 30}, {"all": "1", "q": ""}])
 def test_a_form_that_names_nothing_aborts_nothing(ann: Person, data: dict[str, str]) -> None:
     job = job_in(Status.SCHEDULED)
-    assert "Nothing was chosen" in ann.send("/jobs/abort", data)
+    assert "Nothing was selected" in ann.send("/jobs/abort", data)
     job.refresh_from_db()
     assert job.status == "SCHEDULED"
 
@@ -198,7 +198,7 @@ def test_what_cannot_be_done_is_said(ann: Person) -> None:
     running, whole, unknown = job_in(Status.RUNNING), ended(comment="whole"), ended(task_name="gone")
     assert "is in state RUNNING" in ann.read(f"/jobs/{running.pk}/run/again", status=409)
     assert "left no device undone" in ann.read(f"/jobs/{whole.pk}/run/failed", status=409)
-    assert "Nobody here knows the task gone" in ann.read(f"/jobs/{unknown.pk}/run/again", status=409)
+    assert "No process here knows the task gone" in ann.read(f"/jobs/{unknown.pk}/run/again", status=409)
     assert "Not scheduled: Job id" in ann.send(f"/jobs/{running.pk}/run/again")
     assert "Not scheduled: Job" in ann.send(f"/jobs/{whole.pk}/run/failed")
     assert Job.objects.count() == 3
@@ -222,7 +222,7 @@ def test_several_are_run_again_on_what_failed(ann: Person) -> None:
     page = ann.markup(f"/jobs/failed?{chosen}")
     assert ids_of(page) == f"{second.pk},{first.pk}"
     assert "left no device undone" in page
-    assert "1 of those you chose" in page
+    assert "1 of the selected jobs" in page
     assert ids_of(ann.markup("/jobs/failed?all=1&q=by:bob")) == str(second.pk)
     ann.send("/jobs/failed", {"ids": ids_of(page)})
     made = Job.objects.filter(status="SCHEDULED").order_by("-id")

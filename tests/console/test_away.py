@@ -44,7 +44,7 @@ def test_a_page_says_that_it_is_away(boss: Person, path: str, accept: str) -> No
 def test_of_a_form_it_does_not_say_that_nothing_was_done(boss: Person, path: str) -> None:
     with database_fails():
         said = boss.send(path, {"ids": "1", "name": "devices", "fence": "1"}, status=503)
-    assert "Whether this was done is not known: look before you do it again" in said
+    assert "Whether this was done is not known: check before you do it again" in said
 
 
 @pytest.mark.django_db(transaction=True)

@@ -181,5 +181,5 @@ def test_a_job_that_is_at_work_on_it_says_so(viewer: Person, lab: Lab) -> None:
     job = job_row("RUNNING")
     device_row(job, "a1", "TAKEN", step="commit")
     device_row(job, "a2", "WAITING")
-    assert f"sync_devices #{job.pk} is running, and is at work on it: commit." in viewer.read("/devices/a1")
-    assert f"sync_devices #{job.pk} is running, and has not come to it yet." in viewer.read("/devices/a2")
+    assert f"sync_devices #{job.pk} is running, and is working on it: commit." in viewer.read("/devices/a1")
+    assert f"sync_devices #{job.pk} is running, and has not begun it yet." in viewer.read("/devices/a2")

@@ -26,7 +26,7 @@ def test_what_can_not_be_aborted_stops_none_of_the_others(ann: Person) -> None:
     assert f"Not aborted: Job id {over.pk} is in state FINISHED" in said
     assert f"Aborted: job {waits.pk}." in said
     assert "Told to stop" not in said
-    assert "Nothing was chosen" not in said
+    assert "Nothing was selected" not in said
     assert not AuditEntry.objects.filter(action="refused").exists(), "nobody was refused a right"
 
 

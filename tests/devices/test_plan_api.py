@@ -64,7 +64,7 @@ def refusal(reply: Reply) -> str:
 
 def test_a_plan_is_no_dry_run_itself(api: Api) -> None:
     said = refusal(carry_out(api, dry_run(), dry_run=True))
-    assert said == "A plan is carried out live: dry_run must be false, or absent"
+    assert said == "A plan is applied live: dry_run must be false or absent"
 
 
 def test_a_live_run_is_no_plan(api: Api) -> None:
@@ -123,7 +123,7 @@ def test_what_can_be_no_job_is_refused(api: Api, value: Any) -> None:
     ("arguments", "said"),
     [
         ({"all": True, "plan": 41, "dry_run": False}, "A plan goes with the hostnames of its devices"),
-        ({"hostnames": ["sw1"], "plan": 41}, "a plan is carried out live: dry_run must be false"),
+        ({"hostnames": ["sw1"], "plan": 41}, "a plan is applied live: dry_run must be false"),
         ({"hostnames": ["sw1"], "plan": "41", "dry_run": False}, "plan '41' is not the id of a job"),
         ({"hostnames": ["sw1"], "plan": True, "dry_run": False}, "plan True is not the id of a job"),
         ({"hostnames": ["sw1"], "plam": 41}, "no such argument: plam"),

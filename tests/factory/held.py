@@ -49,7 +49,7 @@ def _those_before_it_in_line() -> Held:
     second, third, job = (scheduling.schedule(fake_jobs.with_lock, {}) for _ in range(3))
     for each in (second, third, job):
         refused(each)
-    said = f"2 jobs are before it in line for lock devices, first job {second.pk} (with_lock)."
+    said = f"2 jobs are ahead of it in line for lock devices, first job {second.pk} (with_lock)."
     return Held(job, ("lock",), (said,))
 
 
@@ -91,7 +91,7 @@ def _no_beat() -> Held:
     heartbeat("celery@w1", concurrency=4)
     heartbeat("beat-1", kind="beat", queues="[]", stopped_at=database_now())
     job = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
-    return Held(job, ("time", "beat"), ("No live Beat would send its message. The last was beat-1, seen at ",))
+    return Held(job, ("time", "beat"), ("No Beat is alive to send its message. The last was beat-1, seen at ",))
 
 
 def _a_queue_that_nobody_serves() -> Held:
@@ -104,7 +104,7 @@ def _a_task_that_nobody_knows() -> Held:
     _served()
     job = scheduling.schedule(fake_jobs.nothing, {})
     Job.objects.filter(pk=job.pk).update(task_name="gone.task")
-    said = ("Nobody here knows its task gone.task. If no worker does, it ends as UnknownTask, after ",)
+    said = ("No process here knows its task gone.task. If no worker does, it ends as UnknownTask after ",)
     return Held(job, ("task", "slot"), said)
 
 

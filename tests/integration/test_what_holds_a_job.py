@@ -137,7 +137,7 @@ def test_each_reason_everywhere(
     held = f"It waits for lock devices, held by job {holder.pk} (each_until_file) for"
     places.told(second, "lock", says=[held, "It is next in line."])
     third = scheduling.schedule(fake_jobs.with_lock, {})
-    places.told(third, "lock", says=[held, f"1 job is before it in line for lock devices, first job {second.pk}"])
+    places.told(third, "lock", says=[held, f"1 job is ahead of it in line for lock devices, first job {second.pk}"])
 
     _running(wait_for_file, path=str(release))
     _busy(2)
@@ -149,7 +149,7 @@ def test_each_reason_everywhere(
     places.told(elsewhere, "queue", says=["No live worker serves its queue nobody."])
 
     unknown = job_row("SCHEDULED", task_name="gone.task", scheduled_time=database_now())
-    says = "Nobody here knows its task gone.task. If no worker does, it ends as UnknownTask, after"
+    says = "No process here knows its task gone.task. If no worker does, it ends as UnknownTask after"
     places.told(unknown, "task", "slot", says=[says, "Its message was sent to queue default"])
 
     beat.freeze()  # its last heartbeat stands: it may be back in a moment
@@ -160,7 +160,7 @@ def test_each_reason_everywhere(
     beat.stop()
     _gone("beat")
     alone = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
-    places.told(alone, "time", "beat", says=["No live Beat would send its message. The last was", "seen at"])
+    places.told(alone, "time", "beat", says=["No Beat is alive to send its message. The last was", "seen at"])
 
     release.touch()
     worker.stop()

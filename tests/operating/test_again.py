@@ -74,7 +74,7 @@ def test_one_that_has_not_ended_is_refused(status: Status) -> None:
 def test_one_that_is_not_there_or_not_known_is_refused() -> None:
     with pytest.raises(JobNotFound):
         again.proposal(4711, CameOf.AGAIN)
-    with pytest.raises(CannotRunAgain, match="Nobody here knows the task gone"):
+    with pytest.raises(CannotRunAgain, match="No process here knows the task gone"):
         again.proposal(job_row(task_name="gone").pk, CameOf.AGAIN)
 
 

@@ -51,7 +51,7 @@ def test_a_program_begins_as_a_copy_and_is_what_it_would_be_by_itself(scratch: P
     assert done.returncode == 0, done.stderr
     ours, its = map(json.loads, done.stdout.splitlines())
     assert ours["admin"] == "admin"
-    assert ours["fate"] == "ended with exit code 3"
+    assert ours["fate"] == "exited with code 3"
     assert [*state.glob("db.sqlite3*")] == [state / "db.sqlite3"]  # it has closed its database
     assert its == {
         "loaded": True,
@@ -80,4 +80,4 @@ def test_why_nothing_could_be_prepared_is_said(tmp_path: Path, its_end: str, sai
         prepare(state, {"PYTHONPATH": str(tmp_path)}, [], with_token=False)
     os.close(state.lock)
     log = tmp_path / "state" / "log" / "prepare.log"
-    assert str(refusal.value) == f"Cannot prepare the database: {said} (all of it: {log})"
+    assert str(refusal.value) == f"Cannot prepare the database: {said} (details: {log})"

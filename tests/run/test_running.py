@@ -239,7 +239,7 @@ def test_an_inventory_of_ones_own_is_announced_before_anybody_logs_in(
 ) -> None:
     copy = Copy(scratch, env={"NORNIR_CONFIG": str(own_inventory)}, database=migrated_file)
     try:
-        copy.process.wait_for_output("none.\n", timeout=60)
+        copy.process.wait_for_output("it.\n", timeout=60)
         announced = " ".join(copy.output().partition("First start")[2].split())
         assert "with your own inventory: in 10 s a dry run of its 1 device begins (sw1). It logs in to" in announced
         copy.process.signal(signal.SIGINT)

@@ -53,7 +53,7 @@ def test_an_old_one_is_mended(old: Path) -> None:
 def test_what_is_not_ours_is_left_alone(old: Path) -> None:
     """Somebody gave their home directory."""
     (old / "thesis.txt").touch(0o644)
-    with pytest.raises(StartError, match=r"holds what is not of the platform \(thesis.txt\) and is open to others"):
+    with pytest.raises(StartError, match=r"a file that is not the platform's \(thesis.txt\), and others can access it"):
         StateDirectory(old)
     assert others_may(old) != []
     old.chmod(0o700)
@@ -138,12 +138,12 @@ def test_sockets_are_where_nobody_else_can_go(far: StateDirectory) -> None:
     assert place.parent == socket_directory(far.path) != far.path
     assert others_may(place.parent) == []
     place.parent.chmod(0o710)
-    with pytest.raises(StartError, match="can be used by others"):
+    with pytest.raises(StartError, match="is accessible to others"):
         far.socket("web")
     place.parent.rename(far.path / "elsewhere")
     (far.path / "elsewhere").chmod(0o700)
     place.parent.symlink_to(far.path / "elsewhere")  # anybody may make a link to what is ours
-    with pytest.raises(StartError, match="can be used by others"):
+    with pytest.raises(StartError, match="is accessible to others"):
         far.socket("web")
     place.parent.unlink()
     place.parent.mkdir()
@@ -152,5 +152,5 @@ def test_sockets_are_where_nobody_else_can_go(far: StateDirectory) -> None:
 @pytest.mark.needs("root")
 def test_sockets_are_not_where_another_user_can_go(far: StateDirectory) -> None:
     os.chown(far.socket("web").parent, 12345, -1)
-    with pytest.raises(StartError, match="can be used by others"):
+    with pytest.raises(StartError, match="is accessible to others"):
         far.socket("web")

@@ -149,7 +149,7 @@ program(ends + until_told, "needed", is_foundation=True)
 program(f"trap '' TERM; touch {here}/deaf; {works}", "deaf", grace_seconds=1)
 until(lambda: (here / "needed").exists() and (here / "deaf").exists())
 supervisor.stop()
-print([line.partition(" to finish; Ctrl-C again ends everything at once")[0] for line in said])
+print([line.partition(" to finish; Ctrl-C again stops everything at once")[0] for line in said])
 print((here / "log").read_text().split()[-1], psutil.Process().children(recursive=True))
 """
 
@@ -177,7 +177,7 @@ def test_under_nohup_it_goes_on_when_the_terminal_is_closed(tmp_path: Path, hand
 
 
 def test_whom_it_inherits_it_buries_and_of_its_own_it_says_how_they_ended() -> None:
-    assert output(LEFT_BEHIND).startswith("one ended with exit code 3, ")
+    assert output(LEFT_BEHIND).startswith("one exited with code 3, ")
 
 
 def test_what_ends_again_and_again_is_started_after_longer_pauses_and_what_ran_long_at_once() -> None:

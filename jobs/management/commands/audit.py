@@ -13,7 +13,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        verbs.add_parser("verify", help="walk the chain of seals over all entries")
+        verbs.add_parser("verify", help="check the chain of seals over all entries")
 
     def handle(self, *args: Any, **options: Any) -> None:
         verdict = verify()

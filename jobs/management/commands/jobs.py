@@ -67,47 +67,47 @@ def how_many(text: str) -> int:
 
 
 class Command(BaseCommand):
-    help = "Shows jobs and what holds them, waits for them, aborts or approves them, runs them again."
+    help = "Shows jobs and what they wait for; waits for, aborts, approves and reruns jobs."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
         listed, watched = (
-            "the newest jobs that a search finds",
+            "the newest jobs that match a search",
             "the same, live, until Ctrl-C; ids until they have ended",
         )
         for name, words in (("list", listed), ("watch", watched)):
             verb = verbs.add_parser(name, help=words)
             verb.add_argument("search", nargs="*", help=_SEARCH)
             verb.add_argument("-n", "--number", type=how_many, default=20, help="how many (default 20)")
-            verb.add_argument("--json", action="store_true", help="JSON, as the API has it")
+            verb.add_argument("--json", action="store_true", help="JSON, as in the API")
             verb.add_argument("--before", type=job_id, help="older than this id")
         show = verbs.add_parser("show", help="one job: what it waits for, its outcome, its devices")
         show.add_argument("id", type=job_id)
         show.add_argument("--devices", choices=("all", "failed", "none"), default="all", help="which (default all)")
-        show.add_argument("--json", action="store_true", help="as the API has it, with what holds it")
+        show.add_argument("--json", action="store_true", help="JSON, as in the API, with what it waits for")
         wait = verbs.add_parser("wait", help=_WAIT)
         wait.add_argument("id", type=job_id, nargs="+")
         wait.add_argument("--timeout", type=seconds, help="seconds; then it exits with 3")
-        wait.add_argument("--json", action="store_true", help="the jobs as the API has them, when they have ended")
+        wait.add_argument("--json", action="store_true", help="the jobs as in the API, once they have ended")
         abort = verbs.add_parser("abort", help="end waiting jobs, tell running ones to stop")
         abort.add_argument("id", type=job_id, nargs="+")
-        abort.add_argument("--reason", default="", help="why, for whoever reads of it")
+        abort.add_argument("--reason", default="", help="the reason, shown with the job")
         for name, words in (
-            ("approve", "let a job start that waits for a second person"),
-            ("reject", "end a job that waits for a second person"),
+            ("approve", "approve a job that waits for a second person"),
+            ("reject", "reject a job that waits for a second person"),
         ):
             verb = verbs.add_parser(name, help=words)
             verb.add_argument("id", type=job_id)
             verb.add_argument("--comment", default="", help="why")
         log = verbs.add_parser("log", help="what a job's code logged")
         log.add_argument("id", type=job_id)
-        log.add_argument("--json", action="store_true", help="a line of JSON for each")
-        log.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")
+        log.add_argument("--json", action="store_true", help="one line of JSON for each log line")
+        log.add_argument("-f", "--follow", action="store_true", help="continue until the job has ended")
         rerun = verbs.add_parser("rerun", help="run a job that has ended again, with its arguments")
         rerun.add_argument("id", type=job_id)
-        rerun.add_argument("--only-failed", action="store_true", help="on the devices that it left undone")
-        rerun.add_argument("--comment", help="in place of its comment")
-        rerun.add_argument("--json", action="store_true", help="the new job as the API has it")
+        rerun.add_argument("--only-failed", action="store_true", help="only on the devices that it left undone")
+        rerun.add_argument("--comment", help="replaces its comment")
+        rerun.add_argument("--json", action="store_true", help="the new job as JSON, as in the API")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stream = stream_of(self)

@@ -19,7 +19,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
         listing = verbs.add_parser("list", help="each lock with its holder and its line")
-        listing.add_argument("--json", action="store_true", help="JSON, as the API has it")
+        listing.add_argument("--json", action="store_true", help="JSON, as in the API")
         clear = verbs.add_parser("clear", help="free a lock; the job that holds it stops before its next device")
         clear.add_argument("name", help="as locks list shows it")
 

@@ -13,16 +13,16 @@ from cnaasjobs.api.tokens import lifetime
 
 
 class Command(BaseCommand):
-    help = "Make, list and revoke API tokens. Only a token's hash is stored: its text is shown once, when it is made."
+    help = "Create, list and revoke API tokens. Only a token's hash is stored: its text is shown once, at creation."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        create = verbs.add_parser("create", help="make a token for a user and print it")
+        create = verbs.add_parser("create", help="create a token for a user and print it")
         create.add_argument("user", help="the user's name")
-        create.add_argument("--days", type=int, help="it ends after this many days (default: CNAASJOBS_TOKEN_DAYS)")
+        create.add_argument("--days", type=int, help="it expires after this many days (default: CNAASJOBS_TOKEN_DAYS)")
         listing = verbs.add_parser("list", help="list tokens, without their text")
         listing.add_argument("user", nargs="?", help="only this user's")
-        revoke = verbs.add_parser("revoke", help="end a token now")
+        revoke = verbs.add_parser("revoke", help="revoke a token now")
         revoke.add_argument("id", help="as shown by `token list`")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             raise CommandError("--days must be from 1 to 36500")
         user = get_user_model().objects.filter(username=options["user"]).first()
         if user is None:
-            raise CommandError(f"No user named {options['user']} (manage.py createsuperuser, or the admin, makes one)")
+            raise CommandError(f"No user named {options['user']} (manage.py createsuperuser or the admin creates one)")
         _, token = AuthToken.objects.create(user, expiry=lifetime() if days is None else timedelta(days=days))
         self.stdout.write(token)
 
@@ -56,5 +56,5 @@ class Command(BaseCommand):
 
 def _end(row: AuthToken) -> str:
     if row.expiry is None:
-        return "does not end"
+        return "never expires"
     return f"{'ended' if row.expiry < timezone.now() else 'ends'} {row.expiry:%Y-%m-%d}"
