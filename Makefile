@@ -58,26 +58,26 @@ lint: setup-dev ## Style, types, import directions, missing migrations, producti
 	$(DEV) $(BIN)/python manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(BIN)/python -W error manage.py check --deploy --fail-level WARNING
 
-audit: setup-dev ## Ask the package index whether what is pinned has known holes (needs the network)
+audit: setup-dev ## Look for known vulnerabilities in pinned packages (needs the network)
 	$(BIN)/pip-audit --strict --disable-pip --no-deps -r constraints.txt
 
-fuzz-api: setup-dev ## Call the API with what its description allows and does not (CASES=10000)
+fuzz-api: setup-dev ## Make random API calls, valid and invalid by its description (CASES=10000)
 	FUZZ_CASES=$(CASES) exec $(BIN)/python -m pytest -n 0 --timeout 0 -s tests/fuzz
 
-format: setup-dev ## Put the code into the project's format
+format: setup-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 chaos: setup-dev ## Break things on purpose and count what is lost (JOBS=1500 FAULTS=60 SEED= MUTANT= KINDS=)
 	exec $(BIN)/python -m tests.chaos --jobs $(JOBS) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(MUTANT),--mutant "$(MUTANT)") $(if $(KINDS),--kinds "$(KINDS)")
 
-bench: setup-dev ## Measure against other ways and the machine's limit (ROW=name for one row, BASE=commit beside it)
+bench: setup-dev ## Measure, and compare with alternatives and the machine's limits (ROW=name, BASE=commit)
 	exec $(BIN)/python -m benchmarks $(if $(ROW),--row $(ROW)) $(if $(BASE),--base $(BASE))
 
-screenshots: setup-dev ## Take the pictures of docs/screenshots anew (needs Chromium)
+screenshots: setup-dev ## Retake the pictures in docs/screenshots (needs Chromium)
 	exec $(BIN)/python -m tests.screenshots
 
-lock: setup ## Make constraints.txt anew after a change of requirements*.txt
+lock: setup ## Regenerate constraints.txt after a change of requirements*.txt
 	$(BIN)/python -m venv --clear .venv/lock
 	.venv/lock/bin/python -m pip install -q -r requirements.txt -r requirements-dev.txt -r requirements-embedded.txt
 	{ sed -n '/^#/p' constraints.txt; .venv/lock/bin/python -m pip freeze; } > .venv/constraints.txt

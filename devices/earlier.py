@@ -78,7 +78,7 @@ def _shown(job_id: int) -> list[str]:
     hosts = list(JobDevice.objects.filter(job=job).order_by("place").values_list("host", flat=True))
     if not hosts:
         raise SelectionError(
-            f"Job {job_id} kept nothing of what it showed: it had no devices, or an older version ran it"
+            f"Job {job_id} stored nothing of what it showed: it had no devices, or an older version ran it"
         )
     return hosts
 

@@ -73,7 +73,7 @@ def _file(path: Path) -> Path:
     directory.mkdir(mode=0o700, exist_ok=True)
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise PermissionError(f"{directory} can be used by others than this user")
+        raise PermissionError(f"{directory} is accessible to other users")
     return directory / f"{sha256(os.fsencode(path.absolute())).hexdigest()}.json"
 
 

@@ -34,8 +34,8 @@ _SHOWN: Final = 50
 _COMMENT: Final = 255
 KEY: Final = 64  # of what a form gives, so that it schedules once
 UNKNOWN: Final = (
-    "The database was lost in the middle of the commit: whether this was scheduled is not known. Load this page again,"
-    " and let the browser send the form once more: it leads to that job, or schedules one, never a second."
+    "The database was lost in the middle of the commit: it is not known whether this was scheduled. Load this page"
+    " again, and let the browser send the form once more: it shows that job, or schedules one, but never two."
 )
 
 _TITLES: Final = {

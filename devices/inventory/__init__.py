@@ -69,7 +69,7 @@ def nornir() -> Nornir:
             except SoftTimeLimitExceeded:
                 raise  # the job's time ended while it was read
             except Exception as exc:  # noqa: BLE001  (what nobody foresaw, such as data that contains itself)
-                words = f"The inventory of {config_file} can't be read: it leads to {type(exc).__name__}"
+                words = f"The inventory of {config_file} can't be read: it causes {type(exc).__name__}"
                 raise InventoryError(words) from None
             _remember(loaded.secrets)
         return loaded.nornir

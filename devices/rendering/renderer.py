@@ -166,7 +166,7 @@ class Renderer:
         if kind == child.FAILED:
             return text
         if kind == child.NO_DATA:
-            return f"its data can't be given to the templates: {text}"
+            return f"its data can't be passed to the templates: {text}"
         if kind == child.NO_MEMORY:
             what = f"rendering needs more than {self.memory_mb} MB of memory (CNAASJOBS_RENDER_MEMORY_MB)"
         else:

@@ -17,7 +17,7 @@ from devices.sync.timed_commit import ROLLED_BACK, TimedCommit
 from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
 
-UNRECOGNISABLE = "it shows another configuration each time it is asked: changes made outside can't be noticed"
+UNRECOGNISABLE = "its configuration differs at each reading: changes made outside can't be noticed"
 
 
 @dataclass(frozen=True, kw_only=True)

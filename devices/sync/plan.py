@@ -82,7 +82,7 @@ class Plan:
             for host, memo in rows.values_list("host", "memo"):
                 shown[host] = Shown.from_memo(json.loads(memo)) if memo else None
         if missing := [host for host in hosts if host not in shown]:
-            raise PlanGone(f"job {job_id} is no longer there, or showed nothing of {missing[0]}: make a new dry run")
+            raise PlanGone(f"job {job_id} no longer exists, or did not show {missing[0]}: make a new dry run")
         return cls(job_id=job_id, shown=shown)
 
     def require(self, host: str, *, rendered: str, running: str | None, diff: str) -> None:
@@ -92,8 +92,8 @@ class Plan:
         """
         shown = self.shown[host]
         if shown is None or not shown.is_what(rendered=rendered, running=running, diff=diff):
-            why = ", which came to no diff here" if shown is None else ""
-            raise DeviceFailure(f"would change something else than job {self.job_id} showed{why}")
+            why = ", which has no diff for this device" if shown is None else ""
+            raise DeviceFailure(f"the change would differ from what job {self.job_id} showed{why}")
 
 
 def _hash(number: int) -> str:

@@ -79,4 +79,4 @@ class TimedCommit:
             return "" if self._device.has_pending_commit() else NOTHING_PENDING
         if not name:
             return NOTHING_PENDING
-        return "" if name == self._name else "another commit than ours is pending on the device"
+        return "" if name == self._name else "a commit other than ours is pending on the device"

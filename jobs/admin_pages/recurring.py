@@ -143,9 +143,7 @@ class RecurringAdmin(PeriodicTaskAdmin):
             except (JobArgumentError, NotAllowed, DevicesUnknown, Conflict) as exc:
                 messages.error(request, f"Schedule {row.name}: {exc}")
             except OutcomeUnknown:
-                words = (
-                    "whether a job was scheduled is not known, look for it in the list of jobs before you run it again"
-                )
+                words = "it is not known whether a job was scheduled: look in the list of jobs before you run it again"
                 messages.error(request, f"Schedule {row.name}: {words}")
             else:
                 words = format_html("Schedule {}: scheduled job {}", row.name, job_link(job_id))

@@ -30,8 +30,8 @@ from jobs.models import IdempotencyKey
 KEPT = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
 
-OUTCOME_UNKNOWN = "The database was lost in the middle of the commit: whether a job was scheduled is not known"
-REPEAT_WITH_KEY = "Repeat the request with the same Idempotency-Key: it is answered with that job, or schedules one"
+OUTCOME_UNKNOWN = "The database was lost in the middle of the commit: it is not known whether a job was scheduled"
+REPEAT_WITH_KEY = "Repeat the request with the same Idempotency-Key: it returns that job, or schedules one"
 _WITHDRAWN = "The first request with this Idempotency-Key was just withdrawn: repeat this one"
 LOOK_FIRST = "Look for the job before you repeat the request; with an Idempotency-Key repeating it is safe"
 

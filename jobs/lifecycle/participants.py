@@ -52,7 +52,7 @@ def join(
         job = _locked(job_id)
         fleet = Fleet.objects.filter(pk=job_id).first()
         if job is None or fleet is None or job.task_name != task_name or job.start_time is None:
-            return Refused(job_id=job_id, reason="it does not run, or needs no help")
+            return Refused(job_id=job_id, reason="it is not running, or needs no help")
         age = (database_now() - job.start_time).total_seconds()
         if not Participant.objects.filter(pk=run_token).exists():
             others = Participant.objects.filter(job_id=job_id).count()
@@ -73,14 +73,14 @@ def _why_not(job: Job, fleet: Fleet, others: int, *, too_late: bool) -> str | No
     if fleet.end is not None or job.abort_reason is not None or too_late:
         return "it is about to end"
     if fleet.attempt != job.attempt:
-        return "it has not come to its devices"
+        return "it has not reached its devices yet"
     if others > fleet.helpers:
-        return "enough take part"
+        return "it has enough participants"
     if others and _is_crowded(job.queue):
         return "a job waits for a slot"
     free = JobDevice.objects.filter(job_id=job.pk, state=DeviceState.WAITING.value, participant__isnull=True)
     if not (free.filter(tries=0) if others else free).exists():  # one that has cost a process waits for the last one
-        return "all its devices were begun"
+        return "all its devices have been begun"
     if job.lock_name is not None and not locks.is_held(job.lock_name, holder_id=job.pk, fence=job.fence):
         return "it lost its lock"
     return None

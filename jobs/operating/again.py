@@ -107,5 +107,5 @@ def require_room(user: str) -> None:
     """
     waiting = Job.objects.filter(status=Status.SCHEDULED.value, scheduled_by=user)[: conf.waiting_per_user].count()
     if waiting >= conf.waiting_per_user:
-        words = f"{waiting} jobs of {user} are waiting already, which is the limit (CNAASJOBS_WAITING_PER_USER)"
+        words = f"{waiting} jobs of {user} are already waiting, which is the limit (CNAASJOBS_WAITING_PER_USER)"
         raise NoRoom(words)

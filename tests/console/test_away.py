@@ -106,7 +106,7 @@ def test_a_job_whose_commit_was_lost_is_not_scheduled_again(postgresql: PostgreS
         " FOR EACH ROW EXECUTE FUNCTION die()"
     )
     for _ in range(2):
-        assert "whether this was scheduled is not known" in ann.send(path, form, status=503)
+        assert "it is not known whether this was scheduled" in ann.send(path, form, status=503)
     postgresql.execute("DROP TRIGGER die ON jobs_joblink")
     for _ in range(2):
         said = ann.send(path, form)

@@ -35,7 +35,7 @@ def synced(**arguments: Any) -> Job:
     task: Any = sync_devices
     whole = {"hostnames": ["a1"], **arguments}
     job = job_row(task_name=task.name, function_name="sync_devices", start_arguments=json.dumps(whole))
-    device_row(job, "a1", reason="would change something else than job 7 showed")
+    device_row(job, "a1", reason="the change would differ from what job 7 showed")
     return job
 
 

@@ -143,7 +143,7 @@ def test_the_image_runs_as_a_number_who_can_read_it_whatever_the_umask_was() -> 
     user = next(line.split()[1] for line in image() if line.startswith("USER "))
     assert user.isdigit()
     assert f"--uid {user} " in next(line for line in image() if "useradd" in line)
-    assert f"user {user} can read them" in (DEPLOY / "compose" / "compose.yaml").read_text()
+    assert f"readable by user {user}" in (DEPLOY / "compose" / "compose.yaml").read_text()
     last = next(line for line in reversed(image()) if line.startswith("RUN "))
     assert last.endswith("chmod -R a+rX .")
 

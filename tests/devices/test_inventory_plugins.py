@@ -154,7 +154,7 @@ def test_data_that_contains_itself_is_a_fault_too(plugin: Callable[..., None]) -
     data: dict[str, Any] = {}
     data["itself"] = data
     plugin(made(data=data))
-    assert "it leads to RecursionError" in fault()
+    assert "it causes RecursionError" in fault()
 
 
 def test_what_another_plugin_makes_may_have_numbers_as_credentials(plugin: Callable[..., None]) -> None:

@@ -118,7 +118,7 @@ ForeignDriver.commit_config = commit_config
 @pytest.mark.parametrize(
     ("happens", "said", "left"),
     [
-        (confirm_and_commit_by_hand, "another commit than ours is pending on the device", THEIRS),
+        (confirm_and_commit_by_hand, "a commit other than ours is pending on the device", THEIRS),
         (lambda: LabDriver("sw1").confirm_commit(), timed_commit.NOTHING_PENDING, "hostname sw1\nmotd hello\n"),
         (lambda: LabDriver("sw1").rollback(), timed_commit.NOTHING_PENDING, ""),
     ],
@@ -154,7 +154,7 @@ def test_another_commit_is_not_taken_back_when_ours_failed_its_probe(
 
     monkeypatch.setattr(device.Device, "probe", probe)
     assert reason(live(confirm_mode=mode), "sw1") == (
-        "not reachable after the commit: no route to host; not rolled back (another commit than ours is pending on the"
+        "not reachable after the commit: no route to host; not rolled back (a commit other than ours is pending on the"
         " device)"
     )
     assert running() == THEIRS

@@ -45,7 +45,7 @@ def diffs(job: Job) -> dict[str, str]:
 
 
 def something_else(shown: Job) -> str:
-    return f"would change something else than job {shown.pk} showed"
+    return f"the change would differ from what job {shown.pk} showed"
 
 
 @pytest.mark.parametrize("mode", [0, 1, 2])
@@ -122,7 +122,7 @@ def test_a_device_that_failed_in_the_dry_run_is_not_touched(lab: Lab) -> None:
     lab.options("sw1", fail="open")
     shown = show()
     lab.options("sw1")
-    assert reason(carry_out(shown), "sw1") == f"{something_else(shown)}, which came to no diff here"
+    assert reason(carry_out(shown), "sw1") == f"{something_else(shown)}, which has no diff for this device"
     assert (lab.running("sw1"), lab.running("sw2")) == (None, "hostname sw2\nmotd hello\n")
 
 
@@ -224,7 +224,7 @@ def test_a_dry_run_that_is_gone_when_the_live_run_starts_ends_it(lab: Lab) -> No
     perform(job)
     stored = exception_of(job)
     assert stored is not None
-    assert (stored["type"], "is no longer there" in stored["message"]) == ("PlanGone", True)
+    assert (stored["type"], "no longer exists" in stored["message"]) == ("PlanGone", True)
     assert lab.running("sw1") is None
 
 
@@ -234,5 +234,5 @@ def test_a_plan_of_other_devices_ends_it(lab: Lab) -> None:
     job = perform(plan_of(shown, hostnames=["sw1", "sw3"]))
     stored = exception_of(job)
     assert stored is not None
-    assert (stored["type"], "showed nothing of sw3" in stored["message"]) == ("PlanGone", True)
+    assert (stored["type"], "did not show sw3" in stored["message"]) == ("PlanGone", True)
     assert lab.running("sw1") is None

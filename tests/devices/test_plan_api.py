@@ -99,7 +99,7 @@ def test_a_job_that_was_pruned_or_is_no_sync_is_no_plan(api: Api) -> None:
 def test_a_dry_run_that_kept_nothing_is_no_plan(api: Api) -> None:
     job = dry_run()
     job.devices.all().delete()
-    assert "kept nothing of what it showed" in refusal(carry_out(api, job))
+    assert "stored nothing of what it showed" in refusal(carry_out(api, job))
 
 
 def test_a_device_that_left_the_inventory_is_named(api: Api, lab: Lab) -> None:

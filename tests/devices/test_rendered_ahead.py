@@ -154,7 +154,7 @@ def test_data_that_cannot_be_passed_on_spoil_nobody_elses_turn(hosts: list[Host]
     hosts[2].data["motd"] = lambda: "a function"
     ahead = expected(hosts)
     assert all_of(ahead, hosts[:2]) == ["sw0 hello community-77", "sw1 hello community-77"]
-    with pytest.raises(TemplateFailure, match="its data can't be given to the templates"):
+    with pytest.raises(TemplateFailure, match="its data can't be passed to the templates"):
         all_of(ahead, hosts[2:])
 
 

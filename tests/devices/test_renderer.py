@@ -138,7 +138,7 @@ def test_data_that_cannot_be_passed_on_are_said_and_the_process_is_used_on() -> 
     one = Renderer(memory_mb=512)
     try:
         for data, said in ((lambda: 1, "local object"), (Own(), "tests.devices.test_renderer.Own is not plain data")):
-            with pytest.raises(TemplateFailure, match="its data can't be given to the templates") as caught:
+            with pytest.raises(TemplateFailure, match="its data can't be passed to the templates") as caught:
                 one.render(request(x=data), {1: {}}, lambda name: (MISSING, "no"), lambda: None)
             assert said in str(caught.value)
         with pytest.raises(TemplateFailure, match=r"^full\.j2 is not there$"):

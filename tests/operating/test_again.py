@@ -85,7 +85,7 @@ def test_nobody_may_have_more_waiting_jobs_than_allowed(settings: Settings) -> N
         job_row(status, scheduled_by="ann")
     again.require_room("ann")
     job_row("SCHEDULED", scheduled_by="ann")
-    with pytest.raises(NoRoom, match="2 jobs of ann are waiting already"):
+    with pytest.raises(NoRoom, match="2 jobs of ann are already waiting"):
         again.require_room("ann")
     again.require_room("bob")
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.needs("postgresql", "rabbitmq")
 
 SYNC = ("/api/v1.0/device_syncto", {"all": True})
 COMMIT = b"COMMIT\x00"
-NOT_KNOWN = "whether a job was scheduled is not known"
+NOT_KNOWN = "it is not known whether a job was scheduled"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from tests.chaos.checks.judging import fine, judge, only
 from tests.chaos.fabricated import START, Fabricated
 from tests.chaos.record import Post
 
-NOT_KNOWN = "whether a job was scheduled is not known"
+NOT_KNOWN = "it is not known whether a job was scheduled"
 
 
 @pytest.fixture(autouse=True)
