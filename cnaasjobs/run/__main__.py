@@ -87,7 +87,7 @@ def _start(config: Config, supervisor: Supervisor, state: StateDirectory, listen
             if supervisor.stopping.is_set():
                 return
             raise StartError(f"The embedded broker does not start (its log: {broker.log})")
-    say("Starting; a first start makes its database, which takes some seconds")
+    say("Starting; the first start creates the database, which takes a few seconds")
     loaded, splitter = programs.platform(state, env, listener)
     report, begun = prepare(state, env, loaded, with_token=bool(settings[Conf.require_token.name]))
     for program in loaded:
@@ -100,7 +100,7 @@ def _start(config: Config, supervisor: Supervisor, state: StateDirectory, listen
     is_ready = supervisor.wait_until(_readiness(api, supervisor.stopping).is_set, seconds=READY_SECONDS)
     if not supervisor.stopping.is_set():
         missing = f"Not everything is ready yet: {url}/readyz and the logs say what is missing"
-        say("\nReady. Ctrl-C ends everything." if is_ready else missing)
+        say("\nReady. Ctrl-C stops everything." if is_ready else missing)
         if report["is_first_start"]:
             first = FirstJob(api, own_inventory=config.nornir_config, say=say, stopping=supervisor.stopping)
             work = first.run if settings[Conf.first_run.name] else first.tell_what_to_try

@@ -52,7 +52,7 @@ class FirstJob:
 
     def _left_out(self, why: str) -> None:
         self._say(f"\nNo first dry run: {clean(why)}")
-        self._say("Everything else runs. Once that is fixed, the next start makes it, or the second line below.")
+        self._say("Everything else runs. Once that is fixed, the next start, or the second line below, makes it.")
 
     def _announce(self, names: list[str], total: int) -> bool:
         """Waits so that somebody can object. False when the platform is being stopped."""

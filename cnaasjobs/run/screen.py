@@ -41,7 +41,7 @@ def addresses(config: Config, url: str, report: Mapping[str, Any]) -> str:
         "Token": _token(report["token"], kept),
         "Database": "DATABASE_URL" if config.database_url else f"SQLite in {kept}",
         "Broker": "CELERY_BROKER_URL" if config.broker_url else f"embedded, in {kept}",
-        "Inventory": config.nornir_config or "the lab that comes with it (NORNIR_CONFIG names your own)",
+        "Inventory": config.nornir_config or "the built-in lab (NORNIR_CONFIG names your own)",
         "Logs": f"{kept / 'log'}",
     }
     text = Text()

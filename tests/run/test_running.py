@@ -85,7 +85,7 @@ def test_it_says_where_everything_is_before_that(running: Copy) -> None:
 
     for name, address in {"Console": "/", "Admin": "/admin/", "API": "/api/v1.0/docs"}.items():
         assert re.search(rf"^{name} +{re.escape(running.url + address)}$", before, re.MULTILINE)
-    assert "Ready. Ctrl-C ends everything." in before
+    assert "Ready. Ctrl-C stops everything." in before
     assert after
 
 
@@ -227,7 +227,7 @@ def test_a_database_that_is_away_is_one_line(scratch: Path) -> None:
 
     assert copy.process.wait() == 1
     assert [line.partition(":")[0] for line in copy.output().splitlines()] == [
-        "Starting; a first start makes its database, which takes some seconds",
+        "Starting; the first start creates the database, which takes a few seconds",
         "Cannot prepare the database",
     ]
     assert "Connection refused" in copy.output()
