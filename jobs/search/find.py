@@ -70,6 +70,6 @@ def matching(text: str, *, now: datetime) -> QuerySet[Job]:
 
 def why(page: scan.Page[Job], seconds: float) -> str:
     """What to tell the person whose search gave up."""
-    looked = f"looked through jobs {page.looked_from} to {page.looked_to} only"
-    more = f"go on below {page.looked_to}, or say more, such as since:24h or device:…"
+    looked = f"covered only jobs {page.looked_from} to {page.looked_to}"
+    more = f"continue below {page.looked_to}, or narrow it, for instance with since:24h or device:…"
     return f"The search took longer than {seconds:g} s and {looked}: {more}"

@@ -144,7 +144,7 @@ def test_it_looks_no_longer_than_it_may_and_says_how_far_it_came(monkeypatch: py
     found = search("by:nobody", size=20, seconds=0)
     assert found.jobs == []
     assert found.gave_up is not None
-    assert "looked through jobs 3000 to 2001 only: go on below 2001" in found.gave_up
+    assert "covered only jobs 3000 to 2001: continue below 2001" in found.gave_up
     assert found.before == 2001
 
 

@@ -32,7 +32,7 @@ from jobs.waiting.why import reasons_of
 NOT_FOUND: Final = 2
 _SEARCH: Final = (
     "such as 'status:running function:sync device:sw1 by:ann ticket:NOC-1 lock:devices score:>20 since:24h text'; "
-    "the single quotation marks keep the shell from it"
+    "the single quotes protect it from the shell"
 )
 _WAIT: Final = (
     "wait until they have ended. Exits with 0: finished, 1: an exception or a failed device, 2: not found, 3: timed out"
