@@ -15,21 +15,23 @@ from functools import cache, cached_property
 from typing import Any, Unpack, overload
 
 from celery import Task, current_app, shared_task
-from celery.exceptions import Ignore, Retry
+from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded
 from pydantic import TypeAdapter, ValidationError
 
 from cnaasjobs.db.clock import database_now
 from jobs.body.annotations import adapters
 from jobs.body.context import JobContext
 from jobs.body.execution import Execution
+from jobs.declaration import check_body, check_options
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError, JobStopped
+from jobs.fleet.ends import EndMet
 from jobs.fleet.plan import source_of
 from jobs.fleet.reports import DeviceFailed, DeviceResult
 from jobs.fleet.result import Done
 from jobs.models import Job
 from jobs.outcome import JobResult, NextJob
-from jobs.schedulable import Approval, ScheduleOptions, checked_priority
+from jobs.schedulable import Approval, ScheduleOptions
 
 __all__ = [
     "DeviceFailed",
@@ -163,7 +165,15 @@ class JobTask(Task):
         try:
             return self._signature.bind(*args, **kwargs)
         except TypeError as exc:
-            raise JobArgumentError(f"{self.name}: {exc}") from exc
+            raise JobArgumentError(f"{self.name}: {exc}{self._hint(kwargs)}") from exc
+
+    def _hint(self, kwargs: Mapping[str, Any]) -> str:
+        """What an author or a caller may have mistaken."""
+        context = next(iter(inspect.signature(self.run).parameters))
+        if context in kwargs:
+            return f"; its first parameter, {context}, is the JobContext"
+        options = sorted(kwargs.keys() & ScheduleOptions.__annotations__.keys() - self._signature.parameters.keys())
+        return f"; {', '.join(options)} is an option of jobs.dispatch.schedule" if options else ""
 
     def function_name_of(self, kwargs: Mapping[str, Any]) -> str:
         name = self.job_name or self.name.rpartition(".")[2]
@@ -199,6 +209,10 @@ _RENAMED = {
     "soft_time_limit": "job_soft_time_limit",
     "function_name": "job_name",
 }
+
+
+# A job that was told to stop stops, though an author may name Exception among what is tried again.
+_NEVER_RETRIED = (JobStopped, EndMet, SoftTimeLimitExceeded)
 
 
 def known_tasks() -> Mapping[str, Task]:
@@ -255,24 +269,23 @@ def job(
         check: called with all arguments before a job is scheduled; its ValueError says what is wrong with them.
         approval: called with all arguments; returns why the job must wait until a second person approves it, or None.
             Only for a job with a lock.
-        celery_options: Celery's own, such as ``autoretry_for``, ``retry_backoff``, ``max_retries``, ``name``. Options
-        for its messages (``serializer``, ``expires``, …) have no effect: a message is only a job's number.
+        celery_options: Celery's own ``name``, and those about retries: ``autoretry_for``, ``retry_backoff``,
+            ``max_retries``, … Others are refused: a message is only a job's number.
+
+    Raises:
+        TypeError, ValueError: there is no such option, it may not be so, the function can't be a job, or another has
+            its name.
     """
-    lock = options.get("lock")
-    if lock is not None and not 0 < len(lock) <= 32:
-        raise ValueError(f"lock name {lock!r} must have 1 to 32 characters")
-    checked_priority(options.get("priority", 0))
-    if not 0 <= options.get("helpers", 0) <= 1000:
-        raise ValueError(f"helpers {options['helpers']} must be from 0 to 1000")
-    if options.get("approval") is not None and lock is None:
-        raise ValueError("a job that may need approval must have a lock")
+    check_options(options)
     for name in ("check", "approval"):
         if options.get(name) is not None:
             options[name] = staticmethod(options[name])
+    options["dont_autoretry_for"] = (*_NEVER_RETRIED, *options.get("dont_autoretry_for", ()))
     attributes = {"base": JobTask} | {_RENAMED.get(name, name): value for name, value in options.items()}
     decorate: Callable[[Callable[..., Any]], JobTask] = shared_task(**attributes)
 
     def declare(body: Callable[..., Any]) -> JobTask:
+        check_body(body, options.get("name"))
         source_of(body)  # its file is read while it is loaded, and not when the first sync begins
         return decorate(body)
 
