@@ -34,9 +34,10 @@ logconfig_dict = logging_config(start.log_level, MaskedJsonFormatter)
 
 def on_starting(server: object) -> None:
     """The project is loaded, nobody is answered yet."""
+    from cnaasjobs.checks import unimportable_jobs
     from cnaasjobs.startup import problems
 
-    if wrong := problems():
+    if wrong := [*problems(), *unimportable_jobs()]:
         sys.exit("\n".join(wrong))
 
 

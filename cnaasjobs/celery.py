@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery, signals
 from celery.loaders.app import AppLoader
+from django.apps import apps
 from django.conf import settings
 
 from cnaasjobs.conf import WrongSettings
@@ -46,6 +47,17 @@ class Loader(AppLoader):  # type: ignore[misc, unused-ignore]
             return super().config_from_object(_OfDjango(), silent)
         except WrongSettings as exc:
             sys.exit(str(exc))
+
+    def init_worker(self) -> None:
+        """Of a worker and a Beat. A job that can't be imported ends them with a line, not with a traceback."""
+        try:
+            super().init_worker()
+        except Exception:
+            from cnaasjobs.checks import unimportable_jobs
+
+            if not apps.ready or not (found := [*unimportable_jobs()]):
+                raise
+            sys.exit("\n".join(found))
 
     def import_default_modules(self) -> Any:
         """What the first call loads stays for good: the garbage collector looks at none of it, meanwhile and later."""

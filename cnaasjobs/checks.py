@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 from django.apps import apps
@@ -17,11 +18,14 @@ from django.db import Error as DatabaseAway
 from django.db import connections
 from kombu.utils.url import url_to_parts
 
+import jobs
 from cnaasjobs.conf import Conf, Start, conf
 from cnaasjobs.db.suitable import unsuitable
 from cnaasjobs.identity import config as identity
 
 SETTINGS: Final = "settings"
+# What the modules with jobs call. If it refuses what they give it, their line is the one to mend.
+_REFUSING: Final = Path(jobs.__file__).parent
 
 
 @register(SETTINGS)
@@ -115,7 +119,9 @@ def unimportable_jobs() -> Iterator[str]:
 def _where(exc: Exception) -> str:
     if isinstance(exc, SyntaxError):  # whose text has the line
         return str(exc.filename)
-    *_, last = (frame for frame in traceback.extract_tb(exc.__traceback__) if not frame.filename.startswith("<"))
+    frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if not frame.filename.startswith("<")]
+    theirs = [frame for frame in frames if not Path(frame.filename).is_relative_to(_REFUSING)]
+    last = (theirs or frames)[-1]
     return f"{last.filename}, line {last.lineno}"
 
 

@@ -70,12 +70,15 @@ def own_jobs(tmp_path: Path) -> Callable[[str], dict[str, str]]:
     return made
 
 
-def test_make_run_names_the_job_that_cannot_be_imported(
-    own_jobs: Callable[[str], dict[str, str]], tmp_path: Path
+@pytest.mark.parametrize("who", [*STARTED, "make run"])
+def test_the_job_that_cannot_be_imported_is_named(
+    who: str, own_jobs: Callable[[str], dict[str, str]], tmp_path: Path
 ) -> None:
-    done = started(("-m", "cnaasjobs.run"), own_jobs("import os\n\nos.nothing\n"))
+    misspelt = "from jobs.task import job\n\n@job(lck='devices')\ndef act(ctx): ...\n"
+    development = {"CNAASJOBS_DEV": "1", "CNAASJOBS_LOG_LEVEL": "CRITICAL"}
+    done = started(STARTED.get(who, ("-m", "cnaasjobs.run")), own_jobs(misspelt) | development)
     assert done.returncode == 1
-    why = "AttributeError: module 'os' has no attribute 'nothing'"
+    why = "TypeError: @job: there is no option lck, did you mean lock?"
     assert done.stderr.splitlines() == [
         f"ours.tasks can't be imported: {why}, in {tmp_path / 'ours' / 'tasks.py'}, line 3"
     ]
