@@ -1,18 +1,27 @@
 """What a person at the shell changes, in the name of the shell's user."""
 
+from collections.abc import Mapping
+from typing import Any, Unpack
+
 from jobs.audit import trail
 from jobs.audit.accounts import COMMAND_LINE, operator
 from jobs.models import Job
-from jobs.operating import aborting, again, approving
+from jobs.operating import aborting, again, approving, starting
 from jobs.operating.again import CannotRunAgain
+from jobs.schedulable import ScheduleOptions
 from jobs.states import CameOf
 from locks import service as locks
 
-__all__ = ["CannotRunAgain", "abort", "approve", "clear", "reject", "rerun"]
+__all__ = ["CannotRunAgain", "abort", "approve", "clear", "reject", "rerun", "start"]
 
 
 def _here() -> trail.By:
     return trail.By(who=operator(), origin=COMMAND_LINE, user=None)
+
+
+def start(function: str, arguments: Mapping[str, Any], **options: Unpack[ScheduleOptions]) -> Job:
+    """Raises JobArgumentError."""
+    return starting.start(starting.task_named(function), arguments, by=_here(), **options)
 
 
 def abort(job_id: int, *, reason: str) -> Job:

@@ -9,6 +9,7 @@ from django.core.management import CommandError
 from jobs.dispatch import scheduling
 from jobs.models import AuditEntry, Job
 from jobs.states import Status
+from jobs.task import JobContext, job
 from locks.models import Lock
 from tests import fake_jobs
 from tests.cli.shell import ends_with, run
@@ -48,6 +49,43 @@ def test_what_cannot_be_aborted_is_said_and_stops_no_other() -> None:
     waiting.refresh_from_db()
     assert waiting.exception_type == "JobAborted"
     assert ends_with("jobs", "abort", 4711) == 2
+
+
+def test_a_job_is_started_by_its_name() -> None:
+    about = ("--comment", "night", "--ticket", "NOC-1", "--at", "2099-01-01 02:00")
+    started = json.loads(run("jobs", "start", fake_jobs.add.name, "a=1", "b=2", *about, "--json"))
+    assert (started["function_name"], started["start_arguments"]) == ("add", {"a": 1, "b": 2})
+    assert (started["comment"], started["ticket_ref"]) == ("night", "NOC-1")
+    assert started["scheduled_time"] == "2099-01-01T02:00:00.000000"
+    me = getpass.getuser()
+    assert started["scheduled_by"] == me
+    assert deeds() == [(me, "command line", "scheduled", started["id"], None)]
+    said = run("jobs", "start", "echo", "value=sw1=a", "dry_run=true")  # by what its jobs show
+    job = Job.objects.latest("id")
+    assert said == f"job {job.pk}: echo (dry_run)\n"
+    assert json.loads(job.start_arguments) == {"value": "sw1=a", "dry_run": True}
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["nothing_such"], r"No job is called 'nothing_such'\. There are .*tests\.fake_jobs\.add"),
+        (["same"], r"Several jobs are called same: tests\.one\.same, tests\.two\.same"),
+        (["add", "a=1"], "missing a required"),
+        (["add", "a=1", "b=x"], "b is 'x': Input should be a valid integer"),
+        (["add", "a"], "'a' is not name=value"),
+        (["add", "--at", "soon"], "'soon' must be a time like"),
+    ],
+)
+def test_what_cannot_be_started_is_said(typed: list[str], words: str) -> None:
+    def same(ctx: JobContext) -> None: ...
+
+    for name in ("tests.one.same", "tests.two.same"):
+        job(name=name)(same)
+    with pytest.raises(CommandError, match=words):
+        run("jobs", "start", *typed)
+    assert not Job.objects.exists()
+    assert deeds() == []
 
 
 def test_a_job_is_run_again_with_its_arguments() -> None:

@@ -1,4 +1,4 @@
-"""``manage.py jobs``: list, show, watch, wait, abort, approve, reject, log, rerun."""
+"""``manage.py jobs``: list, show, watch, wait, start, abort, approve, reject, log, rerun."""
 
 import json
 import threading
@@ -20,9 +20,11 @@ from jobs.api.log_view import as_text, batches_of
 from jobs.api.waiting_json import reason_object
 from jobs.cli import deeds, follow, tables
 from jobs.cli.follow import Verdict
+from jobs.cli.given import moment, named_value
 from jobs.cli.terminal import stream_of, write_json
 from jobs.errors import JobError, JobNotFound
 from jobs.models import Job, JobOutcome
+from jobs.schedulable import ScheduleOptions
 from jobs.search.find import Found, search
 from jobs.search.grammar import SearchError
 from jobs.search.qualifiers import id_of
@@ -37,6 +39,7 @@ _SEARCH: Final = (
 _WAIT: Final = (
     "wait until they have ended. Exits with 0: finished, 1: an exception or a failed device, 2: not found, 3: timed out"
 )
+_VALUE: Final = "an argument; the value is JSON, or text where it is none: hostnames='[\"sw1\"]' dry_run=false"
 _REFRESH_SECONDS: Final = 2.0
 _MOST: Final = 1000
 
@@ -67,7 +70,7 @@ def how_many(text: str) -> int:
 
 
 class Command(BaseCommand):
-    help = "Shows jobs and what they wait for; waits for, aborts, approves and reruns jobs."
+    help = "Shows jobs and what they wait for; waits for, starts, aborts, approves and reruns jobs."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -89,6 +92,13 @@ class Command(BaseCommand):
         wait.add_argument("id", type=job_id, nargs="+")
         wait.add_argument("--timeout", type=seconds, help="seconds; then it exits with 3")
         wait.add_argument("--json", action="store_true", help="the jobs as in the API, once they have ended")
+        start = verbs.add_parser("start", help="start a job by its function's name")
+        start.add_argument("function", help="its own name, such as devices.tasks.sync_devices, or what its jobs show")
+        start.add_argument("arguments", type=named_value, nargs="*", metavar="name=value", help=_VALUE)
+        start.add_argument("--at", type=moment, help="when it is due, in UTC, such as 2026-12-24T02:00")
+        start.add_argument("--comment", help="shown with the job")
+        start.add_argument("--ticket", help="the number of the change in your own system")
+        start.add_argument("--json", action="store_true", help="the new job as in the API")
         abort = verbs.add_parser("abort", help="end waiting jobs, tell running ones to stop")
         abort.add_argument("id", type=job_id, nargs="+")
         abort.add_argument("--reason", default="", help="the reason, shown with the job")
@@ -236,6 +246,10 @@ class Command(BaseCommand):
 
     # --- doing --------------------------------------------------------------------------------------------------------
 
+    def _start(self, options: dict[str, Any]) -> None:
+        about: ScheduleOptions = {"at": options["at"], "comment": options["comment"], "ticket_ref": options["ticket"]}
+        self._tell_new(deeds.start(options["function"], dict(options["arguments"]), **about), options)
+
     def _abort(self, options: dict[str, Any]) -> None:
         refused = []
         for job_id in options["id"]:
@@ -260,11 +274,14 @@ class Command(BaseCommand):
 
     def _rerun(self, options: dict[str, Any]) -> None:
         again = deeds.rerun(options["id"], comment=options["comment"], only_failed=options["only_failed"])
+        origin = "on what was left undone by job" if options["only_failed"] else "as job"
+        self._tell_new(again, options, f", {origin} {options['id']}")
+
+    def _tell_new(self, job: Job, options: dict[str, Any], more: str = "") -> None:
         if options["json"]:
-            write_json(self.stream, _as_api([again.pk])[0])
+            write_json(self.stream, _as_api([job.pk])[0])
         else:
-            origin = "on what was left undone by job" if options["only_failed"] else "as job"
-            self.console.print(f"job {again.pk}: {clean(again.function_name)}, {origin} {options['id']}")
+            self.console.print(f"job {job.pk}: {clean(job.function_name)}{more}")
 
 
 def _as_api(ids: Sequence[int]) -> list[dict[str, Any]]:
