@@ -33,6 +33,7 @@ class JobAction(Action):
     WITHDRAW = "withdraw", WARNING, "job %(job_id)s, whose request was answered 503, %(reason)s", "outcome"
     WITHDRAW_FAILED = "withdraw_failed", ERROR, "whether job %(job_id)s was stored could not be found out"
     AFTER_COMMIT_FAILED = "after_commit_failed", ERROR, "the database was lost after a commit", "job_id"
+    RESULT_VIEW_FAILED = "result_view_failed", ERROR, "the view of results of %(task)s failed"
     READYZ_FAILED = "readyz_failed", ERROR, "readyz: the check of the %(check)s failed"
 
     # --- the broker

@@ -4,11 +4,17 @@ The app registers a view for its task when Django is ready. Without one the API 
 the admin shows it as indented JSON.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
+from django.db import Error as DatabaseError
+
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.models import Job
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +66,44 @@ def register(task_name: str, view: ResultView) -> None:
 
 
 def view_of(task_name: str) -> ResultView:
-    return _views.get(task_name, _KNOWS_NOTHING)
+    view = _views.get(task_name)
+    return _KNOWS_NOTHING if view is None else _Careful(task_name, view)
+
+
+def careful(task_name: str, ask: Callable[[], T], otherwise: T) -> T:
+    """What an app makes of a result; ``otherwise`` where its code fails, as a page and a feed have other jobs too."""
+    try:
+        return ask()
+    except DatabaseError:
+        raise
+    except Exception as exc:  # noqa: BLE001  whatever that code raises
+        record(JobAction.RESULT_VIEW_FAILED, exc=exc, task=task_name)
+        return otherwise
+
+
+class _Careful(ResultView):
+    """An app's view. Where it fails, a result is shown as if there were none."""
+
+    def __init__(self, task_name: str, view: ResultView) -> None:
+        self._task_name, self._view = task_name, view
+
+    def without(self, stored: str, parts: Collection[str]) -> str:
+        return careful(self._task_name, lambda: _text(self._view.without(stored, parts)), stored)
+
+    def changed_devices(self, job: Job) -> list[str]:
+        return careful(self._task_name, lambda: [*map(_text, self._view.changed_devices(job))], [])
+
+    def on_page(self, stored: str) -> OnPage | None:
+        return careful(self._task_name, lambda: self._view.on_page(stored), None)
+
+    def pieces(self, report: Any) -> list[Piece] | None:
+        return careful(self._task_name, lambda: self._view.pieces(report), None)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.60} is not text")
+    return value
 
 
 def all_parts() -> list[str]:

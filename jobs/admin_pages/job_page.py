@@ -30,17 +30,19 @@ def context(job: Job) -> dict[str, Any]:
     """For ``admin/jobs/job_page.html``. The job carries ``asked_at``, the database's time."""
     outcome = _outcome(job) if job.status in TERMINAL else None
     arguments = pretty(job.start_arguments, limit=ARGUMENTS_SHOWN)
-    return {
+    here = {
         "job": job,
+        "result_url": reverse("admin:jobs_job_result", args=[job.pk]),
+        "api_url": f"/api/v1.0/job/{job.pk}",
+    }
+    return here | {
         "badge": status_badge(job),
         "facts": [fact for fact in _facts(job) if fact[1] not in (None, NOTHING)],
         "waits": waiting.reasons(job) if job.status == Status.SCHEDULED else [],
         "arguments": arguments,
         "progress": _progress(job),
         "exception": _exception(outcome),
-        "result": _result(outcome, job.task_name),
-        "result_url": reverse("admin:jobs_job_result", args=[job.pk]),
-        "api_url": f"/api/v1.0/job/{job.pk}",
+        "result": _result(outcome, job.task_name, here),
         "api_is_open": not conf.require_token,  # a browser sends no token
         "audit_url": f"{reverse('admin:jobs_auditentry_changelist')}?q={job.pk}",
     }
@@ -105,10 +107,10 @@ def _exception(outcome: Any) -> dict[str, Any] | None:
     return {**stored, "traceback": cut(str(stored.get("traceback") or ""), TRACEBACK_SHOWN)}
 
 
-def _result(outcome: Any, task_name: str) -> results.Shown | None:
+def _result(outcome: Any, task_name: str, around: dict[str, Any]) -> results.Shown | None:
     if outcome is None or outcome.result_start is None:
         return None
-    return results.shown(outcome.result_start, size=outcome.size, task_name=task_name)
+    return results.shown(outcome.result_start, size=outcome.size, task_name=task_name, around=around)
 
 
 def _progress(job: Job) -> dict[str, Any] | None:

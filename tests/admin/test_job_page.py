@@ -97,13 +97,19 @@ def test_a_result_is_shown_by_the_template_of_its_tasks_view(
 
         def on_page(self, stored: str) -> OnPage | None:
             value = json.loads(stored)
-            return OnPage(template="doubled.html", context={"value": 2 * value}) if isinstance(value, int) else None
+            if value == [1, 2]:
+                raise KeyError("devices")
+            template = "doubled.html" if value == 42 else "no_such.html"
+            return OnPage(template=template, context={"value": 2 * value}) if isinstance(value, int) else None
 
     (tmp_path / "doubled.html").write_text("<p>twice: {{ page.value }}, of {{ job.function_name }}</p>")
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
     monkeypatch.setattr(result_views, "_views", {"tests.fake_jobs.echo": Doubled()})
     assert "(2 characters) twice: 84, of sync_devices" in page_of(viewer, job_row(result="42"))
     assert "(5 characters) odd" in page_of(viewer, job_row(result='"odd"'))
+    # A view that fails, and one whose template can't be shown, harm no page.
+    assert "(6 characters) [ 1, 2 ]" in page_of(viewer, job_row(result="[1, 2]"))
+    assert "(2 characters) 43" in page_of(viewer, job_row(result="43"))
     assert "(2 characters) 42" in page_of(viewer, job_row(result="42", task_name="tests.fake_jobs.nothing"))
 
 

@@ -83,15 +83,16 @@ def test_a_result_is_given_as_the_view_of_its_task_gives_it(api: Api) -> None:
     stored = '{"a":  1, "b": 3, "sum": 4}'
     job_row("FINISHED", result=stored, task_name="tests.fake_jobs.add")
     other = job_row("FINISHED", result=stored, task_name="tests.fake_jobs.echo")
+    job_row("FINISHED", result='"an old result"', task_name="tests.fake_jobs.add")
     failed = job_row("EXCEPTION", task_name="tests.fake_jobs.add")
 
     def results(query: str) -> list[Any]:
         return [job["result"] for job in api.get(f"/jobs?{query}").data["jobs"]]
 
     whole = json.loads(stored)
-    assert results("") == [whole, whole, None]
-    assert results("filter_jobresult=odd") == [{"sum": 4}, whole, None]
-    assert results("filter_jobresult=odd,sum") == [{}, whole, None]
+    assert results("") == [whole, whole, "an old result", None]
+    assert results("filter_jobresult=odd") == [{"sum": 4}, whole, "an old result", None]
+    assert results("filter_jobresult=odd,sum") == [{}, whole, "an old result", None]
     assert stored.encode() in api.get(f"/job/{other.pk}?filter_jobresult=sum").raw
     (shown,) = api.get(f"/job/{failed.pk}?filter_jobresult=sum").data["jobs"]
     assert shown["exception"]["type"] == "ValueError"

@@ -12,10 +12,11 @@ from cnaasjobs.live import recent
 from cnaasjobs.live.bulletin import Bulletin, Subscription
 from cnaasjobs.live.connections import update_of
 from devices.tasks import sync_devices
-from jobs import feed
+from jobs import feed, result_views
 from jobs.feed import Kind, News
 from jobs.feed.objects import job_objects
 from jobs.models import Job, JobLog
+from jobs.result_views import ResultView
 from jobs.states import Status
 from jobs.testing import perform_job
 from tests import fake_jobs
@@ -71,3 +72,17 @@ def test_each_message_to_existing_front_ends_is_documented_with_its_keys(tmp_pat
     sent = updates(job_in(Status.RUNNING), job_in(Status.EXCEPTION), sync, followed)
     assert {**sent, "sync": set(told)} == documented("message")
     assert set(told["syncevent_data"]) == {"cause", "by", "job_id"}
+
+
+def test_an_apps_view_that_fails_keeps_nothing_else_from_being_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fails(ResultView):
+        def changed_devices(self, job: Job) -> list[str]:
+            raise KeyError("devices")
+
+    class Knows(ResultView):
+        def changed_devices(self, job: Job) -> list[str]:
+            return ["sw1"]
+
+    monkeypatch.setattr(result_views, "_views", {fake_jobs.add.name: Fails(), fake_jobs.nothing.name: Knows()})
+    ended = [job_in(Status.FINISHED, task=task).pk for task in (fake_jobs.add, fake_jobs.nothing)]
+    assert [told["syncevent_hostname"] for told in recent.syncs(ended)] == ["sw1"]
