@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 
 class EndReason(StrEnum):
@@ -50,6 +50,10 @@ _RERUNS = frozenset({EndReason.WORKER_LOST, EndReason.WORKER_SHUTDOWN})
 _LOST = _RERUNS | {EndReason.LOCK_LOST, EndReason.LOCK_WAIT_TIMEOUT, EndReason.TIME_LIMIT_EXCEEDED}
 
 
+_LONGEST: Final = 100_000  # characters of each text; whoever lists jobs gets all of them
+_MOST_ARGS: Final = 100
+
+
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """The end of a job that did not finish, as stored: ``{"message", "type", "args", "traceback"}``."""
@@ -78,12 +82,14 @@ class Failure:
         )
 
     def masked(self, mask: Callable[[str], str]) -> Self:
-        """The same without secrets: an exception's text may contain anything that the code was given."""
+        """The same without secrets, and cut: an exception's text may contain anything that the code was given, such as
+        all that a device has said.
+        """
         return replace(
             self,
-            message=mask(self.message),
-            args=tuple(mask(arg) for arg in self.args),
-            traceback=mask(self.traceback),
+            message=_cut(mask(self.message)),
+            args=tuple(_cut(mask(arg)) for arg in self.args[:_MOST_ARGS]),
+            traceback=_cut(mask(self.traceback)),
         )
 
     def as_json(self) -> str:
@@ -93,3 +99,7 @@ class Failure:
         text = json.dumps(fields, ensure_ascii=False)
         # A lone surrogate has no UTF-8, and PostgreSQL stores no NUL: show them escaped rather than lose the failure.
         return text.encode("utf-8", "backslashreplace").decode().replace("\\u0000", "\\ufffd")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… and {len(text) - _LONGEST} more characters"

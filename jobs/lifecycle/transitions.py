@@ -133,6 +133,7 @@ def finish(run: Run, outcome: Outcome) -> bool:
 
 def fail(run: Run, failure: Failure, *, finished_devices: str | None = None, kept: Outcome | None = None) -> bool:
     """RUNNING → EXCEPTION, its lock released, in one transaction. ``kept`` is stored as its result nevertheless."""
+    shown = failure.masked(mask)
     with transaction.atomic():
         _release(run.lock_name, run.job_id, run.fence)
         done = Job.objects.filter(pk=run.job_id, run_token=run.run_token).transit(
@@ -143,12 +144,12 @@ def fail(run: Run, failure: Failure, *, finished_devices: str | None = None, kep
             return False
         JobOutcome.objects.create(
             job_id=run.job_id,
-            exception=failure.masked(mask).as_json(),
+            exception=shown.as_json(),
             result=None if kept is None else kept.result,
             devices_bytes=None if kept is None else kept.devices_bytes,
         )
         _after_commit_wake(run.lock_name)
-    _record(Verb.FAIL, run.job_id, type=failure.type, reason=failure.message)
+    _record(Verb.FAIL, run.job_id, type=shown.type, reason=shown.message)
     return True
 
 

@@ -16,7 +16,7 @@ from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
 from jobs.task import JobContext, job
-from jobs.testing import assert_scheduled, exception_of, perform, perform_job, result_of
+from jobs.testing import approve, assert_scheduled, exception_of, perform, perform_job, result_of
 from locks import service as locks
 from tests import fake_jobs
 from tests.factory import claimed
@@ -79,6 +79,14 @@ def test_an_exception_is_kept_with_its_traceback() -> None:
     assert "in raise_error" in stored["traceback"]
 
 
+def test_an_exception_of_any_length_is_shown_in_part() -> None:
+    stored = exception_of(perform_job(fake_jobs.raise_error, message="x" * 1_000_000))
+    assert stored is not None
+    assert stored["message"] == stored["args"][0] == f"{'x' * 100_000}… and 900000 more characters"
+    assert "in raise_error" in stored["traceback"]
+    assert len(stored["traceback"]) < 110_000
+
+
 def test_finished_devices_are_complete_at_the_end_in_their_order() -> None:
     job = perform_job(fake_jobs.report_devices, devices=["b", "a", "c"])
     assert json.loads(job.finished_devices or "") == ["b", "a", "c"]
@@ -106,6 +114,15 @@ def test_a_retry_by_hand_comes_back_when_it_said() -> None:
     assert job.status == Status.SCHEDULED
     assert job.scheduled_time - database_now() > timedelta(minutes=59)
     assert perform(job).status == Status.SCHEDULED  # never early
+    assert result_of(perform(job, early=True)) == "attempt 2"
+
+
+def test_a_job_that_waits_for_a_second_person_runs_when_it_is_approved() -> None:
+    job = perform_job(fake_jobs.guarded)
+    assert job.status == Status.SCHEDULED
+    assert perform(approve(job)).status == Status.FINISHED
+    with pytest.raises(AssertionError, match="does not wait for approval"):
+        approve(job)
 
 
 @job
