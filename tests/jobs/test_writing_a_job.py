@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,15 +11,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from jobs import result_views
 from jobs.models import Job
-from jobs.testing import assert_scheduled, perform
+from jobs.task import known_tasks
+from jobs.testing import assert_scheduled, perform, perform_job, result_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "writing-a-job.md").read_text()
-JOB, SCHEDULE, EACH, LOG, VIEW, TEST = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-DIRECTORIES, KNOWN, RUN_TEST = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
+JOB, SCHEDULE, LOCKS, EACH, LOG, VIEW, TEST = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+DIRECTORIES, KNOWN, START, RUN_TEST = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -29,10 +32,22 @@ def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch, caplog: p
 
     exec(JOB, vars(module))
     exec(SCHEDULE, {"__name__": "docs.writing_a_job.schedule"})
-    assert Job.objects.filter(function_name="reload_devices (dry_run)").count() == 3
+    _, start, _ = START.splitlines()
+    _, _, *typed = shlex.split(start)
+    call_command(*typed)
+    assert Job.objects.filter(function_name="reload_devices (dry_run)").count() == 4
+    assert assert_scheduled(module.reload_devices, hostnames=["eosdist"]).comment == "new firmware"
     assert assert_scheduled(module.reload_devices, dry_run=False).ticket_ref == "NOC-4711"
     for job in Job.objects.filter(function_name="reload_devices (dry_run)").order_by("id"):
         assert perform(job).status == "FINISHED"
+    exec(LOCKS, {"__name__": "docs.writing_a_job.locks", "store_configuration": str.upper})
+    backups = [known_tasks()[f"switches.tasks.back_up_{site}"] for site in ("north", "south")]
+    rows = [perform_job(backup, hostnames=["sw1"]) for backup in backups]
+    assert [(row.function_name, row.lock_name) for row in rows] == [
+        ("back_up_north", "site-north"),
+        ("back_up_south", "site-south"),
+    ]
+    assert [result_of(row) for row in rows] == [{"devices": {"sw1": "SW1"}}] * 2
     _goes_through_devices()
     exec(LOG, {"__name__": "docs.writing_a_job.log", "logging": logging, "vlans": [1, 2]})
     assert "2 VLANs read" in caplog.messages
