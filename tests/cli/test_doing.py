@@ -66,6 +66,12 @@ def test_a_job_is_started_by_its_name() -> None:
     assert json.loads(job.start_arguments) == {"value": "sw1=a", "dry_run": True}
 
 
+def same(ctx: JobContext) -> None: ...
+
+
+SAME = [job(name=f"tests.{where}.same")(same) for where in ("one", "two")]
+
+
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -78,10 +84,6 @@ def test_a_job_is_started_by_its_name() -> None:
     ],
 )
 def test_what_cannot_be_started_is_said(typed: list[str], words: str) -> None:
-    def same(ctx: JobContext) -> None: ...
-
-    for name in ("tests.one.same", "tests.two.same"):
-        job(name=name)(same)
     with pytest.raises(CommandError, match=words):
         run("jobs", "start", *typed)
     assert not Job.objects.exists()

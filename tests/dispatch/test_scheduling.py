@@ -13,7 +13,7 @@ from jobs.errors import JobArgumentError
 from jobs.models import Job
 from jobs.schedulable import ScheduleOptions
 from jobs.states import Status
-from jobs.task import NextJob, job
+from jobs.task import NextJob
 from tests import fake_jobs
 from tests.factory import claimed
 
@@ -181,12 +181,6 @@ def test_a_priority_that_no_broker_knows_is_refused(priority: int) -> None:
     with pytest.raises(JobArgumentError, match=f"priority {priority} must be from 0 to 9"):
         scheduling.schedule(fake_jobs.nothing, {}, priority=priority)
     assert not Job.objects.exists()
-
-
-@pytest.mark.parametrize("options", [{"lock": ""}, {"lock": "x" * 33}, {"priority": 10}, {"priority": -1}])
-def test_a_decorator_that_makes_no_sense_is_refused_at_import(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must"):
-        job(**options)
 
 
 def test_the_databases_clock_decides_what_lies_in_the_past(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,6 @@ def test_an_apps_view_that_fails_keeps_nothing_else_from_being_told(monkeypatch:
         def changed_devices(self, job: Job) -> list[str]:
             return ["sw1"]
 
-    monkeypatch.setattr(result_views, "_views", {fake_jobs.add.name: Fails(), fake_jobs.nothing.name: Knows()})
-    ended = [job_in(Status.FINISHED, task=task).pk for task in (fake_jobs.add, fake_jobs.nothing)]
+    monkeypatch.setattr(result_views, "_views", {fake_jobs.with_lock.name: Fails(), fake_jobs.nothing.name: Knows()})
+    ended = [job_in(Status.FINISHED, task=task).pk for task in (fake_jobs.with_lock, fake_jobs.nothing)]
     assert [told["syncevent_hostname"] for told in recent.syncs(ended)] == ["sw1"]

@@ -91,12 +91,13 @@ def test_what_a_worker_could_not_call_is_refused(body: Callable[..., Any], words
         job(body)
 
 
+@pytest.mark.filterwarnings("ignore:Task name")  # Celery's own warning: it takes the first
 def test_two_jobs_of_one_name_are_refused_and_one_that_is_loaded_twice_is_not() -> None:
     code = "def twice(ctx): ...\njob(name='tests.twice')(twice)\n"
     for _ in range(2):
-        exec(compile(code, "ours/tasks.py", "exec"), {"job": job})
+        exec(compile(code, "ours/tasks.py", "exec"), {"__name__": "ours.tasks", "job": job})
     with pytest.raises(ValueError, match=r"two jobs have the name tests\.twice: ours/tasks\.py, line 1 and .*, line 4"):
-        exec(compile("\n\n\n" + code, "ours/tasks.py", "exec"), {"job": job})
+        exec(compile("\n\n\n" + code, "ours/tasks.py", "exec"), {"__name__": "ours.tasks", "job": job})
 
 
 def test_the_first_parameter_is_never_an_argument() -> None:
