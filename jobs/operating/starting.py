@@ -31,7 +31,8 @@ def task_named(name: str) -> JobTask:
 
 def start(task: JobTask, arguments: Mapping[str, Any], *, by: trail.By, **options: Unpack[ScheduleOptions]) -> Job:
     """Schedule it for somebody who may start everything. Raises JobArgumentError."""
+    with_starter: ScheduleOptions = {**options, "scheduled_by": by.who}
     with transaction.atomic():
-        job = scheduling.schedule(task, arguments, scheduled_by=by.who, **options)
+        job = scheduling.schedule(task, arguments, **with_starter)
         trail.add(Deed.SCHEDULED, who=by.who, origin=by.origin, job_id=job.pk, detail=job.function_name)
     return job
