@@ -31,6 +31,9 @@ def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch, caplog: p
     monkeypatch.setitem(sys.modules, "switches.tasks", module)
 
     exec(JOB, vars(module))
+    with caplog.at_level("INFO"):
+        exec(LOG, {"__name__": "docs.writing_a_job.log", "logging": logging, "vlans": [1, 2]})
+    assert "2 VLANs read" in caplog.messages
     exec(SCHEDULE, {"__name__": "docs.writing_a_job.schedule"})
     _, start, _ = START.splitlines()
     _, _, *typed = shlex.split(start)
@@ -49,8 +52,6 @@ def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch, caplog: p
     ]
     assert [result_of(row) for row in rows] == [{"devices": {"sw1": "SW1"}}] * 2
     _goes_through_devices()
-    exec(LOG, {"__name__": "docs.writing_a_job.log", "logging": logging, "vlans": [1, 2]})
-    assert "2 VLANs read" in caplog.messages
     monkeypatch.setattr(result_views, "_views", {})
     exec(VIEW, {"__name__": "docs.writing_a_job.view"})
     view = result_views.view_of("switches.tasks.reload_devices")
