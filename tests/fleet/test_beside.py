@@ -15,7 +15,7 @@ from jobs.testing import result_of
 from jobs.upkeep.orphans import end_orphans
 from tests.factory import claimed
 from tests.fake_jobs import fleets
-from tests.fleet.parts import begun, ended, joined, leave, lose, named, over
+from tests.fleet.parts import WAITING, begun, ended, joined, leave, lose, named, over, states
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
@@ -98,6 +98,13 @@ def test_nobody_is_waited_for_because_devices_of_another_run_wait(other: Run) ->
     store().write_devices(run, Batch([over(device.id) for device in taken]))
     assert lose(run)
     assert Job.objects.get(pk=run.job_id).status == Status.EXCEPTION
+
+
+def test_what_one_that_was_alone_had_taken_ahead_waits(other: Run) -> None:
+    run, _ = beside()
+    store().take_devices(run, 0, ahead=1)
+    assert lose(run)
+    assert states(run.job_id) == [WAITING, WAITING]
 
 
 def test_a_step_that_is_decided(other: Run) -> None:

@@ -1,6 +1,7 @@
 """The database server crashes: what a commit did not wait for may be gone, and what is left is still true."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import connection
 from cnaasjobs.db.prepared import MANY
 from jobs.dispatch import scheduling
 from jobs.fleet.ahead import Ahead
+from jobs.fleet.kept import Kept
 from jobs.models import Job, JobDevice
 from jobs.sql import store
 from jobs.sql.device_signature import FleetStanding, Note
@@ -228,6 +230,26 @@ def test_a_step_that_was_not_written_makes_nothing_last(monkeypatch: pytest.Monk
     ended = perform(scheduling.schedule(loses_one, {"hosts": ["a", "b", "c"]}))
     assert ended.status == Status.FINISHED
     assert seen[JobDevice.objects.get(job=ended, host="c").pk] == [True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_taken_while_a_step_was_written_does_not_last_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    note_steps, lasted = store().note_steps, Kept.lasted
+    asked, answered = [0.0], list[bool]()
+
+    def noted(*args: Any, **more: Any) -> FleetStanding:
+        asked[0] = time.monotonic()
+        return note_steps(*args, **more)
+
+    def heard(self: Kept, since: float) -> None:
+        answered.append(since <= asked[0])
+        lasted(self, since)
+
+    monkeypatch.setattr(store(), "note_steps", noted)
+    monkeypatch.setattr(Kept, "lasted", heard)
+    assert perform(scheduling.schedule(commits_and_confirms, {"hosts": ["a", "b"]})).status == Status.FINISHED
+    assert answered
+    assert all(answered)
 
 
 @pytest.mark.django_db(transaction=True)
