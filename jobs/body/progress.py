@@ -34,7 +34,7 @@ class Progress:
     def device_finished(self, device: str) -> None:
         with self._mutex:
             self._devices[device] = None
-            if self._is_due or self._closed:
+            if self._is_due:
                 return
             self._is_due = True
         written_later.add(self)

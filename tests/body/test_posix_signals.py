@@ -57,16 +57,14 @@ def test_it_does_not_strike_before_or_after(request_of_job: SimpleNamespace) -> 
     assert not has_struck(request_of_job)
 
 
-def test_sigterm_does_nothing_to_a_job(request_of_job: SimpleNamespace) -> None:
-    posix_signals.call_body(os.kill, os.getpid(), signal.SIGTERM)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def test_sigterm_ends_a_process_between_two_jobs_as_billiard_has_it(request_of_job: SimpleNamespace) -> None:
+def test_sigterm_does_nothing_to_a_job_and_between_two_what_billiard_says(request_of_job: SimpleNamespace) -> None:
     heard: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     for _ in range(2):  # two jobs, and billiard set its own handlers before the first only
         posix_signals.install()
+    posix_signals.call_body(os.kill, os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert heard == []
     _task_stack.push(None)
     try:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -178,6 +178,31 @@ def test_one_that_cannot_be_opened_is_tried_again_by_the_thread_that_needs_it(mo
         shared.close()
 
 
+def test_whoever_waits_for_the_lent_one_gets_it_or_theirs_if_it_was_given_back() -> None:
+    shared = SharedConnection()
+
+    def used() -> tuple[Any, bool]:
+        with shared.use():
+            return drivers_connection(), shared._mutex._is_owned()  # type: ignore[attr-defined]
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            with shared.lent():
+                with shared._lent_mutex:  # as a thread that uses it
+                    waits = pool.submit(used)
+                    stays(lambda: not waits.done(), seconds=0.1)
+                assert waits.result(30) == (drivers_connection(), False)
+                assert shared._shared is None
+                shared._lent_mutex.acquire()
+                waits = pool.submit(used)
+                stays(lambda: not waits.done(), seconds=0.1)
+            shared._lent_mutex.release()
+            assert waits.result(30)[1]
+        assert shared._lent_mutex.acquire(timeout=10)
+    finally:
+        shared.close()
+
+
 def test_a_write_that_comes_late_opens_none(monkeypatch: pytest.MonkeyPatch) -> None:
     ctx = JobContext(claimed(fake_jobs.nothing.schedule()))
     close = ctx._connection.close
