@@ -173,6 +173,7 @@ def test_a_thread_that_was_there_before_or_that_hangs_is_not_waited_for() -> Non
 
 
 told: list[str] = []
+contexts: list[JobContext] = []
 
 
 @job
@@ -183,9 +184,11 @@ def leaves_a_thread(ctx: JobContext, *, ends: str) -> None:
                 ctx.next_stop(0.05)
                 ctx.checkpoint()
         except JobStopped as reason:
+            threading.Event().wait(0.2)  # it is still at its device
             told.append(type(reason).__name__)
 
     threading.Thread(target=goes_on).start()
+    contexts.append(ctx)
     if ends == "soft limit":
         raise SoftTimeLimitExceeded(5)
 
@@ -198,6 +201,7 @@ def test_a_thread_left_behind_is_told_to_stop(ends: str, end: str, reason: str) 
     told.clear()
     ended = perform_job(leaves_a_thread, ends=ends)
     assert ((ended.exception_type or ""), told) == (end, [reason])
+    assert contexts.pop()._connection._closed
 
 
 def test_the_successor_is_scheduled_with_the_finish() -> None:
