@@ -137,7 +137,7 @@ class Crew:
             finally:
                 connections.close_all()
 
-        thread = threading.Thread(target=run)
+        thread = threading.Thread(target=run, daemon=True)  # a test that failed must not keep its process
         self._threads.append(thread)
         thread.start()
 
@@ -152,7 +152,7 @@ def in_thread(work: Callable[[], Any]) -> Callable[[], Any]:
         finally:
             connections.close_all()
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)  # a test that failed must not keep its process
     thread.start()
 
     def wait() -> Any:
