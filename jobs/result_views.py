@@ -6,7 +6,7 @@ the admin shows it as indented JSON.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
 
@@ -37,7 +37,7 @@ class Piece:
 class ResultView:
     """The view of a task's results. This base class knows nothing about them; subclasses do."""
 
-    parts: ClassVar[tuple[str, ...]] = ()
+    parts: tuple[str, ...] = ()
     """What a client of the API may leave out of them: ``filter_jobresult=config,diff``."""
 
     def without(self, stored: str, parts: Collection[str]) -> str:
@@ -86,6 +86,7 @@ class _Careful(ResultView):
 
     def __init__(self, task_name: str, view: ResultView) -> None:
         self._task_name, self._view = task_name, view
+        self.parts = view.parts
 
     def without(self, stored: str, parts: Collection[str]) -> str:
         return careful(self._task_name, lambda: _text(self._view.without(stored, parts)), stored)

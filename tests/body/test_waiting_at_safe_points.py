@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import OperationalError, ProgrammingError, connection
 
 from cnaasjobs.events import Event, subscribe, unsubscribe
@@ -12,9 +13,10 @@ from jobs.actions import JobAction
 from jobs.body import context
 from jobs.body.context import JobContext
 from jobs.body.execution import Execution
+from jobs.dispatch import schedule
 from jobs.errors import LockLost
 from jobs.states import Status
-from jobs.testing import perform_job
+from jobs.testing import perform
 from tests import fake_jobs
 from tests.factory import claimed
 from tests.switching import database_fails
@@ -61,11 +63,13 @@ def test_it_passes_when_the_database_is_back(ctx: JobContext, at_the_second_wait
     assert ctx.holds_lock()
 
 
-def test_what_its_author_may_is_asked_until_the_database_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_its_author_may_is_asked_until_the_database_answers(
+    monkeypatch: pytest.MonkeyPatch, admin_user: User
+) -> None:
     monkeypatch.setattr(context, "_RETRY_SECONDS", 0.01)
     away = [OperationalError("the connection is lost")] * 2
     monkeypatch.setattr(Execution, "_require_rights", lambda *_: _raised(away))
-    assert perform_job(fake_jobs.nothing).status == Status.FINISHED
+    assert perform(schedule(fake_jobs.nothing, {}, author_id=admin_user.pk)).status == Status.FINISHED
     assert not away
 
 

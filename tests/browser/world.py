@@ -89,7 +89,7 @@ def _sync(
 
 
 def _dry_run(start: datetime) -> Job:
-    job = _sync("FINISHED", start, dry_run=True, change_score=24, comment=HOSTILE, ticket_ref="NOC-4711")
+    job = _sync("FINISHED", start, dry_run=True, hosts=2, change_score=24, comment=HOSTILE, ticket_ref="NOC-4711")
     _done(job, "eosdist1", diff=DIFF, change_score=24)
     _done(job, "eosdist2", diff="")
     reason = f"ConnectionException: no route to {HOSTILE} {LONG}"
