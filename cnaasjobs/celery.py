@@ -52,7 +52,7 @@ class Loader(AppLoader):  # type: ignore[misc, unused-ignore]
         """Of a worker and a Beat. A job that can't be imported ends them with a line, not with a traceback."""
         try:
             super().init_worker()
-        except Exception:
+        except Exception:  # whatever the code of a job's module raises; what is not theirs goes on
             from cnaasjobs.checks import unimportable_jobs
 
             if not apps.ready or not (found := [*unimportable_jobs()]):
