@@ -124,6 +124,14 @@ def postgresql(_postgresql_server: PostgreSQL, django_db_blocker: DjangoDbBlocke
         server.database = "cnaasjobs"
 
 
+@pytest.fixture
+def lazy_log(postgresql: PostgreSQL) -> Iterator[None]:
+    """It writes its log when a commit waits for that, and not for ten seconds else: a crash takes more back."""
+    postgresql.set("wal_writer_delay", "10s")
+    yield
+    postgresql.set("wal_writer_delay", "200ms")
+
+
 @pytest.fixture(scope="session")
 def _kept_database(_postgresql_server: PostgreSQL) -> str:
     """One database for all tests that break nothing: it is emptied after each, like the suite's own."""

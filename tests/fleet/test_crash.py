@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -21,21 +21,6 @@ from jobs.testing import perform
 from tests.fake_jobs import fleets
 from tests.fleet.parts import WAITING, begun, joined, lose
 from tests.services import PostgreSQL
-from tests.waiting import wait_until
-
-
-@pytest.fixture
-def lazy_log(postgresql: PostgreSQL) -> Iterator[None]:
-    """The server writes its log when a commit waits for it, and not for ten seconds else."""
-    _tell(postgresql, "SET wal_writer_delay = '10s'", "10s")
-    yield
-    _tell(postgresql, "RESET wal_writer_delay", "200ms")
-
-
-def _tell(postgresql: PostgreSQL, setting: str, expected: str) -> None:
-    postgresql.execute(f"ALTER SYSTEM {setting}")
-    postgresql.execute("SELECT pg_reload_conf()")
-    wait_until(lambda: postgresql.execute("SHOW wal_writer_delay") == [(expected,)])
 
 
 def _crash(postgresql: PostgreSQL) -> None:

@@ -142,26 +142,23 @@ class PostgreSQL(Service):
     def take_no_writes(self) -> None:
         """From now on every new transaction can only read, as on a standby, or with a guard against a full disk."""
         self.takes_writes = False
-        self._set("ALTER SYSTEM SET default_transaction_read_only = on", expected="on")
+        self.set("default_transaction_read_only", "on")
 
     def take_writes_again(self) -> None:
-        self._set("ALTER SYSTEM RESET default_transaction_read_only", expected="off")
+        self.set("default_transaction_read_only", "off")
         self.takes_writes = True
 
-    def _set(self, statement: str, *, expected: str) -> None:
-        connection = self.connect("postgres")
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                cursor.execute("SELECT pg_reload_conf()")
+    def set(self, name: str, value: str) -> None:
+        """A setting of the server, as ``SHOW`` writes its value; waits until it is in force."""
+        with closing(self.connect("postgres")) as connection, connection.cursor() as cursor:
+            cursor.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+            cursor.execute("SELECT pg_reload_conf()")
 
-                def is_set() -> bool:
-                    cursor.execute("SHOW default_transaction_read_only")
-                    return bool(cursor.fetchone()[0] == expected)
+            def is_set() -> bool:
+                cursor.execute(f"SHOW {name}")
+                return bool(cursor.fetchone()[0] == value)
 
-                wait_until(is_set)
-        finally:
-            connection.close()
+            wait_until(is_set)
 
     def is_ready(self) -> bool:
         try:

@@ -16,7 +16,6 @@ from tests.factory import job_rows
 from tests.services import PostgreSQL
 from tests.services.postgresql import run_program
 from tests.switching import on_database
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -178,20 +177,6 @@ def test_every_last_state_is_told_among_writers_that_roll_back_and_wait(postgres
     assert reader.resets == 0
     assert reader.known == dict(Job.objects.values_list("pk", "comment"))
     assert looks > 20
-
-
-@pytest.fixture
-def lazy_log(postgresql: PostgreSQL) -> Iterator[None]:
-    """The server writes its log when a commit asks for it, and not for ten seconds else."""
-
-    def tell(setting: str) -> None:
-        postgresql.execute(f"ALTER SYSTEM {setting}")
-        postgresql.execute("SELECT pg_reload_conf()")
-
-    tell("SET wal_writer_delay = '10s'")
-    wait_until(lambda: postgresql.execute("SHOW wal_writer_delay") == [("10s",)])
-    yield
-    tell("RESET wal_writer_delay")
 
 
 @pytest.mark.usefixtures("lazy_log")
