@@ -200,16 +200,15 @@ class JobContext:
     @property
     def stopping(self) -> bool:
         """Whether a thread of this job was already told to stop. Cheap: does not ask the database."""
-        return self._stop.is_set()
+        return self._stop_reason is not None
 
     def next_stop(self, timeout: float) -> bool:
         """Sleep for ``timeout`` seconds, or until the job is told to stop; True if it was."""
-        return self._stop.wait(timeout)
+        return self._stop.wait(timeout) or self.stopping
 
     def stop(self, reason: JobStopped) -> None:
         """Let every other thread's next checkpoint raise ``reason``. The first reason stays."""
-        if self._stop_reason is None:
-            self._stop_reason = reason
+        self._stop_reason = self._stop_reason or reason
         self._stop.set()
 
     def retry(
@@ -268,16 +267,21 @@ class JobContext:
 
     def _raise_if_stopping(self) -> None:
         if self._stop_reason is not None:
+            self._stop.set()  # a signal's handler could not
             raise type(self._stop_reason)(*self._stop_reason.args)
 
-    def time_limit_reached(self, limit: float | None) -> TimeLimitExceeded:
-        """The soft limit was reached in the body's own thread: its other threads stop before their next device."""
+    def soft_limit_strikes(self) -> TimeLimitExceeded:
+        """The soft limit was reached. A signal's handler may call it in the middle of anything: it takes no lock."""
+        limit = getattr(self.task, "job_soft_time_limit", None)
         reason = TimeLimitExceeded(f"the job ran longer than its soft time limit of {limit} seconds")
-        self.stop(reason)
+        self._stop_reason = self._stop_reason or reason
         return reason
 
-    def soft_limit_reached(self) -> None:
-        self.time_limit_reached(getattr(self.task, "job_soft_time_limit", None))
+    def soft_limit_reached(self) -> TimeLimitExceeded:
+        """The same in the body's own thread: its other threads stop before their next device."""
+        reason = self.soft_limit_strikes()
+        self.stop(reason)
+        return reason
 
     def told_to_leave(self) -> bool:
         return self.membership.told_to_leave()

@@ -13,8 +13,8 @@ from jobs.body import cells, job_log, posix_signals
 from jobs.body.context import JobContext
 from jobs.body.tasks import BodyTask
 from jobs.end_reasons import Failure
-from jobs.errors import BodyExited
-from jobs.fleet.ends import EndMet, Left
+from jobs.errors import BodyExited, JobStopped
+from jobs.fleet.ends import BodyEnds, EndMet, Left
 from jobs.outcome import Outcome, outcome_of
 from jobs.rights.decide import require_still
 from jobs.run import Run
@@ -46,7 +46,7 @@ class Execution:
             try:
                 with job_log.kept_in(self.ctx.log):
                     try:
-                        returned = self._in_body(task)
+                        returned = self._to_its_end(task)
                     finally:
                         self.ctx.wait_for_threads()
             finally:
@@ -95,6 +95,27 @@ class Execution:
         with self.ctx.database():
             require_still(self.run, task)
 
+    def _to_its_end(self, task: BodyTask) -> Any:
+        """What the body returns. If it was told to end, that is its end, whatever it has made of the exception."""
+        try:
+            returned = self._in_body(task)
+        except (JobStopped, EndMet):
+            raise
+        except Exception as exc:
+            if (end := self._told_to_end) is not None:
+                raise end from exc
+            raise
+        if (end := self._told_to_end) is not None:
+            self.ctx.keep(lambda _: returned)
+            raise end
+        return returned
+
+    @property
+    def _told_to_end(self) -> Exception | None:
+        """What was raised in the body to end it, even if it caught that as it catches the failure of a device."""
+        stop = self.ctx.stop_reason
+        return self.ctx.membership.end_met or (None if isinstance(stop, BodyEnds) else stop)
+
     def _in_body(self, task: BodyTask) -> Any:
         arguments = json.loads(self.run.start_arguments)
         if self.run.author_id is not None and not self._joined:  # most jobs have none, and are quicker for it
@@ -103,7 +124,7 @@ class Execution:
             cells.running(task.request, age=self._age)
             return posix_signals.call_body(task.run, self.ctx, **arguments)
         except SoftTimeLimitExceeded as exc:
-            raise self.ctx.time_limit_reached(task.job_soft_time_limit) from exc
+            raise self.ctx.soft_limit_reached() from exc
         except (MemoryError, Ignore, Reject) as exc:
             raise BodyExited(f"the body raised {type(exc).__name__}: {exc}") from exc
         except (Exception, Left):

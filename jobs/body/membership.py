@@ -12,10 +12,11 @@ from jobs.actions import JobAction
 from jobs.body import cells, posix_signals
 from jobs.body.shared_read import SharedCall
 from jobs.end_reasons import Failure
+from jobs.errors import JobStopped
 from jobs.fleet.asking import until_answered
 from jobs.fleet.body import Body
 from jobs.fleet.each import Each
-from jobs.fleet.ends import GivenBack, Left
+from jobs.fleet.ends import EndMet, GivenBack, Left
 from jobs.fleet.hands import in_hand
 from jobs.fleet.plan import LONGEST_STEP, Plan, found_to_differ
 from jobs.fleet.result import Done
@@ -44,6 +45,7 @@ class Membership:
         self.joined = joined
         self.result: tuple[str | None, int] | None = None  # the job's, and its length, where this was the last one out
         self.finished: list[str] | None = None  # likewise the devices that are over
+        self.end_met: Exception | None = None  # what ``each`` raised to end this body
         self._ctx = ctx
         self._run = run
         self._called = False
@@ -70,6 +72,9 @@ class Membership:
         except Left:
             self.is_on = False
             record(JobAction.LEAVE, job_id=self._run.job_id, worker=self._run.worker)
+            raise
+        except (JobStopped, EndMet) as exc:
+            self.end_met = exc
             raise
         finally:
             if each.stored is not None:

@@ -54,6 +54,7 @@ def _strike(signum: int, frame: FrameType | None) -> None:
         struck()
     elif _in_body(frame):
         cells.soft_limit_struck(request)
+        request.job.ctx.soft_limit_strikes()
         raise SoftTimeLimitExceeded
 
 

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from threading import Thread
 from typing import Protocol
 
-from jobs.errors import JobStopped
+from jobs.errors import JobStopped, TimeLimitExceeded
 from jobs.sql.device_signature import FleetStanding
 
 
@@ -29,7 +29,7 @@ class Body(Safety, Protocol):
 
     def stop(self, reason: JobStopped) -> None: ...
 
-    def soft_limit_reached(self) -> None: ...
+    def soft_limit_reached(self) -> TimeLimitExceeded: ...
 
     def judge(self, seen: FleetStanding) -> None: ...
 

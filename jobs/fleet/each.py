@@ -13,11 +13,10 @@ from cnaasjobs.conf import conf
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.end_reasons import EndReason, Failure
-from jobs.errors import JobStopped
 from jobs.fleet.ahead import LOOK_SECONDS, Ahead
 from jobs.fleet.asking import until_answered
 from jobs.fleet.body import Body
-from jobs.fleet.ends import EndMet, Left, RunTaken
+from jobs.fleet.ends import BodyEnds, EndMet, Left, RunTaken
 from jobs.fleet.hands import Hands, Piece
 from jobs.fleet.kept import Kept
 from jobs.fleet.plan import Plan, say_it_differs
@@ -90,7 +89,7 @@ class Each:
         """Return, whatever was raised, when no thread works any more, except threads that hang."""
         self.hands.close()
         if not self.hands.is_empty:
-            self._body.stop(JobStopped("the job is ending"))
+            self._body.stop(BodyEnds("the job is ending"))
         while not self.hands.is_empty:
             self.hands.wait(LOOK_SECONDS, until=0)
             self._collect()

@@ -24,6 +24,10 @@ class GivenBack(JobStopped):
     """
 
 
+class BodyEnds(JobStopped):
+    """The body is ending by an exception of its own. Its threads stop, but this is not why the job ends."""
+
+
 class EndedElsewhere(JobAborted):
     """Another participant met the end of the job first, and noted it."""
 

@@ -18,7 +18,7 @@ from jobs.body import cells, posix_signals
 def request_of_job() -> Iterator[SimpleNamespace]:
     """As in a pool child that runs a job."""
     cells.allocate()
-    request = SimpleNamespace(cell=cells.take())
+    request = SimpleNamespace(cell=cells.take(), job=SimpleNamespace(ctx=SimpleNamespace(soft_limit_strikes=int)))
     cells.taken(request)
     before = [(number, signal.getsignal(number)) for number in (signal.SIGUSR1, signal.SIGTERM)]
     _task_stack.push(SimpleNamespace(request=request))

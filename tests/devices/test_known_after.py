@@ -53,7 +53,7 @@ def cut_off(job: Job, reason: EndReason) -> Callable[[], None]:
     return lose
 
 
-def ends(job: Job, reason: EndReason, limit: Callable[[], None]) -> Callable[[], object]:
+def ends(job: Job, reason: EndReason, limit: Callable[[], object]) -> Callable[[], object]:
     match reason:
         case EndReason.JOB_ABORTED:
             return abort(job)

@@ -1,0 +1,105 @@
+"""A body that was told to end, and catches that as it catches the failure of a device, ends so nevertheless."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import current_app
+from celery.app.trace import build_tracer
+
+from jobs.body import cells, posix_signals
+from jobs.lifecycle import transitions
+from jobs.models import Job
+from jobs.states import Status
+from jobs.task import JobContext, job
+from jobs.testing import exception_of, perform_job, result_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@job(autoretry_for=(Exception,))
+def reports_whatever_is_raised(ctx: JobContext, *, then: str) -> dict[str, str]:
+    def step(host: str) -> None:
+        if host == "sw2":
+            transitions.abort(ctx.job_id, reason="enough", by="ann")
+        ctx.checkpoint()
+
+    said = {}
+    for host in ("sw1", "sw2", "sw3"):
+        try:
+            step(host)
+            said[host] = "done"
+        except Exception as exc:
+            said[host] = type(exc).__name__
+            if then == "raises":
+                raise ConnectionError(host) from exc
+            if then == "retries":
+                ctx.retry(exc=exc)
+    if then == "exits":
+        raise SystemExit(1)
+    return said
+
+
+@pytest.mark.parametrize("then", ["returns", "raises", "retries", "exits"])
+def test_an_abort(then: str) -> None:
+    row = perform_job(reports_whatever_is_raised, then=then)
+    assert (row.status, row.exception_type) == (Status.EXCEPTION, "JobAborted")
+    stored = exception_of(row)
+    assert stored is not None
+    assert stored["message"] == "enough (aborted by ann)"
+    assert ("ConnectionError: sw2" in stored["traceback"]) is (then == "raises")  # what it made of it is shown too
+    said = {"sw1": "done", "sw2": "JobAborted", "sw3": "JobAborted"}
+    assert result_of(row) == (said if then == "returns" else None)
+
+
+@job
+def catches_the_end_of_each(ctx: JobContext) -> str:
+    def step(host: str) -> None:
+        transitions.abort(ctx.job_id, reason="enough", by="ann")
+
+    try:
+        ctx.each(["sw1", "sw2"], step, at_once=1)
+    except Exception as exc:  # noqa: BLE001  as authors do
+        return type(exc).__name__
+    return "no end"
+
+
+def test_an_abort_that_each_met() -> None:
+    row = perform_job(catches_the_end_of_each)
+    assert (row.exception_type, result_of(row)) == ("JobAborted", "JobAborted")
+
+
+@pytest.fixture
+def cell() -> Iterator[int | None]:
+    """As in a pool child."""
+    cells.allocate()
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGUSR1, signal.SIGTERM)]
+    posix_signals.install()
+    yield (found := cells.take())
+    for number, handler in before:
+        signal.signal(number, handler)
+    if found is not None:
+        cells.give_back(found)
+
+
+@job(soft_time_limit=60)
+def catches_the_soft_limit(ctx: JobContext, *, then: str) -> list[Any]:
+    try:
+        os.kill(os.getpid(), signal.SIGUSR1)
+    except Exception as exc:  # noqa: BLE001
+        heard: list[Any] = [type(exc).__name__, ctx.stopping, ctx.next_stop(0)]
+    if then == "goes on":
+        ctx.checkpoint()
+    return heard
+
+
+@pytest.mark.parametrize("then", ["goes on", "returns"])
+def test_the_soft_time_limit(cell: int | None, then: str) -> None:
+    row = catches_the_soft_limit.schedule(then=then)
+    task = current_app.tasks[row.task_name]
+    build_tracer(task.name, task, app=current_app)("m", (row.pk,), {}, {"id": "m", "hostname": "here", "cell": cell})
+    row = Job.objects.get(pk=row.pk)
+    assert (row.status, row.exception_type) == (Status.EXCEPTION, "TimeLimitExceeded")
+    assert result_of(row) == (["SoftTimeLimitExceeded", True, True] if then == "returns" else None)
