@@ -140,6 +140,10 @@ class JobTask(Task):
                 raise JobArgumentError(f"{self.name}: {exc}") from exc
         return arguments
 
+    def require_fit(self, kwargs: Mapping[str, Any]) -> None:
+        """Raises JobArgumentError if the body can't be called with these: another version of it took them."""
+        self._bind((), kwargs)
+
     def _check_types(self, found: inspect.BoundArguments) -> None:
         """The body may rely on its annotations: a string where it takes a bool is refused, not converted."""
         if self._types is None:

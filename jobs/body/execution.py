@@ -118,6 +118,7 @@ class Execution:
 
     def _in_body(self, task: BodyTask) -> Any:
         arguments = json.loads(self.run.start_arguments)
+        task.require_fit(arguments)  # here no ``autoretry_for`` takes it for a failure that passes
         if self.run.author_id is not None and not self._joined:  # most jobs have none, and are quicker for it
             self.ctx.answer(lambda: self._require_rights(task))
         try:

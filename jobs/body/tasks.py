@@ -1,6 +1,6 @@
 """What this room needs of a task: ``jobs.task.JobTask`` is one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -20,6 +20,8 @@ class BodyTask(RetryingTask, Schedulable, Protocol):
 
     run: Callable[..., Any]
     job_soft_time_limit: float | None
+
+    def require_fit(self, kwargs: Mapping[str, Any]) -> None: ...
 
     @property
     def request(self) -> Any: ...

@@ -125,6 +125,19 @@ def test_a_job_that_waits_for_a_second_person_runs_when_it_is_approved() -> None
         approve(job)
 
 
+@job(autoretry_for=(Exception,))
+def of_another_version(ctx: JobContext, *, hosts: list[str]) -> None:
+    """Its jobs were scheduled with other arguments."""
+
+
+@pytest.mark.parametrize("arguments", ["{}", '{"hosts": [], "site": "north"}'])
+def test_arguments_that_the_body_does_not_take_end_the_job_at_once(arguments: str) -> None:
+    row = of_another_version.schedule(hosts=[])
+    Job.objects.filter(pk=row.pk).update(start_arguments=arguments)
+    row = perform(row)
+    assert (row.status, row.exception_type) == (Status.EXCEPTION, "JobArgumentError")
+
+
 @job
 def swallows_its_retry(ctx: JobContext) -> str:
     with contextlib.suppress(Exception):
