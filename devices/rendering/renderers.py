@@ -15,6 +15,9 @@ from devices.rendering.renderer import PAUSE_SECONDS, Renderer, StillWanted
 PROCESSES: Final = min(4, max(2, os.cpu_count() or 1))  # at least two, so that one that hangs does not stop the others
 _IDLE_SECONDS: Final = 300.0
 _FRESH_SECONDS: Final = 1.0  # how often the kernel is asked whether one still runs: a system call
+# How long to wait for one in use before another is started. To start one takes a tenth of a second of a core; a device
+# takes a few milliseconds, unless its templates are slow.
+_PATIENCE_SECONDS: Final = 0.2
 
 
 class Pool:
@@ -22,9 +25,10 @@ class Pool:
 
     def __init__(self) -> None:
         self._places = threading.Semaphore(PROCESSES)
-        self._mutex = threading.Lock()
+        self._changed = threading.Condition(threading.Lock())
         # Each with the time since when; some are just being started. With those in use: as many as there are places.
         self._idle: list[tuple[float, Future[Renderer]]] = []
+        self._in_use = 0
         self._orders: queue.SimpleQueue[tuple[int, Future[Renderer]]] = queue.SimpleQueue()
         # The kernel ends a renderer with the thread that started it, and a job's threads end with the job.
         threading.Thread(target=self._start, name="renderers", daemon=True).start()
@@ -39,13 +43,14 @@ class Pool:
         while not self._places.acquire(timeout=pause):
             wanted()
         try:
-            found = self._taken(memory_mb)
+            since, found = self._taken(memory_mb)
             try:
+                if not self._is_usable(since, found, memory_mb):
+                    found.result().close()
+                    found = self._order(memory_mb)
                 yield found.result()
             finally:
-                if not found.result().is_closed:
-                    with self._mutex:
-                        self._idle.append((time.monotonic(), found))
+                self._give_back(found)
         finally:
             self._places.release()
 
@@ -55,12 +60,12 @@ class Pool:
         Not more: what a job's devices need is mostly rendered by one, ahead of their turn. To start one takes 0.05 s of
         a core, at the moment when all workers that help with the job have the most to do.
         """
-        with self._mutex:
+        with self._changed:
             if not self._idle:
                 self._idle.append((time.monotonic(), self._order(memory_mb)))
 
     def close(self) -> None:
-        with self._mutex:
+        with self._changed:
             idle, self._idle = self._idle, []
         _close(idle)
 
@@ -70,20 +75,23 @@ class Pool:
             if found.done() and found.exception() is None:
                 found.result().disown()
 
-    def _taken(self, memory_mb: int) -> Future[Renderer]:
-        while True:
-            with self._mutex:
-                if not self._idle:
-                    found = self._order(memory_mb)
-                    break
-                since, found = self._idle.pop(self._best())
-            renderer = found.result()
-            is_fresh = time.monotonic() - since < _FRESH_SECONDS
-            if renderer.memory_mb == memory_mb and (is_fresh or renderer.alive):
-                return found
-            renderer.close()
-        found.result()
-        return found
+    def _taken(self, memory_mb: int) -> tuple[float, Future[Renderer]]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._idle or not self._in_use, timeout=_PATIENCE_SECONDS)
+            self._in_use += 1
+            return self._idle.pop(self._best()) if self._idle else (time.monotonic(), self._order(memory_mb))
+
+    def _is_usable(self, since: float, found: Future[Renderer], memory_mb: int) -> bool:
+        renderer = found.result()
+        is_fresh = time.monotonic() - since < _FRESH_SECONDS
+        return renderer.memory_mb == memory_mb and (is_fresh or renderer.alive)
+
+    def _give_back(self, found: Future[Renderer]) -> None:
+        with self._changed:
+            self._in_use -= 1
+            if not found.done() or (found.exception() is None and not found.result().is_closed):
+                self._idle.append((time.monotonic(), found))
+            self._changed.notify()
 
     def _best(self) -> int:
         """The renderer to use next: the one that was used last, rather than one that is still starting."""
@@ -110,7 +118,7 @@ class Pool:
 
     def _retire(self) -> None:
         now = time.monotonic()
-        with self._mutex:
+        with self._changed:
             old = [(since, found) for since, found in self._idle if now - since > _IDLE_SECONDS]
             self._idle = [(since, found) for since, found in self._idle if now - since <= _IDLE_SECONDS]
         _close(old)

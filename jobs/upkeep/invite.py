@@ -129,7 +129,7 @@ def _left(job_id: int, *, alone: bool) -> int:
     One that has cost a process waits for the last participant, who begins it alone: another would leave again.
     """
     waiting = JobDevice.objects.filter(job_id=job_id, state=DeviceState.WAITING.value)
-    return (waiting if alone else waiting.filter(tries=0))[:_MOST].count()
+    return (waiting if alone else waiting.filter(tries=0)).order_by()[:_MOST].count()
 
 
 def _workers() -> list[_Worker]:

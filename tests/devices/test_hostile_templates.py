@@ -215,6 +215,21 @@ def test_a_job_that_begins_starts_one_and_only_if_there_is_none(lab: Lab) -> Non
     assert renderers() == [one]
 
 
+def test_no_other_is_started_for_a_device_that_comes_while_one_renders(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devices.rendering.renderers._PATIENCE_SECONDS", 60.0)
+    pool().close()
+    assert rendered(lab, "{{ host }}") == "sw1"
+    (one,) = renderers()
+    with ThreadPoolExecutor(1) as threads:
+        with pool().renderer(memory_mb=512, wanted=lambda: None):
+            another = threads.submit(render, host(), Secrets({}))
+            wait_until(lambda: pool()._changed._waiters)  # type: ignore[attr-defined]
+        assert another.result() == "sw1"
+    assert renderers() == [one]
+
+
 def test_processes_are_used_again(lab: Lab) -> None:
     for _ in range(3):
         assert rendered(lab, "{{ host }}") == "sw1"
