@@ -18,9 +18,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
 
 
 class _OfDjango(Mapping[str, Any]):
-    """Django's settings that are Celery's. What is none of them is known without asking Django, which takes long.
+    """Those of Django's settings that are Celery's. Django is not asked for other names, which takes long.
 
-    Celery looks for each under several names, for dozens of them with each task.
+    Celery looks up dozens of settings for each task, each under several names.
     """
 
     def __init__(self) -> None:
@@ -49,10 +49,10 @@ class Loader(AppLoader):  # type: ignore[misc, unused-ignore]
             sys.exit(str(exc))
 
     def init_worker(self) -> None:
-        """Of a worker and a Beat. A job that can't be imported ends them with a line, not with a traceback."""
+        """For a worker and a Beat. A job that can't be imported ends them with a line, not with a traceback."""
         try:
             super().init_worker()
-        except Exception:  # whatever the code of a job's module raises; what is not theirs goes on
+        except Exception:  # a job's module may raise anything; other errors are raised again
             from cnaasjobs.checks import unimportable_jobs
 
             if not apps.ready or not (found := [*unimportable_jobs()]):
@@ -60,8 +60,8 @@ class Loader(AppLoader):  # type: ignore[misc, unused-ignore]
             sys.exit("\n".join(found))
 
     def import_default_modules(self) -> Any:
-        """What the first call loads stays for good: the garbage collector looks at none of it, meanwhile and later."""
-        # Else each worker and each Beat loads all URLs and pages, for checks whose results Celery drops.
+        """What the first call loads stays for good, so the garbage collector never has to look at it."""
+        # Otherwise each worker and each Beat would load all URLs and pages, for checks whose results Celery drops.
         os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
         if self._has_loaded:
             return super().import_default_modules()

@@ -1,7 +1,7 @@
 """``manage.py``: Django's command line, and what its commands say when they can't do their work.
 
-A database that is away or was never migrated, Ctrl-C, a full disk, and a closed pipe are no bugs: they end a command
-with one plain line, or with none, but not with a traceback.
+A database that is away or was never migrated, Ctrl-C, a full disk, and a closed pipe are not bugs: they end a command
+with one plain line, or silently, but not with a traceback.
 """
 
 import errno

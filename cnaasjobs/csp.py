@@ -1,6 +1,6 @@
 """The Content-Security-Policy of all pages: what a browser may load and run on them, and nothing else.
 
-Django 6 has this middleware; the setting has its name and its form, so that this module can go then.
+Django 6 has this middleware. The setting has the same name and form there, so that this module can then be dropped.
 """
 
 from collections.abc import Callable, Iterable, Mapping

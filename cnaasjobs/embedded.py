@@ -1,11 +1,11 @@
-"""What a state directory holds, database, broker and key, for the settings and for ``make run``."""
+"""What a state directory holds (database, broker and key), for the settings and for ``make run``."""
 
 import hashlib
 import os
 from pathlib import Path
 from urllib.parse import quote
 
-# A unix socket's path ends at 107 bytes on Linux, 103 on macOS.
+# A unix socket's path has at most 107 bytes on Linux, 103 on macOS.
 MAX_SOCKET_PATH_BYTES = 100
 
 

@@ -1,6 +1,6 @@
 """Which commit of a git repository a directory is at, in one line.
 
-Asked of git itself, without our environment, and only by commands that run no code from the repository.
+git itself is asked, without our environment, and only by commands that run no code from the repository.
 """
 
 import os

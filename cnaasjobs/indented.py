@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-# Each level is two more columns in every line of what it holds. And how deep a text may be that can still be read is
-# Python's: some thousand levels until 3.11, ten times that from 3.12 on, which makes 160 MB of 18 KB.
+# Each level indents every line below it by two more columns, and Python parses some thousand levels up to 3.11, and ten
+# times as many from 3.12 on: that would turn 18 KB into 160 MB.
 _DEEPEST: Final = 100
 
 
 def indented_text(stored: str) -> str:
-    """What a JSON text says, indented; a string without its quotes. As it is where it is too deep for that."""
+    """A JSON text, indented; a string without its quotes. It is returned unchanged if it is too deep for that."""
     try:
         value = json.loads(stored)
     except RecursionError:
@@ -19,7 +19,7 @@ def indented_text(stored: str) -> str:
 
 
 def indented(value: Any, *, otherwise: str) -> str:
-    """As JSON, indented; ``otherwise`` where it is too deep for that."""
+    """The value as indented JSON; ``otherwise`` if it is too deep for that."""
     if _is_deep(value):
         return otherwise
     return json.dumps(value, indent=2, ensure_ascii=False)

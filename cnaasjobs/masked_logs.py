@@ -26,6 +26,6 @@ class MaskedJsonFormatter(JsonFormatter):
         """Uses orjson where the line is plain: the standard library takes ten times as long."""
         try:
             line = orjson.dumps(log_data).decode()
-        except TypeError:  # it holds what JSON has no form for
+        except TypeError:  # it contains something that orjson can't write
             return super().jsonify_log_record(log_data)
         return line if line.isascii() else super().jsonify_log_record(log_data)

@@ -93,7 +93,7 @@ def _of_all(found: tuple[Named, ...]) -> Finder:
 
 
 class _Environment:
-    """Its secrets, read again only when it has changed: this runs for each line of the log."""
+    """The environment's secrets, read again only when it has changed: this runs for each line of the log."""
 
     def __init__(self) -> None:
         self._known: tuple[Mapping[Any, Any], Named] = {}, frozenset()

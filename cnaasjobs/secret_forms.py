@@ -28,7 +28,7 @@ class Finder:
     """
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
-        """Pairs of what replaces it, and the secret."""
+        """Pairs: what replaces a secret, and the secret."""
         self._automaton = ahocorasick.Automaton()
         for name, value in named:
             for form in forms(value):
@@ -54,11 +54,11 @@ class Finder:
 
 
 class _Runs:
-    """A text with one backslash for each run of them, and where its characters were before."""
+    """A text in which each run of backslashes is one, and where its characters were before."""
 
     def __init__(self, text: str) -> None:
         self.short = _BACKSLASHES.sub(r"\\", text)
-        self._ends: list[int] = []  # behind each run, in the short text
+        self._ends: list[int] = []  # after each run, in the short text
         self._left_out: list[int] = []  # backslashes, up to there
         total = 0
         for run in _BACKSLASHES.finditer(text):

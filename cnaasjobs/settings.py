@@ -23,7 +23,7 @@ globals().update(_values)  # CNAASJOBS_… and NORNIR_CONFIG: cnaasjobs.conf fin
 CNAASJOBS_DEV: bool = _values["CNAASJOBS_DEV"]
 CNAASJOBS_STATE_DIR: Path = _values["CNAASJOBS_STATE_DIR"]
 
-# A command beside `make run` shares its database, and so its key: with another one it could read nothing that is keyed.
+# A command beside `make run` shares its database, and so its key: with another one it could not read what is keyed.
 _kept_key = None if os.environ.get("SECRET_KEY") or not CNAASJOBS_DEV else embedded.secret_key(CNAASJOBS_STATE_DIR)
 SECRET_KEY = _kept_key or _start.secret_key
 # What is known about the devices is hashed with it, and must still be recognised after a change.
@@ -89,7 +89,7 @@ INSTALLED_APPS = [
 
 # --- The web --------------------------------------------------------------------------------------------------------
 MIDDLEWARE = [
-    "jobs.api.health.HealthMiddleware",  # first: it needs no Host, no credentials, and none of the others
+    "jobs.api.health.HealthMiddleware",  # first: it needs no Host, no credentials, and no other middleware
     "django.middleware.security.SecurityMiddleware",
     "cnaasjobs.csp.ContentSecurityPolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",  # before what may answer with an error, which then has its headers too
@@ -141,7 +141,7 @@ AUTH_PASSWORD_VALIDATORS = [
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # served from the packages themselves, so that gunicorn is enough, without collectstatic
 
-# For every page, the admin's too: everything comes from here, nothing runs that stands in the page.
+# For every page, the admin's too: everything comes from this server, and nothing inline runs.
 SECURE_CSP = {
     "default-src": ["'none'"],
     "script-src": ["'self'"],
@@ -205,11 +205,11 @@ LOGGING = logging_config(_start.log_level, MaskedJsonFormatter)
 CELERY_BROKER_USE_SSL = broker_tls(CELERY_BROKER_URL)
 # For tasks that are not jobs; a job's row is its result.
 CELERY_RESULT_BACKEND = "jobs.broker.plain_results.MaskedResults"
-CELERY_RESULT_EXTENDED = True  # with the task's name, and the schedule's that started it
+CELERY_RESULT_EXTENDED = True  # with the names of the task and of the schedule that started it
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_DEFAULT_QUEUE_TYPE = CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = "quorum" if _start.quorum_queues else "classic"
-# Of Redis, which serves the lowest number first: one list for each priority, and what says none comes last, as
-# RabbitMQ has it.
+# For Redis, which serves the lowest number first: one list for each priority. A message without a priority comes last,
+# as with RabbitMQ.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"priority_steps": [*range(HIGHEST_PRIORITY + 1)]}
 CELERY_TASK_DEFAULT_PRIORITY = HIGHEST_PRIORITY if CELERY_BROKER_URL.startswith("redis") else 0
 CELERY_TIMEZONE = "UTC"
@@ -223,7 +223,7 @@ CELERY_BROKER_HEARTBEAT = 10
 CELERY_WORKER_CONSUMER = "jobs.worker.consumer:Consumer"
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = _start.remote_control
 # Its mailbox is not exclusive: a broker that has not noticed a dead connection yet would refuse the next one. And it is
-# durable: RabbitMQ is giving up those that are neither, and closes the connection of who wants one.
+# durable: RabbitMQ is phasing out queues that are neither, and closes the connection of a client that declares one.
 CELERY_CONTROL_QUEUE_EXCLUSIVE = CELERY_EVENT_QUEUE_EXCLUSIVE = False
 CELERY_CONTROL_QUEUE_DURABLE = CELERY_EVENT_QUEUE_DURABLE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -1,4 +1,4 @@
-"""What each process of ours checks before anything else: its settings and its database."""
+"""What each of our processes checks before anything else: its settings and its database."""
 
 from django.core.checks import ERROR, Tags, run_checks
 from django.db import Error, connection

@@ -1,11 +1,11 @@
-"""What is written to a person's terminal: colours only there."""
+"""Output for a person at the shell. It is coloured only if it goes to a terminal."""
 
 import re
 from typing import IO, Final, cast
 
 from rich.console import Console
 
-WIDE: Final = 10_000  # columns where there is no terminal: each row of a table is one line, for grep
+WIDE: Final = 10_000  # columns if it goes elsewhere: each row of a table is one line, for grep
 _PADDING: Final = re.compile(r" +(?=\n)")
 
 
@@ -17,12 +17,12 @@ def console_on(stream: IO[str]) -> Console:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Rich would end the process with 1; ``command_line`` decides that for all commands."""
+        """Rich would exit with 1; ``command_line`` decides the exit code for all commands."""
         raise
 
 
 class _Unpadded:
-    """Drops the spaces that pad a table's lines to its width. It must be given whole lines."""
+    """Drops the spaces that pad a table's lines to its width. It must be passed whole lines."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream

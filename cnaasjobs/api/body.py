@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from cnaasjobs.api.errors import BadRequest, UnsupportedMediaType
 
 MAX_DEPTH = 64
-# A whole string, or a bracket outside of one. A string that does not end reaches to the end: were it no match, the
+# A whole string, or a bracket outside of one. An unterminated string matches up to the end of the text: otherwise the
 # search would begin again at each quotation mark in it.
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 UTF8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
@@ -82,7 +82,7 @@ def _charset(content_type: str) -> str:
 
 
 def _refuse_depth(raw: bytes) -> None:
-    """Checked before parsing: everything that walks JSON or writes it again has its own, different limit."""
+    """Checked before parsing: all code that walks JSON or writes it again has its own, different limit."""
     depth = 0
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return
@@ -102,7 +102,7 @@ def _refuse_nul(parsed: Any) -> None:
 
 
 def _strings(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Every string in it, with the nearest key above; without recursion. The parser limits the depth."""
+    """Every string in the value, with the nearest key above it; found without recursion."""
     todo = [(value, name)]
     while todo:
         part, where = todo.pop()

@@ -19,7 +19,7 @@ refused = Signal()  # request, permission: a known user asked for a change witho
 
 Network = IPv4Network | IPv6Network
 
-OF_PROVIDER: Final = "/"  # between a name and its provider's host; no name can have it that an administrator types
+OF_PROVIDER: Final = "/"  # between a name and its provider's host; a name that an administrator types can't contain it
 _MISSING: Final = "Missing permission "
 
 _current: ContextVar[HttpRequest | None] = ContextVar("current_request", default=None)
@@ -52,7 +52,7 @@ def plain_name(username: str) -> str:
 
 
 def note_refusal(request: "Request | HttpRequest", why: str) -> None:
-    """Tell the audit trail that a known user has the permission, but not for this. Not for use in a transaction.
+    """Tell the audit trail that a known user has the permission, but not for this. Not to be called in a transaction.
 
     Args:
         why: in words, such as "Missing permission jobs.abort_job for device sw1".
@@ -76,7 +76,7 @@ def origin(request: "Request | HttpRequest") -> str:
     return address
 
 
-@lru_cache(maxsize=256)  # every request asks
+@lru_cache(maxsize=256)  # called for every request
 def neighbourhood(address: str) -> str:
     """What limits count by: an IPv4 address, or the network of an IPv6 address, of which one host may have all 2⁶⁴."""
     try:

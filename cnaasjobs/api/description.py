@@ -55,17 +55,17 @@ class Described:
     """One handler of a view."""
 
     summary: str
-    answer: Schema  # what stands in ``data``; the whole answer, if it is bare
+    answer: Schema  # what ``data`` contains; the whole answer, if it is bare
     beside: Mapping[str, Schema] = field(default_factory=dict)  # keys at the top level beside it
     bare: bool = False
     body: Schema | None = None
     parameters: tuple[Parameter, ...] = ()
-    pages: bool = False  # it has pages, filters and an order
-    headers: Mapping[str, str] = field(default_factory=dict)  # of its answer
-    asked_headers: tuple[Parameter, ...] = ()  # that a client may send
-    media: tuple[str, ...] = (JSON,)  # that it answers in
-    public: bool = False  # it asks for no credentials
-    scheme: str = "token"  # the credentials that it asks for, one of the document's securitySchemes
+    pages: bool = False  # the answer can be paged, filtered and sorted
+    headers: Mapping[str, str] = field(default_factory=dict)  # the answer's
+    asked_headers: tuple[Parameter, ...] = ()  # those that a client may send
+    media: tuple[str, ...] = (JSON,)  # the media types of the answer
+    public: bool = False  # no credentials are required
+    scheme: str = "token"  # which credentials are required: one of the document's securitySchemes
 
     def whole_answer(self) -> Schema:
         if self.bare:
@@ -99,7 +99,7 @@ def reference(name: str) -> Schema:
 
 
 def elsewhere(path: str, operation: Schema) -> None:
-    """Describe a GET that no view answers, but another process, or a middleware before the views."""
+    """Describe a GET that is answered not by a view but by another process, or by a middleware."""
     answers = {**operation["responses"], **ERRORS}
     ELSEWHERE[path] = {"get": {**operation, "responses": dict(sorted(answers.items()))}}
 
@@ -112,7 +112,7 @@ def document() -> dict[str, Any]:
 
 @cache
 def _made() -> dict[str, Any]:
-    from drf_spectacular.generators import SchemaGenerator  # it is large, and asked for once
+    from drf_spectacular.generators import SchemaGenerator  # it is large, and used only once
 
     made: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     return made

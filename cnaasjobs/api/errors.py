@@ -75,7 +75,7 @@ class Unavailable(ApiError):
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's hook. None passes our own faults on to ``server_error``, which logs the traceback."""
+    """DRF's hook. None passes bugs of ours on to ``server_error``, which logs the traceback."""
     if not_now(exc):
         _part_with_database(exc)
         exc = Unavailable(_why_not_now(exc), headers=RETRY_AFTER)
@@ -139,7 +139,7 @@ def is_api(request: HttpRequest) -> bool:
 def is_page(request: HttpRequest) -> bool:
     """Whether a person reads the answer in a browser.
 
-    Below no known page a client of the API may have a wrong URL, and does not read HTML unless it says so.
+    At an unknown URL it may also be a client of the API that has the URL wrong; that reads no HTML unless it says so.
     """
     if request.path_info == "/admin" or request.path_info.startswith("/admin/"):
         return True
@@ -195,7 +195,7 @@ def _not_now_in_words(exc: BaseException, *, changes: bool) -> tuple[str, str]:
 
 
 def _not_now_behind(exc: BaseException) -> BaseException | None:
-    """Django takes every error that it meets when it stores a session for a session that is gone."""
+    """The database's error in its causes: Django reports any failure to store a session as a lost session."""
     found: BaseException | None = exc
     while found is not None and not not_now(found):
         found = found.__cause__ or found.__context__

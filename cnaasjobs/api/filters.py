@@ -27,7 +27,7 @@ class HasColumns(Protocol):
 
 
 def refusal(view: Any, reason: str) -> BadRequest:
-    """A 400 whose message begins as clients of the list already know it."""
+    """A 400 whose message begins with the words that clients of the list already know."""
     return BadRequest(f"Unable to filter {view.collection}: {reason}")
 
 
@@ -84,7 +84,7 @@ def asked_filters(request: Request, view: Any) -> Iterator[Asked]:
 class ColumnSort(BaseFilterBackend):
     """``sort=field`` or ``sort=-field``, ties by id; by id without it. Unset values count as the greatest.
 
-    A view may say in ``ties`` how it is to be sorted by id.
+    A view may say in ``ties`` how its rows are sorted by id.
     """
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:

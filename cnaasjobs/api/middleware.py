@@ -1,5 +1,5 @@
 """Middleware: remembers the request for the audit trail, keeps foreign web pages out of an API without tokens, and
-gives pages the 503 that the API's own views have already.
+gives pages the 503 that the API's own views already give.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from cnaasjobs.api.errors import is_api, unavailable
 from cnaasjobs.conf import conf
 from cnaasjobs.db.not_now import not_now
 
-MAX_LOCATION_BYTES = 1000  # proxies refuse answers whose headers have over 4 KB; the pages' messages may have 2 of them
+MAX_LOCATION_BYTES = 1000  # proxies refuse answers with over 4 KB of headers, and a page's messages may take 2 KB
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -45,8 +45,8 @@ class DatabaseNotNow:
 
 
 class ShortRedirects:
-    """Leaves the query out of a redirect within this server that would be too long for a proxy: it would refuse the
-    answer, after what was asked for has been done.
+    """Removes the query from a redirect within this server that would be too long: a proxy would refuse the answer,
+    although what was asked for has been done.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -90,7 +90,7 @@ def foreign_peer(request: HttpRequest) -> str | None:
 def foreign_page(request: HttpRequest) -> str | None:
     """Why this request may come from a web page that is not the operator's own; None if nothing suggests it.
 
-    Without tokens a browser on this machine could be made to send requests here by any page it shows.
+    Without tokens, any page that a browser on this machine shows could make it send requests here.
     """
     page = request.headers.get("Origin")
     if page in conf.cors_origins:
@@ -103,7 +103,7 @@ def foreign_page(request: HttpRequest) -> str | None:
 
 
 def foreign_host(request: HttpRequest) -> str | None:
-    """Why the name under which this server was asked may be anybody's; None if it can't be."""
+    """Why the host name of the request may be under an outsider's control; None if it can't be."""
     if not _is_unspoofable(split_domain_port(request.META.get("HTTP_HOST", "").lower())[0].strip("[]")):
         return (
             "This host name is not served in development, because its owner could point it at this machine: "

@@ -13,7 +13,7 @@ from cnaasjobs.api.filters import refusal
 
 DEFAULT_PER_PAGE = 50
 MAX_PER_PAGE = 1000
-MAX_LINK_BYTES = 2000  # it repeats the query up to four times, and proxies refuse answers whose headers have over 4 KB
+MAX_LINK_BYTES = 2000  # it repeats the query up to four times, and proxies refuse over 4 KB of headers
 
 
 class NumberedPages(BasePagination):

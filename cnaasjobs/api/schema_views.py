@@ -11,8 +11,8 @@ from rest_framework.response import Response
 from cnaasjobs.api.description import Described, document
 from cnaasjobs.api.views import ApiViewSet
 
-# Swagger UI comes from this server, and so does the script that starts it. It may load nothing else, and run nothing
-# that stands in the page.
+# Swagger UI comes from this server, and so does the script that starts it. The page may load nothing else,
+# and run nothing inline.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -20,7 +20,7 @@ _POLICY: Final = (
 
 
 class ApiSchema(ApiViewSet):
-    """``GET /schema``: OpenAPI 3.1, without an envelope. It asks for no credentials and no database."""
+    """``GET /schema``: OpenAPI 3.1, without an envelope. It needs neither credentials nor the database."""
 
     authentication_classes = ()
     permission_classes = ()

@@ -56,7 +56,7 @@ class DescribedSchema(AutoSchema):
         return [] if self._described.public else [{self._described.scheme: []}]
 
     def _get_request_body(self, direction: Any = "request") -> Any:
-        """The library's own takes a dictionary for one of media types, and knows no body of a DELETE."""
+        """The library's own would take a schema for a mapping of media types, and gives a DELETE no body."""
         body = self._described.body
         return {"content": {JSON: {"schema": dict(body)}}, "required": True} if body else None
 

@@ -20,8 +20,8 @@ from cnaasjobs.events import record
 TOKENS: Final = parse("30/minute")
 LOGINS: Final = parse("20/minute")
 LOGINS_OF_A_NAME: Final = parse("10/minute")
-SIGN_INS: Final = parse("30/minute")  # begun at the identity provider; each is a row
-HASHES_AT_ONCE: Final = 2  # hashing a password takes a processor for a tenth of a second
+SIGN_INS: Final = parse("30/minute")  # at the identity provider; each that is begun is a row in the database
+HASHES_AT_ONCE: Final = 2  # hashing a password takes a tenth of a second of a processor
 _LOG_SECONDS: Final = 60.0
 
 _windows = MovingWindowRateLimiter(MemoryStorage())
@@ -40,14 +40,14 @@ def forget() -> None:
 
 
 def note(digest: str, *, works: bool) -> None:
-    """A token was looked up, by its hash."""
+    """Note whether a token, given by its hash, worked when it was looked up."""
     if len(_good) > _MOST_GOOD:
         _good.clear()
     (_good.add if works else _good.discard)(digest)
 
 
 def has_worked(digest: str) -> bool:
-    """Whether the token worked when this process last saw it: its owner may share an address with one who guesses."""
+    """Whether the token worked when this process last saw it: its owner may share an address with a guesser."""
     return digest in _good
 
 

@@ -18,10 +18,10 @@ METHODS = ["get", "head", "post", "put", "patch", "delete"]
 
 
 class Released(APIView):
-    """A view whose answer is free as soon as it is sent.
+    """A view whose answer is freed as soon as it is sent.
 
-    DRF ties a view and its response to each other. Only the garbage collector ends such a circle, and it comes late: a
-    web process held up to fifteen pages of 20 MB that had long been sent.
+    In DRF a view and its response refer to each other. Only the garbage collector frees such a cycle, and it runs late:
+    a web process held up to fifteen pages of 20 MB that had long been sent.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -38,16 +38,16 @@ class Released(APIView):
 
 
 class ApiViewSet(Released, GenericViewSet[Any]):
-    """A viewset that names the permission of each method and describes each handler; it is refused without."""
+    """A viewset that names the permission of each method and describes each handler; without these it is refused."""
 
     http_method_names = METHODS
-    # None: any known user. Of several, one is enough to be heard; the handler says which it needs for what is asked.
+    # None: any known user. Of several, any one admits; the handler checks which one the request needs.
     permissions_required: ClassVar[Mapping[str, str | tuple[str, ...] | None]] = {}
     described: ClassVar[Mapping[str, Described]] = {}
     filter_backends = (ColumnFilter, ColumnSort)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authentication and permission come first; only then the body is read."""
+        """Authentication and permission come first; only then is the body read."""
         super().initial(request, *args, **kwargs)
         refuse_encoded(request)
         measure_chunked(request)

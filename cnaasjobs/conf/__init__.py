@@ -14,7 +14,7 @@ from cnaasjobs.conf.variables import WrongSettings
 
 __all__ = ["Conf", "Start", "WrongSettings", "conf", "from_environment"]
 
-# What Django has looked up, which it forgets when a value changes. Its own way there is a call of Python for each look.
+# Django's cache of the settings that were looked up, which it clears when one changes. Reading it saves a Python call.
 _looked_up: Final[dict[str, Any]] = object.__getattribute__(settings, "__dict__")
 
 

@@ -59,7 +59,7 @@ def network(text: str) -> str:
 
 
 def origin(text: str) -> str:
-    """An origin as browsers send it: in small letters, without a final slash, and without its scheme's usual port."""
+    """An origin as browsers send it: in lower case, without a trailing slash, and without its scheme's default port."""
     match = _ORIGIN.fullmatch(text.rstrip("/").lower())
     port = int(match["port"] or _PORTS[match["scheme"]]) if match else 0
     if match is None or not _HOST.fullmatch(match["host"]) or not 0 < port < 65_536:
@@ -91,7 +91,7 @@ def patterns(text: str) -> dict[str, re.Pattern[str]]:
     """A regular expression for each name, from JSON."""
     try:
         found = json.loads(text)
-        if "" in found.values():  # it would leave out every line
+        if "" in found.values():  # an empty one matches, and so would drop, every line
             raise TypeError
         return {name: re.compile(pattern) for name, pattern in found.items()}
     except (ValueError, AttributeError, TypeError, re.error):
@@ -99,7 +99,7 @@ def patterns(text: str) -> dict[str, re.Pattern[str]]:
 
 
 def url(text: str) -> str:
-    """A URL of another server. It must have no password, which would be shown."""
+    """A URL of another server. It must not contain a password, because it is shown."""
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port
@@ -177,7 +177,7 @@ def brokers(text: str) -> str:
     kinds = {_broker_kind(url) for url in urls}
     if len(kinds) != 1:
         raise ValueError("must name brokers of one kind, all amqp:// or all redis://")
-    if len({url.startswith("rediss://") for url in urls}) != 1:  # kombu takes the first's for all
+    if len({url.startswith("rediss://") for url in urls}) != 1:  # kombu uses the first one's for all
         raise ValueError("must name Redis servers that are all reached with TLS, rediss://, or all without")
     return ";".join(urls)
 

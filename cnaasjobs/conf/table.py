@@ -233,7 +233,7 @@ def from_environment(environ: Mapping[str, str]) -> tuple[Start, dict[str, Any]]
     try:
         is_production = not Conf.dev.read(environ.get(Conf.dev.name, "").strip() or "0")
     except ValueError:
-        is_production = True  # reading the table says what is wrong with it
+        is_production = True  # reading the table reports what is wrong with it
     start, wrong = Start.read(environ, production=is_production)
     values, also_wrong = Conf.read(environ, production=is_production)
     if wrong or also_wrong:

@@ -54,7 +54,7 @@ class Variable(Generic[T]):
     def __get__(self, table: "Table | None", owner: type) -> Self | T:
         if table is None:
             return self
-        value: T = table.value_of(self.name)  # not by "cast", which is called: a device reads a dozen settings
+        value: T = table.value_of(self.name)  # not typing.cast, which costs a call: a device reads a dozen
         return value
 
     @property

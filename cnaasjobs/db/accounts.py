@@ -28,7 +28,7 @@ _SESSION: Final = Session._meta.db_table
 _OF_USER: Final = User.user_permissions.through._meta.db_table
 _GROUPS: Final = User.groups.through._meta.db_table
 _OF_GROUP: Final = Group.permissions.through._meta.db_table
-# A permission that was granted by a group with a scope ends in this, which no name of a permission does.
+# Appended to each permission that was granted by a group with a scope; no permission's name ends like this.
 _LIMITED: Final = "?"
 _NAME: Final = f"kind.app_label || '.' || permission.codename || CASE WHEN held.limited THEN '{_LIMITED}' ELSE '' END"
 _PERSON: Final = f"{User._meta.db_table} AS person"
@@ -46,7 +46,7 @@ class Granted(NamedTuple):
     """What a user may do, by their own permissions and their groups', such as "jobs.view_job"."""
 
     permissions: frozenset[str]
-    limited: frozenset[str]  # those of them that only groups with a scope grant
+    limited: frozenset[str]  # those that are granted only by groups with a scope
     groups: frozenset[int] | None = None  # count only these groups, in place of the user's own in the database
 
     @classmethod
@@ -62,7 +62,7 @@ class Owner(NamedTuple):
 
     user: User
     granted: Granted
-    beside: Any  # what else the credential's kind asks for
+    beside: Any  # whatever else this kind of credential needs
 
 
 def owner_of_token(digest: str) -> Owner | None:

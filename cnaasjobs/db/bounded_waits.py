@@ -29,8 +29,8 @@ SILENCE = 0.6
 PROBE = 0.6
 FAR_PROBE = 1.3  # for a server that is far away; a request still gets its answer within 2 s
 LONGEST = 30.0
-# A transaction left open longer than this is the server's to roll back. Less than SILENCE + PROBE: when a frozen server
-# goes on, it must not find a COMMIT in its socket that we have given up and answered 503 for.
+# The server rolls back a transaction that is left open longer than this. It is less than SILENCE + PROBE: a frozen
+# server that goes on must not find a COMMIT in its socket that we have already answered with a 503.
 IDLE_IN_TRANSACTION_SECONDS = 1.0
 
 REMEMBERED = 1.0

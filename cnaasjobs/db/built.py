@@ -1,4 +1,4 @@
-"""Queries of Django's that are built once in a process, where building them takes longer than running them."""
+"""Django queries that each process builds only once, because building them takes longer than running them."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -14,14 +14,14 @@ _STANDS_FOR: Final = -(2**62)  # a placeholder for the number: no id, and nothin
 class _Built(NamedTuple):
     sql: str
     parameters: tuple[Any, ...]
-    converters: Mapping[int, tuple[list[Callable[..., Any]], Any]]  # by column: what makes of it what Django gives
+    converters: Mapping[int, tuple[list[Callable[..., Any]], Any]]  # by column: what converts its value to Django's
 
 
 class Built:
-    """A query for values, in which only one number changes, such as a job's id.
+    """A query for values, in which at most one number varies, such as a job's id.
 
     Args:
-        make: the query for this number, if it has one. It is called once for each kind of database.
+        make: makes the query for a number. It is called once for each kind of database.
     """
 
     def __init__(self, make: Callable[[int], QuerySet[Any, tuple[Any, ...]]]) -> None:
@@ -55,7 +55,7 @@ class HaveRows(Generic[K]):
         self._built: dict[tuple[K, str], tuple[str, tuple[Any, ...]]] = {}
 
     def among(self, asked: Collection[K]) -> set[K]:
-        """Those of the queries with these keys that have one."""
+        """The keys, among these, whose queries have a row."""
         built = [self._of_this_database(key) for key in asked]
         with connection.cursor() as cursor:
             cursor.execute(

@@ -13,7 +13,7 @@ from django.utils import timezone
 class DatabaseNow(Func):
     """The moment of this statement by the database's clock, not the start of the transaction.
 
-    Nor ``clock_timestamp()``, which changes during the statement, so that a comparison with it cannot use an index.
+    It is not ``clock_timestamp()`` either: that changes during the statement, so a comparison can't use an index.
     SQLite runs in this process: its clock is ours, and Python's has the microseconds that its SQL functions lack.
     """
 
@@ -27,7 +27,7 @@ class DatabaseNow(Func):
 
 
 class _OfTheStatement:
-    """A parameter that SQLite asks for its value whenever it executes the statement: that may be built once."""
+    """A parameter whose value SQLite asks for at each execution, so that the statement need be built only once."""
 
     def __conform__(self, _: object) -> str:
         return str(connection.ops.adapt_datetimefield_value(timezone.now()))

@@ -30,7 +30,7 @@ def insert(row: Model) -> datetime | None:
     Returns the database's time; None on SQLite.
     """
     values: dict[str, Any] = {}
-    times: list[str] = []  # columns that get the database's
+    times: list[str] = []  # columns that get the database's time
     for field in _fields(type(row)):
         value = getattr(row, field.attname)
         if value is None:  # a column that is left out is null
@@ -131,7 +131,7 @@ def _for_driver(field: "Field[Any, Any]", value: Any) -> Any:
 
 
 def _type(model: type[Model], column: str) -> str:
-    """PostgreSQL's name of the column's type, without its length: a cast with a length would cut what is too long."""
+    """PostgreSQL's name of the column's type, without its length: a cast with one would truncate what is too long."""
     return str(model._meta.get_field(column).db_type(connection)).partition("(")[0]
 
 

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from django.db import NotSupportedError, OperationalError
 from django.db.backends.utils import CursorWrapper
 
-MANY = 1000  # from this number of rows on a plan is worth keeping
+MANY = 1000  # from this number of rows on, a plan is worth keeping
 
 
 class Prepared:
@@ -47,10 +47,10 @@ class Prepared:
             cursor.execute(f"EXECUTE {self._on(cursor)} {self._execute}", parameters)
 
     def _on(self, cursor: CursorWrapper) -> str:
-        """Its name on this connection; prepares it where it has none."""
+        """Its name on this connection, where it is prepared if need be."""
         names = _prepared.setdefault(cursor.connection, {})
         if self not in names:
-            # A time limit may interrupt us when PostgreSQL already knows the name and we do not: no name is used twice.
+            # No name is used twice: a time limit may interrupt us after PostgreSQL has noted it and before we have.
             name = f"{self._name}_{next(_numbers)}"
             cursor.execute(f"PREPARE {name} {self._prepare}")
             names[self] = name

@@ -1,4 +1,4 @@
-"""What can happen about identities. Each action is explained in docs/log-events.md."""
+"""What can happen to identities. Each action is explained in docs/log-events.md."""
 
 from logging import INFO, WARNING
 

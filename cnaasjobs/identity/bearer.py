@@ -14,7 +14,7 @@ from cnaasjobs.identity.verification import Refused, is_jwt
 
 
 class AnyBearer(BearerAuthentication):
-    """The settings name it as DRF's authentication."""
+    """DRF's authentication class, named in the settings."""
 
     may_wait: ClassVar = True  # for keys that the identity provider has to be asked for
 
@@ -44,7 +44,7 @@ class AnyBearer(BearerAuthentication):
 
 
 class PromptBearer(AnyBearer):
-    """Never waits for the identity provider. Its users wait for ``keys_coming`` first."""
+    """Never waits for the identity provider: callers wait for ``keys_coming`` first."""
 
     may_wait = False
 

@@ -37,7 +37,7 @@ def _of_provider() -> Iterator[str]:
     if bool(conf.jwt_keys_url) == bool(conf.jwt_keys_file):
         yield f"either {Conf.jwt_keys_url.name} or {Conf.jwt_keys_file.name} must be set"
     if conf.jwt_keys_file is not None:
-        from cnaasjobs.identity.keys import parsed  # cryptography, for those who need it
+        from cnaasjobs.identity.keys import parsed  # imports cryptography, which only this setting needs
 
         try:
             parsed(conf.jwt_keys_file.read_bytes())

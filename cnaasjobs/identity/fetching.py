@@ -21,9 +21,9 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def fetched(url: str, *, form: bytes | None = None, headers: Mapping[str, str] | None = None) -> bytes:
-    """Raises OSError, ValueError or HTTPException. Whatever the server does, it is left after ``WAIT_SECONDS``.
+    """Raises OSError, ValueError or HTTPException. Whatever the server does, this gives up after ``WAIT_SECONDS``.
 
-    In a thread of its own: a name that takes long to look up, or a head that trickles, can't be interrupted.
+    It runs in its own thread: a slow name lookup, or headers that trickle in, can't be interrupted.
 
     Args:
         form: what is posted, encoded as a form.

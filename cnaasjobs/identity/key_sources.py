@@ -1,8 +1,8 @@
 """Where the provider's keys come from: a file, or its JWKS URL.
 
-Fetching is done by one thread for all that wait, never longer than ``WAIT_SECONDS`` for any of them, and no more often
-than the cooldown allows, whatever JWTs ask for. Keys that were read before are used while they are fetched again, and
-while the provider is away.
+One thread fetches for all that wait. None of them waits longer than ``WAIT_SECONDS``, and whatever keys the JWTs name,
+keys are fetched no more often than the cooldown allows. Keys that were read before are used while they are fetched
+again, and while the provider is away.
 """
 
 import threading
@@ -81,7 +81,7 @@ class FileKeys:
 
 
 class _AtHand:
-    """The keys that were read before, found without waiting."""
+    """The keys that were read before; finding them takes no waiting."""
 
     def __init__(self, source: "UrlKeys") -> None:
         self._source = source
@@ -132,7 +132,7 @@ class UrlKeys:
         return found
 
     def _begin(self) -> Coming:
-        """The fetch that is under way, or the last one. If the cooldown is over, a new one is begun."""
+        """The fetch in progress, or the last one. If the cooldown is over, a new one is begun."""
         with self._mutex:
             now = self._clock()
             if now - self._began >= self._cooldown:
@@ -154,7 +154,7 @@ class UrlKeys:
             done.set()
 
     def _note(self, began: float, keys: list[Key] | None = None) -> None:
-        """Keep what a fetch returned; None: it failed. A fetch that hung until a later one had begun is ignored."""
+        """Keep what a fetch returned; None: it failed. A fetch during which a later one was begun is ignored."""
         with self._mutex:
             if began == self._began:
                 self._failed = keys is None

@@ -16,7 +16,7 @@ from cnaasjobs.identity.fetching import MAX_BYTES
 
 PublicKey = EllipticCurvePublicKey | RSAPublicKey
 
-_MOST: Final = 50  # each is tried for a JWT that names none
+_MOST: Final = 50  # each is tried if a JWT names no key
 _RSA_BITS: Final = 2048
 _PUBLIC: Final = ("kty", "crv", "x", "y", "n", "e")  # whatever else a JWK contains is ignored
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
@@ -55,7 +55,7 @@ def _of_jwks(content: bytes) -> list[Key]:
 
 
 def _of_jwk(jwk: dict[str, Any]) -> Key | None:
-    """None for a key that signs nothing for us: for encryption, of another kind, or broken."""
+    """None for a key that can't have signed a JWT for us: for encryption, of another kind, or broken."""
     kid = jwk.get("kid")
     if jwk.get("use", "sig") != "sig" or not isinstance(kid, str | None):
         return None

@@ -33,7 +33,7 @@ class Password(BasicAuthentication):
         return user, None
 
     def authenticate_header(self, request: Request) -> str:
-        """Not "Basic": a browser would open its own window for the password, beside the front end's."""
+        """Not "Basic": a browser would show its own password prompt on top of the front end's."""
         return 'xBasic realm="cnaasjobs"'
 
 

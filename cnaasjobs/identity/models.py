@@ -9,8 +9,8 @@ from django.db import models
 class Identity(models.Model):
     """One person of one provider, and the user that stands for them here.
 
-    A user is made for each identity and belongs to no other: nobody becomes a user who was there before by having the
-    same name.
+    A user is made for each identity and belongs to no other: having the same name as an existing user does not make
+    anybody that user.
     """
 
     issuer = models.CharField(max_length=255)

@@ -1,7 +1,7 @@
-"""JWTs of our own, for front ends that log in with a name and a password: short-lived, good as long as the password.
+"""JWTs of our own, for front ends that log in with a name and a password: short-lived, and void once it changes.
 
-Each has a mark, made from the hash of the user's password and SECRET_KEY, that no longer matches once the password was
-changed.
+Each contains a mark made from the hash of the user's password and SECRET_KEY, which no longer matches once the password
+has been changed.
 """
 
 import secrets
@@ -23,7 +23,7 @@ from cnaasjobs.db.accounts import Owner, owner_named
 from cnaasjobs.identity.keys import Key
 from cnaasjobs.identity.verification import Claims, Refused, header_of, verified
 
-ISSUER: Final = "cnaasjobs"  # no provider's can be the same: theirs are URLs
+ISSUER: Final = "cnaasjobs"  # can't be a provider's: those are URLs
 ALGORITHM: Final = "ES256"
 _SALT: Final = "cnaasjobs.identity.own"
 

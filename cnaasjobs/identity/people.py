@@ -1,8 +1,8 @@
 """Which user a person of the identity provider is. The user is made when they first come, and is never a superuser.
 
-Their groups follow the claim, as far as ``CNAASJOBS_JWT_GROUPS`` names them; other groups and permissions are those
-that an administrator gave. Each request has the rights that its own JWT states. The database, which counts for sign-ins
-by session and for the owners of schedules, holds what the latest JWT said.
+Their membership of the groups that ``CNAASJOBS_JWT_GROUPS`` names follows the claim; other groups and permissions are
+those that an administrator gave. Each request has the rights that its own JWT states. Sessions and the owners of
+schedules have the rights in the database, which holds what the latest JWT said.
 """
 
 import unicodedata
@@ -47,7 +47,7 @@ def owner_of(person: Person, request: HttpRequest) -> Owner:
                 _follow(owner.user, person)
         except Error as exc:
             if not takes_no_writes(exc):
-                raise  # else it is written later; what this request may do stands in the JWT
+                raise  # otherwise a later request writes it: this one's rights come from its JWT
         return owner._replace(granted=_granted(owner.user, person.groups))
     return owner
 
@@ -102,7 +102,7 @@ def _follow(user: User, person: Person) -> None:
 
 
 def _granted(user: User, groups: frozenset[str]) -> Granted:
-    """What the user is granted: by these of the groups that the claim decides, and by all others that they are in."""
+    """What the user is granted by these groups, which the claim decided, and by all others that they are in."""
     others = user.groups.exclude(name__in=_managed()).values("pk")
     held = Group.objects.filter(Q(name__in=groups) | Q(pk__in=others))
     return granted_to(user.pk, list(held.values_list("pk", flat=True)))
@@ -120,7 +120,7 @@ class _Provider:
 
 @contextmanager
 def _by_provider(request: HttpRequest, issuer: str) -> Iterator[None]:
-    """Inside, the audit trail says that the provider did it: nobody gives rights to themselves."""
+    """Inside, the audit trail names the provider as the actor: users don't grant themselves rights."""
     before: Any = getattr(request, "user", None)
     request.user = _Provider(issuer)  # type: ignore[assignment]
     try:

@@ -21,7 +21,7 @@ class Person(NamedTuple):
 
 
 def is_accepted() -> bool:
-    """Whether its JWTs count for the API."""
+    """Whether the API accepts the provider's JWTs."""
     return bool(conf.jwt_issuer and conf.jwt_audience)
 
 

@@ -13,6 +13,6 @@ class SessionStore(DatabaseStore):
         key = self.session_key or ""
         data = session_data(key)
         if data is None:
-            self._session_key = None  # as Django does: the next one gets a key of its own
+            self._session_key = None  # as Django does: the next session gets a new key
             return None
         return Session(session_key=key, session_data=data)

@@ -1,4 +1,4 @@
-"""People at a browser sign in at the identity provider (OpenID Connect, code flow with PKCE), if the settings name us.
+"""Sign-in by a browser at the identity provider (OpenID Connect, code flow with PKCE), if the settings turn it on.
 
 mozilla-django-oidc keeps state, nonce and verifier in the session. Whether an ID token is good, and which user it
 stands for, is decided by the same code as for JWTs. Nothing else that the provider sends is used.
@@ -90,7 +90,7 @@ class ProviderBackend(OIDCAuthenticationBackend):
         return User.objects.get(pk=found.pk)  # the library lets nobody in who is not active
 
     def get_user(self, user_id: Any) -> Any:
-        return ModelBackend().get_user(user_id)  # which knows who is deactivated
+        return ModelBackend().get_user(user_id)  # which refuses deactivated users
 
     # The other backend answers for permissions.
 

@@ -72,11 +72,11 @@ def _signed_claims(text: str, keys: Sequence[Any], algorithm: str, **expected: A
 
 
 def _check_types(claims: Claims) -> None:
-    """PyJWT takes a number in a text for a time, and any text for a name."""
+    """Needed because PyJWT accepts a numeric string as a time, and any string as a name."""
     for name in ("exp", "iat", "nbf"):
         value = claims.get(name, 0)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not 0 <= value < _LATEST:  # which NaN is not
+        if not is_number or not 0 <= value < _LATEST:  # excludes NaN
             raise Refused(f"Invalid token: {name} is not a time")
     subject = claims["sub"]
     # No database stores a NUL or half a character.

@@ -27,7 +27,7 @@ class _WhereOn(ApiViewSet):
 
 
 class Login(_WhereOn):
-    """``POST /auth`` with HTTP Basic. ``access_token`` stands at the top level, as the existing front end reads it."""
+    """``POST /auth`` with HTTP Basic. ``access_token`` is at the top level, where the existing front end reads it."""
 
     authentication_classes = (Password,)
     permissions_required: ClassVar[Mapping[str, str | None]] = {"POST": None}
@@ -44,7 +44,7 @@ class Login(_WhereOn):
 
 
 class Refresh(_WhereOn):
-    """``POST /auth/refresh`` with a JWT of ``POST /auth``."""
+    """``POST /auth/refresh`` with a JWT from ``POST /auth``."""
 
     authentication_classes = (OwnJwt,)
     permissions_required: ClassVar[Mapping[str, str | None]] = {"POST": None}

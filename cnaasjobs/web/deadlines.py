@@ -1,8 +1,8 @@
 """How long a client may keep a thread waiting: for the body it sends, and until it takes its answer.
 
 A thread that waits in ``recv`` or ``send`` cannot look at a clock, and a limit for each call starts anew with every
-byte. So the waiting is noted here, and the worker's own loop ends what takes too long: it shuts the socket, and the
-thread finds the end of the stream.
+byte. So each wait is noted here, and the worker's own loop ends those that take too long: it shuts the socket down, and
+the thread sees the end of the stream.
 """
 
 import contextlib
@@ -15,18 +15,18 @@ from typing import Any, Final, NamedTuple
 from gunicorn.http.errors import ParseException
 
 BODY_SECONDS: Final = 10.0
-SEND_SECONDS: Final = 10.0  # and as much more as the answer takes at
+SEND_SECONDS: Final = 10.0  # plus the time that the answer takes at SLOWEST
 SLOWEST: Final = 50_000  # bytes/s
 # While others wait for a thread:
-PATIENCE_SECONDS: Final = 2.0  # and as much more as the answer takes at
+PATIENCE_SECONDS: Final = 2.0  # plus the time that the answer takes at SLOW
 SLOW: Final = 5_000_000  # bytes/s
 
 
 class _Wait(NamedTuple):
     sock: socket.socket
-    how: int  # to shut it
-    pool: str  # of the thread
-    yields: float  # from then on it ends if others wait
+    how: int  # to shut it down
+    pool: str  # the thread's
+    yields: float  # when it may be ended because others wait
     ends: float
 
 
@@ -37,7 +37,7 @@ _mutex = threading.Lock()
 @contextlib.contextmanager
 def _noted(sock: socket.socket, how: int, *, yields: float, ends: float) -> Iterator[None]:
     thread = threading.current_thread()
-    pool = thread.name.rpartition("_")[0]  # a ThreadPoolExecutor numbers its threads behind its own name
+    pool = thread.name.rpartition("_")[0]  # a ThreadPoolExecutor names its threads after itself, with a number
     with _mutex:
         _waits[id(thread)] = _Wait(sock, how, pool, yields, ends)
     try:
@@ -96,7 +96,7 @@ class ClientSocket(socket.socket):
         self._waited, self._sent = 0.0, 0
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """The kernel takes most answers at once: then there is no wait to be noted."""
+        """The kernel takes most answers at once: then there is no wait to note."""
         try:
             taken = self.send(data, flags | socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -127,7 +127,7 @@ class ClientSocket(socket.socket):
 def end_overdue() -> None:
     """Called now and then by a thread that waits for no client."""
     now = time.monotonic()
-    with _mutex:  # held while they are shut: the number of a socket that is done with may be another's
+    with _mutex:  # held while sockets are shut down: once one is closed, another may get its number
         _shut([wait for wait in _waits.values() if wait.ends <= now])
 
 

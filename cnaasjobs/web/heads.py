@@ -7,7 +7,7 @@ SHORT_BYTES: Final = 16_384  # of a request whose body is waited for without a t
 
 _HEALTH: Final = (b"/healthz", b"/readyz")
 _END: Final = b"\r\n\r\n"
-_BARE_LF: Final = re.compile(rb"(?<!\r)\n")  # gunicorn's parser refuses it without waiting for its end
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")  # gunicorn's parser refuses a head with one at once, before its end
 _LENGTH: Final = re.compile(rb"\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r", re.IGNORECASE)
 _CHUNKED: Final = re.compile(rb"\ntransfer-encoding:", re.IGNORECASE)
 _EXPECT: Final = re.compile(rb"\nexpect:", re.IGNORECASE)

@@ -1,8 +1,8 @@
 """Threads that answer requests: the one that has rested for the shortest time takes the next.
 
-Its connection to the database and what it needs of memory are at hand. With the standard library's own queue all
-resting threads take turns, and each that wakes also wakes the next one, for nothing: a request would take a fifth
-longer as soon as there are two.
+Its database connection and its memory are still warm. With the standard library's own queue all resting threads take
+turns, and each that wakes also wakes the next one, for nothing: with two threads or more, a request takes a fifth
+longer.
 """
 
 import threading
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class _Rest:
-    """One thread's, until it is given an item."""
+    """A thread that waits until it is given an item."""
 
     __slots__ = ("given", "item")
 
@@ -26,8 +26,8 @@ class _Rest:
 class LastRestedFirst(SimpleQueue[Any]):
     """Items first in, first out; of the threads that wait for one, the last that came is served first.
 
-    It has no lock, so that ``put`` may be called in the middle of a call of it, as the garbage collector does: each
-    step is one operation of a list or a deque, which is never seen half done.
+    It has no lock, so ``put`` may be called in the middle of another call, as the garbage collector does: each step is
+    one operation on a list or a deque, which is never seen half done.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class LastRestedFirst(SimpleQueue[Any]):
                 raise Empty from None
         rest = _Rest()
         self._resting.append(rest)
-        self._hand_out()  # an item may have come before this thread was in the list
+        self._hand_out()  # an item may have arrived before this thread was in the list
         rest.given.acquire()
         return rest.item
 

@@ -25,7 +25,7 @@ from cnaasjobs.web.threads import Threads
 
 HEAD_SECONDS: Final = 10.0
 SOON_SECONDS: Final = 0.5  # how long a short body may take to follow its head
-MAX_LOOK_BYTES: Final = 32768  # of a request: less than the kernel keeps, more than a head that gunicorn takes
+MAX_LOOK_BYTES: Final = 32768  # of a request: the kernel buffers more, and gunicorn takes no longer head
 LOOK_AGAIN_SECONDS: Final = 0.1
 DRAIN_SECONDS: Final = 0.1
 HEALTH_THREADS: Final = 2
@@ -46,7 +46,7 @@ class Connection(TConn):
         return bytes(self.parser.unreader.buf.getvalue()) if self.parser is not None else b""
 
     def set_timeout(self) -> None:
-        """It was answered, and is kept."""
+        """Called when it has been answered and is kept alive."""
         super().set_timeout()
         self.waits_since = time.monotonic()
 
@@ -76,8 +76,8 @@ class PatientWorker(ThreadWorker):
         return Threads("requests", self.cfg.threads)
 
     def accept(self, listener: socket.socket) -> None:
-        """If it is full, room is made when all that the poller has told of was looked at: one that waits may be among
-        that, and if it was closed when its turn comes, the worker would end. The poller tells of the listener again.
+        """If the worker is full, room is made only after this round of the poller's events: a connection that would be
+        closed for it may have one among them, which would end the worker. The poller reports the listener again.
         """
         if self.nr_conns >= self.worker_connections - 1 and self._waiting():
             self._is_full = True
@@ -92,8 +92,8 @@ class PatientWorker(ThreadWorker):
         self._wait_for_request(connection)
 
     def enqueue_req(self, conn: Any) -> None:
-        """gunicorn would give a kept connection a thread, because something of its next request is there: of the one
-        that it waited for, or of one that came with the last.
+        """gunicorn would give a kept connection a thread as soon as any of its next request is there, whether that came
+        later or together with the last one.
         """
         self._may_wait(conn)
         self._look(conn)
@@ -104,7 +104,7 @@ class PatientWorker(ThreadWorker):
         for connection in [one for one in self._bodies_to_come if _is_late(one)]:
             self._body_came(connection, connection.sock)
         self._drop_overdue()
-        if self._is_full or self.nr_conns >= self.worker_connections:  # then gunicorn asks the listener no more
+        if self._is_full or self.nr_conns >= self.worker_connections:  # then gunicorn no longer polls the listener
             self._make_room()
         end_overdue()
         for name, pool in (("requests", self.tpool), ("bodies", self._bodies)):
@@ -121,7 +121,7 @@ class PatientWorker(ThreadWorker):
                 self._look(connection)
 
     def _is_watching(self) -> bool:
-        """Whether something has to be looked at that no event will tell of."""
+        """Whether anything has to be checked that no event will report."""
         queued = self.tpool.queued or self._bodies.queued
         is_full = self.nr_conns >= self.worker_connections
         return bool(self._incomplete or self._bodies_to_come or queued or is_full)
@@ -176,7 +176,7 @@ class PatientWorker(ThreadWorker):
         if head is not None and head.is_health:
             self._start(connection, self._health)
         elif (head is not None and head.has_all) or _said_all(connection.sock):
-            self._start(connection, self.tpool)  # whose thread waits for nothing: what is missing never comes
+            self._start(connection, self.tpool)  # its thread won't wait: what is missing will never come
         elif head is not None and head.length is not None and connection.late_at is None:
             self._wait_for_body(connection, head.length - len(ahead))
         elif head is not None and (head.length is None or _is_late(connection)):
@@ -215,7 +215,7 @@ class PatientWorker(ThreadWorker):
             self._refuse(connection, 408, "Request Timeout", "The request did not arrive in time")
 
     def _waiting(self) -> list[Any]:
-        """Lines of connections that only wait, the longest first, and had the time to say something."""
+        """Lists of connections that only wait, and have had time to send something; the longest waiting come first."""
         until = time.monotonic() - LOOK_AGAIN_SECONDS
         lines = (self._incomplete, self.pending_conns, self.keepalived_conns)
         return [line for line in lines if line and line[0].waits_since <= until]
