@@ -133,15 +133,18 @@ def test_a_run_in_which_nobody_takes_part_is_asked_for_whoever_waits(monkeypatch
 
     monkeypatch.setattr(publisher, "publish", publish)
     run, _ = begun()
-    worker(1, busy=1)
+    Job.objects.filter(pk=run.job_id).update(priority=3)
+    idle = worker(1)
+    assert invite() == 1  # while somebody takes part, it goes before no other job
+    Heartbeat.objects.filter(pk=idle.pk).update(run_tokens='["t"]')
     fake_jobs.nothing.schedule()
     Job.objects.filter(status="SCHEDULED").update(dispatched_at=timezone.now())
     beat = Invite()
     assert beat.step() == 0
     assert lose(run)
-    sent.clear()
     assert [beat.step(), beat.step()] == [1, 0]
-    assert [(message.job_id, message.priority, message.joins) for message in sent] == [(run.job_id, 9, True)]
+    joins = [(message.job_id, message.priority) for message in sent if message.joins]
+    assert joins == [(run.job_id, 3), (run.job_id, 9)]
 
 
 def test_those_on_their_way_are_not_asked_again(asked: list[int]) -> None:
