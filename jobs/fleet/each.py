@@ -222,7 +222,7 @@ class Each:
             self._run,
             self._devices.batch(),
             end=self._end_met(),
-            though_waiting=self._leaves or self._body.stopping,
+            though_waiting=self._leaves,
             orphan=Failure(type=EndReason.WORKER_SHUTDOWN, message=left).as_json(),
         )
 

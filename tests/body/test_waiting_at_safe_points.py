@@ -63,7 +63,7 @@ def test_it_passes_when_the_database_is_back(ctx: JobContext, at_the_second_wait
     assert ctx.holds_lock()
 
 
-def test_what_its_author_may_is_asked_until_the_database_answers(
+def test_what_its_author_may_is_asked_until_the_database_answers_and_once_for_all_its_processes(
     monkeypatch: pytest.MonkeyPatch, admin_user: User
 ) -> None:
     monkeypatch.setattr(context, "_RETRY_SECONDS", 0.01)
@@ -71,6 +71,10 @@ def test_what_its_author_may_is_asked_until_the_database_answers(
     monkeypatch.setattr(Execution, "_require_rights", lambda *_: _raised(away))
     assert perform(schedule(fake_jobs.nothing, {}, author_id=admin_user.pk)).status == Status.FINISHED
     assert not away
+    away.append(OperationalError("nobody asks"))
+    run = claimed(schedule(fake_jobs.nothing, {}, author_id=admin_user.pk))
+    Execution(run, joined=True).run_body(fake_jobs.nothing)
+    assert away
 
 
 def _raised(errors: list[OperationalError]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from cnaasjobs.db.clock import database_now
+from jobs.body.context import JobContext
+from jobs.fleet import hands
 from jobs.fleet.ahead import Ahead
 from jobs.fleet.hands import Piece
 from jobs.fleet.kept import Kept
@@ -80,6 +82,19 @@ def test_it_is_begun_when_that_is_written() -> None:
     assert c_row.start_time is not None
     assert c_row.finish_time is not None
     assert abs(c_row.finish_time - c_row.start_time - timedelta(seconds=15)) < timedelta(seconds=0.1)
+
+
+def test_it_began_when_its_thread_began_it_and_not_with_the_first_step_that_is_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, _ = begun()
+    (a,) = store().take_devices(run, 0, ahead=1)[1]
+    ctx = JobContext(run, joined=True)
+    monkeypatch.setattr(ctx.membership, "_note_together", lambda note: ctx.membership._note([note]))
+    piece = Piece(lambda piece: None, a.id, "a", "a", begun_at=monotonic() - 3600)
+    monkeypatch.setattr(hands._current, "piece", piece, raising=False)
+    ctx.about_to("commit")
+    assert database_now() - shown("a")[1] >= timedelta(hours=1)
 
 
 @each_database

@@ -20,6 +20,8 @@ def says_its_connections(ctx: JobContext, *, at_once: int, meet: bool) -> None:
     both_in = threading.Barrier(2)
 
     def one(device: str) -> None:
+        ctx.about_to("look")
+        used["a thread's"] = connection.connection
         with ctx.database():
             used[device] = connection.connection
             if meet and device != "c":
@@ -32,6 +34,7 @@ def says_its_connections(ctx: JobContext, *, at_once: int, meet: bool) -> None:
 def test_few_devices_use_the_connection_of_the_body() -> None:
     assert perform_job(says_its_connections, at_once=3, meet=False).status == Status.FINISHED
     assert used["a"] is used["b"] is used["c"] is used["own"]
+    assert used["a thread's"] is None  # its step was noted on that one too
 
 
 @pytest.mark.needs("postgresql")

@@ -32,6 +32,7 @@ def says(ctx: JobContext) -> None:
 
     ctx.about_to("begin")  # outside of a device it is a safe point like any other
     ctx.each(["works", "fails", "breaks"], one)
+    ctx.about_to("end")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -14,6 +14,7 @@ from jobs.testing import perform_job, result_of
 pytestmark = pytest.mark.django_db(transaction=True)
 
 committed: list[str] = []
+begun: list[str] = []
 
 
 @job
@@ -34,6 +35,7 @@ def in_two_steps(ctx: JobContext, *, hosts: list[str]) -> None:
 @pytest.fixture(autouse=True)
 def _anew() -> None:
     committed.clear()
+    begun.clear()
 
 
 def test_a_step_that_returns_a_report_is_the_last_of_its_device() -> None:
@@ -46,6 +48,29 @@ def test_no_step_begins_when_the_job_was_told_to_stop_in_the_one_before() -> Non
     ended = perform_job(in_two_steps, hosts=["stops"])
     assert (ended.exception_type, committed) == ("JobAborted", [])
     assert result_of(ended)["devices"]["stops"]["reason"].startswith("not done: enough")
+
+
+@job(lock="devices")
+def all_together(ctx: JobContext, *, stops_in: str) -> None:
+    def step(name: str) -> Any:
+        def work(device: str) -> str | None:
+            begun.append(name)
+            if name == stops_in and begun.count(name) == 1:
+                with ctx.database():
+                    transitions.abort(ctx.job_id, reason="enough", by="operator")
+            return "done" if name == "confirm" else None
+
+        return work
+
+    ctx.each(["a", "b"], *map(step, ("prepare", "commit", "confirm")), at_once=1, all_or_none=True)
+
+
+@pytest.mark.parametrize(("stops_in", "times"), [("commit", [2, 1, 0]), ("confirm", [2, 2, 2])])
+def test_of_the_steps_that_all_do_together_only_the_last_goes_on_where_the_job_was_told_to_stop(
+    stops_in: str, times: list[int]
+) -> None:
+    assert perform_job(all_together, stops_in=stops_in).exception_type == "JobAborted"
+    assert [begun.count(name) for name in ("prepare", "commit", "confirm")] == times
 
 
 @job
