@@ -50,7 +50,7 @@ class _Options(BaseModel):
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Raises TypeError for an option that there is not, ValueError for one that may not be so."""
+    """Raises TypeError for an option that does not exist, ValueError for one with an invalid value."""
     for name in options:
         if name not in _Options.model_fields:
             raise TypeError(f"@job: {_unknown(name)}")

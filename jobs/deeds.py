@@ -8,7 +8,7 @@ class Deed(StrEnum):
 
     SCHEDULED = "scheduled"
     ABORTED = "aborted"
-    APPROVED = "approved"  # a job that waited for a second person
+    APPROVED = "approved"  # a job that was waiting for a second person
     REJECTED = "rejected"
     CLEARED = "cleared"  # a lock
     WITHDRAWN = "withdrawn"  # a job whose request was answered with an error was taken back

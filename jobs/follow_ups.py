@@ -18,7 +18,7 @@ class CannotFollow(JobError):
 @dataclass(frozen=True, kw_only=True)
 class FollowUp:
     arguments: Mapping[str, Any]  # of the task
-    words: str  # what it would be for
+    words: str  # which devices it would be for
     devices: int
 
 
@@ -34,7 +34,7 @@ class FollowUps:
         return False
 
     def require_there(self, arguments: Mapping[str, Any]) -> None:
-        """Make sure that what these arguments of the task name is there: else a job with them would only fail."""
+        """Make sure that whatever these arguments name exists: otherwise a job with them could only fail."""
 
     def on_the_failed(self, job: Job) -> FollowUp:
         raise CannotFollow(f"Job {job.pk} ({job.function_name}) can only be run again as a whole")

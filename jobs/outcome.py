@@ -111,7 +111,7 @@ def storable_json(value: Any, *, what: str, mask: Callable[[str], str] | None = 
 
 
 def _with_nothing_to_hide(value: Any, mask: Callable[[str], str]) -> str | None:
-    """The value as JSON text, if no secret is in it: then its dozens of parts need not be masked one by one.
+    """The value as JSON text, if it contains no secret: then its dozens of parts need not be masked one by one.
 
     Where no part has a backslash, a secret in it is found in the whole too: the form that JSON gives it is among those
     that are looked for. What is found in the whole alone, such as the secret "false", the parts will show.

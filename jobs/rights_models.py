@@ -16,7 +16,7 @@ class Role(models.Model):
 
 
 class GroupScope(models.Model):
-    """What the permissions of a group are good for. A group without one is not limited."""
+    """How far the permissions of a group reach. A group without a scope is not limited."""
 
     group = models.OneToOneField(Group, primary_key=True, on_delete=models.CASCADE, related_name="scope")
     device_groups = models.TextField(blank=True, help_text="Groups of the inventory, one a line; subgroups count too.")

@@ -26,7 +26,7 @@ class DeviceState(StrEnum):
 
 
 class Step(StrEnum):
-    """What is told of a job's life."""
+    """An event in a job's life, as it is shown to people."""
 
     POSTED = "posted"
     APPROVED = "approved"  # by a second person
@@ -45,7 +45,7 @@ class CameOf(StrEnum):
 
     AGAIN = "again"  # the same once more
     FAILED = "failed"  # for the devices that it left undone
-    PLAN = "plan"  # live, as it showed
+    PLAN = "plan"  # a live run of what a dry run showed
 
 
 # The second argument in a message for a job that runs already: help with its devices. Older workers refuse it.

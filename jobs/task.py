@@ -277,8 +277,8 @@ def job(
             ``max_retries``, … Others are refused: a message is only a job's number.
 
     Raises:
-        TypeError, ValueError: there is no such option, it may not be so, the function can't be a job, or another has
-            its name.
+        TypeError, ValueError: an option does not exist or has an invalid value, the function can't be a job, or another
+            has its name.
     """
     check_options(options)
     for name in ("check", "approval"):

@@ -29,7 +29,7 @@ def perform(job: Job, *, early: bool = False) -> Job:
     """Run a scheduled job here and now, if it is due.
 
     Args:
-        early: as if it were due: after a retry with a countdown, or ``at`` a time.
+        early: run it although it is not due: after a retry with a countdown, or scheduled ``at`` a time.
     """
     if early:
         Job.objects.filter(pk=job.pk).update(scheduled_time=DatabaseNow())

@@ -22,7 +22,7 @@ class UpkeepStep(StrEnum):
     UNSERVED = "unserved"
 
 
-# What they do is to put right what a fault left behind.
+# These put right what a fault left behind.
 REPAIRING: Final = frozenset(
     {
         UpkeepStep.RESCUE,

@@ -2,8 +2,8 @@
 
 Asked for all at once (``status = SCHEDULED``), no such index fits, and the database may look through all jobs that have
 ended. So whoever counts or searches waiting jobs asks for these parts one by one, or for ``any_part``. Who counts only
-up to a number does it in the index's order. Asked for any that match, PostgreSQL may read the table as it lies: it
-knows of many that waited some time ago, and thinks that it soon has enough.
+up to a number does it in the index's order. Without an order PostgreSQL may scan the table itself: its statistics may
+still count many waiting jobs, so it expects to find enough soon.
 """
 
 from typing import Final, NamedTuple

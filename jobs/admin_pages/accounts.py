@@ -1,6 +1,6 @@
 """Users and groups: Django's own pages, in which nobody can grant more than they have.
 
-Django trusts everybody who may change users with everything: a new password lets them log in as anybody, a tick makes
+Django trusts anybody who may change users with everything: a new password lets them log in as anybody, a tick makes
 them superuser.
 """
 
@@ -31,7 +31,7 @@ class OwnUserAdmin(_UserAdmin):
         return super().has_delete_permission(request, obj) and (obj is None or may_change(request.user, obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """The name of an identity provider's user is not one that a person may type: "ann/login.example.org"."""
+        """An identity provider's user has a name that the form would refuse, such as "ann/login.example.org"."""
         fields = super().get_readonly_fields(request, obj)
         fields = fields if _is_superuser(request) else (*fields, "is_superuser")
         return (*fields, "username", "comes_from") if _identity_of(obj) else fields

@@ -34,7 +34,7 @@ _OF_THE_JOB: Final[Mapping[str, Column]] = {
 COLUMNS: Final = _OF_THE_DEVICE
 HISTORY_COLUMNS: Final = {**_OF_THE_JOB, **_OF_THE_DEVICE}
 
-_REPORTS: Final = 20  # that one statement fetches
+_REPORTS: Final = 20  # how many one statement fetches
 _TIMES: Final = ("start_time", "finish_time")
 
 
@@ -78,7 +78,7 @@ def _object(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reports(pks: Sequence[int]) -> Iterator[tuple[int, orjson.Fragment | dict[str, str] | None]]:
-    """A few at a time, as many as fit into a page. A single one always fits."""
+    """Fetched a few at a time. A message replaces a report that does not fit into the page, unless it is alone."""
     room = conf.page_max_mb * 1_000_000
     for start in range(0, len(pks), _REPORTS):
         some = JobDevice.objects.filter(pk__in=pks[start : start + _REPORTS])

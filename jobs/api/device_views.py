@@ -21,8 +21,8 @@ class JobDevices(ApiViewSet):
     collection = "devices"
     pagination_class = NumberedPages
     columns = COLUMNS
-    # Not the column itself: PostgreSQL would read the table in its order until it has found a page of these rows, and
-    # those of a job that runs are the last.
+    # Not the column itself: PostgreSQL would walk the table in id order until it has found a page of these rows, and
+    # those of a running job come last.
     ties = F("id") + 0
     permissions_required = {"GET": "jobs.view_job"}
 

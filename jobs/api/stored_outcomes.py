@@ -41,20 +41,20 @@ def spliced(job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
 
 
 def deleted(job_ids: Sequence[int]) -> set[int]:
-    """Which of these jobs are gone, and all of theirs at once. Asked when what there was has been read, of what came
-    from several statements, or did not come: it may have been deleted between them.
+    """Which of these jobs no longer exist. Asked after reading: a job that several statements read, or that was not
+    found, may have been deleted meanwhile.
     """
     return set(job_ids) - set(Job.objects.filter(pk__in=job_ids).values_list("pk", flat=True)) if job_ids else set()
 
 
 def _whole(job_ids: Sequence[int]) -> dict[int, tuple[str, str | None]]:
-    """Of those whose result was there: it may be in rows that are read after the outcome."""
+    """The outcomes whose result was found: it may be made of device rows, which are read after the outcome."""
     found = store().outcomes(job_ids)
     return {each.job_id: (each.result, each.exception) for each in found if each.result is not None}
 
 
 def _fit(sizes: dict[int, int]) -> tuple[dict[int, int], dict[int, str]]:
-    """The sizes of the results that fit into one answer, and what is said in place of the others.
+    """The sizes of the results that fit into one answer, and what to say in place of the others.
 
     A single one always fits.
     """

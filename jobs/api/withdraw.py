@@ -46,10 +46,9 @@ def withdraw_later(entry: AuditEntry, *, backend: int, key: tuple[str, str] | No
     """Return at once; a thread withdraws the job as soon as the outcome of its commit is known.
 
     Args:
-        entry: the one that says that the job was scheduled. It tells the job from another one with its number: those
-            that a server gave out just before it crashed, it may give out again.
-        backend: the database server's process that received the commit.
-        key: user and Idempotency-Key.
+        entry: the one that says that the job was scheduled. It tells this job from another with the same number: a
+        server that crashed may give out again the numbers that it gave out just before. backend: the database server's
+        process that received the commit. key: user and Idempotency-Key.
     """
     record(JobAction.COMMIT_LOST, job_id=entry.job_id)
     name = f"withdraw-{entry.job_id}"
@@ -73,7 +72,7 @@ def _withdraw(entry: AuditEntry, backend: int, key: tuple[str, str] | None) -> N
 def _try(entry: AuditEntry, backend: int, key: tuple[str, str] | None) -> Withdrawal | None:
     """None while the outcome is not known."""
     try:
-        ended = not session.is_server_process(backend)  # first: what it committed is seen below
+        ended = not session.is_server_process(backend)  # asked first, so that whatever it committed is seen below
         is_stored = AuditEntry.objects.filter(pk=entry.pk, time=entry.time, job_id=entry.job_id).exists()
         done = withdraw(cast("int", entry.job_id), key=key) if is_stored else Withdrawal.NOTHING
     except Error as exc:
@@ -87,7 +86,7 @@ def _try(entry: AuditEntry, backend: int, key: tuple[str, str] | None) -> Withdr
 def withdraw(job_id: int, *, key: tuple[str, str] | None = None) -> Withdrawal:
     """Delete a job that has not started, with its key. The audit trail keeps its entries, and this is added."""
     with transaction.atomic():
-        # The key's row before the job's, in the order of its request: a repetition of that waits here.
+        # The key's row before the job's, as in the original request: a repetition of that request waits here.
         row = None
         if key is not None:
             row = IdempotencyKey.objects.select_for_update().filter(user=key[0], key=key[1]).first()

@@ -25,7 +25,7 @@ from jobs.deeds import Deed
 from jobs.models import GroupScope
 
 COMMAND_LINE: Final = "command line"
-_RULES: Final = (IntervalSchedule, CrontabSchedule, ClockedSchedule, SolarSchedule)  # by which schedules fire
+_RULES: Final = (IntervalSchedule, CrontabSchedule, ClockedSchedule, SolarSchedule)  # when schedules fire
 # These change nobody's rights, and only the platform writes them.
 _UNWATCHED: Final = frozenset({"last_login", "last_run_at", "total_run_count", "date_changed"})
 
@@ -35,7 +35,7 @@ _doer: ContextVar[tuple[str, str] | None] = ContextVar("doer", default=None)
 
 @contextmanager
 def done_by(who: str, origin: str) -> Iterator[None]:
-    """Inside, what no request asks for is done by this part of the platform."""
+    """Inside the block, changes outside any request are attributed to this part of the platform."""
     token = _doer.set((who, origin))
     try:
         yield

@@ -1,6 +1,6 @@
 """The audit trail: what a person did over API, admin or command line, and what a worker's code started.
 
-An entry is written in the transaction of what it tells, or not at all.
+An entry is written in the transaction of the change that it describes, or not at all.
 """
 
 import threading
@@ -29,7 +29,7 @@ class By:
 def add(
     deed: Deed, *, who: str, origin: str, job_id: int | None = None, lock_name: str | None = None, detail: str = ""
 ) -> None:
-    """Add an entry. Call it in the transaction of what it tells.
+    """Add an entry. Call it in the transaction of the change that it describes.
 
     Args:
         who: the person's name as text; where no person did it, what did.
@@ -53,7 +53,7 @@ _thread = threading.local()
 
 @contextmanager
 def noted() -> Iterator[list[AuditEntry]]:
-    """The entries that this thread adds inside."""
+    """Collects the entries that this thread adds inside the block."""
     _thread.noted = []
     try:
         yield _thread.noted

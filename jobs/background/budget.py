@@ -1,4 +1,4 @@
-"""How long a step may go on."""
+"""How long a step may take."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Work on many things, one of which may be blocked, say a row that a dead host's transaction still locks."""
+"""Work on many things, any of which may be blocked, for example a row that a dead host's transaction still locks."""
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar

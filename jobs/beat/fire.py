@@ -106,7 +106,7 @@ def _unmoved(row: PeriodicTask) -> QuerySet[Any]:
 
 
 def move_last_run(row: PeriodicTask, *, last_run_at: datetime | None, date_changed: datetime) -> None:
-    """Count its next time from another moment, without firing it."""
+    """Let its next time count from another moment, without firing it."""
     _unmoved(row).update(last_run_at=last_run_at, date_changed=date_changed)
 
 

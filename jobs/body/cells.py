@@ -1,4 +1,4 @@
-"""How far each run has come: the process that runs its body tells the worker's main process, in shared memory.
+"""Which stage each run has reached: the process that runs its body tells the worker's main process, in shared memory.
 
 The main process may be waiting for the broker when it must learn that a body has ended; shared memory needs no message.
 There is one cell per run, allocated before the pool forks, and its number is passed with the request. The child writes
@@ -58,7 +58,7 @@ def take() -> int | None:
 
 
 def give_back(number: int) -> None:
-    """No child writes to it any more. It goes to the end of the free list."""
+    """Free a cell that no child writes to any more. It goes to the end of the free list."""
     _free.append(number)
 
 
@@ -71,7 +71,7 @@ def read(number: int | None) -> Cell | None:
 
 
 def tell_to_leave(number: int | None) -> None:
-    """The worker stops: a body that shares its work with others leaves it to them. The one byte that goes this way."""
+    """The worker is stopping: a body that shares its work leaves it to the others. The one byte written from here."""
     _write(_bytes(number), _LEAVE)
 
 

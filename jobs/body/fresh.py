@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def fresh(ask: Callable[[], T], *, job_id: int) -> T:
-    """What ``ask`` returns. It is asked again as long as the answer takes so long that the run may be lost by then."""
+    """What ``ask`` returns. It is called again whenever it took so long that the run may have been judged lost."""
     while True:
         asked = time.monotonic()
         answer = ask()

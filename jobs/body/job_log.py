@@ -170,7 +170,7 @@ class _Handler(ForManyAtOnce):
 
 
 def _log_of_this_thread() -> JobLog | None:
-    """That of its own body, or else that of the only one."""
+    """The log of this thread's own body; otherwise the only log there is, if there is just one."""
     logs = list(_logs.values())  # in one go: a run may end meanwhile
     return _logs.get(threading.get_ident()) or (logs[0] if len(logs) == 1 else None)
 
@@ -181,7 +181,7 @@ _counting = threading.Lock()
 
 
 class kept_in(AbstractContextManager[None]):  # noqa: N801  used like a function, which would take twice as long
-    """What this thread, or one of the body's, logs inside is kept."""
+    """Inside, what this thread and the body's other threads log is kept."""
 
     def __init__(self, log: JobLog) -> None:
         self._log = log
@@ -202,7 +202,7 @@ def _listen() -> None:
     root = logging.root
     level = logging.getLevelNamesMapping()[conf.job_log_level]
     _handler.setLevel(level)
-    root.addHandler(_handler)  # once; a set-up of logging takes it away
+    root.addHandler(_handler)  # no effect if it is there; reconfiguring logging removes it
     if level < root.level:
         for handler in root.handlers:
             if handler is not _handler:

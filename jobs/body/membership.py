@@ -25,10 +25,10 @@ from jobs.sql import store
 from jobs.sql.device_signature import Batch, FleetStanding, Leaving, Note
 
 _LONGEST_WHY: Final = 1000
-# Where other devices are in hand, their notes may come in this time: PostgreSQL's commit_delay. It is a small part of
-# what a device takes, and saves statements; more come while the statement before is being executed.
+# While other devices are in hand, wait this long for their notes, as PostgreSQL's commit_delay does for commits. It is
+# short beside the time that a device takes, and saves statements; more notes gather while the previous statement runs.
 _GATHER_SECONDS: Final = 0.001
-_FEW: Final = 4  # devices in hand: PostgreSQL's commit_siblings
+_FEW: Final = 4  # with more devices in hand it waits, as with PostgreSQL's commit_siblings
 
 
 class _Context(Body, Protocol):
@@ -49,7 +49,7 @@ class Membership:
         self._ctx = ctx
         self._run = run
         self._called = False
-        self._repeats = False  # what it has in hand when it is lost is begun anew
+        self._repeats = False  # if this process is lost, the devices in its hands are begun again
         self._noted: set[int] = set()  # ids of devices with a step
         self._each: Each | None = None
         self._note_together: SharedCall[Note, FleetStanding] | None = None  # from ``each`` on: few jobs call it
@@ -57,10 +57,11 @@ class Membership:
     def each(self, devices: Sequence[Any], steps: Sequence[Callable[[Any], Any]], **options: Any) -> Done:
         if self._called:
             raise RuntimeError("ctx.each can be called once in a job")
-        # Where all wait for each other, one that is begun anew would be waited for by those who are to take it.
+        # With all_or_none nothing is repeated: the participants that would take such a device are waiting for it
+        # themselves.
         self._repeats = self._may_be_repeated() and not options["all_or_none"]
         plan = Plan.of(devices, steps, helpers=self._helpers(), repeats=self._repeats, **options)
-        self._called = True  # what fails until here fails this process alone
+        self._called = True  # a failure before this line is this process's alone
         if not plan.devices and not self.joined:
             self.result, self.finished = ('{"devices": {}}', 0), []
             return Done(devices=0, failed=0, max_score=0)
@@ -102,7 +103,8 @@ class Membership:
             return self.standing()
         hidden = masker()
         why = if_lost and _noted(if_lost, _LONGEST_WHY, hidden)
-        # Of one without a step nothing is claimed if it is lost. One that has a step must not keep it for the next.
+        # A crash that loses a device's first note leaves nothing false. One that loses a later note would leave the
+        # step before in its place.
         lasting = piece.id in self._noted or self._each is None or not self._each.kept.has(piece.id)
         begun_age = time.monotonic() - piece.begun_at
         self._noted.add(piece.id)
@@ -112,12 +114,12 @@ class Membership:
         return seen
 
     def leave_with(self, failure: Failure) -> bool:
-        """The body raised while others may be there. True if they are not: the end is this process's to store.
+        """The body raised while others may take part. True if none do: the end is this process's to store.
 
         Before ``each`` it is this process's own failure: others go on, and end the job. After that it is the job's
         failure.
         """
-        if self._called:  # of what it had in hand nothing is known but what was written
+        if self._called:  # all that is known of its devices in hand is what was written
             until_answered(self._ctx.database, self._give_up_devices, job_id=self._run.job_id)
         leaving = None if self._called else self._leave(end=None)
         if leaving is None or not (leaving.gone or leaving.last):
@@ -169,12 +171,12 @@ class Membership:
 
 
 def may_help(job_id: int, worker: str) -> bool:
-    """Whether it is worth while to join. A process that differs would read its inventory for nothing, every few
-    seconds; and a run in which nobody else takes part would begin to wait anew each time, and never end.
+    """Whether it is worthwhile to join. A process that differs would read its inventory for nothing every few seconds;
+    and a run without participants would restart its wait each time, and never end.
     """
     return (job_id, worker) not in found_to_differ
 
 
 def _noted(text: str, longest: int, mask: Callable[[str], str]) -> str:
-    """Fit to be stored: if the database refused one note, it would refuse those of all other devices with it."""
+    """The text in a form that can be stored: a note that the database refuses takes those of other devices with it."""
     return storable(mask(str(text)))[:longest]

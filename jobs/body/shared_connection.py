@@ -3,7 +3,7 @@
 While that thread only waits for the others (``ctx.each`` with few devices) it lends them its own, which is open and has
 the plans of the previous job's statements. Opening another takes longer than most of what they ask, and the first of
 them would wait for it just before its commit. With many devices they have both: two of them need not wait for each
-other's wait for the disk.
+other's commit to reach the disk.
 """
 
 import contextlib
@@ -69,7 +69,7 @@ class SharedConnection:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
-        """Opens it before a thread needs it, in a thread that does only that: the body's own does not wait."""
+        """Open the shared connection before it is needed, in a thread of its own, so that the body's does not wait."""
         threading.Thread(target=self._open, name="opens-database", daemon=True).start()
         yield
 
@@ -80,20 +80,20 @@ class SharedConnection:
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
-        """Inside, all threads use the connection of the body's own thread, which calls this and goes by ``use`` too."""
+        """Inside, all threads use the connection of the body's own thread, which calls this and itself uses ``use``."""
         own = connections[DEFAULT_DB_ALIAS]
         own.inc_thread_sharing()
         self._lent = own
         try:
             yield
         finally:
-            with self._lent_mutex:  # whoever is using it has done so
+            with self._lent_mutex:  # wait for whoever is using it
                 self._lent = None
             own.dec_thread_sharing()
 
     @contextlib.contextmanager
     def both(self) -> Iterator[None]:
-        """Inside, threads use theirs, or if that is in use the one of the body's own thread, as with ``lent``."""
+        """Inside, threads use theirs or, if that is busy, the one of the body's own thread, as with ``lent``."""
         self._has_both = True
         try:
             with self.opened(), self.lent():
@@ -108,7 +108,7 @@ class SharedConnection:
         return self._shared
 
     def close(self) -> None:
-        """No thread uses it any more."""
+        """Close the shared connection. From now on no thread may use it."""
         with self._mutex:
             self._closed = True
             if self._shared is not None:

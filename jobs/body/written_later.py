@@ -18,7 +18,7 @@ class Due(Protocol):
 
 
 def add(due: Due) -> None:
-    """Its ``flush`` is called in a while."""
+    """Have the ``flush`` of ``due`` called in a while."""
     _of_this_process().add(due)
 
 

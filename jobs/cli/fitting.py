@@ -8,8 +8,8 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
-_BETWEEN: Final = 2  # columns of the terminal between two of the table
-_LESS_NEEDED: Final = (  # the first goes first
+_BETWEEN: Final = 2  # characters between two columns
+_LESS_NEEDED: Final = (  # dropped in this order
     "comment",
     "step",
     "score",
@@ -23,15 +23,15 @@ _LESS_NEEDED: Final = (  # the first goes first
     "function",
     "waits for",
 )
-_WHOLE: Final = frozenset({"took", "score", "since (UTC)", "when (UTC)"})  # a part of one says nothing
+_WHOLE: Final = frozenset({"took", "score", "since (UTC)", "when (UTC)"})  # meaningless when cut
 _SENTENCES: Final = frozenset({"reason", "waits for"})
-_OF_A_SENTENCE: Final = 30  # columns of the terminal at least, or it becomes a tower
+_OF_A_SENTENCE: Final = 30  # characters at least: a narrower column would be very tall
 _NAMES: Final = frozenset({"function", "lock", "device", "by"})
-_OF_A_NAME: Final = 30  # one that is longer is folded, so that its column does not go because of it
+_OF_A_NAME: Final = 30  # characters; a longer name is folded, so that its column need not be dropped
 
 
 class FittingTable(Table):
-    """In a pipe, which is as wide as can be, all columns are there.
+    """A table that drops columns to fit the terminal. A pipe has unlimited width, and gets all columns.
 
     Args:
         nothing: what a terminal shows of a table without rows; a pipe has the heads.

@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 
 
 class Patience:
-    """Goes on while the database is away, and says so once each time."""
+    """Keeps a command running while the database is away, and says so once per outage."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -46,7 +46,7 @@ class Patience:
 
     @contextmanager
     def outlasting(self) -> Iterator[None]:
-        """While the database is away, leaves out what is inside, and says so."""
+        """Skips the rest of the block if the database is away, and says so."""
         try:
             yield
             self._is_away = False
@@ -60,7 +60,7 @@ class Patience:
 
 
 def wait(job_ids: Sequence[int], *, timeout: float | None, seen: Seen, say: Say) -> Verdict:
-    """Wait until all have ended, also while the database is away; not for one that does not exist."""
+    """Wait until all jobs have ended, also while the database is away. Ends at once if one of them does not exist."""
     deadline = None if timeout is None else time.monotonic() + timeout
     pause, patience = threading.Event(), Patience(say)
     while True:

@@ -1,4 +1,5 @@
-"""Jobs that must not start before a second person has approved them: whether a new one is one, and putting it aside.
+"""Jobs that must not start before a second person has approved them: whether a new job is one of them, and putting it
+aside.
 
 Such a job is SCHEDULED and ``unapproved``. It is also ``parked``: it has no message, and nobody sends it one. No claim,
 and no line for a lock, counts an unapproved job.

@@ -26,6 +26,6 @@ def add(job: Job, user_id: int) -> None:
 
 
 def of(job: Job) -> set[int]:
-    """The ids of all of them, and of its author."""
+    """The ids of its author and of everybody else behind it."""
     found = {job.author_id, *JobBehind.objects.filter(job=job).values_list("user_id", flat=True)}
     return {user_id for user_id in found if user_id is not None}

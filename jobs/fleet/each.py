@@ -42,14 +42,14 @@ class Each:
         self.hands = Hands(plan.at_once)
         self._ahead = Ahead(plan.at_once, alone=plan.reads_first and not plan.all_or_none)
         self._work = Work(body, plan, self._ahead)
-        # Then it takes devices while its threads note steps: on two connections, or each would wait for the others'
-        # commits. Where one process at a time writes, one is enough.
+        # With more devices than threads it takes devices while its threads note steps: on two connections, or each
+        # would wait for the others' commits. Where one process at a time writes, one connection is enough.
         self.needs_two = store().shares_devices and len(plan.devices) > plan.at_once
         self._is_struck = False
         self._leaves = False  # it takes no more
-        self._dry = False  # nobody waited to be begun when this asked last
+        self._dry = False  # at the last look, no device was waiting to be begun
         self._others = 0
-        self._step = 0  # that its devices are in; more than the first only where all are to be over in it
+        self._step = 0  # the step that its devices are in; always the first, unless all_or_none
         self.kept = Kept(always=not plan.reads_first)
         self._devices = Devices(self.kept)
         self._showed_at = time.monotonic()
@@ -134,8 +134,8 @@ class Each:
         return self._ahead.few if self._may_take else 0
 
     def _taken(self, count: int, *, ahead: int = 0, tried: bool = False) -> list[Taken]:
-        # With all_or_none a crash of the database would also undo the steps that the devices have done. And no thread
-        # waits for devices that are taken ahead, so there is time to wait for the disk.
+        # With all_or_none, a crash of the database would also undo the record of finished steps. And no thread is
+        # waiting for devices that are taken ahead, so there is time to wait for the disk.
         lasting = ahead > 0 or self._plan.all_or_none or not self._plan.reads_first
         options: dict[str, Any] = {"ahead": ahead, "tried": tried, "of": len(self._plan.devices), "lasting": lasting}
         asked = time.monotonic()
@@ -227,7 +227,7 @@ class Each:
         )
 
     def _leave_again(self) -> Leaving:
-        """Store what is known of the devices once more: it did not wait for the disk, so a crash may have undone it."""
+        """Store again what is known of the devices: the first write did not wait for the disk; a crash may undo it."""
         self._plan.leaving()
         return self._leave()
 

@@ -24,15 +24,15 @@ class Piece:
     host: str
     device: Any
     result: Any = None
-    at: str = ""  # what its thread is at
+    at: str = ""  # what its thread is doing
     begun_at: float = 0.0  # monotonic
     deadline: float = math.inf  # monotonic; after it the thread hangs
     taken_back: bool = False  # the job was stopped while it was in progress
-    given_up: bool = False  # its thread hangs: what comes of it comes too late
+    given_up: bool = False  # its thread hangs: whatever it still returns is ignored
     _leaving: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def give_up(self, now: float) -> bool:
-        """Give it up if its thread hangs; returns whether it does. A thread that has left its block is not given up."""
+        """Give this piece up if its thread hangs; returns whether it does. Not if the thread has left its block."""
         with self._leaving:
             self.given_up = self.deadline < now
         return self.given_up
@@ -75,7 +75,7 @@ class Hands:
 
     def __post_init__(self) -> None:
         self._mutex = threading.Lock()
-        # Two conditions, so that a thread that is done wakes the coordinating thread, and not all that rest.
+        # Two conditions, so that a thread that is done wakes the coordinating thread, and not all idle ones.
         self._given = threading.Condition(self._mutex)
         self._was_done = threading.Condition(self._mutex)
         self._todo: deque[Piece] = deque()

@@ -1,4 +1,4 @@
-"""Which devices this process has for good: a crash of the database can't undo that it took them.
+"""Which devices this process has permanently taken: a crash of the database can't undo that it took them.
 
 That is so once the commit that took them has waited for the disk, or a later one has: the database's log has one order,
 so a commit that waited makes everything before it last. See ``cnaasjobs.db.unawaited``.

@@ -16,16 +16,16 @@ from typing import Final
 
 _FOLLOW_SECONDS: Final = 0.1
 _STAT: Final = Path("/proc/thread-self/stat")
-_PROCESSOR: Final = 36  # the place of the number of the processor, counted from behind the name of the command
+_PROCESSOR: Final = 36  # the index of the processor's number, counted from after the command's name
 
 
 class OneCpu:
     def __init__(self) -> None:
-        self._cpu: set[int] = set()  # of one number; none where it cannot be found out
+        self._cpu: set[int] = set()  # one number; empty if it cannot be determined
         self._follow_at = 0.0  # monotonic
 
     def follow(self, threads: Iterable[threading.Thread]) -> None:
-        """Move these threads to the calling one. To be called often: it does so once in ``_FOLLOW_SECONDS``."""
+        """Move these threads to the calling thread's processor. Call it often: it acts once in ``_FOLLOW_SECONDS``."""
         if (now := time.monotonic()) < self._follow_at:
             return
         self._follow_at = now + _FOLLOW_SECONDS
@@ -36,7 +36,7 @@ class OneCpu:
                 self._bind(thread.native_id)
 
     def bind(self) -> None:
-        """The calling thread is one of them, from now on."""
+        """Make the calling thread one of those that share the processor."""
         self._bind(threading.get_native_id())
 
     def _bind(self, thread: int | None) -> None:

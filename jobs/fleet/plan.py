@@ -102,6 +102,6 @@ found_to_differ: Final[deque[tuple[int, str]]] = deque(maxlen=100)  # from the r
 
 
 def say_it_differs(job_id: int, worker: str) -> None:
-    """This process has not what the run's participants must have alike. It remembers that, and does not join again."""
+    """This process differs where all participants must be alike. It remembers that, and does not join again."""
     found_to_differ.append((job_id, worker))
     record(JobAction.DIFFERS, job_id=job_id, worker=worker)

@@ -1,4 +1,4 @@
-"""What happened to a participant's devices, until it is written."""
+"""What happened to a participant's devices and is not written yet."""
 
 import time
 from collections.abc import Sequence

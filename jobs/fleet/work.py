@@ -32,7 +32,7 @@ class Work:
     ahead: Ahead
 
     def expected(self, pieces: list[Piece]) -> list[Piece]:
-        """These, after what the plan does for many at once before they begin. What it raises fails none of them."""
+        """Let the plan prepare these devices together, and return them. What it raises fails none of them."""
         if pieces:
             try:
                 self.plan.beforehand([piece.device for piece in pieces])
@@ -41,7 +41,7 @@ class Work:
         return pieces
 
     def begin_later(self, piece: Piece) -> Finished | Unfinished:
-        """One that was taken before there was a thread for it."""
+        """The work of a device that was taken before there was a thread for it."""
         return self.begin(piece) if self.ahead.may_begin() else Unfinished.UNBEGUN
 
     def begin(self, piece: Piece) -> Finished | Unfinished:
@@ -79,7 +79,7 @@ class Work:
         device = self.plan.devices.get(host)
 
         def report() -> Any:
-            if device is None:  # whoever died had found another selection
+            if device is None:  # the process that died had selected other devices
                 raise DeviceFailed(why)
             return make(device, why)
 
@@ -123,8 +123,8 @@ class Work:
             except LockLost:
                 raise
             except JobStopped:
-                # It was allowed on all devices, and is done on some: better do it on the rest too, while the lock is
-                # ours.
+                # The last step was allowed on all devices, and is done on some: better to do it on the rest too, while
+                # we hold the lock.
                 if not last or not self.safety.holds_lock():
                     raise
             return self._call(piece, step)

@@ -26,7 +26,7 @@ class OwnHeartbeat:
             self.row_id = new.pk
 
     def farewell(self) -> None:
-        """The last beat: nothing is in progress any more."""
+        """Write the last beat: nothing is in progress any more."""
         self._row().update(stopped_at=DatabaseNow(), run_tokens="[]")
 
     def _row(self) -> QuerySet[Heartbeat]:

@@ -85,7 +85,7 @@ class Lost:
         try:
             self._seconds = self._look()
         except BaseException:
-            self._counted_at = None  # the time until the next look does not count
+            self._counted_at = None  # time until the next look does not count
             raise
 
     def runs(self, running: Sequence[HeldRun]) -> list[tuple[HeldRun, str]]:

@@ -58,7 +58,7 @@ def _fold_some() -> bool:
     try:
         with transaction.atomic():
             mark = _locked_mark()
-            additions = Additions()  # what was counted is given back to nobody: it is counted again
+            additions = Additions()  # if this fails, nothing need be given back: the jobs are counted again
             if mark.feed != now.feed:
                 mark.feed, mark.upto, mark.since = now.feed, horizon - 1, database_now()
                 more = False

@@ -94,11 +94,11 @@ def _behind(by: trail.By) -> set[int]:
 
 
 def _maker_of(token: str | None) -> int | None:
-    """Raises NotAllowed: the token was deleted since it let its user in, and with it who made it."""
+    """Raises NotAllowed: the token was deleted after it let its user in, and the record of its maker with it."""
     if token is None:
         return None
     maker = TokenMaker.objects.filter(pk=token).values_list("maker_id", flat=True).first()
-    # Asked second: while a token is there, so is its maker.
+    # Asked second: as long as the token exists, so does the record of its maker.
     if maker is None and not AuthToken.objects.filter(pk=token).exists():
         raise NotAllowed("The token was deleted meanwhile")
     return maker

@@ -10,7 +10,7 @@ from jobs.rights.reach import EVERYWHERE, Limit, Reach, covers, limits_of, reach
 
 
 def lacking(maker: Any, user: Any) -> list[str]:
-    """What ``user`` may do and ``maker`` may not. An inactive account counts as if it were active: it may be again."""
+    """What ``user`` may do and ``maker`` may not. An inactive account counts as active: it may become so again."""
     if maker.is_superuser:
         return []
     theirs = granted_to(user.pk)

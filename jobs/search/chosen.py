@@ -18,10 +18,10 @@ _COUNTED = 10_000
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
     jobs: list[Job]  # the newest of them, at most as many as asked for
-    total: int  # that could be acted on
-    is_more: bool = False  # than that
+    total: int  # how many could be acted on
+    is_more: bool = False  # there may be more than ``total``
     left_out: int = 0  # jobs that were named but can't be acted on
-    gave_up: str | None = None  # why there may be more
+    gave_up: str | None = None  # why the search is incomplete
 
 
 def abortable(*, most: int, ids: Sequence[int] | None = None, text: str = "") -> Chosen:

@@ -26,7 +26,7 @@ _COUNTS: Final = totals.Counts(
 @dataclass(frozen=True)
 class Counted:
     number: int
-    is_more: bool = False  # than that
+    is_more: bool = False  # than the number counted
 
     def __str__(self) -> str:
         return f"{self.number:,}{'+' if self.is_more else ''}"

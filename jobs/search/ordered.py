@@ -1,7 +1,7 @@
 """Jobs that a search finds, in another order than by age: the newest ``MOST`` of them, sorted.
 
-Most of these orders have no index, and none has one together with every search, so that sorting all jobs would read all
-of them. The older ones are sorted by themselves, ``MOST`` at a time.
+Most of these orders have no index, and no index serves an order together with every search, so sorting all jobs would
+read all of them. Older jobs are sorted separately, ``MOST`` at a time.
 """
 
 from collections.abc import Callable, Mapping

@@ -33,7 +33,7 @@ def condition_of(text: str, *, now: datetime) -> Q:
 
 
 def id_of(text: str) -> int | None:
-    """The job's number, if the text is nothing else."""
+    """The job's number, if the text is just a number."""
     text = text.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63 else None
 

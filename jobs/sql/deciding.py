@@ -24,8 +24,8 @@ def decide(run: Run, step: int, *, within: float | None) -> Decision:
         if fleet.allowed > step:
             return Decision(True, "")
         if fleet.refused is None:
-            # Asked first: of two statements the second sees more. The other way round, a device that is stored as
-            # failed between them would be neither left nor failed.
+            # Asked first, because the second of two statements sees more. The other way round, a device that is stored
+            # as failed between them would count neither as left nor as failed.
             left = _left(job.pk, step)
             fleet.refused = _why_not(fleet, within)
             if fleet.refused is None:

@@ -9,7 +9,7 @@ from jobs.run import Run
 
 
 class Taken(NamedTuple):
-    """A device that is this participant's to begin."""
+    """A device that this participant has taken, to begin it."""
 
     id: int
     host: str
@@ -57,7 +57,7 @@ class Note(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What happened to a participant's devices since it wrote last."""
+    """What happened to a participant's devices since it last wrote."""
 
     over: Sequence[Over] = ()
     stepped: Sequence[Stepped] = ()

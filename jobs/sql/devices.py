@@ -14,7 +14,7 @@ from jobs.sql.execute import change, rows
 from jobs.sql.tables import DEVICE, FLEET, JOB, PARTICIPANT
 from jobs.states import RUNNING, DeviceState
 
-CROWDED_SECONDS: Final = 0.3  # a job that waits longer for a slot gets a participant's
+CROWDED_SECONDS: Final = 0.3  # a job that waits longer than this for a slot is given a participant's
 
 # How slow a device was in the last job that had it: rough steps, so that devices that are about as slow keep the order
 # of the selection. Rows are written, and taken, in the order of ``id``: the slowest first, or the last of them would
@@ -23,8 +23,8 @@ _STEPS: Final = (600, 60, 10, 2)  # seconds
 _SLOWNESS: Final = " ".join(
     f"WHEN {{seconds}} >= {least} THEN {n}" for n, least in zip((4, 3, 2, 1), _STEPS, strict=True)
 )
-# To be found from the newest on. While most rows that PostgreSQL knows of are those of a sync that has just begun, it
-# thinks that there are hardly any that are done, and would read and sort all that a device ever had: see _STILL_MINE.
+# A CASE, so that PostgreSQL searches from the newest row on. If its statistics were taken just after a sync began, it
+# expects hardly any rows to be done, and would read and sort all that a device ever had: see _STILL_MINE.
 IS_DONE: Final = f"CASE WHEN {{device}}.state = '{DeviceState.DONE}' THEN TRUE ELSE FALSE END"
 SLOWNESS: Final = f"""(
         SELECT CASE {_SLOWNESS} ELSE 0 END FROM {DEVICE} AS last
@@ -32,7 +32,7 @@ SLOWNESS: Final = f"""(
     )"""
 
 THIS_RUN: Final = f"SELECT 1 FROM {JOB} WHERE id = %(job)s AND status = '{RUNNING}' AND run_token = %(token)s"
-# One that was taken ahead waits, and says for whom.
+# A device that was taken ahead is WAITING too, but names its participant.
 FREE: Final = f"state = '{DeviceState.WAITING}' AND participant IS NULL"
 MINE: Final = f"participant = %(token)s AND state <> '{DeviceState.DONE}'"
 _KEY_BYTES: Final = 6  # of a device in the result, beside its host and report: quotes, colon, comma, spaces
@@ -107,7 +107,7 @@ def leaving_of(found: Sequence[tuple[Any, ...]]) -> Leaving:
     if not found:
         return Leaving(gone=True, last=False)
     me, named, goes, orphaned, others, end, *tally = found[0]
-    if me is None:  # it has left before, as the last if the run bears its name; or it was judged lost
+    if me is None:  # it left earlier (as the last one out, if the run still names it), or was judged lost
         return Leaving(gone=not named, last=bool(named), end=end, tally=_tally_of(tally) if named else None)
     if not goes:
         return Leaving(gone=False, last=False, end=end)

@@ -10,7 +10,7 @@ Values = Mapping[str, Any] | Sequence[Any]
 
 
 def rows(statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
-    """All rows that it returns."""
+    """All rows that the statement returns."""
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         found: list[tuple[Any, ...]] = cursor.fetchall()
@@ -18,14 +18,14 @@ def rows(statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
 
 
 def change(statement: str, values: Values) -> int:
-    """How many rows it wrote or deleted."""
+    """Execute a statement; returns how many rows it wrote or deleted."""
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return int(cursor.rowcount)
 
 
 def marks(values: Sequence[Any]) -> str:
-    """A placeholder for each of these, with commas between."""
+    """A placeholder for each of these values, separated by commas."""
     return ",".join(["%s"] * len(values))
 
 

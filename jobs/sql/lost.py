@@ -16,8 +16,8 @@ def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int
     """See ``DeviceStore``. With ``repeats`` its devices wait again, else they failed; the reason names the step."""
     in_hand = JobDevice.objects.filter(job_id=job_id, participant=token).exclude(state=DeviceState.DONE.value)
     had = list(in_hand.only("pk", "state", "step", "if_lost", "tries"))
-    # Of one that was taken ahead it is not known whether it was begun. A process that was only frozen may be looking at
-    # it still: where others take devices it is not given to them, unless it may be repeated.
+    # A device that was taken ahead may or may not have been begun, and a process that was only frozen may still be
+    # working on it: it is not given to other participants, unless it may be repeated.
     is_alone = not Participant.objects.filter(job_id=job_id).exclude(pk=token).exists()
     again = [
         device.pk

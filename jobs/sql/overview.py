@@ -23,7 +23,7 @@ _QUEUES: Final = f"""
         SELECT (SELECT min(queue) FROM {JOB} WHERE {_SENT} AND queue > sent.queue) FROM sent WHERE queue IS NOT NULL
     ) SELECT queue FROM sent WHERE queue IS NOT NULL
 """
-# Each job's by itself: a few jobs may have so many devices that PostgreSQL would join them with the whole table.
+# A subquery per job: if a few jobs have very many devices, PostgreSQL would join them with the whole table.
 _DEVICES: Final = f"(SELECT count(*) FROM {DEVICE} WHERE job_id = last.id"
 _SYMPTOMS: Final = f"""
     SELECT kind AS what, queues AS words, CASE WHEN last_seen < %s THEN 0 ELSE 1 END AS number, {_NONE} AS failed

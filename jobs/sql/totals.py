@@ -25,7 +25,7 @@ _HIGHEST_ID = 2**63 - 1
 
 
 class _LastWatermark:
-    """Where this process saw it last: the total needs one statement as long as it has not moved, else two."""
+    """The watermark as this process last saw it: the total takes one statement if it has not moved, else two."""
 
     def __init__(self) -> None:
         self._below = _HIGHEST_ID  # not 0, with which the guess would be planned as a count of all jobs

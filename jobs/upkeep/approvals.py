@@ -11,7 +11,7 @@ _BATCH = 500
 
 
 def end_unapproved() -> int:
-    """Returns how many."""
+    """Returns how many jobs were ended."""
     return _end(unapproved()[:_BATCH])
 
 

@@ -61,7 +61,7 @@ class _Run:
 
 class Invite:
     def __init__(self) -> None:
-        # By job: how many will take part once all have come that were asked, and until when they are expected.
+        # By job: how many will take part once all that were asked have come, and until when they are expected.
         self._expected: dict[int, tuple[int, float]] = {}
 
     def step(self) -> int:
@@ -77,7 +77,7 @@ class Invite:
             return self._send([run for run in runs if run.asked])
 
     def _coming(self, run: _Run) -> int:
-        """How many that were asked in the last rounds may still be on their way."""
+        """How many of those that were asked in the last rounds may still be on their way."""
         expected, _ = self._expected.get(run.job.pk, (0, 0.0))
         return max(0, expected - run.participants)
 

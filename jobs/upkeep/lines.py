@@ -77,15 +77,15 @@ _cancel = OneByOne("ending a job that waited too long", _end, key=lambda overdue
 
 
 def overdue() -> QuerySet[Job]:
-    # By the locks' names, because only so the index of the lines can be used.
+    # By the locks' names: the index of the lines cannot be used otherwise.
     return _overdue().filter(lock_name__in=Lock.objects.values("name")).order_by("scheduled_time", "id")
 
 
 def with_overdue() -> QuerySet[Lock]:
     """The locks in whose lines there are such jobs: to ask whether there is any, one look into each line.
 
-    Asked for any of these jobs, PostgreSQL would read all there are once a line had been long: it thinks that it soon
-    comes upon one.
+    Asked for any such job, PostgreSQL would read all jobs once a line had been long, because it expects to find
+    one soon.
     """
     return Lock.objects.filter(Exists(_overdue().filter(lock_name=OuterRef("name"))))
 

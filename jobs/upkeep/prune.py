@@ -34,10 +34,11 @@ class Prune:
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._clock, self._sleep = clock, sleep
-        # All jobs of one status below this time are deleted, so the search need not walk over those of the other again.
+        # By status, the time before which all its jobs are deleted. A search from there does not step over the other
+        # status's.
         self._done: dict[Status, datetime] = {}
         self._started_over = clock()
-        self._look = _BATCH  # so many of the oldest jobs the next batch chooses from
+        self._look = _BATCH  # how many of the oldest jobs the next batch chooses from
         self._more = False  # the last batch was a full one
 
     def step(self) -> int:
@@ -84,7 +85,7 @@ class Prune:
             if ids:
                 totals.forget(ids)
                 store().delete(ids)
-            # Those that it had no room for were locked, and their devices counted, for nothing.
+            # Jobs that the batch had no room for were locked, and their devices counted, in vain.
             self._look = min(_BATCH, 2 * len(found) or _BATCH)
         if found and found[-1].finish_time is not None:
             self._done[status] = found[-1].finish_time

@@ -1,6 +1,6 @@
 """Calls the steps of upkeep in turn. A step that fails is logged and does not stop the others.
 
-Nearly always there is nothing to do. So a round first asks, in one statement, for which steps there is.
+Nearly always there is nothing to do. So a round first asks, in one statement, which steps have any work.
 """
 
 import time
@@ -39,9 +39,9 @@ _SHARE = 20  # a rare step may use at most this fraction of the time
 class Step:
     name: UpkeepStep
     run: Callable[[], int]
-    rows: Callable[[], QuerySet[Any]] | None = None  # where these are none, there is nothing to do
+    rows: Callable[[], QuerySet[Any]] | None = None  # if there are none, there is nothing to do
     rounds: float = 1  # as a multiple of CNAASJOBS_UPKEEP_SECONDS
-    rare: bool = False  # the slower, the rarer
+    rare: bool = False  # the longer it takes, the less often it runs
     next_at: float = 0.0  # monotonic
     complaint: Complaint = field(init=False)
 
@@ -79,13 +79,13 @@ class Step:
 class Upkeep:
     def __init__(self, steps: list[Step]) -> None:
         self.steps = steps
-        self.asked = {each.name: each.rows for each in steps if each.rows is not None}  # which have anything to do
+        self.asked = {each.name: each.rows for each in steps if each.rows is not None}  # says if there is work
         self._have_rows = HaveRows(self.asked)
 
     def step(self) -> float:
         """Run what is due. Returns the seconds until the next."""
         due = [each for each in self.steps if time.monotonic() >= each.next_at]
-        to_do: Collection[UpkeepStep] | None = None  # those that come before the first that must be asked are not
+        to_do: Collection[UpkeepStep] | None = None  # None until the first step that has ``rows`` is reached
         for each in due:
             if each.rows is not None and to_do is None:
                 to_do = self.to_do([each.name for each in due if each.name in self.asked])

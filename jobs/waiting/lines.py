@@ -9,7 +9,7 @@ from jobs.dispatch import line
 from jobs.models import Job
 from locks import service as locks
 
-COUNTED: Final = 1000  # of one line; what is behind is "1000 or more"
+COUNTED: Final = 1000  # jobs of one line; a longer one has "1000 or more"
 SHOWN: Final = 10  # of one line, by name
 
 

@@ -79,8 +79,8 @@ def _last_beat() -> Seen | None:
 def _waiting(queue: str) -> int:
     """How many jobs of the queue are due, counted up to COUNTED. Each of the two counts has a partial index."""
     due = Job.objects.filter(status=Status.SCHEDULED.value, queue=queue)
-    # In its order: asked for any of them, PostgreSQL would look for them in the whole table once many had waited. It
-    # thinks that it soon has enough.
+    # In the index's order: otherwise PostgreSQL would scan the whole table once many jobs had waited, because it
+    # expects to find enough soon.
     sent = due.filter(SENT).order_by(*SENT_FIRST)
     unsent = due.filter(UNSENT, scheduled_time__lte=DatabaseNow()).order_by(*DUE_FIRST)
     return min(COUNTED, sum(part[:COUNTED].count() for part in (sent, unsent)))

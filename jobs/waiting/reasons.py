@@ -1,4 +1,4 @@
-"""The reasons for which a job waits, as data and as a sentence that each way of showing it writes in its own manner."""
+"""The reasons for which a job waits, as data and as a sentence, which each interface renders in its own way."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class Reason:
 
     holds: Holds
     sentence: tuple[Part, ...]
-    since: datetime | None  # None: for what did not begin, such as a time that has not come yet
+    since: datetime | None  # None for what has no beginning, such as a time that has not come yet
     facts: Mapping[str, Any] = field(default_factory=dict)  # who or what, by names; times are datetimes
 
     def __str__(self) -> str:

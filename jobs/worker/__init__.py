@@ -75,8 +75,8 @@ def _before_fork(sender: Any, **_: Any) -> None:
 
 
 def _in_child(**_: Any) -> None:
-    # What is loaded by now stays, also what apps have loaded in the main process after us: to search it for garbage
-    # takes a tenth of a second each time, and writes to each page that is shared with the main process.
+    # What is loaded by now stays, including what apps loaded in the main process after us. Searching it for garbage
+    # would take a tenth of a second each time, and write to every page that is shared with the main process.
     gc.freeze()
     processes.become_child()
 
@@ -88,7 +88,7 @@ def _task_begins(task: Any, **_: Any) -> None:
     if processes.is_child():
         posix_signals.install()
     if not cells.taken(request):
-        request.run_token = str(uuid4())  # not the other child's: a claim of that must not be granted twice
+        request.run_token = str(uuid4())  # a new one: the other child's must not be granted a claim twice
         request.cell = None
 
 

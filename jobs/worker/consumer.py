@@ -7,7 +7,7 @@ from typing import Any, Final
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 
-_LONGEST_PAUSE_SECONDS: Final = 5  # Celery's own pause grows to half a minute, even when the broker is long back
+_LONGEST_PAUSE_SECONDS: Final = 5  # Celery's own pause grows to half a minute, even if the broker has long been back
 _SHORT_LIVED_SECONDS: Final = 5.0
 
 

@@ -32,9 +32,9 @@ _ACK_SECONDS: Final = 0.1
 _AHEAD_SECONDS: Final = 0.03
 _QUICK_SECONDS: Final = 0.01  # while tasks take less than this, on a moving average, messages may come early
 _AVERAGED: Final = 0.2  # the weight of the last task
-# Quorum queues write each new consumer to their log, and an auto-delete queue ends with its last one: there they stay,
-# and acknowledgements come late, so that the consumers' counts are the window. Well below RabbitMQ's consumer_timeout
-# of 30 minutes.
+# Quorum queues write each new consumer to their log, and an auto-delete queue is deleted with its last one: on those
+# queues consumers stay, and acknowledgements come late, so that the consumers' counts are the window. Well below
+# RabbitMQ's consumer_timeout of 30 minutes.
 _LATE_ACK_SECONDS: Final = 600.0
 
 
@@ -233,11 +233,11 @@ class Window:
         self._allowed = max(count, 0)
 
     def _begin_anew(self, count: int) -> None:
-        """Consumers that may bring so many more, in place of those there are."""
+        """Replace the consumers by new ones, which may bring this many messages more."""
         if self._may_cancel:
             self._cancel(self._begun())
             self._send_consumers(count)
-        elif count > 0:  # a queue that ends with its last consumer must have one
+        elif count > 0:  # a queue that is deleted with its last consumer must keep one
             before = self._begun()
             self._send_consumers(count)
             self._cancel(before)
@@ -255,14 +255,14 @@ class Window:
             self._tasks._basic_consume(queue, no_ack=self._tasks.no_ack, nowait=True)
 
     def _begun(self) -> list[str]:
-        """The consumers; from now on they are none of those that there are."""
+        """The current consumers, which Celery's bookkeeping then forgets."""
         tags = list(self._tasks._active_tags.values())
         self._tasks._active_tags.clear()
         self._tasks._active_queue_no_ack.clear()
         return tags
 
     def _cancel(self, tags: list[str]) -> None:
-        for tag in self._cancelled:  # nothing is on its way to them any more
+        for tag in self._cancelled:  # nothing more is on its way to them
             self._channel._remove_tag(tag)
         self._cancelled = tags
         for tag in tags:

@@ -27,13 +27,13 @@ _WITHOUT_LOCK: Final = f"""
     WHERE {_MINE} AND lock_name IS NULL
     RETURNING {", ".join(STARTED)}
 """
-# In the order of the line, which the index has. Asked only whether any is before it, PostgreSQL would look for one in
-# the whole table once there had been a long line: it thinks that it soon comes upon it.
+# In the order of the line, which is the index's. Asked only whether any job is ahead, PostgreSQL would scan the whole
+# table once there had been a long line, because it expects to find one soon.
 _FIRST: Final = f"""
     SELECT scheduled_time, id FROM {JOB} WHERE status = '{_FROM}' AND lock_name = %(lock)s AND unapproved IS NULL
     ORDER BY scheduled_time, id LIMIT 1
 """
-# "free" and "mine" lock the rows as they are now, the lock's first: nothing can come between the check and the claim.
+# "free" and "mine" lock the current rows, the lock's first: nothing can come between the check and the claim.
 # The statement may have waited for the lock's row while its holder ended: the run begins when it has the lock.
 _WITH_LOCK: Final = f"""
     WITH free AS (

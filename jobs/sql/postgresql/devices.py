@@ -37,7 +37,7 @@ ALL_OVER: Final = common.ALL_OVER.format(report="octet_length(report)", host="oc
 # Whoever ends the run locks this row too: either nobody is found to take part and nobody begins, or the end waits.
 _THIS_RUN: Final = f"{THIS_RUN} FOR NO KEY UPDATE"
 _SECONDS: Final = "extract(epoch FROM last.finish_time - last.start_time)"
-# If all can begin at once, their order is nothing to look up.
+# If all devices can begin at once, their order does not matter and is not looked up.
 _SLOWNESS: Final = f"CASE WHEN %(in_turn)s THEN coalesce({SLOWNESS.format(seconds=_SECONDS)}, 0) ELSE 0 END"
 _BEGIN: Final = f"""
     WITH this_run AS ({_THIS_RUN}), me AS (
@@ -98,8 +98,8 @@ _TAKE: Final = f"""
         stand LEFT JOIN taken ON TRUE
     ORDER BY taken.id
 """
-# What PostgreSQL knows of participants are those of earlier jobs: it thinks that this one has one device, and would go
-# through all that are given for each that it has. A CASE says nothing of how many there are.
+# PostgreSQL's statistics on participants are those of earlier jobs: it expects one device for this one, and would scan
+# all given ids once for each that it has. From a CASE it infers no such number.
 _STILL_MINE: Final = f"CASE WHEN {MINE} THEN TRUE ELSE FALSE END"
 _OVER: Final = f"""over AS (
         UPDATE {DEVICE} AS device SET state = '{DeviceState.DONE}', failed = given.failed, reason = given.reason,
@@ -123,8 +123,8 @@ _STEPPED: Final = f"""stepped AS (
 _UNDER_WAY: Final = f"""
     state = '{DeviceState.TAKEN}', worker = %(worker)s,
     start_time = coalesce(start_time, statement_timestamp() - given.age * interval '1 second')"""
-# A row that is locked is just being noted, by which it becomes begun too. If each waited for the other's rows, the
-# database would end one of them after a second.
+# A locked row is just having its step noted, which marks it as begun too. If each statement waited for the other's
+# rows, the database would break the deadlock after a second.
 _BEGUN: Final = f"""free_begun AS (
         SELECT device.id, given.age
         FROM {DEVICE} AS device JOIN unnest(%(begun)s::bigint[], %(begun_since)s::float8[]) AS given(id, age)

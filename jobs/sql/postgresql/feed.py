@@ -22,7 +22,7 @@ _NOW: Final = f"""
 _NEWEST: Final = ", ".join(f"(SELECT max(change) FROM {table} WHERE change < now.xmax)" for table in NUMBERED.values())
 _POSITION: Final = f"WITH now AS MATERIALIZED ({_NOW}) SELECT feed, xmax, running, greatest(0, {_NEWEST}) FROM now"
 # Two selects, each along the index: with OR in one the planner may read a whole partial index, or sort all of it.
-# Beyond xmax a row stands only after a restore into another server, whose numbers it does not carry.
+# A row is beyond xmax only after a restore into another server, which numbers its transactions differently.
 _BEHIND: Final = """
     (SELECT change, '{kind}' AS kind, id FROM {table} WHERE change > %(top)s AND change < now.xmax
      ORDER BY change LIMIT %(limit)s)

@@ -1,5 +1,6 @@
 """Leaving a run, in one message to the server. The job's row is locked first; each statement after that has a snapshot
-of its own, which shows what was committed before: two who leave at once cannot both think that another stays.
+of its own, which shows what was committed before: two participants that leave at once cannot each think that the other
+stays.
 """
 
 from typing import Final
