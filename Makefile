@@ -17,9 +17,9 @@ BASE ?=
 ARGS ?=
 CASES ?= 10000
 export PORT HOST
-unexport PYTHONDONTWRITEBYTECODE  # else each of hundreds of processes compiles the project anew
+unexport PYTHONDONTWRITEBYTECODE  # otherwise each of hundreds of processes would compile the project anew
 
-# The first Python that fits: newest of those that every package has wheels for first. One without venv is the last
+# The first Python that fits; the newest for which every package has wheels comes first. One without venv is the last
 # resort: environment.py then says what to install.
 PROBE = 'import sys; sys.exit(sys.version_info < (3, 11))'
 PROBE_VENV = 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))'

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.measure import Better, Line, Spread
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = 0.98  # as a fraction of the other's rate; its inverse where less is better
+TARGET = 0.98  # as a fraction of the other's rate; the inverse if less is better
 
 _OURS = ("benchmarks/bodies.py", "benchmarks/driver.py", "benchmarks/settings.py")
 

@@ -79,7 +79,7 @@ def big_result(size: int = 40_000) -> str:
 
 
 def many_jobs(bench: Bench, count: int, *, base: Base | None = None) -> str:
-    """The name of a database with this many jobs. Rows may read it; who writes there uses ``copy_of``."""
+    """The name of a database with this many jobs. Rows may read it; one that writes uses ``copy_of``."""
     name = f"jobs{count}_{base.commit}" if base else f"jobs{count}"
     if bench.postgresql.execute("SELECT 1 FROM pg_database WHERE datname = %s", name):
         return name

@@ -30,7 +30,7 @@ def fill(kind: str, count: int) -> None:
     """Queued jobs, for a worker to execute."""
     from benchmarks import bodies
 
-    if kind == "locked":  # the locks by turns, so that each is free again when its next job comes
+    if kind == "locked":  # the locks in turn, so that each is free again when its next job comes
         for number in range(count):
             bodies.locked_noops[number % bodies.LOCKS].schedule()
     else:

@@ -1,4 +1,4 @@
-"""Jobs that go through devices. Apart from ``bodies``, which other commits run too: they may not know ``ctx.each``."""
+"""Jobs that go through devices. Not in ``bodies``, which other commits run too: those may not have ``ctx.each``."""
 
 import logging
 import time

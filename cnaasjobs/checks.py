@@ -24,7 +24,7 @@ from cnaasjobs.db.suitable import unsuitable
 from cnaasjobs.identity import config as identity
 
 SETTINGS: Final = "settings"
-# What the modules with jobs call. If it refuses what they give it, their line is the one to mend.
+# What modules with jobs call. If it refuses its arguments, the line to correct is in their module.
 _REFUSING: Final = Path(jobs.__file__).parent
 
 
@@ -117,7 +117,7 @@ def unimportable_jobs() -> Iterator[str]:
 
 
 def _where(exc: Exception) -> str:
-    if isinstance(exc, SyntaxError):  # whose text has the line
+    if isinstance(exc, SyntaxError):  # its text names the line
         return str(exc.filename)
     frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if not frame.filename.startswith("<")]
     theirs = [frame for frame in frames if not Path(frame.filename).is_relative_to(_REFUSING)]

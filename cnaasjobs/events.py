@@ -2,7 +2,7 @@
 
 Each app lists in its ``actions`` module what can happen in it, and docs/log-events.md says what each action means. An
 event is an action with its fields. A subscriber is called in the thread of the event, in the path of every job: it must
-be quick and must not use the database, and what it raises stops nobody.
+be quick and must not use the database, and what it raises is not passed on.
 """
 
 import logging
@@ -45,7 +45,7 @@ Subscriber = Callable[[Event], None]
 def record(
     action: Action, fields: Mapping[str, Any] | None = None, /, *, exc: BaseException | None = None, **more_fields: Any
 ) -> None:
-    """It happened. Record what is stored only after its commit: nothing here can be taken back.
+    """Tell every subscriber that this happened. If it is stored, call this after its commit: it can't be taken back.
 
     Fields whose names are keywords of Python ("from") are given as a mapping.
     """

@@ -9,12 +9,12 @@ from typing import Any
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-# No line shows these, and each would find them out.
+# No log line shows these, and finding them out would cost time for each.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 class ForManyAtOnce(logging.Handler):
-    """Without a handler's lock: ``emit`` is for several threads at once, and for a signal's handler in its middle.
+    """A handler without a lock: several threads may be in ``emit`` at once, and a signal handler may interrupt it.
 
     Its filters may refuse a record, but not replace it.
     """
@@ -34,10 +34,10 @@ class ForManyAtOnce(logging.Handler):
 
 
 class Lines(ForManyAtOnce, logging.StreamHandler[Any]):
-    """On stderr, written by one thread at a time, and the others do not wait for it.
+    """Writes lines to stderr, by one thread at a time, for which the others do not wait.
 
-    Whoever comes while a line is being written leaves its own, which is written with the next. A thread that waited
-    here would wait for the writer to get Python's lock back, which in a sync has fifty threads before it.
+    A thread that comes while a line is being written leaves its own, which is written with the next. If it waited, it
+    would wait until the writer got Python's lock back, for which fifty threads queue in a sync.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Lines(ForManyAtOnce, logging.StreamHandler[Any]):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._lines.append(self.format(record) + self.terminator)
-            # Looked at once more after each turn: somebody may have left a line just before its end.
+            # Checked once more after each turn: another thread may have left a line just before its end.
             while self._lines and self._turn.acquire(blocking=False):
                 try:
                     self._write()

@@ -15,10 +15,10 @@ handler500 = "cnaasjobs.api.errors.server_error"
 
 API = "api/v1.0/"
 
-admin.autodiscover()  # here, because only who shows pages needs them (``CnaasjobsAdminConfig``)
+admin.autodiscover()  # here, because only processes that show pages need them (``CnaasjobsAdminConfig``)
 
 urlpatterns = [
-    path(API, include("jobs.api.urls")),  # first: what is asked for most is found at the first try
+    path(API, include("jobs.api.urls")),  # first, because most requests are for it
     path(API, include("cnaasjobs.identity.urls")),
     re_path(f"^{API}schema/?$", ApiSchema.as_view({"get": "retrieve"})),
     re_path(f"^{API}docs/?$", api_docs),

@@ -29,13 +29,13 @@ class Handler(WSGIHandler):
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
-gc.disable()  # until all is loaded, which stays: a search for garbage would look at it in vain
+gc.disable()  # until all is loaded, which stays: searching it for garbage would be in vain
 django.setup(set_prefix=False)
 _django = Handler()
 get_resolver().urlconf_module  # noqa: B018  (loads the views, which the first request would wait for)
 bound_waits()
 gc.enable()
-gc.freeze()  # later searches neither: each would keep all requests waiting for 0.1 s
+gc.freeze()  # nor do later searches look at it: each would hold up all requests for 0.1 s
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

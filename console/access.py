@@ -1,4 +1,4 @@
-"""Who may see a page, and what others see."""
+"""Who may see a page, and what everybody else sees instead."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -25,7 +25,7 @@ def page(permission: str, *, post: str | None = None) -> Callable[[View[P]], Vie
     """A view for people who have this permission.
 
     Args:
-        post: the permission for a POST. Without one the page takes none.
+        post: the permission for a POST. Without it the page accepts no POST.
     """
 
     def decorate(view: View[P]) -> View[P]:

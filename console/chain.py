@@ -30,7 +30,7 @@ class Member(NamedTuple):
     job: Job | None  # None: pruned
     job_id: int
     of_id: int | None
-    how: str  # it came of that
+    how: str  # how it came about
     is_this: bool
 
 
@@ -86,7 +86,7 @@ def _onward(root: int) -> Iterator[Came]:
 
 
 def _neighbours(job_id: int) -> QuerySet[Any, tuple[Any, ...]]:
-    """The jobs that this job came from, and those that came of it."""
+    """The jobs that this job came from, and those that came from it."""
     links = JobLink.objects.filter(Q(job_id=job_id) | Q(of_id=job_id)).order_by()
     named = Q(next_job_id=job_id) | Q(pk=job_id, next_job_id__isnull=False)
     return links.values_list("job_id", "of_id", "kind").union(_next_jobs().filter(named)).order_by("job_id")[:_WIDEST]

@@ -63,7 +63,7 @@ _Row: Any = namedtuple("_Row", _SHOWN)  # type: ignore[misc]  # the names are th
 class DeviceQuery:
     """Which devices a page's URL asks for."""
 
-    name: str = ""  # part of it, or of the reason for which it failed
+    name: str = ""  # a part of its name, or of the reason why it failed
     only: str = ""  # a group, or all
     page: int = 1
 
@@ -124,7 +124,7 @@ class Devices:
 
 
 def rows_of(job_id: int, wanted: DeviceQuery) -> QuerySet[JobDevice]:
-    """All devices that are wanted, without their reports, in the order of the page."""
+    """All devices that the query asks for, without their reports, in the order of the page."""
     rows = _named(job_id, wanted.name)
     if wanted.only:
         rows = rows.filter(GROUPS[wanted.only])
@@ -159,7 +159,7 @@ def _built_page(groups: tuple[str, ...], first: int) -> Built:
 
 
 class _Tally(NamedTuple):
-    """How many devices of a job there are in each group, and whether some say that they were changed."""
+    """How many of a job's devices are in each group, and whether any is reported as changed."""
 
     numbers: dict[str, int]
     tells: bool

@@ -20,7 +20,7 @@ class Place(NamedTuple):
     title: str
     name: str  # of its URL
     permission: str
-    key: str  # after g
+    key: str  # the key that opens it, pressed after g
 
 
 PLACES: Final = (
@@ -40,10 +40,10 @@ _ICONS: Final = {
 }
 _STREAM: Final = "/api/v1.0/events"
 _HEARD: Final[Mapping[Kind, str]] = {Kind.JOB: "jobs.view_job", Kind.LOCK: "locks.view_lock", Kind.LOG: "jobs.view_job"}
-# Deletions and heartbeats are no events, nor are slots and places in line.
+# Deletions, heartbeats, slots and places in line cause no events.
 EVERY_SECONDS: Final = 10
 PAUSE_SECONDS: Final = 2
-# What turns the direction of the text around, and with it the words of a sentence after a name that has such.
+# Characters that reverse the direction of text: in a name, they would reverse the rest of the sentence too.
 _TURNING: Final = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
 
 

@@ -1,6 +1,6 @@
-"""Long lists are made by Jinja2, which compiles its templates: it takes a fifth of the time of Django's for a row.
+"""Long lists are rendered by Jinja2, which compiles its templates: a row takes a fifth of the time that Django needs.
 
-Its templates are in ``console/jinja2/``. It escapes as Django's do, and a name that nobody gave it is an error.
+Its templates are in ``console/jinja2/``. It escapes as Django does, and an undefined name is an error.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ def environment(*, loader: BaseLoader, auto_reload: bool, **_: Any) -> Environme
 def listed(template: str, **context: Any) -> SafeString:
     """A part of a page."""
     engine: Any = engines["jinja2"]
-    # Not by Django's own wrapper: a list has many rows, each of which is one part.
+    # Not through Django's own wrapper: each of a list's many rows is rendered separately.
     return SafeString(engine.env.get_template(template).render(context))  # nosec B703 # it escapes each value
 
 

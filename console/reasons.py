@@ -10,7 +10,7 @@ from console.devices import LONGEST, DeviceQuery
 from jobs.models import JobDevice
 
 MOST: Final = 5
-_NAME: Final = "…"  # in place of the device's, which many reasons contain
+_NAME: Final = "…"  # replaces the device's name, which many reasons contain
 
 
 class Common(NamedTuple):

@@ -85,7 +85,7 @@ def rows_of(
 
 
 def lines_of(jobs: Sequence[Job], *, now: datetime, feed: str = "", can_pick: bool, picked: bool) -> SafeString:
-    """The rows as HTML. Only those are made that may have changed since they were last shown.
+    """The rows as HTML. Only those that may have changed since they were last shown are rendered.
 
     Args:
         feed: the change feed's name, or nothing is kept.
@@ -110,7 +110,7 @@ def messages_of(job_ids: Sequence[int]) -> dict[int, str]:
 def _message(start: str) -> str:
     if not start.startswith(_BEGINS):
         return ""
-    for text in (start, start.rstrip("\\") + '"'):  # the second: it was cut inside of the message
+    for text in (start, start.rstrip("\\") + '"'):  # the second text: for one that was cut off within the message
         try:
             return str(JSONDecoder().raw_decode(text, len(_BEGINS) - 1)[0])
         except ValueError:

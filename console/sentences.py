@@ -34,5 +34,5 @@ def _part(part: Part) -> SafeString | str:
             return moment(part)
         case timedelta():
             return in_words(part)
-    # What a person or a device named may turn the direction of the text around: only of itself.
+    # A name given by a person or a device may reverse the direction of text: only its own is affected.
     return part if part.isascii() else format_html("<bdi>{}</bdi>", part)

@@ -7,7 +7,7 @@ from jobs.lifecycle import steps
 from jobs.models import Job
 from jobs.states import Step
 
-# Of the others, what they are called will do.
+# The others are shown by their names.
 _WORDS: Final = {
     Step.PARKED: "In line for its lock",
     Step.RETRIED: "Asked for another attempt",

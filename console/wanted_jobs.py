@@ -11,7 +11,7 @@ from console.templatetags.looks import address
 from jobs.search.ordered import ORDERS
 from jobs.search.qualifiers import id_of
 
-# The columns of the list; and by what it is sorted at the first click on that, "-" before it: the greatest first.
+# The columns of the list, and the order that the first click on each selects; "-" means the greatest first.
 COLUMNS: Final = {
     "Job": "function_name",
     "State": "status",

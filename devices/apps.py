@@ -25,7 +25,7 @@ class DevicesConfig(AppConfig):
 
 
 def _before_fork(**_: Any) -> None:
-    """NAPALM is large and only workers need it, the inventory may be too: what is loaded now the children share."""
+    """NAPALM is large and only workers need it; the inventory may be large. Children share what is loaded now."""
     from devices import inventory
     from devices.sync import campaign  # noqa: F401
 

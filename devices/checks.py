@@ -13,7 +13,7 @@ SHORT_SECRET = 4
 
 @register()
 def settings_make_sense(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
-    """Only warnings: what the API answers with a 503, or a device's result shows, is no reason not to start."""
+    """Only warnings: what the API answers with a 503, or a device's result shows, need not prevent a start."""
     return [*_warnings()]
 
 

@@ -17,7 +17,7 @@ from nornir.core.inventory import ConnectionOptions, Host
 
 from devices.lab import driver as lab_driver
 
-# NAPALM looks for a driver "lab" in a module napalm_lab; this is it, without a package of that name at the top level.
+# NAPALM looks for the driver "lab" in a module napalm_lab. This provides it without a top-level package of that name.
 sys.modules.setdefault("napalm_lab", lab_driver)
 
 
@@ -32,7 +32,7 @@ def driver_named(platform: str | None) -> type[NetworkDriver]:
         driver_class: type[NetworkDriver] = get_network_driver(platform)
     except ModuleImportError as exc:
         raise NoDriver(f"no NAPALM driver for platform {platform} is installed where this worker runs") from exc
-    except Exception as exc:  # its imports may fail, or anything else: it is third-party code
+    except Exception as exc:  # it is third-party code: its imports may fail, or anything else
         raise NoDriver(f"the driver for platform {platform} can't be imported: {type(exc).__name__}: {exc}") from exc
     return driver_class
 
@@ -48,7 +48,7 @@ _known_options: Final[WeakKeyDictionary[Nornir, KnownOptions]] = WeakKeyDictiona
 
 
 def known_options(nornir: Nornir) -> KnownOptions:
-    """Nornir looks through a host's groups for each of its options. An inventory is never changed, so once will do."""
+    """For each option of a host Nornir searches its groups. An inventory is never changed, so once is enough."""
     return _known_options.setdefault(nornir, {})
 
 
@@ -100,8 +100,8 @@ def _implements_commit_confirm(driver_class: Any) -> bool:
 def pending_name(driver: NetworkDriver) -> str | None:
     """What distinguishes one unconfirmed commit from another; empty if none waits, None if the driver can't tell.
 
-    NAPALM has no call for that, but its drivers know more than they tell: eos the session, junos the revision, ios who
-    began it and when.
+    NAPALM has no public call for that, but its drivers can tell: eos the session, junos the revision, ios who began it
+    and when.
     """
     ask = getattr(driver, "_get_pending_commits", None)
     if ask is None:

@@ -104,7 +104,7 @@ def _undone_rows(job: Job) -> list[str]:
 
 
 def _undone_without_rows(job: Job, inventory: Inventory) -> list[str]:
-    """It ended before it reached its devices, or was run by a worker of a version that kept no rows."""
+    """For a sync that ended before it reached its devices, or that a worker of a version without device rows ran."""
     result = JobOutcome.objects.filter(job=job).values_list("result", flat=True).first()
     devices: dict[str, Any] = json.loads(result)["devices"] if result else {}
     if job.status == Status.FINISHED:

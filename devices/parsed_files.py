@@ -1,8 +1,8 @@
-"""What YAML files hold is kept as JSON: of large ones for the other processes of this machine, or of this service.
+"""Keeps the content of YAML files as JSON; of large ones, for the other processes of this machine or this service too.
 
 YAML takes 0.7 s of a processor for 1,000 hosts, JSON 2 ms. So after a change of the inventory one process parses it,
 and the others, each of which would need that time before it can help with a sync, load what that one has kept. Short
-ones stay in the process: of an inventory's files, mostly one has changed when all are read again.
+ones are kept in the process: when an inventory is read again, mostly just one of its files has changed.
 
 Inventories hold passwords. What is kept lies in the system's directory for temporary files, which systemd and
 containers give each service for itself, in a directory that only this user may enter. And it is signed, together with
@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-_LEAST: Final = 20_000  # characters; a file is for each process to parse if it is shorter
+_LEAST: Final = 20_000  # characters; each process parses shorter files for itself
 _MOST: Final = 100  # short texts
 _VERSION: Final = "1"  # of the parser's result
 _AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None)})
@@ -68,7 +68,7 @@ def _signature(text: str, plain: str) -> str:
 
 
 def _file(path: Path) -> Path:
-    """Where the content of this file is kept: one place, so that its former content is replaced. Raises OSError."""
+    """Where this file's content is kept: one place, so that its former content is replaced. Raises OSError."""
     directory = Path(tempfile.gettempdir(), f"cnaasjobs-{os.geteuid()}")
     directory.mkdir(mode=0o700, exist_ok=True)
     found = directory.lstat()

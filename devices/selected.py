@@ -23,7 +23,7 @@ def devices_of(arguments: Mapping[str, Any]) -> list[Device]:
     try:
         return [*gone, *map(_device, _without(gone, selector).hosts(known))]
     except SelectionError:
-        return [Device(str(selector))]  # a group or type that is not there: in nobody's scope
+        return [Device(str(selector))]  # a group or type that does not exist is in nobody's scope
 
 
 def _without(gone: list[Device], selector: Selector) -> Selector:

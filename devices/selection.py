@@ -17,8 +17,8 @@ class SelectionError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:
-    """Exactly one of the first four is set. With ``hostnames``, ``words`` may say why just these names were chosen, and
-    ``plan`` that nothing is to be changed but what this dry run showed.
+    """Exactly one of the first four is set. With ``hostnames``, ``words`` may say why these names were chosen, and
+    ``plan`` names the dry run whose changes, and no others, may be made.
     """
 
     hostnames: tuple[str, ...] | None = None
@@ -77,13 +77,13 @@ class Selector:
 
 
 def few(names: Sequence[str]) -> str:
-    """Names for a message, which has no room for thousands, nor for what is much longer than a name."""
+    """Names for a message, which has no room for thousands of them, or for a text much longer than a name."""
     shown = ", ".join(map(_shown, names[:_SHOWN]))
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
 
 
 def _shown(name: str) -> str:
-    """In quotation marks if nobody would see where it begins and ends."""
+    """In quotation marks if its beginning and end could not be seen otherwise."""
     if len(name) > _LONGEST:
         name = f"{name[:100]}…"
     return name if name and name == name.strip() else repr(name)

@@ -14,8 +14,8 @@ AUTO_PUSH_SCORES = range(1, 10)
 
 
 class OnlyIfAsked(TypedDict, total=False):
-    """Arguments that a job gets only if it needs them. A worker of an older version, which does not know one, refuses
-    the jobs that have it, and runs all others.
+    """Arguments that a job gets only if it needs them. A worker of an older version that does not know one of them
+    refuses the jobs that have it, and runs all others.
     """
 
     plan: int
@@ -105,7 +105,7 @@ def sync_devices(
 
 
 def _live(ctx: JobContext, hostname: str, **options: Any) -> NextJob:
-    # Where a second person is asked by the score, the live run must be what was scored.
+    # If the score decides whether a second person is asked, the live run must be what was scored.
     plan = {} if conf.approval_score is None else {"plan": ctx.job_id}
     return NextJob(
         task=sync_devices,

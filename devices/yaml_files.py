@@ -20,7 +20,7 @@ _NOT_TEXT: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "fl
 _TEXT: Final = "tag:yaml.org,2002:str"
 # From a parser's message: an expected punctuation mark, or the parser's name for what it found. The rest may be secret.
 _HARMLESS: Final = re.compile(r"'(?:[][,:?{}-]|<[a-z ]+>)'")
-# One character: no secret yet, and a tab is nothing that could be shown.
+# A single character gives no secret away; a tab could not be seen.
 _STRAY: Final = re.compile(r"found character '.{1,10}' that cannot start any token", re.DOTALL)
 _QUOTE: Final = re.compile(r"[\"'`]")
 
@@ -56,7 +56,7 @@ def parsed(text: str, path: Path) -> Any:
     yaml.Constructor = _Constructor
     try:
         content = yaml.load(text.removeprefix("\ufeff"))
-        endless = _endless(content) if "&" in text else None  # without an anchor nothing can contain itself
+        endless = _endless(content) if "&" in text else None  # without an anchor, nothing can contain itself
     except _BadEntry as bad:
         raise Unreadable(f"{path}: the entry {named(bad.name)}{_fault(bad.fault)}") from bad
     except (YAMLError, RecursionError) as exc:
@@ -116,7 +116,7 @@ class _Constructor(SafeConstructor):
         except MarkedYAMLError:
             raise  # it has a line number
         except SoftTimeLimitExceeded:
-            raise  # the job's time ended here by chance
+            raise  # the job's time happened to run out here
         except Exception as exc:
             raise self._blamed(node, exc) from exc
 

@@ -1,7 +1,7 @@
 """Settings of the test suite: development's, on a state directory and a broker of its own.
 
 ``DATABASE_URL`` and ``CELERY_BROKER_URL`` are used when they are set (then with a test database beside the named one);
-no other variable of ours that happens to be set at the developer's is.
+our other variables are ignored if the developer happens to have set them.
 """
 
 import atexit

@@ -57,7 +57,7 @@ def _measured(bench: Bench, count: int) -> tuple[float, float, float]:
         ticks.append(1000 * (time.perf_counter() - begun))
     platform = bench.platform()
     process = platform.beat()
-    time.sleep(bench.size(5, 3))  # its start is over
+    time.sleep(bench.size(5, 3))  # it has finished starting
     seconds = bench.size(20, 5)
     before = _processor_seconds(process.tree()[0])
     time.sleep(seconds)

@@ -124,7 +124,7 @@ def pages(bench: Bench) -> Iterator[Line]:
 
 
 def _of_the_first(client: Client, path: str, samples: int) -> float:
-    """The median of requests for which nothing is kept any more of what may have changed.
+    """The median of requests that come after everything kept that may have changed has expired.
 
     A server that has had nothing to do for a second answers any request more slowly, the API's too: the processor's
     caches have gone cold. So both sides are asked after the same pause.

@@ -38,7 +38,7 @@ class _Reader(threading.Thread):
             pass  # closed
 
     def close(self) -> None:
-        """The thread reads, and holds what closing would wait for, until the socket ends."""
+        """Shuts the socket down first: until it ends, the reading thread holds a lock that closing would wait for."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self.join()

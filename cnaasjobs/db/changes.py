@@ -27,7 +27,8 @@ _COUNTER: Final = f"""
 _COUNT: Final = f"INSERT INTO {COUNTER} (id, value) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET value = value + 1"
 _BEGIN: Final = f"INSERT INTO {COUNTER} (id, value) VALUES (1, 0) ON CONFLICT (id) DO NOTHING"
 WITH_NUMBER: Final = "change = txid_current()"  # for the SET of a hand-written UPDATE, on PostgreSQL
-# Of each table its own, so that its statement is planned once for each connection; it finds the table from everywhere.
+# Each table has its own, so that its statement is planned once for each connection. It finds the table whatever the
+# caller's search_path is.
 _FUNCTION: Final = f"""
     CREATE OR REPLACE FUNCTION {{table}}_change() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     BEGIN
@@ -40,8 +41,8 @@ _TRIGGER: Final = """
     WHEN (NEW.change <> txid_current()) EXECUTE FUNCTION {table}_change()
 """
 
-# Those with a column of this name. Django's own description of a table has SQLite's parsed, which takes longer than all
-# else that a process asks of its database when it starts.
+# The tables with a column of this name. To describe a table of SQLite, Django parses its SQL, which takes longer than
+# all else that a process asks of its database when it starts.
 _TABLES: Final = {
     "postgresql": """
         SELECT relname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
@@ -70,7 +71,7 @@ class ChangeField(models.BigIntegerField):  # type: ignore[type-arg]  # the stub
     """``change = ChangeField()``. Django leaves it out of every INSERT and UPDATE; a migration sees a plain column."""
 
     generated = True
-    expression = Value(0)  # which Django asks of generated fields, to check constraints that name them
+    expression = Value(0)  # Django requires it of generated fields, to check constraints that name them
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"editable": False, "db_default": TransactionNumber(), **options})

@@ -26,7 +26,7 @@ def announce(channel: str) -> None:
 class Subscription:
     """This thread listens on its own connection, which is used for nothing else.
 
-    Every method raises what that raises.
+    Every method may raise what that connection raises.
     """
 
     def __init__(self, channel: str) -> None:

@@ -1,4 +1,4 @@
-"""What a person at the shell is told of a database that does not do what was asked of it."""
+"""What a person at the shell is told when the database can't do what was asked of it."""
 
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor

@@ -56,7 +56,7 @@ def not_now(exc: BaseException) -> bool:
     """
     driver = _of_driver(exc)
     if isinstance(driver, psycopg2.Error):
-        if driver.pgcode is None:  # the client's: it has no connection, or is out of step with the server
+        if driver.pgcode is None:  # the client library's: it has no connection, or is out of step with the server
             return type(driver) in {psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError}
         return any(driver.pgcode.startswith(known) for known in _POSTGRESQL)
     if isinstance(driver, sqlite3.Error):
@@ -87,10 +87,10 @@ def connection_is_lost(exc: BaseException) -> bool:
 
 
 def outcome_is_unknown(exc: BaseException) -> bool:
-    """Whether a COMMIT that failed like this may still have been done: the server did not say that it was not."""
+    """Whether a COMMIT that failed like this may still have taken effect: the server did not say that it has not."""
     driver = _of_driver(exc)
     if not isinstance(driver, psycopg2.Error):
-        return False  # SQLite runs in this process, and says what it did
+        return False  # SQLite runs in this process, and reports what it did
     return connection_is_lost(driver) or (driver.pgcode or "") == "40003"
 
 

@@ -1,7 +1,7 @@
 """Pages of a large table, newest first, by ids alone: no count, no offset, no sort of more than one page.
 
 A filter or a search may match anything, with or without an index. So the ids are searched in windows that widen until
-the page is full or the time is up; a link goes on with the rest.
+the page is full or the time is up; a link leads on to the rest.
 """
 
 import time
@@ -47,7 +47,7 @@ def read(
         page = _upwards(queryset, size, max(after + 1, lowest), highest, deadline)
         if page is not None:
             return page
-        before = None  # there is no full page above it: the newest page shows more
+        before = None  # less than a full page is newer: the newest page shows more
     start = highest if before is None else min(highest, before - 1)
     return _downwards(queryset, size, start, highest, deadline)
 
@@ -63,7 +63,7 @@ def _end(model: type[Model], end: str) -> Built:
 
 
 def _next_id(model: type[Model], order: str, **beyond: int) -> int | None:
-    """None if what was there has been deleted meanwhile."""
+    """None if there is none: the rows may have been deleted meanwhile."""
     return model._default_manager.filter(**beyond).order_by(order).values_list("pk", flat=True).first()
 
 

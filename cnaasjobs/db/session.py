@@ -17,7 +17,7 @@ def server_process() -> int:
         return 0
     connection.ensure_connection()
     driver = connection.connection
-    if driver not in _processes:  # the driver's own answer may come from a pooler, which makes one up
+    if driver not in _processes:  # the driver's own number may come from a pooler, which makes one up
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             _processes[driver] = cursor.fetchone()[0]

@@ -1,7 +1,7 @@
 """Commits that do not wait for the disk. Waiting takes some milliseconds, most of the time of a short statement.
 
-Others see such a commit at once, and only a crash of the server can take it back. After 0.6 seconds at most, or when
-anybody's next commit has waited, it lasts like any other. Whoever uses this has to say why a crash before that does no
+Others see such a commit at once, and only a crash of the server can take it back. After 0.6 seconds at most, or once
+anybody's next commit has waited, it is as durable as any. Whoever uses this has to say why a crash before that does no
 harm. Never use it for a row whose changes have numbers (``changes``): a reader may have been told of it already. SQLite
 always waits.
 """

@@ -20,7 +20,7 @@ def main() -> None:
     options = parser().parse_args()
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
-    gc.disable()  # until all is loaded, which stays: a search for garbage would look at it in vain
+    gc.disable()  # until all is loaded, which stays: searching it for garbage would be in vain
     django.setup(set_prefix=False)
     from cnaasjobs.db.bounded_waits import bound_waits
     from cnaasjobs.live import application, server
@@ -30,7 +30,7 @@ def main() -> None:
     gc.freeze()
     if wrong := problems():
         sys.exit("\n".join(wrong))
-    bound_waits()  # one thread asks for all: a frozen database must not keep it
+    bound_waits()  # one thread asks for all listeners: a frozen database must not hold it up
     config = server.config(application.application(), proxy_protocol=options.proxy_protocol)
     uvicorn.Server(config).run(sockets=[server.listener(options.bind)])
 

@@ -39,8 +39,8 @@ class NotAdmitted(Exception):
 
 
 async def admitted(database: Database, scope: Any, *, token: str | None = None) -> frozenset[Kind]:
-    """What ``admit`` says. Keys of the identity provider are waited for here: the one thread that asks the database has
-    the feed to look at.
+    """What ``admit`` says. The identity provider's keys are waited for here: the one thread that asks the database must
+    go on reading the feed.
     """
     given = token if token is not None else _bearer_of(scope)
     if conf.require_token and (coming := keys_coming(given)):
@@ -50,7 +50,7 @@ async def admitted(database: Database, scope: Any, *, token: str | None = None) 
 
 
 def _bearer_of(scope: Any) -> str:
-    """The token that the request carries, found as the API finds it."""
+    """The request's token, found as the API finds it."""
     words = Headers(scope=scope).get("authorization", "").split()
     return words[1] if len(words) == 2 and words[0].lower() == "bearer" else ""
 

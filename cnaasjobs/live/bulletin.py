@@ -1,4 +1,4 @@
-"""What a look at the feed found, written down once for all readers who want the same of it."""
+"""What a look at the feed found, rendered once for all readers that subscribed to the same part of it."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -13,7 +13,7 @@ class Subscription(NamedTuple):
     """What a reader listens to."""
 
     kinds: frozenset[Kind]
-    job_id: int | None = None  # of jobs and logs only this one's
+    job_id: int | None = None  # only this one's events and log
 
     def includes(self, told: Told) -> bool:
         return told.kind in self.kinds and (told.kind is Kind.LOCK or self.job_id in (None, told.job_id))

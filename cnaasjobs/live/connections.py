@@ -16,7 +16,7 @@ _LEVELS: Final = logging.getLevelNamesMapping()
 
 
 class Connection:
-    """``scope`` and ``token`` are what it was admitted with, ``kinds`` what it may hear of now: it may become less."""
+    """``scope`` and ``token`` are what it was admitted with, ``kinds`` what it may be told now, which may shrink."""
 
     def __init__(self, scope: Any, token: str | None, kinds: frozenset[Kind]) -> None:
         self.scope = scope
@@ -30,7 +30,7 @@ class Connection:
     def subscribe(self, wish: Mapping[str, Any]) -> bool:
         """``{"update": "job"}``, ``{"loglevel": "DEBUG"}`` (that and above), ``{"sync": "all"}``.
 
-        ``{"update": "device"}`` is accepted, but there is nothing to tell. Returns False if it is not understood.
+        ``{"update": "device"}`` is accepted, but there is nothing to tell. Returns False for anything else.
         """
         match wish:
             case {"update": "job"}:
@@ -54,7 +54,7 @@ class Connection:
         return self._asked_for_syncs and Kind.JOB in self.kinds
 
     def add(self, updates: Mapping[int, dict[str, Any]]) -> bool:
-        """False if it has too much to be told."""
+        """False if too many updates wait for this client."""
         if self.wants_jobs:
             for job_id, update in updates.items():
                 self._pending.pop(job_id, None)

@@ -21,7 +21,7 @@ def headers_for(request: Request) -> dict[str, str]:
 
 
 async def preflight(request: Request) -> Response:
-    """Asked before a page may send a token, without one."""
+    """A browser asks this, without a token, before a page may send one."""
     allowed = headers_for(request)
     if allowed:
         allowed |= {

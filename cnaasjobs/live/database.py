@@ -20,12 +20,12 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: _asked(question, *args, **kwargs))
 
     def close(self) -> None:
-        self._thread.submit(lambda: connection.close())  # that thread's, whom the name means there
+        self._thread.submit(lambda: connection.close())  # a thread-local name: here it is that thread's connection
         self._thread.shutdown(wait=False)
 
 
 def _asked(question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Queries change nothing, so one whose connection had gone is repeated on a new connection."""
+    """Queries change nothing, so one that finds its connection lost is repeated on a new one."""
     was_open = connection.connection is not None
     try:
         return question(*args, **kwargs)

@@ -41,7 +41,7 @@ class FrontEnds:
         self._poller = poller
         self._bulletins: asyncio.Queue[Bulletin] = asyncio.Queue()
         self._last_told = LastTold()
-        self._hears = asyncio.Event()  # of everything that happens from now on
+        self._hears = asyncio.Event()  # everything that happens from now on
         self._checked = self._parted = time.monotonic()
         self.server.on("connect", self._connect)
         self.server.on("disconnect", self._disconnect)
@@ -117,7 +117,7 @@ class FrontEnds:
                 client.kinds = await admitted(self._database, client.scope, token=client.token)
             except NotAdmitted:
                 await self.server.disconnect(sid)
-            except Error:  # who knows; nothing is told while the database is away
+            except Error:  # can't be known now; nothing is told while the database is away
                 return
 
     # --- news ---------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""What front ends were told of each job last.
+"""What front ends were last told about each job.
 
-The feed tells a row as it is when it is read. A change that comes between the look at the numbers and the reading of
-the rows is told by this look, and by the next one again; and most changes are progress, which is no news to them.
+The feed reports a row as it is when it is read. A change between the reading of the numbers and that of the rows is
+reported by this look and again by the next one; and most changes are progress, which front ends do not need.
 """
 
 from collections import OrderedDict
@@ -21,7 +21,7 @@ class LastTold:
         self._states.clear()
 
     def update(self, job: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What there is to tell of a job as the feed has it now: None if they know, or are not told of this state."""
+        """What to tell about a job as the feed has it now; None if they know it, or are not told about this state."""
         key, state = job["id"], (job["status"], job["next_job_id"])
         knew = self._states.pop(key, None)
         self._states[key] = state

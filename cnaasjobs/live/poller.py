@@ -39,7 +39,7 @@ class Poller:
         return len(self._listeners) + len(self._newcomers)
 
     def join(self, listener: Listener, since: Position | None = None) -> None:
-        """The listener is told what it missed since then, or else where the feed is now, and everything after that.
+        """The listener is told what it missed since that position, or where the feed is now; then everything after it.
 
         "Now" is the last look, not the next one: its news may be told to the others before the listener is one of them.
         """

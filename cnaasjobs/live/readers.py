@@ -41,7 +41,7 @@ class Reader:
             self._something_came.set()
 
     async def next(self, timeout: float) -> bytes | None:
-        """The next text to send; None if nothing came in time, or nothing will come any more."""
+        """The next text to send; None if nothing came in time, or nothing more will come."""
         if not self._waiting and not self.is_late:
             self._something_came.clear()
             try:
@@ -93,7 +93,7 @@ class Readers:
             return reader.wanted.kinds <= await admitted(self._database, request.scope)
         except NotAdmitted:
             return False
-        except Error:  # who knows; nothing is told while the database is away
+        except Error:  # can't be known now; nothing is told while the database is away
             return True
 
 
@@ -116,9 +116,9 @@ def _wanted(request: Request, may: frozenset[Kind]) -> Subscription:
 
 
 def _since(request: Request) -> Position | None:
-    """A browser that reconnects by itself sends the last position that it was told, which is newer than its URL's."""
+    """A browser that reconnects by itself sends the last position that it received, which is newer than its URL's."""
     text = request.headers.get("last-event-id") or request.query_params.get("after")
     if not text:
         return None
     position = Position.parse(text)
-    return position or Position("0", 0)  # no feed's: load again
+    return position or Position("0", 0)  # of no feed: the reader must load everything again

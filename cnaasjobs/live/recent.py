@@ -1,4 +1,4 @@
-"""What front ends are told beside the feed's own events: what happened just now, and which devices changed."""
+"""What front ends are told besides the feed's events: what happened just before, and which devices changed."""
 
 from collections.abc import Collection
 from datetime import timedelta

@@ -34,8 +34,8 @@ class Report:
     async def store(self) -> None:
         """While the database is away, only this time's report is lost.
 
-        That nobody listens is said once: there may be a second process, a proxy's backup, that has no readers, and what
-        it says stands in the same place.
+        That nobody listens is stored only once. A second process, such as a proxy's backup, has no readers, and would
+        otherwise go on overwriting the first one's report, which is kept in the same place.
         """
         listening = self._poller.listening
         if listening or not self._said_nobody:

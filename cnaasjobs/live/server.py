@@ -24,8 +24,8 @@ _LONGEST_PROXY_LINE: Final = 107
 
 
 class _Taken(asyncio.Protocol):
-    """Whoever does not take what is sent loses the connection. One that is only closed stays until all is taken, so the
-    time begins as soon as the kernel takes no more.
+    """Drops a client that does not take what is sent. Closing a connection waits until all has been taken, so the time
+    is counted from when the kernel takes no more.
     """
 
     what: str
@@ -57,7 +57,7 @@ class _Taken(asyncio.Protocol):
 class Protocol(_Taken, H11Protocol):
     """HTTP on a connection that may begin with a PROXY line, in which ``make run`` gives the client's address.
 
-    Whoever sends nothing, or a request that does not end, loses the connection; uvicorn limits only the time between.
+    A client that sends nothing, or an endless request, loses its connection; uvicorn limits only the time between two.
     """
 
     what = "events"
@@ -94,7 +94,7 @@ class Protocol(_Taken, H11Protocol):
         self._look_whether_it_is_whole()
 
     def send_400_response(self, msg: str) -> None:
-        """To what is not HTTP, or too long, unless an answer is on its way: in the API's envelope, not as a text."""
+        """The answer to what is not HTTP or is too long, unless one has begun: in the API's envelope, not as text."""
         begun: Any = self.cycle
         if begun is None or begun.response_complete or not begun.response_started:
             body = json_bytes(error_body(msg))
@@ -180,7 +180,7 @@ def config(application: Any, *, proxy_protocol: bool) -> uvicorn.Config:
         lifespan="on",
         log_config=None,  # cnaasjobs.logs has all of it
         access_log=False,
-        proxy_headers=False,  # cnaasjobs.api.caller knows whom to believe
+        proxy_headers=False,  # cnaasjobs.api.caller decides which proxies to trust
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )

@@ -1,8 +1,8 @@
 """socket.io's server with a bound on strangers: sockets whose client has not said who it is, and may never do so.
 
 Anybody can open one, because a socket has to be open before its client can send credentials. So their number and their
-age are limited. What they send is checked before the libraries see it, which would raise and log what they were not
-made for.
+age are limited. What they send is checked before the libraries see it: these would raise and log errors for input
+that they were not made for.
 """
 
 from collections.abc import Collection, Mapping
@@ -28,7 +28,7 @@ class _WebSocket(WebSocket):  # type: ignore[misc, unused-ignore]
         if not _is_packet(message):
             nonsense.note("packet")
             await self.close()
-            raise OSError("no packet")  # as of a connection that is closed
+            raise OSError("no packet")  # as engineio expects it of a closed connection
         return message
 
 
@@ -51,8 +51,8 @@ class _Engine(engineio.AsyncServer):  # type: ignore[misc, unused-ignore]
             await send(answer)
 
     async def disconnect(self, sid: str | None = None) -> None:
-        """Without waiting for the client to take what is left for it: what is wrong with it may be that it never does,
-        and the request that found out would never be answered.
+        """Does not wait for the client to take what is left for it: it may never do so, and then the request that found
+        that out would never be answered.
         """
         if sid is None:
             await super().disconnect()
@@ -72,7 +72,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
         return set(self.eio.sockets) - known
 
     async def part_with_strangers(self) -> None:
-        """Called every ``SECONDS``: closes the sockets that were strangers the last time already."""
+        """Called every ``SECONDS``: closes the sockets that were already strangers the last time."""
         still = self.strangers()
         for eio_sid in still & self._before:
             await self.eio.disconnect(eio_sid)
@@ -82,7 +82,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
         return _Engine
 
     async def _handle_eio_connect(self, eio_sid: str, environ: Mapping[str, Any]) -> str | None:
-        """What it returns is why the connection is refused."""
+        """Returns why the connection is refused; None if it isn't."""
         if len(self.eio.sockets) - len(self._admitted) > MOST:  # this one is among them
             return "Too many connections that have not said who they are, try again"
         await super()._handle_eio_connect(eio_sid, environ)
@@ -98,8 +98,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc, unused-ignore]
             await self.eio.disconnect(eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        """Once: each would be another client, of which nobody knows that it is gone. Neither does anybody of one that
-        goes while it is being admitted: for the library it has not come yet.
+        """A socket may connect only once: each further time would make another client, and the library would never
+        report it gone. It would not report one either that leaves while it is being admitted, so that is done here.
         """
         if self.manager.sid_from_eio_sid(eio_sid, namespace or "/") is not None:
             nonsense.note("event")

@@ -37,7 +37,7 @@ def say(text: str) -> None:
 def prepare(
     state: StateDirectory, env: Mapping[str, str], loaded: Sequence[Program], *, with_token: bool
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Runs ``cnaasjobs.run.loaded``: what it found out, and the numbers of the programs that it has begun.
+    """Runs ``cnaasjobs.run.loaded``. Returns its report, and the process numbers of the programs that it has begun.
 
     Raises StartError with the reason when it failed.
     """
@@ -68,7 +68,7 @@ def prepare(
 
 
 def start(config: Config, supervisor: Supervisor) -> None:
-    """Starts everything and returns at the signal to end. Raises StartError when something prevents that."""
+    """Starts everything, and returns when a signal asks for the end. Raises StartError if something prevents that."""
     state = StateDirectory(config.state_dir)
     with config.listen() as listener:
         _start(config, supervisor, state, listener)
@@ -110,7 +110,7 @@ def _start(config: Config, supervisor: Supervisor, state: StateDirectory, listen
 
 
 def _readiness(api: Api, stopping: threading.Event) -> threading.Event:
-    """Set as soon as all is ready. Asked in a thread: the answer waits for the web server, and nobody should for it."""
+    """Set as soon as all is ready. A thread asks, so that nobody else waits for the web server to answer."""
     ready, deadline = threading.Event(), time.monotonic() + READY_SECONDS
 
     def ask() -> None:

@@ -1,7 +1,7 @@
 """Ending the make of ``make run`` ends the platform, even where make does not tell its children.
 
-A key at the terminal reaches all of them, and make passes SIGTERM on. It does not pass on SIGINT and SIGHUP that only
-make gets: it resets its handler, and then waits for its children to end. That can be seen from outside.
+Ctrl-C at the terminal reaches all of them, and make passes SIGTERM on. It does not pass on a SIGINT or SIGHUP sent to
+make alone: it resets its handler, and then waits for its children to end. The reset can be seen from outside.
 """
 
 import signal

@@ -22,7 +22,7 @@ def become(user: str) -> None:
 
 
 def begin(*, parent: int) -> None:
-    """Ends this process when ``parent`` is gone. What nohup or a shell's "&" ignored, it does not."""
+    """Ends this process when ``parent`` is gone. Signals that nohup or a shell's "&" ignored end it again."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != parent:

@@ -17,7 +17,7 @@ from cnaasjobs.terminal import console_on
 
 POLL_SECONDS = 0.3
 LINE_SECONDS = 10.0  # without a terminal: how often a line shows the progress
-ANNOUNCED_SECONDS = 10.0  # how long before it logs in to anybody's own devices
+ANNOUNCED_SECONDS = 10.0  # the time to object, before it logs in to devices of your own
 NAMED = 3  # devices in the announcement
 PAGE = 100
 ENDED = {"FINISHED", "EXCEPTION"}

@@ -1,11 +1,11 @@
-"""The first start of each program, as a copy of one process that has loaded the project: most of a start is that.
+"""Starts each program for the first time as a copy of one process that has loaded the project, the bulk of a start.
 
 ``python -m cnaasjobs.run.loaded ORDER``; ``ORDER`` is JSON: ``{"with_token": true, "programs": {NAME: {"argv": [PYTHON,
-"-m", MODULE, …], "log": PATH}}}``. It prints what ``prepare`` prints, and where that is no refusal another line, the
-number of each program's process by its name. Then it ends, and its parent, which must be a subreaper, inherits them.
+"-m", MODULE, …], "log": PATH}}}``. It prints what ``prepare`` prints and, unless that refuses, one more line: the
+process number of each program by its name. Then it ends, and its parent, which must be a subreaper, inherits them.
 
-The copied process has no thread and has opened neither database nor broker: a copy of it does that. What a program does
-is what it does in a new interpreter, with which the supervisor starts it again.
+The copied process has no threads and has opened neither database nor broker: a copy of it prepares the database. A
+program does the same here as in a new interpreter, in which the supervisor restarts it.
 """
 
 import ctypes
@@ -47,7 +47,7 @@ _LOOK_SECONDS: Final = 0.005
 def main() -> None:
     supervisor, order = os.getppid(), json.loads(sys.argv[1])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
-    gc.disable()  # what is loaded stays: each search for garbage would look at it in vain
+    gc.disable()  # what is loaded stays: searching it for garbage would be in vain
     try:
         django.setup(set_prefix=False)
     except WrongSettings as wrong:

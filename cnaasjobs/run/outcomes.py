@@ -65,7 +65,7 @@ class Found:
 
 
 def in_words(found: Sequence[Found]) -> str:
-    """How many came to what: "1 of 6 devices failed, 5 would change"."""
+    """How many devices had which outcome: "1 of 6 devices failed, 5 would change"."""
     counts = Counter(each.outcome for each in found)
     said = [f"{counts[outcome]} {_IN_WORDS.get(outcome, outcome)}" for outcome in Outcome if counts[outcome]]
     if not said:

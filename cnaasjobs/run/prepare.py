@@ -32,7 +32,7 @@ def admin_user(state_dir: Path) -> dict[str, Any]:
     user = user_model.objects.filter(username=ADMIN).first()
     is_new = user is None
     if user is None:
-        # Nobody finds a random one by trying. Until somebody logs in, its hash need not be one that takes a third of a
+        # A random one can't be guessed. Until somebody logs in, its hash need not be one that takes a third of a
         # second, now and at each start.
         iterations = None if kept(file) else 1
         hasher = PBKDF2PasswordHasher()

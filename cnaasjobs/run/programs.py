@@ -41,7 +41,7 @@ def platform(state: StateDirectory, env: Mapping[str, str], listener: sockets.so
         _python("events", state, env, "cnaasjobs.live", "--bind", f"unix:{events}", "--proxy-protocol"),
         replace(_python("worker", state, env, *_CELERY, "worker", *slots), grace_seconds=grace),
         _python("beat", state, env, *_CELERY, "beat"),
-        # After them: what they still answer at the end passes here.
+        # It ends after them: their last answers pass through it.
     ], replace(_python("splitter", state, env, *splitter), pass_fds=(number, state.lock), is_foundation=True)
 
 

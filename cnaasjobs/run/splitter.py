@@ -13,10 +13,10 @@ import socket
 from typing import Final
 
 FIRST_LINE_SECONDS: Final = 10.0
-CONNECT_SECONDS: Final = 30.0  # one that has died is being restarted
+CONNECT_SECONDS: Final = 30.0  # a server that has died is being restarted
 CONNECT_PAUSE_SECONDS: Final = 0.05
 PIECE: Final = 65_536
-# Put before the client's own: of two the first one counts.
+# Inserted before the client's own header: the first of two counts.
 CLOSE: Final = b"Connection: close\r\n"
 
 _OF_EVENTS: Final = re.compile(rb"[A-Z]+ (/api/v1\.0/events/?|/socket\.io/[^ ?]*)(\?[^ ]*)? HTTP/1\.[01]\r\n")
@@ -25,10 +25,10 @@ _REQUEST: Final = re.compile(rb"[^\r\n]+ HTTP/1\.[01]\r\n")
 
 class Splitter:
     def __init__(self, *, web: str, events: str) -> None:
-        """Paths of the unix sockets on which they listen."""
+        """The paths of the unix sockets on which the two servers listen."""
         self._web = web
         self._events = events
-        self._serving: set[asyncio.Task[None] | None] = set()  # nobody else holds one whose client has gone
+        self._serving: set[asyncio.Task[None] | None] = set()  # keeps a task alive whose client has gone
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._serving.add(asyncio.current_task())
@@ -49,14 +49,14 @@ class Splitter:
         asks.write(_proxy_line(writer) + begin)
         there = asyncio.create_task(_copy(reader, asks))
         try:
-            await _copy(answers, writer)  # a client may close its side and wait; who has answered is done
+            await _copy(answers, writer)  # a client may close its side and wait; a server that has answered is done
         finally:
-            there.cancel()  # and nobody hears of what it raised
+            there.cancel()  # and whatever it raised is ignored
             asks.close()
 
 
 async def _first_line(reader: asyncio.StreamReader) -> bytes:
-    """The request's first line, and what came behind it. If the line does not end in time, as much as there is."""
+    """The request's first line, and what came with it. If the line does not end in time, as much as there is."""
     seen = b""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FIRST_LINE_SECONDS):

@@ -11,7 +11,7 @@ from cnaasjobs.embedded import socket_directory
 from cnaasjobs.run.config import LOGIN_KEY, StartError
 
 MAX_LOG_BYTES = 20_000_000
-# All that is kept in it. Where the directory was there before, only these are ours to change.
+# All that is kept in it. If the directory existed before, only these are ours to change.
 _OURS: Final = (
     "lock",
     "secret-key",
@@ -78,9 +78,9 @@ class StateDirectory:
 
 
 def _close_to_others(path: Path) -> None:
-    """What was there before us may have been made by anybody, with any mode. Raises StartError for what can't be ours.
+    """What existed before may have been made by anybody, with any mode. Raises StartError for what can't be ours.
 
-    The directory first: from then on nobody else changes what is in it.
+    The directory comes first: from then on nobody else can change what is in it.
     """
     _ours(path)
     entries = [*path.iterdir()]
@@ -124,7 +124,7 @@ def secret(file: Path, make: Callable[[], str]) -> str:
 
 
 def kept(file: Path) -> str:
-    """A secret as it was written, or nothing: an empty one opens to everybody who types nothing."""
+    """A secret as it was written; empty if there is none, which must never serve as a password."""
     return file.read_text().strip() if file.exists() else ""
 
 

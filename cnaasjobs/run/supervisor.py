@@ -82,7 +82,7 @@ class Program:
         self.started = time.monotonic()
 
     def inherit(self, pid: int) -> None:
-        """It has begun as this child of ours."""
+        """The program already runs, as the child of ours with this number."""
         self.process, self.started = Inherited(pid), time.monotonic()
 
     @property
@@ -110,8 +110,8 @@ class Supervisor:
         self._stopping = threading.Event()
         self._callers = Callers()
         self._signals = 0
-        # Of all that wakes, only this may be called by a handler: an Event's lock may be held by the very code that the
-        # signal interrupted, which would then wait for itself.
+        # A signal handler may wake the main thread only by this: the lock of an Event may be held by the very code that
+        # the signal interrupted, which would then wait for itself.
         self._happened: SimpleQueue[None] = SimpleQueue()
         if sys.platform == "linux":  # children of a dead child become ours, and are ended with the rest
             ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -126,13 +126,13 @@ class Supervisor:
 
     @property
     def stopping(self) -> threading.Event:
-        """For other threads to wait on. It is set here, when the main thread asks: only that one gets signals."""
+        """For other threads to wait on. It is set here, when the main thread, which gets the signals, calls this."""
         if self._signals:
             self._stopping.set()
         return self._stopping
 
     def add(self, program: Program, pid: int | None = None) -> None:
-        """``pid``: of a child that is that program already."""
+        """``pid``: the process number, if a child of ours already runs the program."""
         if pid is None:
             program.start(self.cwd)
         else:
@@ -185,8 +185,8 @@ class Supervisor:
         program.process = None
 
     def _reap_orphans(self) -> None:
-        """Asks the kernel for what has ended: a look at every process costs more than all else that is done here."""
-        if sys.platform != "linux":  # elsewhere nobody else's children become ours
+        """Asks the kernel what has ended: looking at every process would cost more than all else that is done here."""
+        if sys.platform != "linux":  # elsewhere we inherit no orphans
             return
         ours = {program.process.pid for program in self.programs if program.process is not None}
         ended = os.WEXITED | os.WNOHANG

@@ -32,7 +32,7 @@ AT_ONCE: Final = 500  # aborts of one form
 RUNS_AT_ONCE: Final = 50
 _SHOWN: Final = 50
 _COMMENT: Final = 255
-KEY: Final = 64  # of what a form gives, so that it schedules once
+KEY: Final = 64  # of the form's key, so that it schedules only once
 UNKNOWN: Final = (
     "The database was lost in the middle of the commit: it is not known whether this was scheduled. Load this page"
     " again, and let the browser send the form once more: it shows that job, or schedules one, but never two."
@@ -180,7 +180,7 @@ def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None
 
 
 def not_done(request: HttpRequest, words: str, exc: Exception) -> None:
-    """The answer to somebody who may do this to other jobs but not to this one. The audit trail records it too."""
+    """The answer to somebody who may do this to other jobs but not to this one. The audit trail records the refusal."""
     if isinstance(exc, NotAllowed):
         note_refusal(request, str(exc))
     messages.error(request, f"{words}: {exc}.")

@@ -1,4 +1,4 @@
-"""The page of one job: why first, then its devices, its life, its log, its chain, its arguments."""
+"""The page of one job: first why it waits or ended, then its devices, its steps, its log, its chain, its arguments."""
 
 import json
 from functools import lru_cache
@@ -136,7 +136,7 @@ def _outcome(job: Job, *, has_devices: bool) -> dict[str, Any]:
     shown = {"traceback": str(traceback or "")[-_LONGEST:]}
     if not begin or (has_devices and begin == OF_DEVICES):
         return shown
-    # Only now: what many devices left is long, and PostgreSQL unpacks it to count its characters.
+    # Asked only now: many devices leave a long text, which PostgreSQL unpacks to count its characters.
     rest = outcome.values_list(Substr("result", 1, 4 * _LONGEST), Length("result")).first()
     if rest is None:  # deleted meanwhile
         return shown

@@ -1,7 +1,7 @@
 """What an ended job shows does not change any more, so each process keeps what it has rendered of some.
 
-By the number of the job's last change, which any write to its row moves, and by the change feed, which another database
-does not share. What its devices left was written before its end.
+The key is the number of the job's last change, which any write to its row raises, and the name of the change feed,
+which differs between databases. What its devices left was written before its end.
 """
 
 from collections.abc import Hashable

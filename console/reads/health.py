@@ -1,4 +1,4 @@
-"""Whether all is well, in one line: whatever is not, each with the page that shows more."""
+"""Whether all is well, in one line: each thing that is not, with the page that shows more."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -43,7 +43,7 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """The state of the processes and jobs, before it is known who asks: it is the same for everybody."""
+    """The state of the processes and jobs, whoever asks: it is the same for everybody."""
 
     workers: int
     beats: int

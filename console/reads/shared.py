@@ -1,4 +1,4 @@
-"""What is the same for everybody is read once by each process, not once for each page.
+"""Each process reads once, and not for each page, what is the same for everybody.
 
 It is read again when a job or a lock has changed, and after a second, because heartbeats and time itself change nothing
 in the feed.
@@ -37,7 +37,7 @@ def shared(
     """What ``ask(*about, **beside)`` returns; not older than ``position``, the end of the change feed.
 
     Args:
-        beside: what makes no other answer, such as the time.
+        beside: arguments that do not distinguish one answer from another, such as the time.
     """
     if connection.in_atomic_block:  # where the position does not tell of one's own changes
         return ask(*about, **beside)

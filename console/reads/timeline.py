@@ -20,7 +20,7 @@ from jobs.states import Status
 DAY: Final = timedelta(hours=24)
 COLUMN: Final = timedelta(minutes=10)
 COLUMNS: Final = DAY // COLUMN
-ALL: Final = 5_000  # so many that ended are read as they are
+ALL: Final = 5_000  # up to this many ended jobs, all are read
 SOME: Final = 30  # of each column, where there were more
 EXCEPTIONS: Final = 500
 RUNNING: Final = 500

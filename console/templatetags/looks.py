@@ -17,7 +17,7 @@ from jobs.waiting.reasons import in_words
 
 register = template.Library()
 
-# Of 2026-11-27 10:02:34.123456+00:00
+# Positions in 2026-11-27 10:02:34.123456+00:00
 _TO_THE_SECOND: Final = slice(0, 19)
 _WITHOUT_THE_YEAR: Final = slice(5, 19)
 _OF_THE_DAY: Final = slice(11, 16)
@@ -45,7 +45,7 @@ def clock(when: datetime | None) -> SafeString:
 def _time(when: datetime | None, part: slice, zone: str = "") -> SafeString:
     if not when:  # a template's missing value is an empty text
         return SafeString("")
-    # A list has many: written once and cut, which takes a fifth of the time, and nothing here is to be escaped.
+    # A list has many times. Formatting once and slicing takes a fifth of the time, and nothing here needs escaping.
     full = when.isoformat(" ", "microseconds")
     day, clock = full[:10], full[11:26]
     text = f'<time datetime="{day}T{clock}Z" title="{day} {clock} UTC">{full[part]}{zone}</time>'
@@ -72,7 +72,7 @@ def address(name: str) -> str:
 
 @register.filter
 def term(value: str, name: str) -> str:
-    """``name:value`` as a search has it, for a URL."""
+    """A search's ``name:value``, encoded for a URL."""
     return quote(str(Term(name, value)))
 
 

@@ -24,7 +24,7 @@ from devices.sync.now import synchronized
 
 MANAGED: Final = "MANAGED"  # everything in the inventory is
 CAUSE: Final = "sync_devices"
-_COSTLY: Final = "synchronized"  # to know that, its configuration is rendered
+_COSTLY: Final = "synchronized"  # expensive to know: its configuration must be rendered
 
 
 def read_inventory() -> Inventory:
@@ -75,7 +75,7 @@ class Devices(_Reads):
 
 
 def number_of(hostname: str) -> int:
-    """A number without a meaning, which stays the same as long as the name does: front ends tell rows apart by it.
+    """A meaningless number that stays the same as long as the name does: front ends tell rows apart by it.
 
     JavaScript's numbers hold 53 bits of it exactly, so it has 48.
     """
@@ -119,7 +119,7 @@ class Groups(_Reads):
 
 
 class ManagementDomains(_Reads):
-    """``GET /mgmtdomains``: an inventory of Nornir's has none."""
+    """``GET /mgmtdomains``: Nornir's inventory has none."""
 
     described = described.MANAGEMENT_DOMAINS
 

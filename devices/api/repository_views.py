@@ -53,7 +53,7 @@ class Repository(ApiViewSet):
 
 
 class ServerSettings(ApiViewSet):
-    """``GET /settings/server``, without an envelope: the existing front end takes it so."""
+    """``GET /settings/server``, without an envelope, as the existing front end expects it."""
 
     described = described.SERVER_SETTINGS
     permissions_required: ClassVar[Mapping[str, str | None]] = {"GET": "jobs.view_job"}

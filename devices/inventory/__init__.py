@@ -37,7 +37,7 @@ class _Loaded:
 
     @cached_property
     def content(self) -> str:
-        whole = repr(self.nornir.inventory.dict())  # not JSON, which does not know every key and value of YAML
+        whole = repr(self.nornir.inventory.dict())  # not JSON, which can't hold every key and value of YAML
         return sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
 
     def current(self) -> bool:
@@ -64,7 +64,7 @@ def nornir() -> Nornir:
             try:
                 loaded = _cache[config_file] = _load(config_file)
             except InventoryError as exc:
-                # Not "from exc": what lies below quotes passwords that nobody knows yet, and a traceback would show it.
+                # Not "from exc": the cause may quote passwords that are not masked yet, and a traceback shows it.
                 raise InventoryError(f"The inventory of {config_file} can't be read: {exc}") from None
             except SoftTimeLimitExceeded:
                 raise  # the job's time ended while it was read
@@ -93,7 +93,7 @@ def forget() -> None:
 
 
 def directory() -> Path:
-    """Where it lies: the directory of its first file, or that of the configuration that names it."""
+    """The inventory's directory: that of its first file, or that of the configuration that names it."""
     config_file: Path = conf.nornir_config
     try:
         files = Source(config_file).files

@@ -112,7 +112,7 @@ def check(inventory: Inventory) -> None:
 
 
 def check_groups(inventory: Inventory) -> None:
-    """Raise InventoryError if a group is above itself, or has too many above it.
+    """Raise InventoryError if a group is its own ancestor, or has too many ancestors.
 
     Nornir walks all of them whenever it reads a host.
     """

@@ -134,7 +134,7 @@ class LabDriver(NetworkDriver):
         return self._is_pending()
 
     def _get_pending_commits(self) -> dict[str, int]:
-        """The seconds that are left, by a name: in the form of NAPALM's own drivers."""
+        """The seconds that are left, by the commit's name, in the form of NAPALM's own drivers."""
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(self._pending_file)
             left_ns = found.st_mtime_ns - time.monotonic_ns()
@@ -181,8 +181,8 @@ def _directories(state_dir: Path) -> tuple[str, str]:
     return str(running), str(running / ".pending" / _boot_id())
 
 
-# A sync of 1,000 devices comes here 15,000 times. Each system call may pass Python's lock to another thread, which
-# costs more than the call. So no file objects, which make three times as many calls.
+# A sync of 1,000 devices calls these 15,000 times. Each system call may pass Python's lock to another thread, which
+# costs more than the call. So they use no file objects, which make three times as many calls.
 
 
 def _read(file: str) -> str | None:
@@ -221,7 +221,7 @@ def _write(file: str, text: str, *, time_ns: int | None = None) -> None:
 
 
 def _make_directories(path: Path) -> None:
-    """Whatever the umask: os.makedirs gives its mode to the last one only."""
+    """Gives each its mode: os.makedirs would set that of the last one only."""
     for directory in (*reversed(path.parents), path):
         if not directory.exists():
             directory.mkdir(mode=0o700, exist_ok=True)

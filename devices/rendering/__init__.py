@@ -16,7 +16,7 @@ refresh = templates.refresh
 
 
 def warm_up() -> None:
-    """Call when a job starts that will render: what takes long to start is begun, and not waited for."""
+    """Call when a job that will render starts. What takes long to start is begun, and not waited for."""
     pool().warm(memory_mb=conf.render_memory_mb)
 
 

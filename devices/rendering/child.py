@@ -232,7 +232,7 @@ def _serve() -> None:
 
 
 def _ahead(room: Room, requests: Iterable[Request]) -> list[tuple[bytes, bytes]]:
-    """An answer for each that is quick, in their order. Of one that has no text its own request will say why."""
+    """An answer for each that is quick, in their order. For a device without a text, its own request will say why."""
     answers = []
     size, until = 0, time.process_time() + AHEAD_SECONDS
     for request in requests:

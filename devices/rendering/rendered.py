@@ -1,4 +1,4 @@
-"""Configurations of devices: of one in its turn, and of many before theirs."""
+"""Configurations of devices: of one in its turn, and of many ahead of their turn."""
 
 import contextlib
 from collections import defaultdict
@@ -42,10 +42,10 @@ def render(host: Host, secrets: Secrets, wanted: StillWanted = lambda: None) -> 
 
 
 class RenderedAhead:
-    """The configurations of one job's devices. Those that are rendered before their turn go many by one message.
+    """The configurations of one job's devices. Those that are rendered ahead of their turn are sent many at a time.
 
-    Handing one device to another process, and its text back, costs more than most templates: each hands Python's lock
-    on, for which a job's other threads wait.
+    Passing one device to another process, and its text back, costs more than most templates: each time Python's lock
+    goes to another of the job's threads, which all wait for it.
     """
 
     def __init__(self, secrets: Secrets) -> None:
@@ -59,7 +59,7 @@ class RenderedAhead:
         return render(host, self._secrets, wanted) if text is None else text
 
     def expect(self, hosts: Sequence[Host]) -> None:
-        """Render these now, as far as that is quick. What is missing is rendered in its turn, or says there why not."""
+        """Render these now, as far as that is quick. What is missing is rendered, or fails, in its turn."""
         if self._pays and len(hosts) >= _FEW:
             with contextlib.suppress(OSError, _AllBusy):
                 self._pays = self._render(hosts) >= len(hosts) / 2

@@ -27,7 +27,7 @@ StillWanted = Callable[[], None]  # raises when nobody waits for the configurati
 PAUSE_SECONDS: Final = 2.0  # between two checks whether it is still wanted
 MB: Final = 1 << 20
 _BACKSTOP_SECONDS: Final = 10.0  # for starting, and after the kernel should have ended it
-_SHORT: Final = 64 * 1024  # bytes of a name or a reason, at most
+_SHORT: Final = 64 * 1024  # the most bytes of a name or a reason
 _CHUNK: Final = 64 * 1024
 _PACKAGES: Final = str(Path(jinja2.__file__).parents[1])
 
@@ -88,7 +88,7 @@ class Renderer:
 
     def close(self) -> None:
         """End it now, with everything that it may have started."""
-        if self._process.returncode is None:  # its number is not reused until it is collected
+        if self._process.returncode is None:  # its number is not reused until it has been waited for
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -97,7 +97,7 @@ class Renderer:
     def disown(self) -> None:
         """For a forked child: forget the process, which belongs to the parent."""
         self._socket.close()
-        self._process.returncode = 0  # for Python, which would look for the process when the object is deleted
+        self._process.returncode = 0  # otherwise Python would look for the process when the object is deleted
 
     def render(self, request: Request, shared: dict[int, dict[str, Any]], source: Sources, wanted: StillWanted) -> str:
         """The configuration of one device. The process is closed if it can't be used for another.
@@ -144,7 +144,7 @@ class Renderer:
                 found.append(content.decode("utf-8", "surrogatepass") if kind == child.TEXT else None)
                 if kind == child.NO_MEMORY:
                     break
-            self.close()  # it has no memory left, or says more than it was asked
+            self.close()  # it is out of memory, or sends more than was asked for
         except _NoData:
             pass
         except (_Broken, UnicodeDecodeError):

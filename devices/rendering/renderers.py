@@ -26,7 +26,7 @@ class Pool:
     def __init__(self) -> None:
         self._places = threading.Semaphore(PROCESSES)
         self._changed = threading.Condition(threading.Lock())
-        # Each with the time since when; some are just being started. With those in use: as many as there are places.
+        # Each with the time at which it became idle; some are still starting. With those in use, at most PROCESSES.
         self._idle: list[tuple[float, Future[Renderer]]] = []
         self._in_use = 0
         self._orders: queue.SimpleQueue[tuple[int, Future[Renderer]]] = queue.SimpleQueue()
@@ -57,8 +57,8 @@ class Pool:
     def warm(self, *, memory_mb: int) -> None:
         """A job begins: start one if there is none, without waiting for it.
 
-        Not more: what a job's devices need is mostly rendered by one, ahead of their turn. To start one takes 0.05 s of
-        a core, at the moment when all workers that help with the job have the most to do.
+        One is enough: it renders most of a job's devices, ahead of their turn. Starting another takes 0.05 s of a core,
+        just when all workers that help with the job have the most to do.
         """
         with self._changed:
             if not self._idle:

@@ -30,7 +30,7 @@ class Task:
 
     @property
     def is_long(self) -> bool:
-        """More likely a whole configuration than a message."""
+        """True if it is more likely a whole configuration than a message."""
         return self.lines > MESSAGE_LINES
 
 

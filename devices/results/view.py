@@ -68,7 +68,7 @@ def _with_devices(stored: str) -> dict[str, Any] | None:
         return None
     try:
         result = json.loads(stored)
-    except RecursionError:  # the result of a sync is never that deep
+    except RecursionError:  # the result of a sync is never nested that deep
         return None
     return result if isinstance(result, dict) and isinstance(result.get("devices"), dict) else None
 

@@ -32,6 +32,6 @@ def _files(directory: Path, pattern: str = "*") -> str:
     return found.hexdigest()
 
 
-# Read with this module, which a worker loads when it begins: so it is the code that runs here, also where an upgrade
+# Read when this module is imported, which is when a worker starts: so it is the code that runs here, even if an upgrade
 # has replaced the files since.
 _CODE: Final = _files(Path(devices.__file__).parent, "*.py")

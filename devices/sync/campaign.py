@@ -37,7 +37,7 @@ _SPARE: Final = timedelta(seconds=60)  # a commit may reach its device this long
 
 
 def _said_in_its_report(step: Callable[..., T]) -> Callable[..., T | DeviceResult]:
-    """A step of the campaign in which an exception is the failure of the device at hand, not of the job."""
+    """A step of the campaign in which an exception fails only the device at hand, not the job."""
 
     @wraps(step)
     def guarded(campaign: "Campaign", host: Host, *more: str) -> T | DeviceResult:

@@ -27,7 +27,7 @@ def digest(text: str, *, key: str | None = None) -> str:
 
 @lru_cache(maxsize=8)
 def _derived(key: str) -> bytes:
-    """As Django's ``salted_hmac`` does it, which does it each time."""
+    """The key that Django's ``salted_hmac`` would derive anew each time."""
     return sha256(force_bytes(_SALT) + force_bytes(key)).digest()
 
 

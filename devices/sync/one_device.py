@@ -29,7 +29,7 @@ class Options:
     resync: bool
     confirm_mode: int
     revert_in: int  # seconds, in whole minutes
-    plan: Plan | None = None  # nothing else than it showed may be changed
+    plan: Plan | None = None  # the dry run: nothing may be changed but what it showed
 
     @property
     def confirms(self) -> bool:
@@ -152,7 +152,7 @@ class DeviceSync:
         self.report.failure = self.words.failure(exc)
 
     def give_up(self, step: str, *, seconds: float) -> None:
-        """Its thread hangs in this step and will not return. The device failed, unless the step was only closing it."""
+        """Its thread hangs in this step and will not return. This fails the device, unless it was only being closed."""
         self._device.give_up()
         pending, self._pending, self.to_commit = self._pending, None, False
         if step == CLOSING:

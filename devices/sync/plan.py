@@ -1,8 +1,8 @@
 """A plan: keyed hashes of what a dry run showed for each device, and whether a live run would change exactly that.
 
-The same rendered configuration, on a device that runs the same, makes the same change. So these two are compared, and
-not the diffs, which some devices show differently each time. Only if the running configuration can't be read or
-recognised, the diff must be the same instead.
+The same rendered configuration makes the same change on a device that runs the same. So these two are compared, and not
+the diffs, which some devices show differently each time. Only if the running configuration can't be read or recognised
+must the diff be the same instead.
 """
 
 import json
@@ -42,8 +42,8 @@ class Shown:
         return matches(self.diff_hash, diff)
 
     def as_memo(self) -> dict[str, Any]:
-        """To be kept with the device's row. Hashes are numbers, because a text may contain a short password by chance,
-        which would be masked.
+        """What is kept with the device's row. Hashes are numbers: a text might by chance contain a short password, and
+        be masked.
         """
         running = self.running.running_hash
         return {

@@ -34,7 +34,7 @@ T = TypeVar("T")
 KEPT_CHANGES = 10
 
 _BATCH = 500
-_SAVE_SECONDS = 2.0  # what was committed is stored no later, so that a process that dies leaves little unknown
+_SAVE_SECONDS = 2.0  # the longest that a commit stays unstored, so that a process that dies leaves little unknown
 _MANY = 5000  # hosts in one statement
 
 
@@ -74,7 +74,7 @@ class DeviceStates:
             JobStopped: the job may not go on; the device is unchanged.
         """
         try:
-            # Else nothing is known that could become wrong, or it has the mark of an earlier job.
+            # Otherwise nothing is known that could become wrong, or the device has an earlier job's mark.
             if host in self._known and self._known[host].uncertain_job_id is None:
                 self._mark(host)
             self._ctx.about_to(step, if_lost=if_lost)
@@ -119,7 +119,7 @@ class DeviceStates:
         try:
             self._mark_waiting()
         except JobStopped as stopped:
-            self._ctx.stop(stopped)  # a lock that was found lost is no device's own failure
+            self._ctx.stop(stopped)  # a lost lock concerns the whole job, not only this device
             raise
 
     def _mark_all(self) -> None:
@@ -139,7 +139,7 @@ class DeviceStates:
             fill_in(DeviceState, "uncertain_job_id", self._ctx.job_id, key="host", keys=hosts)
 
     def _save(self) -> None:
-        """Store what there is; what comes meanwhile is for the next time, and what could not be stored too."""
+        """Store what there is. What is added meanwhile, or could not be stored, is left for the next time."""
         with self._mutex:
             self._saved_at = time.monotonic()
             unsaved, self._unsaved = self._unsaved, {}
@@ -154,10 +154,10 @@ class DeviceStates:
                     self._unchanged |= unchanged
 
     def _stored(self, unsaved: Mapping[str, _Committed], unchanged: Collection[str], *, last: bool = False) -> bool:
-        """While the job holds its lock: a job that lost it must not overwrite what its successor found out.
+        """Store it, but only while the job holds its lock: its successor's findings must not be overwritten.
 
-        The last need not wait for the disk: to leave the job, which follows, does. Returns False if it is to be tried
-        again.
+        The last commit need not wait for the disk, because leaving the job, which follows, does. Returns False if it
+        has to be tried again.
         """
         try:
             with self._ctx.guarded_by_lock():

@@ -1,4 +1,4 @@
-"""A scope is part of what one has: who is limited hands out nothing wider, and nobody widens their own."""
+"""A scope limits what one can pass on: limited users grant nothing wider, and nobody widens their own scope."""
 
 from typing import Any
 

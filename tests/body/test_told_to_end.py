@@ -1,4 +1,4 @@
-"""A body that was told to end, and catches that as it catches the failure of a device, ends so nevertheless."""
+"""A body that was told to end, and catches that as it would a device's failure, still ends as it was told."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What nobody means to ask: each page answers in words, never by an error of ours."""
+"""Requests that make no sense: each page answers in words, never with a server error."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What pytest-xdist starts, and takes for a test process: ``python -I -S client.py ADDRESS -u -c LINE``.
+"""What pytest-xdist starts in place of a test process: ``python -I -S client.py ADDRESS -u -c LINE``.
 
 It hands its pipes and the line to the process that copies itself, waits for the copy's end, and ends as that did.
 Started by path: it imports the standard library only.

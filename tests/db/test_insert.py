@@ -1,4 +1,4 @@
-"""Rows inserted by our own statements are the rows that Django's would be."""
+"""Rows inserted by our own statements are the same as those that Django inserts."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

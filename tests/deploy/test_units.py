@@ -1,4 +1,4 @@
-"""The units of systemd: each command is one of ours, on the port that nginx.conf means, and is stopped as it wants."""
+"""systemd's units: each command is one of ours, on the port that nginx.conf names, and is stopped as it expects."""
 
 import subprocess
 import sys

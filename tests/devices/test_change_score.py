@@ -1,4 +1,4 @@
-"""How risky a diff is."""
+"""The change score: how risky a diff is."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A process that helps and finds another selection than the first one: it leaves, and harms nothing."""
+"""A helper that finds a different selection of devices from the first process leaves, and harms nothing."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""``POST /auth`` and what it makes: who gets a JWT, how long it counts, and when it does no longer."""
+"""``POST /auth`` and its JWTs: who gets one, how long it is valid, and what ends it early."""
 
 import base64
 import time

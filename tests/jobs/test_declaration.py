@@ -1,4 +1,4 @@
-"""What ``@job`` refuses while a module is imported: nothing that is misspelt or can't be passes unnoticed."""
+"""What ``@job`` refuses while a module is imported: nothing misspelt or impossible goes unnoticed."""
 
 from collections.abc import Callable
 from typing import Any

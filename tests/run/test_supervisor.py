@@ -1,4 +1,4 @@
-"""The supervisor's one thread is interrupted by a signal wherever it is, and goes on; it buries whom it inherits,
+"""The supervisor's one thread is interrupted by a signal wherever it is, and goes on; it reaps the orphans it inherits,
 starts again what ends, and leaves nothing behind.
 """
 

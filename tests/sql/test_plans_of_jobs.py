@@ -1,4 +1,4 @@
-"""What is asked often reads a few rows, by PostgreSQL's own plans, also if its statistics are those of another time."""
+"""Frequent queries read few rows, by PostgreSQL's own plans, even if its statistics are out of date."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A client that is answered before it has said all may go on for a moment, and holds up nobody with that."""
+"""A client that is answered before it has sent everything may go on for a moment, and holds up nobody."""
 
 import psutil
 import pytest

@@ -1,4 +1,4 @@
-"""A worker that imports this takes prefetch counts for each consumer's, as it does with RabbitMQ 4."""
+"""A worker that imports this treats prefetch counts as each consumer's own, as it does with RabbitMQ 4."""
 
 from kombu.transport.pyamqp import Transport
 
