@@ -56,6 +56,10 @@ class NotWaitingForApproval(JobError):
         self.job_id = job_id
 
 
+class CannotApprove(JobError):
+    """What the job's arguments name is gone: it would only fail. The text says what."""
+
+
 class ResultNotStorable(JobError, TypeError):
     """The body returned what JSON cannot hold."""
 

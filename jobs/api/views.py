@@ -15,7 +15,7 @@ from cnaasjobs.api.views import ApiViewSet
 from jobs.api import described
 from jobs.api.job_json import COLUMNS, all_rows, jobs_json
 from jobs.api.rights import by_of, forbidden_if_refused
-from jobs.errors import JobNotAbortable, JobNotFound, NotWaitingForApproval
+from jobs.errors import CannotApprove, JobNotAbortable, JobNotFound, NotWaitingForApproval
 from jobs.models import Job
 from jobs.operating import aborting, approving
 from jobs.result_views import all_parts
@@ -68,7 +68,7 @@ class JobViewSet(ApiViewSet):
                         raise BadRequest("action must be ABORT, APPROVE or REJECT")
         except JobNotFound as exc:
             raise NotFound(str(exc)) from exc
-        except (JobNotAbortable, NotWaitingForApproval) as exc:
+        except (JobNotAbortable, NotWaitingForApproval, CannotApprove) as exc:
             raise BadRequest(str(exc)) from exc
         return success({"jobs": self._one(number)})
 

@@ -5,6 +5,7 @@ the job that started it. Nor may one of these have made the second person's toke
 provider the name comes from.
 """
 
+import json
 from collections.abc import Collection
 
 from django.contrib.auth.models import User
@@ -13,10 +14,11 @@ from knox.models import AuthToken
 
 from cnaasjobs.api.caller import plain_name
 from cnaasjobs.conf import conf
+from jobs import follow_ups
 from jobs.audit import trail
 from jobs.deeds import Deed
 from jobs.dispatch import behind
-from jobs.errors import JobNotFound, NotAllowed, NotWaitingForApproval
+from jobs.errors import CannotApprove, JobNotFound, NotAllowed, NotWaitingForApproval
 from jobs.lifecycle import approval
 from jobs.models import Job, TokenMaker
 from jobs.rights.decide import APPROVE, require_for
@@ -28,7 +30,7 @@ def approve(job_id: int, *, by: trail.By, comment: str = "") -> Job:
     """Let it start when it is due.
 
     Raises:
-        JobNotFound, NotWaitingForApproval, NotAllowed, DevicesUnknown.
+        JobNotFound, NotWaitingForApproval, NotAllowed, DevicesUnknown, CannotApprove.
     """
     return _decide(job_id, by, comment, Deed.APPROVED)
 
@@ -65,6 +67,8 @@ def keep_maker(job: Job, by: trail.By) -> None:
 def _decide(job_id: int, by: trail.By, comment: str, deed: Deed) -> Job:
     if by.user is not None:
         require_for(by.user, APPROVE, job_id)
+    if deed is Deed.APPROVED:
+        _require_there(job_id)  # before the transaction: it may read an inventory
     comment = comment.strip()[:MAX_COMMENT]
     with transaction.atomic():
         job = Job.objects.filter(pk=job_id).first()
@@ -80,6 +84,16 @@ def _decide(job_id: int, by: trail.By, comment: str, deed: Deed) -> Job:
         trail.add(deed, who=by.who, origin=by.origin, job_id=job_id, detail=comment)
     job.refresh_from_db()
     return job
+
+
+def _require_there(job_id: int) -> None:
+    job = Job.objects.only("task_name", "start_arguments").filter(pk=job_id, unapproved=True).first()
+    if job is None:
+        return
+    try:
+        follow_ups.of(job.task_name).require_there(json.loads(job.start_arguments))
+    except follow_ups.CannotFollow as exc:
+        raise CannotApprove(f"Job id {job_id} can only be rejected: {exc}") from exc
 
 
 def _names(name: str, users: Collection[int]) -> set[str]:

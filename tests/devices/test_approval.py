@@ -230,6 +230,22 @@ def test_at_the_command_line(ann: Api, capsys: pytest.CaptureFixture[str]) -> No
         call_command("jobs", "approve", str(jobs[0].pk))
 
 
+def test_what_is_gone_is_not_approved_and_can_be_rejected(ann: Api, bob: Api, lab: Lab) -> None:
+    job = started(ann.post(URL, {"hostname": "sw1", "dry_run": False}))
+    lab.add("sw2")
+    del lab.hosts["sw1"]
+    lab.write()
+    words = f"Job id {job.pk} can only be rejected: No device with hostname sw1 found in the inventory"
+    reply = bob.put(f"/job/{job.pk}", {"action": "APPROVE"})
+    assert (reply.status, reply.message) == (400, words)
+    with pytest.raises(CommandError, match=words):
+        call_command("jobs", "approve", str(job.pk))
+    admin = Admin(person("eva", staff=True))
+    assert f"Not approved: {words}" in admin.post(f"/jobs/job/approve/?ids={job.pk}", {"approve": "1"})
+    assert JobApproval.objects.get(pk=job.pk).verdict == ""
+    assert bob.put(f"/job/{job.pk}", {"action": "REJECT"}).status == 200
+
+
 def test_in_the_admin(ann: Api) -> None:
     own, other = Admin(person("eva", staff=True)), Admin(person("bob", staff=True))
     job = started(ann.post(URL, {"hostname": "sw1", "dry_run": False}))
