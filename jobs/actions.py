@@ -34,6 +34,7 @@ class JobAction(Action):
     WITHDRAW_FAILED = "withdraw_failed", ERROR, "whether job %(job_id)s was stored could not be found out"
     AFTER_COMMIT_FAILED = "after_commit_failed", ERROR, "the database was lost after a commit", "job_id"
     RESULT_VIEW_FAILED = "result_view_failed", ERROR, "the view of results of %(task)s failed"
+    AUTHORS_CODE_FAILED = "authors_code_failed", ERROR, "%(code)s failed"
     READYZ_FAILED = "readyz_failed", ERROR, "readyz: the check of the %(check)s failed"
 
     # --- the broker

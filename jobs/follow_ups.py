@@ -3,12 +3,16 @@
 A task without one can only be run again with the same arguments.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from jobs.authors import refusing
 from jobs.errors import JobError
 from jobs.models import Job
+
+T = TypeVar("T")
 
 
 class CannotFollow(JobError):
@@ -52,4 +56,39 @@ def register(task_name: str, known: FollowUps) -> None:
 
 
 def of(task_name: str) -> FollowUps:
-    return _known.get(task_name, _KNOWS_NONE)
+    known = _known.get(task_name)
+    return _KNOWS_NONE if known is None else _Careful(task_name, known)
+
+
+def registered() -> list[str]:
+    return [*_known]
+
+
+class _Careful(FollowUps):
+    """An app's own. Where its code fails, nothing can follow."""
+
+    def __init__(self, task_name: str, known: FollowUps) -> None:
+        self._what, self._known = f"what can follow {task_name}", known
+
+    def may_apply(self, job: Job) -> bool:
+        with suppress(CannotFollow):
+            return self._asked(lambda: self._known.may_apply(job))
+        return False
+
+    def knows_failed(self) -> bool:
+        with suppress(CannotFollow):
+            return self._asked(lambda: self._known.knows_failed())
+        return False
+
+    def require_there(self, arguments: Mapping[str, Any]) -> None:
+        self._asked(lambda: self._known.require_there(arguments))
+
+    def on_the_failed(self, job: Job) -> FollowUp:
+        return self._asked(lambda: self._known.on_the_failed(job))
+
+    def as_shown(self, job: Job) -> FollowUp:
+        return self._asked(lambda: self._known.as_shown(job))
+
+    def _asked(self, ask: Callable[[], T]) -> T:
+        with refusing(self._what, CannotFollow):
+            return ask()

@@ -19,6 +19,7 @@ from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded
 from pydantic import TypeAdapter, ValidationError
 
 from cnaasjobs.db.clock import database_now
+from jobs.authors import refusing
 from jobs.body.annotations import adapters
 from jobs.body.context import JobContext
 from jobs.body.execution import Execution
@@ -134,10 +135,11 @@ class JobTask(Task):
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 arguments.update(arguments.pop(parameter.name))
         if self.check is not None:
-            try:
-                self.check(**arguments)
-            except ValueError as exc:
-                raise JobArgumentError(f"{self.name}: {exc}") from exc
+            with refusing(f"the check of {self.name}", JobArgumentError):
+                try:
+                    self.check(**arguments)
+                except ValueError as exc:
+                    raise JobArgumentError(f"{self.name}: {exc}") from exc
         return arguments
 
     def require_fit(self, kwargs: Mapping[str, Any]) -> None:

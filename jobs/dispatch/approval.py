@@ -11,6 +11,8 @@ from typing import Any
 
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
+from jobs.authors import refusing
+from jobs.errors import JobArgumentError
 from jobs.models import Job, JobApproval
 from jobs.schedulable import Ending, Schedulable
 
@@ -20,8 +22,17 @@ def why_needed(task: Schedulable, arguments: Mapping[str, Any], ending: Ending |
 
     Args:
         ending: the job that schedules this one as it ends.
+
+    Raises:
+        JobArgumentError: the author's function failed.
     """
-    return None if task.approval is None else task.approval(arguments, ending)
+    if task.approval is None:
+        return None
+    with refusing(f"the approval of {task.name}", JobArgumentError):
+        why = task.approval(arguments, ending)
+        if not isinstance(why, str | None):
+            raise TypeError(f"{why!r:.60} is neither text nor None")
+    return why
 
 
 def put_aside(row: Job) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jobs.authors import refusing
 from jobs.errors import JobError
 from jobs.rights.reach import Device
 
@@ -23,6 +24,13 @@ def register(task_name: str, selects: Selects) -> None:
 
 
 def devices_of(task_name: str, arguments: Mapping[str, Any]) -> Sequence[Device] | None:
-    """The devices; None if no app has registered an answer for this task."""
+    """The devices; None if no app has registered an answer for this task. Raises DevicesUnknown."""
     selects = _selects.get(task_name)
-    return None if selects is None else selects(arguments)
+    if selects is None:
+        return None
+    with refusing(f"what tells the devices of {task_name}", DevicesUnknown):
+        return selects(arguments)
+
+
+def registered() -> list[str]:
+    return [*_selects]

@@ -7,6 +7,7 @@ import pytest
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from jobs.models import AuditEntry, Job, ScheduleOwner
+from tests import fake_jobs
 from tests.admin.conftest import VIEWS, Admin, AdminOf
 
 LIST = "/django_celery_beat/periodictask/"
@@ -78,6 +79,13 @@ def test_arguments_that_do_not_fit_are_refused_beside_their_field(
     found = errors(boss, {**form, "kwargs": kwargs})
     assert list(found) == ["kwargs"]
     assert says in found["kwargs"]
+
+
+def test_a_check_that_fails_is_said_there_too(
+    boss: Admin, form: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake_jobs.echo, "check", lambda **given: given["site"])
+    assert "the check of tests.fake_jobs.echo failed with KeyError: 'site'" in errors(boss, form)["kwargs"]
 
 
 def test_positional_arguments_are_bound_by_name(boss: Admin, form: dict[str, Any]) -> None:

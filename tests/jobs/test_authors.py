@@ -1,0 +1,78 @@
+"""What code of a job's author raises is an answer in words wherever it is called, and is logged."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from cnaasjobs.events import Event
+from jobs import follow_ups
+from jobs.actions import JobAction
+from jobs.authors import refusing
+from jobs.errors import JobArgumentError, JobError
+from jobs.models import Job
+from jobs.rights import selected
+from tests import fake_jobs
+
+pytestmark = pytest.mark.django_db
+
+
+class Broken(follow_ups.FollowUps):
+    def __getattribute__(self, name: str) -> Any:
+        raise KeyError("site")
+
+
+def broken(*_: Any, **__: Any) -> Any:
+    raise KeyError("site")
+
+
+@pytest.fixture
+def echo(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A job whose author knows nothing well."""
+    name = str(fake_jobs.echo.name)
+    monkeypatch.setitem(selected._selects, name, broken)
+    monkeypatch.setitem(follow_ups._known, name, Broken())
+    return name
+
+
+ASKED: list[tuple[Callable[[str], Any], str]] = [
+    (lambda name: selected.devices_of(name, {}), "what tells the devices of"),
+    (lambda name: follow_ups.of(name).require_there({}), "what can follow"),
+    (lambda name: follow_ups.of(name).on_the_failed(Job()), "what can follow"),
+    (lambda name: follow_ups.of(name).as_shown(Job()), "what can follow"),
+]
+
+
+@pytest.mark.parametrize(("ask", "what"), ASKED)
+def test_of_what_an_app_has_registered(echo: str, ask: Callable[[str], Any], what: str, heard: list[Event]) -> None:
+    with pytest.raises(JobError, match=f"^{what} {echo} failed with KeyError: 'site'$"):
+        ask(echo)
+    assert [event.action for event in heard] == [JobAction.AUTHORS_CODE_FAILED]
+
+
+def test_a_page_offers_nothing_then(echo: str) -> None:
+    known = follow_ups.of(echo)
+    assert (known.may_apply(Job()), known.knows_failed()) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"check": broken}, "the check of {} failed with KeyError: 'site'"),
+        ({"approval": broken}, "the approval of {} failed with KeyError: 'site'"),
+        ({"approval": lambda *_: True}, "the approval of {} failed with TypeError: True is neither text nor None"),
+    ],
+)
+def test_of_what_a_job_was_given(given: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = fake_jobs.guarded
+    for name, function in given.items():
+        monkeypatch.setattr(task, name, function)
+    with pytest.raises(JobArgumentError, match=f"^{words.format(task.name)}$"):
+        task.schedule()
+    assert not Job.objects.exists()
+
+
+def test_that_the_database_is_away_is_not_its_fault() -> None:
+    with pytest.raises(OperationalError), refusing("the check of all", JobArgumentError):
+        raise OperationalError("the server closed the connection")
