@@ -6,11 +6,13 @@ The settings are checked as Django has them now: a local settings module may hav
 import ipaddress
 import traceback
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from celery import current_app
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
@@ -102,7 +104,23 @@ def _is_loopback(host: str | None) -> bool:
 
 @register(deploy=True)
 def jobs_can_be_imported(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
-    return [Error(problem, id="cnaasjobs.E006") for problem in unimportable_jobs()]
+    wrong: list[CheckMessage] = [Error(problem, id="cnaasjobs.E006") for problem in unimportable_jobs()]
+    return wrong or [*_of_no_job()]
+
+
+def _of_no_job() -> Iterator[CheckMessage]:
+    """A misspelt name would go unnoticed. It is no error, as the results of a job that is gone may still be shown."""
+    from jobs import follow_ups, result_views  # ``make run`` imports this module before there are models
+    from jobs.rights import selected
+
+    known = current_app.tasks
+    for module in (result_views, follow_ups, selected):
+        for name in module.registered():
+            if name not in known:
+                close = get_close_matches(name, known, n=1)
+                hint = f"did you mean {close[0]}?" if close else None
+                words = f"{module.__name__} is told of {name}, and there is no such job"
+                yield Warning(words, hint, id="cnaasjobs.W008")
 
 
 def unimportable_jobs() -> Iterator[str]:

@@ -65,6 +65,10 @@ def register(task_name: str, view: ResultView) -> None:
     _views[task_name] = view
 
 
+def registered() -> list[str]:
+    return [*_views]
+
+
 def view_of(task_name: str) -> ResultView:
     view = _views.get(task_name)
     return _KNOWS_NOTHING if view is None else _Careful(task_name, view)

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from cnaasjobs.checks import jobs_can_be_imported
 from cnaasjobs.startup import problems
+from jobs import follow_ups, result_views
+from jobs.rights import selected
 from tests.conf.test_table import PRODUCTION
 from tests.services.program import Done, run_program
 
@@ -81,6 +84,16 @@ def test_the_job_that_cannot_be_imported_is_named(
     why = "TypeError: @job: there is no option lck, did you mean lock?"
     assert done.stderr.splitlines() == [
         f"ours.tasks can't be imported: {why}, in {tmp_path / 'ours' / 'tasks.py'}, line 3"
+    ]
+
+
+def test_what_an_app_says_of_a_job_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert jobs_can_be_imported(None) == []
+    for known in (result_views._views, follow_ups._known, selected._selects):
+        monkeypatch.setitem(known, "devices.tasks.sync_device", None)
+    assert [(message.id, message.msg.partition(" ")[0], message.hint) for message in jobs_can_be_imported(None)] == [
+        ("cnaasjobs.W008", module, "did you mean devices.tasks.sync_devices?")
+        for module in ("jobs.result_views", "jobs.follow_ups", "jobs.rights.selected")
     ]
 
 
