@@ -1,9 +1,10 @@
 """Which rows are waiting jobs: conditions on SCHEDULED jobs, one for each partial index that ``jobs.models.Job`` has.
 
 Asked for all at once (``status = SCHEDULED``), no such index fits, and the database may look through all jobs that have
-ended. So whoever counts or searches waiting jobs asks for these parts one by one, or for ``any_part``. Who counts only
-up to a number does it in the index's order. Without an order PostgreSQL may scan the table itself: its statistics may
-still count many waiting jobs, so it expects to find enough soon.
+ended. So whoever counts or searches waiting jobs asks for these parts one by one, or for ``any_part``; mostly by
+``jobs.sql.waiting``, which names them if they are few. Who counts only up to a number does it in the index's order.
+Without an order PostgreSQL may scan the table itself: its statistics may still count many waiting jobs, so it expects
+to find enough soon.
 """
 
 from typing import Final, NamedTuple

@@ -10,6 +10,7 @@ from jobs.admin_pages.toolkit import registered
 from jobs.admin_pages.toolkit.filters import ParameterFilter, TimeFilter, ValueFilter
 from jobs.end_reasons import EndReason
 from jobs.models import Heartbeat
+from jobs.sql.waiting import waiting
 from jobs.states import Status
 
 IN_LINE: Final = "in line"
@@ -35,14 +36,15 @@ class StatusFilter(ParameterFilter):
             yield words, {"status": value}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        parked = queryset.filter(status=Status.SCHEDULED.value, lock_name__isnull=False, parked=True)
         match self.used_parameters.get("status"):
             case None:
                 return queryset
             case value if value == IN_LINE:
-                return parked.filter(unapproved__isnull=True)
+                return queryset.filter(waiting(), parked=True, unapproved__isnull=True)
             case value if value == UNAPPROVED:
-                return parked.filter(unapproved=True)
+                return queryset.filter(waiting(), parked=True, unapproved=True)
+            case Status.SCHEDULED.value:
+                return queryset.filter(waiting())
             case value:
                 return queryset.filter(status=value)
 

@@ -17,8 +17,8 @@ from cnaasjobs.api.times import time_text
 from jobs.api import stored_outcomes
 from jobs.models import Job
 from jobs.result_views import view_of
+from jobs.sql.waiting import waiting
 from jobs.states import TERMINAL, Status
-from jobs.waiting_rows import any_part
 
 
 class _Statuses(Choice):
@@ -30,7 +30,7 @@ class _Statuses(Choice):
             return asked
         named = {self.parse(word) for word in text.split(",")}
         wanted = [word for word in self.words if (word in named) is (operator != "ne")]
-        return reduce(or_, (any_part() if word == Status.SCHEDULED else Q(**{column: word}) for word in wanted))
+        return reduce(or_, (waiting() if word == Status.SCHEDULED else Q(**{column: word}) for word in wanted))
 
 
 # What clients filter and sort by: the job object's plain columns.

@@ -28,7 +28,7 @@ def names() -> list[str]:
     name: str | None = ""
     while name is not None:
         name = waiting.filter(lock_name__gt=name).order_by("lock_name").values_list("lock_name", flat=True).first()
-        if name is not None and of(name).exists():
+        if name is not None and of(name).values_list("pk").first() is not None:  # in its index's order
             found.append(name)
     return found
 

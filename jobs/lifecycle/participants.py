@@ -89,7 +89,9 @@ def _why_not(job: Job, fleet: Fleet, others: int, *, too_late: bool) -> str | No
 def _is_crowded(queue: str) -> bool:
     """Whoever joined now would have to make room again."""
     since = database_now() - timedelta(seconds=CROWDED_SECONDS)
-    return Job.objects.filter(status=Status.SCHEDULED.value, queue=queue, dispatched_at__lt=since).exists()
+    sent = Job.objects.filter(status=Status.SCHEDULED.value, queue=queue, dispatched_at__lt=since)
+    # In its index's order, not ``exists``, which takes any: see ``jobs.waiting_rows``.
+    return sent.order_by("queue", "dispatched_at").values_list("pk").first() is not None
 
 
 def lose(job_id: int, token: UUID, failure: Failure) -> AfterLoss:

@@ -14,10 +14,10 @@ from jobs.liveness.life import not_stopped
 from jobs.metrics.families import COUNTERS, HISTOGRAMS, LOOKED, READERS, SECONDS, SUCCESS
 from jobs.metrics.kept import Kept, all_kept
 from jobs.models import Job, JobApproval
-from jobs.sql import store, totals
+from jobs.sql import store, totals, waiting
 from jobs.states import Status
 from jobs.upkeep_steps import UpkeepStep
-from jobs.waiting_rows import PARTS, SENT, UNSENT, in_line
+from jobs.waiting_rows import SENT, UNSENT, in_line
 from locks import service as locks
 
 PREFIX = "cnaasjobs_"
@@ -41,7 +41,7 @@ def _gauge(name: str, words: str, *labels: str, value: float | None = None) -> G
 
 def _jobs() -> Iterator[Metric]:
     live = _gauge("jobs", "Jobs that wait or run.", "status", "function")
-    for status, parts in ((Status.SCHEDULED, [part.condition for part in PARTS]), (Status.RUNNING, [Q()])):
+    for status, parts in ((Status.SCHEDULED, [part.condition for part in waiting.parts()]), (Status.RUNNING, [Q()])):
         jobs: Counter[str] = Counter()
         for part in parts:
             rows = Job.objects.filter(part, status=status.value).order_by().values("function_name")
@@ -78,11 +78,15 @@ def _locks() -> Iterator[Metric]:
         if lock.start_time is not None:
             since.add_metric([lock.name], lock.start_time.timestamp())
     yield since
-    waiting = _gauge("lock_waiting", "Jobs in line for a lock.", "lock")
-    lines = Job.objects.filter(in_line(), status=Status.SCHEDULED.value)
-    for row in lines.order_by().values("lock_name").annotate(jobs=Count("pk")):
-        waiting.add_metric([str(row["lock_name"])], row["jobs"])
-    yield waiting
+    in_lines = _gauge("lock_waiting", "Jobs in line for a lock.", "lock")
+    jobs: Counter[str] = Counter()
+    for part in waiting.parts():
+        lines = Job.objects.filter(part.condition, in_line(), status=Status.SCHEDULED.value)
+        for row in lines.order_by().values("lock_name").annotate(jobs=Count("pk")):
+            jobs[str(row["lock_name"])] += row["jobs"]
+    for lock_name, number in jobs.items():
+        in_lines.add_metric([lock_name], number)
+    yield in_lines
 
 
 def _processes() -> Iterator[Metric]:

@@ -16,7 +16,8 @@ from jobs.errors import JobError, JobNotFound
 from jobs.models import Job, JobLink
 from jobs.operating.approving import keep_maker
 from jobs.rights.decide import author_of, require_start
-from jobs.states import TERMINAL, CameOf, Status
+from jobs.sql.waiting import waiting
+from jobs.states import TERMINAL, CameOf
 from jobs.task import JobTask, known_tasks
 
 
@@ -105,7 +106,7 @@ def require_room(user: str) -> None:
     Raises:
         NoRoom
     """
-    waiting = Job.objects.filter(status=Status.SCHEDULED.value, scheduled_by=user)[: conf.waiting_per_user].count()
-    if waiting >= conf.waiting_per_user:
-        words = f"{waiting} jobs of {user} are already waiting, which is the limit (CNAASJOBS_WAITING_PER_USER)"
+    found = Job.objects.filter(waiting(), scheduled_by=user)[: conf.waiting_per_user].count()
+    if found >= conf.waiting_per_user:
+        words = f"{found} jobs of {user} are already waiting, which is the limit (CNAASJOBS_WAITING_PER_USER)"
         raise NoRoom(words)

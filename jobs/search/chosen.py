@@ -9,8 +9,8 @@ from cnaasjobs.db.clock import database_now
 from jobs.models import Job, JobDevice
 from jobs.search.find import search
 from jobs.search.qualifiers import condition_of
+from jobs.sql import waiting
 from jobs.states import TERMINAL, DeviceState, Status
-from jobs.waiting_rows import PARTS
 
 _COUNTED = 10_000
 
@@ -37,7 +37,7 @@ def abortable(*, most: int, ids: Sequence[int] | None = None, text: str = "") ->
         return Chosen(jobs=jobs[:most], total=len(jobs), left_out=len(ids) - len(jobs))
     matching = matching.filter(condition_of(text, now=database_now()))
     parts = [matching.filter(status=Status.RUNNING.value).order_by("id")]
-    parts += [matching.filter(part, status=Status.SCHEDULED.value).order_by(*order) for part, order in PARTS]
+    parts += [matching.filter(part, status=Status.SCHEDULED.value).order_by(*order) for part, order in waiting.parts()]
     total = sum(part[: _COUNTED + 1].count() for part in parts)
     found = [job for part in parts for job in part.order_by("-id")[:most]]
     found.sort(key=lambda job: -job.pk)

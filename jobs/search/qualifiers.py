@@ -14,8 +14,8 @@ from django.db.models import Q
 from cnaasjobs.db import lookups  # noqa: F401  (registers contains_any_case)
 from jobs.models import JobDevice
 from jobs.search.grammar import NoValueError, SearchError, Term, terms_of
+from jobs.sql.waiting import waiting
 from jobs.states import Status
-from jobs.waiting_rows import any_part
 
 _TEXTS: Final = ("function_name", "comment", "ticket_ref", "scheduled_by")
 _NAMES: Final = frozenset({"device", "by", "ticket", "lock"})
@@ -65,7 +65,7 @@ def _text(value: str) -> Q:
 def _status(value: str, now: datetime) -> Q:
     if value.upper() not in list(Status):
         raise SearchError(f"status:{value} does not exist, only {', '.join(status.lower() for status in Status)}")
-    return any_part() if value.upper() == Status.SCHEDULED else Q(status=value.upper())
+    return waiting() if value.upper() == Status.SCHEDULED else Q(status=value.upper())
 
 
 def _function(value: str, now: datetime) -> Q:

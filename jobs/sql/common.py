@@ -99,6 +99,15 @@ def count_up_to(most: int, conditions: Sequence[tuple[str, str, Sequence[Any]]])
     return list(rows(f"SELECT {', '.join(counts)}", [value for *_, values in conditions for value in values])[0])
 
 
+def ids_up_to(most: int, conditions: Sequence[tuple[str, str, Sequence[Any]]]) -> list[int]:
+    parts = (
+        f"SELECT id FROM (SELECT id FROM {JOB} WHERE {each} ORDER BY {order} LIMIT {most:d}) AS part"
+        for each, order, _ in conditions
+    )
+    sql = f"{' UNION ALL '.join(parts)} LIMIT {most:d}"
+    return [job_id for (job_id,) in rows(sql, [value for *_, values in conditions for value in values])]
+
+
 def block_of(number: int) -> tuple[int, int, int]:
     found = rows(_BLOCK_OF, [number])
     block, before, jobs = found[0] if found else (0, 0, 0)

@@ -140,6 +140,10 @@ class Store(DeviceStore, OverviewStore, Protocol):
         """The same for each of several conditions with the order of an index, counted no further than ``most``."""
         ...
 
+    def ids_up_to(self, most: int, conditions: Sequence[tuple[str, str, Sequence[Any]]]) -> list[int]:
+        """The ids of jobs that meet one of them, at most ``most``. A job may meet only one."""
+        ...
+
     def block_of(self, number: int) -> tuple[int, int, int]:
         """The block in which row ``number`` lies, how many rows lie before it, and how many in it."""
         ...

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Job, JobDevice
 from jobs.search.find import search
+from jobs.sql import waiting
 from tests.api.conftest import Api, api
 from tests.factory import device_row, job_row
 from tests.services import PostgreSQL
@@ -79,7 +80,10 @@ def _plan_of(sql: str) -> set[str]:
     "asked",
     ["filter[status]=scheduled", "filter[status][in]=RUNNING,scheduled", "filter[status][ne]=finished"],
 )
-def test_to_count_the_waiting_jobs_looks_at_no_others(postgresql: PostgreSQL, api: Api, asked: str) -> None:
+def test_to_count_the_waiting_jobs_looks_at_no_others(
+    postgresql: PostgreSQL, api: Api, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "FEW", 100)  # which are asked for by their ids
     _fill()
     with CaptureQueriesContext(connection) as queries:
         reply = api.get(f"/jobs?{asked}&per_page=50")
@@ -89,7 +93,8 @@ def test_to_count_the_waiting_jobs_looks_at_no_others(postgresql: PostgreSQL, ap
     assert not _plan_of(count) & {"all of jobs_job", "jobs_job_pkey"}
 
 
-def test_each_part_is_looked_up_by_its_index(postgresql: PostgreSQL) -> None:
+def test_each_part_is_looked_up_by_its_index(postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "FEW", 100)
     _fill()
     expected = {
         "status:running": {"job_running"},
