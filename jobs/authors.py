@@ -14,7 +14,8 @@ from jobs.errors import JobError
 def refusing(what: str, refusal: Callable[[str], JobError]) -> Iterator[None]:
     """Whatever that code raises refuses the request in words, and is logged with its traceback for its author.
 
-    A JobError is an answer already, and that the database is away is not that code's fault: both pass.
+    The words name the exception's type only: nobody wrote its text for whoever asked, and it may quote a secret. A
+    JobError is an answer already, and that the database is away is not that code's fault: both pass.
     """
     try:
         yield
@@ -22,4 +23,4 @@ def refusing(what: str, refusal: Callable[[str], JobError]) -> Iterator[None]:
         raise
     except Exception as exc:
         record(JobAction.AUTHORS_CODE_FAILED, exc=exc, code=what)
-        raise refusal(f"{what} failed with {type(exc).__name__}: {exc}") from exc
+        raise refusal(f"{what} failed with {type(exc).__name__}; the log has the traceback") from exc

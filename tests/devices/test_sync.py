@@ -6,6 +6,8 @@ import logging
 import pytest
 from pytest_django import Settings
 
+from cnaasjobs.events import Event
+from devices.actions import DeviceAction
 from devices.models import DeviceState
 from devices.tasks import sync_devices
 from jobs.models import Job, JobDevice
@@ -77,7 +79,7 @@ def test_a_live_sync_commits(lab: Lab, mode: int) -> None:
     assert [state.host for state in states] == ["sw1", "sw2"]
 
 
-def test_a_device_in_sync_is_reported_and_not_pushed(lab: Lab) -> None:
+def test_a_device_in_sync_is_reported_and_not_pushed(lab: Lab, heard: list[Event]) -> None:
     lab.add("sw1")
     live()
     lab.options("sw1", fail="open")
@@ -88,6 +90,7 @@ def test_a_device_in_sync_is_reported_and_not_pushed(lab: Lab) -> None:
     assert device["job_tasks"][1]["result"] == "hostname sw1\nmotd hello\n"
     assert (job.finished_devices, job.change_score) == ('["sw1"]', 0)
     assert JobDevice.objects.get(job=job).changed is False
+    assert DeviceAction.CLOSE_FAILED not in {event.action for event in heard}  # it was never connected
 
 
 def test_resync_pushes_to_a_device_in_sync(lab: Lab) -> None:

@@ -46,7 +46,7 @@ ASKED: list[tuple[Callable[[str], Any], str]] = [
 
 @pytest.mark.parametrize(("ask", "what"), ASKED)
 def test_of_what_an_app_has_registered(echo: str, ask: Callable[[str], Any], what: str, heard: list[Event]) -> None:
-    with pytest.raises(JobError, match=f"^{what} {echo} failed with KeyError: 'site'$"):
+    with pytest.raises(JobError, match=f"^{what} {echo} failed with KeyError; the log has the traceback$"):
         ask(echo)
     assert [event.action for event in heard] == [JobAction.AUTHORS_CODE_FAILED]
 
@@ -59,9 +59,9 @@ def test_a_page_offers_nothing_then(echo: str) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"check": broken}, "the check of {} failed with KeyError: 'site'"),
-        ({"approval": broken}, "the approval of {} failed with KeyError: 'site'"),
-        ({"approval": lambda *_: True}, "the approval of {} failed with TypeError: True is neither text nor None"),
+        ({"check": broken}, "the check of {} failed with KeyError; the log has the traceback"),
+        ({"approval": broken}, "the approval of {} failed with KeyError; the log has the traceback"),
+        ({"approval": lambda *_: True}, "the approval of {} failed with TypeError; the log has the traceback"),
     ],
 )
 def test_of_what_a_job_was_given(given: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
