@@ -1,6 +1,7 @@
 """The real web server: requests that are not HTTP, chunked bodies, static files, JSON logs."""
 
 import json
+import shutil
 import socket
 import urllib.request
 from collections.abc import Iterator
@@ -27,10 +28,12 @@ def web(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[P
     with django_db_blocker.unblock():
         url = database_url()
         connection.close()
-    platform = Platform(database_url=url, broker_url="redis+socket:///nowhere", directory=scratch_directory("web"))
+    directory = scratch_directory("web")
+    platform = Platform(database_url=url, broker_url="redis+socket:///nowhere", directory=directory)
     platform.web()
     yield platform
     platform.stop()
+    shutil.rmtree(directory)
 
 
 def send(web: Platform, raw: bytes) -> tuple[int, str, bytes]:
