@@ -21,6 +21,6 @@ def refusing(what: str, refusal: Callable[[str], JobError]) -> Iterator[None]:
         yield
     except (JobError, DatabaseError):
         raise
-    except Exception as exc:
+    except Exception as exc:  # an author's code may raise anything
         record(JobAction.AUTHORS_CODE_FAILED, exc=exc, code=what)
         raise refusal(f"{what} failed with {type(exc).__name__}; the log has the traceback") from exc

@@ -101,7 +101,7 @@ class Execution:
             returned = self._in_body(task)
         except (JobStopped, EndMet):
             raise
-        except Exception as exc:
+        except Exception as exc:  # a body that was told to end may make any exception of that; others are raised again
             if (end := self._told_to_end) is not None:
                 raise end from exc
             raise
