@@ -26,10 +26,12 @@ def approve(request: HttpRequest, job_id: int) -> HttpResponse:
     if not job.unapproved:
         words, back = f"Job {job_id} does not wait for approval.", reverse("console:job", args=[job_id])
         return said(request, "Nothing to approve", words, status=409, back=back)
+    obstacle = approving.obstacle(job)
     context = {
-        "title": f"Approve job {job_id}?",
+        "title": f"{'Reject' if obstacle else 'Approve'} job {job_id}?",
         "job": job,
         "is_own": approving.is_own(job, acting(request)),
+        "obstacle": obstacle,
         "back": back,
     }
     return show(request, "console/approve.html", context)

@@ -43,11 +43,13 @@ def view(request: HttpRequest, page: dict[str, Any]) -> HttpResponse:
         for job in jobs:
             _decide(request, job.pk, by, form.cleaned_data["comment"])
         return HttpResponseRedirect(back)
+    asked = [(job, approving.is_own(job, by), approving.obstacle(job)) for job in jobs]
     context = {
         **page,
         "title": f"Approve job {jobs[0].pk}?" if len(jobs) == 1 else f"Approve {len(jobs)} jobs?",
         "form": form,
-        "jobs": [(job, approving.is_own(job, by)) for job in jobs],
+        "jobs": asked,
+        "can_approve": any(not is_own and obstacle is None for _, is_own, obstacle in asked),
         "back_url": back,
     }
     return TemplateResponse(request, "admin/jobs/approve.html", context)

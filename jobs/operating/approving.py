@@ -44,6 +44,15 @@ def reject(job_id: int, *, by: trail.By, comment: str = "") -> Job:
     return _decide(job_id, by, comment, Deed.REJECTED)
 
 
+def obstacle(job: Job) -> str | None:
+    """Why it can only be rejected: something that its arguments name is gone. None if it may be approved."""
+    try:
+        follow_ups.of(job.task_name).require_there(json.loads(job.start_arguments))
+    except follow_ups.CannotFollow as exc:
+        return str(exc)
+    return None
+
+
 def is_own(job: Job, by: trail.By) -> bool:
     """Whether this person is behind the job, and so can't be the second one. Raises NotAllowed."""
     first, second = behind.of(job), _behind(by)
@@ -88,12 +97,8 @@ def _decide(job_id: int, by: trail.By, comment: str, deed: Deed) -> Job:
 
 def _require_there(job_id: int) -> None:
     job = Job.objects.only("task_name", "start_arguments").filter(pk=job_id, unapproved=True).first()
-    if job is None:
-        return
-    try:
-        follow_ups.of(job.task_name).require_there(json.loads(job.start_arguments))
-    except follow_ups.CannotFollow as exc:
-        raise CannotApprove(f"Job id {job_id} can only be rejected: {exc}") from exc
+    if job is not None and (why := obstacle(job)):
+        raise CannotApprove(f"Job id {job_id} can only be rejected: {why}")
 
 
 def _names(name: str, users: Collection[int]) -> set[str]:

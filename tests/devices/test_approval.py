@@ -22,6 +22,7 @@ from jobs.states import CameOf, Status
 from jobs.testing import perform, perform_job
 from tests.admin.conftest import Admin
 from tests.api.conftest import Api, Reply, api_of, tokens_required
+from tests.console.conftest import Person
 from tests.devices.lab import Lab
 from tests.factory import ago, every
 
@@ -241,6 +242,11 @@ def test_what_is_gone_is_not_approved_and_can_be_rejected(ann: Api, bob: Api, la
     with pytest.raises(CommandError, match=words):
         call_command("jobs", "approve", str(job.pk))
     admin = Admin(person("eva", staff=True))
+    pages = admin.raw(f"/jobs/job/approve/?ids={job.pk}"), Person(admin.user).markup(f"/jobs/{job.pk}/approve")
+    for page in pages:  # which say so before anybody presses a button
+        assert "It can't be approved:" in page
+        assert "No device with hostname sw1 found in the inventory" in page
+        assert ('name="approve"' in page, 'name="reject"' in page) == (False, True)
     assert f"Not approved: {words}" in admin.post(f"/jobs/job/approve/?ids={job.pk}", {"approve": "1"})
     assert JobApproval.objects.get(pk=job.pk).verdict == ""
     assert bob.put(f"/job/{job.pk}", {"action": "REJECT"}).status == 200
@@ -251,6 +257,7 @@ def test_in_the_admin(ann: Api) -> None:
     job = started(ann.post(URL, {"hostname": "sw1", "dry_run": False}))
     Job.objects.filter(pk=job.pk).update(author_id=own.user.pk)
     page = f"/jobs/job/approve/?ids={job.pk}"
+    assert ['name="approve"' in each.raw(page) for each in (own, other)] == [False, True]
     assert "Approve…" in other.get(f"/jobs/job/{job.pk}/change/")
     assert "waits for approval" in other.get("/jobs/job/")
     for status, shown in (("unapproved", True), ("in+line", False)):
