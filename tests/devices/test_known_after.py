@@ -1,11 +1,16 @@
 """What is known of each device after a sync that really ended in this way, and what failed_of takes of it."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connections
 
+from devices.lab.driver import LabDriver
+from devices.sync import state
 from devices.tasks import sync_devices
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
@@ -13,8 +18,9 @@ from jobs.models import Job, JobDevice
 from jobs.states import DeviceState
 from jobs.testing import perform, result_of
 from tests.api.conftest import Api, api
-from tests.devices.lab import Lab
-from tests.devices.test_stopping import HOSTS, abort, clear, contexts, job_of, when
+from tests.devices.lab import Lab, note
+from tests.devices.test_states import uncertain
+from tests.devices.test_stopping import HOSTS, abort, clear, contexts, job_of, pending, when
 from tests.waiting import wait_until
 
 __all__ = ["api"]
@@ -46,11 +52,15 @@ def cut_off(job: Job, reason: EndReason) -> Callable[[], None]:
     def lose() -> None:
         # The third is written as begun once it has been in progress for a while.
         wait_until(lambda: [state for state, _ in states(job)] == [DONE, DONE, TAKEN, WAITING, WAITING])
-        run_token = Job.objects.get(pk=job.pk).run_token
-        assert run_token is not None
-        assert transitions.lose(job.pk, run_token, type=reason, message="it is gone")
+        lost(job, reason)
 
     return lose
+
+
+def lost(job: Job, reason: EndReason) -> None:
+    run_token = Job.objects.get(pk=job.pk).run_token
+    assert run_token is not None
+    assert transitions.lose(job.pk, run_token, type=reason, message="it is gone")
 
 
 def ends(job: Job, reason: EndReason, limit: Callable[[], object]) -> Callable[[], object]:
@@ -99,6 +109,72 @@ def test_a_hard_limit_too(lab: Lab, api: Api, monkeypatch: pytest.MonkeyPatch) -
     perform(job)
     assert job.exception_type == EndReason.TIME_LIMIT_EXCEEDED
     assert undone(api, job) == ["sw3", "sw4", "sw5"]
+
+
+def killed_after(verb: str, host: str, job: Job) -> None:
+    """Run the job in a process that is gone as soon as its driver has done this."""
+    original = getattr(LabDriver, verb)
+
+    def last(self: LabDriver, *args: object, **kwargs: object) -> None:
+        original(self, *args, **kwargs)
+        if self.hostname == host:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    connections.close_all()
+    if (child := os.fork()) == 0:
+        try:
+            setattr(LabDriver, verb, last)
+            perform(job)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("mode", "verb", "before", "said"),
+    [
+        (0, "commit_config", "commit: its state is not known", "commit: its state is not known"),
+        (1, "commit_config", "confirm: its state is not known", "commit: the device reverts by itself by"),
+        (1, "confirm_commit", "confirm: its state is not known", "confirm: its state is not known"),
+    ],
+)
+def test_what_a_process_had_done_and_not_yet_written_when_it_was_killed(
+    lab: Lab,
+    api: Api,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: int,
+    verb: str,
+    before: str,
+    said: str,
+) -> None:
+    """Of these devices nothing is claimed, and the next sync finds out."""
+    settings.CNAASJOBS_REPORT_SECONDS = 60
+    monkeypatch.setattr(state, "_SAVE_SECONDS", 60)
+    perform(job_of(lab, confirm_mode=mode))
+    for host in HOSTS:
+        lab.change(host, motd="new")
+    job = sync_devices.schedule(all=True, dry_run=False, confirm_mode=mode)
+    killed_after(verb, "sw3", job)
+    assert states(job)[:3] == [(TAKEN, False)] * 3
+    lost(job, EndReason.WORKER_LOST)
+    job.refresh_from_db()
+    assert (job.exception_type, states(job)) == ("WorkerLost", [(DONE, True)] * 3 + [(WAITING, False)] * 2)
+    reasons = list(JobDevice.objects.filter(job=job, failed=True).order_by("place").values_list("reason", flat=True))
+    for known, words in zip(reasons, (before, before, said), strict=True):
+        assert f"worker testing was lost in {words}" in (known or "")
+    assert uncertain() == dict.fromkeys(HOSTS[:3], job.pk)
+    reverts = pending(lab)
+    assert reverts == (["sw3"] if "reverts" in said else [])
+    for host in reverts:
+        assert lab.running(host) == f"hostname {host}\nmotd hello\n"
+        os.utime(lab.pending_file(host), ns=(0, 0))
+    after = perform(sync_devices.schedule(all=True, dry_run=False, confirm_mode=mode))
+    taken = f"unknown since job {job.pk}: the device does not run what was known before, and is exactly what it should"
+    assert [taken in (note(after, host) or "") for host in HOSTS] == [True, True, not reverts, False, False]
+    assert all(lab.running(host) == f"hostname {host}\nmotd new\n" for host in HOSTS)
+    assert uncertain() == {}
+    assert undone(api, job) == HOSTS
 
 
 def test_an_all_or_none_that_was_aborted_left_all_undone(lab: Lab, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
