@@ -30,6 +30,7 @@ forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 control_socket_disable = True  # one path in the home directory, for any number of servers
 logconfig_dict = logging_config(start.log_level, MaskedJsonFormatter)
+logger_class = "cnaasjobs.web.logger.QuietLogger"
 
 
 def on_starting(server: object) -> None:

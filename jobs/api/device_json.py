@@ -10,6 +10,7 @@ from cnaasjobs.api.columns import SMALL, Choice, Column, Integer, Text, Time, Ye
 from cnaasjobs.api.envelope import stored_json
 from cnaasjobs.api.times import time_text
 from cnaasjobs.conf import conf
+from cnaasjobs.db.built import Built
 from jobs.models import JobDevice
 from jobs.states import DeviceState, Status
 
@@ -55,10 +56,13 @@ def jobs_of(hostname: str) -> Rows:
     return rows
 
 
+_WHOLE: Final = Built(lambda job_id, host: devices_of(job_id).filter(host=host).values_list(*COLUMNS, "report"))
+
+
 def whole_device(job_id: int, hostname: str) -> dict[str, Any] | None:
     """The API's object of one device, with its report; None if there is no such job, or it has no such device."""
-    for row in devices_of(job_id).filter(host=hostname).values(*COLUMNS, "report"):
-        return _object(row) | {"report": stored_json(row["report"])}
+    for *shown, report in _WHOLE.rows(job_id, hostname):
+        return _object(dict(zip(COLUMNS, shown, strict=True))) | {"report": stored_json(report)}
     return None
 
 

@@ -1,6 +1,6 @@
 """The jobs API: list, read, abort. It does not start jobs."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import QuerySet
 from rest_framework.request import Request
@@ -12,6 +12,7 @@ from cnaasjobs.api.errors import BadRequest, NotFound
 from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
+from cnaasjobs.db.built import Built
 from jobs.api import described
 from jobs.api.job_json import COLUMNS, all_rows, jobs_json
 from jobs.api.rights import by_of, forbidden_if_refused
@@ -23,6 +24,9 @@ from jobs.rights.decide import ABORT, APPROVE
 from jobs.sql import totals
 
 MAX_TEXT = 255
+
+_ROW: Final = Built(lambda job_id: all_rows().filter(pk=job_id))
+_ID: Final = Built(lambda job_id: Job.objects.filter(pk=job_id).values_list("pk"))
 
 
 class JobPages(NumberedPages):
@@ -73,7 +77,7 @@ class JobViewSet(ApiViewSet):
         return success({"jobs": self._one(number)})
 
     def _one(self, job_id: int, *, without: tuple[str, ...] = ()) -> Any:
-        found = jobs_json(list(all_rows().filter(pk=job_id)), without=without)
+        found = jobs_json(_ROW.rows(job_id), without=without)
         if not found:
             raise NotFound(str(JobNotFound(job_id)))
         return found
@@ -101,7 +105,7 @@ def job_id_of(text: str) -> int:
 
 def existing_job(text: str) -> int:
     number = job_id_of(text)
-    if not Job.objects.filter(pk=number).exists():
+    if not _ID.rows(number):
         raise NotFound(str(JobNotFound(number)))
     return number
 

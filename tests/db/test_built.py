@@ -42,6 +42,26 @@ def test_the_rows_are_those_that_django_returns(make: Any) -> None:
     assert built.rows(job.pk)
 
 
+def _device(number: int, host: str) -> QuerySet[JobDevice, tuple[Any, ...]]:
+    return JobDevice.objects.filter(host=host, job_id=number).values_list("place", "host", "failed", "finish_time")
+
+
+def test_a_text_may_vary_beside_the_number() -> None:
+    built = Built(_device)
+    for job in (job_row(), job_row()):
+        for host in ("sw1", "sw%s", "\N{REPLACEMENT CHARACTER}"):
+            device_row(job, host)
+            assert built.rows(job.pk, host) == list(_device(job.pk, host)) != []
+        assert built.rows(job.pk, "sw") == []
+
+
+def test_a_text_that_is_not_compared_as_it_is_is_refused() -> None:
+    """Its parameter would be ``%…%``, made of the text's placeholder for good."""
+    built = Built(lambda number, host: JobDevice.objects.filter(job=number, host__contains=host).values_list("pk"))
+    with pytest.raises(ValueError, match="as it is"):
+        built.rows(1, "sw1")
+
+
 def test_times_are_of_utc_and_texts_with_the_number_in_them_stay() -> None:
     job = job_row(function_name=str(-(2**62)))
     built = Built(lambda number: Job.objects.filter(pk=number, function_name=str(-(2**62))).values_list("start_time"))

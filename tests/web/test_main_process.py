@@ -1,13 +1,16 @@
 """The project is loaded before gunicorn's processes are forked: what a fork must not copy isn't there yet."""
 
 import json
+import logging
 from runpy import run_path
 from socket import socketpair
 
 import psutil
 import pytest
 from gunicorn import util
+from gunicorn.config import Config
 
+from cnaasjobs.web.logger import QuietLogger
 from tests.services.processes import ROOT, Platform
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,9 +39,25 @@ def test_its_file_says_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) ->
     said = run_path(str(ROOT / "gunicorn.conf.py"))
     assert (said["workers"], said["threads"]) == (3, 7)
     assert said["logconfig_dict"]["root"]["level"] == "ERROR"
+    assert said["logconfig_dict"]["loggers"]["gunicorn.access"]["level"] == "WARNING"
+    assert said["logger_class"] == f"{QuietLogger.__module__}.{QuietLogger.__name__}"
     ours, theirs = socketpair()
     with ours, theirs:
         util.write_error(ours, 500, "Internal Server Error", "")
         head, _, body = theirs.recv(4096).partition(b"\r\n\r\n")
     assert b"\r\nConnection: close\r\n" in head
     assert json.loads(body) == {"status": "error", "message": "Internal Server Error"}
+
+
+def test_a_request_is_described_only_to_an_access_log_that_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    access = logging.getLogger("gunicorn.access")
+    for name in ("propagate", "level"):
+        monkeypatch.setattr(access, name, getattr(access, name))
+    monkeypatch.setattr(QuietLogger, "setup", lambda self, config: None)  # which would set up this process's own log
+    config = Config()
+    config.set("logconfig_dict", {"version": 1})
+    logger = QuietLogger(config)
+    access.setLevel("WARNING")
+    logger.access(None, None, {}, None)  # nothing looks at these
+    access.setLevel("INFO")
+    assert logger.access_log_enabled
