@@ -1,4 +1,4 @@
-"""Pages at any number of jobs: what they ask of the database, and which of that would walk all jobs."""
+"""Checks of pages at any number of jobs: which statements they execute, and which of these would read all jobs."""
 
 import re
 from collections.abc import Iterable

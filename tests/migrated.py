@@ -1,4 +1,4 @@
-"""Migrated databases are made once in a run: the first process that needs one makes it, the others copy it."""
+"""Migrated databases are made once per run: the first process that needs one makes it, the others copy it."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Aborting in the admin: asked for first, allowed to whom, written down."""
+"""Aborting in the admin: a page asks first, only some users may, and the audit trail records it."""
 
 import re
 

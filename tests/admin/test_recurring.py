@@ -1,4 +1,4 @@
-"""Recurring schedules: what is saved can start, what cannot is refused beside its field."""
+"""Recurring schedules: what is saved can start; what cannot is refused, with the reason next to its field."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""API tokens in the admin: shown once, never by digest, ended by deleting."""
+"""API tokens in the admin: shown once, never listed by their digests, revoked by deleting them."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Whether an answer is what the API's description says of it."""
+"""Checks an answer against the API's description."""
 
 import re
 from functools import cache

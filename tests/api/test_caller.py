@@ -1,4 +1,4 @@
-"""From where: the peer, or X-Forwarded-For behind trusted proxies."""
+"""Where a request comes from: the peer's address, or X-Forwarded-For behind trusted proxies."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""/healthz and /readyz: states only, for anybody, in time."""
+"""/healthz and /readyz: they tell anybody the states, nothing else, and in time."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What holds a job: every reason, wherever it is shown; and the locks with their lines."""
+"""What a job waits for: every reason, wherever it is shown; and the locks with their lines."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A job whose POST was answered 503 is taken back, with its traces."""
+"""A job whose POST was answered 503 is withdrawn, with everything that was stored for it."""
 
 import threading
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""All that the platform does while it runs, under a role that owns no table and has what docs/production.md grants.
+"""All that the platform does while it runs, under a database role that owns no table.
 
 A table that came later is granted by the docs' default privileges; a statement that needs its owner would fail here.
 """

@@ -1,4 +1,4 @@
-"""What happens to one recurring schedule, beside others that are there."""
+"""What happens to one recurring schedule while there are others."""
 
 from typing import Any
 

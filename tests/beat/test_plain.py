@@ -1,4 +1,4 @@
-"""A recurring Celery task that is no job: which queue its message ends up in."""
+"""A recurring Celery task that is not a job: which queue its message is sent to."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is checked of a body's arguments, and what its annotations leave open."""
+"""How a body's arguments are checked against its annotations, and what these leave open."""
 
 import inspect
 from types import FunctionType

@@ -1,4 +1,4 @@
-"""A body that was told to end, and catches that as it would a device's failure, still ends as it was told."""
+"""A body that catches the exception that stops it, as it would a device's failure, is stopped nevertheless."""
 
 import os
 import signal

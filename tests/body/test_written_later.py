@@ -1,4 +1,4 @@
-"""What gathers is written when it is due, however long what came before it may wait."""
+"""Whatever a run has to write is written when it is due, even if what is written before it has to wait."""
 
 import math
 import threading

@@ -1,4 +1,4 @@
-"""Queues as they are declared, and as RabbitMQ has them already."""
+"""How queues are declared, and what happens if RabbitMQ has them with other properties already."""
 
 import pytest
 from celery import current_app

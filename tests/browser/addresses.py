@@ -1,4 +1,4 @@
-"""Where each page is opened: rows for each name in the console's map of URLs, and for our pages in the admin."""
+"""The addresses of all pages: at least one row for each name in the console's URL map, and for our admin pages."""
 
 from collections.abc import Callable, Mapping
 from typing import Final

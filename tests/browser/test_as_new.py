@@ -1,4 +1,4 @@
-"""What one test leaves in its window is not there in the next one's, although it may be the same."""
+"""What one test leaves in a browser window is gone in the next test, although it may use the same window."""
 
 from typing import Any
 

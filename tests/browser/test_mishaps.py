@@ -1,4 +1,4 @@
-"""What goes wrong at a desk: a session that ends in the middle, a button that is hit twice, the way back."""
+"""Mishaps of users: a session that ends in the middle, a button that is clicked twice, the browser's back button."""
 
 import pytest
 from django.contrib.sessions.models import Session

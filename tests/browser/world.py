@@ -1,4 +1,4 @@
-"""A day at a site, as rows: something of everything that a page may have to show, long and hostile words among them."""
+"""Rows for a day at a site: something of everything that a page may have to show, including long and hostile text."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Sets of time as sorted, disjoint spans: what the checks count with."""
+"""Sets of time as sorted, disjoint spans, with which the checks count."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator

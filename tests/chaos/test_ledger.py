@@ -1,4 +1,4 @@
-"""The ledger survives what it is for, and the record its way to disk and back."""
+"""The ledger survives the death of the process that writes it, and a record can be written to disk and read back."""
 
 import json
 from pathlib import Path

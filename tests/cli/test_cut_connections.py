@@ -1,4 +1,4 @@
-"""``jobs wait`` when the server ends its connection: it goes on with another."""
+"""``jobs wait`` when the server closes its connection: it goes on with another one."""
 
 from collections.abc import Sequence
 from itertools import count

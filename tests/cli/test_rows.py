@@ -1,4 +1,4 @@
-"""``manage.py jobs`` and ``manage.py locks``: what their rows say, and that nothing in them is a terminal's command."""
+"""``manage.py jobs`` and ``manage.py locks``: what their rows say; no text in them can control the terminal."""
 
 import json
 import re

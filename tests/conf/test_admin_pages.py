@@ -1,4 +1,4 @@
-"""The admin's pages are loaded where they are shown or checked, and by nobody else."""
+"""The modules of the admin's pages are loaded only by processes that show or check them."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What a worker or Beat loads when it starts, and that it is not searched for garbage again."""
+"""What a worker or Beat loads when it starts, and that the garbage collector does not search it again."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""Who gets to a page: signing in and out, permissions, development without tokens, a database that is away."""
+"""Who can open a page: signing in and out, permissions, development without tokens, a database that is away."""
 
 import re
 from typing import Any

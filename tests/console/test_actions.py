@@ -1,4 +1,4 @@
-"""What one does to jobs: asked for first, by whom, on exactly those that were shown, and what is said after it."""
+"""Actions on jobs: a page asks first, only some users may, exactly the jobs shown are affected."""
 
 import json
 import re

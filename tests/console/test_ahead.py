@@ -1,4 +1,4 @@
-"""What is due ahead, the workers and Beats, and the line that says whether all is well."""
+"""Jobs and schedules that are due later, the workers and Beats, and the line that says whether all is well."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A database that can't do now what a page asks of it: each page says so, the admin's too, and what that means."""
+"""A database that is away or read-only: each page says so, the admin's too, and says what that means."""
 
 import re
 from typing import Any

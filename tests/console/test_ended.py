@@ -1,4 +1,4 @@
-"""What ended jobs and devices show is kept, and never shown when it is not true any more."""
+"""Rows of ended jobs and devices are cached, and never shown when they are out of date."""
 
 import pytest
 from django.db import transaction

@@ -1,4 +1,4 @@
-"""The list of jobs: found by a line, in tabs and pages, each row with what one wants to know."""
+"""The list of jobs: searches, tabs, pages, and what each row shows."""
 
 import re
 from datetime import timedelta

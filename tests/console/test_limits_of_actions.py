@@ -1,4 +1,4 @@
-"""What a form of the console may ask for at most, and that what can't be done stops none of the rest."""
+"""How many jobs a form may act on, and that a job it can't be done to does not stop the others."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The page of locks: who holds each, who waits, and clearing one after a question."""
+"""The page of locks: who holds each, who waits, and clearing one after a page has asked."""
 
 import re
 from urllib.parse import quote, unquote

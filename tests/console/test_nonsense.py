@@ -1,4 +1,4 @@
-"""Requests that make no sense: each page answers in words, never with a server error."""
+"""Invalid requests: each page answers with a readable message, never with a server error."""
 
 from typing import Any
 

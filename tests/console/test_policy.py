@@ -1,4 +1,4 @@
-"""What a browser may load and run: the policy of every page, and the script of somebody else that we serve."""
+"""What a browser may load and run: the policy of every page, and the third-party script that we serve."""
 
 import hashlib
 import re

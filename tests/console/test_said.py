@@ -1,4 +1,4 @@
-"""Pages with nothing but a message: each leads on, and its words stay in their order."""
+"""Pages that show only a message: each links to somewhere, and its words are in the right order."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What everybody is shown alike is asked once, and never shown when it is not true any more."""
+"""Data that is the same for all users is cached for a moment, and never shown when it is out of date."""
 
 from collections.abc import Iterator
 from itertools import count

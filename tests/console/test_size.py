@@ -1,4 +1,4 @@
-"""The console at any number of jobs and devices: what its pages weigh, and what they ask of the database."""
+"""The console at any number of jobs and devices: the size of its pages, and their queries."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The list of jobs sorted by its columns: by links in their heads, which keep the search and the place in the list."""
+"""The list of jobs sorted by its columns: links in their headings, which keep the search and the place in the list."""
 
 import re
 from datetime import timedelta

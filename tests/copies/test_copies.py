@@ -1,4 +1,4 @@
-"""Processes that are copies differ in their own settings, are replaced when they die, and end with the run."""
+"""Test processes that are forked copies have their own settings, are replaced when they die, and end with the run."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What our connections ask of the server, seen from the server."""
+"""The limits that our connections set on the server, as the server has them."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""New rows that are like another are those that Django would have made."""
+"""Rows that are copied from another are equal to those that Django would have made."""
 
 from django.db.models import Model
 

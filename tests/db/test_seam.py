@@ -1,4 +1,4 @@
-"""Two rooms may know which database it is and write a statement by hand: ``cnaasjobs.db`` and ``jobs.sql``."""
+"""Only two rooms may know which database it is, and contain SQL: ``cnaasjobs.db`` and ``jobs.sql``."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Databases that would lose text or sessions are refused in words, at migrate, check and start."""
+"""Databases that would lose text or sessions are refused, with a reason, at migrate, check and start."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Whether a command line of ours would start: module, verb and options, by the parser of the program itself."""
+"""Whether one of our command lines would start: module, verb and options, checked by the program's own parser."""
 
 import importlib.util
 from argparse import ArgumentParser

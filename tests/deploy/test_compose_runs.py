@@ -1,4 +1,4 @@
-"""What the compose file starts, started here: each command as it stands there, with its variables, behind its nginx.
+"""What the compose file starts is started here: each command as it is written there, with its variables, behind nginx.
 
 Not the containers themselves: their image, their limits and their network need a container engine.
 """

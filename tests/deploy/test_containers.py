@@ -1,4 +1,4 @@
-"""The commands of the page about containers: verbs of Compose, services of the file, programs that are there."""
+"""The commands of docs/containers.md: verbs of Compose, services of the file, programs that exist."""
 
 import argparse
 import re

@@ -1,4 +1,4 @@
-"""The situations of docs/troubleshooting.md, made true: the first command shows each, the one after it mends it.
+"""The situations of docs/troubleshooting.md are created: the first command shows each, the next one fixes it.
 
 The lines are taken from the page as they stand there. Of what needs systemd only the command of the unit is run.
 """

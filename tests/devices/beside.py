@@ -1,4 +1,4 @@
-"""Workers of another version of the source, beside this one's, on devices that write down what is committed to them."""
+"""Workers of another version of the source, alongside this one's. Their devices record what is committed to them."""
 
 from collections import Counter
 from pathlib import Path

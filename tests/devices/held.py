@@ -1,4 +1,4 @@
-"""Live syncs by real workers, of devices whose driver waits where a test says so, and writes down what it does."""
+"""Live syncs by real workers, with a driver that waits where a test tells it to, and records what it does."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Renders for the host sw1 of a lab, by the product's own way."""
+"""Renders a configuration for the host sw1 of a lab, as the product does."""
 
 import pytest
 from nornir.core.inventory import Host

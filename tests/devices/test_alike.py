@@ -1,4 +1,4 @@
-"""What makes two processes alike, so that they may work on one sync."""
+"""What must be the same in two processes so that they may work on one sync."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Which code a process runs, for others that might help it: what it has loaded, and not what its files became."""
+"""Which version of the code a process runs: the one that it has loaded, even if its files have been replaced since."""
 
 import os
 import shutil

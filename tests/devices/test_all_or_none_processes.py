@@ -1,4 +1,4 @@
-"""confirm_mode 2 over three real workers: one dies before or after a decision, or all do; by the drivers' own log."""
+"""confirm_mode 2 in three real workers, of which one or all die before or after a decision."""
 
 from collections import Counter
 from pathlib import Path

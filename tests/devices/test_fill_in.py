@@ -1,4 +1,4 @@
-"""An empty column is filled in for the rows with these keys, and for no other."""
+"""``fill_in`` writes an empty column in the rows with the given keys, and in no others."""
 
 import pytest
 from django.utils import timezone

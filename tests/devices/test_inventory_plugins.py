@@ -1,4 +1,4 @@
-"""Inventories of other plugins: what they make is checked, and what they raise shows no secret."""
+"""Inventories from other plugins: their hosts are checked, and their errors show no secret."""
 
 from collections.abc import Callable
 from typing import Any

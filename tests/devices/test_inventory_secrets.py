@@ -1,4 +1,4 @@
-"""Which values of an inventory are secret: by where they stand, and by the names of options and data."""
+"""Which values of an inventory are secret: by their place in it, and by the names of options and data."""
 
 from typing import Any
 

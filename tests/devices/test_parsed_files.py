@@ -1,4 +1,4 @@
-"""What a process has parsed the others of this user load, and nobody else can say what that is."""
+"""What one process has parsed, the user's other processes load; no other user can tamper with it."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""A live run that may change nothing else than its dry run showed."""
+"""A live run with a plan changes exactly what its dry run showed."""
 
 from typing import Any
 

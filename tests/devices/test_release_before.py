@@ -1,4 +1,4 @@
-"""Workers of an earlier release beside new ones, in the middle of an upgrade: on the new database, on the old queue."""
+"""Workers of an earlier release alongside new ones during an upgrade, with the new database and the old queue."""
 
 import subprocess
 from collections import Counter

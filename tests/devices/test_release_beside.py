@@ -1,4 +1,4 @@
-"""A worker whose code is not that of the run, and that knows how to help: it is asked, comes, and leaves again."""
+"""A worker that can help but runs other code than the run's: it is invited, joins, and leaves again."""
 
 import shutil
 from collections import Counter

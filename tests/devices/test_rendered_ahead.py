@@ -1,4 +1,4 @@
-"""Configurations that are rendered before their devices' turn: the same as in their turn, or left to it."""
+"""Configurations that are rendered in batches before their devices begin are the same as those rendered one by one."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

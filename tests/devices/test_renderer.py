@@ -1,4 +1,4 @@
-"""A rendering process that misbehaves in any way costs its parent no more than time."""
+"""Whatever a rendering process does wrong, it costs its parent no more than time."""
 
 import ipaddress
 import pickle

@@ -1,4 +1,4 @@
-"""A recurring sync in the admin: what is wrong with its arguments is said by the names that the job knows."""
+"""A recurring sync in the admin: errors in its arguments use the names that the job's function uses."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""Users whose groups are limited to some devices: what they may start, abort and clear, and what a job's start asks."""
+"""Users whose groups are limited to some devices: what they may start, abort and clear; what a start checks."""
 
 import json
 from collections.abc import Callable

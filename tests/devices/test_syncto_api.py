@@ -1,4 +1,4 @@
-"""POST /device_syncto over HTTP, as the contract has it."""
+"""POST /device_syncto over HTTP, as the API contract defines it."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""A job's time may end anywhere in its body: while the inventory is read, that is no fault of the inventory."""
+"""A job's time limit may strike anywhere in its body: while the inventory is read, it is no error of the inventory."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What may happen: each action is documented, and nothing is logged past ``record``."""
+"""Each action is documented, and nothing is logged except by ``record``."""
 
 import importlib
 import logging

@@ -1,4 +1,4 @@
-"""What readers are told: each live event, and each message to existing front ends, is documented with its keys."""
+"""Each live event, and each message to existing front ends, is documented with its keys."""
 
 import json
 import re

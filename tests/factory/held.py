@@ -1,4 +1,4 @@
-"""Jobs that wait, one for each thing that can hold one, and what every place that shows it must say."""
+"""Waiting jobs, one for each reason to wait, and what every place that shows the reason must say."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

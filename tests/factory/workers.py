@@ -1,4 +1,4 @@
-"""Workers that beat when a test says so, and the jobs that they claimed."""
+"""Workers that write a heartbeat when a test tells them to, and the jobs that they have claimed."""
 
 from types import SimpleNamespace
 

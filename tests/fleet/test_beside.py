@@ -1,4 +1,4 @@
-"""Two runs side by side: what is done in one is read of it alone, and changes nothing of the other."""
+"""Two runs side by side: reading one finds nothing of the other, and writing one changes nothing of it."""
 
 from typing import Any
 

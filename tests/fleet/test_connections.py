@@ -1,4 +1,4 @@
-"""Which connections the devices' threads of a run use."""
+"""Which database connections the device threads of a run use."""
 
 import threading
 from typing import Any

@@ -1,4 +1,4 @@
-"""A participant that must end: it begins no device, and those in hand stop at their next safe point."""
+"""A participant that must end begins no device, and those in progress stop at their next safe point."""
 
 from collections.abc import Callable
 from typing import Any

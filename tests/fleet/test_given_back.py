@@ -1,4 +1,4 @@
-"""A device whose taking a crash of the database took back: nothing is changed on it until it is taken again."""
+"""A crash of the database undid that a device was taken: nothing is changed on it until it is taken again."""
 
 import threading
 from typing import Any

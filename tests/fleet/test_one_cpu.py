@@ -1,4 +1,4 @@
-"""Threads that share Python's lock share a processor: whose, and who does not."""
+"""Device threads, which share Python's lock, run on one processor; which one, and which threads are exempt."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""The arguments of ``ctx.each``: what is refused, and whether two processes have the same."""
+"""The arguments of ``ctx.each``: which are refused, and whether two processes have the same."""
 
 import functools
 from pathlib import Path

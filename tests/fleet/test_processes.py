@@ -1,4 +1,4 @@
-"""Real workers and a Beat: idle ones are asked and help, whoever dies, and while the database is away."""
+"""Real workers and a Beat: idle workers are invited and help, whichever dies, and while the database is away."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a process writes of a device: whole, once, and of none but those that it has in hand."""
+"""A process writes the whole of a device, once, and only of devices that it has in hand."""
 
 from typing import Any
 

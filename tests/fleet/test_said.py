@@ -1,4 +1,4 @@
-"""What is said of a device, by its steps and its failure, can be stored and has no secrets in it."""
+"""The steps and the reason of a device can be stored, and contain no secrets."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""How long a thread may be in a block on a device, what is said of one that was too long, and what never begins."""
+"""How long a thread may stay in a block on a device, and what becomes of one that stays too long."""
 
 import math
 import threading

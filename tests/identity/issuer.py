@@ -1,4 +1,4 @@
-"""A counterpart that signs JWTs, and serves its keys over HTTP as an identity provider does."""
+"""An issuer of JWTs for tests, which serves its keys over HTTP as an identity provider does."""
 
 import json
 import threading

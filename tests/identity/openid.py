@@ -1,4 +1,4 @@
-"""A small OpenID provider over real HTTP: somebody is signed in there, and clients may ask who."""
+"""A small OpenID provider over real HTTP, at which somebody is signed in, and which answers clients."""
 
 import base64
 import hashlib

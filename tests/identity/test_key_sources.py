@@ -1,4 +1,4 @@
-"""The provider's keys: when they are fetched, how often, what is kept, and what one answer may cost."""
+"""The provider's keys: when and how often they are fetched, what is kept, and how long a fetch may take."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Whom a provider's JWT stands for, and what they may do: over the API, as everybody comes."""
+"""Which user a provider's JWT stands for, and what that user may do, over the API."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Everywhere that a person or a program looks, for tests that look everywhere."""
+"""All places where a person or a program can see a job, for tests that check every one of them."""
 
 from tests.admin.conftest import admin_of
 from tests.api.conftest import api

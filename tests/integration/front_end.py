@@ -1,4 +1,4 @@
-"""The front end that sites already have, as its server sees it: what it calls, how, and from where."""
+"""The front end that sites already have, as its server sees it: which calls it makes, how, and from which origin."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The whole way of a job through real processes, on whatever database and broker the suite runs."""
+"""A job from its POST to its end through real processes, on whatever database and broker the suite uses."""
 
 import json
 from datetime import timedelta

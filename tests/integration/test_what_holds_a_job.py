@@ -1,4 +1,4 @@
-"""What holds a job, made true by a real worker and a real Beat, and read wherever it is shown."""
+"""Each reason for which a job waits, created with a real worker and a real Beat, and read wherever it is shown."""
 
 import io
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What code of a job's author raises is an answer in words wherever it is called, and is logged."""
+"""If code of a job's author raises, the request gets a readable answer wherever it is called, and the log has it."""
 
 from collections.abc import Callable
 from typing import Any

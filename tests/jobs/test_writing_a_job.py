@@ -1,4 +1,4 @@
-"""The page for people who write jobs: its code is run as it is printed there, and so are its commands."""
+"""The code and the commands of docs/writing-a-job.md are run as they are printed there."""
 
 import logging
 import os

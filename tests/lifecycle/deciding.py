@@ -1,4 +1,4 @@
-"""What a second person, or upkeep when nobody came in time, does to a job, and what must come of it."""
+"""What becomes of a job that a second person decides on, or that upkeep ends when nobody did."""
 
 from cnaasjobs.db.clock import database_now
 from jobs.dispatch import sending

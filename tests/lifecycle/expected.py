@@ -1,4 +1,4 @@
-"""What the model expects of all jobs together: who runs, who waits in which order, and who has the lock."""
+"""What the model expects of all jobs together: which one runs, which wait in which order, and which has the lock."""
 
 from jobs.run import Run
 from jobs.states import TERMINAL, Status

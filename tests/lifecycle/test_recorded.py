@@ -1,4 +1,4 @@
-"""What a transition records: what it did, once, after its commit."""
+"""Each transition is recorded once, after its commit, with what it did."""
 
 import pytest
 from django.db import transaction

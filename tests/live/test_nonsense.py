@@ -1,4 +1,4 @@
-"""What strangers send on the port of the events process costs at most one plain line of the log now and then."""
+"""Invalid input on the port of the events process causes at most one line in the log every few seconds."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Readers while the database is away, and after the events process was: nothing is missed, nobody connects anew."""
+"""Readers through outages of the database and of the events process: they miss nothing, and needn't reconnect."""
 
 import logging
 import socket

@@ -1,4 +1,4 @@
-"""Who is told what by the one that looks for all who listen, as they come and go."""
+"""One poller queries the feed for all readers: who is told what as they come and go."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Who opens a connection and does not send a whole request loses it; who listens keeps it."""
+"""A client that does not send a complete request in time is disconnected; a reader stays connected."""
 
 import json
 import socket

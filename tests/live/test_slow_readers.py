@@ -1,4 +1,4 @@
-"""A client that takes nothing of what is sent to it costs a connection for some seconds, and then nothing."""
+"""A client that reads nothing of what is sent to it costs a connection for some seconds, and then nothing."""
 
 import json
 import logging

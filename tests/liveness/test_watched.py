@@ -1,4 +1,4 @@
-"""A counter that grows is alive, by the watcher's own clock."""
+"""A process whose counter grows is alive, by the watching process's own clock."""
 
 from datetime import UTC, datetime, timedelta
 

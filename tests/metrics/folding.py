@@ -1,4 +1,4 @@
-"""Counting what has ended, to the end: it stays behind open transactions, those of other tests on the server too."""
+"""Counts the jobs that have ended, to the last one: counting stays behind open transactions, also of other tests."""
 
 from django.db.models import Max
 from django.test import Client

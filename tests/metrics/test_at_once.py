@@ -1,4 +1,4 @@
-"""Two processes that add to the table of what only grows: one waits, or leaves what it saw for later."""
+"""Two processes that update the stored counters at once: one waits, or keeps its additions for later."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

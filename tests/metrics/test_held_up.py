@@ -1,4 +1,4 @@
-"""Whoever folds may be frozen in the middle of it: a scrape and live events do not wait for that."""
+"""The process that updates the stored counters may be frozen: a scrape and live events do not wait for it."""
 
 import threading
 

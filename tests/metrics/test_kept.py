@@ -1,4 +1,4 @@
-"""The table of what only grows: nothing is counted twice or lost, its labels are bounded."""
+"""The stored counters: nothing is counted twice or lost, and the number of label sets is limited."""
 
 import asyncio
 import threading

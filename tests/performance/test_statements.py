@@ -1,4 +1,4 @@
-"""How many statements a job takes: work that must not grow is counted, and nothing is timed."""
+"""How many statements a job takes: they are counted, and nothing is timed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The settings in which everybody may come in every way."""
+"""Settings under which every kind of user can use every kind of credential."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Everything that there is, against everybody, in every way. Nothing ever fails with a 5xx."""
+"""Every URL, stream and command, for every kind of user and credential. Nothing ever answers with a 5xx."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a row's path and body name: jobs, a lock, and a row of each model of the admin."""
+"""What the path and body of a row refer to: jobs, a lock, and an object of each model of the admin."""
 
 import json
 from collections.abc import Mapping

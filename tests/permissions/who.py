@@ -1,4 +1,4 @@
-"""Everybody who may come, and the ways in which they may."""
+"""Every kind of user, and the credentials that they may use."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final

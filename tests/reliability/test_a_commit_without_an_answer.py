@@ -1,4 +1,4 @@
-"""A web server that is cut off from the database after sending COMMIT says that it can't know, and keeps its word."""
+"""A web server cut off from the database after a COMMIT says that it can't know the outcome, and keeps its word."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Promise 8: aborts against start and finish, each aimed at the moment where its answer tips; 1,000 at full length.
+"""Promise 8: aborts race start and finish, each aimed at the moment when the answer changes; 1,000 at full length.
 
 How long a job takes to start and to end depends on the machine. So an abort that came too early makes the next one
 wait longer, and one that came too late makes it wait less: on any machine half of them fall on either side.

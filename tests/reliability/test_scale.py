@@ -1,4 +1,4 @@
-"""The run for the record is really one at full length."""
+"""At full length, no threshold or outage is shortened."""
 
 import os
 import subprocess

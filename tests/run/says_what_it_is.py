@@ -1,4 +1,4 @@
-"""A program that says what it is, as JSON: begun by ``cnaasjobs.run.loaded``, it is what it would be by itself."""
+"""A program that reports on itself, as JSON: ``cnaasjobs.run.loaded`` must start it as if it were started alone."""
 
 import ctypes
 import gc

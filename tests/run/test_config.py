@@ -1,4 +1,4 @@
-"""What ``make run`` makes of the environment, and what its processes get."""
+"""How ``make run`` reads its environment, and the environment that it gives to its processes."""
 
 import os
 import socket

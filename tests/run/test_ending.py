@@ -1,4 +1,4 @@
-"""However ``make run`` ends, nothing of it stays behind, and it starts again where it was."""
+"""However ``make run`` ends, it leaves no process behind, and the next start continues where it was."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The page for the first hour is followed as it is printed there, with the lab driver in place of two devices."""
+"""docs/getting-started.md is followed as it is printed, with the lab driver in place of two devices."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Programs begin as copies of a process that has loaded the project, and are what they would be by themselves."""
+"""Programs start as forks of a process that has loaded the project, and behave as if started by themselves."""
 
 import json
 import os

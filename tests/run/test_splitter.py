@@ -1,4 +1,4 @@
-"""One port: requests reach the web server and the events process as they were sent, and the answers come as given."""
+"""One port: requests reach the web server and the events process unchanged, and so do the answers their client."""
 
 import http.client
 import re

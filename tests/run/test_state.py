@@ -1,4 +1,4 @@
-"""The state directory holds secrets: it is for its owner alone, or make run does not start in it."""
+"""The state directory holds secrets: only its owner can read it, or ``make run`` refuses to start."""
 
 import os
 import stat

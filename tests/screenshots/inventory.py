@@ -1,4 +1,4 @@
-"""The lab of the pictures: sixteen devices in two buildings, whose next change, faults and pace can be set."""
+"""The lab of the pictures: sixteen devices in two buildings, whose next change, faults and speed can be set."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""By which index PostgreSQL looks each part of a search up, in a table of 60,000 jobs of the usual kinds."""
+"""Which index PostgreSQL uses for each term of a search, in a table of 60,000 jobs of the usual kinds."""
 
 import json
 from collections.abc import Iterator

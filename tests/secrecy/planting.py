@@ -1,4 +1,4 @@
-"""Canaries: secrets in every place where one can be, and a search for them wherever something may be kept or shown."""
+"""Canaries: secrets in every place where one can be, and a search for them wherever anything is stored or shown."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""A secret in any part of a value is found in the JSON text of the whole, which is looked at first."""
+"""A secret in any part of a value is found in the JSON text of the whole value, which is checked first."""
 
 import json
 import random

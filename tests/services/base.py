@@ -1,4 +1,4 @@
-"""What every private service can do, so that tests and faults treat them alike."""
+"""What every private service can do, so that tests and faults use all of them in the same way."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""A TCP relay that puts a service far away: what is sent arrives later, as much at once as before."""
+"""A TCP relay that simulates distance: data arrives later, at the same rate as before."""
 
 import asyncio
 import threading

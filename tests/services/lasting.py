@@ -1,4 +1,4 @@
-"""A RabbitMQ to stop and start again in a tenth of the time: what stops is the server, in a machine that goes on."""
+"""A RabbitMQ that restarts in a tenth of the time: its server stops, while the Erlang VM keeps running."""
 
 from typing import Self
 

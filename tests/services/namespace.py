@@ -1,4 +1,4 @@
-"""A separate host for our processes: a network namespace of Linux, which can vanish from the network."""
+"""A host of its own for our processes: a Linux network namespace, which can vanish from the network."""
 
 import functools
 import os

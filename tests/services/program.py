@@ -1,4 +1,4 @@
-"""One of our own programs, run to its end, begun in a copy of a process that has imported what it needs."""
+"""Runs one of our programs to its end, as a fork of a process that has imported what it needs."""
 
 import os
 import sys

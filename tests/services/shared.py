@@ -1,4 +1,4 @@
-"""One RabbitMQ for all processes of a run, where tests don't break it: a start takes four seconds of a core."""
+"""One RabbitMQ for all processes of a run, unless a test breaks it: a start takes four seconds of CPU time."""
 
 import atexit
 import fcntl

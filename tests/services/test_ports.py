@@ -1,4 +1,4 @@
-"""A port that was handed out is free whenever the service that it is for starts, however long that was away."""
+"""A port that was handed out stays free until the service that it is for starts, however long that takes."""
 
 import socket
 import subprocess

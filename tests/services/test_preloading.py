@@ -1,4 +1,4 @@
-"""A program in a copy of the process that preloads finds what it finds in a new interpreter, and ends as there."""
+"""A program forked from the preloading process behaves as it does in a new interpreter, and ends in the same way."""
 
 import json
 import os

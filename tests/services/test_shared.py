@@ -1,4 +1,4 @@
-"""What the processes of a run share, or must not."""
+"""What the processes of a run share, and what they must not share."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack

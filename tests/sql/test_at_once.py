@@ -1,4 +1,4 @@
-"""What two sessions of PostgreSQL do to one job at the same moment: the second waits for the first, and looks again."""
+"""Two PostgreSQL sessions change one job at the same moment: the second waits for the first, then reads it again."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

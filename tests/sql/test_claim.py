@@ -1,4 +1,4 @@
-"""A store's claim and finish: what they grant is complete, and each of their guards refuses by itself."""
+"""A store's claim and finish: what they write is complete, and each of their conditions refuses by itself."""
 
 from collections.abc import Callable
 from datetime import timedelta

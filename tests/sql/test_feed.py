@@ -1,4 +1,4 @@
-"""The change feed on each database: what was written is told, once, by whatever way it was written."""
+"""The change feed on each database: every change is reported once, however it was written."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The change feed among transactions that end in another order than they began, and through a crash and a restore."""
+"""The change feed when transactions end in another order than they began, and through a crash and a restore."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""Runs that take a lock in turn: the times that are stored say so too, however long a claim has waited."""
+"""Runs that hold a lock in turn: their stored times don't overlap, however long a claim has waited."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event

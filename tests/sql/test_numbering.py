@@ -1,4 +1,4 @@
-"""Who writes the number of a change on PostgreSQL: what runs often does so itself, for all else a trigger does."""
+"""Who numbers a change on PostgreSQL: frequent statements do so themselves, a trigger does it for the rest."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

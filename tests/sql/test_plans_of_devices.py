@@ -1,4 +1,4 @@
-"""What a participant writes of its devices takes as many steps as it has devices, by PostgreSQL's own plans."""
+"""The work of writing a participant's devices grows only with their number, by PostgreSQL's own plans."""
 
 from uuid import uuid4
 

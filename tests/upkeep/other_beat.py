@@ -1,4 +1,4 @@
-"""Another Beat, which is just doing one of upkeep's rounds."""
+"""Another Beat, in the middle of one of upkeep's rounds."""
 
 import contextlib
 import threading

@@ -1,4 +1,4 @@
-"""Sessions that are over and tokens that ended long ago are deleted; those that count, or ended just now, are not."""
+"""Expired sessions, and tokens that expired long ago, are deleted; others are kept."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""However many jobs have ended or wait for later, a step reads a few rows: seen in PostgreSQL's own plans."""
+"""However many jobs have ended or are due later, each step reads only a few rows, by PostgreSQL's own plans."""
 
 import json
 from collections.abc import Callable, Iterator

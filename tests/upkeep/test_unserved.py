@@ -1,4 +1,4 @@
-"""A job that is due on a queue which no live worker serves is named."""
+"""A job that is due on a queue that no live worker serves is reported."""
 
 from datetime import timedelta
 from typing import Any

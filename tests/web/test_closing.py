@@ -1,4 +1,4 @@
-"""A client that is answered before it has sent everything may go on for a moment, and holds up nobody."""
+"""A client that gets its answer before it has sent everything may go on sending for a moment, and holds up nobody."""
 
 import psutil
 import pytest

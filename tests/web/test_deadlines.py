@@ -1,4 +1,4 @@
-"""Which of the threads that wait for a client are ended, and when."""
+"""Which of the threads that wait for a client are released, and when."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Clients that come in great numbers, or go away in the middle: the process that serves all the others stays."""
+"""Clients that come in large numbers, or disconnect in the middle: the process that serves the others survives."""
 
 import contextlib
 import socket

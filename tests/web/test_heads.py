@@ -1,4 +1,4 @@
-"""What the worker's loop reads out of the beginning of a request."""
+"""What the worker's event loop reads from the beginning of a request."""
 
 import pytest
 

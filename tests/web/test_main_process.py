@@ -1,4 +1,4 @@
-"""The project is loaded before gunicorn's processes are forked: what a fork must not copy isn't there yet."""
+"""The project is loaded before gunicorn forks its processes: nothing exists yet that a fork must not copy."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The proxy of the production docs, in front of the real web server: who is slow there never reaches it."""
+"""nginx as configured in deploy/, in front of the real web server: slow clients never reach the web server."""
 
 import contextlib
 import json

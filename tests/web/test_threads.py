@@ -1,4 +1,4 @@
-"""cnaasjobs.web.threads: the thread that rested last takes the next request, and no other wakes for it."""
+"""The web server's threads: the one that became idle last takes the next request, and no other wakes for it."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A worker that imports this treats prefetch counts as each consumer's own, as it does with RabbitMQ 4."""
+"""A worker that imports this applies prefetch counts to each consumer, as RabbitMQ 4 does."""
 
 from kombu.transport.pyamqp import Transport
 

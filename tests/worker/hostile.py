@@ -1,4 +1,4 @@
-"""Messages that an outsider puts into a worker's queue: good ones with one or more parts made bad."""
+"""Messages that an outsider puts into a worker's queue: valid ones with one or more parts made invalid."""
 
 # ruff: noqa: E501  tables of values
 

@@ -1,4 +1,4 @@
-"""An outsider writes to the workers' queue: none of it runs, ends a process or stays, and jobs go on meanwhile.
+"""An outsider writes to the workers' queue: nothing of it runs, ends a process or stays, and jobs go on meanwhile.
 
 ``CNAASJOBS_TEST_FULL_LENGTH=1`` sends 5,000 messages to each broker.
 """

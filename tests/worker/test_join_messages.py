@@ -1,4 +1,4 @@
-"""The message of a job that runs already: a second form, exactly this one, passes the guard."""
+"""The message that asks for help with a running job: exactly this form passes the guard."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Celery's pools without processes: time limits and cutting off need a process, the rest works."""
+"""Celery's pools without processes: time limits and cutting a job off need a process, everything else works."""
 
 import signal
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A job of a higher priority goes first in its queue, on every broker. A queue that cannot do that breaks nothing."""
+"""A job of a higher priority leaves its queue first, on every broker. A queue that can't do that breaks nothing."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the worker's main process knows of a run until its end is stored."""
+"""What the worker's main process keeps of a run until its end is stored."""
 
 from cnaasjobs.events import Event
 from jobs.actions import JobAction

@@ -1,4 +1,4 @@
-"""An envelope that py-amqp cannot read becomes a mark, which the gate refuses; a stranger decides what raises."""
+"""An envelope that py-amqp cannot read is replaced by a mark, which the gate refuses, whatever exception it raises."""
 
 from struct import pack
 from typing import Any

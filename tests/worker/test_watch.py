@@ -1,4 +1,4 @@
-"""Which runs the worker's watch strikes, and that it forgets those that are over."""
+"""Which runs get a signal from the worker's watch, and that it forgets those that are over."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What those who listened to live events were told."""
+"""What the readers of live events were told."""
 
 from collections.abc import Iterator
 

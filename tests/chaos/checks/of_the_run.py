@@ -1,4 +1,4 @@
-"""Whether the run itself proves anything."""
+"""Whether the run itself proves anything: whether its faults hit what they were meant to hit."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Messages that somebody else sends: copies, late ones, ones made by hand. Into the queue as it is."""
+"""Messages that somebody else puts into the queue: copies, late ones, forged ones."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Those who share the devices of one job: one of them, the first, or all killed, frozen, told to end."""
+"""Processes that share the devices of one job: one of them, the first, or all are killed, frozen or told to end."""
 
 import random
 import signal
