@@ -66,21 +66,25 @@ def _unwise() -> Iterator[CheckMessage]:
     if settings.CELERY_TASK_DEFAULT_QUEUE_TYPE == "quorum":
         yield _quorum(redis=settings.CELERY_BROKER_URL.startswith("redis"))
     for number, url in enumerate(settings.CELERY_BROKER_URL.split(";"), start=1):
-        broker, which = url_to_parts(url), f"CELERY_BROKER_URL (broker {number})"
-        amqp = broker.scheme in ("amqp", "amqps", "pyamqp")
-        # Without a user kombu takes guest with the password guest: RabbitMQ's default, which everybody knows.
-        if amqp and (broker.username or "guest") == "guest" and (broker.password or "guest") == "guest":
-            yield Warning(f"{which} logs in as guest with the password guest", id="cnaasjobs.W002")
-        is_redis = broker.scheme in ("redis", "rediss")
-        if is_redis and not broker.password and not _is_loopback(broker.hostname):
-            yield Warning(f"{which} requires no password: whoever can reach it can send messages", id="cnaasjobs.W006")
-        over_network = broker.scheme in ("amqp", "pyamqp", "redis") and not _is_loopback(broker.hostname)
-        if over_network and not getattr(settings, "CELERY_BROKER_USE_SSL", False):
-            yield Warning(
-                f"{which} is reached without TLS: anybody on the way can read the password and send messages",
-                hint="amqps:// or rediss://",
-                id="cnaasjobs.W003",
-            )
+        yield from _unwise_broker(f"CELERY_BROKER_URL (broker {number})", url)
+
+
+def _unwise_broker(which: str, url: str) -> Iterator[CheckMessage]:
+    broker = url_to_parts(url)
+    is_amqp, is_redis = broker.scheme in ("amqp", "amqps", "pyamqp"), broker.scheme in ("redis", "rediss")
+    is_local = _is_loopback(broker.hostname)
+    # Without a user kombu takes guest with the password guest: RabbitMQ's default, which everybody knows.
+    if is_amqp and (broker.username or "guest") == (broker.password or "guest") == "guest":
+        yield Warning(f"{which} logs in as guest with the password guest", id="cnaasjobs.W002")
+    if is_redis and not broker.password and not is_local:
+        yield Warning(f"{which} requires no password: whoever can reach it can send messages", id="cnaasjobs.W006")
+    has_tls = broker.scheme in ("amqps", "rediss") or getattr(settings, "CELERY_BROKER_USE_SSL", False)
+    if (is_amqp or is_redis) and not is_local and not has_tls:
+        yield Warning(
+            f"{which} is reached without TLS: anybody on the way can read the password and send messages",
+            hint="use amqps:// or rediss://",
+            id="cnaasjobs.W003",
+        )
 
 
 def _quorum(*, redis: bool) -> CheckMessage:
@@ -115,12 +119,10 @@ def _of_no_job() -> Iterator[CheckMessage]:
 
     known = current_app.tasks
     for module in (result_views, follow_ups, selected):
-        for name in module.registered():
-            if name not in known:
-                close = get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]}?" if close else None
-                words = f"{module.__name__} is told of {name}, and there is no such job"
-                yield Warning(words, hint, id="cnaasjobs.W008")
+        for name in (each for each in module.registered() if each not in known):
+            close = get_close_matches(name, known, n=1)
+            words = f"{module.__name__} has a registration for {name}, and there is no such job"
+            yield Warning(words, f"did you mean {close[0]}?" if close else None, id="cnaasjobs.W008")
 
 
 def unimportable_jobs() -> Iterator[str]:

@@ -15,9 +15,10 @@ from cnaasjobs.web.deadlines import BoundedInput
 
 
 class Utf8Request(WSGIRequest):
-    """Django decodes the query string with the body's charset, and "rot13" fails there before anything can answer.
+    """Decodes query strings as UTF-8, whatever charset the request names.
 
-    We use UTF-8; the parser refuses a body in another charset.
+    Django takes the charset of the body, and with one such as "rot13" it fails before any view can answer. The parser
+    refuses a body in another charset.
     """
 
     def _set_content_type_params(self, meta: Mapping[str, str]) -> None:
@@ -29,13 +30,13 @@ class Handler(WSGIHandler):
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
-gc.disable()  # until all is loaded, which stays: searching it for garbage would be in vain
+gc.disable()  # until everything is loaded: none of it is garbage, so searching it would be in vain
 django.setup(set_prefix=False)
 _django = Handler()
 get_resolver().urlconf_module  # noqa: B018  (loads the views, which the first request would wait for)
 bound_waits()
 gc.enable()
-gc.freeze()  # nor do later searches look at it: each would hold up all requests for 0.1 s
+gc.freeze()  # later searches skip it too: each would hold up all requests for 0.1 s
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -18,13 +18,13 @@ from django.urls import reverse
 from cnaasjobs.db.built import Built
 from cnaasjobs.indented import indented_text
 from jobs.models import Job, JobDevice
-from jobs.result_views import Piece, view_of
-from jobs.states import TERMINAL, DeviceState
+from jobs.result_views import Section, view_of
+from jobs.states import TERMINAL, JobDeviceState
 from jobs.waiting.progress import Progress
 
 PER_PAGE: Final = 100
 LONGEST: Final = 255  # characters of what is searched for
-_DONE_WELL: Final = Q(state=DeviceState.DONE.value, failed=False)
+_DONE_WELL: Final = Q(state=JobDeviceState.DONE.value, failed=False)
 _CHANGED: Final = _DONE_WELL & (Q(changed=True) | Q(changed__isnull=True, change_score__gt=0))
 _UNCHANGED: Final = _DONE_WELL & (
     Q(changed=False) | Q(changed__isnull=True, change_score__isnull=True) | Q(changed__isnull=True, change_score=0)
@@ -34,8 +34,8 @@ _UNCHANGED: Final = _DONE_WELL & (
 GROUPS: Final[dict[str, Q]] = {
     "failed": Q(failed=True),
     "changed": _CHANGED,
-    "taken": Q(state=DeviceState.TAKEN.value),
-    "waiting": Q(state=DeviceState.WAITING.value),
+    "taken": Q(state=JobDeviceState.TAKEN.value),
+    "waiting": Q(state=JobDeviceState.WAITING.value),
     "unchanged": _UNCHANGED,
 }
 _RANK: Final = Case(
@@ -239,23 +239,23 @@ def group_of(row: JobDevice | _Alike) -> str:
     """The group that a row belongs to, by the same rules as GROUPS."""
     if row.failed:
         return "failed"
-    if row.state != DeviceState.DONE:
+    if row.state != JobDeviceState.DONE:
         return row.state.lower()
     changed = row.changed if row.changed is not None else bool(row.change_score)
     return "changed" if changed else "unchanged"
 
 
-def pieces_of(job: Job, report: str | None) -> list[Piece]:
+def sections_of(job: Job, report: str | None) -> list[Section]:
     """What was reported about one device, in parts."""
     if not report:
         return []
     try:
         value = json.loads(report)
-        found = view_of(job.task_name).pieces(value)
+        found = view_of(job.task_name).sections(value)
         if found is None:
-            found = [Piece(title="Report", text=indented_text(report))]
+            found = [Section(title="Report", text=indented_text(report))]
     except RecursionError:  # too deep to be read
-        found = [Piece(title="Report", text=report)]
+        found = [Section(title="Report", text=report)]
     return found
 
 

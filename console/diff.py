@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from jobs.result_views import Piece
+from jobs.result_views import Section
 
-LONGEST: Final = 60_000  # characters of one piece on a page
+LONGEST: Final = 60_000  # characters of one section on a page
 _PLACES: Final = ("@@", "---", "+++")
 _KINDS: Final = {"+": "added", "-": "removed"}
 
@@ -16,24 +16,24 @@ class DiffLine(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A piece as the page shows it."""
+    """A section as the page shows it."""
 
     title: str
-    text: str  # if the piece is not a diff
+    text: str  # if the section is not a diff
     lines: list[DiffLine]  # if it is one
     left_out: int  # characters
     is_long: bool  # more likely a whole configuration than a message
 
 
-def shown(pieces: list[Piece]) -> Iterator[Shown]:
-    for piece in pieces:
-        text = piece.text[:LONGEST]
+def shown(sections: list[Section]) -> Iterator[Shown]:
+    for section in sections:
+        text = section.text[:LONGEST]
         yield Shown(
-            title=piece.title,
-            text="" if piece.is_diff else text,
-            lines=lines_of(text) if piece.is_diff else [],
-            left_out=len(piece.text) - len(text),
-            is_long=not piece.is_diff and text.count("\n") > 10,
+            title=section.title,
+            text="" if section.is_diff else text,
+            lines=lines_of(text) if section.is_diff else [],
+            left_out=len(section.text) - len(text),
+            is_long=not section.is_diff and text.count("\n") > 10,
         )
 
 

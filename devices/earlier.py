@@ -13,7 +13,7 @@ from devices.selection import SelectionError, Selector, few
 from devices.tasks import selector_of, sync_devices
 from jobs.errors import JobNotFound
 from jobs.models import Job, JobDevice, JobOutcome
-from jobs.states import TERMINAL, DeviceState, Status
+from jobs.states import TERMINAL, JobDeviceState, Status
 
 
 def left_undone(job_id: int, inventory: Inventory) -> Selector:
@@ -100,7 +100,7 @@ def _require_known(job_id: int, hosts: Sequence[str], inventory: Inventory) -> N
 
 def _undone_rows(job: Job) -> list[str]:
     rows = JobDevice.objects.filter(job=job).order_by("place").values_list("host", "state", "failed")
-    return [host for host, state, failed in rows if failed or state != DeviceState.DONE]
+    return [host for host, state, failed in rows if failed or state != JobDeviceState.DONE]
 
 
 def _undone_without_rows(job: Job, inventory: Inventory) -> list[str]:

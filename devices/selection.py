@@ -32,7 +32,7 @@ class Selector:
         if sum([self.hostnames is not None, self.device_type is not None, self.group is not None, self.all]) != 1:
             raise SelectionError("Exactly one of hostnames, device_type, group or all must be given")
         if self.plan is not None and self.hostnames is None:
-            raise SelectionError("A plan goes with the hostnames of its devices")
+            raise SelectionError("A plan needs the hostnames of its devices")
 
     def __str__(self) -> str:
         if self.hostnames is not None:

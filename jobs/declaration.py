@@ -1,6 +1,6 @@
-"""What ``@job`` is given, looked at while its module is imported, where a mistake is named with its file and line.
+"""Checks what ``@job`` is given, while its module is imported: a mistake is then named with its file and line.
 
-Celery takes options that it does not know, and of two tasks with one name it keeps the first for both.
+Celery checks neither: it accepts any option, and if two tasks have one name it runs the first for both.
 """
 
 import inspect
@@ -21,7 +21,7 @@ _Errors = Sequence[type[BaseException]]
 
 
 class _Options(BaseModel):
-    """What there is, and what each may be where it is given. ``jobs.task.job`` says what they mean."""
+    """The options that exist, and which values each may have. ``jobs.task.job`` says what they mean."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -61,10 +61,10 @@ def check_options(options: Mapping[str, Any]) -> None:
         name = str(first["loc"][0])
         raise ValueError(f"@job: {name} is {options[name]!r:.60}: {first['msg']}") from None
     if checked.approval is not None and checked.lock is None:
-        raise ValueError("@job: one that may need approval must have a lock")
+        raise ValueError("@job: a job with approval= must have a lock, and this one has none")
     soft, hard = checked.soft_time_limit, checked.time_limit
     if soft is not None and hard is not None and soft >= hard:
-        raise ValueError(f"@job: soft_time_limit {soft:g} is never reached before time_limit {hard:g}")
+        raise ValueError(f"@job: soft_time_limit {soft:g} must be less than time_limit {hard:g}")
 
 
 def _unknown(name: str) -> str:
@@ -75,7 +75,7 @@ def _unknown(name: str) -> str:
 
 
 def check_body(body: Callable[..., Any], name: str | None) -> None:
-    """Whether a worker can call it, and no other has its name. Raises TypeError, ValueError."""
+    """Raises TypeError if a worker could not call it, ValueError if its name is too long or another job's."""
     if not inspect.isroutine(body):
         raise TypeError(f"@job takes a function, and its options by name: not {body!r:.60}")
     named = name or f"{body.__module__}.{body.__name__}"
@@ -85,9 +85,9 @@ def check_body(body: Callable[..., Any], name: str | None) -> None:
     if not kinds or kinds[0] in _BY_NAME_ALONE:
         raise TypeError(f"{named} must take its JobContext first, as in def {body.__name__}(ctx, *, …)")
     if inspect.Parameter.POSITIONAL_ONLY in kinds[1:]:
-        raise TypeError(f"{named} must take its arguments by name, and those before the / can't be")
+        raise TypeError(f"{named} must take its arguments by name, and those before the / can't be given so")
     if len(named) > 255 or len(body.__name__) > _LONGEST_SHOWN:
-        raise ValueError(f"{named} has too long a name: give it others, with name= and function_name=")
+        raise ValueError(f"{named} has too long a name: give it a shorter one, with name= and function_name=")
     _take(named, body)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from django.db import models
 from django.db.models import Q
 
-from jobs.states import DeviceState
+from jobs.states import JobDeviceState
 
 # How a Fleet's ``refused`` begins if the step before took too long. Otherwise it names the devices that failed.
 TOO_LONG: Final = "the time that the step before took"
@@ -19,14 +19,14 @@ TOO_LONG: Final = "the time that the step before took"
 class JobDevice(models.Model):
     """One device of one job. When the job has ended, none is TAKEN any more, and those still WAITING were never begun.
 
-    So what an ended job left undone, however it ended, is ``Q(failed=True) | ~Q(state=DeviceState.DONE)``.
+    So what an ended job left undone, however it ended, is ``Q(failed=True) | ~Q(state=JobDeviceState.DONE)``.
     """
 
     job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="devices", db_index=False)
     place = models.IntegerField(help_text="Its number in the selection, from 0: the order of the result.")
     host = models.CharField(max_length=255)
     state = models.CharField(
-        max_length=7, choices=[(s.value, s.value) for s in DeviceState], default=DeviceState.WAITING.value
+        max_length=7, choices=[(s.value, s.value) for s in JobDeviceState], default=JobDeviceState.WAITING.value
     )
     failed = models.BooleanField(default=False, help_text="Only if DONE. A device that was lost has failed too.")
     reason = models.TextField(null=True, blank=True, help_text="In words, without secrets; not null exactly if failed.")
@@ -62,8 +62,10 @@ class JobDevice(models.Model):
             models.UniqueConstraint(fields=["job", "host"], name="jobdevice_once"),
             models.CheckConstraint(
                 name="jobdevice_finish_time_iff_done",
-                condition=Q(state=DeviceState.DONE.value, finish_time__isnull=False)
-                | (~Q(state=DeviceState.DONE.value) & Q(finish_time__isnull=True, failed=False, report__isnull=True)),
+                condition=Q(state=JobDeviceState.DONE.value, finish_time__isnull=False)
+                | (
+                    ~Q(state=JobDeviceState.DONE.value) & Q(finish_time__isnull=True, failed=False, report__isnull=True)
+                ),
             ),
             models.CheckConstraint(
                 name="jobdevice_reason_iff_failed",
@@ -71,12 +73,12 @@ class JobDevice(models.Model):
             ),
             models.CheckConstraint(
                 name="jobdevice_participant_if_taken",
-                condition=~Q(state=DeviceState.TAKEN.value) | Q(participant__isnull=False),
+                condition=~Q(state=JobDeviceState.TAKEN.value) | Q(participant__isnull=False),
             ),
         ]
         indexes = [
             models.Index("host", "job", name="jobdevice_history"),
-            models.Index("job", "id", name="jobdevice_in_turn", condition=Q(state=DeviceState.WAITING.value)),
+            models.Index("job", "id", name="jobdevice_in_turn", condition=Q(state=JobDeviceState.WAITING.value)),
             # For people, who look at these first. A device that went well pays nothing for it.
             models.Index("job", "place", name="jobdevice_failed", condition=Q(failed=True)),
         ]

@@ -22,7 +22,7 @@ class TimeLimitExceeded(JobStopped):
 
 
 class RightsWithdrawn(JobStopped):
-    """The person who started the job may no longer do so, or not for all the devices that it selects by now."""
+    """The person who started the job may no longer do so, or not for all the devices that it selects now."""
 
 
 class JobError(Exception):
@@ -52,12 +52,12 @@ class JobNotAbortable(JobError):
 
 class NotWaitingForApproval(JobError):
     def __init__(self, job_id: int, status: str) -> None:
-        super().__init__(f"Job id {job_id} is in state {status} and does not wait for approval (any more)")
+        super().__init__(f"Job id {job_id} is in state {status} and does not wait for approval")
         self.job_id = job_id
 
 
 class CannotApprove(JobError):
-    """What the job's arguments name is gone: it would only fail. The text says what."""
+    """Something that the job's arguments name no longer exists, so that it could only fail. The text says what."""
 
 
 class ResultNotStorable(JobError, TypeError):

@@ -1,4 +1,4 @@
-"""What a job's row forgets or has no place for: the steps of its life, what it came of, and what its code logged."""
+"""What a job's own row does not keep: the earlier steps of its life, the job it came of, and what its code logged."""
 
 from django.db import models
 from django.db.models import F
@@ -8,7 +8,7 @@ from jobs.states import CameOf, Step
 
 
 class JobStep(models.Model):
-    """One step that the row does not show any more. Those that it shows have no row: see ``jobs.lifecycle.steps``."""
+    """A step that the job's own row no longer shows. One that it shows is not here: see ``jobs.lifecycle.steps``."""
 
     job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="steps", db_index=False)
     step = models.CharField(max_length=16, choices=[(s.value, s.value) for s in Step])
@@ -23,7 +23,9 @@ class JobStep(models.Model):
 
 
 class JobLink(models.Model):
-    """A job that came of an earlier one. What a job schedules as it ends has no row: ``next_job_id`` says it."""
+    """A job that a person made of an earlier one. One that a job scheduled as it ended is not here: that job's
+    ``next_job_id`` names it.
+    """
 
     job = models.OneToOneField("jobs.Job", primary_key=True, on_delete=models.CASCADE, related_name="link")
     of_id = models.BigIntegerField(db_index=True, help_text="The earlier job, which may be pruned by now.")
@@ -34,7 +36,7 @@ class JobLink(models.Model):
 
 
 class JobLog(models.Model):
-    """A batch of lines. With a row for each line they would take twenty times as much space."""
+    """A batch of a job's log lines. With one row per line they would take twenty times as much space."""
 
     job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="log", db_index=False)
     lines = models.IntegerField()

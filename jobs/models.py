@@ -155,12 +155,15 @@ class Job(GuardedStatus):
 
     @property
     def when(self) -> datetime:
-        """The time that says most, where there is room for one: of its start, else of its end, else when it is due."""
+        """The time to show where there is room for one: when it started, else when it ended, else when it is due."""
         return self.start_time or self.finish_time or self.scheduled_time
 
 
 class JobOutcome(models.Model):
-    """What a job left behind, as JSON text in its own table: read only for the rows of a page, spliced in as stored."""
+    """What a job left behind, as JSON text that goes into answers as it is stored.
+
+    In a table of its own, so that it is read only for the jobs that a page shows.
+    """
 
     job = models.OneToOneField(Job, primary_key=True, on_delete=models.CASCADE, related_name="outcome")
     result = models.TextField(null=True, blank=True)

@@ -102,7 +102,7 @@ def storable_json(value: Any, *, what: str, mask: Callable[[str], str] | None = 
     except RecursionError as exc:
         raise ResultNotStorable(f"the {what} cannot be stored as JSON: it is too deep") from exc
     if "\\u0000" in text and "\x00" in _all_text(value):
-        raise ResultNotStorable(f"the {what} holds a NUL character, which cannot be stored")
+        raise ResultNotStorable(f"the {what} contains a NUL character, which cannot be stored")
     try:
         text.encode()
     except UnicodeEncodeError as exc:

@@ -26,7 +26,7 @@ class OnPage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class Section:
     """A part of what a job reported of one device."""
 
     title: str
@@ -52,7 +52,7 @@ class ResultView:
         """None for a result of an unexpected form: it is shown like any other."""
         return None
 
-    def pieces(self, report: Any) -> list[Piece] | None:
+    def sections(self, report: Any) -> list[Section] | None:
         """One device's report in parts, the most telling first. None if its form is unexpected: it is shown as JSON."""
         return None
 
@@ -101,8 +101,8 @@ class _Careful(ResultView):
     def on_page(self, stored: str) -> OnPage | None:
         return careful(self._task_name, lambda: self._view.on_page(stored), None)
 
-    def pieces(self, report: Any) -> list[Piece] | None:
-        return careful(self._task_name, lambda: self._view.pieces(report), None)
+    def sections(self, report: Any) -> list[Section] | None:
+        return careful(self._task_name, lambda: self._view.sections(report), None)
 
 
 def _text(value: object) -> str:

@@ -33,7 +33,7 @@ def known(options: ScheduleOptions) -> ScheduleOptions:
         TypeError: names those that do not exist.
     """
     if unknown := options.keys() - ScheduleOptions.__annotations__.keys():
-        raise TypeError(f"no such option of a job: {', '.join(sorted(unknown))}")
+        raise TypeError(f"a job has no option {', '.join(sorted(unknown))}")
     return options
 
 

@@ -17,10 +17,10 @@ class Status(StrEnum):
     EXCEPTION = "EXCEPTION"
 
 
-class DeviceState(StrEnum):
+class JobDeviceState(StrEnum):
     """One device of a job that goes through devices."""
 
-    WAITING = "WAITING"  # nobody has begun it; with a participant: it was taken ahead, and is that one's
+    WAITING = "WAITING"  # not begun. If it has a participant, that one has reserved it, and begins it soon
     TAKEN = "TAKEN"  # a participant is working on it, or about to
     DONE = "DONE"  # over, well or not
 

@@ -74,7 +74,7 @@ class JobTask(Task):
 
     @property
     def longest(self) -> float | None:
-        """Seconds after which a job of this task ends, or begins to."""
+        """Seconds after which a job of this task ends or is told to: its shorter time limit. None if it has none."""
         limits = [limit for limit in (self.job_soft_time_limit, self.job_time_limit) if limit is not None]
         return min(limits, default=None)
 
@@ -147,7 +147,7 @@ class JobTask(Task):
         self._bind((), kwargs)
 
     def _check_types(self, found: inspect.BoundArguments) -> None:
-        """The body may rely on its annotations: a string where it takes a bool is refused, not converted."""
+        """The body may rely on its annotations: a string for a parameter that is a bool is refused, not converted."""
         if self._types is None:
             self._types = adapters(self.run, found.signature)
         for name, value in found.arguments.items():
@@ -174,7 +174,7 @@ class JobTask(Task):
             raise JobArgumentError(f"{self.name}: {exc}{self._hint(kwargs)}") from exc
 
     def _hint(self, kwargs: Mapping[str, Any]) -> str:
-        """What an author or a caller may have mistaken."""
+        """The likely mistake, as the end of an error message; empty if none is likely."""
         context = next(iter(inspect.signature(self.run).parameters))
         if context in kwargs:
             return f"; its first parameter, {context}, is the JobContext"
@@ -222,7 +222,7 @@ _NEVER_RETRIED = (JobStopped, EndMet, SoftTimeLimitExceeded)
 
 
 def known_tasks() -> Mapping[str, Task]:
-    """Every task of this process's code, by name. The modules that hold them are imported when somebody asks first."""
+    """Every task of this process's code, by name. The first call imports the modules that hold them."""
     _import_their_modules()
     return current_app.tasks  # type: ignore[no-any-return]
 
@@ -292,7 +292,7 @@ def job(
 
     def declare(body: Callable[..., Any]) -> JobTask:
         check_body(body, options.get("name"))
-        source_of(body)  # its file is read while it is loaded, and not when the first sync begins
+        source_of(body)  # keeps a hash of its file, which is read now and not when the first job begins
         return decorate(body)
 
     return declare if function is None else declare(function)

@@ -98,7 +98,7 @@ def _refuse_depth(raw: bytes) -> None:
 def _refuse_nul(parsed: Any) -> None:
     for name, text in _strings(parsed, "request body"):
         if "\x00" in text:
-            raise BadRequest(f"{name.replace(chr(0), '')[:100]} holds a NUL character")
+            raise BadRequest(f"{name.replace(chr(0), '')[:100]} contains a NUL character")
 
 
 def _strings(value: Any, name: str) -> Iterator[tuple[str, str]]:

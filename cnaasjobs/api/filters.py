@@ -104,7 +104,7 @@ def _parameters(request: Request, view: Any) -> Iterator[tuple[str, str]]:
     for name, texts in request.query_params.lists():
         for text in texts:
             if "\x00" in name or "\x00" in text:
-                raise refusal(view, f"{quoted(name)} holds a NUL character")
+                raise refusal(view, f"{quoted(name)} contains a NUL character")
             yield name, text
 
 

@@ -120,7 +120,7 @@ def url(text: str) -> str:
 def algorithm(text: str) -> str:
     """Only signatures for which the issuer alone has the key. With HMAC, whoever can check a token could make one."""
     if text not in ALGORITHMS:
-        raise ValueError(f"must be of {', '.join(ALGORITHMS)}, not {text!r}")
+        raise ValueError(f"must be one or more of {', '.join(ALGORITHMS)}, not {text!r}")
     return text
 
 
@@ -209,7 +209,7 @@ def _broker_kind(url: str) -> str:
         if host and not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
             kind = None
         elif parts.scheme in ("redis", "rediss") and not _REDIS_DATABASE.fullmatch(parts.path):
-            raise ValueError("must be redis://host/0: a Redis has databases by number")
+            raise ValueError("must be redis://host/0: the databases of a Redis are numbers")
     if kind is None:
         raise ValueError("must be amqp://user:password@host// or redis://host/0; several are separated by semicolons")
     return kind

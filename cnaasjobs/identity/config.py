@@ -18,7 +18,7 @@ def _of_provider() -> Iterator[str]:
     if not conf.oidc_client_id:
         for part in of_sign_in:
             if conf.value_of(part.name):
-                yield f"{part.name} is set, and {Conf.oidc_client_id.name} is not: nobody can sign in there without"
+                yield f"{part.name} is set, and {Conf.oidc_client_id.name} is not: without it nobody can sign in there"
     if not conf.jwt_issuer:
         for variable in needed:
             if conf.value_of(variable.name):
@@ -29,13 +29,13 @@ def _of_provider() -> Iterator[str]:
     if conf.oidc_client_id:
         for part in of_sign_in:
             if not conf.value_of(part.name):
-                yield f"{part.name} is missing, and {Conf.oidc_client_id.name} is set"
+                yield f"{part.name} must be set too, because {Conf.oidc_client_id.name} is"
         if "openid" not in conf.oidc_scopes.split():
-            yield f"{Conf.oidc_scopes.name} must have openid: without it the provider does not say who somebody is"
+            yield f"{Conf.oidc_scopes.name} must contain openid: without it the provider does not say who somebody is"
     if not conf.jwt_algorithms:
-        yield f"{Conf.jwt_algorithms.name} is empty"
+        yield f"{Conf.jwt_algorithms.name} must not be empty"
     if bool(conf.jwt_keys_url) == bool(conf.jwt_keys_file):
-        yield f"either {Conf.jwt_keys_url.name} or {Conf.jwt_keys_file.name} must be set"
+        yield f"either {Conf.jwt_keys_url.name} or {Conf.jwt_keys_file.name} must be set, and not both"
     if conf.jwt_keys_file is not None:
         from cnaasjobs.identity.keys import parsed  # imports cryptography, which only this setting needs
 
@@ -49,7 +49,7 @@ def _of_login() -> Iterator[str]:
     from cnaasjobs.identity.own import signing_key
 
     if conf.jwt_login_key_file is None:
-        yield f"{Conf.jwt_login_key_file.name} is missing, and {Conf.jwt_login.name} is 1"
+        yield f"{Conf.jwt_login_key_file.name} must be set, because {Conf.jwt_login.name} is 1"
         return
     try:
         signing_key()

@@ -76,7 +76,7 @@ def _of_pem(content: bytes) -> list[Key]:
 
 def _of_block(block: bytes, kind: bytes) -> Any:
     if kind.endswith(b"PRIVATE KEY"):
-        raise ValueError("a private key, which nobody here should have: give the public one")
+        raise ValueError("it is a private key: give the public one, which is all that is needed here")
     try:
         return (
             x509.load_pem_x509_certificate(block).public_key() if kind == b"CERTIFICATE" else load_pem_public_key(block)

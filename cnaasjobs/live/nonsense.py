@@ -1,7 +1,7 @@
-"""Counts what clients send that makes no sense, and logs the counts in one line now and then.
+"""Counts the invalid requests, packets and messages that clients send, and logs the counts in one line now and then.
 
-Anybody can send such messages, as often as they like, so none of them gets a line or a traceback of its own. The
-libraries would write one for each.
+Anybody can send them as often as they like, so none of them gets a log line or a traceback of its own, as it would from
+the libraries.
 """
 
 import logging
@@ -12,15 +12,16 @@ from cnaasjobs.events import record
 from cnaasjobs.live.actions import LiveAction
 
 _seen: Final[Counter[str]] = Counter()
-_mistakes: Final[set[type[Exception]]] = set()  # that were logged since the last time
+_mistakes: Final[set[type[Exception]]] = set()  # kinds of our own mistakes, logged since the last ``tell``
 
 
 def note(what: str) -> None:
+    """Count one of this kind: a request, a packet, a frame, a message."""
     _seen[what] += 1
 
 
 def note_mistake(exc: Exception) -> None:
-    """Log a bug of ours that a client has hit, with its traceback: once for each kind, as they may hit it again."""
+    """Log a bug of ours that a client has hit, with its traceback. Until ``tell``, each kind is logged only once."""
     if type(exc) in _mistakes:
         note("mistake")
     else:
@@ -29,7 +30,7 @@ def note_mistake(exc: Exception) -> None:
 
 
 def tell() -> None:
-    """Log what was counted since the last time, if anything was."""
+    """Log what was counted since the last call, if anything was."""
     _mistakes.clear()
     if _seen:
         kinds = dict(sorted(_seen.items()))

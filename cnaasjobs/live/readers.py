@@ -108,7 +108,7 @@ def _wanted(request: Request, may: frozenset[Kind]) -> Subscription:
         named = names.split(",")
         if unknown := [name for name in named if name not in list(Kind)]:
             allowed = ", ".join(Kind)
-            raise NotAdmitted(HTTPStatus.BAD_REQUEST, f"kind must be of {allowed}, not {unknown[0][:40]!r}")
+            raise NotAdmitted(HTTPStatus.BAD_REQUEST, f"kind must be one or more of {allowed}, not {unknown[0][:40]!r}")
         kinds = frozenset(map(Kind, named))
     if not kinds <= may or not kinds:
         raise NotAdmitted(HTTPStatus.FORBIDDEN, "Missing permission to listen to this")

@@ -1,4 +1,4 @@
-"""What the environment asks of ``make run``: address, state directory, your own database and broker."""
+"""What the environment tells ``make run``: its address, its state directory, a database or broker of your own."""
 
 import errno
 import ipaddress
@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGIN_KEY = "login-key"
-# Celery's warning to root is meant for production; PYTHONWARNINGS matches the beginning of the message.
+# As root, Celery's workers warn of pickle, which ours refuse. PYTHONWARNINGS matches the beginning of the message.
 ROOT_REMARK = "ignore:You're running the worker with superuser privileges"
 
 
@@ -43,10 +43,9 @@ class Config:
         )
 
     def listen(self) -> socket.socket:
-        """The web server's socket. Since we hold it, it survives a restart of the web server, and nobody else can take
-        it.
+        """The web server's socket. The supervisor holds it, so that nobody takes the port while that server restarts.
 
-        Raises StartError if the port is in use or the host is not an address of this machine.
+        Raises StartError if the port is in use or not permitted, or the host is not an address of this machine.
         """
         try:
             family, _, _, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
@@ -75,7 +74,7 @@ def shown_url(listener: socket.socket) -> str:
 
 
 def child_environment(config: Config, *, secret_key: str, is_exposed: bool) -> dict[str, str]:
-    """The environment of every process of the platform: ours, in development mode."""
+    """The environment of the platform's processes: this one's, with what development mode needs."""
     env = dict(os.environ)
     for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
         if not env.get(name):  # empty means unset, as in the settings

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from cnaasjobs.api.times import time_text
 from console.access import page
-from console.devices import DeviceQuery, group_of, pieces_of, rows_of, words_for
+from console.devices import DeviceQuery, group_of, rows_of, sections_of, words_for
 from console.diff import shown
 from console.frame import said, show
 from console.pages.job import no_such_job
@@ -41,7 +41,7 @@ def device(request: HttpRequest, job_id: int, host: str) -> HttpResponse:
         "device": row,
         "group": group,
         "word": words_for(found, tells=tells)[group],
-        "pieces": list(shown(pieces_of(found, row.report))),
+        "sections": list(shown(sections_of(found, row.report))),
     }
     template = "console/_device.html" if "part" in request.GET else "console/device_of_job.html"
     return show(request, template, context)
@@ -93,9 +93,9 @@ def _diffs(job: Job, ids: list[int]) -> Iterator[str]:
             for pk, host, report in JobDevice.objects.filter(pk__in=some).values_list("pk", "host", "report")
         }
         for host, report in (rows[pk] for pk in some if pk in rows):
-            for piece in pieces_of(job, report):
-                if piece.is_diff:
-                    yield f"=== {host} ===\n{piece.text}\n\n"
+            for section in sections_of(job, report):
+                if section.is_diff:
+                    yield f"=== {host} ===\n{section.text}\n\n"
 
 
 def _cell(value: Any) -> str:

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from jobs.dispatch import line
 from jobs.models import Job, JobDevice
 from jobs.search.results import newest_done
-from jobs.states import DeviceState, Status
+from jobs.states import JobDeviceState, Status
 
 if TYPE_CHECKING:
     from nornir.core.inventory import Host, Inventory
@@ -135,7 +135,7 @@ def waiting_for(name: str) -> list[Job]:
 
 def running_on(name: str) -> list[JobDevice]:
     """The device's rows in running jobs: it is being worked on, or waits there."""
-    return list(_newest(name).filter(job__status=Status.RUNNING.value).exclude(state=DeviceState.DONE.value))
+    return list(_newest(name).filter(job__status=Status.RUNNING.value).exclude(state=JobDeviceState.DONE.value))
 
 
 def _is_for(arguments: Mapping[str, Any], name: str, host: "Host | None") -> bool:

@@ -62,9 +62,9 @@ def facts(*, now: datetime) -> Facts:
         last=LAST,
     )
     return Facts(
-        workers=sum(beat.is_alive and beat.kind == "worker" for beat in found.beats),
-        beats=sum(beat.is_alive and beat.kind == "beat" for beat in found.beats),
-        silent=sum(not beat.is_alive for beat in found.beats),
+        workers=sum(process.is_alive and process.kind == "worker" for process in found.processes),
+        beats=sum(process.is_alive and process.kind == "beat" for process in found.processes),
+        silent=sum(not process.is_alive for process in found.processes),
         of_jobs=list(_jobs(found, now)),
     )
 
@@ -98,7 +98,8 @@ def _processes(found: Facts) -> Iterator[Trouble]:
 
 
 def _jobs(found: Symptoms, now: datetime) -> Iterator[Trouble]:
-    served = {queue for beat in found.beats if beat.kind == "worker" for queue in json.loads(beat.queues)}
+    workers = [process for process in found.processes if process.kind == "worker"]
+    served = {queue for worker in workers for queue in json.loads(worker.queues)}
     for queue in unserved() if not served.issuperset(found.queues) else ():
         waiting = _many(queue.jobs, "job waits", "jobs wait")
         words = f"{waiting} on queue {queue.queue}, which no worker serves"

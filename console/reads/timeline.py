@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from cnaasjobs.db.clock import database_now
 from jobs.models import Job
-from jobs.search.overview import Ran, ended_in_columns
+from jobs.search.overview import JobSpan, ended_in_columns
 from jobs.states import Status
 
 DAY: Final = timedelta(hours=24)
@@ -29,7 +29,7 @@ LOCKS: Final = 6
 LINKS: Final = 5
 OTHERS: Final = "all others"
 
-_FIELDS: Final = ("id", "function_name", "lock_name", "status", "start_time", "finish_time")  # as Ran has them
+_FIELDS: Final = ("id", "function_name", "lock_name", "status", "start_time", "finish_time")  # in the order of JobSpan
 
 
 @dataclass(kw_only=True)
@@ -38,10 +38,10 @@ class Lane:
 
     name: str
     ended: int = 0
-    exceptions: list[Ran] = field(default_factory=list)  # the newest first
-    running: list[Ran] = field(default_factory=list)
-    longest: Ran | None = None
-    last: Ran | None = None
+    exceptions: list[JobSpan] = field(default_factory=list)  # the newest first
+    running: list[JobSpan] = field(default_factory=list)
+    longest: JobSpan | None = None
+    last: JobSpan | None = None
     hours: Counter[int] = field(default_factory=Counter)  # jobs that ended, by hours since the beginning
     _cells: dict[str, set[int]] = field(default_factory=lambda: {"ok": set(), "running": set(), "exception": set()})
 
@@ -54,11 +54,11 @@ class Lane:
         return len(self.exceptions)
 
     @property
-    def newest_exceptions(self) -> list[Ran]:
+    def newest_exceptions(self) -> list[JobSpan]:
         return self.exceptions[:LINKS]
 
     @property
-    def some_running(self) -> list[Ran]:
+    def some_running(self) -> list[JobSpan]:
         return self.running[:LINKS]
 
     @property
@@ -72,24 +72,24 @@ class Lane:
             if cells := self._cells[name]:
                 yield name, "".join(f"M{x} {top}h{width}v{10 - top}h-{width}z" for x, width in _merged(cells))
 
-    def add(self, ran: Ran, since: datetime) -> None:
-        first = max(0, (ran.start - since) // COLUMN)
-        last = COLUMNS - 1 if ran.finish is None else min(COLUMNS - 1, (ran.finish - since) // COLUMN)
+    def add(self, span: JobSpan, since: datetime) -> None:
+        first = max(0, (span.start - since) // COLUMN)
+        last = COLUMNS - 1 if span.finish is None else min(COLUMNS - 1, (span.finish - since) // COLUMN)
         columns = range(min(first, last), last + 1)
-        if ran.finish is None:
-            self.running.append(ran)
+        if span.finish is None:
+            self.running.append(span)
             self._cells["running"].update(columns)
             return
         self.ended += 1
-        self.hours[(ran.finish - since) // timedelta(hours=1)] += 1
+        self.hours[(span.finish - since) // timedelta(hours=1)] += 1
         self._cells["ok"].update(columns)
-        if ran.status == Status.EXCEPTION:
-            self.exceptions.append(ran)
+        if span.status == Status.EXCEPTION:
+            self.exceptions.append(span)
             self._cells["exception"].add(last)
-        if self.longest is None or ran.length > self.longest.length:
-            self.longest = ran
-        if self.last is None or self.last.finish is None or ran.finish > self.last.finish:
-            self.last = ran
+        if self.longest is None or span.length > self.longest.length:
+            self.longest = span
+        if self.last is None or self.last.finish is None or span.finish > self.last.finish:
+            self.last = span
 
 
 class Hour(NamedTuple):
@@ -125,19 +125,19 @@ def timeline() -> Timeline:
     since = now - DAY
     ended, is_sample = _ended(since, now)
     running = _rows(Job.objects.filter(status=Status.RUNNING.value).order_by("id")[:RUNNING])
-    rans = sorted({ran.job_id: ran for ran in (*ended, *running)}.values(), key=lambda ran: -ran.job_id)
-    locked = [(ran.lock_name, ran) for ran in rans if ran.lock_name]
+    spans = sorted({span.job_id: span for span in (*ended, *running)}.values(), key=lambda span: -span.job_id)
+    locked = [(span.lock_name, span) for span in spans if span.lock_name]
     return Timeline(
         since=since,
         until=now,
-        functions=_lanes([(ran.function_name, ran) for ran in rans], since, FUNCTIONS),
+        functions=_lanes([(span.function_name, span) for span in spans], since, FUNCTIONS),
         locks=_lanes(locked, since, LOCKS),
         is_sample=is_sample,
-        misses_exceptions=is_sample and sum(ran.status == Status.EXCEPTION for ran in ended) >= EXCEPTIONS,
+        misses_exceptions=is_sample and sum(span.status == Status.EXCEPTION for span in ended) >= EXCEPTIONS,
     )
 
 
-def _ended(since: datetime, now: datetime) -> tuple[list[Ran], bool]:
+def _ended(since: datetime, now: datetime) -> tuple[list[JobSpan], bool]:
     """The jobs that ran and have ended since then, or some of each column; and whether there are more."""
     ended = Job.objects.filter(start_time__isnull=False)
     newest = ended.filter(finish_time__gte=since).order_by("-finish_time")
@@ -145,20 +145,20 @@ def _ended(since: datetime, now: datetime) -> tuple[list[Ran], bool]:
         return _rows(newest), False
     failed = _rows(ended.filter(status=Status.EXCEPTION.value).order_by("-id")[:EXCEPTIONS])
     some = ended_in_columns(since, COLUMN, COLUMNS, most=SOME)
-    return some + [ran for ran in failed if ran.finish and since <= ran.finish <= now], True
+    return some + [span for span in failed if span.finish and since <= span.finish <= now], True
 
 
-def _rows(jobs: QuerySet[Job]) -> list[Ran]:
-    return [Ran(*row) for row in jobs.values_list(*_FIELDS)]
+def _rows(jobs: QuerySet[Job]) -> list[JobSpan]:
+    return [JobSpan(*row) for row in jobs.values_list(*_FIELDS)]
 
 
-def _lanes(named: Sequence[tuple[str, Ran]], since: datetime, most: int) -> list[Lane]:
+def _lanes(named: Sequence[tuple[str, JobSpan]], since: datetime, most: int) -> list[Lane]:
     counted = Counter(name for name, _ in named)
     chosen = {name for name, _ in counted.most_common(None if len(counted) <= most + 1 else most)}
     lanes: dict[str, Lane] = {}
-    for name, ran in named:
+    for name, span in named:
         lane = name if name in chosen else OTHERS
-        lanes.setdefault(lane, Lane(name=lane)).add(ran, since)
+        lanes.setdefault(lane, Lane(name=lane)).add(span, since)
     return sorted(lanes.values(), key=lambda lane: (not lane.is_named, lane.name))
 
 

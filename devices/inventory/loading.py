@@ -86,7 +86,7 @@ def _resolve_paths(options: dict[str, Any], beside: Path) -> list[Path]:
                 f"inventory.options: {named(name)} names the home of a user who does not exist"
             ) from exc
         if "\x00" in value:
-            raise InventoryError(f"inventory.options: {named(name)} holds a NUL character")
+            raise InventoryError(f"inventory.options: {named(name)} contains a NUL character")
         if not path.is_absolute() and ((beside / path).exists() or not path.exists()):
             path = beside / path
             options[name] = str(path)

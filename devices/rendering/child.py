@@ -27,10 +27,10 @@ HEADER: Final = struct.Struct("!cQ")
 RENDER, AHEAD, SOURCE, MISSING, REFUSED = b"R", b"A", b"S", b"M", b"X"  # to the child
 NEED, TEXT, FAILED, TOO_LARGE, NO_MEMORY, NO_DATA, END = b"N", b"T", b"F", b"L", b"O", b"D", b"E"  # from it
 
-# What devices that are rendered ahead of their turn may cost: their parent's main thread waits for them meanwhile.
-AHEAD_SECONDS: Final = 0.025  # of processor time, after which no other is begun
-AHEAD_LIMIT: Final = 1.0  # seconds; then the kernel ends the process, as with one that takes too long
-AHEAD_BYTES: Final = 256 * 1024  # of one, and of those before the last
+# Limits for devices that are rendered ahead of their turn, while the parent's main thread waits.
+AHEAD_SECONDS: Final = 0.025  # of processor time; after that no other device is begun
+AHEAD_LIMIT: Final = 1.0  # seconds for all of them; after that the kernel ends the process
+AHEAD_BYTES: Final = 256 * 1024  # of text; after that no other device is begun
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
@@ -54,23 +54,23 @@ _LENGTH: Final = 10_000  # characters of a reason; its parent masks it before sh
 
 
 class Request(NamedTuple):
-    """One device to render. Data that devices have in common is sent once, and after that named by a number."""
+    """One device to render. Data that devices share is sent once, with a number, and referred to by that afterwards."""
 
     platform: str
     entrypoint: str
     host: str
-    secrets: int  # these win over the device's own data,
-    data: dict[str, Any]
-    below: list[int]  # and those over these, of which the first wins
-    shared: dict[int, dict[str, Any]]  # what was not sent before
-    job: int  # the shared data of the previous job is forgotten
-    generation: int  # of the templates: a different one than before means that files changed
+    secrets: int  # shared data that overrides the device's own
+    data: dict[str, Any]  # the device's own
+    below: list[int]  # shared data that the device's own overrides; each overrides those after it
+    shared: dict[int, dict[str, Any]]  # by its number, what was not sent before
+    job: int  # when it changes, all shared data is forgotten
+    generation: int  # of the templates; when it changes, their files have changed
     seconds: float
     max_bytes: int
 
 
 class Refused(Exception):
-    """A template that may not be read, whatever the including template would do about it."""
+    """A template that may not be read. An ``ignore missing`` in the template that includes it does not help."""
 
 
 class Room:
@@ -200,7 +200,7 @@ def shut() -> None:
     sys.path.append(sys.argv[3])
     for module in _NEEDED:
         importlib.import_module(module)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # some a library keeps: libffi, which ctypes needs, its own file
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # libraries keep some open: libffi, which ctypes needs, its own file
     _limit(resource.RLIMIT_NOFILE, 0)
 
 
@@ -220,10 +220,10 @@ def _serve() -> None:
         kind, content = frame
         try:
             requests = [Request(*one) for one in _Plain(io.BytesIO(content)).load()]
-        except Exception as exc:  # noqa: BLE001  (objects of any class, and what these do)
+        except Exception as exc:  # noqa: BLE001  (an inventory may hold objects of any class, whose code runs here)
             _write(NO_DATA, f"{type(exc).__name__}: {exc}"[:_LENGTH].encode("utf-8", "backslashreplace"))
             continue
-        # Then the kernel ends the process, even in the middle of a computation in C, and without the parent's help.
+        # When the timer ends, so does the process, even in the middle of a computation in C.
         seconds = requests[0].seconds
         signal.setitimer(signal.ITIMER_REAL, min(AHEAD_LIMIT, seconds) if kind == AHEAD else seconds)
         answers = _ahead(room, requests) if kind == AHEAD else [room.answer(requests[0])]
@@ -232,7 +232,9 @@ def _serve() -> None:
 
 
 def _ahead(room: Room, requests: Iterable[Request]) -> list[tuple[bytes, bytes]]:
-    """An answer for each that is quick, in their order. For a device without a text, its own request will say why."""
+    """Answers for the first of them, in their order, up to the limits. One without a text is asked again in its turn,
+    and its answer then says why.
+    """
     answers = []
     size, until = 0, time.process_time() + AHEAD_SECONDS
     for request in requests:
@@ -261,7 +263,7 @@ def _read() -> tuple[bytes, bytes] | None:
 
 
 def _exactly(length: int) -> bytes | None:
-    """None when the parent is gone."""
+    """The next bytes from the parent; None if it is gone."""
     parts = []
     while length:
         part = os.read(0, min(length, 1 << 20))

@@ -7,7 +7,7 @@ from typing import Any, Final
 from devices.results.page import SyncPage
 from devices.sync.report import GENERATE, PUSH, SYNC
 from jobs.models import Job, JobDevice, JobOutcome
-from jobs.result_views import OnPage, Piece, ResultView
+from jobs.result_views import OnPage, ResultView, Section
 
 _TASKS: Final = {"config": GENERATE, "diff": SYNC}
 
@@ -38,7 +38,7 @@ class SyncResult(ResultView):
             return None
         return OnPage(template="admin/devices/sync_result.html", context={"sync": SyncPage.of(result["devices"])})
 
-    def pieces(self, report: Any) -> list[Piece] | None:
+    def sections(self, report: Any) -> list[Section] | None:
         if not _has_tasks(report):
             return None
         found = {task.get("task_name"): task for task in report["job_tasks"]}
@@ -46,7 +46,7 @@ class SyncResult(ResultView):
         if GENERATE in found and not found[GENERATE].get("failed"):
             config = found[GENERATE].get("result")
         parts = (("Said", said, False), ("Diff", diff, True), ("Configuration", config, False))
-        return [Piece(title=title, text=str(text), is_diff=is_diff) for title, text, is_diff in parts if text]
+        return [Section(title=title, text=str(text), is_diff=is_diff) for title, text, is_diff in parts if text]
 
 
 def _reports(job: Job) -> Iterable[tuple[str, dict[str, Any]]]:

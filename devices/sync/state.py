@@ -51,8 +51,8 @@ class DeviceStates:
 
     def __init__(self, ctx: JobContext, hosts: Sequence[str]) -> None:
         self._ctx = ctx
-        self._mutex = threading.Lock()  # never held during a statement: a hundred devices would wait for it
-        self._saving = threading.Lock()  # by one thread at a time
+        self._mutex = threading.Lock()  # guards what follows; never held during a statement, which all would wait for
+        self._saving = threading.Lock()  # held by the thread that stores states: one at a time
         self._to_mark: set[str] = set()
         self._mark_waiting = SharedRead(self._mark_all)
         self._marked: set[str] = set()

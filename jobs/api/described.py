@@ -17,7 +17,7 @@ from cnaasjobs.api.description import (
     exactly,
     list_of,
 )
-from jobs.states import DeviceState, Status
+from jobs.states import JobDeviceState, Status
 from jobs.waiting.reasons import Holds
 
 _NULLABLE_NUMBER: Final[Schema] = {"type": ["integer", "null"]}
@@ -56,7 +56,7 @@ OF_A_JOB: Final[dict[str, Schema]] = {
 JOB = component("Job", exactly(OF_A_JOB))
 _OF_A_DEVICE: Final[dict[str, Schema]] = {
     "hostname": TEXT,
-    "state": {"type": "string", "enum": list(DeviceState)},
+    "state": {"type": "string", "enum": list(JobDeviceState)},
     "failed": YES_NO,
     "reason": NULLABLE_TEXT,
     "change_score": _SCORE,

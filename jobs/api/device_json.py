@@ -12,11 +12,11 @@ from cnaasjobs.api.times import time_text
 from cnaasjobs.conf import conf
 from cnaasjobs.db.built import Built
 from jobs.models import JobDevice
-from jobs.states import DeviceState, Status
+from jobs.states import JobDeviceState, Status
 
 _OF_THE_DEVICE: Final[Mapping[str, Column]] = {
     "hostname": Text(),
-    "state": Choice(DeviceState),
+    "state": Choice(JobDeviceState),
     "failed": YesNo(),
     "reason": Text(),
     "change_score": Integer(bound=SMALL),

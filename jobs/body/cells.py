@@ -130,7 +130,7 @@ def _bytes_of(request: Any) -> memoryview | None:
 
 
 def _bytes(number: int | None) -> memoryview | None:
-    """Of one cell. None for a run that is not followed, such as one without a worker."""
+    """One cell's memory. None for a run that is not followed, such as one without a worker."""
     if _memory is None or number is None:
         return None
     return memoryview(_memory)[number * _LAYOUT.size : (number + 1) * _LAYOUT.size]

@@ -61,7 +61,7 @@ class JobContext:
         self._standing = SharedRead(self.membership.standing)
 
     def device_finished(self, device: str) -> None:
-        """Report a device as done; ``finished_devices`` shows it within two seconds."""
+        """Report a device as done. ``finished_devices`` shows it within ``CNAASJOBS_PROGRESS_SECONDS``."""
         self.progress.device_finished(device)
 
     def each(
@@ -93,7 +93,7 @@ class JobContext:
         Args:
             devices: names, or objects with a ``name``, no two alike, each of 1 to 255 characters.
             at_once: how many of them in each process at most.
-            seconds: a step on a device that takes longer hangs: the device failed, and the process ends with the job.
+            seconds: if a step on a device takes longer, it hangs: the device failed, and its process ends with the job.
             lost: gets a device whose process was lost and, in words, what is known of it; returns its report.
             hung: gets a device whose thread hangs, and the step in which it does; returns its report.
             back: gets a device in hand that takes no further step, and why; returns its report.
@@ -103,11 +103,11 @@ class JobContext:
                 once. What it raises is only logged, and it must not take long.
             all_or_none: a step begins when all devices are over in the one before it, and none has failed.
             reads_first: no step changes its device before it has called ``about_to``: then it is begun sooner.
-            within: with ``all_or_none``, the seconds that a step after the first may take over all devices at most.
-            alike: what every process must have alike beside devices and steps, such as a hash of templates.
+            within: with ``all_or_none``, how many seconds a step after the first may take, all devices together.
+            alike: what must be the same in every process besides devices and steps, such as a hash of templates.
 
         Raises:
-            ValueError: two devices of one name, no step, a name too long. RuntimeError: it was called before.
+            ValueError: a name is empty, too long or there twice; no step; ``at_once`` < 1. RuntimeError: called twice.
             JobStopped: the job may not go on. Let it pass.
         """
         options = {"at_once": at_once, "seconds": seconds, "lost": lost, "hung": hung, "back": back, "within": within}
@@ -121,7 +121,7 @@ class JobContext:
         <step>: " and ``if_lost``, such as "it reverts by itself by 10:42 UTC", or "its state is not known".
 
         Raises:
-            JobAborted, LockLost, TimeLimitExceeded: stop now; let it pass.
+            JobStopped: the job, or this process's part in it, may not go on: leave the device as it is, let it pass.
         """
         self._pass(lambda: self.membership.about_to(step, if_lost))
 
@@ -143,7 +143,7 @@ class JobContext:
         Call it before each device, and before each commit and confirm on one.
 
         Raises:
-            JobAborted, LockLost, TimeLimitExceeded: stop now; let the exception leave the body.
+            JobStopped: the job may not go on (JobAborted, LockLost, TimeLimitExceeded say why). Let it leave the body.
         """
         self._pass(self._standing)
 
@@ -258,7 +258,7 @@ class JobContext:
             thread.join()
 
     def close(self) -> None:
-        """No thread of this run touches the database any more."""
+        """End what this run has with the database: no thread of it may use that any more."""
         self.progress.close()
         self._connection.close()
 
@@ -278,7 +278,7 @@ class JobContext:
         return reason
 
     def soft_limit_reached(self) -> TimeLimitExceeded:
-        """The same in the body's own thread: its other threads stop before their next device."""
+        """The same in the body's own thread; it also wakes threads that sleep in ``next_stop``."""
         reason = self.soft_limit_strikes()
         self.stop(reason)
         return reason

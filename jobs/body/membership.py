@@ -43,7 +43,7 @@ class Membership:
     def __init__(self, ctx: _Context, run: Run, *, joined: bool) -> None:
         self.is_on = joined
         self.joined = joined
-        self.result: tuple[str | None, int] | None = None  # the job's, and its length, where this was the last one out
+        self.result: tuple[str | None, int] | None = None  # of the last one out: the job's result, and its length
         self.finished: list[str] | None = None  # likewise the devices that are over
         self.end_met: Exception | None = None  # what ``each`` raised to end this body
         self._ctx = ctx

@@ -5,7 +5,7 @@ the middle of a claim, or while an end is being stored, would lose the run. (Bil
 process happens to be.) The main process (``jobs.worker.watch``) repeats the signal until one has taken effect.
 
 SIGTERM does nothing to a job: stopping a worker may send it to all its processes (systemd does, unless told otherwise),
-and the main process keeps the grace period. That one ends a job's process by SIGKILL.
+and the main process keeps the grace period, and ends a job's process by SIGKILL.
 """
 
 import signal

@@ -24,7 +24,7 @@ class SharedCall(Generic[G, T]):
         """
         self._do = do
         self._gather = gather
-        self._mutex = threading.RLock()  # they know their owner: see _let_go
+        self._mutex = threading.RLock()  # both are RLocks, which know their owner: see _let_go
         self._turn = threading.RLock()
         self._next: _Turn[G, T] | None = None  # the call that has not begun yet, if a caller waits for it
 
@@ -81,7 +81,7 @@ class SharedRead(SharedCall[None, T]):
 
 
 class _Turn(Generic[G, T]):
-    """One call. A bare lock for each thread that waits: an ``Event`` makes twenty calls of Python for it."""
+    """One call. Each thread that waits has a bare lock: an ``Event`` would cost twenty calls in Python."""
 
     __slots__ = ("_is_over", "answers", "given", "waiting")
 

@@ -17,7 +17,7 @@ from cnaasjobs.db.in_words import no_answer
 from cnaasjobs.db.not_now import not_now
 from cnaasjobs.plain_text import clean
 from jobs.models import Job, JobDevice, JobOutcome
-from jobs.states import TERMINAL, DeviceState, Status
+from jobs.states import TERMINAL, JobDeviceState, Status
 from jobs.waiting.progress import progress_of
 from jobs.waiting.why import reasons_of
 
@@ -81,7 +81,7 @@ def has_failed_device(job_id: int) -> bool:
     """Whether a device of the job failed or was left undone: by its device rows, or by its result if it has none."""
     rows = JobDevice.objects.filter(job_id=job_id)
     if rows.exists():
-        return rows.filter(Q(failed=True) | ~Q(state=DeviceState.DONE.value)).exists()
+        return rows.filter(Q(failed=True) | ~Q(state=JobDeviceState.DONE.value)).exists()
     text = JobOutcome.objects.filter(pk=job_id).values_list("result", flat=True).first()
     if not text or '"failed"' not in text:
         return False

@@ -14,7 +14,7 @@ from jobs.cli.fitting import FittingTable
 from jobs.cli.terminal import status_text
 from jobs.models import Job, JobDevice
 from jobs.outcome import OF_DEVICES
-from jobs.states import DeviceState, Status
+from jobs.states import JobDeviceState, Status
 from jobs.waiting import lines
 from jobs.waiting.progress import Progress, progress_of
 from jobs.waiting.reasons import in_words
@@ -150,7 +150,7 @@ def _devices(job: Job, *, only_failed: bool) -> list[RenderableType]:
     table = FittingTable("device", "state", "score", "step", "worker", "reason")
     for device in shown:
         state = Text("failed", style="bold red") if device.failed else Text(device.state.lower())
-        if device.state == DeviceState.DONE and not device.failed:
+        if device.state == JobDeviceState.DONE and not device.failed:
             state = Text("done", style="green")
         score = "" if device.change_score is None else str(device.change_score)
         table.add_row(clean(device.host), state, score, clean(device.step), clean(device.worker), clean(device.reason))

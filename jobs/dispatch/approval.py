@@ -36,12 +36,12 @@ def why_needed(task: Schedulable, arguments: Mapping[str, Any], ending: Ending |
 
 
 def put_aside(row: Job) -> None:
-    """Call it before the row is inserted."""
+    """Let the job wait for approval. Call it before the row is inserted."""
     row.unapproved, row.parked, row.dispatched_at = True, True, None
 
 
 def ask(rows: Sequence[Job], reasons: Mapping[int, str]) -> None:
-    """Call it in the transaction that inserts them.
+    """Ask for the approval of those that need it. Call it in the transaction that inserts the rows.
 
     Args:
         reasons: why they need approval, by their place among ``rows``.

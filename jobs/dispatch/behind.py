@@ -20,7 +20,7 @@ def inherit(rows: Sequence[Job], *, of_id: int) -> None:
 
 
 def add(job: Job, user_id: int) -> None:
-    """Call it in the transaction that schedules the job."""
+    """This user is behind the job too. Call it in the transaction that schedules the job."""
     if user_id != job.author_id:
         JobBehind.objects.create(job=job, user_id=user_id)
 

@@ -47,7 +47,11 @@ def schedule_many(
 
 
 def schedule_next(next_job: NextJob, *, author_id: int | None = None, ending: Ending | None = None) -> Job:
-    """Schedule the successor of a finishing job, in the transaction of the finish; its author, unless it names one."""
+    """Schedule the successor of a finishing job, in the transaction of the finish.
+
+    Args:
+        author_id: the author of the finishing job, for a successor that names none.
+    """
     options: ScheduleOptions = {"author_id": author_id, **next_job.options}
     return _insert(next_job.task, [next_job.kwargs], known(options), ending)[0]
 
@@ -86,7 +90,7 @@ def _insert(
 
 
 def _later(at: datetime | None) -> datetime | None:
-    """An aware time in the future; None for now. The database decides what is due, not this machine."""
+    """The time, aware (a naive one is UTC); None if it is not in the future by the database's clock."""
     if at is None:
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
@@ -172,7 +176,7 @@ def _text(value: str | None, field: str) -> str | None:
     if limit is not None and len(value) > limit:
         raise JobArgumentError(f"{field} is longer than {limit} characters")
     if "\x00" in value:
-        raise JobArgumentError(f"{field} holds a NUL character")
+        raise JobArgumentError(f"{field} contains a NUL character")
     return value
 
 

@@ -29,7 +29,7 @@ def due() -> QuerySet[Job]:
 
 
 def seconds_to_next_due() -> float | None:
-    """Until the next job is due, by the database's clock: zero or less if one is due now, None if none waits."""
+    """How long until the next job is due, by the database's clock: 0 or less if one is due now, None if none waits."""
     found = _next_due.rows()
     return (found[0][0] - found[0][1]).total_seconds() if found else None
 
@@ -57,6 +57,7 @@ def redispatch(job_ids: Sequence[int]) -> int:
 
 
 def send(messages: Sequence[publisher.Message], *, meanwhile: Callable[[], object] = lambda: None) -> int:
+    """Send them, and leave to Beat what the broker does not take. Returns how many it took."""
     unsent = publisher.publish(messages, meanwhile=meanwhile)
     if unsent:
         still_waiting = Job.objects.filter(pk__in=unsent, status=Status.SCHEDULED.value)

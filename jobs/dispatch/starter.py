@@ -26,14 +26,14 @@ def started_here() -> str | None:
 
 
 def job_here() -> int | None:
-    """The job that this process runs."""
+    """The id of the job that this process runs; None elsewhere."""
     execution = getattr(current_task.request, "job", None) if current_task else None
     found: int | None = None if execution is None else execution.run.job_id
     return found
 
 
 def add_to_trail(rows: Iterable[Job], starter: str) -> None:
-    """Call it in the transaction that inserts them."""
+    """Record in the audit trail who started them. Call it in the transaction that inserts them."""
     for row in rows:
         asked_for = "" if row.scheduled_by in (None, starter) else f", for {row.scheduled_by}"
         trail.add(Deed.SCHEDULED, who=starter, origin=ORIGIN, job_id=row.pk, detail=f"{row.function_name}{asked_for}")

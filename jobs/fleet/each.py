@@ -59,7 +59,7 @@ class Each:
         self.finished: list[str] | None = None
 
     def strike(self) -> None:
-        """The soft time limit. Called by a signal handler, in the middle of anything."""
+        """The soft time limit was reached. A signal handler calls this, whatever its thread is doing."""
         self._is_struck = True
 
     def run(self, *, joined: bool) -> Done:
@@ -130,7 +130,7 @@ class Each:
 
     @property
     def _few(self) -> int:
-        """With this many devices in hand, or fewer, there is something to do: take more, or end if there are none."""
+        """With this many devices in hand, or fewer, it is time to take more; or to end, if it may take none."""
         return self._ahead.few if self._may_take else 0
 
     def _taken(self, count: int, *, ahead: int = 0, tried: bool = False) -> list[Taken]:
@@ -146,7 +146,7 @@ class Each:
         return taken
 
     def _heard(self, seen: FleetStanding, asked_at: float) -> None:
-        """The answer of a safe point that was asked for at this time (monotonic)."""
+        """Heed the answer of a safe point that was asked for at this time (monotonic)."""
         self._body.judge(seen)
         self._ahead.heard(asked_at)
 
@@ -243,7 +243,7 @@ class Each:
             self._go_on(self._work.step(step))
         elif decision.allowed is False:
             self._go_on(self._work.back(decision.reason))
-        elif self._leaves:  # it can't, with devices in hand. Those that they wait for may be taken by nobody else.
+        elif self._leaves:  # it can't leave with devices in hand, and perhaps nobody else takes those they wait for
             self._hand_out(self._taken(self._plan.at_once))
 
     def _go_on(self, work: Callable[[Piece], object]) -> None:

@@ -119,7 +119,7 @@ class Hands:
     def wait(self, seconds: float, *, until: int) -> None:
         """Wait until a piece is done and at most ``until`` pieces are in hand, or for this many seconds.
 
-        For each thread that wakes this one, two must get Python's lock again.
+        It sleeps until few enough are in hand, because after each waking two threads must get Python's lock again.
         """
         with self._mutex:
             self._wake_at = until
@@ -185,5 +185,6 @@ class Hands:
                     self._was_done.notify()
 
 
-# The piece that the calling thread is working on. No function of Python: it is asked for before each call of a driver.
+# The piece that the calling thread is working on. It is asked for before each call of a driver, and a partial is faster
+# than a function of Python.
 in_hand: Final[Callable[[], Piece | None]] = partial(getattr, _current, "piece", None)

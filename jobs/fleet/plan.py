@@ -52,7 +52,7 @@ class Plan:
             if host in by_host:
                 raise ValueError(f"{host} is among the devices twice")
             if not 0 < len(host) <= _LONGEST_NAME:
-                raise ValueError(f"the name {host:.40}… of a device must have 1 to {_LONGEST_NAME} characters")
+                raise ValueError(f"the name {host!r:.40} of a device must have 1 to {_LONGEST_NAME} characters")
             by_host[host] = device
         if not steps:
             raise ValueError("each() needs a function to call for each device")

@@ -23,9 +23,7 @@ class Devices:
     order: list[str] = field(default_factory=list)  # the hosts that are over, without those that were taken back
     result: ResultSoFar = field(default_factory=ResultSoFar)
     written_at: float = field(default_factory=time.monotonic)
-    _ahead: set[int] = field(
-        default_factory=set
-    )  # ids of devices that were taken ahead and are not known to have begun
+    _ahead: set[int] = field(default_factory=set)  # ids of those taken ahead and not known to have begun
     _begun: list[Piece] = field(default_factory=list)
     _over: list[Finished] = field(default_factory=list)
     _stepped: list[Stepped] = field(default_factory=list)

@@ -20,7 +20,7 @@ from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.sql.devices import CROWDED_SECONDS
-from jobs.states import DeviceState, Status
+from jobs.states import JobDeviceState, Status
 from locks import service as locks
 
 
@@ -44,7 +44,7 @@ class AfterLoss:
 def join(
     job_id: int, *, task_name: str, run_token: UUID, worker_id: int | None, worker: str, longest: float | None
 ) -> Joined | Refused:
-    """Take part in a running job, as long as there are devices to begin. Repeated with the same token: the same.
+    """Take part in a running job, as long as it has devices to begin. A repeated call with the same token is granted.
 
     ``longest``: the job's time limit in seconds; nobody joins after it.
     """
@@ -78,7 +78,7 @@ def _why_not(job: Job, fleet: Fleet, others: int, *, too_late: bool) -> str | No
         return "it has enough participants"
     if others and _is_crowded(job.queue):
         return "a job waits for a slot"
-    free = JobDevice.objects.filter(job_id=job.pk, state=DeviceState.WAITING.value, participant__isnull=True)
+    free = JobDevice.objects.filter(job_id=job.pk, state=JobDeviceState.WAITING.value, participant__isnull=True)
     if not (free.filter(tries=0) if others else free).exists():  # one that has cost a process waits for the last one
         return "all its devices have been begun"
     if job.lock_name is not None and not locks.is_held(job.lock_name, holder_id=job.pk, fence=job.fence):
@@ -153,7 +153,7 @@ def _end_of(job: Job, fleet: Fleet) -> Failure | None:
 
 
 def _may_wait(job: Job, fleet: Fleet) -> bool:
-    waiting = JobDevice.objects.filter(job_id=job.pk, state=DeviceState.WAITING.value)
+    waiting = JobDevice.objects.filter(job_id=job.pk, state=JobDeviceState.WAITING.value)
     return fleet.helpers > 0 and _end_of(job, fleet) is None and waiting.exists()
 
 

@@ -60,7 +60,7 @@ def claim(
 
     Args:
         task_name, lock_name: of the task that would run it. A job of another task is refused. A job that was scheduled
-        when its task had another lock, or none, is claimed with the lock in its row.
+            when its task had another lock, or none, is claimed with the lock in its row.
     """
     by = Claimant(run_token, worker_id, worker)
     answer: Run | Refused | None = store().claim(job_id, task_name, by, lock_name=lock_name)
@@ -231,8 +231,9 @@ def cancel(job_id: int, failure: Failure, *, only: Q = _ANY, by: str = "", comme
     """SCHEDULED → EXCEPTION: it ends before it started.
 
     Args:
-        only: what was seen of it, and is the reason. If it is no longer so, the job is left alone.
-        by, comment: who did not approve it, and why.
+        only: a condition on its row: what the caller saw there, and decided by. If it no longer holds, the job is left
+            alone.
+        by, comment: who rejected it, and why, if it waited for approval.
     """
     with transaction.atomic():
         waiting = Job.objects.filter(only, pk=job_id)

@@ -33,7 +33,7 @@ class HeldRun(NamedTuple):
     since: datetime | None
 
 
-class Beat(NamedTuple):
+class HeartbeatRow(NamedTuple):
     """A heartbeat as it was read."""
 
     id: int
@@ -50,7 +50,7 @@ class Beat(NamedTuple):
 class _Sight:
     """A heartbeat as this process saw it."""
 
-    row: Beat
+    row: HeartbeatRow
     tokens: frozenset[str]
     silent: float = 0.0  # counted seconds
 
@@ -101,7 +101,7 @@ class Lost:
         self._orphans = {token: silent for token, silent in self._orphans.items() if token in tokens}
         return lost
 
-    def processes(self) -> list[Beat]:
+    def processes(self) -> list[HeartbeatRow]:
         """The heartbeats of processes that are gone and not marked as stopped yet."""
         return [sight.row for sight in self._sights.values() if sight.row.stopped_at is None and sight.is_still]
 
@@ -112,7 +112,7 @@ class Lost:
     # --- looking ------------------------------------------------------------------------------------------------------
 
     def _look(self) -> float:
-        rows = [Beat(*row) for row in _beats.rows()]
+        rows = [HeartbeatRow(*row) for row in _beats.rows()]
         own = next((row.counter for row in rows if row.id == self._own_heartbeat()), None)
         if own is None or own == self._own_counter:
             return 0.0  # nothing was learnt about anybody
@@ -166,7 +166,7 @@ def _to_see(_: int) -> QuerySet[Heartbeat, tuple[Any, ...]]:
     of_running = Job.objects.filter(status=Status.RUNNING.value).values("worker_id")
     of_participants = Participant.objects.filter(job__status=Status.RUNNING.value).values("worker_id")
     with_runs = Q(pk__in=of_running) | Q(pk__in=of_participants)
-    return Heartbeat.objects.filter(Q(stopped_at__isnull=True) | with_runs).values_list(*Beat._fields)
+    return Heartbeat.objects.filter(Q(stopped_at__isnull=True) | with_runs).values_list(*HeartbeatRow._fields)
 
 
 _beats = Built(_to_see)

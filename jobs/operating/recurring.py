@@ -26,7 +26,7 @@ def task_of(name: str) -> JobTask:
     current_app.loader.import_default_modules()
     task = current_app.tasks.get(name)
     if not isinstance(task, JobTask):
-        raise JobArgumentError(f"{name} is not a job of this installation, only jobs can be run from here")
+        raise JobArgumentError(f"{name} is not a job of this installation, and only jobs can be run from here")
     return task
 
 

@@ -23,7 +23,7 @@ def task_named(name: str) -> JobTask:
     known = {full: task for full, task in sorted(known_tasks().items()) if isinstance(task, JobTask)}
     found = [known[name]] if name in known else [task for task in known.values() if task.function_name_of({}) == name]
     if not found:
-        raise JobArgumentError(f"No job is called {name!r:.60}. There are {', '.join(known)}")
+        raise JobArgumentError(f"No job is called {name!r:.60}. The jobs are {', '.join(known)}")
     if len(found) > 1:
         raise JobArgumentError(f"Several jobs are called {name}: {', '.join(task.name for task in found)}")
     return found[0]

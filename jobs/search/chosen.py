@@ -10,7 +10,7 @@ from jobs.models import Job, JobDevice
 from jobs.search.find import search
 from jobs.search.qualifiers import condition_of
 from jobs.sql import waiting
-from jobs.states import TERMINAL, DeviceState, Status
+from jobs.states import TERMINAL, JobDeviceState, Status
 
 _COUNTED = 10_000
 
@@ -50,7 +50,7 @@ def with_failures(*, most: int, ids: Sequence[int] | None = None, text: str = ""
     Raises:
         SearchError: what was typed cannot be understood.
     """
-    undone = JobDevice.objects.filter(Q(failed=True) | ~Q(state=DeviceState.DONE.value)).order_by()
+    undone = JobDevice.objects.filter(Q(failed=True) | ~Q(state=JobDeviceState.DONE.value)).order_by()
     if ids is not None:
         rows = _rows().filter(pk__in=ids, status__in=[status.value for status in TERMINAL])
         left = set(undone.filter(job_id__in=ids).values_list("job_id", flat=True).distinct())

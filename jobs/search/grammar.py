@@ -43,7 +43,7 @@ def terms_of(text: str) -> list[Term]:
     if len(text) > MAX_LENGTH:
         raise SearchError(f"a search has at most {MAX_LENGTH} characters")
     if "\x00" in text:
-        raise SearchError("a search cannot hold a NUL character")
+        raise SearchError("a search can't contain a NUL character")
     found: list[Term] = []
     at = _skip(text, 0)
     while at < len(text):

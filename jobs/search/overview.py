@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 from jobs.sql import store
-from jobs.sql.overview_signature import FailedDevices, Ran, Symptoms
+from jobs.sql.overview_signature import FailedDevices, JobSpan, Symptoms
 
-__all__ = ["FailedDevices", "Ran", "Symptoms", "ended_in_columns", "symptoms"]
+__all__ = ["FailedDevices", "JobSpan", "Symptoms", "ended_in_columns", "symptoms"]
 
 
 def symptoms(
@@ -15,6 +15,6 @@ def symptoms(
     return store().symptoms(alive=alive, served=served, late=late, recent=recent, newest=newest, last=last)
 
 
-def ended_in_columns(since: datetime, width: timedelta, columns: int, *, most: int) -> list[Ran]:
+def ended_in_columns(since: datetime, width: timedelta, columns: int, *, most: int) -> list[JobSpan]:
     """Jobs that started and have ended since, the first ``most`` of each column of time."""
     return store().ended_in_columns(since, width, columns, most=most)

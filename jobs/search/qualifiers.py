@@ -1,5 +1,6 @@
-"""What each term of a search means, as a condition on jobs. Terms that stand beside each other must all hold; values
-with commas between them are alternatives.
+"""What each term of a search means, as a condition on jobs.
+
+All terms of a search must hold. Values with commas between them are alternatives.
 """
 
 import operator
@@ -51,7 +52,7 @@ def _meaning(term: Term, now: datetime) -> Q:
 
 
 def _alternatives(term: Term) -> list[str]:
-    """Those between the commas; where any text may be a name, also the whole, because a name may have a comma."""
+    """The values between the commas. A name may contain a comma, so for names the whole value is one of them too."""
     values = [value for value in term.value.split(",") if value]
     if not values:
         raise NoValueError(term.name or "")
@@ -64,7 +65,7 @@ def _text(value: str) -> Q:
 
 def _status(value: str, now: datetime) -> Q:
     if value.upper() not in list(Status):
-        raise SearchError(f"status:{value} does not exist, only {', '.join(status.lower() for status in Status)}")
+        raise SearchError(f"there is no status:{value}, only {', '.join(status.lower() for status in Status)}")
     return waiting() if value.upper() == Status.SCHEDULED else Q(status=value.upper())
 
 
@@ -79,7 +80,7 @@ def _device(value: str, now: datetime) -> Q:
 def _score(value: str, now: datetime) -> Q:
     match = _SCORE.fullmatch(value)
     if match is None:
-        raise SearchError(f"score:{value} is not understood, only such as score:20, score:>20 or score:<=5")
+        raise SearchError(f"score:{value} is not a score: write it as score:20, score:>20 or score:<=5")
     return Q(**{f"change_score{_COMPARED[match[1]]}": int(match[2])})
 
 
@@ -95,7 +96,8 @@ def _moment(value: str, now: datetime) -> datetime:
         moment = datetime.fromisoformat(value)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as exc:
-        raise SearchError(f"since:{value} is not known, only such as since:30m, since:24h or since:2026-11-24") from exc
+        words = f"since:{value} is not a time: write it as since:30m, since:24h or since:2026-11-24"
+        raise SearchError(words) from exc
 
 
 QUALIFIERS: Final[Mapping[str, Meaning]] = {

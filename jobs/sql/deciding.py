@@ -10,7 +10,7 @@ from jobs.device_models import TOO_LONG
 from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.run import Run
 from jobs.sql.device_signature import Decision
-from jobs.states import RUNNING, DeviceState
+from jobs.states import RUNNING, JobDeviceState
 
 _NAMED = 3  # failed devices that a refusal names
 
@@ -49,5 +49,5 @@ def _why_not(fleet: Fleet, within: float | None) -> str | None:
 
 def _left(job_id: int, step: int) -> bool:
     """Whether some device has not finished the steps before."""
-    in_step = Q(state=DeviceState.TAKEN.value, steps_over__lt=step) | Q(state=DeviceState.WAITING.value)
+    in_step = Q(state=JobDeviceState.TAKEN.value, steps_over__lt=step) | Q(state=JobDeviceState.WAITING.value)
     return JobDevice.objects.filter(in_step, job_id=job_id).exists()

@@ -152,12 +152,12 @@ class DeviceStore(Protocol):
         """A safe point, and up to ``count`` devices that nobody has; none if the run may not go on.
 
         Args:
-            ahead: so many more, of which none is begun yet, where nobody else takes part. Until it is written that one
-                was begun, its row says that it waits.
+            ahead: how many more to reserve if nobody else takes part. The row of such a device says that it waits until
+                it is written that it was begun.
             tried: take only devices with which a process was lost before; otherwise only the others.
             of: how many devices the job has: with many, planning the statement once is worth its cost.
-            lasting: False where a crash of the database may take it back, until a commit that waited; then they wait
-                again, and no step on them is noted. With other participants it lasts all the same.
+            lasting: False: until a later commit has waited for the disk, a crash of the database may undo this one. The
+                devices then wait again, and steps on them are not noted. With other participants it is never False.
         """
         ...
 

@@ -12,7 +12,7 @@ from jobs.run import Run
 from jobs.sql.device_signature import FleetStanding, Leaving, NewFleet, Taken, Tally
 from jobs.sql.execute import change, rows
 from jobs.sql.tables import DEVICE, FLEET, JOB, PARTICIPANT
-from jobs.states import RUNNING, DeviceState
+from jobs.states import RUNNING, JobDeviceState
 
 CROWDED_SECONDS: Final = 0.3  # a job that waits longer than this for a slot is given a participant's
 
@@ -25,7 +25,7 @@ _SLOWNESS: Final = " ".join(
 )
 # A CASE, so that PostgreSQL searches from the newest row on. If its statistics were taken just after a sync began, it
 # expects hardly any rows to be done, and would read and sort all that a device ever had: see _STILL_MINE.
-IS_DONE: Final = f"CASE WHEN {{device}}.state = '{DeviceState.DONE}' THEN TRUE ELSE FALSE END"
+IS_DONE: Final = f"CASE WHEN {{device}}.state = '{JobDeviceState.DONE}' THEN TRUE ELSE FALSE END"
 SLOWNESS: Final = f"""(
         SELECT CASE {_SLOWNESS} ELSE 0 END FROM {DEVICE} AS last
         WHERE last.host = given.host AND {IS_DONE.format(device="last")} ORDER BY last.job_id DESC LIMIT 1
@@ -33,22 +33,22 @@ SLOWNESS: Final = f"""(
 
 THIS_RUN: Final = f"SELECT 1 FROM {JOB} WHERE id = %(job)s AND status = '{RUNNING}' AND run_token = %(token)s"
 # A device that was taken ahead is WAITING too, but names its participant.
-FREE: Final = f"state = '{DeviceState.WAITING}' AND participant IS NULL"
-MINE: Final = f"participant = %(token)s AND state <> '{DeviceState.DONE}'"
+FREE: Final = f"state = '{JobDeviceState.WAITING}' AND participant IS NULL"
+MINE: Final = f"participant = %(token)s AND state <> '{JobDeviceState.DONE}'"
 _KEY_BYTES: Final = 6  # of a device in the result, beside its host and report: quotes, colon, comma, spaces
 ALL_OVER: Final = f"""
-    SELECT count(*) AS devices, coalesce(sum(CASE WHEN state = '{DeviceState.DONE}' THEN 1 ELSE 0 END), 0) AS over,
+    SELECT count(*) AS devices, coalesce(sum(CASE WHEN state = '{JobDeviceState.DONE}' THEN 1 ELSE 0 END), 0) AS over,
         coalesce(sum(CASE WHEN failed THEN 1 ELSE 0 END), 0) AS failed, coalesce(max(change_score), 0) AS max_score,
         coalesce(sum(CASE WHEN failed AND report IS NULL THEN 1 ELSE 0 END), 0) AS unreported,
         coalesce(sum(CASE WHEN report IS NOT NULL THEN {{report}} + {{host}} + {_KEY_BYTES} ELSE 0 END), 0) AS size
     FROM {DEVICE} WHERE job_id = %(job)s
 """
 _FINISHED: Final = f"""
-    SELECT host FROM {DEVICE} WHERE job_id = %(job)s AND state = '{DeviceState.DONE}' AND NOT taken_back
+    SELECT host FROM {DEVICE} WHERE job_id = %(job)s AND state = '{JobDeviceState.DONE}' AND NOT taken_back
     ORDER BY finish_time, place
 """
 _TAKEN: Final = f"""
-    SELECT id, host, tries, state = '{DeviceState.WAITING}' FROM {DEVICE}
+    SELECT id, host, tries, state = '{JobDeviceState.WAITING}' FROM {DEVICE}
     WHERE job_id = %(job)s AND {MINE} ORDER BY id
 """
 REPORTS: Final = f"SELECT host, report FROM {DEVICE} WHERE job_id = %s AND report IS NOT NULL ORDER BY place"

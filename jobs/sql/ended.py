@@ -9,7 +9,7 @@ from typing import Final
 from jobs.sql.execute import adapted, rows
 from jobs.sql.signature import Alike, Span
 from jobs.sql.tables import DEVICE, JOB, STEP
-from jobs.states import DeviceState, Status, Step
+from jobs.states import JobDeviceState, Status, Step
 
 _SPAN: Final = "change > %(above)s AND change <= %(upto)s AND finish_time >= %(since)s"
 _LAST: Final = f"SELECT change FROM {JOB} WHERE {_SPAN} ORDER BY change LIMIT 1 OFFSET %(offset)s"
@@ -34,8 +34,9 @@ _ALIKE: Final = f"""
     GROUP BY function_name, exception_type, has_failed, {{buckets}}
 """
 _DEVICES: Final = f"""
-    SELECT count(CASE WHEN state = '{DeviceState.DONE}' AND NOT failed THEN 1 END), count(CASE WHEN failed THEN 1 END),
-        count(CASE WHEN state <> '{DeviceState.DONE}' THEN 1 END)
+    SELECT count(CASE WHEN state = '{JobDeviceState.DONE}' AND NOT failed THEN 1 END),
+        count(CASE WHEN failed THEN 1 END),
+        count(CASE WHEN state <> '{JobDeviceState.DONE}' THEN 1 END)
     FROM {DEVICE} WHERE job_id IN (SELECT id FROM {JOB} WHERE {_SPAN})
 """
 

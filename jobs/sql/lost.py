@@ -7,14 +7,14 @@ from django.db.models import F
 
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import JobDevice, Participant
-from jobs.states import DeviceState
+from jobs.states import JobDeviceState
 
 _TRIES = 2  # a device that has cost this many processes is not begun again
 
 
 def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int:
     """See ``DeviceStore``. With ``repeats`` its devices wait again, else they failed; the reason names the step."""
-    in_hand = JobDevice.objects.filter(job_id=job_id, participant=token).exclude(state=DeviceState.DONE.value)
+    in_hand = JobDevice.objects.filter(job_id=job_id, participant=token).exclude(state=JobDeviceState.DONE.value)
     had = list(in_hand.only("pk", "state", "step", "if_lost", "tries"))
     # A device that was taken ahead may or may not have been begun, and a process that was only frozen may still be
     # working on it: it is not given to other participants, unless it may be repeated.
@@ -22,10 +22,10 @@ def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int
     again = [
         device.pk
         for device in had
-        if device.tries + 1 < _TRIES and (repeats or (is_alone and device.state == DeviceState.WAITING))
+        if device.tries + 1 < _TRIES and (repeats or (is_alone and device.state == JobDeviceState.WAITING))
     ]
     in_hand.filter(pk__in=again).update(
-        state=DeviceState.WAITING.value,
+        state=JobDeviceState.WAITING.value,
         tries=F("tries") + 1,
         participant=None,
         worker=None,
@@ -40,7 +40,7 @@ def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int
             reasons.setdefault(_reason(device, worker, repeats=repeats), []).append(device.pk)
     for reason, ids in reasons.items():
         in_hand.filter(pk__in=ids).update(
-            state=DeviceState.DONE.value, failed=True, reason=reason, tries=F("tries") + 1, finish_time=DatabaseNow()
+            state=JobDeviceState.DONE.value, failed=True, reason=reason, tries=F("tries") + 1, finish_time=DatabaseNow()
         )
     return len(had)
 
@@ -58,7 +58,7 @@ def write_reports(reports: Iterable[tuple[int, str]]) -> None:
 def _reason(device: JobDevice, worker: str, *, repeats: bool) -> str:
     if repeats:
         return f"its process died with it, at worker {worker} and once before"
-    if device.state == DeviceState.WAITING:
+    if device.state == JobDeviceState.WAITING:
         return f"worker {worker} was lost before it is known to have begun with the device: nothing was changed on it"
     where = f"in {device.step}" if device.step else "while it worked on the device"
     return f"worker {worker} was lost {where}: {device.if_lost or 'its state is not known'}"

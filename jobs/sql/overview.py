@@ -7,9 +7,9 @@ from typing import Final
 from jobs.end_reasons import EndReason
 from jobs.models import Heartbeat
 from jobs.sql.execute import adapted, marks, rows
-from jobs.sql.overview_signature import Beating, FailedDevices, Far, Symptoms
+from jobs.sql.overview_signature import FailedDevices, ProcessLife, ProgressRow, Symptoms
 from jobs.sql.tables import DEVICE, JOB
-from jobs.states import DeviceState, Status
+from jobs.states import JobDeviceState, Status
 
 _HEARTBEAT: Final = Heartbeat._meta.db_table
 _UNSENT: Final = f"status = '{Status.SCHEDULED}' AND dispatched_at IS NULL AND NOT parked"
@@ -41,9 +41,9 @@ _SYMPTOMS: Final = f"""
     UNION ALL SELECT CAST(id AS text), '', {_DEVICES}), {_DEVICES} AND failed)
     FROM (SELECT id FROM {JOB} WHERE finish_time >= %s ORDER BY finish_time DESC LIMIT %s) AS last
 """
-_HOW_FAR: Final = f"""
+_PROGRESS: Final = f"""
     WITH counted AS (
-        SELECT job_id, count(*) AS devices, count(*) FILTER (WHERE state = '{DeviceState.DONE}') AS done,
+        SELECT job_id, count(*) AS devices, count(*) FILTER (WHERE state = '{JobDeviceState.DONE}') AS done,
             count(*) FILTER (WHERE failed) AS failed
         FROM {DEVICE} WHERE job_id IN ({{ids}}) GROUP BY job_id
     )
@@ -61,7 +61,9 @@ def symptoms(
     found = rows(_SYMPTOMS, [since, alone, due, newest, ended, ended, last])
     numbers = {what: number for what, _, number, _ in found}
     return Symptoms(
-        beats=[Beating(what, bool(number), words) for what, words, number, _ in found if what in ("worker", "beat")],
+        processes=[
+            ProcessLife(what, bool(number), words) for what, words, number, _ in found if what in ("worker", "beat")
+        ],
         queues=sorted({words for what, words, _, _ in found if what == "queue"}),
         late_id=numbers.get("late"),
         exceptions=numbers["exceptions"],
@@ -69,5 +71,8 @@ def symptoms(
     )
 
 
-def how_far(job_ids: Sequence[int]) -> list[Far]:
-    return [Far(*row) for row in rows(_HOW_FAR.format(ids=marks(job_ids)), [*job_ids, *job_ids])] if job_ids else []
+def progress_rows(job_ids: Sequence[int]) -> list[ProgressRow]:
+    if not job_ids:
+        return []
+    found = rows(_PROGRESS.format(ids=marks(job_ids)), [*job_ids, *job_ids])
+    return [ProgressRow(*row) for row in found]

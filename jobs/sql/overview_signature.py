@@ -1,16 +1,16 @@
-"""What a store answers to lists of jobs, each in one statement."""
+"""What a store knows about many jobs at once, for overviews: each answer is one statement."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 
-class Beating(NamedTuple):
-    """A process that has not stopped."""
+class ProcessLife(NamedTuple):
+    """A worker or Beat that has not stopped."""
 
     kind: str
-    is_alive: bool  # else it is silent
-    queues: str  # JSON
+    is_alive: bool  # False: it is silent
+    queues: str  # JSON list
 
 
 class FailedDevices(NamedTuple):
@@ -22,15 +22,15 @@ class FailedDevices(NamedTuple):
 class Symptoms(NamedTuple):
     """What may be wrong."""
 
-    beats: list[Beating]
+    processes: list[ProcessLife]
     queues: list[str]  # on which messages are, or on which a job should have been sent
     late_id: int | None  # of the job that should have been sent longest ago
     exceptions: int
     devices: list[FailedDevices]  # of the last jobs that ended
 
 
-class Far(NamedTuple):
-    """How far a job is: counted from its device rows; a job without them has the JSON texts of its own row."""
+class ProgressRow(NamedTuple):
+    """How far a job is: numbers counted from its device rows, or, if it has none, the JSON texts of its own row."""
 
     job_id: int
     devices: int
@@ -40,8 +40,8 @@ class Far(NamedTuple):
     arguments: str | None
 
 
-class Ran(NamedTuple):
-    """A job that started."""
+class JobSpan(NamedTuple):
+    """A job that has started, and when it ran."""
 
     job_id: int
     function_name: str
@@ -66,15 +66,15 @@ class OverviewStore(Protocol):
             served: a queue on which a job was due before then should have a worker.
             late: a job that was due before then should have been sent.
             recent: only what ended since then counts.
-            newest: so many exceptions are looked at.
-            last: so many jobs that ended are looked at for failed devices.
+            newest: how many of the newest exceptions are looked at.
+            last: how many of the last jobs that ended are looked at for failed devices.
         """
         ...
 
-    def how_far(self, job_ids: Sequence[int]) -> list[Far]:
+    def progress_rows(self, job_ids: Sequence[int]) -> list[ProgressRow]:
         """How far these jobs are. Those with neither device rows nor finished devices are left out."""
         ...
 
-    def ended_in_columns(self, since: datetime, width: timedelta, columns: int, *, most: int) -> list[Ran]:
+    def ended_in_columns(self, since: datetime, width: timedelta, columns: int, *, most: int) -> list[JobSpan]:
         """Jobs that started and have ended since, the first ``most`` of each column of time."""
         ...

@@ -1,4 +1,4 @@
-"""Asks idle processes to help with the devices of running jobs. Nothing else does.
+"""Asks idle processes to help with the devices of running jobs.
 
 It invites as many as there are idle slots, by the heartbeats and by the database. A worker with several slots keeps one
 of them for the next job, so that a job never waits for a slot that a helper has just taken. The run with the fewest
@@ -27,7 +27,7 @@ from jobs.broker import publisher
 from jobs.liveness import life
 from jobs.models import Heartbeat, Job, JobDevice, Participant
 from jobs.schedulable import HIGHEST_PRIORITY
-from jobs.states import DeviceState, Status
+from jobs.states import JobDeviceState, Status
 from jobs.upkeep.orphans import longest
 from jobs.waiting_rows import SENT
 
@@ -102,7 +102,7 @@ def may_have_help() -> QuerySet[Job]:
 
 
 def _runs() -> list[_Run]:
-    waiting = JobDevice.objects.filter(job_id=OuterRef("pk"), state=DeviceState.WAITING.value)
+    waiting = JobDevice.objects.filter(job_id=OuterRef("pk"), state=JobDeviceState.WAITING.value)
     rows = Job.objects.filter(
         Exists(waiting),
         status=Status.RUNNING.value,
@@ -128,7 +128,7 @@ def _left(job_id: int, *, alone: bool) -> int:
 
     One that has cost a process waits for the last participant, who begins it alone: another would leave again.
     """
-    waiting = JobDevice.objects.filter(job_id=job_id, state=DeviceState.WAITING.value)
+    waiting = JobDevice.objects.filter(job_id=job_id, state=JobDeviceState.WAITING.value)
     return (waiting if alone else waiting.filter(tries=0)).order_by()[:_MOST].count()
 
 

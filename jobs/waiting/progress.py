@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from jobs.sql import store
-from jobs.sql.overview_signature import Far
+from jobs.sql.overview_signature import ProgressRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,13 +17,13 @@ class Progress:
 
 def progress_of(job_ids: Collection[int]) -> Mapping[int, Progress]:
     """The progress of those jobs that have begun and go through devices, by id."""
-    found = ((far.job_id, _progress(far)) for far in store().how_far([*job_ids]))
+    found = ((row.job_id, _progress(row)) for row in store().progress_rows([*job_ids]))
     return {job_id: progress for job_id, progress in found if progress is not None}
 
 
-def _progress(far: Far) -> Progress | None:
-    if far.devices:
-        return Progress(done=far.done, total=far.devices, failed=far.failed)
-    done, named = len(json.loads(far.finished or "[]")), json.loads(far.arguments or "{}").get("hostnames")
+def _progress(row: ProgressRow) -> Progress | None:
+    if row.devices:
+        return Progress(done=row.done, total=row.devices, failed=row.failed)
+    done, named = len(json.loads(row.finished or "[]")), json.loads(row.arguments or "{}").get("hostnames")
     total = len(named) if isinstance(named, list) else None
     return Progress(done=done, total=total, failed=None) if done or total is not None else None

@@ -46,24 +46,24 @@ class Gate:
         self._jobs: Container[str] = jobs
         self._plain = frozenset(name for name in app.tasks if plain_tasks.is_allowed(name)) - jobs
         self._hostname = hostname
-        self._tally = Tally()
+        self._refusals = RefusalLog()
 
     def passes(self, message: Received) -> bool:
         try:
             check(message, jobs=self._jobs, plain_tasks=self._plain)
         except UnknownTask as refusal:
-            self._tally.add(str(refusal))
+            self._refusals.add(str(refusal))
             if refusal.job_id is not None:
                 self._end_if_unknown(refusal.task, refusal.job_id)
             return False
         except Refusal as refusal:
-            self._tally.add(str(refusal))
+            self._refusals.add(str(refusal))
             return False
         return True
 
     def refuse(self, reason: str) -> None:
         """Refuse what is not even a message."""
-        self._tally.add(reason)
+        self._refusals.add(reason)
 
     def _end_if_unknown(self, task: str, job_id: int) -> None:
         try:
@@ -72,8 +72,8 @@ class Gate:
             record(JobAction.UNKNOWN_TASK, exc=exc, task=task)
 
 
-class Tally:
-    """Counts refusals, and records each reason at once, then once a minute while it goes on."""
+class RefusalLog:
+    """Counts refusals by reason. Each reason is logged at once, and then at most once a minute, with its count."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.counts: Counter[str] = Counter()
@@ -139,10 +139,7 @@ def _survives(fetch: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
     def guarded(**options: Any) -> Any:
         try:
             return fetch(**options)
-        except (UnicodeDecodeError, RecursionError) as exc:
-            if not _from_kombus_reading(exc):
-                raise
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             if not _from_kombus_reading(exc):
                 raise
         gate.refuse("it is not a message")

@@ -1,4 +1,4 @@
-"""One message of a job as the worker's main process sees it.
+"""One message of a job, and the run that it leads to, as the worker's main process sees them.
 
 It makes the run's token, and knows when the run is over.
 """
@@ -139,7 +139,10 @@ class JobRequest(Request):
         self._already_cancelled = True
 
     def cut_off(self, type: EndReason, message: str) -> bool:
-        """Kill its process with everything that it started, and report."""
+        """Kill its process with everything that it started, and report that.
+
+        False, with nothing done, if no process has it or its end was reported before.
+        """
         pid = self.pid
         return pid is not None and reporter.report(self, type=type, message=message, pid=pid)
 

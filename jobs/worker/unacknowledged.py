@@ -11,9 +11,9 @@ from typing import Any
 
 from kombu.transport import redis as theirs
 
-from jobs.worker.gate import Tally
+from jobs.worker.gate import RefusalLog
 
-_tally = Tally()
+_refusals = RefusalLog()
 _QoS: Any = theirs.QoS  # without types
 
 
@@ -24,7 +24,7 @@ class CheckedQoS(_QoS):
         if kept is None or _is_message(kept):
             super().restore_by_tag(tag, client, leftmost)
         else:
-            _tally.add("it was not acknowledged, and is not a message")
+            _refusals.add("it was not acknowledged, and is not a message")
             self._remove_from_indices(tag).execute()
 
 

@@ -219,7 +219,7 @@ class Window:
             self._set_timer(self._ahead[0][0] + _AHEAD_SECONDS - now)
 
     def _allow(self, count: int, *, acknowledging: int = 0) -> None:
-        """Let the broker send until this many messages are unacknowledged, after so many are acknowledged."""
+        """Allow ``count`` unacknowledged messages, beside the ``acknowledging`` that follow this call as acks."""
         if self._is_global:
             if count <= 0:
                 self._cancel(self._begun())

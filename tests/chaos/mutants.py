@@ -135,7 +135,7 @@ MUTANTS = {
             Edit(
                 file=DEVICES,
                 old="AND {FREE} AND (tries > 0) = %(tried)s",
-                new="AND state <> '{DeviceState.DONE}' AND (tries > 0) = %(tried)s",
+                new="AND state <> '{JobDeviceState.DONE}' AND (tries > 0) = %(tried)s",
             ),
         ),
         faults=("joins duplicated",),

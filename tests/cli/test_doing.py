@@ -1,4 +1,4 @@
-"""What ``manage.py jobs`` and ``manage.py locks`` change, and what they leave in the audit trail."""
+"""What ``manage.py jobs`` and ``manage.py locks`` change, and what they write to the audit trail."""
 
 import getpass
 import json
@@ -75,7 +75,7 @@ SAME = [job(name=f"tests.{where}.same")(same) for where in ("one", "two")]
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (["nothing_such"], r"No job is called 'nothing_such'\. There are .*tests\.fake_jobs\.add"),
+        (["nothing_such"], r"No job is called 'nothing_such'\. The jobs are .*tests\.fake_jobs\.add"),
         (["same"], r"Several jobs are called same: tests\.one\.same, tests\.two\.same"),
         (["add", "a=1"], "missing a required"),
         (["add", "a=1", "b=x"], "b is 'x': Input should be a valid integer"),

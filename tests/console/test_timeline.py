@@ -94,7 +94,7 @@ def test_of_too_many_some_of_each_column_and_every_exception(viewer: Person, mon
     day = timeline()
     assert day.is_sample
     (lane,) = day.functions
-    assert bad.pk in {ran.job_id for ran in lane.exceptions}
+    assert bad.pk in {span.job_id for span in lane.exceptions}
     assert lane.ended <= 3 * 4 + 1
     assert {column // 6 for column in cells(lane, "ok")} >= {3, 18, 22}
     assert "too many jobs to show each" in viewer.read("/timeline")

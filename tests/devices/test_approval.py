@@ -1,4 +1,4 @@
-"""Which live syncs wait for a second person, however they are started, and what clients see of one that waits."""
+"""Which live syncs wait for a second person, however they are started, and what clients see of those that wait."""
 
 import json
 from collections.abc import Callable
@@ -99,7 +99,7 @@ def test_one_that_no_dry_run_has_shown_waits_for_another_person(ann: Api, bob: A
     reply = bob.put(f"/job/{job.pk}", {"action": "REJECT"})
     assert (reply.status, reply.message) == (
         400,
-        f"Job id {job.pk} is in state FINISHED and does not wait for approval (any more)",
+        f"Job id {job.pk} is in state FINISHED and does not wait for approval",
     )
 
 

@@ -112,7 +112,7 @@ def test_devices_are_filtered_and_ordered_as_jobs_are(api: Api, query: str, foun
         ("filter[hostname][gt]=a", "operator 'gt' cannot be used on hostname"),
         ("sort=nosuch", "unknown field 'nosuch'"),
         ("per_page=0", "per_page argument must be integer between 1-1000"),
-        ("filter[hostname]=%00", "holds a NUL character"),
+        ("filter[hostname]=%00", "contains a NUL character"),
     ],
 )
 def test_what_cannot_be_asked_is_a_400_that_names_it(api: Api, query: str, said: str) -> None:

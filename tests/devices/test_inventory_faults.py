@@ -140,7 +140,7 @@ FAULTS = [
         "inventory: {options: {host_file: ~nobody-here/x}}",
         "host_file names the home of a user who does not exist",
     ),
-    ("config.yml", 'inventory: {options: {host_file: "a\\0b"}}', "host_file holds a NUL character"),
+    ("config.yml", 'inventory: {options: {host_file: "a\\0b"}}', "host_file contains a NUL character"),
     ("config.yml", "inventory: {plugn: SimpleInventory}", "inventory: plugn must be one of"),
     ("config.yml", "inventory: {plugin: nosuch}", "the inventory plugin nosuch is not installed"),
     ("config.yml", "runner: {plugin: nosuch}", "runner: no plugin nosuch is installed"),

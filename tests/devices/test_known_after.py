@@ -1,4 +1,4 @@
-"""What is known of each device after a sync that really ended in this way, and what failed_of takes of it."""
+"""What is known of each device after each way in which a sync can end, and which of them ``failed_of`` takes."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from devices.tasks import sync_devices
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
 from jobs.models import Job, JobDevice
-from jobs.states import DeviceState
+from jobs.states import JobDeviceState
 from jobs.testing import perform, result_of
 from tests.api.conftest import Api, api
 from tests.devices.lab import Lab, note
@@ -27,7 +27,7 @@ __all__ = ["api"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-DONE, TAKEN, WAITING = DeviceState.DONE.value, DeviceState.TAKEN.value, DeviceState.WAITING.value
+DONE, TAKEN, WAITING = JobDeviceState.DONE.value, JobDeviceState.TAKEN.value, JobDeviceState.WAITING.value
 
 
 @pytest.fixture(autouse=True)

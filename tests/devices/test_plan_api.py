@@ -122,7 +122,7 @@ def test_what_can_be_no_job_is_refused(api: Api, value: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"all": True, "plan": 41, "dry_run": False}, "A plan goes with the hostnames of its devices"),
+        ({"all": True, "plan": 41, "dry_run": False}, "A plan needs the hostnames of its devices"),
         ({"hostnames": ["sw1"], "plan": 41}, "a plan is applied live: dry_run must be false"),
         ({"hostnames": ["sw1"], "plan": "41", "dry_run": False}, "plan '41' is not the id of a job"),
         ({"hostnames": ["sw1"], "plan": True, "dry_run": False}, "plan True is not the id of a job"),

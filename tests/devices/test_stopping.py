@@ -17,7 +17,7 @@ from devices.tasks import sync_devices
 from jobs.errors import JobAborted
 from jobs.lifecycle import transitions
 from jobs.models import Job, JobDevice
-from jobs.states import DeviceState as State
+from jobs.states import JobDeviceState as State
 from jobs.states import Status
 from jobs.task import Done, JobContext
 from jobs.testing import exception_of, perform

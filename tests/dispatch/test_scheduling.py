@@ -1,4 +1,4 @@
-"""What is accepted, what is refused with which message, and what leads to a row."""
+"""Which jobs are accepted as rows, and which are refused with which message."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -71,7 +71,7 @@ def test_arguments_that_cannot_be_are_named(kwargs: dict[str, Any], words: str) 
     [
         ("comment", "x" * 256, "comment is longer than 255 characters"),
         ("ticket_ref", "x" * 33, "ticket_ref is longer than 32 characters"),
-        ("comment", "a\x00", "comment holds a NUL character"),
+        ("comment", "a\x00", "comment contains a NUL character"),
     ],
 )
 def test_texts_that_do_not_fit_are_named(field: str, value: str, words: str) -> None:
@@ -88,7 +88,7 @@ def test_an_option_that_does_not_exist_is_refused() -> None:
         lambda: fake_jobs.nothing.schedule_many([{}], **misspelt),
         lambda: NextJob(task=fake_jobs.nothing, kwargs={}, **misspelt),
     ):
-        with pytest.raises(TypeError, match="no such option of a job: coment"):
+        with pytest.raises(TypeError, match="a job has no option coment"):
             call()
     assert not Job.objects.exists()
 

@@ -11,7 +11,7 @@ from django.db import connection
 from cnaasjobs.db.clock import database_now
 from jobs.guarded_status import made_up_states
 from jobs.models import AuditEntry, Heartbeat, Job, JobDevice, JobOutcome
-from jobs.states import TERMINAL, DeviceState, Status
+from jobs.states import TERMINAL, JobDeviceState, Status
 from locks.models import Lock
 
 NOON = datetime(2025, 11, 24, 12, tzinfo=UTC)
@@ -69,9 +69,9 @@ def job_rows(count: int, *, first_id: int | None = None, **fields: Any) -> None:
 def device_row(job: Job, host: str, state: str = "DONE", **fields: Any) -> JobDevice:
     """A device of this job, behind those that it has; ``reason`` says why it failed."""
     values: dict[str, Any] = {"place": JobDevice.objects.filter(job=job).count(), "failed": "reason" in fields}
-    if state != DeviceState.WAITING:
+    if state != JobDeviceState.WAITING:
         values |= {"participant": uuid4(), "worker": "celery@w1", "start_time": NOON, "step": "commit"}
-    if state == DeviceState.DONE:
+    if state == JobDeviceState.DONE:
         values |= {"finish_time": NOON + timedelta(seconds=1), "report": '{"failed": false}', "change_score": 0}
     return JobDevice.objects.create(job=job, host=host, state=state, **(values | fields))
 

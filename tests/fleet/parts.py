@@ -1,4 +1,4 @@
-"""Runs with participants, made by the product's own functions, and bodies that run in threads as processes would."""
+"""Runs with participants, made by the product's own functions, and bodies in threads that stand for processes."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -17,13 +17,13 @@ from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, NewFleet, Over, Taken
-from jobs.states import JOIN, DeviceState
+from jobs.states import JOIN, JobDeviceState
 from jobs.task import JobTask
 from locks import service as locks
 from tests.factory import claim
 from tests.fake_jobs import fleets
 
-WAITING, TAKEN, DONE = (state.value for state in DeviceState)
+WAITING, TAKEN, DONE = (state.value for state in JobDeviceState)
 
 
 def begun(

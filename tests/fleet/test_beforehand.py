@@ -1,4 +1,4 @@
-"""What a job does for many devices at once: before they begin, and when they are noted."""
+"""What a job does for many devices at once: preparing them before they begin, and recording their steps."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from jobs.body import membership, shared_read
 from jobs.body.membership import Membership
 from jobs.models import JobDevice
-from jobs.states import DeviceState, Status
+from jobs.states import JobDeviceState, Status
 from jobs.testing import perform_job
 from tests.fake_jobs import fleets
 from tests.waiting import wait_until
@@ -21,7 +21,7 @@ def run(path: Path, *, breaks: bool = False) -> list[list[str]]:
     """The lines that the job noted, in words."""
     job = perform_job(fleets.each_expected, hosts=HOSTS, path=str(path), breaks=breaks)
     assert job.status == Status.FINISHED
-    done = JobDevice.objects.filter(job=job, state=DeviceState.DONE.value, failed=False)
+    done = JobDevice.objects.filter(job=job, state=JobDeviceState.DONE.value, failed=False)
     assert set(done.values_list("host", flat=True)) == set(HOSTS)
     return [line.split() for line in Path(f"{path}.log").read_text().splitlines()]
 

@@ -1,4 +1,4 @@
-"""A run that comes to its devices when it is over: it writes none, and takes none away."""
+"""A run that is over when it reaches its devices writes no rows for them, and deletes none."""
 
 import pytest
 from django.db import transaction
@@ -8,7 +8,7 @@ from jobs.models import Job, JobDevice, Participant
 from jobs.run import Run
 from jobs.sql import store
 from jobs.sql.device_signature import NewFleet, Taken
-from jobs.states import DeviceState
+from jobs.states import JobDeviceState
 from tests.factory import claimed
 from tests.fake_jobs import fleets
 from tests.fleet.parts import in_thread, lose
@@ -60,5 +60,5 @@ def test_who_was_taken_for_lost_clears_nothing_of_a_later_attempt() -> None:
     assert len(taken or []) == 2
     assert begin(run) == taken  # its answer was lost
     assert begin(lost) is None
-    assert set(JobDevice.objects.values_list("state", "participant")) == {(DeviceState.TAKEN.value, run.run_token)}
+    assert set(JobDevice.objects.values_list("state", "participant")) == {(JobDeviceState.TAKEN.value, run.run_token)}
     assert store().fleet_standing(run).is_mine

@@ -15,7 +15,7 @@ from jobs.fleet.reports import DeviceFailed, finished
 from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, JobOutcome, Participant
 from jobs.sql import store
-from jobs.states import DeviceState, Status
+from jobs.states import JobDeviceState, Status
 from jobs.task import DeviceResult, JobContext, JobTask, job
 from jobs.testing import exception_of, perform, perform_job, result_of
 from locks import service as locks
@@ -35,7 +35,7 @@ def test_the_result_is_made_of_the_reports_in_the_order_of_the_selection() -> No
     reports = ", ".join(f'"{name}": {{"name": "{name}"}}' for name in names)
     assert job.outcome.result == f'{{"devices": {{{reports}}}}}'
     assert sorted(json.loads(job.finished_devices or "")) == names
-    assert hosts_of(job) == [(name, DeviceState.DONE, False) for name in names]
+    assert hosts_of(job) == [(name, JobDeviceState.DONE, False) for name in names]
     assert not locks.held().exists()
     assert not Participant.objects.exists()
 
@@ -72,7 +72,8 @@ def test_one_device_that_fails_does_not_stop_the_others() -> None:
 def test_whatever_a_device_returns_or_raises_is_its_own_failure() -> None:
     job = perform_job(fleets.each_odd)
     assert job.status == Status.FINISHED
-    assert hosts_of(job) == [*((name, DeviceState.DONE, True) for name in fleets.ODD), ("sw1", DeviceState.DONE, False)]
+    failed = [(name, JobDeviceState.DONE, True) for name in fleets.ODD]
+    assert hosts_of(job) == [*failed, ("sw1", JobDeviceState.DONE, False)]
     reasons = dict(JobDevice.objects.filter(job=job).values_list("host", "reason"))
     assert reasons["an exception for a reason"] == "TimeoutError: no answer"
     assert reasons["a number for a reason"] == "404"
@@ -94,7 +95,7 @@ def test_what_a_device_made_too_long_is_its_own_failure(what: str, settings: Any
 
 def test_whatever_a_step_is_called_can_be_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     job = perform_job(fleets.each_says_odd_steps)
-    assert hosts_of(job) == [("sw1", DeviceState.DONE, False), ("sw2", DeviceState.DONE, False)]
+    assert hosts_of(job) == [("sw1", JobDeviceState.DONE, False), ("sw2", JobDeviceState.DONE, False)]
     for step, if_lost in JobDevice.objects.filter(job=job).values_list("step", "if_lost"):
         assert (step[:10], len(step)) == ("reload \ufffdxx", 64)
         assert len(if_lost or "") == 1000
@@ -182,8 +183,8 @@ def _stop(ctx: JobContext, how: str) -> None:
             case "cleared":
                 locks.clear("devices", who="operator", origin="test", user=None)
             case "ended":
-                JobDevice.objects.filter(job_id=ctx.job_id, state=DeviceState.TAKEN.value).update(
-                    state=DeviceState.WAITING.value, participant=None
+                JobDevice.objects.filter(job_id=ctx.job_id, state=JobDeviceState.TAKEN.value).update(
+                    state=JobDeviceState.WAITING.value, participant=None
                 )
                 Participant.objects.all().delete()
                 Job.objects.filter(pk=ctx.job_id).update(run_token=uuid4())
@@ -194,11 +195,11 @@ def test_what_is_known_outlives_a_job_that_was_stopped(how: str, type_: str) -> 
     job = perform_job(stopped, hosts=["a", "b", "c", "d", "e"], how=how)
     assert job.exception_type == type_
     assert [(state, failed) for _, state, failed in hosts_of(job)] == [
-        (DeviceState.DONE, False),
-        (DeviceState.DONE, False),
-        (DeviceState.DONE, True),
-        (DeviceState.WAITING, False),
-        (DeviceState.WAITING, False),
+        (JobDeviceState.DONE, False),
+        (JobDeviceState.DONE, False),
+        (JobDeviceState.DONE, True),
+        (JobDeviceState.WAITING, False),
+        (JobDeviceState.WAITING, False),
     ]
     found = result_of(job)["devices"]
     assert list(found) == ["a", "b", "c"]
@@ -210,7 +211,7 @@ def test_a_participant_that_was_judged_lost_ends_nothing() -> None:
     job = scheduling.schedule(stopped, {"hosts": ["a", "b", "c", "d"], "how": "ended"})
     job = perform(job)
     assert job.status == Status.RUNNING
-    assert {state for _, state, _ in hosts_of(job)} == {DeviceState.WAITING}  # what it had not written is not taken
+    assert {state for _, state, _ in hosts_of(job)} == {JobDeviceState.WAITING}  # what it had not written is not taken
 
 
 def test_an_attempt_begins_with_rows_of_its_own() -> None:

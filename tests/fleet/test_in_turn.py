@@ -7,7 +7,7 @@ import pytest
 
 from jobs.models import Job, JobDevice
 from jobs.sql import store
-from jobs.states import DeviceState
+from jobs.states import JobDeviceState
 from jobs.testing import perform_job, result_of
 from tests.factory.rows import NOON, device_row, job_row
 from tests.fake_jobs import fleets
@@ -61,6 +61,6 @@ def test_the_result_keeps_the_order_of_the_selection() -> None:
     took(100, "c")
     done = perform_job(fleets.each, hosts=HOSTS, at_once=1)
     assert [*result_of(done)["devices"]] == HOSTS
-    rows = JobDevice.objects.filter(job=done, state=DeviceState.DONE)
+    rows = JobDevice.objects.filter(job=done, state=JobDeviceState.DONE)
     assert [*rows.order_by("id").values_list("host", flat=True)] == ["c", "a", "b", "d", "e"]
     assert rows.earliest("finish_time", "id").host == "c"

@@ -1,4 +1,4 @@
-"""The database did what it was asked, and the answer was lost with the connection: each question may be asked again."""
+"""The database did its work, and the answer was lost with the connection: every statement may be repeated."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from jobs.fleet.kept import Kept
 from jobs.lifecycle import transitions
 from jobs.models import JobDevice, Participant
 from jobs.sql import store
-from jobs.states import DeviceState, Status
+from jobs.states import JobDeviceState, Status
 from jobs.testing import perform, result_of
 from locks import service as locks
 from tests.fake_jobs import fleets
@@ -75,7 +75,7 @@ def test_every_device_is_over_once_all_the_same(question: str, monkeypatch: pyte
     assert len(taken) == len(set(taken))  # of one in hand it stays known whether a crash may take it away
     assert list(result_of(job)["devices"]) == HOSTS
     assert sorted(json.loads(job.finished_devices or "")) == sorted(HOSTS)
-    assert set(JobDevice.objects.filter(job=job).values_list("state", "failed")) == {(DeviceState.DONE.value, False)}
+    assert set(JobDevice.objects.filter(job=job).values_list("state", "failed")) == {(JobDeviceState.DONE.value, False)}
     assert not Participant.objects.exists()
     assert not locks.held().exists()
 
@@ -123,8 +123,9 @@ def test_what_the_database_refuses_for_good_ends_the_job_and_nothing_stays_taken
     assert (job.status, job.exception_type) == (Status.EXCEPTION, "DataError")
     states = set(JobDevice.objects.filter(job=job).values_list("state", "failed"))
     assert result_of(job) == {"devices": {}}  # of those that are lost nobody made a report
-    over = JobDevice.objects.filter(job=job, state=DeviceState.DONE.value).values_list("host", flat=True)
+    over = JobDevice.objects.filter(job=job, state=JobDeviceState.DONE.value).values_list("host", flat=True)
     assert sorted(json.loads(job.finished_devices or "")) == sorted(over)
-    assert states == ({(DeviceState.WAITING.value, False)} | (set() if dry_run else {(DeviceState.DONE.value, True)}))
+    failed = set() if dry_run else {(JobDeviceState.DONE.value, True)}
+    assert states == {(JobDeviceState.WAITING.value, False)} | failed
     assert not Participant.objects.exists()
     assert not locks.held().exists()

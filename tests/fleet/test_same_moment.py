@@ -14,7 +14,7 @@ from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, Begun, Note
 from jobs.sql.postgresql import devices
-from jobs.states import DeviceState
+from jobs.states import JobDeviceState
 from tests import fake_jobs
 from tests.fleet.parts import begun, in_thread, join, joined, joined_late
 from tests.waiting import wait_until
@@ -56,7 +56,7 @@ def test_who_is_being_judged_lost_takes_nothing_however_old_its_snapshot() -> No
         wait_until(_somebody_waits_for_a_lock)
     seen, taken = taking()
     assert (seen.is_mine, taken) == (False, [])
-    assert not JobDevice.objects.filter(state=DeviceState.TAKEN.value).exists()
+    assert not JobDevice.objects.filter(state=JobDeviceState.TAKEN.value).exists()
 
 
 def test_who_is_being_judged_lost_notes_no_step_and_so_changes_nothing() -> None:
@@ -77,8 +77,8 @@ def test_a_device_that_is_just_being_noted_is_not_waited_for() -> None:
     with transaction.atomic():
         store().note_steps(run, [Note(noted.id, "commit", None)])
         in_thread(lambda: store().write_devices(run, Batch(begun=[Begun(noted.id, age=0), Begun(other.id, age=0)])))()
-        assert JobDevice.objects.get(pk=other.id).state == DeviceState.TAKEN.value
-    assert JobDevice.objects.get(pk=noted.id).state == DeviceState.TAKEN.value
+        assert JobDevice.objects.get(pk=other.id).state == JobDeviceState.TAKEN.value
+    assert JobDevice.objects.get(pk=noted.id).state == JobDeviceState.TAKEN.value
 
 
 def test_what_was_taken_just_before_the_loss_is_given_back() -> None:
@@ -91,7 +91,7 @@ def test_what_was_taken_just_before_the_loss_is_given_back() -> None:
         )
         wait_until(_somebody_waits_for_a_lock)
     assert losing()
-    assert set(JobDevice.objects.values_list("state", "tries")) == {(DeviceState.WAITING.value, 1)}
+    assert set(JobDevice.objects.values_list("state", "tries")) == {(JobDeviceState.WAITING.value, 1)}
 
 
 def test_who_joins_while_the_end_of_the_run_is_written_is_refused() -> None:

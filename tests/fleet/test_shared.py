@@ -20,7 +20,7 @@ from jobs.models import Job, JobDevice, Participant
 from jobs.run import Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, FleetStanding
-from jobs.states import DeviceState, Status
+from jobs.states import JobDeviceState, Status
 from jobs.task import JobContext, JobResult, job
 from jobs.testing import exception_of, result_of
 from locks import service as locks
@@ -206,7 +206,7 @@ def test_an_abort_ends_the_job_when_the_last_has_stopped(body: Body) -> None:
     assert ended.exception_type == "JobAborted"
     assert not body.after
     states = Counter(JobDevice.objects.filter(job=ended).values_list("state", "failed"))
-    assert states == {(DeviceState.DONE, True): 4, (DeviceState.WAITING, False): 4}
+    assert states == {(JobDeviceState.DONE, True): 4, (JobDeviceState.WAITING, False): 4}
     assert set(result_of(ended)["devices"].values()) == {f"sw{number} was stopped" for number in range(4)}
     assert not locks.held().exists()
 
@@ -222,7 +222,7 @@ def test_a_limit_that_strikes_one_stops_all(body: Body, last: str, raised: str) 
     ended = crew.wait()
     assert (ended.exception_type, body.after, body.failed) == ("TimeLimitExceeded", [], [raised])
     assert {worker for _, worker in body.begun} == {"first", "second"}
-    assert JobDevice.objects.filter(job=ended, state=DeviceState.WAITING.value).count() == 4
+    assert JobDevice.objects.filter(job=ended, state=JobDeviceState.WAITING.value).count() == 4
 
 
 def test_what_fails_one_for_good_fails_the_job_when_the_last_has_left(

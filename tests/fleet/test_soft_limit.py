@@ -17,7 +17,7 @@ from jobs.body import cells, posix_signals
 from jobs.dispatch import scheduling
 from jobs.models import Job, JobDevice, Participant
 from jobs.sql import store
-from jobs.states import JOIN, DeviceState, Status
+from jobs.states import JOIN, JobDeviceState, Status
 from jobs.testing import result_of
 from locks import service as locks
 from tests.fake_jobs import fleets
@@ -100,13 +100,13 @@ def test_it_is_heeded_between_two_statements(
     told = cells.read(cell)
     assert told is not None
     assert told.soft_limit_struck
-    found = {state: set[str]() for state in DeviceState}
+    found = {state: set[str]() for state in JobDeviceState}
     for host, state in JobDevice.objects.filter(job=job).values_list("host", "state"):
-        found[DeviceState(state)].add(host)
+        found[JobDeviceState(state)].add(host)
     # What it was working on is over; what no thread had begun is given back.
-    assert found[DeviceState.DONE] == set(begun)
-    assert not found[DeviceState.TAKEN]
-    assert found[DeviceState.WAITING] == set(HOSTS) - set(begun)
+    assert found[JobDeviceState.DONE] == set(begun)
+    assert not found[JobDeviceState.TAKEN]
+    assert found[JobDeviceState.WAITING] == set(HOSTS) - set(begun)
     if question == "leave":  # the last safe point was passed
         assert (job.status, job.exception_type) == (Status.FINISHED, None)
     else:

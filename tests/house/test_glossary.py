@@ -2,7 +2,7 @@
 
 import re
 
-from jobs.states import DeviceState, Status, Step
+from jobs.states import JobDeviceState, Status, Step
 from jobs.waiting.reasons import Holds
 from tests.house.named import ROOT
 
@@ -17,7 +17,7 @@ def test_words_stand_in_their_order_and_once() -> None:
 
 
 def test_each_state_has_its_meaning() -> None:
-    assert {*map(str, Status), *map(str, DeviceState)} <= set(WORDS)
+    assert {*map(str, Status), *map(str, JobDeviceState)} <= set(WORDS)
 
 
 def test_what_holds_a_job_and_each_step_of_its_life_is_named() -> None:

@@ -27,8 +27,8 @@ DEV = {"CNAASJOBS_DEV": "1"}
         ("CNAASJOBS_JWT_KEYS_URL", "https://[/keys", "must be a URL such as https://"),
         ("CNAASJOBS_JWT_KEYS_URL", "https://login/the keys", "must be a URL such as https://"),
         ("CNAASJOBS_JWT_KEYS_URL", "https://login/keys\x7f", "must be a URL such as https://"),
-        ("CNAASJOBS_JWT_ALGORITHMS", "ES256,HS256", "must be of ES256, RS256, not 'HS256'"),
-        ("CNAASJOBS_JWT_ALGORITHMS", "none", "must be of ES256, RS256, not 'none'"),
+        ("CNAASJOBS_JWT_ALGORITHMS", "ES256,HS256", "must be one or more of ES256, RS256, not 'HS256'"),
+        ("CNAASJOBS_JWT_ALGORITHMS", "none", "must be one or more of ES256, RS256, not 'none'"),
         ("CNAASJOBS_JWT_GROUPS", "netops=operator", 'must be JSON such as {"netops": "operator"}'),
         ("CNAASJOBS_JWT_GROUPS", '{"netops": ["operator"]}', 'must be JSON such as {"netops": "operator"}'),
         ("CNAASJOBS_JWT_GROUPS", '{"": "operator"}', 'must be JSON such as {"netops": "operator"}'),
@@ -72,15 +72,15 @@ def test_a_provider_is_complete_or_not_named(settings: Settings, tmp_path: Path)
     settings.CNAASJOBS_JWT_AUDIENCE = AUDIENCE
     assert messages() == []
     settings.CNAASJOBS_JWT_KEYS_URL = ""
-    either = "either CNAASJOBS_JWT_KEYS_URL or CNAASJOBS_JWT_KEYS_FILE must be set"
+    either = "either CNAASJOBS_JWT_KEYS_URL or CNAASJOBS_JWT_KEYS_FILE must be set, and not both"
     assert messages() == [either]
     settings.CNAASJOBS_JWT_ALGORITHMS = []
-    assert messages() == ["CNAASJOBS_JWT_ALGORITHMS is empty", either]
+    assert messages() == ["CNAASJOBS_JWT_ALGORITHMS must not be empty", either]
 
 
 def test_a_sign_in_is_complete_or_not_named(settings: Settings) -> None:
     settings.CNAASJOBS_OIDC_CLIENT_SECRET, settings.CNAASJOBS_OIDC_TOKEN_URL = "hidden", "https://login/token"
-    without = "CNAASJOBS_OIDC_CLIENT_ID is not: nobody can sign in there without"
+    without = "CNAASJOBS_OIDC_CLIENT_ID is not: without it nobody can sign in there"
     assert messages() == [
         f"CNAASJOBS_OIDC_CLIENT_SECRET is set, and {without}",
         f"CNAASJOBS_OIDC_TOKEN_URL is set, and {without}",
@@ -90,7 +90,7 @@ def test_a_sign_in_is_complete_or_not_named(settings: Settings) -> None:
     assert messages() == []
     settings.CNAASJOBS_OIDC_SCOPES = "profile openidconnect"
     assert messages() == [
-        "CNAASJOBS_OIDC_SCOPES must have openid: without it the provider does not say who somebody is"
+        "CNAASJOBS_OIDC_SCOPES must contain openid: without it the provider does not say who somebody is"
     ]
 
 
@@ -99,7 +99,7 @@ def test_a_sign_in_is_complete_or_not_named(settings: Settings) -> None:
     [
         (None, "No such file"),
         (b"nonsense", "Expecting value"),
-        (private_pem(ec_key("first")), "a private key, which nobody here should have"),
+        (private_pem(ec_key("first")), "it is a private key: give the public one"),
         (public_pem(rsa_key("short", 1024)), "no public key for ES256 or RS256 in it"),
         (public_pem(Ed25519PrivateKey.generate()), "no public key for ES256 or RS256 in it"),
         (public_pem(ec_key("first")), ""),
@@ -140,7 +140,7 @@ def test_the_file_of_our_own_key(settings: Settings, tmp_path: Path, content: by
     if content is not None:
         path.write_bytes(content)
     settings.CNAASJOBS_JWT_LOGIN = True
-    assert messages() == ["CNAASJOBS_JWT_LOGIN_KEY_FILE is missing, and CNAASJOBS_JWT_LOGIN is 1"]
+    assert messages() == ["CNAASJOBS_JWT_LOGIN_KEY_FILE must be set, because CNAASJOBS_JWT_LOGIN is 1"]
     settings.CNAASJOBS_JWT_LOGIN_KEY_FILE = path
     found = messages()
     assert [line.startswith("CNAASJOBS_JWT_LOGIN_KEY_FILE can't be used: ") and words in line for line in found] == (
@@ -168,6 +168,6 @@ def test_signing_in_at_the_provider_is_complete_or_off(settings: Settings) -> No
     ]
     settings.CNAASJOBS_JWT_ISSUER, settings.CNAASJOBS_JWT_KEYS_URL = ISSUER, "https://login/keys"
     assert messages() == [
-        f"CNAASJOBS_OIDC_{name} is missing, and CNAASJOBS_OIDC_CLIENT_ID is set"
+        f"CNAASJOBS_OIDC_{name} must be set too, because CNAASJOBS_OIDC_CLIENT_ID is"
         for name in ("CLIENT_SECRET", "AUTHORIZATION_URL", "TOKEN_URL")
     ]

@@ -50,7 +50,7 @@ def test_an_option_that_cannot_be_is_named(option: str, value: Any, words: str) 
     ("options", "words"),
     [
         ({"approval": lambda arguments, ending: None}, "must have a lock"),
-        ({"soft_time_limit": 60, "time_limit": 60}, "soft_time_limit 60 is never reached before time_limit 60"),
+        ({"soft_time_limit": 60, "time_limit": 60}, "soft_time_limit 60 must be less than time_limit 60"),
     ],
 )
 def test_options_that_do_not_fit_together_are_named(options: dict[str, Any], words: str) -> None:

@@ -1,4 +1,4 @@
-"""A site in the middle of its day: a change that was tried and is being made, another that waits, what ran before."""
+"""A site in the middle of its day: a change that was tried and is being made, another that waits, and earlier jobs."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ from django_celery_beat.models import PeriodicTask
 
 from devices.tasks import sync_devices
 from jobs.models import JobDevice
-from jobs.states import DeviceState
+from jobs.states import JobDeviceState
 from tests.factory import daily, device_row, every, job_row
 from tests.run.copy import Copy
 from tests.screenshots.inventory import Inventory
@@ -56,7 +56,7 @@ class Site:
         slow = ("eosaccess4", "eosaccess5", "eosaccess6", "eosaccess8")
         self._inventory.write(guests=True, unreachable=True, slow=slow)
         self.running = self._sync(group="access", dry_run=False, comment="VLAN for guests", ticket_ref=TICKET)
-        done = JobDevice.objects.filter(job_id=self.running, state=DeviceState.DONE)
+        done = JobDevice.objects.filter(job_id=self.running, state=JobDeviceState.DONE)
         wait_until(lambda: done.count() > 4, timeout=60)
         self._sync(hostname="eosdist2", comment="new uplink, to look at")
         tonight = datetime.now(UTC).replace(hour=1, minute=30, second=0, microsecond=0) + timedelta(days=1)

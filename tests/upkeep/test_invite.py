@@ -1,4 +1,4 @@
-"""Who is asked to help: as many as slots are idle, never the last of a worker, the run with the fewest first."""
+"""Who is invited to help: as many as there are idle slots, never a worker's last, the run with the fewest first."""
 
 import json
 from datetime import timedelta
@@ -12,7 +12,7 @@ from jobs.broker import publisher
 from jobs.dispatch import scheduling
 from jobs.models import Fleet, Heartbeat, Job, JobDevice, Participant
 from jobs.run import Run
-from jobs.states import DeviceState
+from jobs.states import JobDeviceState
 from jobs.upkeep.invite import Invite
 from locks.models import Lock
 from tests import fake_jobs
@@ -227,7 +227,7 @@ def test_nobody_is_asked_where_it_is_no_use(asked: list[int], why: str, monkeypa
     worker(3)
     match why:
         case "begun":
-            JobDevice.objects.update(state=DeviceState.TAKEN.value, participant=run.run_token)
+            JobDevice.objects.update(state=JobDeviceState.TAKEN.value, participant=run.run_token)
         case "ended":
             Job.objects.get(pk=run.job_id).fleet.__class__.objects.update(end="{}")
         case "aborted":

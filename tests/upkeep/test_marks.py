@@ -1,4 +1,4 @@
-"""The marks of those that stopped: who is gone gets one, who was only frozen clears it, and old rows are deleted."""
+"""The marks of stopped processes: one that is gone gets one, one that was frozen removes it; old rows are deleted."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from cnaasjobs.db.clock import database_now
 from cnaasjobs.events import Event
 from jobs.actions import JobAction
 from jobs.beat.heartbeat import BeatHeartbeat
-from jobs.liveness.lost import Beat
+from jobs.liveness.lost import HeartbeatRow
 from jobs.models import Heartbeat
 from jobs.upkeep import rescue
 from tests.factory import Worker, run_on
@@ -45,7 +45,7 @@ def test_a_worker_that_beats_while_it_is_given_up_gets_no_mark(
     lost = watcher.rescue._lost
     judged = lost.processes
 
-    def judged_just_before_it_beats() -> list[Beat]:
+    def judged_just_before_it_beats() -> list[HeartbeatRow]:
         gone = judged()
         for row in gone:
             assert row.id == worker.row.pk
@@ -67,7 +67,7 @@ def test_of_two_beats_one_marks_it_and_says_so(
     lost = watcher.rescue._lost
     judged, marked_at = lost.processes, database_now() - timedelta(seconds=1)
 
-    def judged_just_before_another_marks_it() -> list[Beat]:
+    def judged_just_before_another_marks_it() -> list[HeartbeatRow]:
         gone = judged()
         Heartbeat.objects.filter(pk__in=[row.id for row in gone]).update(stopped_at=marked_at)
         return gone

@@ -39,7 +39,7 @@ _SEARCH: Final = (
 _WAIT: Final = (
     "wait until they have ended. Exits with 0: finished, 1: an exception or a failed device, 2: not found, 3: timed out"
 )
-_VALUE: Final = "an argument; the value is JSON, or text where it is none: hostnames='[\"sw1\"]' dry_run=false"
+_VALUE: Final = "an argument; the value is JSON, or text if it is not JSON: hostnames='[\"sw1\"]' dry_run=false"
 _REFRESH_SECONDS: Final = 2.0
 _MOST: Final = 1000
 

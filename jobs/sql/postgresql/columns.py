@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from jobs.sql.execute import rows
-from jobs.sql.overview_signature import Ran
+from jobs.sql.overview_signature import JobSpan
 from jobs.sql.tables import JOB
 
 _ENDED: Final = f"""
@@ -17,6 +17,6 @@ _ENDED: Final = f"""
 """
 
 
-def ended_in_columns(since: datetime, width: timedelta, columns: int, *, most: int) -> list[Ran]:
+def ended_in_columns(since: datetime, width: timedelta, columns: int, *, most: int) -> list[JobSpan]:
     values = {"since": since, "width": width, "columns": columns, "most": most}
-    return [Ran(*row) for row in rows(_ENDED, values)]
+    return [JobSpan(*row) for row in rows(_ENDED, values)]

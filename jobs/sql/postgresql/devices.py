@@ -30,7 +30,7 @@ from jobs.sql.devices import (
 )
 from jobs.sql.execute import change, rows
 from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
-from jobs.states import RUNNING, SCHEDULED, DeviceState
+from jobs.states import RUNNING, SCHEDULED, JobDeviceState
 
 ALL_OVER: Final = common.ALL_OVER.format(report="octet_length(report)", host="octet_length(host)")
 
@@ -50,7 +50,7 @@ _BEGIN: Final = f"""
     )
     INSERT INTO {DEVICE} (job_id, place, host, state, failed, step, steps_over, tries, participant, worker, start_time)
     SELECT %(job)s, place - 1, host,
-        CASE WHEN turn <= %(take)s THEN '{DeviceState.TAKEN}' ELSE '{DeviceState.WAITING}' END,
+        CASE WHEN turn <= %(take)s THEN '{JobDeviceState.TAKEN}' ELSE '{JobDeviceState.WAITING}' END,
         FALSE, '', 0, 0,
         CASE WHEN turn <= %(take)s THEN %(token)s::uuid END,
         CASE WHEN turn <= %(take)s THEN %(worker)s END,
@@ -87,7 +87,7 @@ _TAKE: Final = f"""
         SELECT id, row_number() OVER (ORDER BY id) > %(count)s AS ahead FROM free
     ), taken AS (
         UPDATE {DEVICE} AS device SET participant = %(token)s,
-            state = CASE WHEN ahead THEN '{DeviceState.WAITING}' ELSE '{DeviceState.TAKEN}' END,
+            state = CASE WHEN ahead THEN '{JobDeviceState.WAITING}' ELSE '{JobDeviceState.TAKEN}' END,
             worker = CASE WHEN NOT ahead THEN %(worker)s END,
             start_time = CASE WHEN NOT ahead THEN statement_timestamp() END
         FROM turn WHERE device.id = turn.id
@@ -102,7 +102,7 @@ _TAKE: Final = f"""
 # all given ids once for each that it has. From a CASE it infers no such number.
 _STILL_MINE: Final = f"CASE WHEN {MINE} THEN TRUE ELSE FALSE END"
 _OVER: Final = f"""over AS (
-        UPDATE {DEVICE} AS device SET state = '{DeviceState.DONE}', failed = given.failed, reason = given.reason,
+        UPDATE {DEVICE} AS device SET state = '{JobDeviceState.DONE}', failed = given.failed, reason = given.reason,
             change_score = given.score, report = given.report, memo = given.memo,
             changed = given.changed, taken_back = given.taken_back, worker = %(worker)s,
             start_time = coalesce(start_time, statement_timestamp() - given.begun_age * interval '1 second'),
@@ -121,7 +121,7 @@ _STEPPED: Final = f"""stepped AS (
         RETURNING device.id
     )"""
 _UNDER_WAY: Final = f"""
-    state = '{DeviceState.TAKEN}', worker = %(worker)s,
+    state = '{JobDeviceState.TAKEN}', worker = %(worker)s,
     start_time = coalesce(start_time, statement_timestamp() - given.age * interval '1 second')"""
 # A locked row is just having its step noted, which marks it as begun too. If each statement waited for the other's
 # rows, the database would break the deadlock after a second.
@@ -135,7 +135,7 @@ _BEGUN: Final = f"""free_begun AS (
         RETURNING device.id
     )"""
 _UNBEGUN: Final = f"""unbegun AS (
-        UPDATE {DEVICE} AS device SET state = '{DeviceState.WAITING}', participant = NULL, worker = NULL,
+        UPDATE {DEVICE} AS device SET state = '{JobDeviceState.WAITING}', participant = NULL, worker = NULL,
             start_time = NULL
         WHERE id = ANY(%(unbegun)s) AND {MINE}
         RETURNING device.id
@@ -175,7 +175,7 @@ _PROGRESS: Final = f"""
     )
     UPDATE {JOB} SET finished_devices = coalesce(
         (SELECT json_agg(host ORDER BY finish_time, place)::text FROM {DEVICE}
-         WHERE job_id = %(job)s AND state = '{DeviceState.DONE}' AND NOT taken_back), '[]'), {WITH_NUMBER}
+         WHERE job_id = %(job)s AND state = '{JobDeviceState.DONE}' AND NOT taken_back), '[]'), {WITH_NUMBER}
     WHERE id = %(job)s AND status = '{RUNNING}' AND EXISTS (SELECT 1 FROM due)
 """
 

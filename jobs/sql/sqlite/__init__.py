@@ -16,7 +16,7 @@ from jobs.sql.devices import device_reports, fingerprint, finished_hosts, newest
 from jobs.sql.ended import count_devices, last_of
 from jobs.sql.log import append_log
 from jobs.sql.lost import lose_devices, unreported_devices, write_reports
-from jobs.sql.overview import how_far, symptoms
+from jobs.sql.overview import progress_rows, symptoms
 from jobs.sql.sqlite.claim import claim
 from jobs.sql.sqlite.columns import ended_in_columns
 from jobs.sql.sqlite.devices import (
@@ -59,7 +59,6 @@ __all__ = [
     "finish",
     "finished_hosts",
     "fleet_standing",
-    "how_far",
     "ids_up_to",
     "kept_total",
     "last_of",
@@ -71,6 +70,7 @@ __all__ = [
     "note_steps",
     "outcomes",
     "position",
+    "progress_rows",
     "result_in_parts",
     "shares_devices",
     "show_progress",

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from jobs.sql.execute import adapted, rows
-from jobs.sql.overview_signature import Ran
+from jobs.sql.overview_signature import JobSpan
 from jobs.sql.tables import JOB
 
 _ENDED: Final = f"""
@@ -13,12 +13,12 @@ _ENDED: Final = f"""
 """
 
 
-def ended_in_columns(since: datetime, width: timedelta, columns: int, *, most: int) -> list[Ran]:
+def ended_in_columns(since: datetime, width: timedelta, columns: int, *, most: int) -> list[JobSpan]:
     begins = [since + number * width for number in range(columns)]
-    return [_ran(row) for begin in begins for row in rows(_ENDED, [adapted(begin), adapted(begin + width), most])]
+    return [_span(row) for begin in begins for row in rows(_ENDED, [adapted(begin), adapted(begin + width), most])]
 
 
-def _ran(row: tuple[Any, ...]) -> Ran:
+def _span(row: tuple[Any, ...]) -> JobSpan:
     job_id, function_name, lock_name, status, *times = row
     start, finish = (when.replace(tzinfo=UTC) for when in times)  # stored without a zone
-    return Ran(job_id, function_name, lock_name, status, start, finish)
+    return JobSpan(job_id, function_name, lock_name, status, start, finish)

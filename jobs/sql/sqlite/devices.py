@@ -27,7 +27,7 @@ from jobs.sql.devices import (
 )
 from jobs.sql.execute import adapted, change, rows
 from jobs.sql.tables import DEVICE, FLEET, JOB, LOCK, PARTICIPANT
-from jobs.states import RUNNING, DeviceState
+from jobs.states import RUNNING, JobDeviceState
 
 ALL_OVER: Final = common.ALL_OVER.format(report="length(CAST(report AS BLOB))", host="length(CAST(host AS BLOB))")
 _ME: Final = f"(SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s)"
@@ -63,20 +63,21 @@ _TAKE: Final = f"""
     WHERE id IN (
         SELECT id FROM {DEVICE} WHERE job_id = %(job)s AND {FREE} AND (tries > 0) = %(tried)s
         ORDER BY id LIMIT %(count)s
-    ) RETURNING id, host, tries, state = '{DeviceState.WAITING}'
+    ) RETURNING id, host, tries, state = '{JobDeviceState.WAITING}'
 """
 _OVER: Final = f"""
-    UPDATE {DEVICE} SET state = '{DeviceState.DONE}', failed = %(failed)s, reason = %(reason)s,
+    UPDATE {DEVICE} SET state = '{JobDeviceState.DONE}', failed = %(failed)s, reason = %(reason)s,
         change_score = %(change_score)s, report = %(report)s, memo = %(memo)s, changed = %(changed)s,
         taken_back = %(taken_back)s, worker = %(worker)s, start_time = coalesce(start_time, %(since)s),
         finish_time = %(then)s
     WHERE id = %(id)s AND {MINE}
 """
 _STEPPED: Final = f"UPDATE {DEVICE} SET steps_over = %(steps_over)s WHERE id = %(id)s AND {MINE}"
-_UNDER_WAY: Final = f"state = '{DeviceState.TAKEN}', worker = %(worker)s, start_time = coalesce(start_time, %(since)s)"
+_UNDER_WAY: Final = f"""
+        state = '{JobDeviceState.TAKEN}', worker = %(worker)s, start_time = coalesce(start_time, %(since)s)"""
 _BEGUN: Final = f"UPDATE {DEVICE} SET {_UNDER_WAY} WHERE id = %(id)s AND {MINE}"
 _UNBEGUN: Final = f"""
-    UPDATE {DEVICE} SET state = '{DeviceState.WAITING}', participant = NULL, worker = NULL, start_time = NULL
+    UPDATE {DEVICE} SET state = '{JobDeviceState.WAITING}', participant = NULL, worker = NULL, start_time = NULL
     WHERE id = %(id)s AND {MINE}
 """
 _NOTE: Final = f"""
@@ -98,8 +99,8 @@ def begin_devices(
             clear_rows(run, THIS_RUN)
         if change(_JOIN, values):
             change(_FLEET, values)
-            taken = (DeviceState.TAKEN.value, values["token"], run.worker, values["now"])
-            waiting = (DeviceState.WAITING.value, None, None, None)
+            taken = (JobDeviceState.TAKEN.value, values["token"], run.worker, values["now"])
+            waiting = (JobDeviceState.WAITING.value, None, None, None)
             in_turn = rows(_IN_TURN, {"hosts": json.dumps(hosts)}) if take < len(hosts) else [*enumerate(hosts)]
             with connection.cursor() as cursor:
                 cursor.executemany(
@@ -118,8 +119,8 @@ def take_devices(
     run: Run, count: int, *, ahead: int = 0, tried: bool = False, of: int = 0, lasting: bool = True
 ) -> tuple[FleetStanding, list[Taken]]:
     values = {**of_run(run), "tried": tried}
-    begins = {"count": count, "state": DeviceState.TAKEN.value, "by": run.worker, "now": _time()}
-    waits = {"count": ahead, "state": DeviceState.WAITING.value, "by": None, "now": None}
+    begins = {"count": count, "state": JobDeviceState.TAKEN.value, "by": run.worker, "now": _time()}
+    waits = {"count": ahead, "state": JobDeviceState.WAITING.value, "by": None, "now": None}
     with transaction.atomic():
         seen = fleet_standing(run)
         if not seen.allows(run):
