@@ -44,9 +44,10 @@ def page(permission: str, *, post: str | None = None) -> Callable[[View[P]], Vie
 
 def _refusal(request: HttpRequest, permissions: tuple[str, ...], *, takes_posts: bool) -> HttpResponse | None:
     """None if the page may be shown. Without tokens in development everybody is the operator "dev", as in the API."""
-    if request.method not in (*SAFE, "POST") or (request.method == "POST" and not takes_posts):
+    accepted = (*SAFE, "POST") if takes_posts else SAFE
+    if request.method not in accepted:
         response = said(request, "Not allowed", f"This page does not accept {request.method}.", status=405)
-        response["Allow"] = ", ".join((*SAFE, "POST") if takes_posts else SAFE)
+        response["Allow"] = ", ".join(accepted)
         return response
     if not conf.require_token and not request.user.is_authenticated:
         if why := foreign_peer(request) or _foreign(request):
@@ -56,15 +57,13 @@ def _refusal(request: HttpRequest, permissions: tuple[str, ...], *, takes_posts:
         if "HX-Request" in request.headers:
             return HttpResponse(status=401)
         return redirect_to_login(request.get_full_path())
-    for permission in permissions:
-        if not request.user.has_perm(permission):
-            if request.method not in SAFE:
-                refused.send(sender=None, request=request, permission=permission)
-            words = (
-                f"{request.user.get_username()} has no permission {permission}. Somebody who manages users can give it."
-            )
-            return said(request, "You may not see this", words, status=403)
-    return None
+    missing = next((permission for permission in permissions if not request.user.has_perm(permission)), None)
+    if missing is None:
+        return None
+    if request.method not in SAFE:
+        refused.send(sender=None, request=request, permission=missing)
+    words = f"{request.user.get_username()} has no permission {missing}. Somebody who manages users can give it."
+    return said(request, "You may not see this", words, status=403)
 
 
 def _foreign(request: HttpRequest) -> str | None:

@@ -1,8 +1,19 @@
 """Checks that the settings about identity fit together, and that what they name exists."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from cnaasjobs.conf import Conf, conf
+from cnaasjobs.conf.variables import Variable
+
+_OF_JWTS: Final = (
+    Conf.jwt_audience,
+    Conf.jwt_keys_url,
+    Conf.jwt_keys_file,
+    Conf.jwt_groups,
+    Conf.oidc_client_id,
+)
+_OF_SIGN_IN: Final = (Conf.oidc_client_secret, Conf.oidc_authorization_url, Conf.oidc_token_url)
 
 
 def problems() -> Iterator[str]:
@@ -13,27 +24,35 @@ def problems() -> Iterator[str]:
 
 
 def _of_provider() -> Iterator[str]:
-    needed = (Conf.jwt_audience, Conf.jwt_keys_url, Conf.jwt_keys_file, Conf.jwt_groups, Conf.oidc_client_id)
-    of_sign_in = (Conf.oidc_client_secret, Conf.oidc_authorization_url, Conf.oidc_token_url)
     if not conf.oidc_client_id:
-        for part in of_sign_in:
-            if conf.value_of(part.name):
-                yield f"{part.name} is set, and {Conf.oidc_client_id.name} is not: without it nobody can sign in there"
+        yield from _in_vain(_OF_SIGN_IN, Conf.oidc_client_id, "nobody can sign in there")
     if not conf.jwt_issuer:
-        for variable in needed:
-            if conf.value_of(variable.name):
-                yield f"{variable.name} is set, and {Conf.jwt_issuer.name} is not: without it no JWT is accepted"
+        yield from _in_vain(_OF_JWTS, Conf.jwt_issuer, "no JWT is accepted")
         return
-    if not conf.jwt_audience and not conf.oidc_client_id:
-        yield f"{Conf.jwt_audience.name} is missing: a JWT for another service would be taken for one of ours"
     if conf.oidc_client_id:
-        for part in of_sign_in:
-            if not conf.value_of(part.name):
-                yield f"{part.name} must be set too, because {Conf.oidc_client_id.name} is"
-        if "openid" not in conf.oidc_scopes.split():
-            yield f"{Conf.oidc_scopes.name} must contain openid: without it the provider does not say who somebody is"
+        yield from _of_sign_in()
+    elif not conf.jwt_audience:
+        yield f"{Conf.jwt_audience.name} is missing: a JWT for another service would be taken for one of ours"
     if not conf.jwt_algorithms:
         yield f"{Conf.jwt_algorithms.name} must not be empty"
+    yield from _of_keys()
+
+
+def _in_vain(variables: Sequence[Variable[Any]], missing: Variable[Any], effect: str) -> Iterator[str]:
+    for variable in variables:
+        if conf.value_of(variable.name):
+            yield f"{variable.name} is set, and {missing.name} is not: without it {effect}"
+
+
+def _of_sign_in() -> Iterator[str]:
+    for variable in _OF_SIGN_IN:
+        if not conf.value_of(variable.name):
+            yield f"{variable.name} must be set too, because {Conf.oidc_client_id.name} is"
+    if "openid" not in conf.oidc_scopes.split():
+        yield f"{Conf.oidc_scopes.name} must contain openid: without it the provider does not say who somebody is"
+
+
+def _of_keys() -> Iterator[str]:
     if bool(conf.jwt_keys_url) == bool(conf.jwt_keys_file):
         yield f"either {Conf.jwt_keys_url.name} or {Conf.jwt_keys_file.name} must be set, and not both"
     if conf.jwt_keys_file is not None:

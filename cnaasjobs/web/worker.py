@@ -161,18 +161,11 @@ class PatientWorker(ThreadWorker):
 
     def _look(self, connection: Connection) -> None:
         """Nothing is consumed from the kernel's buffer: gunicorn's parser reads it all."""
-        try:
-            seen = connection.sock.recv(MAX_LOOK_BYTES, socket.MSG_PEEK)
-            is_gone = seen == b""
-        except BlockingIOError:
-            seen, is_gone = b"", False
-        except OSError:
-            seen, is_gone = b"", True
-        ahead = connection.read_ahead()
-        if is_gone and not ahead:
+        seen, ahead = _peeked(connection.sock), connection.read_ahead()
+        if seen is None and not ahead:
             self._drop(connection)
             return
-        head = Head.of(ahead + seen)
+        head = Head.of(ahead + (seen or b""))
         if head is not None and head.is_health:
             self._start(connection, self._health)
         elif (head is not None and head.has_all) or _said_all(connection.sock):
@@ -181,7 +174,7 @@ class PatientWorker(ThreadWorker):
             self._wait_for_body(connection, head.length - len(ahead))
         elif head is not None and (head.length is None or _is_late(connection)):
             self._start(connection, self._bodies)
-        elif head is None and len(seen) >= MAX_LOOK_BYTES:
+        elif head is None and seen and len(seen) >= MAX_LOOK_BYTES:
             self._refuse(connection, 431, "Request Header Fields Too Large", "The request's head is too long")
         else:
             self._incomplete.append(connection)
@@ -243,6 +236,16 @@ class PatientWorker(ThreadWorker):
 
 def _is_late(connection: Connection) -> bool:
     return connection.late_at is not None and time.monotonic() >= connection.late_at
+
+
+def _peeked(sock: socket.socket) -> bytes | None:
+    """What has arrived, left in the kernel's buffer; None if the client is gone."""
+    try:
+        return sock.recv(MAX_LOOK_BYTES, socket.MSG_PEEK) or None
+    except BlockingIOError:
+        return b""
+    except OSError:
+        return None
 
 
 def _said_all(sock: socket.socket) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from django.db.models import QuerySet
@@ -164,13 +165,6 @@ def _lanes(named: Sequence[tuple[str, JobSpan]], since: datetime, most: int) -> 
 
 def _merged(cells: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Neighbouring columns joined: where each group begins, and how wide it is."""
-    begin = end = None
-    for cell in sorted(cells):
-        if begin is not None and end is not None and cell == end:
-            end += 1
-            continue
-        if begin is not None and end is not None:
-            yield begin, end - begin
-        begin, end = cell, cell + 1
-    if begin is not None and end is not None:
-        yield begin, end - begin
+    for _, group in groupby(enumerate(sorted(cells)), key=lambda placed: placed[1] - placed[0]):
+        begin, *rest = (cell for _, cell in group)
+        yield begin, 1 + len(rest)

@@ -84,16 +84,16 @@ def once(*, user: str, key: str | None, content: Any, make: Callable[[], Answer]
     except Error as exc:
         if answer is None:
             raise
-        if not committed:
-            if not backend or not outcome_is_unknown(exc):
-                raise
-            for entry in entries:  # none where the answer is that of an earlier request
-                if entry.action == Deed.SCHEDULED:
-                    withdraw_later(entry, backend=backend, key=(user, key) if key else None)
-            advice = REPEAT_WITH_KEY if key else LOOK_FIRST
-            raise OutcomeUnknown(f"{OUTCOME_UNKNOWN}. {advice}", headers={"Retry-After": "2"}) from exc
-        # It is scheduled: Beat and upkeep repair whatever failed after the commit.
-        record(JobAction.AFTER_COMMIT_FAILED, exc=exc, job_id=answer.body.get("job_id"))
+        if committed:  # it is scheduled: Beat and upkeep repair whatever failed after that
+            record(JobAction.AFTER_COMMIT_FAILED, exc=exc, job_id=answer.body.get("job_id"))
+            return answer
+        if not backend or not outcome_is_unknown(exc):
+            raise
+        for entry in entries:  # none where the answer is that of an earlier request
+            if entry.action == Deed.SCHEDULED:
+                withdraw_later(entry, backend=backend, key=(user, key) if key else None)
+        advice = REPEAT_WITH_KEY if key else LOOK_FIRST
+        raise OutcomeUnknown(f"{OUTCOME_UNKNOWN}. {advice}", headers={"Retry-After": "2"}) from exc
     return answer
 
 

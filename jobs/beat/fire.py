@@ -50,6 +50,7 @@ def fire(row: PeriodicTask, now: datetime, plain: PlainSender) -> Fired:
                     _schedule_job(row, task, args, kwargs)
                 else:
                     _require_plain(row)
+                    transaction.on_commit(lambda: plain.send(row, args, kwargs, fired_at=now, last=last), robust=True)
                 PeriodicTask.objects.filter(pk=row.pk).update(total_run_count=F("total_run_count") + 1)
         except JobArgumentError as exc:
             record(JobAction.FIRE_REFUSED, schedule=row.name, task=row.task, error=str(exc))
@@ -59,8 +60,6 @@ def fire(row: PeriodicTask, now: datetime, plain: PlainSender) -> Fired:
                 raise  # nothing was consumed
             record(JobAction.FIRE_FAILED, exc=exc, schedule=row.name, task=row.task)
             return Fired.BROKEN
-        if not isinstance(task, JobTask):
-            transaction.on_commit(lambda: plain.send(row, args, kwargs, fired_at=now, last=last), robust=True)
     record(JobAction.FIRE, schedule=row.name, task=row.task)
     return Fired.HERE
 

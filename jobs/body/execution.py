@@ -2,6 +2,7 @@
 
 import json
 import traceback
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -43,14 +44,11 @@ class Execution:
         """
         self.ctx.task = task
         try:
-            try:
-                with job_log.kept_in(self.ctx.log):
-                    try:
-                        returned = self._to_its_end(task)
-                    finally:
-                        self.ctx.wait_for_threads()
-            finally:
-                self.ctx.close()
+            with closing(self.ctx), job_log.kept_in(self.ctx.log):
+                try:
+                    returned = self._to_its_end(task)
+                finally:
+                    self.ctx.wait_for_threads()
             if self.ctx.retry_asked is not None:
                 raise self.ctx.retry_asked
             self.outcome = self._with_devices(outcome_of(returned, finished_devices=self.finished_devices))

@@ -118,18 +118,24 @@ class Work:
     def _joint_step(self, piece: Piece, number: int, last: bool) -> Any:
         step = self.plan.steps[number]
         try:
-            try:
-                self.safety.about_to(name_of(step))
-            except LockLost:
-                raise
-            except JobStopped:
-                # The last step was allowed on all devices, and is done on some: better to do it on the rest too, while
-                # we hold the lock.
-                if not last or not self.safety.holds_lock():
-                    raise
+            self._about_to_join(step, last=last)
             return self._call(piece, step)
         except JobStopped as stopped:
             return self._taken_back(piece, str(stopped))
+
+    def _about_to_join(self, step: Step, *, last: bool) -> None:
+        """The safe point before a joint step.
+
+        A job that stops does the last step on all devices nevertheless, as long as it holds its lock: the step was
+        allowed on all of them, and is done on some.
+        """
+        try:
+            self.safety.about_to(name_of(step))
+        except LockLost:
+            raise
+        except JobStopped:
+            if not last or not self.safety.holds_lock():
+                raise
 
     def _taken_back(self, piece: Piece, why: str) -> Any:
         """Let the plan's ``back`` undo it. The device failed, unless ``back`` returns a DeviceResult."""

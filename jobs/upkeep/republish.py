@@ -109,12 +109,13 @@ class Republish:
             strict = serves_by_priority(queue)
             rows = _waiting(queue).filter(dispatched_at__lt=_before_grace()).order_by("dispatched_at", "id")
             for row in rows.only("pk", "priority", "dispatched_at")[:_BATCH]:
-                overtakers = [
+                overtakers = (
                     when
                     for (where, priority), when in newest.items()
                     if where == queue and (priority == row.priority or (strict and priority < row.priority))
-                ]
-                if row.dispatched_at and overtakers and max(overtakers) - grace > row.dispatched_at:
+                )
+                last = max(overtakers, default=None)
+                if row.dispatched_at and last and last - grace > row.dispatched_at:
                     lost.append(row.pk)
         return lost
 
