@@ -1,20 +1,20 @@
-// What the pages can do with script; without it they all work too. What the templates say to it:
-//   <body data-after data-events data-every data-pause data-now>  live updates: since when, which; when to ask
-//   <… id data-live>  becomes what the same page shows when it is asked for again; beside it data-rows: a list, whose
-//   rows change in place and whose new ones wait; data-ask: where rows that left it are asked for by ?id=
+// Keeps the pages up to date, and gives them keys. They all work without it. What the templates tell it:
+//   <body data-after data-events data-every data-pause data-now>  the feed's position, its URL, seconds, the time
+//   <… id data-live>  is replaced by the same part of the page when that is requested again. With data-rows it is a
+//   list: its rows change in place, its new rows wait; data-ask is the URL for rows that have left it (?id=)
 //   <time>, data-since, data-until, data-zone, data-times, data-copy, data-go, data-keys: times, buttons, keys
 
 const page = document.body.dataset;
 const find = (css, from = document) => from.querySelector(css);
 const parse = (text) => new DOMParser().parseFromString(text, "text/html");
-const kept = (() => { try { return localStorage; } catch { return {}; } })(); // else for as long as the page
+const kept = (() => { try { return localStorage; } catch { return {}; } })(); // without storage: until the page is left
 
-// --- times: UTC, local or relative; durations that go on
+// --- times: UTC, local or relative; durations that keep counting
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const relative = new Intl.RelativeTimeFormat("en", { style: "short" });
 const zoned = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
 const zoneOf = (when) => zoned.formatToParts(when).find((part) => part.type === "timeZoneName").value;
-const behind = Date.now() - Date.parse(page.now), now = () => Date.now() - behind; // by the server's clock
+const behind = Date.now() - Date.parse(page.now), now = () => Date.now() - behind; // the server's clock
 
 function timeText(each, utc, when = new Date(each.dateTime)) {
   if (kept.times === "relative") {
@@ -23,7 +23,7 @@ function timeText(each, utc, when = new Date(each.dateTime)) {
   }
   if (kept.times !== "local") return utc;
   const all = when.toLocaleString("sv-SE"), zone = zoneOf(when), length = utc.replace(" UTC", "").length;
-  const size = length === 14 && all.slice(0, 4) !== each.dateTime.slice(0, 4) ? 19 : length; // of 2026-11-26 23:04:17
+  const size = length === 14 && all.slice(0, 4) !== each.dateTime.slice(0, 4) ? 19 : length; // another year
   const part = size === 5 ? all.slice(11, 16) : all.slice(-size);
   const above = find("[data-zone]", each.closest("table, section") ?? each)?.textContent ?? zoneOf(now());
   return zone === above && !utc.endsWith(" UTC") ? part : `${part} ${zone}`;
@@ -41,17 +41,17 @@ function write(css, text, root = document) {
 
 function writeTimes(root = document) {
   const zone = (each) => ({ local: zoneOf(Date.parse(each.dataset.zone) || now()), relative: "relative" })[kept.times];
-  write("[data-zone]", (each) => zone(each) ?? "UTC", root); // first: a time in another zone says so itself
+  write("[data-zone]", (each) => zone(each) ?? "UTC", root); // first: each time then names its zone if it is another
   write("time[datetime]", (each) => timeText(each, (each.dataset.utc ??= each.textContent)), root);
   write("[data-since]", (each) => lengthText(now() - Date.parse(each.dataset.since)), root);
   write("[data-until]", (each) => `in ${lengthText(Date.parse(each.dataset.until) - now())}`, root);
 }
 
-// --- changing in place
-htmx.config.morphIgnore.push("open", "tabindex"); // what a person opened, and where one is
-htmx.config.morphSkipChildren = ".detail"; // what was loaded when it was opened
-const ENDED = /FINISHED|EXCEPTION/; // such a job does not change any more
-const unseen = new Map(); // lists, with what they show once somebody wants to see the new rows
+// --- changing the page in place
+htmx.config.morphIgnore.push("open", "tabindex"); // what a person has opened, and the row in focus
+htmx.config.morphSkipChildren = ".detail"; // loaded when it was opened
+const ENDED = /FINISHED|EXCEPTION/; // a job in such a state no longer changes
+const unseen = new Map(); // by list: what it shows once somebody asks for the new rows
 
 const become = (old, fresh) =>
   old.isEqualNode(fresh) || htmx.swap({ target: old, text: fresh.outerHTML, swap: "outerMorph" });
@@ -59,7 +59,7 @@ const become = (old, fresh) =>
 async function changeRows(list, fresh) {
   const rows = [...fresh.children], shown = new Set([...list.children].map((row) => row.id));
   const last = rows.findLastIndex((row) => shown.has(row.id));
-  // Where some left a full list older ones follow, which are not news.
+  // When rows leave a full list, older ones follow at its end: those are not new.
   const isNew = (row, at) => !shown.has(row.id) && (at < last || last < 0 || rows.length > shown.size);
   const count = rows.filter(isNew).length;
   if (count) unseen.set(list, { fresh, count }); else unseen.delete(list);
@@ -89,7 +89,7 @@ async function ask() {
   }
 }
 
-// --- when to ask: at most every two seconds, not while paused or hidden
+// --- when to update: every two seconds at most, not while paused; seldom while hidden
 let isDirty = false, isAsking = false, isAway = false, isHeld = false, askedAt = Date.now(), wentAt = 0, next;
 const changed = () => { isDirty = true; plan(); };
 const isTyping = (at) => at.matches("textarea, input:not([type=checkbox], [type=radio])");
@@ -111,7 +111,7 @@ function plan() {
   Object.assign(find("#new"), { textContent: `${count} new: show`, hidden: !count });
   if (isAsking || why) return;
   const quiet = isAway || feed.state === "polling" ? Math.max(5, page.pause) : page.every;
-  const seconds = document.hidden ? 30 : isDirty && !isAway ? page.pause : quiet; // hidden: only for the title
+  const seconds = document.hidden ? 30 : isDirty && !isAway ? page.pause : quiet; // hidden: title and icon only
   next = setTimeout(update, Math.max(0, askedAt + 1000 * seconds - Date.now()) + 500 * Math.random());
 }
 
@@ -122,7 +122,7 @@ async function update() {
   plan();
 }
 
-// --- the stream: one a tab, none while hidden where a browser has six connections
+// --- the stream: one for each tab; over HTTP/1.1, with its six connections, none while hidden
 const isScarce = !/^h[23]/.test(performance.getEntriesByType("navigation")[0]?.nextHopProtocol);
 const feed = {
   state: "polling", position: page.after, failures: 0, source: null,
@@ -138,7 +138,7 @@ const feed = {
     source.onopen = () => { [this.state, this.failures] = ["live", 0]; plan(); };
     source.onerror = () => {
       this.state = "polling";
-      if (source.readyState === EventSource.CLOSED) { // for good, as after a proxy's 502
+      if (source.readyState === EventSource.CLOSED) { // the browser gives up, as after a proxy's 502
         this.close();
         this.again = setTimeout(() => this.open(), 2000 + Math.random() * Math.min(28000, 2000 * 2 ** this.failures++));
       }
@@ -193,7 +193,7 @@ document.addEventListener("change", ({ target }) => {
 });
 for (const kind of ["selectionchange", "input", "change", "focusout"]) document.addEventListener(kind, () => plan());
 
-document.documentElement.classList.add("scripted"); // shows what needs it
+document.documentElement.classList.add("scripted"); // shows what needs a script
 find("[data-keys]").checked = kept.keys !== "off";
 chooseTimes(kept.times ?? "utc");
 setInterval(() => String(getSelection()) || writeTimes(), 1000);

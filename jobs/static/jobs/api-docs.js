@@ -1,8 +1,8 @@
-// Starts Swagger UI. A file of its own, because the page's policy runs no script that stands in the page.
+// Starts Swagger UI. It is a file of its own because the page's policy allows no inline script.
 "use strict";
 window.SwaggerUIBundle({
   url: "schema",
   dom_id: "#api-docs",
   deepLinking: true,
-  validatorUrl: null, // it would send the schema to a host outside
+  validatorUrl: null, // it would send the schema to another host
 });

@@ -1,4 +1,4 @@
-// Beside the chosen job: how it is called. Beside the chosen crontab: what it says. Without scripts only the help is missing.
+// Shows how the chosen job is called, and what the chosen crontab means. Without scripts only this help is missing.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const explain = (selectId, dataId, show) => {
