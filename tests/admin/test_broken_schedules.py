@@ -50,7 +50,7 @@ def test_a_zone_that_is_unknown_is_named_and_mended(boss: Admin) -> None:
     assert "never" not in boss.get(LIST)
 
 
-def test_a_period_that_is_none_is_refused_beside_its_field(boss: Admin) -> None:
+def test_an_invalid_period_is_refused_beside_its_field(boss: Admin) -> None:
     row = interval("period", "fortnights")
     form = {"name": "broken", "task": NOTHING, "interval": str(row.interval_id), "kwargs": "{}", "args": "[]"}
     assert "This interval makes no sense" in boss.post(f"{LIST}{row.pk}/change/", {**form, "headers": "{}"})

@@ -158,7 +158,7 @@ def test_a_rule_moves_the_schedules_that_go_by_it(admin_of: AdminOf) -> None:
 
 
 @pytest.mark.django_db
-def test_a_schedule_of_the_settings_is_his_who_saved_it(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schedule_of_the_settings_belongs_to_whoever_saved_it(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CNAASJOBS_REQUIRE_TOKEN = True
     row = every(60, name="nightly", task="tests.fake_jobs.nothing")
     monkeypatch.setitem(current_app.conf.beat_schedule, "nightly", {})

@@ -125,7 +125,7 @@ def test_filters_offer_what_code_and_workers_name(viewer: Admin) -> None:
         assert function in page or f'<option value="{function}">' in raw
 
 
-def test_a_time_that_is_none_is_said_and_ignored(viewer: Admin) -> None:
+def test_an_invalid_time_is_reported_and_ignored(viewer: Admin) -> None:
     job_row(pk=1)
     page = viewer.get(f"{LIST}?finish_time_from=yesterday")
     assert "'yesterday' is not a time" in page

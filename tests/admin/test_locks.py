@@ -50,7 +50,7 @@ def test_free_locks_are_not_listed(viewer: Admin) -> None:
     assert "idle" not in viewer.get(LIST)
 
 
-def test_a_holder_that_ended_or_is_gone_is_said(boss: Admin) -> None:
+def test_a_holder_that_ended_or_is_gone_is_reported(boss: Admin) -> None:
     job = job_row("EXCEPTION", exception_type="WorkerLost")
     hold_lock("first", job.pk)
     hold_lock("second", 987)

@@ -64,7 +64,7 @@ def test_a_queue_that_nobody_serves_is_named(viewer: Admin) -> None:
     assert f"the oldest is {job.pk} (nothing)" in page
 
 
-def test_each_sees_only_what_he_may(admin_of: AdminOf) -> None:
+def test_each_sees_only_what_they_may(admin_of: AdminOf) -> None:
     job_row("EXCEPTION", exception_type="ValueError")
     trail.add(Deed.SCHEDULED, who="anna", origin="10.0.0.1", job_id=1)
     page = admin_of("jobs.view_heartbeat").get("/")

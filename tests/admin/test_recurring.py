@@ -81,7 +81,7 @@ def test_arguments_that_do_not_fit_are_refused_beside_their_field(
     assert says in found["kwargs"]
 
 
-def test_a_check_that_fails_is_said_there_too(
+def test_a_check_that_fails_is_reported_there_too(
     boss: Admin, form: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake_jobs.echo, "check", lambda **given: given["site"])

@@ -66,7 +66,7 @@ def test_it_needs_its_permissions(admin_of: AdminOf, boss: Admin) -> None:
     assert not AuthToken.objects.exists()
 
 
-def test_nobody_gives_what_he_has_not(admin_of: AdminOf, boss: Admin) -> None:
+def test_nobody_gives_what_they_do_not_have(admin_of: AdminOf, boss: Admin) -> None:
     may_make = ("knox.add_authtoken", "knox.view_authtoken", "jobs.view_job", "auth.view_user")
     maker = admin_of(*may_make, name="maker")
     stronger = admin_of("jobs.add_job", name="stronger")

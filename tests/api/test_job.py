@@ -172,7 +172,7 @@ def test_abort_of_an_ended_job_is_a_400_and_changes_nothing(api: Api, status: st
         {"action": "ABORT", "abort_reason": 1},
     ],
 )
-def test_abort_that_is_none_is_a_400(api: Api, body: Any) -> None:
+def test_an_invalid_abort_is_a_400(api: Api, body: Any) -> None:
     job = job_row("SCHEDULED")
     reply = api.put(f"/job/{job.pk}", body)
     assert reply.status == 400

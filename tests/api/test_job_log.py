@@ -99,6 +99,6 @@ def test_no_such_job(api: Api, path: str, status: int) -> None:
     assert api.get(path).status == status
 
 
-def test_a_level_that_is_none(api: Api, job: Job) -> None:
+def test_an_invalid_level(api: Api, job: Job) -> None:
     answer = api.get(f"/job/{job.pk}/log?level=loud")
     assert (answer.status, "'loud'" in answer.message) == (400, True)

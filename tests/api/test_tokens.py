@@ -47,7 +47,7 @@ def test_create_with_an_end(user_with: Callable[..., User]) -> None:
 @pytest.mark.parametrize(
     "arguments", [("create", "nobody"), ("create", "eva", "--days", "0"), ("revoke", "x"), ("revoke", "")]
 )
-def test_what_cannot_be_done_is_said(user_with: Callable[..., User], arguments: tuple[str, ...]) -> None:
+def test_what_cannot_be_done_is_reported(user_with: Callable[..., User], arguments: tuple[str, ...]) -> None:
     user_with(name="eva")
     with pytest.raises(CommandError):
         token(*arguments)

@@ -51,7 +51,7 @@ def test_a_time_in_the_doubled_hour_fires_once() -> None:
 
 
 @pytest.mark.parametrize("evening", [SPRING, AUTUMN])
-def test_a_night_without_beat_is_made_up_for_once(evening: datetime) -> None:
+def test_what_was_due_in_a_night_without_beat_fires_once(evening: datetime) -> None:
     daily(2, 30, zone="Europe/Stockholm")
     assert Night(evening).pass_by(asleep=(0, 5)) == ["05:00"]
 

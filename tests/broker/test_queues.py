@@ -38,7 +38,7 @@ def test_what_a_queue_was_found_to_be_is_forgotten_when_it_is_moved(rabbitmq: Ra
         assert queues.serves_by_priority("default")
 
 
-def test_jobs_are_sent_to_a_queue_of_before_and_confirmed(
+def test_jobs_are_sent_to_a_queue_declared_otherwise_and_confirmed(
     rabbitmq: RabbitMQ, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queues, "_named", set())

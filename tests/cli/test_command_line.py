@@ -67,7 +67,7 @@ def nowhere() -> Iterator[None]:
 
 @pytest.mark.usefixtures("nowhere")
 @pytest.mark.parametrize("arguments", [*LOOKING, *CHANGING], ids=" ".join)
-def test_a_database_that_is_away_is_said_in_a_line(arguments: tuple[str, ...]) -> None:
+def test_a_database_that_is_away_is_reported_in_a_line(arguments: tuple[str, ...]) -> None:
     words = said(*arguments)
     assert words.startswith("No answer from the database: ")
     assert "Connection refused" in words
@@ -76,7 +76,7 @@ def test_a_database_that_is_away_is_said_in_a_line(arguments: tuple[str, ...]) -
 
 
 @pytest.mark.parametrize("arguments", [*LOOKING, *CHANGING, ("jobs", "wait", "1")], ids=" ".join)
-def test_a_database_that_was_never_migrated_is_said_in_a_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_database_that_was_never_migrated_is_reported_in_a_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
     with on_database(f"sqlite:///{tmp_path}/new.sqlite3"):
         words = said(*arguments)
     assert words.startswith("The database lacks ")
@@ -123,7 +123,7 @@ def test_what_waits_goes_on_when_the_database_is_back(
     assert ("done" if verb == "log" else "FINISHED") in out.getvalue()
 
 
-def test_it_is_said_once_each_time_that_it_is_away() -> None:
+def test_it_is_reported_once_each_time_that_it_is_away() -> None:
     said: list[str] = []
     patience = follow.Patience(said.append)
     for is_away in (True, True, False, True, True):
@@ -221,7 +221,7 @@ def test_json_stays_json_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert job["comment"] == "größe \N{SNOWMAN}"
 
 
-def test_a_full_disk_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     job_row()
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         monkeypatch.setattr(sys, "stdout", full)

@@ -41,7 +41,7 @@ def test_abort_without_a_reason_says_where(reason: list[str]) -> None:
     assert f"Aborted at the command line (aborted by {getpass.getuser()})" in (waiting.outcome.exception or "")
 
 
-def test_what_cannot_be_aborted_is_said_and_stops_no_other() -> None:
+def test_what_cannot_be_aborted_is_reported_and_stops_no_other() -> None:
     ended, waiting = job_row(), job_in(Status.SCHEDULED)
     with pytest.raises(CommandError, match=f"Job id {ended.pk} is in state FINISHED") as refused:
         run("jobs", "abort", ended.pk, waiting.pk)
@@ -83,7 +83,7 @@ SAME = [job(name=f"tests.{where}.same")(same) for where in ("one", "two")]
         (["add", "--at", "soon"], "'soon' must be a time like"),
     ],
 )
-def test_what_cannot_be_started_is_said(typed: list[str], words: str) -> None:
+def test_what_cannot_be_started_is_reported(typed: list[str], words: str) -> None:
     with pytest.raises(CommandError, match=words):
         run("jobs", "start", *typed)
     assert not Job.objects.exists()

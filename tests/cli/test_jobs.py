@@ -48,7 +48,7 @@ def test_the_list_takes_the_search_and_its_rows_say_what_became_of_them() -> Non
         assert part in row
 
 
-def test_a_search_that_cannot_be_understood_is_said() -> None:
+def test_a_search_that_cannot_be_understood_is_reported() -> None:
     with pytest.raises(CommandError, match="there is no devices:, only status:"):
         run("jobs", "list", "devices:a")
     assert ends_with("jobs", "list", "devices:a") == 2

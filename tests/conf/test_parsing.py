@@ -37,7 +37,7 @@ def test_hosts(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["https://jobs.example.org", "jobs.example.org:443", "a/b", "a b", "*.example.org"])
-def test_what_is_no_host(text: str) -> None:
+def test_an_invalid_host(text: str) -> None:
     with pytest.raises(ValueError, match="must be host names without scheme, port and path"):
         host(text)
 
@@ -48,7 +48,7 @@ def test_networks(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["nginx", "10.0.0.5/24", "10.0.0", "http://10.0.0.5", "10.0.0.5:80"])
-def test_what_is_no_network(text: str) -> None:
+def test_an_invalid_network(text: str) -> None:
     with pytest.raises(ValueError, match="must be addresses or networks"):
         network(text)
 
@@ -75,7 +75,7 @@ def test_an_origin_is_read_as_browsers_send_it(text: str) -> None:
         *("https://a:0", "https://a:65536", "https://a:99999999999999999999"),
     ],
 )
-def test_what_is_no_origin(text: str) -> None:
+def test_an_invalid_origin(text: str) -> None:
     with pytest.raises(ValueError, match="must be origins such as"):
         origin(text)
 
@@ -105,7 +105,7 @@ def test_apps(text: str) -> None:
         "jobs.apps.csv.Config",
     ],
 )
-def test_what_is_no_app(text: str) -> None:
+def test_an_invalid_app(text: str) -> None:
     with pytest.raises(ValueError, match="must name Django apps that can be imported"):
         app(text)
 
@@ -127,13 +127,13 @@ def test_the_name_of_a_task(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["celery.chain", "celery.", "site.tasks.", "site tasks", "!!"])
-def test_what_is_no_task_of_ones_own(text: str) -> None:
+def test_a_task_that_is_not_ones_own(text: str) -> None:
     with pytest.raises(ValueError, match="must be names of tasks of your own"):
         plain_task(text)
 
 
 @pytest.mark.parametrize("text", ["X-Forwarded-Proto: https", "X Forwarded", "", "-x"])
-def test_what_is_no_header(text: str) -> None:
+def test_an_invalid_header(text: str) -> None:
     with pytest.raises(ValueError, match="must be a header such as X-Forwarded-Proto"):
         header(text)
 
@@ -197,7 +197,7 @@ def test_no_refusal_of_a_database_quotes_it(text: str) -> None:
     assert caught.value.__cause__ is None
 
 
-def test_what_has_to_be_quoted_in_a_password_is_said() -> None:
+def test_what_has_to_be_quoted_in_a_password_is_reported() -> None:
     with pytest.raises(ValueError, match="%25 for %, %2F for /"):
         database("postgres://ann:100%@db/jobs")
 

@@ -112,7 +112,7 @@ def test_in_development_other_machines_get_nothing() -> None:
     assert Client().get("/jobs", REMOTE_ADDR="10.0.0.7").status_code == 403
 
 
-def test_a_database_that_is_away_is_said(viewer: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_is_reported(viewer: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     def away() -> None:
         raise OperationalError("database is locked")
 

@@ -73,7 +73,7 @@ def test_aborting_asks_first_and_says_what_will_happen(ann: Person) -> None:
     assert ids_of(ann.markup(path)) == f"{runs.pk},{waits.pk}"
 
 
-def test_aborting_is_done_by_the_form_and_said(ann: Person) -> None:
+def test_aborting_is_done_by_the_form_and_reported(ann: Person) -> None:
     waits, runs, other = job_in(Status.SCHEDULED), job_in(Status.RUNNING), job_in(Status.SCHEDULED)
     said = ann.send("/jobs/abort", {"ids": f"{runs.pk},{waits.pk}", "reason": "wrong window"})
     assert f"Aborted: job {waits.pk}." in said
@@ -132,7 +132,7 @@ def test_parked_sent_and_later_ones_all_match(ann: Person) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "id=x", "id=-1", "id=%00", f"id={'9' * 40}", "all=1&q=by:nobody"])
-def test_nothing_to_abort_is_said(ann: Person, query: str) -> None:
+def test_nothing_to_abort_is_reported(ann: Person, query: str) -> None:
     assert "Nothing to do" in ann.read(f"/jobs/abort?{query}")
 
 
@@ -194,7 +194,7 @@ def test_what_a_dry_run_showed_is_applied(ann: Person) -> None:
     assert (json.loads(made.start_arguments), made.link.kind) == ({"value": "plan", "dry_run": False}, "plan")
 
 
-def test_what_cannot_be_done_is_said(ann: Person) -> None:
+def test_what_cannot_be_done_is_reported(ann: Person) -> None:
     running, whole, unknown = job_in(Status.RUNNING), ended(comment="whole"), ended(task_name="gone")
     assert "is in state RUNNING" in ann.read(f"/jobs/{running.pk}/run/again", status=409)
     assert "left no device undone" in ann.read(f"/jobs/{whole.pk}/run/failed", status=409)

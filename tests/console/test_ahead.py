@@ -107,7 +107,7 @@ def test_all_is_well(person_of: PersonOf) -> None:
     assert "All is well 1 worker, 1 Beat, 1 job runs" in person_of(*ALL).read("/jobs")
 
 
-def test_what_is_not_well_is_said_with_where_to_look(person_of: PersonOf) -> None:
+def test_what_is_not_well_is_reported_with_where_to_look(person_of: PersonOf) -> None:
     job_row("EXCEPTION", finish_time=database_now())
     failing = job_row(finish_time=database_now())
     device_row(failing, "a1", reason="no")
@@ -144,7 +144,7 @@ def test_of_many_exceptions_no_more_are_said_than_were_counted(person_of: Person
     assert f"At least {health.NEWEST} jobs ended with an exception" in person_of(*ALL).read("/jobs")
 
 
-def test_only_what_one_may_see_is_said(person_of: PersonOf) -> None:
+def test_only_what_one_may_see_is_reported(person_of: PersonOf) -> None:
     assert "No worker is alive" in person_of(*ALL, name="boss").read("/jobs")
     page = person_of("jobs.view_job").read("/jobs")
     assert "All is well 0 jobs run" in page

@@ -69,7 +69,7 @@ def test_without_the_permission_there_is_no_button_and_no_way(ann: Person) -> No
     assert job.unapproved
 
 
-def test_what_does_not_wait_is_said(eve: Person) -> None:
+def test_what_does_not_wait_is_reported(eve: Person) -> None:
     job = job_row("SCHEDULED")
     assert "does not wait for approval" in eve.read(f"/jobs/{job.pk}/approve", status=409)
     assert "Not approved" in eve.send(f"/jobs/{job.pk}/approve", {"approve": "1"})

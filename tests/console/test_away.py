@@ -41,7 +41,7 @@ def test_a_page_says_that_it_is_away(boss: Person, path: str, accept: str) -> No
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/jobs/abort", "/locks/clear", "/admin/jobs/job/abort/"])
-def test_of_a_form_it_does_not_say_that_nothing_was_done(boss: Person, path: str) -> None:
+def test_after_a_form_it_does_not_claim_that_nothing_was_done(boss: Person, path: str) -> None:
     with database_fails():
         said = boss.send(path, {"ids": "1", "name": "devices", "fence": "1"}, status=503)
     assert "Whether this was done is not known: check before you do it again" in said
@@ -60,7 +60,7 @@ def test_one_that_takes_no_writes_is_not_away(boss: Person) -> None:
 
 
 @pytest.mark.django_db
-def test_what_fails_outside_of_a_view_is_said_too(boss: Person) -> None:
+def test_what_fails_outside_of_a_view_is_reported_too(boss: Person) -> None:
     """A session that is stored when the page is done: so many messages fit into no cookie."""
     boss.client.raise_request_exception = False
     ids = ",".join(str(number * 7919**3) for number in range(1, 400))

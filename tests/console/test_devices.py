@@ -86,7 +86,7 @@ def test_a_long_list_has_pages(viewer: Person, lab: Lab, monkeypatch: pytest.Mon
     assert "a1" in viewer.read("/devices?page=x")
 
 
-def test_an_inventory_that_cannot_be_read_is_said_and_what_jobs_know_is_shown(viewer: Person, lab: Lab) -> None:
+def test_an_inventory_that_cannot_be_read_is_reported_and_what_jobs_know_is_shown(viewer: Person, lab: Lab) -> None:
     device_row(job_row(), "a1")
     (lab.directory / "hosts.yml").write_text("a1: [")
     assert "The inventory can't be read" in viewer.read("/devices", status=503)

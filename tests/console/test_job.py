@@ -85,7 +85,7 @@ def test_devices_are_found_by_name_and_by_what_became_of_them(
     assert hosts(viewer.markup(f"/jobs/{sync.pk}?{query}")) == found
 
 
-def test_a_device_of_before_is_judged_by_its_score(viewer: Person) -> None:
+def test_a_device_of_an_earlier_version_is_judged_by_its_score(viewer: Person) -> None:
     """Its row does not say whether it was changed."""
     job = job_row(start_arguments='{"dry_run": false}')
     device_row(job, "sw1", change_score=3)

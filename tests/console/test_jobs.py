@@ -98,7 +98,7 @@ def test_tabs_count_each_state(viewer: Person) -> None:
         ("since:9999999w", "is not known"),
     ],
 )
-def test_what_cannot_be_understood_is_said(viewer: Person, line: str, words: str) -> None:
+def test_what_cannot_be_understood_is_reported(viewer: Person, line: str, words: str) -> None:
     assert words in viewer.read(f"/jobs?q={line}", status=400)
 
 

@@ -49,7 +49,7 @@ def test_free_locks_are_not_listed(person_of: PersonOf) -> None:
     assert "No lock is held" in person_of(*SEES).read("/locks")
 
 
-def test_a_holder_that_ended_or_is_gone_is_said(person_of: PersonOf) -> None:
+def test_a_holder_that_ended_or_is_gone_is_reported(person_of: PersonOf) -> None:
     hold_lock("first", job_row("EXCEPTION", exception_type="WorkerLost"))
     hold_lock("second", 987)
     page = person_of(*SEES).read("/locks")

@@ -55,7 +55,7 @@ def test_it_says_what_will_happen_and_the_form_does_it(boss: Person) -> None:
     assert (row.enabled, row.last_run_at, row.total_run_count) == (False, None, 0)
 
 
-def test_that_it_changes_devices_is_said(boss: Person) -> None:
+def test_that_it_changes_devices_is_reported(boss: Person) -> None:
     live = every(60, name="live", task=fake_jobs.echo.name, kwargs='{"value": 7}')  # by its default no dry run
     assert "This changes devices. It is a live run." in boss.read(address(live))
 
@@ -120,7 +120,7 @@ def test_what_cannot_run_says_why(boss: Person, broken: dict[str, str], words: s
     assert (address(row) in boss.markup("/schedules")) == ("task" not in broken)
 
 
-def test_one_that_is_gone_or_cannot_be_read_is_said(boss: Person) -> None:
+def test_one_that_is_gone_or_cannot_be_read_is_reported(boss: Person) -> None:
     row = unreadable()
     assert "never: " in boss.read(f"/schedules/{row.pk}/run", status=409)
     assert f"/schedules/{row.pk}/run" not in boss.markup("/schedules")

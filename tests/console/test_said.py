@@ -35,7 +35,7 @@ def test_a_name_that_turns_text_around_turns_no_sentence_around(viewer: Person) 
     assert f"Job {job.pk} has no device sw1\ufffdgnp." in text_of(page)
 
 
-def test_why_several_devices_failed_is_said_once_and_leads_to_them(viewer: Person) -> None:
+def test_why_several_devices_failed_is_reported_once_and_leads_to_them(viewer: Person) -> None:
     job = job_row("FINISHED")
     for number in range(7):
         reason = "ConnectionException: no route" if number < 4 else "AuthenticationException: refused"

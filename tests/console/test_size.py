@@ -127,7 +127,7 @@ def test_on_postgresql_no_page_reads_the_whole_table(postgresql: PostgreSQL) -> 
 
 
 @pytest.mark.needs("postgresql")
-def test_a_statement_that_takes_too_long_is_said_on_each_page(postgresql: PostgreSQL) -> None:
+def test_a_statement_that_takes_too_long_is_reported_on_each_page(postgresql: PostgreSQL) -> None:
     boss, world = Person(User.objects.create_superuser("boss", password=PASSWORD)), built()
 
     def slowly(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:

@@ -28,7 +28,7 @@ print(source_of(tasks.sync_devices.run))
 """
 
 
-def test_a_worker_whose_files_an_upgrade_replaced_is_like_those_of_before(tmp_path: Path) -> None:
+def test_a_worker_whose_files_an_upgrade_replaced_is_still_of_the_old_version(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "devices", tmp_path / "devices", ignore=shutil.ignore_patterns("__pycache__"))
     env = os.environ | {"PYTHONPATH": str(ROOT)}
 

@@ -93,7 +93,7 @@ def test_a_device_that_left_the_inventory_is_named(api: Api, lab: Lab) -> None:
     )
 
 
-def test_nothing_left_to_do_is_said(api: Api) -> None:
+def test_nothing_left_to_do_is_reported(api: Api) -> None:
     well = sync_row()
     device_row(well, "sw1")
     for job in (well, sync_row(result=_result(sw1=False)), sync_row(result=_result())):

@@ -146,7 +146,7 @@ def test_another_plugin_is_read_again_after_a_time(
         ("1001: {}\n", "host name 1001 must be text"),
     ],
 )
-def test_what_cannot_be_read_is_said_without_what_stands_in_it(lab: Lab, hosts: str, said: str) -> None:
+def test_what_cannot_be_read_is_reported_without_what_stands_in_it(lab: Lab, hosts: str, said: str) -> None:
     (lab.directory / "hosts.yml").write_text(hosts)
     with pytest.raises(InventoryError) as caught:
         inventory.nornir()

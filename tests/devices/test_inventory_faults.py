@@ -150,7 +150,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("file", "text", "said"), FAULTS)
-def test_a_fault_is_said_with_its_place(lab: Lab, file: str, text: str, said: str) -> None:
+def test_a_fault_is_reported_with_its_place(lab: Lab, file: str, text: str, said: str) -> None:
     (lab.directory / file).write_text(text)
     message = fault()
     assert said.replace("{dir}", str(lab.directory)) in message

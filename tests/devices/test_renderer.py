@@ -134,7 +134,7 @@ class Own:
     """A class that a renderer can't import."""
 
 
-def test_data_that_cannot_be_passed_on_are_said_and_the_process_is_used_on() -> None:
+def test_data_that_cannot_be_passed_on_are_reported_and_the_process_is_used_on() -> None:
     one = Renderer(memory_mb=512)
     try:
         for data, said in ((lambda: 1, "local object"), (Own(), "tests.devices.test_renderer.Own is not plain data")):

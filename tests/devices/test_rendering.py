@@ -148,7 +148,7 @@ def test_a_mapping_that_does_not_say_is_named(lab: Lab, mapping: str | None, sai
 
 
 @pytest.mark.parametrize("platform", [None, "", "../lab", "nosuch"])
-def test_a_platform_without_templates_is_said(lab: Lab, platform: str | None) -> None:
+def test_a_platform_without_templates_is_reported(lab: Lab, platform: str | None) -> None:
     lab.hosts["sw1"]["platform"] = platform
     lab.write()
     with pytest.raises(TemplateFailure):

@@ -100,7 +100,7 @@ def test_a_link_that_leads_elsewhere_by_now_is_read_again(lab: Lab) -> None:
     assert render(host(), Secrets({})) == "two"
 
 
-def test_what_is_no_template_is_said(lab: Lab) -> None:
+def test_what_is_no_template_is_reported(lab: Lab) -> None:
     directory = lab.templates / "lab"
     (directory / "sub").mkdir()
     os.mkfifo(directory / "pipe.j2")

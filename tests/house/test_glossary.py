@@ -26,5 +26,5 @@ def test_what_holds_a_job_and_each_step_of_its_life_is_named() -> None:
     assert MEANINGS["step"].partition(": ")[2].split(", ") == [*Step]
 
 
-def test_a_word_is_explained_by_other_words() -> None:
+def test_no_meaning_is_shorter_than_a_phrase() -> None:
     assert [word for word, meaning in MEANINGS.items() if len(meaning) < 20] == []

@@ -68,7 +68,7 @@ def test_every_package_of_the_product_has_a_row() -> None:
     assert packages - {"cnaasjobs.run", "locks.migrations"} <= places
 
 
-def test_a_name_that_only_looks_like_a_module_is_none() -> None:
+def test_a_name_that_only_looks_like_a_module_is_not_one() -> None:
     modules = {"jobs.worker.window", "jobs.states"}
     named = set(named_by_string(modules))
     assert ("jobs.worker", "jobs.worker.window") in named

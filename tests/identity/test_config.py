@@ -149,7 +149,7 @@ def test_the_file_of_our_own_key(settings: Settings, tmp_path: Path, content: by
 
 
 @pytest.mark.django_db
-def test_groups_that_do_not_exist_and_keys_without_tls_are_said_at_start(
+def test_groups_that_do_not_exist_and_keys_without_tls_are_reported_at_start(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CNAASJOBS_DEV = False

@@ -180,11 +180,11 @@ def test_where_the_groups_may_stand(groups: dict[str, Group], settings: Any, cla
 
 
 @pytest.mark.parametrize("said", [5, {"noc": 1}, [["noc"]], [None, 5], True, "nocnoc", ["NOC"]])
-def test_groups_of_another_type_are_none(groups: dict[str, Group], said: Any) -> None:
+def test_groups_of_another_type_count_as_none(groups: dict[str, Group], said: Any) -> None:
     assert Api(signed(groups=said)).get("/jobs").status == 403
 
 
-def test_a_group_that_does_not_exist_gives_nothing_and_is_said_once(
+def test_a_group_that_does_not_exist_gives_nothing_and_is_reported_once(
     settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CNAASJOBS_JWT_GROUPS = {"noc": "odd"}

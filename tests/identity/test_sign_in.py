@@ -202,7 +202,7 @@ def test_an_id_token_that_does_not_count(
         (b" " * 300_000, "more than"),
     ],
 )
-def test_an_answer_that_is_none(openid: OpenId, caplog: pytest.LogCaptureFixture, answer: bytes, words: str) -> None:
+def test_an_invalid_answer(openid: OpenId, caplog: pytest.LogCaptureFixture, answer: bytes, words: str) -> None:
     openid.answer = answer
     assert sign_in(Client()) == FAILED
     assert any(words in getattr(line, "error", "") for line in caplog.records)

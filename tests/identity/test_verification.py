@@ -165,7 +165,7 @@ def test_a_huge_one() -> None:
         "é.é.é",
     ],
 )
-def test_what_is_no_jwt(text: str) -> None:
+def test_an_invalid_jwt(text: str) -> None:
     assert is_jwt(text)
     refused(text, "Invalid token")
 
@@ -201,6 +201,6 @@ def test_no_more_keys_are_kept_than_one_jwt_may_cost() -> None:
     "content",
     [b"", b"{}", b"[]", b"null", b'{"keys": {}}', b'{"keys": []}', b"[" * 9999, b"\xff", b"-----BEGIN X-----"],
 )
-def test_what_is_no_set_of_keys(content: bytes) -> None:
+def test_an_invalid_set_of_keys(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parsed(content)

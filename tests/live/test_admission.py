@@ -81,7 +81,7 @@ def test_who_sees_locks_alone_hears_of_no_job(live: Live, user_with: Callable[..
         (f"?job={'9' * 5000}", "job"),  # Python does not make a number of it
     ],
 )
-def test_a_query_that_is_none(live: Live, user_with: Callable[..., User], query: str, word: str) -> None:
+def test_an_invalid_query(live: Live, user_with: Callable[..., User], query: str, word: str) -> None:
     refused = live.stream(query, bearer(user_with("jobs.view_job")))
     assert refused.status == 400
     assert word in refused.message

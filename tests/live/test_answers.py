@@ -44,7 +44,7 @@ def test_what_is_not_there_is_said_as_the_api_says_it(live: Live, method: str, p
         assert "GET" in headers["Allow"]
 
 
-def test_who_is_not_known_is_told_how_to_say_who_he_is(live: Live, settings: Any) -> None:
+def test_a_stranger_is_told_how_to_authenticate(live: Live, settings: Any) -> None:
     settings.CNAASJOBS_REQUIRE_TOKEN = True
     status, headers, _ = answer(live, "GET")
     assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
@@ -86,7 +86,7 @@ def test_at_its_end_tasks_are_cancelled_in_peace() -> None:
 
 
 @pytest.mark.needs("postgresql")
-def test_a_question_whose_connection_had_gone_is_asked_once_more(postgresql: Any) -> None:
+def test_a_query_whose_connection_was_gone_is_repeated_once(postgresql: Any) -> None:
     def session(ends: int | None = None) -> int:
         with connection.cursor() as cursor:
             if ends is not None:

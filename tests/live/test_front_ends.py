@@ -266,7 +266,7 @@ def test_wishes(wish: dict[str, Any], understood: bool) -> None:
     assert client().subscribe(wish) is understood
 
 
-def test_nobody_subscribes_to_what_he_may_not_see() -> None:
+def test_nobody_subscribes_to_what_they_may_not_see() -> None:
     one = client(Kind.LOCK)
     for wish in ({"update": "job"}, {"loglevel": "DEBUG"}, {"sync": "all"}):
         one.subscribe(wish)

@@ -221,7 +221,7 @@ class Statements:
 
 
 @pytest.mark.long
-def test_200_readers_cost_the_database_what_one_costs_and_nobody_costs_nothing(live: Live) -> None:
+def test_200_readers_cost_the_database_as_much_as_one_and_none_cost_nothing(live: Live) -> None:
     statements, job = Statements(), job_row()
     connection_created.connect(statements.watch)
     try:

@@ -18,7 +18,7 @@ def test_ports(text: str, port: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["65536", "-1", "²", "٣", "8000x", " 8000"])
-def test_what_is_no_port(text: str) -> None:
+def test_an_invalid_port(text: str) -> None:
     with pytest.raises(StartError, match="PORT must be a number from 0 to 65535"):
         Config.from_environment({"PORT": text})
 
@@ -38,7 +38,7 @@ def test_without_an_address_only_this_machine_is_served() -> None:
         assert listener.getsockname()[0] == "127.0.0.1"
 
 
-def test_an_address_that_can_not_be_used_is_said() -> None:
+def test_an_address_that_can_not_be_used_is_reported() -> None:
     with pytest.raises(StartError, match="HOST 'no such host' has no address"):
         Config.from_environment({"PORT": "0", "HOST": "no such host"}).listen()
     with pytest.raises(StartError, match=r"Cannot listen on 192\.0\.2\.1 port 0: "):  # of no machine
@@ -68,7 +68,7 @@ def test_the_url_that_is_shown_is_answered(host: str, shown: str) -> None:
 
 
 @pytest.mark.needs("netns")  # where a low port is root's, whatever this machine allows
-def test_a_port_that_is_roots_is_said() -> None:
+def test_a_port_that_only_root_may_use_is_reported() -> None:
     takes = "import os; from cnaasjobs.run.config import Config; Config.from_environment(os.environ).listen()"
     limited = ["unshare", "--net", "setpriv", "--bounding-set=-net_bind_service", sys.executable, "-c", takes]
     env = {**os.environ, "HOST": "0.0.0.0", "PORT": "1"}

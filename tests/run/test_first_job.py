@@ -77,7 +77,7 @@ def test_what_failed_comes_first_with_its_reason_then_what_would_change(lab: Lab
     assert table[4] == ["same", "no", "change", "+0", "-0", "0"]
 
 
-def test_all_failed_is_said_as_such(lab: Lab) -> None:
+def test_all_failed_is_reported_as_such(lab: Lab) -> None:
     lab.add("sw1", "sw2", fail="auth")
     assert "2 of 2 devices failed\n" in shown()
 

@@ -73,7 +73,7 @@ def test_a_program_begins_as_a_copy_and_is_what_it_would_be_by_itself(scratch: P
     ("its_end", "said"),
     [("", "no reason given"), ("os.write(2, b'out of \\xe5\\n')", "out of \ufffd")],
 )
-def test_why_nothing_could_be_prepared_is_said(tmp_path: Path, its_end: str, said: str) -> None:
+def test_why_nothing_could_be_prepared_is_reported(tmp_path: Path, its_end: str, said: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(f"import os\n{its_end}\nos._exit(7)\n")
     state = StateDirectory(tmp_path / "state")
     with pytest.raises(StartError) as refusal:

@@ -183,7 +183,7 @@ def test_a_port_in_use_is_refused_in_one_line(running: Copy, scratch: Path) -> N
     assert second.output() == f"Port {port} on 127.0.0.1 is in use: set PORT to another ({another})\n"
 
 
-def test_a_port_that_is_none_is_refused_in_one_line(scratch: Path) -> None:
+def test_an_invalid_port_is_refused_in_one_line(scratch: Path) -> None:
     copy = Copy(scratch, env={"PORT": "http"})
 
     assert copy.process.wait() == 1

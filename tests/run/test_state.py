@@ -92,7 +92,7 @@ def test_one_copy_at_a_time(tmp_path: Path) -> None:
     opened(tmp_path)
 
 
-def test_one_that_can_not_be_written_is_said(tmp_path: Path) -> None:
+def test_one_that_can_not_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartError, match="Cannot write to the state directory"):
         StateDirectory(tmp_path / "file" / "state")

@@ -176,7 +176,7 @@ def test_under_nohup_it_goes_on_when_the_terminal_is_closed(tmp_path: Path, hand
     assert int(log.read_text().split()[1], 16) & 1 << (signal.SIGHUP - 1) == 0
 
 
-def test_whom_it_inherits_it_buries_and_of_its_own_it_says_how_they_ended() -> None:
+def test_it_reaps_inherited_orphans_and_reports_how_its_own_children_ended() -> None:
     assert output(LEFT_BEHIND).startswith("one exited with code 3, ")
 
 

@@ -119,7 +119,7 @@ def test_a_number_finds_that_job(jobs: dict[str, Job]) -> None:
         ("x " * 21, "at most 20 terms"),
     ],
 )
-def test_what_cannot_be_understood_is_said(line: str, said: str) -> None:
+def test_what_cannot_be_understood_is_reported(line: str, said: str) -> None:
     with pytest.raises(SearchError) as refused:
         search(line, size=9)
     assert said in str(refused.value)

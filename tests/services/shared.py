@@ -35,7 +35,7 @@ def _start(place: Path) -> None:
 
 
 class SharedRabbitMQ(RabbitMQ):
-    """Whoever uses it has virtual hosts of his own. What others would notice is refused."""
+    """Whoever uses it has virtual hosts of their own. What others would notice is refused."""
 
     def __init__(self, place: Path) -> None:
         """``place``: where its directory and ports are written."""

@@ -30,7 +30,7 @@ def web(platform: Platform, token: str) -> Platform:
     return platform
 
 
-def test_who_goes_on_although_answered_holds_up_nobody(web: Platform, token: str) -> None:
+def test_a_client_that_goes_on_sending_after_its_answer_holds_up_nobody(web: Platform, token: str) -> None:
     worker = wait_until(psutil.Process(web.processes[-1].pid).children)[0]
     with many_clients(web, POST, 3 * MAX_CLOSING) as clients:
         for client in clients:

@@ -80,7 +80,7 @@ def delete(queue: str) -> None:
 
 
 @pytest.mark.needs("rabbitmq")
-def test_a_queue_of_before_is_used_named_once_and_can_be_moved(
+def test_a_queue_declared_otherwise_is_used_logged_once_and_can_be_replaced(
     rabbitmq: RabbitMQ, platform: Platform, start_worker: StartWorker, scratch: Path
 ) -> None:
     assert fits("default")
