@@ -68,7 +68,7 @@ class _Careful(FollowUps):
     """An app's own. Where its code fails, nothing can follow."""
 
     def __init__(self, task_name: str, known: FollowUps) -> None:
-        self._what, self._known = f"what can follow {task_name}", known
+        self._what, self._known = f"the function registered for what follows {task_name}", known
 
     def may_apply(self, job: Job) -> bool:
         with suppress(CannotFollow):

@@ -256,6 +256,7 @@ def job(
     function_name: str | None = None,
     check: Callable[..., None] | None = None,
     approval: Approval | None = None,
+    permission: str = "jobs.add_job",
     **celery_options: Any,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 def job(
@@ -275,6 +276,7 @@ def job(
         check: called with all arguments before a job is scheduled; its ValueError says what is wrong with them.
         approval: called with all arguments; returns why the job must wait until a second person approves it, or None.
             Only for a job with a lock.
+        permission: what a user needs to start it, wherever rights are asked for.
         celery_options: Celery's own ``name``, and those about retries: ``autoretry_for``, ``retry_backoff``,
             ``max_retries``, … Others are refused: a message is only a job's number.
 

@@ -1,6 +1,6 @@
-"""``/metrics`` for Prometheus: the state of the database as it is asked, and counts that only grow.
+"""``/metrics`` for Prometheus: gauges, which are read from the database at each scrape, and stored counters.
 
-What only grows (ends, seconds, repairs) is kept in a table, so that it survives restarts and is the same whichever web
-process is asked. ``fold`` adds the jobs that ended, ``tally`` what this process saw; upkeep calls both. ``collect``
-makes Prometheus's families of that table and of a few queries.
+Counters (ends, seconds, repairs) are kept in a table, so that they survive restarts and are the same in every web
+process. ``fold`` adds the jobs that ended, ``tally`` what this process has counted itself; upkeep calls both.
+``collect`` makes Prometheus's families from that table and a few queries.
 """

@@ -1,4 +1,4 @@
-"""The names: each family that is kept in the table, with its labels and what it says."""
+"""The families of stored metrics: their names, labels and help texts."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -23,7 +23,7 @@ FINISHED, FAILED_DEVICES = "finished", "failed devices"
 
 
 def fold() -> int:
-    """A step of upkeep. Returns 0: no news."""
+    """A step of upkeep. Always returns 0, so that it is never logged."""
     with exclusively("metrics") as mine:
         if mine:
             while _fold_some():

@@ -1,4 +1,4 @@
-"""Adding to the table. Whoever adds holds the mark's row, so that no two processes write one count at a time."""
+"""The stored counters. Whoever adds to them has locked the mark's row: no two processes write one at a time."""
 
 import json
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What this process saw and the table does not have yet."""
+"""What this process has counted itself, and not stored yet."""
 
 import threading
 

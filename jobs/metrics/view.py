@@ -1,4 +1,4 @@
-"""``GET /metrics``, in Prometheus's text format. It asks for a token, as all that reads jobs."""
+"""``GET /metrics``, in Prometheus's text format. It requires a token, like everything that reads jobs."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Final

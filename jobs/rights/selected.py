@@ -1,4 +1,4 @@
-"""Which devices a job is for: each app tells it of its own tasks, from a job's arguments."""
+"""Which devices a job is for, by its arguments: each app registers a function for its own tasks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def devices_of(task_name: str, arguments: Mapping[str, Any]) -> Sequence[Device]
     selects = _selects.get(task_name)
     if selects is None:
         return None
-    with refusing(f"what tells the devices of {task_name}", DevicesUnknown):
+    with refusing(f"the function registered for the devices of {task_name}", DevicesUnknown):
         return selects(arguments)
 
 

@@ -152,4 +152,4 @@ def _advance_totals() -> int:
     with exclusively("totals") as mine:
         if mine:
             totals.advance()
-    return 0  # no news
+    return 0  # nothing to log

@@ -37,10 +37,10 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 ASKED: list[tuple[Callable[[str], Any], str]] = [
-    (lambda name: selected.devices_of(name, {}), "what tells the devices of"),
-    (lambda name: follow_ups.of(name).require_there({}), "what can follow"),
-    (lambda name: follow_ups.of(name).on_the_failed(Job()), "what can follow"),
-    (lambda name: follow_ups.of(name).as_shown(Job()), "what can follow"),
+    (lambda name: selected.devices_of(name, {}), "the function registered for the devices of"),
+    (lambda name: follow_ups.of(name).require_there({}), "the function registered for what follows"),
+    (lambda name: follow_ups.of(name).on_the_failed(Job()), "the function registered for what follows"),
+    (lambda name: follow_ups.of(name).as_shown(Job()), "the function registered for what follows"),
 ]
 
 
