@@ -1,8 +1,13 @@
-"""How long PostgreSQL waits for us: time limits that each of our connections sets when it is made.
+"""What each of our connections asks of PostgreSQL when it is made: how long to wait for us, and what others may have
+set otherwise.
 
 A host that vanishes (power, network) tells nobody. Without limits its transaction keeps its row locks, and its session
 keeps its advisory locks and its place among ``max_connections``, for as long as the server's operating system waits:
 hours. The limits are set by a statement, not as connection options, which poolers refuse.
+
+An administrator may give the database or our role other defaults. Two of them would break promises. Our statements
+judge a row again when they have waited for it, as they do at "read committed"; at the other levels they fail, or see
+what was there before. And a limit on statements would refuse a long result each time it is stored.
 """
 
 import threading
@@ -22,6 +27,8 @@ _EVERY_CONNECTION: Final = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "15000",  # milliseconds, as the server shows it
     "idle_in_transaction_session_timeout": "20s",
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": "0",
 }
 _of_this_process: dict[str, str] = {}
 

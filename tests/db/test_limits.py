@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from cnaasjobs.db import limits
 from cnaasjobs.db.exclusive import exclusively
@@ -27,6 +27,16 @@ def test_every_connection_is_given_up_when_its_host_is_gone(postgresql: PostgreS
         assert asked == limits._EVERY_CONNECTION
         assert _shown("statement_timeout") == "0"
         connection.close()
+
+
+def test_defaults_that_others_gave_the_database_do_not_count(postgresql: PostgreSQL) -> None:
+    for other in ("default_transaction_isolation = 'serializable'", "statement_timeout = '1s'"):
+        postgresql.execute(f'ALTER DATABASE "{postgresql.database}" SET {other}')
+    connection.close()
+    assert postgresql.execute("SHOW transaction_isolation") == [("serializable",)]
+    with transaction.atomic():
+        assert _shown("transaction_isolation") == "read committed"
+    assert (_shown("transaction_isolation"), _shown("statement_timeout")) == ("read committed", "0")
 
 
 def test_a_process_may_ask_for_more_or_less(postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> None:
