@@ -44,7 +44,7 @@ class Broker:
                 raise
 
     def probe(self) -> None:
-        """Let the broker confirm a message that reaches no queue: one that blocks its publishers does not confirm it.
+        """Let the broker take a message that reaches no queue: one that blocks its publishers does not confirm it.
 
         A broken connection says little: the broker may have been restarted meanwhile. In that case try a new one.
         """
@@ -69,7 +69,9 @@ class Broker:
     def _ask(self) -> None:
         connection = self._connected()
         if is_redis(connection):
-            connection.default_channel.client.ping()
+            # A replica, or a server without memory or disk, answers a ping and takes no message. This command adds to a
+            # list only if that exists.
+            connection.default_channel.client.lpushx(_NOWHERE, "")
             return
         if self._probing is None:
             self._probing = connection.channel()

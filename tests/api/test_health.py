@@ -182,8 +182,12 @@ def test_truth_in_time_while_postgresql_and_rabbitmq_are_frozen_down_or_blocking
 
 @pytest.mark.needs("postgresql", "redis")
 @pytest.mark.usefixtures("beats")
-def test_truth_in_time_while_redis_is_frozen_or_down(redis: Redis, platform: Platform) -> None:
+def test_truth_in_time_while_redis_is_frozen_or_down_or_takes_nothing(redis: Redis, platform: Platform) -> None:
     platform.web()
+    expect(platform, "broker", "ok")
+    redis.connect().config_set("maxmemory", "1")
+    expect(platform, "broker", "away")
+    redis.connect().config_set("maxmemory", "0")
     expect(platform, "broker", "ok")
     redis.freeze()
     expect(platform, "broker", "away")
