@@ -84,3 +84,11 @@ class Threads(ThreadPoolExecutor):
     def queued(self) -> int:
         """How many requests wait for a thread."""
         return self._work_queue.qsize()
+
+    def _adjust_thread_count(self) -> None:
+        """If the system allows no more threads, those that there are answer what has been submitted."""
+        try:
+            super()._adjust_thread_count()
+        except RuntimeError:
+            if not self._threads:
+                raise

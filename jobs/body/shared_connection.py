@@ -70,7 +70,8 @@ class SharedConnection:
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
         """Open the shared connection before it is needed, in a thread of its own, so that the body's does not wait."""
-        threading.Thread(target=self._open, name="opens-database", daemon=True).start()
+        with contextlib.suppress(RuntimeError):  # the system allows no more threads: it is opened when it is needed
+            threading.Thread(target=self._open, name="opens-database", daemon=True).start()
         yield
 
     def _open(self) -> None:

@@ -19,12 +19,14 @@ class Due(Protocol):
 
 def add(due: Due) -> None:
     """Have the ``flush`` of ``due`` called in a while."""
-    _of_this_process().add(due)
+    if (writer := _of_this_process()) is not None:
+        writer.add(due)
 
 
 def remove(due: Due) -> None:
     """No call of ``flush`` begins after this."""
-    _of_this_process().remove(due)
+    if (writer := _of_this_process()) is not None:
+        writer.remove(due)
 
 
 class _Writer(threading.Thread):
@@ -65,11 +67,16 @@ _writer: _Writer | None = None
 _starting = threading.Lock()
 
 
-def _of_this_process() -> _Writer:
+def _of_this_process() -> _Writer | None:
+    """None while the system allows no more threads: then all of it is written at the end of the run."""
     global _writer
     if _writer is None or _writer.pid != os.getpid():  # a thread does not outlive a fork
         with _starting:
             if _writer is None or _writer.pid != os.getpid():
-                _writer = _Writer()
-                _writer.start()
+                new = _Writer()
+                try:
+                    new.start()
+                except RuntimeError:
+                    return None
+                _writer = new
     return _writer

@@ -102,8 +102,7 @@ class Hands:
         with self._mutex:
             self._follow()
             self._todo.extend(pieces)
-            for _ in range(min(len(self._todo) - self._resting, self.size - len(self.busy) - self._resting)):
-                self._start()
+            self._start_what_lacks()
             self._given.notify(len(pieces))
 
     def recall(self) -> list[Piece]:
@@ -123,6 +122,7 @@ class Hands:
         """
         with self._mutex:
             self._wake_at = until
+            self._start_what_lacks()
             if not (self._done and len(self.busy) + len(self._todo) <= until):
                 self._was_done.wait(seconds)
             self._follow()
@@ -134,15 +134,15 @@ class Hands:
         return done
 
     def hung(self) -> list[tuple[Piece, threading.Thread]]:
-        """Give up the pieces whose time is over. Their threads are not waited for; others may start in their place."""
+        """Give up the pieces whose time is over. Their threads are not waited for; ``wait`` starts others in their
+        place.
+        """
         now = time.monotonic()
         with self._mutex:
             late = [entry for entry in self.busy.values() if entry[0].give_up(now)]
             for piece, thread in late:
                 thread.name = f"given-up-{thread.name}"
                 del self.busy[id(piece)]
-                if len(self._todo) > self._resting:
-                    self._start()
         return late
 
     def close(self) -> None:
@@ -155,11 +155,19 @@ class Hands:
     def _follow(self) -> None:
         self._cpu.follow(thread for _, thread in self.busy.values())
 
-    def _start(self) -> None:
-        self._numbers += 1
-        self._resting += 1
-        # A daemon thread, because a thread that was given up must not keep the process alive.
-        threading.Thread(target=self._work, name=f"device-{self._numbers}", daemon=True).start()
+    def _start_what_lacks(self) -> None:
+        """A thread for each piece that has none, as far as ``size`` allows, and the system."""
+        while self._resting < min(len(self._todo), self.size - len(self.busy)):
+            self._numbers += 1
+            # A daemon thread, because a thread that was given up must not keep the process alive.
+            thread = threading.Thread(target=self._work, name=f"device-{self._numbers}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system allows no more of them (a container's limit): those that are there go on
+                if not (self._resting or self.busy):
+                    raise
+                return
+            self._resting += 1
 
     def _work(self) -> None:
         thread = threading.current_thread()

@@ -5,6 +5,9 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
+from jobs.body import written_later
 from jobs.body.written_later import _Writer
 from tests.waiting import wait_until
 
@@ -39,3 +42,22 @@ def test_what_is_removed_is_not_written(settings: Any) -> None:
     writer.start()
     assert kept.is_written.wait(20)
     assert not removed.is_written.is_set()
+
+
+def test_without_a_thread_nothing_is_written_now_and_once_there_is_one_it_is(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CNAASJOBS_PROGRESS_SECONDS = 0.05
+    monkeypatch.setattr(written_later, "_writer", None)
+    early, late = Gathers(), Gathers()
+
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        written_later.add(early)
+        written_later.remove(early)
+    written_later.add(late)
+    assert late.is_written.wait(20)
+    assert not early.is_written.is_set()

@@ -156,3 +156,19 @@ def test_each_item_is_handed_out_once_however_the_threads_take_turns() -> None:
         sys.setswitchinterval(before)
     assert not any(thread.is_alive() for thread in taking)
     assert found == Counter(range(3 * each))
+
+
+def test_where_the_system_allows_no_more_threads_those_that_there_are_do_it_all(
+    pool: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, places = threading.Thread.start, [1]
+
+    def start_one(thread: threading.Thread) -> None:
+        if not places:
+            raise RuntimeError("can't start new thread")
+        places.clear()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_one)
+    done = [pool.submit(threading.get_native_id) for _ in range(8)]
+    assert len({one.result(timeout=10) for one in done}) == 1
