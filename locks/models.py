@@ -1,4 +1,4 @@
-"""The lock table: one row for each name ever used, held while ``holder_id`` is set."""
+"""The table of locks: one row for each name ever used. A lock is held while its ``holder_id`` is set."""
 
 from django.db import models
 from django.db.models import Q

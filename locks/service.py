@@ -17,7 +17,7 @@ from locks.models import Lock
 
 
 class LockNotFound(LookupError):
-    """No such lock is held."""
+    """Nobody holds a lock of this name."""
 
     def __init__(self, name: str) -> None:
         super().__init__("No such lock found in database")

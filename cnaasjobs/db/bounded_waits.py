@@ -1,11 +1,11 @@
 """A bounded wait for PostgreSQL, for the web and the events process.
 
-A frozen server (SIGSTOP, a dead disk) answers TCP and nothing else.
-
-psycopg2 waits in C without a limit. ``bound_waits`` gives it our own wait: it waits as long as data moves; after
-``SILENCE`` seconds without any it tries a fresh connection. If that is answered the query is merely slow and may go on,
-up to ``LONGEST``. If not, the database is away: OperationalError, and psycopg2 closes the connection. Whatever the
-thread asks in the next second fails at once: Django tries the old connection, then a new one, and a request has 2 s.
+A frozen server (SIGSTOP, a dead disk) still answers at the level of TCP, so no time limit of TCP ends the wait for it,
+and psycopg2 waits in C without a limit. ``bound_waits`` gives psycopg2 a wait of our own: it waits as long as data
+moves; after ``SILENCE`` seconds without any it tries a new connection. If that is answered, the query is merely slow
+and may go on, up to ``LONGEST``. If not, the database is away: OperationalError, and psycopg2 closes the connection.
+Whatever the thread asks in the next second fails at once, because Django tries the old connection and then a new one,
+and a request has 2 s.
 
 Only for processes whose connections belong to one thread each: psycopg2 then allows no sharing.
 """
@@ -57,7 +57,7 @@ def bound_waits() -> None:
 
 
 def new_request() -> None:
-    """This thread begins a new request: what the last one learned about the database is out of date.
+    """This thread begins a new request: what the previous one learned about the database no longer counts.
 
     A server that ended the connection has announced it, and otherwise hardly ever sends anything without being asked:
     if there is something to read, the connection is dropped before a query fails on it.

@@ -20,7 +20,7 @@ def main() -> None:
     options = parser().parse_args()
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cnaasjobs.settings")
-    gc.disable()  # until all is loaded, which stays: searching it for garbage would be in vain
+    gc.disable()  # while modules load: what they hold stays, so a search would find no garbage
     django.setup(set_prefix=False)
     from cnaasjobs.db.bounded_waits import bound_waits
     from cnaasjobs.live import application, server

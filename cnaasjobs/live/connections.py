@@ -25,7 +25,7 @@ class Connection:
         self._asked_for_jobs = False
         self._asked_for_syncs = False
         self._level: int | None = None
-        self._pending: dict[int, dict[str, Any]] = {}  # by job: what it is in, where it was not told yet
+        self._pending: dict[int, dict[str, Any]] = {}  # by job: its newest update, not sent yet
 
     def subscribe(self, wish: Mapping[str, Any]) -> bool:
         """``{"update": "job"}``, ``{"loglevel": "DEBUG"}`` (that and above), ``{"sync": "all"}``.

@@ -1,4 +1,4 @@
-"""The jobs API: list, read, abort. It does not start jobs."""
+"""The jobs API: list, read, abort, approve and reject jobs. It does not start any."""
 
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ class JobViewSet(ApiViewSet):
         return success({"jobs": self._one(job_id_of(job_id), without=self._without(request))})
 
     def act(self, request: Request, job_id: str) -> Response:
-        """Abort it, or say what a second person thinks of it."""
+        """Abort it, or approve or reject it as a second person."""
         number, body, by = job_id_of(job_id), json_object(request), by_of(request)
         action = body.get("action")
         try:

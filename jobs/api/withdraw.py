@@ -46,9 +46,10 @@ def withdraw_later(entry: AuditEntry, *, backend: int, key: tuple[str, str] | No
     """Return at once; a thread withdraws the job as soon as the outcome of its commit is known.
 
     Args:
-        entry: the one that says that the job was scheduled. It tells this job from another with the same number: a
-        server that crashed may give out again the numbers that it gave out just before. backend: the database server's
-        process that received the commit. key: user and Idempotency-Key.
+        entry: the audit entry of the job's scheduling. It identifies the job, as its number alone does not: a server
+            that crashed may give out again the numbers that it gave out just before.
+        backend: the process of the database server that received the commit.
+        key: the user and the Idempotency-Key, if the request had one.
     """
     record(JobAction.COMMIT_LOST, job_id=entry.job_id)
     name = f"withdraw-{entry.job_id}"

@@ -33,7 +33,9 @@ _QUIET: Final = frozenset(
 Write = Callable[[LogBatch, int, int], bool]  # a batch, and how many lines and bytes the job may then have
 
 
-class LogLine(NamedTuple):
+class PendingLine(NamedTuple):
+    """A line that was logged and is not stored yet."""
+
     time: float
     level: str
     module: str
@@ -54,7 +56,7 @@ class JobLog:
     def __init__(self, write: Write) -> None:
         """``write`` stores a batch; it is called in another thread, and may fail while the database is away."""
         self._write = write
-        self._pending: list[LogLine] = []
+        self._pending: list[PendingLine] = []
         self._portions: list[LogBatch] = []  # what came before these, ready to be stored
         self._lines = self._bytes = self._dropped = 0
         self._mutex = threading.Lock()
@@ -62,7 +64,7 @@ class JobLog:
         self._writing = threading.Lock()
         self._is_due = self._closed = False
 
-    def add(self, line: LogLine) -> None:
+    def add(self, line: PendingLine) -> None:
         with self._mutex:
             size = len(line.text)
             if self._closed or self._lines >= MOST_LINES or self._bytes + size > MOST_BYTES:
@@ -103,7 +105,7 @@ class JobLog:
         self.flush()
         if self._dropped:
             words = f"{self._dropped} lines were dropped: the log was full, or the database away"
-            last = LogLine(datetime.now(UTC).timestamp(), "WARNING", __name__, None, words)
+            last = PendingLine(datetime.now(UTC).timestamp(), "WARNING", __name__, None, words)
             self._stored([_portion([last])], most_lines=MOST_LINES * 2, most_bytes=MOST_BYTES * 2)
 
     def _prepare(self) -> None:
@@ -115,7 +117,7 @@ class JobLog:
         except Exception:  # noqa: BLE001  somebody made a record with a time or a level that makes no sense
             self._prepare_singly(lines)
 
-    def _prepare_singly(self, lines: list[LogLine]) -> None:
+    def _prepare_singly(self, lines: list[PendingLine]) -> None:
         for line in lines:
             try:
                 self._portions.append(_portion([line]))
@@ -135,7 +137,7 @@ class JobLog:
             return False
 
 
-def _portion(lines: list[LogLine]) -> LogBatch:
+def _portion(lines: list[PendingLine]) -> LogBatch:
     """These lines as part of a batch's JSON list, without its brackets."""
     mask = masker()
     kept = [line.kept(lambda text: storable(mask(text))) for line in lines]
@@ -164,7 +166,7 @@ class _Handler(ForManyAtOnce):
                 text = f"{text}\n{_formatter.formatException(record.exc_info)}"
             piece = in_hand()
             device = getattr(record, "host", None) or (piece and piece.host)
-            log.add(LogLine(record.created, record.levelname, record.name, str(device) if device else None, text))
+            log.add(PendingLine(record.created, record.levelname, record.name, str(device) if device else None, text))
         except Exception:  # noqa: BLE001  as logging's own handlers: arguments that do not fit, or cannot be shown
             self.handleError(record)
 

@@ -11,7 +11,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobs.body import job_log
-from jobs.body.job_log import JobLog, LogLine
+from jobs.body.job_log import JobLog, PendingLine
 from jobs.fleet import hands
 from jobs.fleet.hands import Piece
 from jobs.models import Job
@@ -254,7 +254,7 @@ def test_a_long_line_is_cut_after_its_secrets_were_masked() -> None:
     longest = job_log._LONGEST
 
     def kept(text: str) -> str:
-        return LogLine(0.0, "INFO", SITE, None, text).kept(lambda text: text.replace("secret", "NAME"))[-1]
+        return PendingLine(0.0, "INFO", SITE, None, text).kept(lambda text: text.replace("secret", "NAME"))[-1]
 
     assert kept("x" * longest) == "x" * longest
     assert kept("x" * (longest - 3) + "secret") == "x" * (longest - 3) + "NAM…"
@@ -268,7 +268,7 @@ def test_what_is_logged_after_the_end_is_nobodys() -> None:
         return True
 
     log = JobLog(write)
-    line = LogLine(0.0, "INFO", SITE, None, "late")
+    line = PendingLine(0.0, "INFO", SITE, None, "late")
     log.add(line)
     log.close()
     log.add(line)

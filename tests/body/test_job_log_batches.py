@@ -13,7 +13,7 @@ from django.db import OperationalError
 from pytest_django import Settings
 
 from jobs.body import job_log
-from jobs.body.job_log import JobLog, LogLine, kept_in
+from jobs.body.job_log import JobLog, PendingLine, kept_in
 from jobs.sql.signature import LogBatch
 from tests.waiting import wait_until
 
@@ -37,8 +37,8 @@ class Database:
         return [line[-1] for batch in self.batches for line in json.loads(batch.text)]
 
 
-def line(text: str) -> LogLine:
-    return LogLine(0.0, "INFO", "site", None, text)
+def line(text: str) -> PendingLine:
+    return PendingLine(0.0, "INFO", "site", None, text)
 
 
 def test_lines_while_the_database_is_away_are_dropped_and_counted() -> None:

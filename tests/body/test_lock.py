@@ -9,7 +9,7 @@ from django.db.models import F
 
 from jobs.body import progress
 from jobs.body.context import JobContext
-from jobs.body.job_log import LogLine
+from jobs.body.job_log import PendingLine
 from jobs.end_reasons import EndReason
 from jobs.errors import LockLost
 from jobs.lifecycle import transitions
@@ -104,7 +104,7 @@ def test_its_threads_open_no_connection_of_their_own() -> None:
     def left_open() -> list[str]:
         found = []
         for ask in (ctx.checkpoint, ctx.holds_lock, write, ctx.progress.flush, ctx.log.flush):
-            ctx.log.add(LogLine(0.0, "INFO", "site", None, "line"))
+            ctx.log.add(PendingLine(0.0, "INFO", "site", None, "line"))
             ask()
             found += [f"{ask}" for _ in connections.all(initialized_only=True)]
         return found
