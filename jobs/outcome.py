@@ -11,6 +11,7 @@ from jobs.errors import ResultNotStorable
 from jobs.schedulable import Schedulable, ScheduleOptions, known
 
 OF_DEVICES: Final = '{"devices": {'  # how a result that is made of the devices' reports begins
+OF_NONE: Final = OF_DEVICES + "}}"  # such a result of a job that went through no device
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # json.dumps would make a new encoder each time
 
 

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from console.access import page
+from console.chain import chain_of
 from console.frame import said, show
 from console.pages.actions import acting, not_done, typed
 from console.pages.job import no_such_job
@@ -32,6 +33,7 @@ def approve(request: HttpRequest, job_id: int) -> HttpResponse:
         "job": job,
         "is_own": approving.is_own(job, acting(request)),
         "obstacle": obstacle,
+        "came": next((each for each in chain_of(job) if each.is_this and each.how), None),
         "back": back,
     }
     return show(request, "console/approve.html", context)

@@ -26,7 +26,7 @@ from jobs.api.job_json import all_rows, jobs_json
 from jobs.appearance import look_of
 from jobs.feed import Position
 from jobs.models import Job, JobOutcome
-from jobs.outcome import OF_DEVICES
+from jobs.outcome import OF_DEVICES, OF_NONE
 from jobs.rights.decide import APPROVE
 from jobs.states import TERMINAL, Status
 
@@ -50,8 +50,9 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     if found is None:
         return no_such_job(request, job_id)
     devices, lines, reasons = _kept_devices(position, found, DeviceQuery.of(request.GET))
+    outcome = _outcome(found, has_devices=devices is not None)
     context = {
-        **_head(request, found, devices),
+        **_head(request, found, devices, had_none="had_none" in outcome),
         "devices": devices,
         "lines": lines,
         "reasons": reasons,
@@ -59,7 +60,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
         "log": lines_for(found.pk, request.GET),
         "chain": chain_of(found),
         "arguments": _pretty(found.start_arguments),
-        **_outcome(found, has_devices=devices is not None),
+        **outcome,
     }
     sign = look_of(found.status, found.exception_type)
     return show(request, "console/job.html", context, after=position, about=job_id, sign=sign)
@@ -104,11 +105,12 @@ def no_such_job(request: HttpRequest, job_id: int) -> HttpResponse:
     return said(request, "No such job", words, status=404)
 
 
-def _head(request: HttpRequest, job: Job, devices: Devices | None) -> dict[str, Any]:
+def _head(request: HttpRequest, job: Job, devices: Devices | None, *, had_none: bool) -> dict[str, Any]:
     progress = devices.progress if devices else None
     (row,) = rows_of([job], progress={job.pk: progress} if progress else None)
     ended, known = job.status in TERMINAL, follow_ups.of(job.task_name)
     may_run = ended and may(request, "jobs.add_job")
+    may_follow = may_run and not had_none
     left = row.progress is None or bool(row.progress.failed) or row.progress.done != row.progress.total
     return {
         "job": job,
@@ -118,23 +120,25 @@ def _head(request: HttpRequest, job: Job, devices: Devices | None) -> dict[str, 
         "can_abort": may(request, "jobs.abort_job") and not ended and job.abort_reason is None,
         "can_approve": job.unapproved and may(request, APPROVE),
         "can_run": may_run,
-        "can_run_failed": may_run and known.knows_failed() and (left or job.status != Status.FINISHED),
-        "can_apply": may_run and known.may_apply(job),
+        "can_run_failed": may_follow and known.knows_failed() and (left or job.status != Status.FINISHED),
+        "can_apply": may_follow and known.may_apply(job),
     }
 
 
 def _outcome(job: Job, *, has_devices: bool) -> dict[str, Any]:
-    """The traceback, and the result if it is not made of the devices' reports."""
+    """The traceback, and the result if it is not made of the devices' reports, or whether it is made of none."""
     if job.status not in TERMINAL:
         return {}
     outcome = JobOutcome.objects.filter(pk=job.pk)
-    found = outcome.values_list("exception", Substr("result", 1, len(OF_DEVICES))).first()
+    found = outcome.values_list("exception", Substr("result", 1, len(OF_NONE))).first()
     if found is None:
         return {}
     exception, begin = found
     traceback = json.loads(exception)["traceback"] if exception else ""
     shown = {"traceback": str(traceback or "")[-_LONGEST:]}
-    if not begin or (has_devices and begin == OF_DEVICES):
+    if begin == OF_NONE and job.status == Status.FINISHED and not has_devices:
+        return {**shown, "had_none": True}
+    if not begin or (has_devices and begin.startswith(OF_DEVICES)):
         return shown
     # Asked only now: many devices leave a long text, which PostgreSQL unpacks to count its characters.
     rest = outcome.values_list(Substr("result", 1, 4 * _LONGEST), Length("result")).first()

@@ -19,7 +19,13 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # Django's own templates make the admin's pages: what is only a good habit is not asked of them.
 GOOD_HABITS = [*WCAG, "best-practice"]
 COLOURS = ["color-contrast", "link-in-text-block"]  # the rules that dark may break, in which only colours are others
-NARROW: ViewportSize = {"width": 360, "height": 740}
+# A phone, and what is left of a window at 400 %, at 125 % and on a tablet.
+WINDOWS: tuple[ViewportSize, ...] = (
+    {"width": 360, "height": 740},
+    {"width": 320, "height": 256},
+    {"width": 1024, "height": 700},
+    {"width": 961, "height": 700},
+)
 
 
 def wrong_on(page: Page, tags: list[str]) -> list[str]:
@@ -46,12 +52,14 @@ def serious(page: Page, rules: dict[str, Any]) -> list[str]:
 
 
 def too_wide(page: Page) -> list[str]:
-    """Who sticks out of a narrow window, so that it scrolls sideways."""
-    page.set_viewport_size(NARROW)
-    width = page.evaluate("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)")
-    who = [f"{width} pixels: {page.evaluate(WHO_STICKS_OUT)}"] if width > page.evaluate("innerWidth") else []
+    """Who sticks out of a smaller window, so that it scrolls sideways, or always covers a third of it."""
+    found = []
+    for window in WINDOWS:
+        page.set_viewport_size(window)
+        if who := page.evaluate(WHO_STICKS_OUT):
+            found.append(f"{window['width']} pixels: {who}")
     page.set_viewport_size(DESKTOP)
-    return who
+    return found
 
 
 def each_page(open_page: OpenPage, user: User, world: World) -> Iterator[tuple[str, Page]]:
@@ -104,9 +112,14 @@ AT_ONCE = """() => {
     sheet.replaceSync('* { transition: none !important; }');
     document.adoptedStyleSheets = [sheet];
 }"""
-WHO_STICKS_OUT = """() => [...document.querySelectorAll('body *')]
-    .filter(element => element.getBoundingClientRect().right > innerWidth + 1).slice(0, 5)
-    .map(element => `${element.tagName}.${element.className}`)"""
+WHO_STICKS_OUT = """() => {
+    const all = [...document.querySelectorAll('body *')], box = element => element.getBoundingClientRect();
+    const isWide = Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) > innerWidth;
+    const stays = element => getComputedStyle(element).position === 'sticky' && box(element).height > innerHeight / 3;
+    const who = all.filter(element => (isWide && box(element).right > innerWidth + 1) || stays(element));
+    const names = who.slice(0, 5).map(element => `${element.tagName}.${element.className}`);
+    return isWide ? ['scrolls', ...names] : names;
+}"""
 
 
 def test_no_page_of_the_admin_shuts_anybody_out(open_page: OpenPage, boss: User) -> None:

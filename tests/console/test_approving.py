@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.dispatch import scheduling
-from jobs.models import AuditEntry, Job
+from jobs.models import AuditEntry, Job, JobLink
 from tests import fake_jobs
 from tests.console.conftest import Person, PersonOf
 from tests.factory import job_row
@@ -21,10 +21,12 @@ def eve(person_of: PersonOf) -> Person:
 
 
 def test_a_second_person_approves(ann: Person, eve: Person) -> None:
-    job = waiting_of(ann)
+    job, shown = waiting_of(ann), job_row()
+    JobLink.objects.create(job=job, of_id=shown.pk, kind="plan")
     assert "It waits for approval by another person" in eve.read(f"/jobs/{job.pk}")
     said = eve.read(f"/jobs/{job.pk}/approve")
     assert "It waits for another person: it always does" in said
+    assert f"After applies what #{shown.pk} showed" in said
     assert "<b>now</b>" in said
     job.refresh_from_db()
     assert job.unapproved

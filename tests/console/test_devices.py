@@ -97,6 +97,7 @@ def test_an_inventory_that_cannot_be_read_is_reported_and_what_jobs_know_is_show
 
 def test_a_device_that_nobody_knows(viewer: Person, lab: Lab) -> None:
     lab.add("a1")
+    assert "1 devices" not in viewer.read("/devices")
     assert "Neither the inventory nor any job knows b7" in viewer.read("/devices/b7", status=404)
     viewer.read("/devices/b%007", status=404)
     viewer.read("/devices/../../etc/passwd", status=404)

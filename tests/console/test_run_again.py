@@ -98,3 +98,16 @@ def test_devices_that_are_gone_are_not_synchronised_again(person_of: PersonOf, l
     (lab.directory / "hosts.yml").write_text("a1: [")
     for path in paths:
         is_refused(boss, path, "hosts.yml, line ")
+
+
+def test_a_sync_of_one_device_counts_one(ann: Person) -> None:
+    assert "1 of 1 device 1 failed" in ann.read(f"/jobs/{synced().pk}")
+
+
+def test_a_sync_of_no_device_has_nothing_to_apply_or_to_run_again(ann: Person) -> None:
+    about = {"task_name": sync_devices.name, "start_arguments": '{"dry_run": true}', "result": '{"devices": {}}'}
+    found = {}
+    for status in ("FINISHED", "EXCEPTION"):  # the latter may not have come to its devices
+        page = ann.markup(f"/jobs/{job_row(status, **about).pk}")
+        found[status] = ["/run/plan" in page, "/run/failed" in page, "It went through no device" in page]
+    assert found == {"FINISHED": [False, False, True], "EXCEPTION": [False, True, False]}
