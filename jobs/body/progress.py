@@ -46,9 +46,8 @@ class Progress:
     def close(self) -> None:
         """No write begins after this; one under way has ended."""
         with self._mutex:
-            self._closed = True
-            was_due, self._is_due = self._is_due, False
-        if was_due:
+            self._closed, is_due = True, self._is_due
+        if is_due:
             written_later.remove(self)
         with self._writing:
             pass

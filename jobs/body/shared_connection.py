@@ -113,8 +113,7 @@ class SharedConnection:
         with self._mutex:
             self._closed = True
             if self._shared is not None:
-                with contextlib.suppress(Error):
-                    self._shared.close()
+                self._shared.close()
                 self._shared = None
 
 

@@ -59,14 +59,13 @@ class SharedCall(Generic[G, T]):
         _let_go(self._turn)
         _let_go(self._mutex)
         with self._mutex:
-            if self._next is turn:
-                self._next = None
+            self._next = None
         turn.end()
 
 
 def _let_go(lock: Any) -> None:
     """From Python 3.14 on an exception may come when ``with`` has the lock, but its block has not begun."""
-    while lock._is_owned():
+    if lock._is_owned():
         lock.release()
 
 

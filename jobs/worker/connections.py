@@ -9,12 +9,12 @@ of that child fails.
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery, signals
 from celery.fixups.django import DjangoFixup
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from cnaasjobs.db import session
 
@@ -58,8 +58,7 @@ def in_main_process() -> Iterator[None]:
 
 def close() -> None:
     """This thread's connection, whatever state it is in."""
-    with suppress(Error):
-        connections[DEFAULT_DB_ALIAS].close()
+    connections[DEFAULT_DB_ALIAS].close()
 
 
 def _before_fork() -> None:

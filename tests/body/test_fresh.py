@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import pytest
 from pytest_django import Settings
 
+from cnaasjobs.events import Event
+from jobs.actions import JobAction
 from jobs.body.context import JobContext
 from jobs.end_reasons import EndReason
 from jobs.errors import JobAborted, LockLost
@@ -47,12 +49,16 @@ def take_from(job_id: int) -> None:
     assert transitions.lose(job_id, token, type=EndReason.WORKER_LOST, message="cut off")
 
 
-def test_a_run_that_was_taken_for_lost_passes_no_safe_point(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_taken_for_lost_passes_no_safe_point(
+    monkeypatch: pytest.MonkeyPatch, heard: list[Event]
+) -> None:
     run = claimed(fake_jobs.with_lock.schedule())
     ctx = JobContext(run)
     monkeypatch.setattr(ctx, "_standing", first_is_late(ctx._standing, lambda: take_from(run.job_id)))
     with pytest.raises(LockLost, match="ended by somebody else"):
         ctx.checkpoint()
+    (late,) = [event for event in heard if event.action is JobAction.ANSWER_LATE]
+    assert (late.fields["job_id"], late.fields["seconds"] >= 0.3) == (run.job_id, True)
 
 
 def test_a_run_that_was_taken_for_lost_holds_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:

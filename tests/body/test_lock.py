@@ -67,11 +67,13 @@ def test_a_run_that_lost_its_lock_writes_nothing(happens: Callable[[Run], None])
         pytest.fail("it may write")
 
 
-def test_what_a_former_run_has_finished_is_not_shown_as_the_next_ones() -> None:
+def test_what_a_run_has_finished_is_shown_and_not_as_the_next_ones() -> None:
     run = claimed(runs_again.schedule())
-    lost_and_run_again(run)
     progress.write(run, '["sw1"]')
-    assert Job.objects.get(pk=run.job_id).finished_devices != '["sw1"]'
+    assert Job.objects.get(pk=run.job_id).finished_devices == '["sw1"]'
+    lost_and_run_again(run)
+    progress.write(run, '["sw1", "sw2"]')
+    assert Job.objects.get(pk=run.job_id).finished_devices != '["sw1", "sw2"]'
 
 
 def test_a_job_without_a_lock_holds_none() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import InterfaceError
 
+from jobs.body import written_later
 from jobs.body.progress import Progress
 from tests.waiting import stays, wait_until
 
@@ -78,6 +79,8 @@ def test_nothing_is_written_after_the_end() -> None:
     progress = Progress(store)
     progress.device_finished("a")
     progress.close()
+    assert written_later._writer is not None
+    assert progress not in written_later._writer._due  # it is not woken for it
     progress.device_finished("b")
     progress.flush()  # the thread was writing it just before
     later = Store()

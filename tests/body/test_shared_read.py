@@ -1,27 +1,18 @@
 """Threads that ask at the same time share one read, and none gets an answer older than its question."""
 
 import contextlib
-import ctypes
 import itertools
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import pytest
 
 from jobs.body import shared_read
 from jobs.body.shared_read import SharedCall, SharedRead, _Turn
+from tests.body.readings import HeldUp, waiting
 from tests.waiting import wait_until
-
-T = TypeVar("T")
-
-
-def waiting(read: SharedRead[T]) -> int:
-    """How many threads wait for the read that has not begun: the one that will do it, and those that share it."""
-    reading = read._next
-    return 0 if reading is None else 1 + len(reading.waiting)
 
 
 def test_alone_each_call_reads() -> None:
@@ -53,16 +44,7 @@ def test_an_answer_is_never_older_than_the_question() -> None:
 def test_who_comes_just_before_a_reading_begins_leaves_no_old_answer_behind() -> None:
     """It has found that reading, and the reading ends before it goes on."""
     go_on, began = threading.Semaphore(0), threading.Semaphore(0)
-    comes, goes_on = threading.Event(), threading.Event()
     readings = itertools.count(1)
-
-    class Watched(SharedRead[int]):
-        def __getattribute__(self, name: str) -> object:
-            found = super().__getattribute__(name)
-            if name == "_next" and threading.current_thread().name == "late" and not comes.is_set():
-                comes.set()
-                assert goes_on.wait(10)
-            return found
 
     def read_when_told() -> int:
         number = next(readings)
@@ -70,7 +52,7 @@ def test_who_comes_just_before_a_reading_begins_leaves_no_old_answer_behind() ->
         assert go_on.acquire(timeout=10)
         return number
 
-    read = Watched(read_when_told)
+    read = HeldUp(read_when_told)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(read)
         assert began.acquire(timeout=10)
@@ -78,12 +60,12 @@ def test_who_comes_just_before_a_reading_begins_leaves_no_old_answer_behind() ->
         wait_until(lambda: waiting(read) == 1)
         late = threading.Thread(target=read, name="late")
         late.start()
-        assert comes.wait(10)
+        assert read.comes.wait(10)
         go_on.release(10)
         first.result(10)
         with contextlib.suppress(TimeoutError):  # as it must be: it does not begin before the other goes on
             second.result(0.1)
-        goes_on.set()
+        read.goes_on.set()
         late.join(10)
         number = second.result(10)
     assert read() == number + 1
@@ -175,66 +157,10 @@ def test_what_a_reading_raises_reaches_one_and_the_others_read_anew() -> None:
         assert {other.result(10) for other in others if other not in failed} == {"back"}
 
 
-def test_one_stopped_while_it_waits_holds_nobody_up() -> None:
-    go_on, began = threading.Semaphore(0), threading.Semaphore(0)
-
-    def read_when_told() -> str:
-        began.release()
-        assert go_on.acquire(timeout=10)
-        return "read"
-
-    read = SharedRead(read_when_told)
-
-    def stopped() -> None:
-        with pytest.raises(KeyboardInterrupt):
-            read()
-
-    with ThreadPoolExecutor(7) as pool:
-        first = pool.submit(read)
-        assert began.acquire(timeout=10)
-        leads = threading.Thread(target=stopped)
-        leads.start()
-        wait_until(lambda: waiting(read) == 1)  # it waits for its turn, and will read for those that come now
-        others = [pool.submit(read) for _ in range(5)]
-        wait_until(lambda: waiting(read) == 6)
-        raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(leads.ident or 0), ctypes.py_object(KeyboardInterrupt)
-        )
-        assert raised == 1
-        go_on.release(10)
-        leads.join(10)
-        assert not leads.is_alive()
-        assert [each.result(10) for each in (first, *others)] == ["read"] * 6
-
-
-def test_one_stopped_while_it_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupted = threading.Event()
-    end = _Turn.end
-
-    def interrupted_once(self: _Turn[None, str]) -> None:
-        if self.waiting and not interrupted.is_set():
-            interrupted.set()
-            self._is_over = True  # as far as it came: the first is woken, and the others are not
-            self.waiting[0].release()
-            raise KeyboardInterrupt
-        end(self)
-
-    monkeypatch.setattr(_Turn, "end", interrupted_once)
-    go_on, began = threading.Semaphore(0), threading.Semaphore(0)
-
-    def read_when_told() -> str:
-        began.release()
-        assert go_on.acquire(timeout=10)
-        return "read"
-
-    read = SharedRead(read_when_told)
-    with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(read)
-        assert began.acquire(timeout=10)
-        others = [pool.submit(read) for _ in range(3)]
-        wait_until(lambda: waiting(read) == 3)
-        go_on.release(2)
-        ended = [each.exception(10) for each in others]
-    assert first.result() == "read"
-    assert [type(each) for each in ended if each] == [KeyboardInterrupt]
-    assert [each.result() for each, error in zip(others, ended, strict=True) if error is None] == ["read"] * 2
+def test_nobody_waits_for_a_call_that_is_over() -> None:
+    turn: _Turn[None, str] = _Turn()
+    turn.end()
+    waits = threading.Thread(target=turn.wait, daemon=True)
+    waits.start()
+    waits.join(10)
+    assert not waits.is_alive()

@@ -18,6 +18,7 @@ from jobs.operating import again
 from jobs.search import chosen, counts
 from jobs.sql import store, totals, waiting
 from jobs.sql.device_signature import NewFleet
+from jobs.upkeep import invite
 from jobs.upkeep.runner import Upkeep, chores, repairs
 from jobs.waiting.queues import queues_of
 from locks.models import Lock
@@ -136,10 +137,16 @@ def test_who_is_first_in_line_is_found_in_its_index_when_only_few_are_left(after
         cursor.execute("RESET plan_cache_mode")
 
 
-def test_how_slow_devices_were_and_their_newest_rows_are_found_without_reading_all_that_they_ever_had() -> None:
+def test_how_slow_devices_were_and_their_newest_rows_are_found_without_reading_all_that_they_ever_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """When PostgreSQL last took its statistics hardly any device was done, as when a sync of many has just begun."""
     hosts = [f"sw{number}" for number in range(1, 21)]
     jobs_with_devices(500, len(hosts), state="WAITING")
+    monkeypatch.setattr(invite, "_MOST", 5)
+    newest_job = Job.objects.latest("id").pk
+    (left,) = asked(lambda: invite._left(newest_job, alone=False))
+    assert rows_read(left, "jobs_jobdevice") == 5  # of the twenty that a helper could begin
     JobDevice.objects.update(state="DONE", finish_time=database_now())
     (newest,) = asked(lambda: store().newest_done(hosts))
     assert rows_read(newest, "jobs_jobdevice") < _FEW
