@@ -116,6 +116,11 @@ class Job(GuardedStatus):
                 name="job_change_score_range",
                 condition=Q(change_score__isnull=True) | Q(change_score__gte=0, change_score__lte=100),
             ),
+            # In the database, because processes from before approvals don't look at the column, and would start it.
+            models.CheckConstraint(
+                name="job_unapproved_only_parked",
+                condition=Q(unapproved__isnull=True) | (_status(Status.SCHEDULED) & Q(parked=True)),
+            ),
         ]
         indexes = [
             models.Index(

@@ -54,6 +54,7 @@ MUTANTS = {
         promise=Promise.APPROVED,
         edits=(
             Edit(file=CLAIM, old='statement_timestamp() AND unapproved IS NULL"""', new='statement_timestamp()"""'),
+            Edit(file=CLAIM, old="parked = FALSE,", new="parked = FALSE, unapproved = NULL,"),  # else the table refuses
         ),
         faults=("messages duplicated",),
     ),

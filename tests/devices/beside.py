@@ -48,8 +48,8 @@ class Site:
         platform.env |= {"NORNIR_CONFIG": str(lab.config), "CNAASJOBS_TEMPLATES": str(lab.templates)}
         platform.env |= {"PYTHONPATH": str(self._drivers), **QUICK}
 
-    def worker_of(self, source: Path, name: str) -> Managed:
-        """A worker with one slot that runs another source."""
+    def of(self, source: Path, name: str) -> Platform:
+        """Processes that run another source; they end with the others."""
         env = self.platform.env
         beside = Platform(
             database_url=env["DATABASE_URL"],
@@ -57,10 +57,14 @@ class Site:
             directory=self.platform.directory / name,
             env={**env, "CNAASJOBS_STATE_DIR": str(self.platform.directory)},
             root=source,
+            preloaded=False,
         )
-        worker = beside.worker(name, concurrency=1)
-        self.platform.processes.append(worker)  # which ends it too
-        return worker
+        beside.processes = self.platform.processes
+        return beside
+
+    def worker_of(self, source: Path, name: str) -> Managed:
+        """A worker with one slot that runs another source."""
+        return self.of(source, name).worker(name, concurrency=1)
 
     def carried_out_by(self, job_id: int) -> set[str]:
         """Let the devices open. The names of the workers that had those of this job, which ends without a failure."""

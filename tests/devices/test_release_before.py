@@ -1,4 +1,4 @@
-"""Workers of an earlier release alongside new ones during an upgrade, with the new database and the old queue."""
+"""Processes of an earlier release alongside new ones during an upgrade, with the new database and the old queue."""
 
 import subprocess
 from collections import Counter
@@ -8,8 +8,10 @@ import pytest
 from pytest_django import Settings
 
 from devices.tasks import sync_devices
+from jobs.lifecycle import approval
 from jobs.models import JobDevice, Participant
 from jobs.states import Status
+from locks.models import Lock
 from tests.devices.beside import Site
 from tests.devices.conftest import OLD
 from tests.devices.lab import Lab, devices_of, ended
@@ -34,29 +36,38 @@ def site(lab: Lab, platform: Platform, settings: Settings, tmp_path: Path) -> Si
 
 @pytest.mark.long
 @pytest.mark.needs("postgresql", "rabbitmq")
-def test_an_old_worker_does_its_own_jobs_and_refuses_to_help(
-    postgresql: object, rabbitmq: object, site: Site, lab: Lab, old: Path
+def test_old_processes_do_their_own_jobs_refuse_to_help_and_start_nothing_unapproved(
+    postgresql: object, rabbitmq: object, site: Site, lab: Lab, old: Path, settings: Settings
 ) -> None:
     lab.workers = 2
     names = [f"sw{number}" for number in range(12)]
     lab.add(*names, platform="notes")
     site.go.touch()
-    site.platform.beat()
+    before = site.of(old, "old")
+    alone, beat = before.worker("old", concurrency=1), before.beat()  # the queue is as this one declares it
 
-    alone = site.worker_of(old, "old")  # the queue is as this one declares it
-    first = ended(sync_devices.schedule(hostnames=names[:4], dry_run=False).pk)
+    Lock.objects.create(name="devices")  # its first holder would have
+    settings.CNAASJOBS_APPROVAL_SCORE = 20.0
+    first = sync_devices.schedule(hostnames=names[:4], dry_run=False)
+    wait_until(lambda: "job_unapproved_only_parked" in beat.output(), timeout=60, message=beat.output)
+    assert approval.approve(first.pk, by="bob")
+    first = ended(first.pk)
     assert (first.status, (first.worker or "").partition("@")[0]) == (Status.FINISHED, "old")
     assert list(devices_of(first)) == names[:4]
     assert not JobDevice.objects.filter(job=first).exists()
     alone.stop()
 
     site.go.unlink()
+    site.platform.beat()
     for name in ("new1", "new2"):
         site.platform.worker(name, concurrency=1)
-    job = sync_devices.schedule(hostnames=names[4:], dry_run=False)
-    wait_until(lambda: Participant.objects.filter(job=job).count() == 2, timeout=60)
-    beside = site.worker_of(old, "old")  # it is idle, so it is asked
+    before.web()
+    status, answer, _ = before.post("/api/v1.0/device_syncto", {"all": True, "dry_run": False})
+    assert status == 200, answer
+    job_id: int = answer["job_id"]
+    wait_until(lambda: Participant.objects.filter(job=job_id).count() == 2, timeout=60)
+    beside = before.worker("old", concurrency=1)  # it is idle, so it is asked
     wait_until(lambda: "it is RUNNING" in beside.output(), timeout=60, message=beside.output)
-    assert site.carried_out_by(job.pk) == {"new1", "new2"}
+    assert site.carried_out_by(job_id) == {"new1", "new2"}
     assert site.commits() == Counter(names)
     assert beside.running

@@ -264,6 +264,7 @@ def test_an_ended_or_missing_job_cannot_be_aborted() -> None:
         {"exception_type": "X"},
         {"parked": True},
         {"change_score": 101},
+        {"unapproved": True},
     ],
 )
 def test_the_database_itself_refuses_what_no_lifecycle_writes(change: dict[str, object]) -> None:
