@@ -32,6 +32,7 @@ class Step(StrEnum):
     APPROVED = "approved"  # by a second person
     DUE = "due"
     PARKED = "parked"  # in line for its lock
+    REFUSED = "refused"  # by a worker that does not know its task
     STARTED = "started"
     RETRIED = "retried"  # its body asked for another attempt
     LOST = "lost"  # its worker was gone

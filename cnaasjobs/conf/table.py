@@ -196,7 +196,10 @@ class Conf(Table):
         "a job that is due for this long on a queue that no worker serves is reported in the log and the admin",
     )
     unknown_task_seconds = Real(
-        60.0, 0, _DAY, "a job that is due for this long and whose function no worker knows ends as `UnknownTask`"
+        60.0,
+        0,
+        _DAY,
+        "a job that workers have refused for this long, because they do not know its function, ends as `UnknownTask`",
     )
 
     plain_tasks = Texts(

@@ -1,7 +1,7 @@
 """The steps of a job's life that its row forgets, each written with the transition it belongs to, in its transaction.
 
-The job's row says when it was due, started and ended, at no cost. A step has its own row if the next transition removes
-it from the job's: the time of the POST, a wait for a lock, the attempts before the last one.
+The job's row says when it was due, started and ended, at no cost. A step has its own row if the job's row has no place
+for it: the time of the POST, a wait for a lock, a worker that does not know its task, the attempts before the last one.
 """
 
 from collections.abc import Iterable
@@ -53,6 +53,12 @@ def attempt_over(job_id: int, step: Step, detail: str = "") -> None:
                 JobStep(job_id=job_id, step=step.value, time=database_now(), detail=detail),
             ]
         )
+
+
+def last_kept(job_id: int) -> PastStep | None:
+    """The last of the steps with rows of their own."""
+    kept = _KEPT.rows(job_id)
+    return PastStep(kept[-1][0], Step(kept[-1][1]), kept[-1][2]) if kept else None
 
 
 def of(job: Job) -> list[PastStep]:

@@ -69,7 +69,7 @@ def _reasons(job: Job, look: _Look) -> Iterator[Reason]:
     if is_due and job.lock_name:
         yield from _lock(job, look.lines[job.lock_name], look)
     if not _is_known(job.task_name):
-        yield _task(job, look)
+        yield _task(job)
     queue = look.queues[job.queue]
     if not queue.workers:
         yield _queue(job, queue)
@@ -187,15 +187,14 @@ def _queue(job: Job, queue: Queue) -> Reason:
     return Reason(holds=Holds.QUEUE, sentence=sentence, since=since, facts=facts)
 
 
-def _task(job: Job, look: _Look) -> Reason:
-    end = job.scheduled_time + timedelta(seconds=conf.unknown_task_seconds)
+def _task(job: Job) -> Reason:
+    ends = "If no worker does, it ends as UnknownTask when they have refused it for "
     sentence = (
-        f"No process here knows its task {job.task_name}. If no worker does, it ends as UnknownTask after ",
-        end,
+        f"No process here knows its task {job.task_name}. {ends}",
+        timedelta(seconds=conf.unknown_task_seconds),
         ".",
     )
-    facts = {"task": job.task_name, "until": end}
-    return Reason(holds=Holds.TASK, sentence=sentence, since=None, facts=facts)
+    return Reason(holds=Holds.TASK, sentence=sentence, since=None, facts={"task": job.task_name})
 
 
 def _beat(beat: Beat) -> Reason:

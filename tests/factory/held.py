@@ -104,7 +104,7 @@ def _a_task_that_nobody_knows() -> Held:
     _served()
     job = scheduling.schedule(fake_jobs.nothing, {})
     Job.objects.filter(pk=job.pk).update(task_name="gone.task")
-    said = ("No process here knows its task gone.task. If no worker does, it ends as UnknownTask after ",)
+    said = ("No process here knows its task gone.task. If no worker does, it ends as UnknownTask when ",)
     return Held(job, ("task", "slot"), said)
 
 

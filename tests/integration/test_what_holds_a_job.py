@@ -149,7 +149,7 @@ def test_each_reason_everywhere(
     places.told(elsewhere, "queue", says=["No live worker serves its queue nobody."])
 
     unknown = job_row("SCHEDULED", task_name="gone.task", scheduled_time=database_now())
-    says = "No process here knows its task gone.task. If no worker does, it ends as UnknownTask after"
+    says = "No process here knows its task gone.task. If no worker does, it ends as UnknownTask when"
     places.told(unknown, "task", "slot", says=[says, "Its message was sent to queue default"])
 
     beat.freeze()  # its last heartbeat stands: it may be back in a moment
