@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.db import transaction
 
-from jobs.task import JobContext, job
+from jobs.task import JobContext, JobResult, NextJob, job
 from locks import service as locks
 from tests.chaos.entry import Entry, ledgered
 from tests.reliability.scale import scaled
@@ -40,6 +40,15 @@ def until(ctx: JobContext, *, path: str) -> str:
     while not Path(path).exists():
         time.sleep(0.02)
     return "done"
+
+
+@job(lock="devices")
+@ledgered
+def until_then(ctx: JobContext, *, path: str) -> JobResult:
+    """Goes on until the file is there, and has a successor."""
+    while not Path(path).exists():
+        time.sleep(0.02)
+    return JobResult("done", next_job=NextJob(task=operate, kwargs={}))
 
 
 @job(lock="other")
