@@ -20,7 +20,7 @@ from jobs.testing import assert_scheduled, perform, perform_job, result_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "writing-a-job.md").read_text()
-JOB, SCHEDULE, LOCKS, EACH, LOG, VIEW, TEST = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+JOB, SCHEDULE, LOCKS, EACH, CONNECTED, LOG, VIEW, TEST = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 DIRECTORIES, KNOWN, START, RUN_TEST = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
@@ -52,6 +52,7 @@ def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch, caplog: p
     ]
     assert [result_of(row) for row in rows] == [{"devices": {"sw1": "SW1"}}] * 2
     _goes_through_devices()
+    _connects()
     monkeypatch.setattr(result_views, "_views", {})
     exec(VIEW, {"__name__": "docs.writing_a_job.view"})
     view = result_views.view_of("switches.tasks.reload_devices")
@@ -96,3 +97,18 @@ def _goes_through_devices() -> None:
         ("sw1", False, None, '{"reloaded": true}'),
         ("sw2", True, "it does not answer", rows[1][3]),
     ]
+
+
+def _connects() -> None:
+    said: list[str] = []
+    names: dict[str, Any] = {"__name__": "docs.writing_a_job.connected", "notify": said.append}
+    exec(CONNECTED, names)
+    job = perform_job(names["back_up_group"], group="access")
+    assert (job.status, said) == ("FINISHED", [])
+    assert all("running" in report for report in result_of(job)["devices"].values())
+    names["connected"] = lambda hostname: (_ for _ in ()).throw(OSError("no route"))
+    job = perform_job(names["back_up_group"], group="access", most_failures=1)
+    reasons = [str(reason) for reason in job.devices.order_by("place").values_list("reason", flat=True)]
+    assert reasons[0] == "OSError: no route"
+    assert {reason.partition(", ")[0] for reason in reasons[1:]} == {"not tried"}
+    assert said == [f"job {job.pk}: {len(reasons)} of {len(reasons)} devices failed"]
