@@ -16,11 +16,11 @@ from typing import Any, Unpack, overload
 
 from celery import Task, current_app, shared_task
 from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from cnaasjobs.db.clock import database_now
 from jobs.authors import refusing
-from jobs.body.annotations import adapters
+from jobs.body.annotations import adapters, why_not
 from jobs.body.context import JobContext
 from jobs.body.execution import Execution
 from jobs.declaration import check_body, check_options
@@ -148,15 +148,15 @@ class JobTask(Task):
 
     def _check_types(self, found: inspect.BoundArguments) -> None:
         """The body may rely on its annotations: a string for a parameter that is a bool is refused, not converted."""
-        if self._types is None:
-            self._types = adapters(self.run, found.signature)
         for name, value in found.arguments.items():
-            if name in self._types:
-                try:
-                    self._types[name].validate_python(value, strict=True)
-                except ValidationError as exc:
-                    reason = exc.errors(include_url=False, include_context=False)[0]["msg"]
-                    raise JobArgumentError(f"{self.name}: {name} is {value!r:.60}: {reason}") from exc
+            if (reason := self.why_not(name, value)) is not None:
+                raise JobArgumentError(f"{self.name}: {name} is {value!r:.60}: {reason}")
+
+    def why_not(self, name: str, value: Any) -> str | None:
+        """Why the body's annotations do not allow this value of an argument; None if they do."""
+        if self._types is None:
+            self._types = adapters(self.run, self._signature)
+        return why_not(self._types[name], value) if name in self._types else None
 
     @cached_property
     def _signature(self) -> inspect.Signature:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, get_type_hints
 
-from pydantic import PydanticSchemaGenerationError, TypeAdapter
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 
 def adapters(body: Callable[..., Any], signature: inspect.Signature) -> dict[str, TypeAdapter[Any]]:
@@ -21,3 +21,12 @@ def adapters(body: Callable[..., Any], signature: inspect.Signature) -> dict[str
             alone = SimpleNamespace(__annotations__={name: parameter.annotation})
             adapters[name] = TypeAdapter(get_type_hints(alone, names)[name])
     return adapters
+
+
+def why_not(adapter: TypeAdapter[Any], value: Any) -> str | None:
+    """Why it is not such a value, in words; None if it is."""
+    try:
+        adapter.validate_python(value, strict=True)
+    except ValidationError as exc:
+        return str(exc.errors(include_url=False, include_context=False)[0]["msg"])
+    return None

@@ -1,10 +1,12 @@
 """What a person at the shell changes, in the name of the shell's user."""
 
 from collections.abc import Mapping
-from typing import Any, Unpack
+from functools import partial
+from typing import Unpack
 
 from jobs.audit import trail
 from jobs.audit.accounts import COMMAND_LINE, operator
+from jobs.cli.given import value_of
 from jobs.models import Job
 from jobs.operating import aborting, again, approving, starting
 from jobs.operating.again import CannotRunAgain
@@ -19,9 +21,11 @@ def _here() -> trail.By:
     return trail.By(who=operator(), origin=COMMAND_LINE, user=None)
 
 
-def start(function: str, arguments: Mapping[str, Any], **options: Unpack[ScheduleOptions]) -> Job:
+def start(function: str, typed: Mapping[str, str], **options: Unpack[ScheduleOptions]) -> Job:
     """Raises JobArgumentError."""
-    return starting.start(starting.task_named(function), arguments, by=_here(), **options)
+    task = starting.task_named(function)
+    arguments = {name: value_of(text, why_not=partial(task.why_not, name)) for name, text in typed.items()}
+    return starting.start(task, arguments, by=_here(), **options)
 
 
 def abort(job_id: int, *, reason: str) -> Job:

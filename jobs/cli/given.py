@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +16,18 @@ def moment(text: str) -> datetime:
         raise ArgumentTypeError(f"{text!r} {exc}") from exc
 
 
-def named_value(text: str) -> tuple[str, Any]:
-    """``name=value``; the value is JSON, and text where it is none."""
+def named_text(text: str) -> tuple[str, str]:
+    """``name=value``"""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise ArgumentTypeError(f"{text!r} is not name=value")
+    return name, value
+
+
+def value_of(text: str, *, why_not: Callable[[Any], str | None]) -> Any:
+    """It is JSON, and text where it is none, or where only the text is allowed: version 4.30 is not the number 4.3."""
     try:
-        return name, json.loads(value)
+        value = json.loads(text)
     except (ValueError, RecursionError):
-        return name, value
+        return text
+    return text if why_not(value) and not why_not(text) else value

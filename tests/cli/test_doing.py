@@ -64,6 +64,8 @@ def test_a_job_is_started_by_its_name() -> None:
     job = Job.objects.latest("id")
     assert said == f"job {job.pk}: echo (dry_run)\n"
     assert json.loads(job.start_arguments) == {"value": "sw1=a", "dry_run": True}
+    run("jobs", "start", "by_position", "first=4.30", "second=2")  # a text, and a number
+    assert json.loads(Job.objects.latest("id").start_arguments) == {"first": "4.30", "second": 2}
 
 
 def same(ctx: JobContext) -> None: ...

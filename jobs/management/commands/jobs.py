@@ -20,7 +20,7 @@ from jobs.api.log_view import as_text, batches_of
 from jobs.api.waiting_json import reason_object
 from jobs.cli import deeds, follow, tables
 from jobs.cli.follow import Verdict
-from jobs.cli.given import moment, named_value
+from jobs.cli.given import moment, named_text
 from jobs.cli.terminal import stream_of, write_json
 from jobs.errors import JobError, JobNotFound
 from jobs.models import Job, JobOutcome
@@ -94,7 +94,7 @@ class Command(BaseCommand):
         wait.add_argument("--json", action="store_true", help="the jobs as in the API, once they have ended")
         start = verbs.add_parser("start", help="start a job by its function's name")
         start.add_argument("function", help="its own name, such as devices.tasks.sync_devices, or what its jobs show")
-        start.add_argument("arguments", type=named_value, nargs="*", metavar="name=value", help=_VALUE)
+        start.add_argument("arguments", type=named_text, nargs="*", metavar="name=value", help=_VALUE)
         start.add_argument("--at", type=moment, help="when it is due, in UTC, such as 2026-12-24T02:00")
         start.add_argument("--comment", help="shown with the job")
         start.add_argument("--ticket", help="the number of the change in your own system")
