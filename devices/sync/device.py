@@ -65,7 +65,7 @@ class Device:
 
     def close(self) -> None:
         """Close the connection if one was opened, or tried, and leave no candidate behind. Failures are only logged."""
-        driver, self._driver = self._driver, None
+        driver = self._driver
         if driver is None:
             return
         try:

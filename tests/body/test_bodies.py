@@ -117,6 +117,20 @@ def test_a_retry_by_hand_comes_back_when_it_said() -> None:
     assert result_of(perform(job, early=True)) == "attempt 2"
 
 
+@job
+def asks_for_another_attempt(ctx: JobContext, *, hours: int | None) -> None:
+    if hours is None:
+        ctx.retry(exc=ConnectionError("it stays away"), max_retries=0)
+    ctx.retry(eta=database_now() + timedelta(hours=hours))
+
+
+def test_a_retry_by_hand_says_until_when_and_how_often() -> None:
+    assert perform_job(asks_for_another_attempt, hours=None).exception_type == "ConnectionError"
+    later = perform_job(asks_for_another_attempt, hours=2)
+    assert later.status == Status.SCHEDULED
+    assert later.scheduled_time - database_now() > timedelta(minutes=119)
+
+
 def test_a_job_that_waits_for_a_second_person_runs_when_it_is_approved() -> None:
     job = perform_job(fake_jobs.guarded)
     assert job.status == Status.SCHEDULED

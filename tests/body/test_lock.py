@@ -7,7 +7,6 @@ import pytest
 from django.db import connections
 from django.db.models import F
 
-from jobs.body import progress
 from jobs.body.context import JobContext
 from jobs.body.job_log import PendingLine
 from jobs.end_reasons import EndReason
@@ -69,11 +68,15 @@ def test_a_run_that_lost_its_lock_writes_nothing(happens: Callable[[Run], None])
 
 def test_what_a_run_has_finished_is_shown_and_not_as_the_next_ones() -> None:
     run = claimed(runs_again.schedule())
-    progress.write(run, '["sw1"]')
+    ctx = JobContext(run)
+    ctx.device_finished("sw1")
+    ctx.progress.flush()
     assert Job.objects.get(pk=run.job_id).finished_devices == '["sw1"]'
     lost_and_run_again(run)
-    progress.write(run, '["sw1", "sw2"]')
+    ctx.device_finished("sw2")
+    ctx.progress.flush()
     assert Job.objects.get(pk=run.job_id).finished_devices != '["sw1", "sw2"]'
+    ctx.close()
 
 
 def test_a_job_without_a_lock_holds_none() -> None:

@@ -149,6 +149,8 @@ def test_it_is_opened_once_though_a_thread_needs_it_meanwhile() -> None:
         with shared._mutex:  # as a thread that is about to use it
             with shared.opened():
                 stays(lambda: shared._shared is None, seconds=0.2)
+                (opens,) = [thread for thread in threading.enumerate() if thread.name == "opens-database"]
+                assert opens.daemon  # the end of a job does not wait for a database that is away
             needed = shared._of_threads()
         wait_until(lambda: needed.connection is not None)
         assert shared._shared is needed
@@ -240,6 +242,28 @@ def test_one_that_failed_is_opened_anew_unless_a_transaction_is_open(somewhere: 
         assert somewhere(used) is not first
     finally:
         shared.close()
+
+
+def test_a_thread_has_afterwards_what_it_had_before() -> None:
+    """Else it would go on with the shared one beside the thread whose turn it is."""
+    shared = SharedConnection()
+
+    def failed() -> list[Any]:
+        with suppress(Error), shared.use():
+            raise OperationalError("it is away")
+        return list(connections.all(initialized_only=True))
+
+    def has_its_own() -> bool:
+        own = drivers_connection()
+        with shared.use():
+            assert drivers_connection() is not own
+        is_back = drivers_connection() is own
+        connection.close()
+        return is_back
+
+    assert in_a_thread(failed) == []
+    assert in_a_thread(has_its_own)
+    shared.close()
 
 
 @pytest.mark.parametrize("asks", [True, False])

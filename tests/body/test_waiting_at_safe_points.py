@@ -1,6 +1,7 @@
 """A safe point waits while the database is away, and no longer than the run may go on."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -20,6 +21,7 @@ from jobs.testing import perform
 from tests import fake_jobs
 from tests.factory import claimed
 from tests.switching import database_fails
+from tests.waiting import stays
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,3 +99,12 @@ def test_an_error_that_will_not_pass_is_raised(ctx: JobContext, at_the_second_wa
     with connection.execute_wrapper(wrong), pytest.raises(ProgrammingError):
         ctx.checkpoint()
     assert not said
+
+
+def test_who_sleeps_until_the_next_stop_is_woken_by_it(ctx: JobContext) -> None:
+    assert not ctx.next_stop(0)
+    with ThreadPoolExecutor(1) as pool:
+        sleeps = pool.submit(ctx.next_stop, 30)
+        stays(lambda: not sleeps.done(), seconds=0.1)
+        ctx.stop(LockLost("it is somebody else's"))
+        assert sleeps.result(10)

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from django.db.models import F
 
+from jobs.body.context import JobContext
 from jobs.end_reasons import EndReason, Failure
+from jobs.fleet.ends import EndedElsewhere
 from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job
 from jobs.sql import store
@@ -141,6 +143,8 @@ def test_the_end_that_was_met_first_stays_and_the_last_one_out_carries_it_out() 
     first, second = (Failure(type=name, message=name).as_json() for name in ("First", "Second"))
     store().note_end(helper, first)
     assert store().fleet_standing(run).end == first
+    with pytest.raises(EndedElsewhere, match="First"):
+        JobContext(run, joined=True).checkpoint()
     seen, taken = store().take_devices(run, 3)
     assert (seen.end, taken) == (first, [])
     assert leave(helper, end=first, though_waiting=True).gone
