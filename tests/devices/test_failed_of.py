@@ -46,10 +46,10 @@ def hostnames(reply: Reply) -> list[str]:
 @pytest.mark.parametrize("end", [None, *EndReason])
 def test_failed_and_lost_and_never_begun_devices_are_taken_whatever_the_end(api: Api, end: EndReason | None) -> None:
     job = sync_row("FINISHED") if end is None else sync_row("EXCEPTION", exception_type=end.value)
-    device_row(job, "sw4", "WAITING")
-    device_row(job, "sw2", reason="worker celery@w1 was lost in commit: its state is not known", report=None)
-    device_row(job, "sw3")
-    device_row(job, "sw1", reason="cannot connect: timed out")
+    device_row(job, "sw1", place=3, reason="cannot connect: timed out")  # it took longest in the job before
+    device_row(job, "sw4", "WAITING", place=0)
+    device_row(job, "sw2", place=1, reason="worker celery@w1 was lost in commit: its state is not known", report=None)
+    device_row(job, "sw3", place=2)
     reply = after(api, job, dry_run=False, force=True)
     assert hostnames(reply) == ["sw4", "sw2", "sw1"]
     assert reply.body["data"] == f"Scheduled job to synchronize what job {job.pk} left undone: sw4, sw2, sw1"

@@ -1,11 +1,14 @@
 """A live run with a plan changes exactly what its dry run showed."""
 
+import json
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from devices.lab.driver import LabDriver
+from devices.sync.known import Fingerprint
+from devices.sync.plan import Shown
 from devices.tasks import sync_devices
 from jobs.models import Job, JobDevice
 from jobs.states import Status
@@ -145,6 +148,13 @@ def test_a_key_that_was_rotated_recognises_what_was_shown_as_long_as_it_is_among
     shown_anew = show()
     assert reason(carry_out(shown), "sw1") == something_else(shown)
     assert devices_of(carry_out(shown_anew))["sw1"]["failed"] is False
+
+
+@pytest.mark.parametrize("running", ["", "00" + "c" * 62])
+def test_what_is_kept_of_a_change_is_what_it_was_also_where_a_hash_begins_with_zeros(running: str) -> None:
+    fingerprint = Fingerprint(running_hash=running, unstable=(3, 7))
+    shown = Shown(rendered_hash="0a" + "b" * 62, running=fingerprint, diff_hash="00" + "d" * 62)
+    assert Shown.from_memo(json.loads(json.dumps(shown.as_memo()))) == shown
 
 
 # --- drivers ----------------------------------------------------------------------------------------------------------

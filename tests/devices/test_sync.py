@@ -60,9 +60,10 @@ def test_a_dry_run_shows_the_diff_and_changes_nothing(lab: Lab) -> None:
 
 
 def test_keys_stand_in_the_order_of_the_contract(lab: Lab) -> None:
-    lab.add("sw1")
+    lab.add("sw1", motd="café")
     job = dry()
     device = devices_of(job)["sw1"]
+    assert job.outcome.result == json.dumps({"devices": {"sw1": device}}, ensure_ascii=False)  # byte for byte
     assert list(device) == ["failed", "job_tasks"]
     assert all(list(task) == ["diff", "failed", "result", "task_name"] for task in device["job_tasks"])
 

@@ -1,11 +1,13 @@
 """Participants of one run that do something at the same moment; on PostgreSQL."""
 
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
+from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.prepared import MANY
 from jobs.end_reasons import EndReason
 from jobs.lifecycle import transitions
@@ -14,8 +16,9 @@ from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, Begun, Note
 from jobs.sql.postgresql import devices
-from jobs.states import JobDeviceState
+from jobs.states import JobDeviceState, Status
 from tests import fake_jobs
+from tests.fake_jobs import fleets
 from tests.fleet.parts import begun, in_thread, join, joined, joined_late
 from tests.waiting import wait_until
 
@@ -124,6 +127,11 @@ def test_as_many_make_room_as_jobs_wait_the_youngest_first_and_never_the_eldest(
 ) -> None:
     run, _ = begun()
     crew = [run, joined(run), joined(run)]
+    beside, _ = begun(task=fleets.each_with_result)  # a younger run, without a lock
+    joined(beside, task_name=fleets.each_with_result.name)
+    _waits(5)
+    Job.objects.filter(status=Status.SCHEDULED).update(queue="another")
+    Job.objects.filter(pk=run.job_id).update(dispatched_at=database_now() - timedelta(hours=1))  # it has its slot
 
     def crowded() -> list[bool]:
         return [store().write_devices(one, Batch()).crowded for one in crew]
