@@ -33,7 +33,9 @@ def test_who_begins_while_the_run_is_ended_has_no_devices(postgresql: object, at
     """The database may still carry out the statement of a process that was killed."""
     run = claimed(fleets.each.schedule(hosts=["a", "b"]))
     if attempt == 2:
+        assert begin(run)
         run = tried_again(run)
+    before = list(JobDevice.objects.order_by("id").values())
     over: list[bool] = []
 
     def beginning() -> list[Taken] | None:
@@ -47,8 +49,8 @@ def test_who_begins_while_the_run_is_ended_has_no_devices(postgresql: object, at
         begun = in_thread(beginning)
         wait_until(lambda: over or Job.objects.raw("SELECT 1 AS id FROM pg_locks WHERE NOT granted"))
     assert begun() is None
-    assert not JobDevice.objects.exists()
-    assert not Participant.objects.exists()
+    assert list(JobDevice.objects.order_by("id").values()) == before  # of the attempt before, where there was one
+    assert not Participant.objects.filter(pk=run.run_token).exists()
 
 
 @pytest.mark.usefixtures("each_database")
