@@ -2,15 +2,21 @@
 
 import logging
 import os
+import select
 import threading
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 # No log line shows these, and finding them out would cost time for each.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+PATIENCE_SECONDS: Final = 1.0
+MOST_LINES: Final = 10_000  # that are kept for a stream that takes none
+_PORTION: Final = 1000  # characters of one write, at most: a pipe that takes anything takes 4,096 bytes
 
 
 class ForManyAtOnce(logging.Handler):
@@ -38,6 +44,9 @@ class Lines(ForManyAtOnce, logging.StreamHandler[Any]):
 
     A thread that comes while a line is being written leaves its own, which is written with the next. If it waited, it
     would wait until the writer got Python's lock back, for which fifty threads queue in a sync.
+
+    A pipe is full when nobody reads it: a collector of logs that hangs must not stop every process that logs. After a
+    moment nobody waits for it; the newest lines are kept, and written when it takes some again.
     """
 
     def __init__(self) -> None:
@@ -46,8 +55,9 @@ class Lines(ForManyAtOnce, logging.StreamHandler[Any]):
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        self._lines: deque[str] = deque()
+        self._lines: deque[str] = deque(maxlen=MOST_LINES)
         self._turn = threading.Lock()
+        self._is_full = False
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -55,16 +65,35 @@ class Lines(ForManyAtOnce, logging.StreamHandler[Any]):
             # Checked once more after each turn: another thread may have left a line just before its end.
             while self._lines and self._turn.acquire(blocking=False):
                 try:
-                    self._write()
+                    if not self._wrote():
+                        return
                 finally:
                     self._turn.release()
         except Exception:  # noqa: BLE001  as any handler: it says so on stderr, and what is being logged goes on
             self.handleError(record)
 
-    def _write(self) -> None:
-        lines = [self._lines.popleft() for _ in range(len(self._lines))]
-        self.stream.write("".join(lines))
-        self.flush()
+    def _wrote(self) -> bool:
+        """Whether all lines could be written."""
+        while self._lines:
+            if not self._takes_some():
+                return False
+            text = self._lines.popleft()
+            while self._lines and len(text) + len(self._lines[0]) <= _PORTION:
+                text += self._lines.popleft()
+            if len(text) > _PORTION:
+                self._lines.appendleft(text[_PORTION:])
+            self.stream.write(text[:_PORTION])
+            self.flush()
+        return True
+
+    def _takes_some(self) -> bool:
+        poll = select.poll()
+        try:
+            poll.register(self.stream, select.POLLOUT)
+        except (TypeError, ValueError, OSError):  # it is no file
+            return True
+        self._is_full = not poll.poll(0 if self._is_full else PATIENCE_SECONDS * 1000)
+        return not self._is_full
 
 
 def logging_config(level: str, formatter: type[JsonFormatter]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from cnaasjobs import logs
 from cnaasjobs.logs import Lines
 
 
@@ -83,6 +84,37 @@ def test_a_line_that_cannot_be_written_holds_up_no_other(
     stream.fails = False
     handler.handle(line("next"))
     assert stream.getvalue() == "next\n"
+
+
+def test_a_pipe_that_nobody_reads_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "PATIENCE_SECONDS", 0.05)
+    numbers, end = range(20_000), os.pipe()
+    handler, reads = Lines(), os.fdopen(end[0])
+    handler.setStream(os.fdopen(end[1], "w"))
+
+    def logs_on() -> None:
+        handler.handle(line("long " + "x" * 10_000))
+        for number in numbers:
+            handler.handle(line(f"line {number}"))
+
+    writer = threading.Thread(target=logs_on, daemon=True)
+    writer.start()
+    writer.join(20)
+    assert not writer.is_alive()
+    monkeypatch.setattr(logs, "PATIENCE_SECONDS", 20)
+    written: list[str] = []
+    reader = threading.Thread(target=lambda: written.extend(reads.read().splitlines()), daemon=True)
+    reader.start()
+    while len(handler._lines) > 1:  # the first to log after that writes what was kept
+        handler.handle(line("last"))
+    handler.stream.close()
+    reader.join(20)
+    reads.close()
+    assert written[0] == "long " + "x" * 10_000
+    first = written.index("line 0")
+    lasted = [text for text in written[first:] if text != "last"]
+    assert lasted[-1] == f"line {numbers[-1]}"
+    assert len(lasted) < len(numbers)  # the oldest that it did not take are lost
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
