@@ -82,7 +82,7 @@ def test_pages_sort_and_filter_as_the_list_of_jobs(api: Api, job: Job, query: st
         ("?filter[failed]=1", "value '1' for failed: must be true or false"),
         ("?filter[failed][gt]=true", "operator 'gt' cannot be used on failed"),
         ("?filter[state]=LOST", "value 'LOST' for state: must be one of WAITING, TAKEN, DONE"),
-        ("?filter[hostname]=a%00", "holds a NUL"),
+        ("?filter[hostname]=a%00", "contains a NUL"),
         ("?sort=memo", "unknown field 'memo'"),
         ("?per_page=0", "per_page argument must be integer between 1-1000"),
         ("?report=yes", "Unable to filter devices: report must be 0 or 1, not 'yes'"),
