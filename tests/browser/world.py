@@ -14,7 +14,7 @@ from jobs.models import AuditEntry, Job, JobApproval, JobLog, JobStep, Participa
 from tests.factory import daily, device_row, every, heartbeat, hold_lock, job_row
 
 HOSTILE: Final = "<script>alert(1)</script>\"'&{{ 7*7 }}\u202egnp"
-LONG: Final = "a-name-without-a-place-to-break-it-" * 6
+LONG: Final = "a_name_without_a_place_to_break_it_" * 6
 DIFF: Final = (
     "@@ -1,6 +1,8 @@\n hostname eosdist1\n ip domain-name lab.example\n-vlan 600\n-   name closet\n+vlan 600\n"
     "+   name closet-2\n+   description " + "x" * 300 + "\n interface Ethernet1\n"
@@ -94,6 +94,8 @@ def _dry_run(start: datetime) -> Job:
     _done(job, "eosdist2", diff="")
     reason = f"ConnectionException: no route to {HOSTILE} {LONG}"
     device_row(job, HOSTILE[:60], reason=reason, report=_report(result=reason, failed=True))
+    for host in ("eosdist8", "eosdist9"):  # which have it in common
+        device_row(job, host, reason=f"cannot connect: {LONG}", report=_report(failed=True))
     lines = [
         [(start + timedelta(seconds=n)).isoformat(), "INFO", "devices.sync", "eosdist1", HOSTILE] for n in range(3)
     ]

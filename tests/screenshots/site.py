@@ -87,7 +87,7 @@ def _history() -> None:
         start = now - timedelta(hours=hours)
         is_backup = "backup" in who
         wanted = {"all": True, "dry_run": not is_backup and "night" in who}
-        failure = {"type": wrong, "message": WORDS[wrong], "args": [], "traceback": ""} if wrong else None
+        failure = {"message": WORDS[wrong], "type": wrong, "args": [], "traceback": ""} if wrong else None
         job = job_row(
             "EXCEPTION" if wrong else "FINISHED",
             exception=json.dumps(failure) if failure else None,
