@@ -100,9 +100,10 @@ def test_it_began_when_its_thread_began_it_and_not_with_the_first_step_that_is_n
 @each_database
 def test_one_that_is_given_back_is_anybodys() -> None:
     run, _ = begun()
-    taken = store().take_devices(run, 0, ahead=4)[1]
+    taken = store().take_devices(run, 2, ahead=2)[1]
     assert isinstance(join(run), Refused)  # there is nothing that it could begin
     store().write_devices(run, Batch(unbegun=[taken[1].id, taken[2].id]))
+    assert shown("b") == shown("c") == NOT_BEGUN
     helper = joined(run)
     assert [one.host for one in store().take_devices(helper, 9)[1]] == ["b", "c"]
     assert of("a").participant == run.run_token

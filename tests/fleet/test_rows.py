@@ -6,7 +6,7 @@ import pytest
 
 from jobs.models import Job, JobDevice, Participant
 from jobs.sql import store
-from jobs.sql.device_signature import Batch, Note, Over, Stepped
+from jobs.sql.device_signature import Batch, Begun, Note, Over, Stepped
 from tests.fleet.parts import DONE, TAKEN, aborted, begun, cleared, ended, joined_late, leave, lose, over
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
@@ -75,7 +75,12 @@ def test_who_was_judged_lost_changes_nothing_of_what_another_has_in_hand_since()
     (mine,) = (one.id for one in taken)
     before = device(host="a")
     assert before["state"] == TAKEN
-    late = [Batch([over(mine)]), Batch(stepped=[Stepped(mine, 1)]), Batch(unbegun=[mine])]
+    late = [
+        Batch([over(mine)]),
+        Batch(stepped=[Stepped(mine, 1)]),
+        Batch(unbegun=[mine]),
+        Batch(begun=[Begun(mine, age=3600.0)]),
+    ]
     for batch in late:
         store().write_devices(run, batch)
         leave(run, batch)
