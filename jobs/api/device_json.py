@@ -56,7 +56,9 @@ def jobs_of(hostname: str) -> Rows:
     return rows
 
 
-_WHOLE: Final = Built(lambda job_id, host: devices_of(job_id).filter(host=host).values_list(*COLUMNS, "report"))
+_WHOLE: Final = Built(
+    lambda job_id, host: devices_of(job_id).filter(host=host).order_by().values_list(*COLUMNS, "report")
+)
 
 
 def whole_device(job_id: int, hostname: str) -> dict[str, Any] | None:
