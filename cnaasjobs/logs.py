@@ -3,6 +3,7 @@
 import logging
 import os
 import select
+import stat
 import threading
 from collections import deque
 from typing import Any, Final
@@ -16,7 +17,9 @@ logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 PATIENCE_SECONDS: Final = 1.0
 MOST_LINES: Final = 10_000  # that are kept for a stream that takes none
-_PORTION: Final = 1000  # characters of one write, at most: a pipe that takes anything takes 4,096 bytes
+# Characters, which are bytes, as JSON is ASCII here. A pipe that takes anything takes this much, and no line of another
+# process comes between.
+_PORTION: Final = select.PIPE_BUF
 
 
 class ForManyAtOnce(logging.Handler):
@@ -58,6 +61,8 @@ class Lines(ForManyAtOnce, logging.StreamHandler[Any]):
         self._lines: deque[str] = deque(maxlen=MOST_LINES)
         self._turn = threading.Lock()
         self._is_full = False
+        self._polled: Any = None  # the stream that ``_poll_of_it`` is of
+        self._poll_of_it: select.poll | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -75,25 +80,40 @@ class Lines(ForManyAtOnce, logging.StreamHandler[Any]):
     def _wrote(self) -> bool:
         """Whether all lines could be written."""
         while self._lines:
-            if not self._takes_some():
+            poll = self._poll()
+            if poll is not None and not self._takes_some(poll):
                 return False
             text = self._lines.popleft()
             while self._lines and len(text) + len(self._lines[0]) <= _PORTION:
                 text += self._lines.popleft()
-            if len(text) > _PORTION:
+            if poll is not None and len(text) > _PORTION:
                 self._lines.appendleft(text[_PORTION:])
-            self.stream.write(text[:_PORTION])
+                text = text[:_PORTION]
+            self.stream.write(text)
             self.flush()
         return True
 
-    def _takes_some(self) -> bool:
-        poll = select.poll()
-        try:
-            poll.register(self.stream, select.POLLOUT)
-        except (TypeError, ValueError, OSError):  # it is no file
-            return True
+    def _takes_some(self, poll: select.poll) -> bool:
         self._is_full = not poll.poll(0 if self._is_full else PATIENCE_SECONDS * 1000)
         return not self._is_full
+
+    def _poll(self) -> "select.poll | None":
+        """None for a stream that is never full: an ordinary file, in which lines of any length stay whole."""
+        if self._polled is not self.stream:
+            self._polled, self._poll_of_it = self.stream, _poll_of(self.stream)
+        return self._poll_of_it
+
+
+def _poll_of(stream: Any) -> "select.poll | None":
+    try:
+        descriptor = stream.fileno()
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+    except (AttributeError, OSError):  # it is no file
+        return None
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return poll
 
 
 def logging_config(level: str, formatter: type[JsonFormatter]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import logging
 import os
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,6 +117,34 @@ def test_a_pipe_that_nobody_reads_stops_nobody(monkeypatch: pytest.MonkeyPatch) 
     lasted = [text for text in written[first:] if text != "last"]
     assert lasted[-1] == f"line {numbers[-1]}"
     assert len(lasted) < len(numbers)  # the oldest that it did not take are lost
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a pipe of packets")
+def test_no_other_process_writes_between_the_parts_of_a_line_of_a_page() -> None:
+    end = os.pipe2(os.O_DIRECT)  # each read returns what one write wrote
+    handler = Lines()
+    with os.fdopen(end[1], "w") as stream:
+        handler.setStream(stream)
+        texts = [f"{number} {'x' * 4000}" for number in range(3)]
+        for text in texts:
+            handler.handle(line(text))
+        assert [os.read(end[0], 10_000).decode() for _ in texts] == [f"{text}\n" for text in texts]
+    os.close(end[0])
+
+
+def test_in_a_file_a_line_of_any_length_stays_whole(tmp_path: Path) -> None:
+    written: list[bytes] = []
+
+    class Raw(io.FileIO):
+        def write(self, data: Any) -> int:
+            written.append(bytes(data))
+            return super().write(data)
+
+    handler, text = Lines(), "x" * 20_000
+    with io.TextIOWrapper(io.BufferedWriter(Raw(tmp_path / "log", "w"), 50_000)) as stream:
+        handler.setStream(stream)
+        handler.handle(line(text))
+        assert written == [f"{text}\n".encode()]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
