@@ -115,10 +115,9 @@ def test_a_held_lock_is_not_taken() -> None:
     assert everything() == before
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_a_job_that_waits_for_approval_is_not_started(task: JobTask) -> None:
-    job = task.schedule()
-    Job.objects.filter(pk=job.pk).update(unapproved=True)
+def test_a_job_that_waits_for_approval_is_not_started() -> None:
+    job = fake_jobs.with_lock.schedule()
+    Job.objects.filter(pk=job.pk).update(unapproved=True, parked=True)
     before = everything()
     assert claim(job) is None
     assert everything() == before
@@ -126,7 +125,7 @@ def test_a_job_that_waits_for_approval_is_not_started(task: JobTask) -> None:
 
 def test_a_job_that_waits_for_approval_is_ahead_of_nobody() -> None:
     first, second = fake_jobs.with_lock.schedule_many([{}, {}])
-    Job.objects.filter(pk=first.pk).update(unapproved=True)
+    Job.objects.filter(pk=first.pk).update(unapproved=True, parked=True)
     claimed(second)
 
 
