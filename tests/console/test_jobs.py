@@ -91,11 +91,11 @@ def test_tabs_count_each_state(viewer: Person) -> None:
     ("line", "words"),
     [
         ("colour:red", "there is no colour:"),
-        ("status:green", "status:green does not exist"),
+        ("status:green", "there is no status:green"),
         ('"half', "a quotation mark is missing"),
         ("a%00b", "NUL"),
         ("x" * 1001, "at most 1000 characters"),
-        ("since:9999999w", "is not known"),
+        ("since:9999999w", "is not a time"),
     ],
 )
 def test_what_cannot_be_understood_is_reported(viewer: Person, line: str, words: str) -> None:
