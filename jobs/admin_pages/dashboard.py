@@ -14,8 +14,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from cnaasjobs.db.clock import database_now
-from jobs.admin_pages.job_filters import IN_LINE
+from jobs.admin_pages.job_filters import IN_LINE, UNAPPROVED
 from jobs.admin_pages.toolkit.show import status_badge
+from jobs.approval_models import JobApproval
 from jobs.liveness.heartbeat import ProcessKind
 from jobs.liveness.life import Life, alive
 from jobs.models import AuditEntry, Job
@@ -65,6 +66,9 @@ def _jobs() -> Iterator[Number]:
     yield _number("running", [Job.objects.filter(status=Status.RUNNING.value)], status="RUNNING")
     yield _number("due, waiting for a worker", [sent, unsent], status="SCHEDULED")
     yield _number("in line for a lock", [in_line], status=IN_LINE)
+    approvals = _number("waiting for approval", [JobApproval.objects.filter(verdict="")], status=UNAPPROVED)
+    if approvals.count:
+        yield approvals
     yield _number("scheduled for later", [later], status="SCHEDULED", scheduled_time_from=f"{now:%Y-%m-%dT%H:%M:%S}")
     yield _number("ended in 24 hours", [ended], finish_time_from="24h")
     yield _number("of these, exceptions", [failed], status="EXCEPTION", finish_time_from="24h")
@@ -87,7 +91,7 @@ def _latest_failures() -> QuerySet[Job]:
     return rows.only("id", "function_name", "status", "exception_type", "finish_time", "parked", "abort_reason")[:8]
 
 
-def _number(words: str, parts: list[QuerySet[Job]], **shown_by: str) -> Number:
+def _number(words: str, parts: list[QuerySet[Any]], **shown_by: str) -> Number:
     url = f"{reverse('admin:jobs_job_changelist')}?{urlencode(shown_by)}"
     return Number(words=words, count=sum(_counted(rows) for rows in parts), url=url)
 

@@ -113,6 +113,14 @@ def test_nobody_edits_workers_or_the_audit_trail(boss: Admin) -> None:
         assert "delete_selected" not in boss.raw(f"/jobs/{table}/")
 
 
+def test_the_latest_actions_name_who_did_what_to_what(viewer: Admin) -> None:
+    trail.add(Deed.CLEARED, who="bob", origin="command line", lock_name="devices", job_id=42)
+    trail.add(Deed.CHANGED, who="", origin="10.0.0.1", detail="user carl")
+    page = viewer.get("/")
+    assert "bob cleared lock devices" in page
+    assert "Somebody changed user carl" in page
+
+
 def test_the_audit_trail_is_found_by_job_person_lock_and_action(viewer: Admin) -> None:
     trail.add(Deed.SCHEDULED, who="anna", origin="10.0.0.1", job_id=41, detail="schedule probe")
     trail.add(Deed.CLEARED, who="bob", origin="command line", lock_name="devices", job_id=42)

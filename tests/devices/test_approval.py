@@ -260,6 +260,7 @@ def test_in_the_admin(ann: Api) -> None:
     assert ['name="approve"' in each.raw(page) for each in (own, other)] == [False, True]
     assert "Approve…" in other.get(f"/jobs/job/{job.pk}/change/")
     assert "waits for approval" in other.get("/jobs/job/")
+    assert "1 waiting for approval" in other.get("/")
     for status, shown in (("unapproved", True), ("in+line", False)):
         assert (f"/admin/jobs/job/{job.pk}/change/" in other.raw(f"/jobs/job/?status={status}")) is shown
     assert "You had a part in scheduling it" in own.get(page)
@@ -268,6 +269,7 @@ def test_in_the_admin(ann: Api) -> None:
     assert "You had a part in scheduling it" not in other.get(page)
     assert f"Job {job.pk} is approved." in other.post(page, {"approve": "1", "comment": "seen"})
     assert "none of them waits for approval" in other.get_redirected(page)
+    assert "waiting for approval" not in other.get("/")
     second = started(ann.post(URL, {"hostname": "sw1", "dry_run": False}))
     assert f"Job {second.pk} is rejected." in other.post(
         f"/jobs/job/approve/?ids={second.pk}", {"reject": "1", "comment": "not tonight"}
