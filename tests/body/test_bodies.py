@@ -62,6 +62,8 @@ def test_nothing_returned_is_null() -> None:
         ("system_exit", "BodyExited"),
         ("keyboard_interrupt", "BodyExited"),
         ("memory_error", "BodyExited"),
+        ("ignore", "BodyExited"),
+        ("reject", "BodyExited"),
     ],
 )
 def test_a_body_that_ends_badly_still_ends_its_job(how: str, type_: str) -> None:
@@ -184,6 +186,7 @@ def abandons_a_thread(ctx: JobContext) -> None:
     thread = threading.Thread(target=may_end.wait, args=[30])
     thread.start()
     ctx.abandon(thread)
+    threading.Thread(target=may_end.wait, args=[30], daemon=True).start()
 
 
 may_end = threading.Event()

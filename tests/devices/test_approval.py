@@ -12,19 +12,21 @@ from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 
 from cnaasjobs.db.clock import database_now
+from devices.approval import why_needed
 from devices.tasks import sync_devices
 from jobs.audit.trail import By
 from jobs.beat.recurring import Recurring
 from jobs.feed.objects import job_objects
 from jobs.models import AuditEntry, Job, JobApproval, ScheduleOwner, TokenMaker
 from jobs.operating import again
+from jobs.schedulable import Ending
 from jobs.states import CameOf, Status
 from jobs.testing import perform, perform_job
 from tests.admin.conftest import Admin
 from tests.api.conftest import Api, Reply, api_of, tokens_required
 from tests.console.conftest import Person
 from tests.devices.lab import Lab
-from tests.factory import ago, every
+from tests.factory import ago, every, job_row
 
 __all__ = ["api_of", "tokens_required"]
 
@@ -142,14 +144,17 @@ def test_a_plan_that_is_no_finished_dry_run_counts_for_nothing(ann: Api, of: str
     change: dict[str, dict[str, Any]] = {
         "a live sync": {"function_name": "sync_devices"},
         "another function": {"function_name": "echo (dry_run)"},
-        "one that failed": {"change_score": None},
     }
-    if of == "none":
+    if of == "one that failed":
+        about = {"task_name": sync_devices.name, "function_name": shown.function_name, "change_score": 0}
+        number = job_row("EXCEPTION", **about).pk
+    elif of == "none":
         shown.delete()
     else:
         Job.objects.filter(pk=shown.pk).update(**change[of])
     job = sync_devices.schedule(hostnames=["sw1"], plan=number, dry_run=False)
     assert why(job) == f"no dry run {number} has shown what it changes"
+    assert why_needed({"plan": number, "dry_run": False}, Ending(number + 1, 0)) == why(job)  # it comes of another job
 
 
 def test_a_dry_run_never_waits_and_off_means_off(ann: Api, settings: Any) -> None:

@@ -1,5 +1,7 @@
 """auto_push: a dry run of one host with a small change schedules the live run."""
 
+import json
+
 import pytest
 from pytest_django import Settings
 
@@ -23,6 +25,7 @@ def test_auto_push_schedules_the_live_run_of_a_small_change(lab: Lab, settings: 
     assert job.change_score == 2
     successor = assert_scheduled(sync_devices, **asked | {"dry_run": False, "confirm_mode": 0, "auto_push": False})
     assert job.next_job_id == successor.pk
+    assert "plan" not in json.loads(successor.start_arguments)
     assert {name: getattr(successor, name) for name in said} == said
     assert perform(successor).status == Status.FINISHED
     assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
@@ -36,7 +39,7 @@ def test_auto_push_schedules_nothing_when(lab: Lab, why: str) -> None:
         case "nothing changes":
             lab.set_running("sw1", "hostname sw1\nmotd hello\n")
         case "much changes":
-            lab.template("".join(f"vlan {number}\n" for number in range(10)))
+            lab.template("".join(f"line {number}\n" for number in range(10)))
         case "it failed":
             perform_job(sync_devices, all=True, dry_run=False)
             lab.set_running("sw1", "hostname sw1\nmotd changed outside\n")

@@ -162,6 +162,7 @@ def test_a_changed_secret_of_the_templates_is_a_change(api: Api, lab: Lab, monke
 
 def test_what_was_rendered_is_not_rendered_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     live("sw1", "sw2", "d1")
+    monkeypatch.setattr(now, "_MANY", 2)
     assert all(synchronized(api).values())
 
     def refuse(*_: Any) -> str:
@@ -187,6 +188,9 @@ def test_what_there_is_no_time_for_is_not_known_yet(
     with monkeypatch.context() as patch:
         patch.setattr(rendering, "render", lasts)
         assert synchronized(api)["sw1"] is False
+        patch.setattr(rendering, "render", lambda *_: [][0])
+        with pytest.raises(IndexError):  # a fault of ours is not the next request's
+            synchronized(api)
     settings.CNAASJOBS_READ_SECONDS = 5.0
     assert synchronized(api)["sw1"] is True
 

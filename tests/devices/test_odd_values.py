@@ -116,6 +116,16 @@ def test_it_does_so_in_every_step(lab: Lab, foreign: Foreign, verb: str, mode: i
     assert devices_of(job)["r1"]["failed"] is (verb in ("confirm_commit", "has_pending_commit"))
 
 
+def test_one_that_can_not_discard_its_candidate_is_closed_nevertheless(lab: Lab, foreign: Foreign) -> None:
+    fails = (
+        "for verb in ('load_replace_candidate', 'discard_config'):\n    odd(verb, lambda: raises(OSError('gone')))\n"
+    )
+    installed = foreign.install("napalm_foo", f"{ODD}{fails}")
+    beside_a_good_one(lab)
+    only_r1_failed(sync(lab))
+    assert installed.devices["r1"]["calls"][-2:] == ["discard_config", "close"]
+
+
 @pytest.mark.parametrize("answer", ["None", "7", "{}", "{'running': None}", "{'running': 7}", "{'running': '\\udcff'}"])
 def test_an_odd_running_configuration_ends_no_job(lab: Lab, foreign: Foreign, answer: str) -> None:
     foreign.install("napalm_foo", f"{ODD}odd('get_config', lambda: {answer})\n")

@@ -65,6 +65,8 @@ def test_a_commit_made_by_hand_between_our_preparation_and_our_commit_stays(
     said = reason(live(confirm_mode=mode), "sw1")
     assert "waits for its confirmation" in said
     assert (rolled_back, running(), LabDriver("sw1").has_pending_commit()) == ([], THEIRS, True)
+    # A commit that was not sent leaves nothing unknown.
+    assert (DeviceState.objects.get().uncertain_job_id is None) is (verb == "compare_config")
     LabDriver("sw1").rollback()
     assert running() == "hostname sw1\nmotd hello\n"
 
@@ -267,13 +269,30 @@ def test_a_dry_run_of_a_driver_that_can_not_say_goes_on(lab: Lab, foreign: Forei
     assert note(live(dry_run=True), "r1") is None
 
 
-def test_a_commit_taken_back_leaves_what_was_known(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_that_fails_to_say_which_commit_is_pending_is_asked_whether_one_is(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LabDriver, "_get_pending_commits", lambda _: [][0])
+    lab.add("sw1")
+    assert note(live(), "sw1") is None
+    assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
+
+
+@pytest.mark.parametrize("taken_back", [True, False])
+@pytest.mark.parametrize("recognised", [True, False])
+def test_a_commit_taken_back_leaves_what_was_known(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, recognised: bool, taken_back: bool
+) -> None:
     lab.add("sw1")
     live()
+    if not recognised:
+        DeviceState.objects.update(running_hash="")
     lab.change("sw1", motd="new")
     unreachable(monkeypatch, "sw1")
+    if not taken_back:
+        monkeypatch.setattr(timed_commit, "LEFT_ALONE_SECONDS", 300.0)
     live()
-    assert DeviceState.objects.get().uncertain_job_id is None
+    assert (DeviceState.objects.get().uncertain_job_id is None) is taken_back
     lab.change("sw1", motd="hello")
     lab.options("sw1", fail="open")
-    assert devices_of(live())["sw1"]["failed"] is False
+    assert devices_of(live())["sw1"]["failed"] is not taken_back

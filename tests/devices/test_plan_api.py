@@ -126,6 +126,7 @@ def test_what_can_be_no_job_is_refused(api: Api, value: Any) -> None:
         ({"hostnames": ["sw1"], "plan": 41}, "a plan is applied live: dry_run must be false"),
         ({"hostnames": ["sw1"], "plan": "41", "dry_run": False}, "plan '41' is not the id of a job"),
         ({"hostnames": ["sw1"], "plan": True, "dry_run": False}, "plan True is not the id of a job"),
+        ({"hostnames": ["sw1"], "plan": 0, "dry_run": False}, "plan 0 is not the id of a job"),
         ({"hostnames": ["sw1"], "plam": 41}, "no such argument: plam"),
     ],
 )

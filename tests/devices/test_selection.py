@@ -49,6 +49,9 @@ def test_all() -> None:
     ("selector", "said"),
     [
         ({"hostnames": ("sw1", "nosuch")}, "No device with hostname nosuch found"),
+        ({"hostnames": ("sw1", *"abcde")}, "No device with hostname a, b, c, d, e found"),
+        ({"hostnames": (*"abcdefg", "sw1")}, "No device with hostname a, b, c, d, e and 2 more found"),
+        ({"hostnames": ("x" * 255,)}, f"No device with hostname {'x' * 255} found"),
         ({"device_type": "router"}, "Unknown device type router, must be one of ACCESS, DIST, CORE"),
         ({"device_type": ""}, "Unknown device type '', must"),
         ({"group": "nosuch"}, "No group nosuch found"),

@@ -21,6 +21,7 @@ def test_a_hash_is_what_django_makes_of_it_as_those_that_are_stored(key: str) ->
         digest(raw.decode(), key=key) == salted_hmac("devices.state", raw, secret=key, algorithm="sha256").hexdigest()
     )
     assert digest("") == salted_hmac("devices.state", b"", algorithm="sha256").hexdigest()
+    assert digest("\udcff") != digest("\udcfe")  # a device may send anything
 
 
 def test_rows_that_are_there_are_replaced() -> None:

@@ -4,15 +4,13 @@ import threading
 from typing import Any
 
 import pytest
-from django.db import DataError, OperationalError
+from django.db import DataError
 
 from cnaasjobs.db.fill_in import fill_in
-from cnaasjobs.db.insert import insert_many
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync import state
 from devices.tasks import sync_devices
-from jobs.fleet import asking
 from jobs.models import Job
 from jobs.run import Run
 from jobs.sql import store
@@ -191,21 +189,23 @@ def test_devices_of_which_nothing_is_known_need_no_mark(lab: Lab, monkeypatch: p
     assert not any(device["failed"] for device in devices_of(live()).values())
 
 
-def test_a_mark_is_removed_only_by_the_process_that_made_it(lab: Lab) -> None:
-    """Others of its job may be about to commit, or were lost while they did."""
+def test_a_mark_is_removed_only_by_its_maker(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes of its job may be about to commit, or were lost while they did."""
     known(lab, "sw1", "sw2", "sw3", "sw4")
+    monkeypatch.setattr(state, "_MANY", 2)
     job = scheduled()
     run = claim(job)
     assert isinstance(run, Run)
     marked = DeviceState.objects.filter
     marked(host="sw1").update(uncertain_job_id=job.pk)
-    states = state.DeviceStates(JobContext(run), ["sw1", "sw2", "sw3", "sw4"])
+    hosts = ["sw1", "sw2", "sw3", "sw4"]
+    states = state.DeviceStates(JobContext(run), hosts)
     marked(host="sw2").update(uncertain_job_id=job.pk)
     marked(host="sw3").update(uncertain_job_id=987)
     for host in ("sw1", "sw3", "sw4"):
         states.about_to_commit(host, "commit", if_lost=None)
     assert uncertain() == {"sw1": job.pk, "sw2": job.pk, "sw3": 987, "sw4": job.pk}
-    for host in ("sw1", "sw2", "sw3", "sw4"):
+    for host in hosts:
         states.unchanged(host)
     states.close()
     assert uncertain() == {"sw1": job.pk, "sw2": job.pk, "sw3": 987}
@@ -242,59 +242,3 @@ def test_a_mark_that_the_database_refuses_for_good_fails_the_device(lab: Lab, mo
     monkeypatch.setattr(state, "fill_in", refused)
     assert reason(live(), "sw1") == "internal error: DataError: not this one"
     assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
-
-
-def test_what_a_crash_takes_back_just_before_the_end_is_stored_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It need not have waited for the disk, and to leave, which does, was not done."""
-    known(lab, "sw1")
-    monkeypatch.setattr(asking, "_RETRY_SECONDS", 0.0)
-    leave = store().leave
-
-    def crashes(*_: Any, **__: Any) -> Any:
-        monkeypatch.setattr(store(), "leave", leave)
-        DeviceState.objects.update(rendered_hash="before", running_hash="before", uncertain_job_id=1)
-        raise OperationalError("the connection is lost")
-
-    monkeypatch.setattr(store(), "leave", crashes)
-    assert not devices_of(live())["sw1"]["failed"]
-    assert not uncertain()
-    lab.change("sw1", motd="newest")
-    assert not devices_of(live())["sw1"]["failed"]
-
-
-def test_while_one_thread_stores_what_was_committed_no_other_waits_and_what_fails_is_stored_later(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = [f"sw{number}" for number in range(8)]
-    lab.workers = len(names)
-    lab.add(*names)
-    monkeypatch.setattr(state, "_BATCH", 1)  # each is due at once
-    monkeypatch.setattr(state, "_SAVE_SECONDS", 0)
-    all_arrived = threading.Barrier(len(names), timeout=30)  # with nothing left to ask the database
-    others = threading.Barrier(len(names), timeout=30)  # the seven others are done, and the first one stores
-    first = threading.Lock()
-    committed = state.DeviceStates.committed
-    stored: list[list[str]] = []
-
-    def has_committed(states: state.DeviceStates, host: str, **more: Any) -> None:
-        all_arrived.wait()
-        if not first.acquire(blocking=False):
-            wait_until(lambda: stored != [])
-            committed(states, host, **more)
-            others.wait()
-            return
-        committed(states, host, **more)
-
-    def insert(rows: list[DeviceState], **more: Any) -> None:
-        stored.append(sorted(row.host for row in rows))
-        if len(stored) == 1:
-            others.wait()  # the others have all noted theirs
-            raise OperationalError("the connection is lost")
-        insert_many(rows, **more)
-
-    monkeypatch.setattr(state.DeviceStates, "committed", has_committed)
-    monkeypatch.setattr(state, "insert_many", insert)
-    assert not any(device["failed"] for device in devices_of(live()).values())
-    assert stored[0] == stored[0][:1]
-    assert stored[-1] == names
-    assert DeviceState.objects.filter(uncertain_job_id=None).count() == len(names)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from django.db import OperationalError, connections
 
+from cnaasjobs.conf import conf
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync import device, state
@@ -280,3 +281,8 @@ def test_a_time_limit_is_heeded_while_the_database_is_away_before_a_commit(
     perform(job)
     assert job.exception_type == "TimeLimitExceeded"
     assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
+
+
+def test_a_process_that_has_not_stopped_by_then_is_killed_three_steps_of_a_device_later() -> None:
+    assert sync_devices.job_soft_time_limit == conf.sync_time_limit_seconds
+    assert sync_devices.job_time_limit == conf.sync_time_limit_seconds + 3 * conf.device_seconds

@@ -68,10 +68,19 @@ def test_keys_stand_in_the_order_of_the_contract(lab: Lab) -> None:
     assert all(list(task) == ["diff", "failed", "result", "task_name"] for task in device["job_tasks"])
 
 
-@pytest.mark.parametrize("mode", [0, 1, 2])
-def test_a_live_sync_commits(lab: Lab, mode: int) -> None:
+@pytest.mark.parametrize(
+    ("mode", "seen"),
+    [
+        (0, ["a change of score 2, committed"]),
+        (1, ["a change of score 2, committed with a timer, confirmed"]),
+        (2, ["a change of score 2", "committed with a timer", "confirmed"]),  # the steps may be far apart
+    ],
+)
+def test_a_live_sync_commits(lab: Lab, heard: list[Event], mode: int, seen: list[str]) -> None:
     lab.add("sw1", "sw2")
     job = live(confirm_mode=mode)
+    said = [event.fields for event in heard if event.action is DeviceAction.DEVICE_SEEN]
+    assert [fields["what"] for fields in said if (fields["host"], fields["job_id"]) == ("sw2", job.pk)] == seen
     assert job.status == Status.FINISHED
     assert sorted(json.loads(job.finished_devices or "")) == ["sw1", "sw2"]
     assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
@@ -130,7 +139,7 @@ def test_comments_are_no_change_from_outside(lab: Lab) -> None:
     lab.add("sw1")
     live()
     lab.change("sw1", motd="new")
-    lab.set_running("sw1", "! Last configuration change at 12:00:01\nhostname sw1\nmotd hello\n")
+    lab.set_running("sw1", "! Last configuration change at 12:00:01\nhostname sw1\n\t # by ann\nmotd hello\n")
     assert devices_of(live())["sw1"]["failed"] is False
     commented = "! Last configuration change at 12:00:02\nhostname sw1\nmotd new\n"
     lab.set_running("sw1", commented)

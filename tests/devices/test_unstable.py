@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
-from devices.sync.known import Fingerprint, essential, same
+from devices.sync.known import Fingerprint, Known, essential, same
 from devices.sync.one_device import UNRECOGNISABLE
 from devices.tasks import sync_devices
 from jobs.models import Job
@@ -63,6 +63,7 @@ def test_what_differs_by_itself_is_left_out() -> None:
 def test_readings_that_are_alike_leave_out_nothing() -> None:
     kept = Fingerprint.of(SALTED.format("a1"), SALTED.format("a1"))
     assert kept.unstable == ()
+    assert not Known(fingerprint=kept).differs(None)  # its driver no longer shows it
     assert not kept.recognises(SALTED.format("b2"))
 
 
@@ -70,6 +71,8 @@ def test_readings_that_are_alike_leave_out_nothing() -> None:
     ("first", "second"),
     [
         (None, None),
+        ("a", None),
+        (None, "a"),
         ("a\nb", "a\nb\nc"),
         ("one line", "another"),
         ("a\nb\nc", "a\nx\ny"),
@@ -104,6 +107,9 @@ def test_a_device_that_shows_its_secrets_anew_each_time_is_not_changed_outside(
     for kwargs in ({"dry_run": True}, {"force": True}, {"resync": True}):
         assert devices_of(sync(confirm_mode=mode, **kwargs))["sw1"]["failed"] is False
     lab.change("sw1", motd="new")
+    lab.options("sw1", fail="commit")
+    assert reason(sync(confirm_mode=mode), "sw1") == "commit failed: Commit refused by the device"  # it runs the same
+    lab.options("sw1")
     assert devices_of(sync(confirm_mode=mode))["sw1"]["failed"] is False
     assert lab.running("sw1") == "hostname sw1\nmotd new\n"
     lab.set_running("sw1", "hostname sw1\nmotd intruder\n")
