@@ -72,7 +72,7 @@ def test_who_may_not_abort_is_offered_nothing_and_refused(viewer: Admin) -> None
     assert job.status == "SCHEDULED"
 
 
-def test_the_permission_alone_is_enough(admin_of: AdminOf) -> None:
+def test_the_permission_to_abort_is_enough_to_abort(admin_of: AdminOf) -> None:
     job = job_in(Status.SCHEDULED)
     admin_of(*VIEWS, "jobs.abort_job").post(f"{ABORT}?ids={job.pk}", {"reason": ""})
     job.refresh_from_db()

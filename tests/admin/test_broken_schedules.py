@@ -14,7 +14,7 @@ CRONTABS = "/django_celery_beat/crontabschedule/"
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_the_admin_shows_it(boss: Admin, what: str) -> None:
+def test_a_broken_schedule_is_shown_as_broken_with_its_rules(boss: Admin, what: str) -> None:
     row = BROKEN[what]()
     page = boss.get(LIST)
     assert "broken" in page

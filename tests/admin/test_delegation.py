@@ -62,7 +62,7 @@ def test_a_weaker_one_may_be_given_what_one_has(clerk: Admin) -> None:
     assert not weaker.is_superuser
 
 
-def test_neither_oneself(clerk: Admin) -> None:
+def test_nobody_can_grant_themselves_more(clerk: Admin) -> None:
     me = clerk.user
     everything = [permission(name).pk for name in (*ACCOUNTS, "jobs.view_job", "jobs.add_job")]
     clerk.post(f"/auth/user/{me.pk}/change/", account_form(me, user_permissions=everything, is_superuser="on"))

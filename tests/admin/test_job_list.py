@@ -91,7 +91,7 @@ def test_search_of_what_a_database_cannot_hold_finds_nothing_and_says_no_more(vi
     assert shown(viewer, "?q=%25%25") == []
 
 
-def test_filters(viewer: Admin) -> None:
+def test_each_filter_finds_its_jobs(viewer: Admin) -> None:
     job_row(pk=1, queue="bulk", worker="celery@w9", function_name="special", finish_time=NOON - timedelta(days=3))
     job_row("EXCEPTION", pk=2, exception_type="KeyError")
     now = timezone.now()
@@ -107,7 +107,7 @@ def test_filters(viewer: Admin) -> None:
     assert shown(viewer, "?start_time_from=2025-11-24T12:00&status=FINISHED&queue=bulk") == [1]
 
 
-def test_only_those_in_line(viewer: Admin) -> None:
+def test_the_filter_in_line_finds_jobs_that_wait_for_their_lock(viewer: Admin) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     waiting = scheduling.schedule(fake_jobs.with_lock, {})
     refused(waiting)

@@ -25,7 +25,7 @@ def page_of(admin: Admin, job: Job) -> str:
     return admin.get(f"/jobs/job/{job.pk}/change/")
 
 
-def test_facts(viewer: Admin) -> None:
+def test_the_page_shows_each_fact_of_the_job(viewer: Admin) -> None:
     job = job_row(
         scheduled_by="anna",
         comment="change window",
@@ -52,7 +52,7 @@ def test_an_exception_shows_its_traceback(viewer: Admin) -> None:
     assert "line 7" in page_of(viewer, job)
 
 
-def test_progress_of_a_running_job(viewer: Admin) -> None:
+def test_the_page_of_a_running_job_shows_its_progress(viewer: Admin) -> None:
     job = job_in(Status.RUNNING)
     Job.objects.filter(pk=job.pk).update(
         finished_devices='["a1", "a2"]', start_arguments='{"hostnames": ["a1", "a2", "a3"]}'
@@ -139,7 +139,7 @@ def test_a_result_too_large_to_parse_is_shown_as_its_beginning(viewer: Admin, mo
     assert "more characters in the whole result" in page
 
 
-def test_no_result_is_no_page(viewer: Admin) -> None:
+def test_a_job_without_a_result_has_no_page_for_it(viewer: Admin) -> None:
     job = job_in(Status.SCHEDULED)
     assert viewer.client.get(f"/admin/jobs/job/{job.pk}/result/").status_code == 404
     assert "Result" not in page_of(viewer, job)
@@ -155,5 +155,5 @@ def test_no_result_is_no_page(viewer: Admin) -> None:
         (76 * 3600, "3 d 4 h"),
     ],
 )
-def test_lengths_of_time(seconds: float, words: str) -> None:
+def test_a_length_of_time_is_shown_in_words(seconds: float, words: str) -> None:
     assert span(timedelta(seconds=seconds)) == words

@@ -105,7 +105,7 @@ def test_a_lock_that_changed_hands_since_the_question_is_not_cleared(boss: Admin
     assert not AuditEntry.objects.filter(action="cleared").exists()
 
 
-def test_the_action_asks_too(boss: Admin) -> None:
+def test_the_action_asks_before_it_clears_a_lock(boss: Admin) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     chosen = {"action": "clear_selected", "index": "0", "_selected_action": str(the_lock().pk)}
     assert "Clear lock devices?" in boss.client.post(f"/admin{LIST}", chosen, follow=True).content.decode()
@@ -120,7 +120,7 @@ def test_who_may_not_clear_is_offered_nothing_and_refused(viewer: Admin) -> None
     assert is_held()
 
 
-def test_the_permission_alone_is_enough(admin_of: AdminOf) -> None:
+def test_the_permission_to_clear_is_enough_to_clear(admin_of: AdminOf) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     admin_of(*VIEWS, "locks.clear_lock").post(clear_url(the_lock()), {"lock": f"{the_lock().fence}:devices"})
     assert not is_held()
@@ -134,7 +134,7 @@ def test_who_may_not_see_locks_is_not_shown_one_by_the_question_either(admin_of:
     assert is_held()
 
 
-def test_nonsense_clears_nothing(boss: Admin) -> None:
+def test_a_form_that_names_no_held_lock_clears_nothing(boss: Admin) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     url = clear_url(the_lock())
     boss.post(url, {"lock": "devices"}, status=403)

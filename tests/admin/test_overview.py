@@ -15,7 +15,7 @@ from tests.admin.conftest import Admin, AdminOf
 from tests.factory import audit_entries, heartbeat, job_in, job_row, job_rows
 
 
-def test_the_numbers(viewer: Admin) -> None:
+def test_the_front_page_counts_jobs_by_what_they_do(viewer: Admin) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     for _ in range(2):
         scheduling.schedule(fake_jobs.nothing, {})

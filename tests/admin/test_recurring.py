@@ -212,7 +212,7 @@ def test_who_may_only_view_sees_a_schedule_and_changes_nothing(
     viewer.get(ADD, status=403)
 
 
-def test_enable_and_disable(boss: Admin, form: dict[str, Any]) -> None:
+def test_the_actions_enable_and_disable_a_schedule(boss: Admin, form: dict[str, Any]) -> None:
     row = saved(boss, form)
     for action, enabled in (("disable_tasks", False), ("enable_tasks", True)):
         boss.post(LIST, {"action": action, "index": "0", "_selected_action": str(row.pk)})

@@ -59,7 +59,7 @@ def test_an_ended_token_says_so_and_none_is_changed(boss: Admin) -> None:
     boss.post(f"{LIST}{row.pk}/change/", {"expiry_0": "2099-01-01", "expiry_1": "00:00"}, status=403)
 
 
-def test_it_needs_its_permissions(admin_of: AdminOf, boss: Admin) -> None:
+def test_who_may_only_view_tokens_can_make_none(admin_of: AdminOf, boss: Admin) -> None:
     viewer = admin_of("knox.view_authtoken")
     viewer.get(LIST)
     viewer.post(f"{LIST}add/", {"user": str(boss.user.pk)}, status=403)

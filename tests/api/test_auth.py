@@ -99,7 +99,7 @@ def test_each_call_asks_for_its_permission_and_no_other(
     assert status(api_of(user_with(permission, name="with")), method, path) not in (401, 403)
 
 
-def test_permission_of_a_group_counts(user_with: Callable[..., User], api_of: Callable[[User], Api]) -> None:
+def test_a_permission_of_a_users_group_counts(user_with: Callable[..., User], api_of: Callable[[User], Api]) -> None:
     user = user_with()
     group = Group.objects.create(name="readers")
     group.permissions.add(Permission.objects.get(codename="view_job"))
@@ -109,7 +109,7 @@ def test_permission_of_a_group_counts(user_with: Callable[..., User], api_of: Ca
     assert api.get("/jobs").status == 200
 
 
-def test_superuser_may_all(api_of: Callable[[User], Api]) -> None:
+def test_a_superuser_may_make_every_call(api_of: Callable[[User], Api]) -> None:
     api = api_of(User.objects.create_superuser("root"))
     for method, path, _ in CALLS:
         assert status(api, method, path) not in (401, 403)
@@ -121,7 +121,9 @@ def test_token_is_stored_as_a_hash_only(user_with: Callable[..., User]) -> None:
     assert not any(text in str(value) for value in stored)
 
 
-def test_ended_revoked_and_inactive(user_with: Callable[..., User], tokens_required: None) -> None:
+def test_a_token_that_ended_was_revoked_or_is_of_an_inactive_user_gets_a_401(
+    user_with: Callable[..., User], tokens_required: None
+) -> None:
     user = user_with("jobs.view_job")
     row, text = AuthToken.objects.create(user, expiry=timedelta(days=1))
     assert Api(text).get("/jobs").status == 200
@@ -172,7 +174,7 @@ def test_unknown_urls_and_methods_say_so_without_permissions(
     assert api.post("/jobs", {}).status == 405
 
 
-def test_who_is_the_tokens_user(user_with: Callable[..., User], api_of: Callable[[User], Api]) -> None:
+def test_what_a_token_does_is_done_by_its_user(user_with: Callable[..., User], api_of: Callable[[User], Api]) -> None:
     api = api_of(user_with("jobs.abort_job", name="eva"))
     (job,) = api.put(f"/job/{job_row('SCHEDULED').pk}", {"action": "ABORT"}).data["jobs"]
     assert job["exception"]["message"] == "Aborted via API call (aborted by eva)"

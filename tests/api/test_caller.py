@@ -32,7 +32,9 @@ from cnaasjobs.api.caller import origin
         ("", "1.2.3.4", ["127.0.0.1"], "1.2.3.4"),
     ],
 )
-def test_origin(settings: Any, peer: str, forwarded: str | None, trusted: list[str], expected: str) -> None:
+def test_a_request_comes_from_the_peer_or_from_the_last_address_that_is_no_trusted_proxy(
+    settings: Any, peer: str, forwarded: str | None, trusted: list[str], expected: str
+) -> None:
     settings.CNAASJOBS_TRUSTED_PROXIES = trusted
     extra = {} if forwarded is None else {"X-Forwarded-For": forwarded}
     assert origin(RequestFactory().get("/", REMOTE_ADDR=peer, headers=extra)) == expected

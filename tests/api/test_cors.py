@@ -91,7 +91,7 @@ def test_headers_stand_on_a_500(monkeypatch: pytest.MonkeyPatch) -> None:
         "http://[",
     ],
 )
-def test_other_origins_get_nothing(tokens_required: None, origin: str) -> None:
+def test_other_origins_get_no_cors_headers(tokens_required: None, origin: str) -> None:
     for response in (
         call("GET", "/jobs", origin),
         call("OPTIONS", "/jobs", origin, **{"Access-Control-Request-Method": "GET"}),

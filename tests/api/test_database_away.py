@@ -46,7 +46,9 @@ def expect_back(web: Platform) -> None:
 
 
 @pytest.mark.needs("postgresql")
-def test_frozen_stopped_and_back(postgresql: PostgreSQL, platform: Platform) -> None:
+def test_every_call_gets_a_503_while_the_database_is_frozen_or_stopped_and_works_again_after(
+    postgresql: PostgreSQL, platform: Platform
+) -> None:
     platform.web()
     expect_back(platform)
     postgresql.freeze()
@@ -64,7 +66,9 @@ def test_frozen_stopped_and_back(postgresql: PostgreSQL, platform: Platform) -> 
 
 
 @pytest.mark.needs("postgresql")
-def test_frozen_where_tokens_are_required(postgresql: PostgreSQL, platform: Platform) -> None:
+def test_a_token_gets_a_503_while_the_database_is_frozen_and_no_token_a_401(
+    postgresql: PostgreSQL, platform: Platform
+) -> None:
     platform.web(env={"CNAASJOBS_REQUIRE_TOKEN": "1"})
     assert platform.get("/api/v1.0/jobs")[0] == 401
     assert platform.get("/api/v1.0/jobs", headers={"Authorization": "Bearer x"})[0] == 401

@@ -60,17 +60,17 @@ def test_foreign_pages_get_a_403(api: Api, headers: dict[str, str]) -> None:
         {"Host": "[::1]:8000"},
     ],
 )
-def test_the_operators_own_are_served(api: Api, headers: dict[str, str]) -> None:
+def test_the_operators_own_requests_are_served(api: Api, headers: dict[str, str]) -> None:
     assert api.get("/jobs", headers=headers).status == 200
 
 
-def test_listed_origins_are_served(api: Api, settings: Any) -> None:
+def test_pages_of_an_origin_in_the_settings_are_served(api: Api, settings: Any) -> None:
     settings.CNAASJOBS_CORS_ORIGINS = ["https://ui.example.org"]
     assert api.get("/jobs", headers={"Origin": "https://ui.example.org", "Sec-Fetch-Site": "cross-site"}).status == 200
     assert api.get("/jobs", headers={"Origin": "https://ui2.example.org"}).status == 403
 
 
-def test_listed_hosts_are_served(api: Api, settings: Any) -> None:
+def test_a_host_in_the_settings_is_served(api: Api, settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["lab.example.org"]
     assert api.get("/jobs", headers={"Host": "lab.example.org"}).status == 200
 

@@ -23,8 +23,14 @@ def test_unknown_url_is_a_404(api: Api, path: str) -> None:
     assert "No such URL" in reply.message
 
 
-@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v2/jobs", "/api/v1.0", "/api/v1.0/%00", "/api/v1.0/\u00e5%ff"])
-def test_unknown_url_above_the_version_is_a_404(client: Client, path: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/api", "/api/", "/api/v2/jobs", "/api/v1.0", "/api/v1.0/%00", "/api/v1.0/\u00e5%ff"),
+        *("/nothing", "/socket.io/?EIO=4", "/static/nothing.js", "/administrator", "/api.json"),
+    ],
+)
+def test_an_unknown_url_beside_the_api_is_a_404_in_the_envelope_too(client: Client, path: str) -> None:
     response = client.get(path)
     assert in_envelope(response.status_code, response["Content-Type"], response.content, {}).status == 404
 
@@ -116,7 +122,7 @@ def test_a_backslash_before_u0000_is_no_nul(api: Api) -> None:
     assert api.delete("/joblocks", raw=b'{"name": "a\\\\u0000"}').status == 404
 
 
-def test_a_nul_is_named(api: Api) -> None:
+def test_the_message_names_the_field_that_contains_a_nul(api: Api) -> None:
     assert "abort_reason" in api.put("/job/1", raw=b'{"action": "ABORT", "abort_reason": "a\\u0000b"}').message
 
 
@@ -185,7 +191,7 @@ def test_host_that_is_not_allowed_is_a_400(api: Api, settings: Any) -> None:
 
 
 @pytest.mark.parametrize("length", ["", "x", "-1", "1e3", "999999999999999999999999"])
-def test_malformed_content_length(api: Api, length: str) -> None:
+def test_a_malformed_content_length_is_the_clients_error(api: Api, length: str) -> None:
     assert api.delete(
         "/joblocks", {"name": "devices"}, headers={"Content-Length": length}, CONTENT_LENGTH=length
     ).status in (400, 413)
@@ -206,7 +212,7 @@ def test_oversized_body_is_a_413(api: Api) -> None:
         "/jobs?sort=" + "x" * 10_000,
     ],
 )
-def test_huge_values_in_the_url(api: Api, path: str) -> None:
+def test_huge_values_in_the_url_get_a_short_answer(api: Api, path: str) -> None:
     reply = api.get(path)
     assert reply.status in (200, 400, 404)
     assert len(reply.raw) < 2000
@@ -224,7 +230,7 @@ def test_huge_values_in_the_url(api: Api, path: str) -> None:
         "%",
     ],
 )
-def test_invalid_utf8_in_the_query(api: Api, query: str) -> None:
+def test_invalid_utf8_in_the_query_is_no_server_error(api: Api, query: str) -> None:
     assert api.get(f"/jobs?{query}").status in (200, 400)
 
 
@@ -252,12 +258,6 @@ def test_job_that_is_not_there_is_a_404(api: Api, job_id: str) -> None:
         assert reply.message.startswith("No job with id ")
         assert reply.message.endswith(" found")
     assert api.get("/job/17").message == "No job with id 17 found"
-
-
-@pytest.mark.parametrize("path", ["/nothing", "/socket.io/?EIO=4", "/static/nothing.js", "/administrator", "/api.json"])
-def test_html_is_answered_where_people_look_only(client: Client, path: str) -> None:
-    response = client.get(path)
-    assert in_envelope(response.status_code, response["Content-Type"], response.content, {}).status == 404
 
 
 def test_a_browser_is_answered_as_a_page(client: Client) -> None:

@@ -19,7 +19,7 @@ def listed(api: Api, query: str) -> list[int]:
     return [job["id"] for job in api.get(f"/jobs?{query}").data["jobs"]]
 
 
-def test_equals(api: Api) -> None:
+def test_a_filter_without_an_operator_finds_equal_values(api: Api) -> None:
     one, two = job_row(function_name="a", comment="x").pk, job_row(function_name="b").pk
     assert listed(api, "filter[function_name]=a") == [one]
     assert listed(api, f"filter[id]={two}") == [two]
@@ -34,7 +34,7 @@ def test_a_dot_counts_as_an_underscore(api: Api) -> None:
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "running", "RuNnInG"])
-def test_status_in_any_case(api: Api, status: str) -> None:
+def test_a_status_is_found_in_upper_and_lower_case(api: Api, status: str) -> None:
     one = job_row("RUNNING").pk
     job_row("FINISHED")
     assert listed(api, f"filter[status]={status}") == [one]
@@ -62,13 +62,13 @@ def test_ne_includes_what_is_unset(api: Api) -> None:
     assert listed(api, "filter[status][ne]=running") == [unset, other, same]
 
 
-def test_in(api: Api) -> None:
+def test_in_finds_any_of_several_values(api: Api) -> None:
     one, _, three = job_row(change_score=1).pk, job_row(change_score=2).pk, job_row(change_score=3).pk
     assert listed(api, "filter[change_score][in]=1,3") == [one, three]
     assert listed(api, f"filter[id][in]={one}") == [one]
 
 
-def test_order_operators(api: Api) -> None:
+def test_gt_gte_lt_and_lte_compare_numbers(api: Api) -> None:
     one, two, three = (job_row(change_score=score).pk for score in (1, 2, 3))
     job_row(change_score=None)
     assert listed(api, "filter[change_score][gt]=2") == [three]
@@ -78,7 +78,7 @@ def test_order_operators(api: Api) -> None:
     assert listed(api, f"filter[id][gt]={two}&filter[id][lt]={three + 1}") == [three]
 
 
-def test_times(api: Api) -> None:
+def test_times_are_compared_in_any_notation(api: Api) -> None:
     times = [datetime(2026, 11, 24, 13, minute, 0, 5, tzinfo=UTC) for minute in (5, 10)]
     one, two = (job_row(finish_time=time).pk for time in times)
     assert listed(api, "filter[finish_time]=2026-11-24T13:05:00.000005") == [one]
@@ -184,12 +184,12 @@ def test_too_much_at_once_is_a_400(api: Api) -> None:
     assert api.get("/jobs?" + "&".join(f"a{number}=1" for number in range(2000))).status == 400
 
 
-def test_other_parameters_are_ignored(api: Api) -> None:
+def test_parameters_that_are_no_filters_are_ignored(api: Api) -> None:
     one = job_row().pk
     assert listed(api, "_=123&format=xml&filters[x]=1") == [one]
 
 
-def test_total_counts_what_matches(api: Api) -> None:
+def test_the_total_counts_what_matches_on_all_pages(api: Api) -> None:
     for score in (1, 1, 2):
         job_row(change_score=score)
     assert api.get("/jobs?filter[change_score]=1&per_page=1&page=9").headers["X-Total-Count"] == "2"

@@ -35,7 +35,9 @@ def encoded(text: str) -> str:
 
 @FEWER
 @given(st.lists(st.tuples(FIELDS, OPERATORS, TEXT), max_size=4), TEXT, TEXT, TEXT)
-def test_list(api: Api, filters: list[tuple[str, str, str]], sort: str, page: str, per_page: str) -> None:
+def test_any_query_of_the_list_is_answered(
+    api: Api, filters: list[tuple[str, str, str]], sort: str, page: str, per_page: str
+) -> None:
     query = [f"filter[{field}]{operator}={encoded(text)}" for field, operator, text in filters]
     assert api.get(f"/jobs?{'&'.join(query)}").status in (200, 400)
     assert api.get(f"/jobs?sort={encoded(sort)}&page={encoded(page)}").status in (200, 400)
@@ -44,7 +46,7 @@ def test_list(api: Api, filters: list[tuple[str, str, str]], sort: str, page: st
 
 @FEWER
 @given(st.text())
-def test_path(api: Api, text: str) -> None:
+def test_any_path_is_answered(api: Api, text: str) -> None:
     for path in ("/", "/job/", "/jobs/", "/joblocks/", "/device_syncto/", "/device_syncto/hostname/"):
         assert api.get(path + encoded(text)).status in (200, 404, 405)
 
@@ -52,7 +54,7 @@ def test_path(api: Api, text: str) -> None:
 @pytest.mark.devices
 @FEWER
 @given(st.binary())
-def test_raw_body(api: Api, raw: bytes) -> None:
+def test_any_bytes_as_a_body_are_answered(api: Api, raw: bytes) -> None:
     assert api.request("DELETE", "/joblocks", raw=raw).status in (400, 404)
     assert api.request("PUT", "/job/1", raw=raw).status in (400, 404)
     assert api.request("POST", "/device_syncto", raw=raw).status in (400, 409)
@@ -60,7 +62,7 @@ def test_raw_body(api: Api, raw: bytes) -> None:
 
 @FEWER
 @given(JSON, JSON)
-def test_json_body(api: Api, first: Any, second: Any) -> None:
+def test_any_json_as_a_body_is_answered(api: Api, first: Any, second: Any) -> None:
     job = job_row("RUNNING")
     api.delete("/joblocks", first)
     api.delete("/joblocks", {"name": first, "more": second})
@@ -74,7 +76,7 @@ def test_json_body(api: Api, first: Any, second: Any) -> None:
 @pytest.mark.devices
 @FEWER
 @given(st.text(alphabet=st.characters(min_codepoint=1, max_codepoint=255, exclude_characters="\r\n")))
-def test_header(api: Api, text: str) -> None:
+def test_any_header_is_answered(api: Api, text: str) -> None:
     for name in (
         "Authorization",
         "Content-Type",

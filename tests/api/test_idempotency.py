@@ -130,12 +130,12 @@ def check_both_at_once() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_both_at_once() -> None:
+def test_two_posts_with_one_key_at_once_schedule_one_job() -> None:
     check_both_at_once()
 
 
 @pytest.mark.needs("postgresql")
-def test_both_at_once_on_postgresql(postgresql: PostgreSQL) -> None:
+def test_two_posts_with_one_key_at_once_schedule_one_job_on_postgresql(postgresql: PostgreSQL) -> None:
     check_both_at_once()
 
 

@@ -52,7 +52,7 @@ def test_the_seeds_example_comes_back_key_for_key(api: Api) -> None:
         assert json.dumps(reply.body) == json.dumps(expected)  # the same keys in the same order with the same values
 
 
-def test_one_job(api: Api) -> None:
+def test_one_job_is_shown_with_its_exception(api: Api) -> None:
     job_row()
     job = job_row("EXCEPTION")
     (shown,) = api.get(f"/job/{job.pk}").data["jobs"]
@@ -129,7 +129,7 @@ def test_abort_of_a_scheduled_job_ends_it(api: Api) -> None:
 
 
 @pytest.mark.parametrize("reason", [{}, {"abort_reason": None}, {"abort_reason": ""}, {"abort_reason": " \n"}])
-def test_abort_without_a_reason(api: Api, reason: dict[str, Any]) -> None:
+def test_an_abort_without_a_reason_gets_one(api: Api, reason: dict[str, Any]) -> None:
     job = job_row("SCHEDULED")
     (shown,) = api.put(f"/job/{job.pk}", {"action": "abort", **reason}).data["jobs"]
     assert shown["exception"]["message"] == "Aborted via API call (aborted by dev)"
@@ -198,7 +198,7 @@ def test_abort_is_in_the_audit_trail(api: Api) -> None:
 
 
 @pytest.mark.parametrize("number", ["4711", "x", "9" * 30])
-def test_there_is_no_such_job(api: Api, number: str) -> None:
+def test_a_job_that_does_not_exist_is_a_404(api: Api, number: str) -> None:
     job_row()
     for answer in (api.get(f"/job/{number}"), api.put(f"/job/{number}", {"action": "ABORT"})):
         assert (answer.status, answer.message) == (404, f"No job with id {number} found")

@@ -34,7 +34,7 @@ def names(api: Api, job: Job, query: str = "") -> list[str]:
     return [device["hostname"] for device in api.get(f"/job/{job.pk}/devices{query}").data["devices"]]
 
 
-def test_each_device_as_it_stands(api: Api, job: Job) -> None:
+def test_each_device_is_listed_with_its_state(api: Api, job: Job) -> None:
     reply = api.get(f"/job/{job.pk}/devices")
     begun = {"worker": "celery@w1", "step": "commit", "start_time": NOON}
     sw1 = {"hostname": "sw1", "state": "DONE", "failed": False, "reason": None, "change_score": 21}
@@ -88,7 +88,7 @@ def test_pages_sort_and_filter_as_the_list_of_jobs(api: Api, job: Job, query: st
         ("?report=yes", "Unable to filter devices: report must be 0 or 1, not 'yes'"),
     ],
 )
-def test_what_is_wrong_is_named(api: Api, job: Job, query: str, said: str) -> None:
+def test_an_invalid_query_is_refused_with_its_fault(api: Api, job: Job, query: str, said: str) -> None:
     reply = api.get(f"/job/{job.pk}/devices{query}")
     assert reply.status == 400
     assert said in reply.message
@@ -135,7 +135,9 @@ def test_a_page_of_a_thousand_reports_takes_few_statements(api: Api, django_asse
         assert len(api.get(f"/job/{job.pk}/devices?report=1&per_page=1000").data["devices"]) == 45
 
 
-def test_one_device(api: Api, job: Job, django_assert_num_queries: Any) -> None:
+def test_one_device_is_shown_with_its_report_by_one_statement(
+    api: Api, job: Job, django_assert_num_queries: Any
+) -> None:
     with django_assert_num_queries(1) as asked:
         reply = api.get(f"/job/{job.pk}/devices/sw2/")
     assert "ORDER BY" not in asked[0]["sql"]  # of one row
@@ -168,7 +170,7 @@ def test_a_job_without_devices_shows_none(api: Api) -> None:
     assert (reply.data, reply.headers["X-Total-Count"]) == ({"devices": []}, "0")
 
 
-def test_the_jobs_of_a_device(api: Api, job: Job) -> None:
+def test_the_jobs_of_a_device_are_listed_with_what_became_of_it(api: Api, job: Job) -> None:
     later = job_row("FINISHED", function_name="sync_devices (dry_run)", scheduled_by="ann", ticket_ref="NOC-1")
     device_row(later, "sw1", reason="too late")
     device_row(later, "sw9")

@@ -34,7 +34,7 @@ def said(api: Api, job: Job, query: str = "") -> list[str]:
     return [line["text"] for line in api.get(f"/job/{job.pk}/log{query}").data["log"]]
 
 
-def test_a_line_and_its_keys(api: Api, job: Job) -> None:
+def test_a_line_has_its_keys_in_order(api: Api, job: Job) -> None:
     assert list(api.get(f"/job/{job.pk}/log").data["log"][1].items()) == list(
         zip(("time", "level", "module", "device", "text"), LINES[1], strict=True)
     )
@@ -54,17 +54,17 @@ def test_a_line_and_its_keys(api: Api, job: Job) -> None:
         ("?page=9", []),
     ],
 )
-def test_pages_and_filters(api: Api, job: Job, query: str, expected: list[int]) -> None:
+def test_the_log_has_pages_and_filters(api: Api, job: Job, query: str, expected: list[int]) -> None:
     assert said(api, job, query) == [LINES[number][-1] for number in expected]
 
 
-def test_headers_of_a_page(api: Api, job: Job) -> None:
+def test_a_page_says_how_many_lines_there_are_and_where_the_next_one_is(api: Api, job: Job) -> None:
     headers = api.get(f"/job/{job.pk}/log?per_page=2").headers
     assert headers["X-Total-Count"] == "3"
     assert 'rel="next"' in headers["Link"]
 
 
-def test_as_text_for_a_terminal(api: Api, job: Job) -> None:
+def test_the_log_can_be_had_as_text_for_a_terminal(api: Api, job: Job) -> None:
     answer = api.client.get(f"{API}/job/{job.pk}/log?level=WARNING", headers={"Accept": "text/plain"})
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
     assert answer.content.decode() == (
@@ -89,16 +89,18 @@ def test_what_is_known_is_not_read_again(job: Job) -> None:
     assert list(batches_of(job.pk, but=[first[0]])) == [second]
 
 
-def test_refusals(api: Api, job: Job, api_of: Callable[[User], Any], user_with: Callable[..., User]) -> None:
+def test_the_log_needs_the_permission_to_view_jobs(
+    api: Api, job: Job, api_of: Callable[[User], Any], user_with: Callable[..., User]
+) -> None:
     api.client.get(f"{API}/jobs")
     assert api_of(user_with()).get(f"/job/{job.pk}/log").status == 403
 
 
 @pytest.mark.parametrize(("path", "status"), [("/job/99999/log", 404), ("/job/x/log", 404)])
-def test_no_such_job(api: Api, path: str, status: int) -> None:
+def test_the_log_of_a_job_that_does_not_exist_is_a_404(api: Api, path: str, status: int) -> None:
     assert api.get(path).status == status
 
 
-def test_an_invalid_level(api: Api, job: Job) -> None:
+def test_an_invalid_level_is_named(api: Api, job: Job) -> None:
     answer = api.get(f"/job/{job.pk}/log?level=loud")
     assert (answer.status, "'loud'" in answer.message) == (400, True)

@@ -97,14 +97,14 @@ def test_stored_json_comes_byte_for_byte(api: Api) -> None:
     assert stored.encode() in api.get("/jobs").raw
 
 
-def test_no_jobs(api: Api) -> None:
+def test_without_jobs_the_list_is_empty(api: Api) -> None:
     reply = api.get("/jobs")
     assert reply.data == {"jobs": []}
     assert reply.headers["X-Total-Count"] == "0"
     assert links(reply).keys() == {"first", "last"}
 
 
-def test_trailing_slash_is_tolerated(api: Api) -> None:
+def test_a_trailing_slash_is_tolerated(api: Api) -> None:
     job_row()
     assert api.get("/jobs/").data == api.get("/jobs").data
 
@@ -227,6 +227,6 @@ def test_results_of_the_page_only_are_read(api: Api) -> None:
     assert not any("jobs_joboutcome" in query["sql"] for query in queries)
 
 
-def test_post_cannot_start_jobs(api: Api) -> None:
+def test_no_job_is_started_by_a_post_to_the_list(api: Api) -> None:
     for path in ("/jobs", "/job", "/job/", "/jobs/"):
         assert api.post(path, {"function_name": "x"}).status == 405

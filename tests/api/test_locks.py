@@ -12,12 +12,12 @@ from tests.factory import hold_lock, job_row
 pytestmark = pytest.mark.django_db
 
 
-def test_no_locks(api: Api) -> None:
+def test_a_free_lock_is_not_listed(api: Api) -> None:
     Lock.objects.create(name="free")
     assert api.get("/joblocks").data == {"locks": []}
 
 
-def test_locks_with_their_holders(api: Api) -> None:
+def test_each_held_lock_is_listed_with_its_holder(api: Api) -> None:
     asked, other = job_row("RUNNING", abort_reason="stop"), job_row("RUNNING")
     hold_lock("devices", asked)
     hold_lock("other", other)

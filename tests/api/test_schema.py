@@ -174,7 +174,7 @@ def test_a_key_that_makes_repeating_safe_stands_in_it() -> None:
     assert operation["requestBody"]["required"] is True
 
 
-def test_metrics_are_text() -> None:
+def test_the_description_says_that_metrics_are_text() -> None:
     assert [*document()["paths"]["/metrics"]["get"]["responses"]["200"]["content"]] == ["text/plain"]
 
 

@@ -34,7 +34,7 @@ def test_permissions_in_the_words_of_the_existing_front_end(
     assert api_of(user_with(*permissions)).get("/auth/permissions").data == shown
 
 
-def test_permissions_are_of_somebody(tokens_required: None) -> None:
+def test_nobody_is_told_permissions_without_a_token(tokens_required: None) -> None:
     assert Api().get("/auth/permissions").status == 401
 
 

@@ -13,7 +13,7 @@ TIMES = st.datetimes(timezones=st.just(UTC))
 
 
 @given(TIMES)
-def test_text_and_back(moment: datetime) -> None:
+def test_a_time_as_text_is_parsed_to_the_same_time(moment: datetime) -> None:
     text = time_text(moment)
     assert text is not None
     assert len(text) == 26
@@ -57,7 +57,7 @@ def test_no_text_does_more_than_raise_value_error(text: str) -> None:
         ("2026-11-24T13:05:00-0230", datetime(2026, 11, 24, 15, 35, tzinfo=UTC)),
     ],
 )
-def test_parse(text: str, expected: datetime) -> None:
+def test_a_time_is_parsed_in_each_notation(text: str, expected: datetime) -> None:
     assert parse_time(text) == expected
 
 
@@ -76,7 +76,7 @@ def test_parse(text: str, expected: datetime) -> None:
         "now",
     ],
 )
-def test_parse_refuses(text: str) -> None:
+def test_what_is_not_a_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         parse_time(text)
 
@@ -90,5 +90,5 @@ def test_a_time_without_an_offset_is_utc_wherever_the_process_runs(monkeypatch: 
     assert moment == datetime(2019, 12, 5, 13, 6, 3, tzinfo=UTC)
 
 
-def test_other_zones_are_converted() -> None:
+def test_a_time_in_another_zone_is_shown_in_utc() -> None:
     assert time_text(datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))) == "2025-12-31T23:00:00.000000"

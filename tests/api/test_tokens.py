@@ -21,7 +21,7 @@ def token(*arguments: str) -> str:
     return output.getvalue().strip()
 
 
-def test_create_list_use_revoke(user_with: Callable[..., User]) -> None:
+def test_a_token_can_be_made_listed_used_and_revoked(user_with: Callable[..., User]) -> None:
     user_with("jobs.view_job", name="eva")
     text = token("create", "eva")
     assert Api(text).get("/jobs").status == 200
@@ -37,7 +37,7 @@ def test_create_list_use_revoke(user_with: Callable[..., User]) -> None:
     assert token("list") == ""
 
 
-def test_create_with_an_end(user_with: Callable[..., User]) -> None:
+def test_a_token_can_be_made_with_an_end(user_with: Callable[..., User]) -> None:
     user_with("jobs.view_job", name="eva")
     text = token("create", "eva", "--days", "30")
     assert Api(text).get("/jobs").status == 200

@@ -81,11 +81,11 @@ def test_nothing_holds_one_that_was_approved_since_it_was_read() -> None:
     assert reasons_of([job]) == {job.pk: []}
 
 
-def test_no_such_job(api: Api) -> None:
+def test_what_a_job_waits_for_that_does_not_exist_is_a_404(api: Api) -> None:
     assert api.get("/job/4711/waiting").status == 404
 
 
-def test_one_behind_a_thousand_says_so() -> None:
+def test_a_job_behind_a_thousand_says_so() -> None:
     holder = job_in(Status.RUNNING, task=fake_jobs.with_lock)
     line: dict[str, Any] = {
         "status": "SCHEDULED",

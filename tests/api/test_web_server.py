@@ -98,7 +98,7 @@ def test_charset_of_a_body_does_not_decode_the_query(web: Platform, charset: str
     assert (status, json.loads(answer)["message"]) == (400, "Too many parameters")
 
 
-def test_chunked_body_is_read(web: Platform) -> None:
+def test_a_chunked_body_is_read(web: Platform) -> None:
     def chunked(body: bytes) -> tuple[int, str, bytes]:
         return send(
             web,

@@ -68,7 +68,7 @@ def test_a_job_that_has_started_and_of_which_nobody_can_be_told_is_told_to_stop(
     ("status", "more"),
     [("FINISHED", {}), ("EXCEPTION", {}), ("EXCEPTION", {"attempt": 0, "start_time": None})],  # aborted while it waited
 )
-def test_an_ended_job_stays(status: str, more: dict[str, Any]) -> None:
+def test_a_job_that_has_ended_is_not_withdrawn(status: str, more: dict[str, Any]) -> None:
     job = job_row(status, **more)
     assert withdraw(job.pk) is Withdrawal.ENDED
     assert Job.objects.get().status == status
@@ -127,7 +127,7 @@ def test_withdrawing_waits_until_the_outcome_of_the_commit_is_known(postgresql: 
 
 
 @pytest.mark.needs("postgresql")
-def test_nothing_to_withdraw_ends(postgresql: PostgreSQL) -> None:
+def test_the_thread_ends_if_there_is_no_job_to_withdraw(postgresql: PostgreSQL) -> None:
     job_row("SCHEDULED")
     withdraw_later(entry_of(4711), backend=NO_SUCH_PROCESS, key=None)
     wait_until(lambda: not threads())

@@ -59,7 +59,7 @@ def test_rights_that_are_given_and_taken(ann: User) -> None:
     assert "user ann: permissions all taken: all" in details
 
 
-def test_tokens_and_schedules(ann: User) -> None:
+def test_changes_of_tokens_and_schedules_are_recorded(ann: User) -> None:
     AuthToken.objects.create(ann)
     row = every(3600)
     row.enabled = False
@@ -86,7 +86,7 @@ def test_a_new_password_and_a_deactivation_end_the_tokens(ann: User, change: dic
     assert [token.user.username for token in AuthToken.objects.all()] == ["adam"]
 
 
-def test_another_change_leaves_them(ann: User, settings: Any) -> None:
+def test_other_changes_of_a_user_leave_the_tokens(ann: User, settings: Any) -> None:
     AuthToken.objects.create(ann)
     ann.email = "ann@example.org"
     ann.save()
@@ -98,7 +98,7 @@ def test_another_change_leaves_them(ann: User, settings: Any) -> None:
     assert AuthToken.objects.filter(user=ann).exists()
 
 
-def test_what_was_refused(ann: User, settings: Any) -> None:
+def test_a_change_that_was_refused_is_recorded(ann: User, settings: Any) -> None:
     settings.CNAASJOBS_REQUIRE_TOKEN = True
     _, token = AuthToken.objects.create(ann)
     AuditEntry.objects.all().delete()

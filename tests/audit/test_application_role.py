@@ -64,7 +64,9 @@ def as_application(postgresql: PostgreSQL) -> Iterator[None]:
             cursor.execute(f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
 
 
-def test_everything_runs(as_application: None, lab: Lab, settings: Any, tmp_path: Path) -> None:
+def test_the_platform_runs_under_a_role_that_owns_no_table(
+    as_application: None, lab: Lab, settings: Any, tmp_path: Path
+) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user")
         assert cursor.fetchone() == (ROLE,)

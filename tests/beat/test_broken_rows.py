@@ -26,7 +26,7 @@ def beat() -> Iterator[Recurring]:
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_the_others_fire(beat: Recurring, what: str) -> None:
+def test_the_other_schedules_fire_beside_a_broken_one(beat: Recurring, what: str) -> None:
     every(60, name="a good one", last_run_at=ago(minutes=2))
     BROKEN[what]()
     every(60, name="one after it", last_run_at=ago(minutes=2))

@@ -88,7 +88,9 @@ def test_every_hour_goes_on_through_both_nights() -> None:
         ("America/Nuuk", "30 23 * * 6", "2026-03-28 12:00", "2026-03-29 01:30"),
     ],
 )
-def test_the_missing_hour_elsewhere(zone: str, spec: str, start: str, expected: str) -> None:
+def test_a_time_in_the_missing_hour_fires_after_it_in_other_zones_too(
+    zone: str, spec: str, start: str, expected: str
+) -> None:
     assert next(fires(spec, zone, start)) == expected
 
 
@@ -113,7 +115,7 @@ def test_after_the_last_day_that_there_is_no_time_comes() -> None:
         ("59 23 31 12 *", "2026-12-31 23:59", "2027-12-31 23:59"),
     ],
 )
-def test_calendar(spec: str, start: str, expected: str) -> None:
+def test_days_months_and_weekdays_are_those_of_the_calendar(spec: str, start: str, expected: str) -> None:
     assert next(fires(spec, "UTC", start)) == expected
 
 

@@ -40,12 +40,12 @@ class Night:
         self.fired += [f"{self.now:%H:%M}"] * (Job.objects.count() - before)
 
 
-def test_a_time_in_the_missing_hour_fires_once_after_it() -> None:
+def test_two_beats_together_fire_a_time_in_the_missing_hour_once_after_it() -> None:
     daily(2, 30, zone="Europe/Stockholm")
     assert Night(SPRING).pass_by() == ["01:30"]
 
 
-def test_a_time_in_the_doubled_hour_fires_once() -> None:
+def test_two_beats_together_fire_a_time_in_the_doubled_hour_once() -> None:
     daily(2, 30, zone="Europe/Stockholm")
     assert Night(AUTUMN).pass_by() == ["00:30"]
 

@@ -36,7 +36,7 @@ def owned_by(user: User | None) -> Any:
     return row
 
 
-def test_a_fire_says_for_whom(ann: User) -> None:
+def test_a_job_of_a_schedule_names_the_schedule_and_its_owner(ann: User) -> None:
     row = owned_by(ann)
     fire_all()
     job = Job.objects.get()
@@ -56,7 +56,7 @@ def test_rights_are_looked_at_again(ann: User) -> None:
 
 
 @pytest.mark.parametrize("end", ["deactivated", "deleted"])
-def test_an_owner_who_is_gone(ann: User, end: str) -> None:
+def test_a_schedule_whose_owner_is_gone_starts_nothing(ann: User, end: str) -> None:
     row = owned_by(ann)
     if end == "deleted":
         ann.delete()
@@ -66,7 +66,7 @@ def test_an_owner_who_is_gone(ann: User, end: str) -> None:
         owner_of(row, fake_jobs.nothing, {})
 
 
-def test_none_at_all(ann: User, settings: Any) -> None:
+def test_a_schedule_without_an_owner_starts_nothing_where_tokens_are_required(ann: User, settings: Any) -> None:
     row = owned_by(None)
     with pytest.raises(JobArgumentError, match="has no owner"):
         owner_of(row, fake_jobs.nothing, {})

@@ -41,7 +41,7 @@ def test_a_result_is_stored_as_json_text(returned: object, stored: str) -> None:
     assert (job.status, job.outcome.result) == (Status.FINISHED, stored)
 
 
-def test_nothing_returned_is_null() -> None:
+def test_a_body_that_returns_nothing_has_the_result_null() -> None:
     job = perform_job(fake_jobs.nothing)
     assert (job.status, result_of(job), job.finished_devices) == (Status.FINISHED, None, "[]")
 

@@ -17,7 +17,7 @@ def request_with_cell() -> SimpleNamespace:
     return SimpleNamespace(cell=cells.take())
 
 
-def test_every_stage_is_told(request_with_cell: SimpleNamespace) -> None:
+def test_every_stage_of_a_run_can_be_read(request_with_cell: SimpleNamespace) -> None:
     request = request_with_cell
     seen = []
     for tell in (cells.taken, cells.running, cells.storing, cells.done):
@@ -53,7 +53,7 @@ def test_what_a_stage_promises_is_there_before_it(
     assert cells.read(request_with_cell.cell) == (Stage.RUNNING, False, 7, 9.0)
 
 
-def test_another_process_sees_it(request_with_cell: SimpleNamespace) -> None:
+def test_another_process_sees_what_a_child_wrote(request_with_cell: SimpleNamespace) -> None:
     child = os.fork()
     if child == 0:
         cells.taken(request_with_cell)

@@ -119,7 +119,7 @@ def _levels_as_before() -> Iterator[None]:
     ],
 )
 @pytest.mark.usefixtures("_levels_as_before")
-def test_from_which_level_on(logging_job: LoggingJob, logger: str, level: str, kept: bool) -> None:
+def test_a_job_keeps_lines_from_its_level_on(logging_job: LoggingJob, logger: str, level: str, kept: bool) -> None:
     logging.getLogger().setLevel("DEBUG")  # the process's own log says more
     job = logging_job(lambda: logging.getLogger(logger).log(logging.getLevelNamesMapping()[level], "line"))
     assert texts(job) == ["line"] * kept
@@ -156,7 +156,7 @@ def test_a_level_above_it_takes_nothing_from_that_log(logging_job: LoggingJob, s
     assert logging.getLogger().level == logging.INFO
 
 
-def test_nothing_is_kept_unmasked(logging_job: LoggingJob, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_masked_in_what_is_kept(logging_job: LoggingJob, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPLATE_SECRET_SNMP", "tiger-lily-42")
 
     def body() -> None:

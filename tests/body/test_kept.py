@@ -44,7 +44,7 @@ def test_a_body_that_raises_has_what_it_kept_as_its_result() -> None:
     assert stored(job) == (Status.EXCEPTION, "ValueError", {"known": "broken", "kept": ["a", 1]})
 
 
-def test_one_that_exits_too() -> None:
+def test_what_a_body_keeps_is_stored_if_it_exits() -> None:
     assert stored(perform_job(keeps, ends="exits"))[2]["known"] == "the body raised SystemExit: 3"
 
 

@@ -39,13 +39,13 @@ def has_struck(request: SimpleNamespace) -> bool:
     return told is not None and told.soft_limit_struck
 
 
-def test_it_strikes_in_a_body(request_of_job: SimpleNamespace) -> None:
+def test_the_soft_limit_raises_in_a_body(request_of_job: SimpleNamespace) -> None:
     with pytest.raises(SoftTimeLimitExceeded):
         posix_signals.call_body(strike)
     assert has_struck(request_of_job)
 
 
-def test_it_does_not_strike_before_or_after(request_of_job: SimpleNamespace) -> None:
+def test_the_soft_limit_raises_nothing_before_or_after_a_body(request_of_job: SimpleNamespace) -> None:
     def where() -> tuple[bool, bool]:
         here = sys._getframe()
         return posix_signals._in_body(here), posix_signals._in_body(here.f_back)  # in that the body may not have begun

@@ -15,7 +15,7 @@ from tests.body.readings import HeldUp, waiting
 from tests.waiting import wait_until
 
 
-def test_alone_each_call_reads() -> None:
+def test_a_thread_that_asks_alone_reads_each_time() -> None:
     numbers = itertools.count(1)
     read = SharedRead(lambda: next(numbers))
     assert [read(), read(), read()] == [1, 2, 3]

@@ -43,7 +43,7 @@ def reports_whatever_is_raised(ctx: JobContext, *, then: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("then", ["returns", "raises", "retries", "exits"])
-def test_an_abort(then: str) -> None:
+def test_a_body_that_catches_its_abort_ends_as_aborted(then: str) -> None:
     row = perform_job(reports_whatever_is_raised, then=then)
     assert (row.status, row.exception_type) == (Status.EXCEPTION, "JobAborted")
     stored = exception_of(row)
@@ -66,7 +66,7 @@ def catches_the_end_of_each(ctx: JobContext) -> str:
     return "no end"
 
 
-def test_an_abort_that_each_met() -> None:
+def test_a_body_that_catches_the_abort_of_each_ends_as_aborted() -> None:
     row = perform_job(catches_the_end_of_each)
     assert (row.exception_type, result_of(row)) == ("JobAborted", "JobAborted")
 
@@ -96,7 +96,7 @@ def catches_the_soft_limit(ctx: JobContext, *, then: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("then", ["goes on", "returns"])
-def test_the_soft_time_limit(cell: int | None, then: str) -> None:
+def test_a_body_that_catches_the_soft_time_limit_ends_by_it(cell: int | None, then: str) -> None:
     row = catches_the_soft_limit.schedule(then=then)
     task = current_app.tasks[row.task_name]
     build_tracer(task.name, task, app=current_app)("m", (row.pk,), {}, {"id": "m", "hostname": "here", "cell": cell})

@@ -55,7 +55,7 @@ def at_the_second_wait() -> Iterator[Then]:
         yield begin
 
 
-def test_it_passes_when_the_database_is_back(ctx: JobContext, at_the_second_wait: Then) -> None:
+def test_a_safe_point_passes_when_the_database_is_back(ctx: JobContext, at_the_second_wait: Then) -> None:
     with ExitStack() as away:
         away.enter_context(database_fails())
         said = at_the_second_wait(away.close)

@@ -52,7 +52,7 @@ def test_one_that_is_frozen_is_passed_over(rabbitmq: RabbitMQ, silent: int) -> N
 
 
 @pytest.mark.needs("redis")
-def test_redis_has_lists_too(redis: Redis, silent: int) -> None:
+def test_a_list_of_redis_servers_works_too(redis: Redis, silent: int) -> None:
     works(f"redis://127.0.0.1:{REFUSES}/0;redis://127.0.0.1:{silent}/0;{redis.url}")
 
 

@@ -88,13 +88,15 @@ def send(url: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.needs("rabbitmq")
 @pytest.mark.usefixtures("known")
-def test_rabbitmq_by_its_name(rabbitmq_with_tls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rabbitmq_gets_the_message_under_the_name_in_its_certificate(
+    rabbitmq_with_tls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert send(f"amqps://guest:guest@127.0.0.1:{rabbitmq_with_tls}//", monkeypatch) == []
 
 
 @pytest.mark.needs("rabbitmq")
 @pytest.mark.usefixtures("known")
-def test_rabbitmq_under_another_name(rabbitmq_with_tls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rabbitmq_gets_nothing_under_another_name(rabbitmq_with_tls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert send(f"amqps://guest:guest@127.0.0.2:{rabbitmq_with_tls}//", monkeypatch) == [1]
 
 
@@ -105,19 +107,23 @@ def test_rabbitmq_of_an_authority_that_nobody_knows(rabbitmq_with_tls: int, monk
 
 @pytest.mark.needs("rabbitmq")
 @pytest.mark.usefixtures("known")
-def test_the_second_of_a_list(rabbitmq_with_tls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_of_a_list_gets_the_message_when_the_first_does_not_answer(
+    rabbitmq_with_tls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert send(f"amqps://u:p@127.0.0.2:1//;amqps://guest:guest@127.0.0.1:{rabbitmq_with_tls}//", monkeypatch) == []
 
 
 @pytest.mark.needs("redis")
 @pytest.mark.usefixtures("known")
-def test_redis_by_its_name(redis_with_tls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_gets_the_message_under_the_name_in_its_certificate(
+    redis_with_tls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert send(f"rediss://127.0.0.1:{redis_with_tls}/0", monkeypatch) == []
 
 
 @pytest.mark.needs("redis")
 @pytest.mark.usefixtures("known")
-def test_redis_under_another_name(redis_with_tls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_gets_nothing_under_another_name(redis_with_tls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert send(f"rediss://127.0.0.2:{redis_with_tls}/0", monkeypatch) == [1]
 
 

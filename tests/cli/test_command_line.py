@@ -215,7 +215,7 @@ def test_what_the_terminals_encoding_lacks_is_written_as_an_escape(monkeypatch: 
     assert r"größe \u2603" in in_latin(monkeypatch, "jobs", "list")
 
 
-def test_json_stays_json_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_escapes_what_the_encoding_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     job_row(comment="größe \N{SNOWMAN}")
     (job,) = json.loads(in_latin(monkeypatch, "jobs", "list", "--json"))["jobs"]
     assert job["comment"] == "größe \N{SNOWMAN}"
@@ -237,7 +237,7 @@ def test_an_output_that_was_closed_ends_nothing(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("arguments", [("jobs", "list"), ("jobs", "rerun", "1", "--comment"), ("locks", "clear")])
-def test_bytes_that_are_no_text(arguments: tuple[str, ...]) -> None:
+def test_an_argument_that_is_not_text_is_refused(arguments: tuple[str, ...]) -> None:
     """As Python hands them on."""
     assert said(*arguments, "a\udcffb") == "This argument is not valid text in the terminal's encoding: 'a\\udcffb'"
 

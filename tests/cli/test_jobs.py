@@ -54,7 +54,7 @@ def test_a_search_that_cannot_be_understood_is_reported() -> None:
     assert ends_with("jobs", "list", "devices:a") == 2
 
 
-def test_pages_of_the_list() -> None:
+def test_the_list_says_how_to_see_older_jobs() -> None:
     jobs = [job_row() for _ in range(3)]
     assert f"older ones: --before {jobs[1].pk}" in run("jobs", "list", "-n", 2)
     assert str(jobs[0].pk) in run("jobs", "list", "--before", jobs[1].pk).splitlines()[1]
@@ -63,7 +63,7 @@ def test_pages_of_the_list() -> None:
             run("jobs", "list", "-n", number)
 
 
-def test_json_is_the_apis() -> None:
+def test_json_is_as_in_the_api() -> None:
     job = job_row("EXCEPTION", scheduled_by="ann")
     found = json.loads(run("jobs", "list", "--json"))
     assert [each["id"] for each in found["jobs"]] == [job.pk]
@@ -127,7 +127,7 @@ def test_a_job_that_never_started_has_the_time_of_its_end() -> None:
     assert f"{NOON:%Y-%m-%d %H:%M:%S}" in run("jobs", "list")
 
 
-def test_the_log_of_a_job() -> None:
+def test_the_log_of_a_job_is_shown_without_control_characters() -> None:
     job = job_row()
     lines = [[NOW, "INFO", "devices", "a1", "is \x1b[31mdone"], [NOW, "INFO", "devices", "a1", "a1: no change"]]
     JobLog.objects.create(job=job, lines=2, size=20, text=json.dumps(lines))
@@ -137,7 +137,7 @@ def test_the_log_of_a_job() -> None:
     assert [json.loads(line)["device"] for line in run("jobs", "log", job.pk, "--json").splitlines()] == ["a1", "a1"]
 
 
-def test_locks_with_their_lines() -> None:
+def test_each_lock_is_shown_with_its_holder_and_its_line() -> None:
     held = held_by("those before it in line")
     shown = " ".join(run("locks", "list").split())
     assert "devices" in shown

@@ -32,23 +32,23 @@ def test_blanks_around_the_items_of_a_list_are_no_part_of_them() -> None:
 
 
 @pytest.mark.parametrize("text", ["jobs.example.org", ".example.org", "*", "localhost", "10.0.0.9", "[::1]", "a_b.c"])
-def test_hosts(text: str) -> None:
+def test_a_host_name_is_accepted(text: str) -> None:
     assert host(text) == text
 
 
 @pytest.mark.parametrize("text", ["https://jobs.example.org", "jobs.example.org:443", "a/b", "a b", "*.example.org"])
-def test_an_invalid_host(text: str) -> None:
+def test_an_invalid_host_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be host names without scheme, port and path"):
         host(text)
 
 
 @pytest.mark.parametrize("text", ["10.0.0.5", "10.0.0.0/24", "2001:db8::/32", "::1"])
-def test_networks(text: str) -> None:
+def test_an_address_or_a_network_is_accepted(text: str) -> None:
     assert network(text) == text
 
 
 @pytest.mark.parametrize("text", ["nginx", "10.0.0.5/24", "10.0.0", "http://10.0.0.5", "10.0.0.5:80"])
-def test_an_invalid_network(text: str) -> None:
+def test_an_invalid_network_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be addresses or networks"):
         network(text)
 
@@ -75,7 +75,7 @@ def test_an_origin_is_read_as_browsers_send_it(text: str) -> None:
         *("https://a:0", "https://a:65536", "https://a:99999999999999999999"),
     ],
 )
-def test_an_invalid_origin(text: str) -> None:
+def test_an_invalid_origin_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be origins such as"):
         origin(text)
 
@@ -88,7 +88,7 @@ def test_only_the_admins_origins_may_be_all_below_a_name() -> None:
 
 
 @pytest.mark.parametrize("text", ["json", "tests.fake_jobs", "jobs.apps.JobsConfig", "cnaasjobs.identity"])
-def test_apps(text: str) -> None:
+def test_an_app_that_can_be_imported_is_accepted(text: str) -> None:
     assert app(text) == text
 
 
@@ -105,7 +105,7 @@ def test_apps(text: str) -> None:
         "jobs.apps.csv.Config",
     ],
 )
-def test_an_invalid_app(text: str) -> None:
+def test_an_invalid_app_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must name Django apps that can be imported"):
         app(text)
 
@@ -122,7 +122,7 @@ def test_a_header_as_http_or_as_django_spells_it(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["report", "site.tasks.report", "my-site.tasks.report"])
-def test_the_name_of_a_task(text: str) -> None:
+def test_the_name_of_a_task_is_accepted(text: str) -> None:
     assert plain_task(text) == text
 
 
@@ -133,7 +133,7 @@ def test_a_task_that_is_not_ones_own(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["X-Forwarded-Proto: https", "X Forwarded", "", "-x"])
-def test_an_invalid_header(text: str) -> None:
+def test_an_invalid_header_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a header such as X-Forwarded-Proto"):
         header(text)
 
@@ -168,7 +168,7 @@ def test_a_database_as_libpq_reads_it(text: str, parts: dict[str, object]) -> No
     assert database(text) == {"ENGINE": POSTGRESQL, **parts}
 
 
-def test_sqlite() -> None:
+def test_a_path_of_sqlite_is_absolute_or_from_here() -> None:
     assert database("sqlite:////tmp/db")["NAME"] == "/tmp/db"
     assert database("sqlite:///trial.sqlite3")["NAME"] == str(Path("trial.sqlite3").resolve())
     assert database("sqlite://:memory:")["NAME"] == ":memory:"
@@ -213,7 +213,7 @@ def test_what_has_to_be_quoted_in_a_password_is_reported() -> None:
         ("amqp://", "amqp://"),
     ],
 )
-def test_brokers(text: str, meant: str) -> None:
+def test_a_url_of_a_broker_is_accepted(text: str, meant: str) -> None:
     assert brokers(text) == meant
 
 

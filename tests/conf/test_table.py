@@ -86,7 +86,7 @@ def test_the_bounds_of_a_number_are_finite_and_allowed() -> None:
         ("CNAASJOBS_TRUSTED_PROXIES", " , 10.0.0.5 ,", ["10.0.0.5"]),
     ],
 )
-def test_other_ways_to_write_a_value(name: str, text: str, value: object) -> None:
+def test_a_value_may_be_written_in_other_ways(name: str, text: str, value: object) -> None:
     _, values = from_environment(DEV | {name: text})
     assert values[name] == value
 

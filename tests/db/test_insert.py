@@ -51,7 +51,7 @@ def test_rows_that_are_all_alike_are_as_many_rows() -> None:
     assert _stored() == [_values(row) for row in rows]
 
 
-def test_no_rows_are_no_statement() -> None:
+def test_for_no_rows_no_statement_is_made() -> None:
     insert_many([])
     assert not AuditEntry.objects.exists()
 

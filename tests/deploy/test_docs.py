@@ -70,7 +70,7 @@ def test_its_variables_are_those_of_the_settings() -> None:
     assert set(re.findall(r"CNAASJOBS_[A-Z_]*[A-Z]", PRODUCTION)) - known == set()
 
 
-def test_its_units_are_there() -> None:
+def test_the_page_names_each_unit_and_no_other() -> None:
     named = re.findall(r"\bcnaasjobs-(?:web|events|worker|beat)\b@?", PRODUCTION)
     assert {f"{name}.service" for name in named} == {*UNITS}
 
@@ -87,7 +87,7 @@ def test_its_statements_are_those_of_the_database(postgresql: PostgreSQL) -> Non
 
 
 @pytest.mark.needs("rabbitmq")
-def test_rabbitmq_has_these_verbs() -> None:
+def test_rabbitmqctl_has_each_command_that_the_page_names() -> None:
     program = _script("rabbitmqctl")
     assert program is not None
     env = os.environ | {"ERL_FLAGS": "-start_epmd false"}  # it asks no node, and would leave the daemon behind

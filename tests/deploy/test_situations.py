@@ -202,7 +202,7 @@ def test_requests_are_answered_503_and_the_database_lives(postgresql: PostgreSQL
 
 
 @pytest.mark.needs("postgresql")
-def test_the_database_is_large(postgresql: PostgreSQL) -> None:
+def test_the_commands_for_a_large_database_show_the_table_and_vacuum_it(postgresql: PostgreSQL) -> None:
     show, vacuum = lines("The database is large", "psql")
     job_rows(3000)  # more than PostgreSQL's own tables
     assert "jobs_job" in psql(show, postgresql).stdout

@@ -41,12 +41,12 @@ def test_its_command_is_one_of_ours(name: str) -> None:
         ("python -m cnaasjobs.life", "none of our programs"),
     ],
 )
-def test_another_command_is_seen(command: str, why: str) -> None:
+def test_a_wrong_command_is_recognised(command: str, why: str) -> None:
     with pytest.raises(WrongCommand, match=why):
         options_of(command.split())
 
 
-def test_nginx_finds_them() -> None:
+def test_nginx_forwards_to_the_ports_of_the_units() -> None:
     listening = {name: options_of(command_of(unit(name)))["bind"] for name in (WEB, EVENTS)}
     assert upstreams(DEPLOY / "upstreams.conf") == {
         "cnaasjobs_web": listening[WEB],
@@ -80,7 +80,7 @@ def test_it_runs_in_the_same_place_as_the_others(name: str) -> None:
 
 
 @pytest.mark.needs("systemd")
-def test_systemd_understands_them(tmp_path: Path) -> None:
+def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
     """It looks for the programs too: here those of this environment."""
     paths = [tmp_path / name.replace("@", "@a") for name in UNITS]
     for name, path in zip(UNITS, paths, strict=True):

@@ -211,7 +211,7 @@ def test_what_clients_see_of_one_that_waits(ann: Api) -> None:
 
 
 @pytest.mark.parametrize("action", [None, "NOTHING", 7, "APPROVED"])
-def test_other_actions_are_named(ann: Api, action: Any) -> None:
+def test_an_unknown_action_is_refused_with_those_that_there_are(ann: Api, action: Any) -> None:
     job = started(ann.post(URL, {"hostname": "sw1"}))
     reply = ann.put(f"/job/{job.pk}", {"action": action})
     assert (reply.status, reply.message) == (400, "action must be ABORT, APPROVE or REJECT")
@@ -226,7 +226,7 @@ def test_who_may_only_abort_approves_nothing_and_the_other_way_round(ann: Api, a
         assert (reply.status, reply.message) == (403, f"Missing permission jobs.{may_not.lower()}_job")
 
 
-def test_at_the_command_line(ann: Api, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_is_approved_or_rejected_at_the_command_line(ann: Api, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = [started(ann.post(URL, {"hostname": "sw1", "dry_run": False})) for _ in range(2)]
     call_command("jobs", "approve", str(jobs[0].pk), "--comment", "seen")
     call_command("jobs", "reject", str(jobs[1].pk))
@@ -257,7 +257,7 @@ def test_what_is_gone_is_not_approved_and_can_be_rejected(ann: Api, bob: Api, la
     assert bob.put(f"/job/{job.pk}", {"action": "REJECT"}).status == 200
 
 
-def test_in_the_admin(ann: Api) -> None:
+def test_a_second_person_approves_in_the_admin_and_the_author_cannot(ann: Api) -> None:
     own, other = Admin(person("eva", staff=True)), Admin(person("bob", staff=True))
     job = started(ann.post(URL, {"hostname": "sw1", "dry_run": False}))
     Job.objects.filter(pk=job.pk).update(author_id=own.user.pk)

@@ -12,7 +12,7 @@ def found() -> list[str]:
     return [str(message.id) for message in settings_make_sense(None)]
 
 
-def test_the_defaults_are_fine() -> None:
+def test_the_defaults_pass_every_check() -> None:
     assert found() == []
 
 

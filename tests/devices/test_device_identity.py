@@ -83,7 +83,9 @@ def test_netmiko_checks_host_keys_when_it_is_told_to(
 
 
 @pytest.mark.parametrize(("platform", "options"), NETMIKO)
-def test_and_takes_any_otherwise(platform: str, options: dict[str, Any], stranger: Stranger) -> None:
+def test_without_these_options_a_stranger_is_told_the_password(
+    platform: str, options: dict[str, Any], stranger: Stranger
+) -> None:
     refused(platform, stranger.port, **options)
     assert PASSWORD in stranger.told
 

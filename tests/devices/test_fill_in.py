@@ -21,7 +21,7 @@ def test_it_is_filled_in_for_these_rows_where_it_is_empty() -> None:
         assert found == {"plain": 7, **dict.fromkeys(NAMES[1:], 2**40), "another": None}
 
 
-def test_no_keys_are_no_rows() -> None:
+def test_without_keys_no_row_is_changed() -> None:
     DeviceState.objects.create(host="sw1", rendered_hash="", job_id=1, committed_at=timezone.now())
     fill_in(DeviceState, "uncertain_job_id", 2, key="host", keys=[])
     assert DeviceState.objects.get().uncertain_job_id is None

@@ -132,7 +132,7 @@ def test_one_that_hangs_when_all_is_done_has_its_result(module: Any, verb: str) 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_slow_is_not_hanging(settings: Settings, lab: Lab) -> None:
+def test_a_device_that_is_slow_in_each_step_does_not_hang(settings: Settings, lab: Lab) -> None:
     """Each step has its time anew."""
     settings.CNAASJOBS_DEVICE_SECONDS = 2.0
     lab.add("sw1", "sw2", delay_seconds=1.0)

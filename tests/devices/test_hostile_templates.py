@@ -84,7 +84,7 @@ DOUBLED = "{% set n = namespace(l=[0]) %}{% for i in range(40) %}{% set n.l = n.
 @pytest.mark.parametrize(
     "attack", [ENDLESS, IN_C, "{{ (range(99999)|list * 99)|sort|unique|map('string')|list|length }}"]
 )
-def test_rendering_ends_by_time(lab: Lab, settings: Settings, attack: str) -> None:
+def test_a_template_that_takes_too_long_fails(lab: Lab, settings: Settings, attack: str) -> None:
     settings.CNAASJOBS_RENDER_SECONDS = 0.5
     said = failure(lab, attack)
     assert said == "template full.j2: rendering takes longer than 0.5 seconds (CNAASJOBS_RENDER_SECONDS)"
@@ -102,7 +102,7 @@ def test_rendering_ends_by_time(lab: Lab, settings: Settings, attack: str) -> No
         "{% macro m() %}{{ 'a' * 200000000 }}{% endmacro %}{{ m() }}{{ m() }}{{ m() }}{{ m() }}",
     ],
 )
-def test_rendering_ends_by_memory(lab: Lab, attack: str) -> None:
+def test_a_template_that_needs_too_much_memory_fails(lab: Lab, attack: str) -> None:
     said = failure(lab, attack)
     assert said == "template full.j2: rendering needs more than 512 MB of memory (CNAASJOBS_RENDER_MEMORY_MB)"
 
@@ -230,7 +230,7 @@ def test_no_other_is_started_for_a_device_that_comes_while_one_renders(
     assert renderers() == [one]
 
 
-def test_processes_are_used_again(lab: Lab) -> None:
+def test_rendering_processes_are_used_again(lab: Lab) -> None:
     for _ in range(3):
         assert rendered(lab, "{{ host }}") == "sw1"
         before = {process.pid for process in renderers()}

@@ -201,7 +201,7 @@ def test_a_template_that_fails_leaves_the_others_known(api: Api, lab: Lab) -> No
     assert synchronized(api) == {"sw1": False, "sw2": True, "d1": False}
 
 
-def test_groups_with_those_below_them(api: Api) -> None:
+def test_a_group_has_the_devices_of_the_groups_below_it(api: Api) -> None:
     assert api.get("/groups").data == {"groups": {"access": ["sw1", "sw2"], "dist": ["d1"], "sthlm": ["sw2"]}}
     assert api.get("/groups/access").data == {"groups": {"access": ["sw1", "sw2"]}}
     assert api.get("/groups/nobody").status == 404

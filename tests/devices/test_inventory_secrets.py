@@ -20,7 +20,7 @@ def secrets(found: Inventory) -> set[str]:
     return {value for _, value in named}
 
 
-def test_passwords_wherever_they_stand() -> None:
+def test_a_password_is_secret_wherever_it_stands() -> None:
     options = {"napalm": ConnectionOptions(password="of-napalm"), "plain": ConnectionOptions()}
     host = Host("sw1", password="of-host", connection_options=options)
     found = inventory(host, group=Group("access", password="of-group"), defaults=Defaults(password="of-all"))
@@ -39,12 +39,12 @@ def test_passwords_wherever_they_stand() -> None:
         ({5: "number", "credentials": {5: "fifth"}}, {"fifth"}),
     ],
 )
-def test_options_of_a_secret_name(extras: dict[Any, Any], expected: set[str]) -> None:
+def test_an_option_with_a_secret_name_is_secret(extras: dict[Any, Any], expected: set[str]) -> None:
     host = Host("sw1", connection_options={"napalm": ConnectionOptions(extras=extras)})
     assert secrets(inventory(host)) == expected
 
 
-def test_of_data_only_what_is_surely_secret() -> None:
+def test_data_is_secret_only_if_its_name_leaves_no_doubt() -> None:
     """Much that is called a key or a community there is in every configuration."""
     data = {"community": "public", "token": "ring", "snmp": {"secret": "hidden"}, "private_key": ["of-ssh"]}
     assert secrets(inventory(Host("sw1", data=data))) == {"hidden", "of-ssh"}

@@ -104,7 +104,7 @@ def test_what_is_known_of_each_device_outlives_the_job(
     assert undone(api, job) == ["sw3", "sw4", "sw5"]
 
 
-def test_a_hard_limit_too(lab: Lab, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hard_time_limit_leaves_the_rest_undone(lab: Lab, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     job = job_of(lab)
     when(monkeypatch, "compare_config", "sw3", cut_off(job, EndReason.TIME_LIMIT_EXCEEDED))
     perform(job)

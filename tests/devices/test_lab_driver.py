@@ -160,7 +160,7 @@ def test_the_delay_is_once_per_device_and_not_paid_again_to_confirm(monkeypatch:
     assert slept == [0.05]
 
 
-def test_many_devices_at_once(lab: Lab) -> None:
+def test_many_devices_can_be_changed_at_once(lab: Lab) -> None:
     def work(number: int) -> None:
         device = loaded(f"{number}\n", name=f"sw{number}")
         device.commit_config(revert_in=60)

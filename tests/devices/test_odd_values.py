@@ -107,7 +107,9 @@ def test_an_exception_that_has_not_even_a_name_fails_its_device_alone(lab: Lab, 
 @pytest.mark.parametrize("verb", ["confirm_commit", "has_pending_commit", "rollback", "discard_config", "close"])
 @pytest.mark.parametrize("mode", [1, 2])
 @pytest.mark.parametrize("raised", ["raises(KeyboardInterrupt)", "recurse()", "raises(WithoutName)"])
-def test_it_does_so_in_every_step(lab: Lab, foreign: Foreign, verb: str, mode: int, raised: str) -> None:
+def test_an_odd_exception_in_any_step_fails_only_its_device(
+    lab: Lab, foreign: Foreign, verb: str, mode: int, raised: str
+) -> None:
     foreign.install("napalm_foo", f"{ODD}odd({verb!r}, lambda: {raised})\n")
     beside_a_good_one(lab)
     job = sync(lab, confirm_mode=mode)

@@ -142,7 +142,7 @@ def test_a_small_file_that_changed_is_parsed_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("odd", ["day: 2026-01-02", "1: one", "set: !!set {a, b}", "data: !!binary aGVsbG8="])
-def test_of_a_small_file_too(tmp_path: Path, odd: str) -> None:
+def test_a_small_file_is_read_again_as_it_was_read_first(tmp_path: Path, odd: str) -> None:
     """What JSON would bring back otherwise."""
     small = tmp_path / "small.yml"
     small.write_text(f"{odd}\n")
@@ -150,7 +150,7 @@ def test_of_a_small_file_too(tmp_path: Path, odd: str) -> None:
     assert repr(yaml_files.read(small)) == repr(first)
 
 
-def test_few_small_files_stay(tmp_path: Path) -> None:
+def test_only_some_short_texts_are_kept(tmp_path: Path) -> None:
     small = tmp_path / "small.yml"
     for number in range(300):
         small.write_text(f"number: {number}\n")

@@ -36,7 +36,7 @@ def logged(output: str) -> list[Mapping[str, Any]]:
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
 
-def test_a_sync_over_http(site: Platform, lab: Lab) -> None:
+def test_a_sync_that_was_posted_ends_with_each_device_and_no_secret(site: Platform, lab: Lab) -> None:
     secret = "Sup3rS3cret"
     lab.template("hostname {{ host }}\nsnmp {{ TEMPLATE_SECRET_SNMP }}\n")
     lab.add("sw1", "sw2")

@@ -30,7 +30,7 @@ def other(tmp_path: Path) -> Path:
 
 @pytest.mark.long
 @pytest.mark.needs("postgresql", "rabbitmq")
-def test_it_takes_no_device(
+def test_a_worker_with_other_code_joins_and_takes_no_device(
     postgresql: object,
     rabbitmq: object,
     lab: Lab,

@@ -80,7 +80,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("body", [{"hostname": "sw1"}, {"group": "floor"}, {"device_type": "ACCESS"}])
-def test_inside_it_starts(api: Api, ann: User, body: dict[str, Any]) -> None:
+def test_a_sync_inside_the_scope_starts(api: Api, ann: User, body: dict[str, Any]) -> None:
     reply = api.post(URL, body)
     assert reply.status == 200
     assert Job.objects.get(pk=reply.body["job_id"]).author_id == ann.pk
@@ -109,7 +109,7 @@ def test_devices_of_an_earlier_job_count_as_if_they_were_named(api: Api, key: st
 
 
 @pytest.mark.parametrize("limit", [{"functions": "sync_devices (dry_run)"}, {"functions": "upgrade"}])
-def test_a_scope_of_functions(api: Api, crew: Group, limit: dict[str, str]) -> None:
+def test_a_scope_of_functions_allows_only_these(api: Api, crew: Group, limit: dict[str, str]) -> None:
     GroupScope.objects.filter(group=crew).update(device_groups="", **limit)
     dry, live = (api.post(URL, {"all": True, "dry_run": dry_run}) for dry_run in (True, False))
     assert dry.status == (200 if "sync" in limit["functions"] else 403)
@@ -174,7 +174,7 @@ def test_reading_is_not_scoped(api: Api) -> None:
     assert [job["id"] for job in api.get("/jobs").data["jobs"]] == [outside.pk]
 
 
-def test_aborting_in_the_admin(ann: User) -> None:
+def test_only_jobs_inside_the_scope_are_aborted_in_the_admin(ann: User) -> None:
     inside, outside = sync_of(group="floor"), sync_of(all=True)
     page = Admin(ann).post(f"/jobs/job/abort/?ids={inside.pk},{outside.pk}", {"reason": "x"})
     assert "Not aborted: Missing permission jobs.abort_job for devices d1, d2, d3 and 1 more." in page
@@ -184,7 +184,7 @@ def test_aborting_in_the_admin(ann: User) -> None:
 
 
 @pytest.mark.parametrize("holder", ["inside", "outside", "gone"])
-def test_clearing_a_lock(api: Api, ann: User, holder: str) -> None:
+def test_a_lock_is_cleared_only_if_its_holder_is_inside_the_scope(api: Api, ann: User, holder: str) -> None:
     job = sync_of(status="RUNNING", group="floor" if holder == "inside" else "dist")
     row = hold_lock("devices", 987_654 if holder == "gone" else job)
     pages = _cleared_on_pages(ann, row) if holder != "inside" else []
@@ -246,7 +246,7 @@ def _narrowed(ann: User) -> None:
         (_narrowed, "ann started it, and may no longer do so: Missing permission jobs.add_job for device sw1"),
     ],
 )
-def test_rights_that_were_withdrawn_meanwhile(
+def test_a_job_whose_rights_were_withdrawn_meanwhile_touches_no_device(
     api: Api, ann: User, lab: Lab, withdraw: Callable[[User], Any], why: str
 ) -> None:
     job = Job.objects.get(pk=api.post(URL, {"hostname": "sw1", "dry_run": False}).body["job_id"])

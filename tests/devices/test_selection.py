@@ -41,7 +41,7 @@ def test_by_group_its_groups_members_included() -> None:
     assert chosen(group="dist") == ["d1", "own"]
 
 
-def test_all() -> None:
+def test_all_selects_every_device() -> None:
     assert chosen(all=True) == ["sw1", "sw2", "d1", "plain", "own"]
 
 

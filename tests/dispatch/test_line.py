@@ -66,7 +66,7 @@ def test_a_wait_counts_from_the_first_time_the_lock_was_taken() -> None:
     assert (waiter.parked, waiter.waiting_since) == (False, None)
 
 
-def test_a_job_due_later_is_not_in_the_line_yet() -> None:
+def test_a_job_due_later_does_not_hold_up_one_that_is_due() -> None:
     scheduling.schedule(fake_jobs.with_lock, {}, at=database_now() + timedelta(hours=1))
     claimed(scheduling.schedule(fake_jobs.with_lock, {}))
 

@@ -38,6 +38,6 @@ def test_a_task_that_is_no_job_starts_one() -> None:
     assert Job.objects.get().scheduled_by == AuditEntry.objects.get().who == "tests.fake_jobs.plain_starter"
 
 
-def test_elsewhere_nothing_is_added() -> None:
+def test_outside_a_worker_no_starter_is_named() -> None:
     assert fake_jobs.nothing.delay().scheduled_by is None
     assert not AuditEntry.objects.exists()

@@ -128,7 +128,7 @@ def test_a_selection_that_cannot_be_is_refused(hosts: list[str], words: str) -> 
     assert words in (exception_of(job) or {})["message"]
 
 
-def test_each_is_called_once() -> None:
+def test_a_second_call_of_each_fails_the_job_and_keeps_the_first_result() -> None:
     job = perform_job(fleets.each_twice, hosts=["a"])
     assert job.exception_type == "RuntimeError"
     assert result_of(job) == {"devices": {"a": {"name": "a"}}}  # what is known outlives it

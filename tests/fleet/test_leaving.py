@@ -66,7 +66,7 @@ def test_the_last_one_out_gets_the_tally_of_all() -> None:
     assert not taking_part(run)
 
 
-def test_leaving_may_be_repeated() -> None:
+def test_a_participant_that_leaves_again_gets_the_same_answer() -> None:
     """Its answer may be lost with the connection."""
     run, taken = begun(["a"], take=1)
     batch = Batch([over(taken[0].id)])

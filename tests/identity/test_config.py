@@ -47,7 +47,7 @@ def test_a_value_that_is_not_allowed(name: str, text: str, words: str) -> None:
     assert "secret" not in line
 
 
-def test_values_that_are_allowed() -> None:
+def test_settings_that_fit_together_are_accepted() -> None:
     good = {
         "CNAASJOBS_JWT_ISSUER": ISSUER,
         "CNAASJOBS_JWT_KEYS_URL": "http://[::1]:8080/keys?x=1",

@@ -143,7 +143,7 @@ def served() -> Iterator[Served]:
         yield found
 
 
-def test_over_http(served: Served) -> None:
+def test_keys_are_fetched_over_http_once(served: Served) -> None:
     keys = UrlKeys(served.url, COOLDOWN)
     assert len(keys.find("first", "ES256")) == 1
     assert keys.find("first", "RS256") == []
@@ -151,7 +151,7 @@ def test_over_http(served: Served) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1])
-def test_a_large_answer(served: Served, size: int) -> None:
+def test_an_answer_that_is_too_large_is_refused(served: Served, size: int) -> None:
     served.content += b" " * (MAX_BYTES - len(served.content) + size)
     if size == 0:
         assert len(fetched(served.url)) == MAX_BYTES
@@ -168,7 +168,7 @@ def test_another_place_that_it_points_to_is_not_asked(served: Served) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 500])
-def test_an_error(served: Served, status: int) -> None:
+def test_an_error_of_the_provider_is_raised(served: Served, status: int) -> None:
     served.status = status
     with pytest.raises(OSError, match=str(status)):
         fetched(served.url)

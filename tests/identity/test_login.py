@@ -74,7 +74,7 @@ def test_it_is_refreshed_until_the_password_was_given_too_long_ago(settings: Any
 
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", signed(), signed(ec_key("login"), kid="first")])
-def test_nothing_else_is_refreshed(text: str) -> None:
+def test_only_a_refresh_token_is_refreshed(text: str) -> None:
     assert again(text).status == 401
 
 
@@ -141,7 +141,7 @@ def test_a_provider_makes_none_of_ours_and_we_none_of_its() -> None:
     assert Api(of_ann()).get("/jobs").status == 200
 
 
-def test_it_costs_one_statement() -> None:
+def test_a_call_with_a_jwt_costs_one_statement_about_its_user() -> None:
     api = Api(of_ann())
     assert api.get("/jobs").status == 200
     with CaptureQueriesContext(connection) as queries:
@@ -176,7 +176,7 @@ def test_who_is_deactivated_gets_none() -> None:
 
 
 @pytest.mark.parametrize("header", ["", "Basic", "Basic x", "Basic a b", "Basic " + "A" * 5000, "Bearer x"])
-def test_no_name_and_password(header: str) -> None:
+def test_without_a_name_and_a_password_nobody_gets_a_jwt(header: str) -> None:
     assert Api().post("/auth", headers={"Authorization": header}).status == 401
 
 

@@ -120,7 +120,7 @@ def test_who_is_deactivated_gets_out_and_not_in(openid: OpenId) -> None:
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil", "javascript:alert(1)"])
-def test_it_leads_nowhere_else(openid: OpenId, elsewhere: str) -> None:
+def test_sign_in_leads_to_no_other_site(openid: OpenId, elsewhere: str) -> None:
     assert sign_in(Client(), f"?next={elsewhere}") == "/"
 
 
@@ -202,7 +202,9 @@ def test_an_id_token_that_does_not_count(
         (b" " * 300_000, "more than"),
     ],
 )
-def test_an_invalid_answer(openid: OpenId, caplog: pytest.LogCaptureFixture, answer: bytes, words: str) -> None:
+def test_an_invalid_answer_of_the_provider_signs_nobody_in(
+    openid: OpenId, caplog: pytest.LogCaptureFixture, answer: bytes, words: str
+) -> None:
     openid.answer = answer
     assert sign_in(Client()) == FAILED
     assert any(words in getattr(line, "error", "") for line in caplog.records)

@@ -50,7 +50,7 @@ def test_a_good_one_of_either_kind() -> None:
     assert check(signed(kid=None))["sub"] == "4711"
 
 
-def test_without_a_signature() -> None:
+def test_a_jwt_without_a_signature_is_refused() -> None:
     for algorithm in ("none", "None", "", None, ["ES256"], 5):
         refused(f"{part({'alg': algorithm, 'kid': 'first'})}.{part(claims())}.", "must be made with ES256 or RS256")
     refused(f"{part({'kid': 'first'})}.{part(claims())}.", "must be made with ES256 or RS256")
@@ -68,13 +68,13 @@ def test_an_algorithm_that_the_settings_leave_out() -> None:
     refused(signed(rsa_key("second"), kid="second"), "must be made with ES256", algorithms=["ES256"])
 
 
-def test_another_key_than_the_issuers() -> None:
+def test_a_jwt_signed_with_another_key_is_refused() -> None:
     refused(signed(ec_key("strange")), "its signature is wrong")
     refused(signed(ec_key("strange"), kid="strange"), "its key is not one of its issuer's")
     refused(signed(rsa_key("second"), kid="first"), "its key is not one of its issuer's")
 
 
-def test_claims_that_were_changed_afterwards() -> None:
+def test_a_jwt_whose_claims_were_changed_is_refused() -> None:
     head, _, signature = signed().split(".")
     refused(f"{head}.{part(claims(sub='1'))}.{signature}", "its signature is wrong")
 
@@ -98,11 +98,11 @@ def test_a_header_that_says_it_must_be_understood() -> None:
 
 
 @pytest.mark.parametrize("name", ["exp", "iss", "aud", "sub"])
-def test_a_claim_that_is_missing(name: str) -> None:
+def test_a_jwt_that_lacks_a_claim_is_refused(name: str) -> None:
     refused(signed(**{name: None}), f'Token is missing the "{name}" claim')
 
 
-def test_over_and_not_yet() -> None:
+def test_a_jwt_that_is_over_or_not_yet_valid_is_refused() -> None:
     now = claims()["iat"]
     refused(signed(exp=now - 60), "Token expired")
     refused(signed(nbf=now + 600), "not yet valid")
@@ -110,7 +110,7 @@ def test_over_and_not_yet() -> None:
     assert check(signed(exp=now - 60), leeway=120)
 
 
-def test_of_another_issuer_and_for_another_service() -> None:
+def test_a_jwt_of_another_issuer_or_for_another_service_is_refused() -> None:
     refused(signed(iss="https://login.example.org/realms/other"), "Invalid issuer")
     refused(signed(aud="other"), "Audience")
     refused(signed(aud=[f"{AUDIENCE}2"]), "Audience")
@@ -142,11 +142,11 @@ def test_of_another_issuer_and_for_another_service() -> None:
         ("sub", "a" * 256, "sub is not a name"),
     ],
 )
-def test_a_claim_of_another_type(name: str, value: Any, words: str) -> None:
+def test_a_jwt_with_a_claim_of_another_type_is_refused(name: str, value: Any, words: str) -> None:
     refused(signed(**{name: value}), words)
 
 
-def test_a_huge_one() -> None:
+def test_a_jwt_that_is_too_long_is_refused() -> None:
     text = signed(padding="x" * MAX_LENGTH)
     assert len(text) > MAX_LENGTH
     refused(text, "it is too long")
@@ -165,7 +165,7 @@ def test_a_huge_one() -> None:
         "é.é.é",
     ],
 )
-def test_an_invalid_jwt(text: str) -> None:
+def test_an_invalid_jwt_is_refused(text: str) -> None:
     assert is_jwt(text)
     refused(text, "Invalid token")
 
@@ -201,6 +201,6 @@ def test_no_more_keys_are_kept_than_one_jwt_may_cost() -> None:
     "content",
     [b"", b"{}", b"[]", b"null", b'{"keys": {}}', b'{"keys": []}', b"[" * 9999, b"\xff", b"-----BEGIN X-----"],
 )
-def test_an_invalid_set_of_keys(content: bytes) -> None:
+def test_an_invalid_set_of_keys_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parsed(content)

@@ -46,7 +46,7 @@ def browser(front: Front, mode: Mode) -> Browser:
     return browser
 
 
-def test_its_pages(browser: Browser) -> None:
+def test_each_page_of_the_front_end_gets_the_answers_that_it_needs(browser: Browser) -> None:
     if browser.is_of_another_origin:
         for path, method in (
             ("auth", "POST"),

@@ -113,7 +113,7 @@ def _gone(kind: ProcessKind) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.devices  # the console is told of all apps
-def test_each_reason_everywhere(
+def test_each_reason_is_shown_everywhere(
     platform: Platform, api: Api, live: Live, admin_of: AdminOf, person_of: PersonOf
 ) -> None:
     platform.env |= {"CNAASJOBS_HEARTBEAT_SECONDS": "0.2"}

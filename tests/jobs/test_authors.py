@@ -45,13 +45,15 @@ ASKED: list[tuple[Callable[[str], Any], str]] = [
 
 
 @pytest.mark.parametrize(("ask", "what"), ASKED)
-def test_of_what_an_app_has_registered(echo: str, ask: Callable[[str], Any], what: str, heard: list[Event]) -> None:
+def test_what_an_app_has_registered_and_raises_is_named(
+    echo: str, ask: Callable[[str], Any], what: str, heard: list[Event]
+) -> None:
     with pytest.raises(JobError, match=f"^{what} {echo} failed with KeyError; the log has the traceback$"):
         ask(echo)
     assert [event.action for event in heard] == [JobAction.AUTHORS_CODE_FAILED]
 
 
-def test_a_page_offers_nothing_then(echo: str) -> None:
+def test_a_page_offers_no_follow_up_if_the_code_for_it_raises(echo: str) -> None:
     known = follow_ups.of(echo)
     assert (known.may_apply(Job()), known.knows_failed()) == (False, False)
 
@@ -64,7 +66,9 @@ def test_a_page_offers_nothing_then(echo: str) -> None:
         ({"approval": lambda *_: True}, "the approval of {} failed with TypeError; the log has the traceback"),
     ],
 )
-def test_of_what_a_job_was_given(given: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_of_a_job_that_raises_refuses_it_with_its_name(
+    given: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task = fake_jobs.guarded
     for name, function in given.items():
         monkeypatch.setattr(task, name, function)

@@ -199,7 +199,7 @@ def test_only_lifecycle_writes_a_status() -> None:
         "cursor.execute('update jobs_job set \"status\" = 1')",
     ],
 )
-def test_the_search_finds(line: str) -> None:
+def test_the_search_finds_each_way_to_write_a_status(line: str) -> None:
     assert list(writes(f"from jobs.models import Job\nfrom jobs.sql import store\n{line}"))
 
 
@@ -212,5 +212,5 @@ def test_the_search_finds(line: str) -> None:
         'return_value = {"status": job.status}',
     ],
 )
-def test_the_search_leaves(line: str) -> None:
+def test_the_search_finds_nothing_in_what_writes_no_status(line: str) -> None:
     assert not list(writes(f"from jobs.models import Job\n{line}"))

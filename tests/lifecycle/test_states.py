@@ -62,7 +62,7 @@ def _try(verb: Verb, job: Job) -> None:
 @pytest.mark.usefixtures("each_database")
 @pytest.mark.parametrize("verb", Verb)
 @pytest.mark.parametrize("status", Status)
-def test_every_state_and_verb(status: Status, verb: Verb) -> None:
+def test_each_verb_has_its_effect_in_its_states_and_none_in_the_others(status: Status, verb: Verb) -> None:
     task = {Verb.PARK: fake_jobs.with_lock, Verb.RERUN: fake_jobs.rerun_if_lost}.get(verb, fake_jobs.nothing)
     waits_for_approval = verb is Verb.APPROVE and status is Status.SCHEDULED
     job = fake_jobs.guarded.schedule() if waits_for_approval else job_in(status, task=task)

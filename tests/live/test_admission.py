@@ -51,7 +51,7 @@ def test_without_credentials_and_with_wrong_ones(live: Live) -> None:
     assert (refused.status, refused.message) == (401, "Invalid token")
 
 
-def test_without_the_permission(live: Live, user_with: Callable[..., User]) -> None:
+def test_a_user_without_the_permission_may_not_listen(live: Live, user_with: Callable[..., User]) -> None:
     refused = live.stream("", bearer(user_with()))
     assert (refused.status, refused.message) == (403, "Missing permission jobs.view_job")
     assert "WWW-Authenticate" not in refused.answer.headers  # who it is was understood
@@ -81,13 +81,15 @@ def test_who_sees_locks_alone_hears_of_no_job(live: Live, user_with: Callable[..
         (f"?job={'9' * 5000}", "job"),  # Python does not make a number of it
     ],
 )
-def test_an_invalid_query(live: Live, user_with: Callable[..., User], query: str, word: str) -> None:
+def test_an_invalid_query_is_refused_with_its_reason(
+    live: Live, user_with: Callable[..., User], query: str, word: str
+) -> None:
     refused = live.stream(query, bearer(user_with("jobs.view_job")))
     assert refused.status == 400
     assert word in refused.message
 
 
-def test_the_consoles_session(live: Live, user_with: Callable[..., User]) -> None:
+def test_a_session_of_the_console_may_listen_until_it_is_signed_out(live: Live, user_with: Callable[..., User]) -> None:
     browser = Client()
     browser.force_login(user_with("jobs.view_job"))
     cookie = {"Cookie": f"sessionid={browser.cookies['sessionid'].value}"}
@@ -159,7 +161,9 @@ def test_another_sites_page_is_not_served_where_no_token_is_asked_for(live: Live
     assert live.stream("", {"Origin": "http://localhost:5173"}).status == 200
 
 
-def test_the_origins_that_are_listed(live: Live, user_with: Callable[..., User], settings: Any) -> None:
+def test_only_the_origins_in_the_settings_get_cors_headers(
+    live: Live, user_with: Callable[..., User], settings: Any
+) -> None:
     settings.CNAASJOBS_CORS_ORIGINS = ["https://front.example"]
     token = bearer(user_with("jobs.view_job"))
     listed = live.stream("", {**token, "Origin": "https://front.example"}).answer.headers
@@ -187,7 +191,9 @@ def test_a_preflight_needs_no_token(live: Live, settings: Any) -> None:
     assert asked("https://other.example")["Access-Control-Allow-Origin"] is None
 
 
-def test_a_jwt_of_our_own(live: Live, user_with: Callable[..., User], settings: Any, tmp_path: Path) -> None:
+def test_a_user_with_a_jwt_of_our_own_may_listen(
+    live: Live, user_with: Callable[..., User], settings: Any, tmp_path: Path
+) -> None:
     settings.CNAASJOBS_JWT_LOGIN = True
     settings.CNAASJOBS_JWT_LOGIN_KEY_FILE = tmp_path / "key"
     (tmp_path / "key").write_bytes(private_pem(ec_key("login")))

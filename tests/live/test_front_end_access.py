@@ -122,7 +122,9 @@ def test_a_permission_that_is_taken_back(connect: Connect, live: Live, monkeypat
 
 
 @pytest.mark.usefixtures("login")
-def test_a_jwt_of_our_own(connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_is_disconnected_when_the_user_of_its_jwt_is_deactivated(
+    connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(front_ends, "AGAIN_SECONDS", 0.2)
     user, _ = token_of("view_job")
     client = subscribed(connect(own.issued_to("ann", user.password)), live)
@@ -130,7 +132,7 @@ def test_a_jwt_of_our_own(connect: Connect, live: Live, monkeypatch: pytest.Monk
     wait_until(lambda: not client.client.connected)
 
 
-def test_a_page_of_another_site(connect: Connect) -> None:
+def test_a_page_of_another_site_may_not_connect(connect: Connect) -> None:
     with pytest.raises(ConnectionError, match="not an accepted origin"):
         connect(Origin="https://evil.example")
     assert connect(Origin="http://localhost:5173").client.connected
@@ -151,7 +153,9 @@ def test_a_page_of_another_site(connect: Connect) -> None:
         (None, "api.example", False, True),  # no browser
     ],
 )
-def test_origins(settings: Any, origin: str | None, host: str, dev: bool, allowed: bool) -> None:
+def test_only_pages_of_allowed_origins_may_connect(
+    settings: Any, origin: str | None, host: str, dev: bool, allowed: bool
+) -> None:
     settings.CNAASJOBS_REQUIRE_TOKEN = not dev
     settings.CNAASJOBS_CORS_ORIGINS = ["https://front.example"]
     assert front_ends._may_come_from(origin, {"HTTP_HOST": host}) is allowed
@@ -167,7 +171,9 @@ def handshake(live: Live) -> tuple[int, bytes]:
 
 
 @pytest.mark.usefixtures("tokens_required")
-def test_strangers_are_so_many(live: Live, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_clients_may_connect_before_they_say_who_they_are(
+    live: Live, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(strangers, "MOST", 3)
     known = connect(token_of("view_job")[1])
     assert [handshake(live)[0] for _ in range(5)] == [200, 200, 200, 401, 401]
@@ -175,7 +181,9 @@ def test_strangers_are_so_many(live: Live, connect: Connect, monkeypatch: pytest
 
 
 @pytest.mark.usefixtures("tokens_required")
-def test_strangers_stay_for_so_long(live: Live, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_does_not_say_who_it_is_is_disconnected(
+    live: Live, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(strangers, "SECONDS", 0.1)
     known = connect(token_of("view_job")[1])
     sid = json.loads(handshake(live)[1][1:])["sid"]

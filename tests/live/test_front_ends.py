@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]])
-def test_a_jobs_updates(live: Live, connect: Connect, transports: list[str]) -> None:
+def test_a_front_end_gets_each_change_of_a_jobs_status(live: Live, connect: Connect, transports: list[str]) -> None:
     client = subscribed(connect(transports=transports), live)
     running = job_in(Status.RUNNING)
     wait_until(lambda: client.updates(running))
@@ -38,7 +38,7 @@ def test_a_jobs_updates(live: Live, connect: Connect, transports: list[str]) -> 
     assert client.updates(failed)[-1] == {"job_id": failed.pk, "status": "EXCEPTION", "exception": "it broke"}
 
 
-def test_progress_is_no_update(live: Live, connect: Connect) -> None:
+def test_progress_alone_is_not_sent_as_an_update(live: Live, connect: Connect) -> None:
     client = subscribed(connect(), live)
     running = job_in(Status.RUNNING)
     wait_until(lambda: client.updates(running))
@@ -242,7 +242,7 @@ def test_what_it_was_to_be_told_goes_with_its_permission() -> None:
     assert one.next_updates() == []
 
 
-def test_too_much_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_with_too_many_updates_pending_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MOST_PENDING", 3)
     one = client()
     one.subscribe({"update": "job"})
@@ -262,7 +262,7 @@ def test_too_much_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
         ({}, False),
     ],
 )
-def test_wishes(wish: dict[str, Any], understood: bool) -> None:
+def test_a_subscription_is_understood_in_each_form_that_front_ends_use(wish: dict[str, Any], understood: bool) -> None:
     assert client().subscribe(wish) is understood
 
 

@@ -144,7 +144,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def test_requests(live: Live, quiet: pytest.LogCaptureFixture) -> None:
+def test_invalid_requests_fill_no_log(live: Live, quiet: pytest.LogCaptureFixture) -> None:
     refused: dict[str, Any] = {}
     for name, request in REQUESTS.items():
         with closing(socket.create_connection(("127.0.0.1", live.port), timeout=10)) as client:
@@ -161,7 +161,7 @@ def test_requests(live: Live, quiet: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("is_admitted", [True, False])
-def test_messages(live: Live, quiet: pytest.LogCaptureFixture, is_admitted: bool) -> None:
+def test_invalid_messages_fill_no_log(live: Live, quiet: pytest.LogCaptureFixture, is_admitted: bool) -> None:
     for name, message in MESSAGES.items():
         with closing(Client(live)) as client:
             if is_admitted:
@@ -173,7 +173,7 @@ def test_messages(live: Live, quiet: pytest.LogCaptureFixture, is_admitted: bool
     wait_until(lambda: counted(quiet) > len(MESSAGES) / 2)
 
 
-def test_posts(live: Live, quiet: pytest.LogCaptureFixture) -> None:
+def test_invalid_posts_fill_no_log(live: Live, quiet: pytest.LogCaptureFixture) -> None:
     said = [each.encode() if isinstance(each, str) else each for each in MESSAGES.values()]
     for body in [*said, b"\xff", b"d=", b"4\x1e" * 99, b"4" * (strangers.LARGEST_MESSAGE + 1)]:
         sid = opened(live)
@@ -206,7 +206,7 @@ def test_a_flood_is_one_line(live: Live, connect: Connect, quiet: pytest.LogCapt
     subscribed(honest, live)
 
 
-def test_one_client_a_connection(live: Live, quiet: pytest.LogCaptureFixture) -> None:
+def test_a_connection_that_connects_twenty_times_is_one_client(live: Live, quiet: pytest.LogCaptureFixture) -> None:
     with closing(Client(live)) as client:
         for _ in range(20):
             client.say("40")

@@ -47,7 +47,7 @@ def test_a_request_that_does_not_end(live: Live, sent: bytes) -> None:
         assert is_closed(client)
 
 
-def test_one_that_drips(live: Live) -> None:
+def test_a_client_that_sends_byte_by_byte_is_disconnected(live: Live) -> None:
     """Each byte would begin uvicorn's own time anew."""
     with connected(live) as client:
         client.settimeout(0.05)
@@ -94,6 +94,6 @@ def test_lines_that_a_client_does_not_take_are_dropped_and_then_the_client_is(
         wait_until(lambda: sid not in live.front_ends._clients)
 
 
-def test_who_listens_is_not_meant(live: Live) -> None:
+def test_a_reader_of_a_stream_stays_connected(live: Live) -> None:
     stream = live.stream().begin()
     stays(lambda: not stream.has_ended, seconds=1.5)

@@ -163,12 +163,12 @@ def rules() -> list[dict[str, Any]]:
     return found
 
 
-def test_every_alert_is_tried() -> None:
+def test_there_is_a_test_of_every_alert() -> None:
     assert [rule["alert"] for rule in rules()] == list(TRUE)
 
 
 @pytest.mark.needs("promtool")
-def test_the_rules_are_rules() -> None:
+def test_promtool_finds_no_fault_in_the_rules() -> None:
     subprocess.run(["promtool", "check", "rules", str(RULES)], check=True, capture_output=True)
 
 

@@ -110,7 +110,7 @@ def test_two_that_fold_at_once_count_each_end_once() -> None:
     assert MetricCount.objects.get(name="jobs_ended").value == 20
 
 
-def test_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_label_sets_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "MOST_LABELS", 2)
     for number in range(5):
         run = claimed(scheduling.schedule(fake_jobs.nothing, {}))

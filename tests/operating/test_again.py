@@ -41,7 +41,7 @@ def ended() -> Job:
     )
 
 
-def test_the_same_once_more(ended: Job) -> None:
+def test_a_job_can_be_run_once_more_as_it_was(ended: Job) -> None:
     job = again.run(again.proposal(ended.pk, CameOf.AGAIN), by=ANN)
     assert (value_of(job), job.comment, job.ticket_ref, job.priority) == ("x", "first", "NOC-1", 3)
     assert (job.scheduled_by, job.link.of_id, job.link.kind) == ("ann", ended.pk, "again")

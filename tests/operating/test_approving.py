@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 # --- what a waiting one is --------------------------------------------------------------------------------------------
 
 
-def test_nothing_starts_it_before() -> None:
+def test_nothing_starts_a_job_before_it_is_approved() -> None:
     job = guarded()
     assert (job.status, job.unapproved, job.parked, job.dispatched_at) == (Status.SCHEDULED, True, True, None)
     assert sending.seconds_to_next_due() is None
@@ -122,7 +122,7 @@ def test_approved_while_its_lock_is_held_it_waits_in_line() -> None:
     assert perform(job).status == Status.FINISHED
 
 
-def test_rejected_it_ends() -> None:
+def test_a_job_that_is_rejected_ends() -> None:
     job = approving.reject(guarded().pk, by=by(user("bob")), comment="not tonight")
     exception = exception_of(job)
     assert exception is not None
@@ -135,7 +135,7 @@ def test_rejected_it_ends() -> None:
     assert AuditEntry.objects.get(action="rejected").detail == "not tonight"
 
 
-def test_nobody_in_time_ends_it(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_nobody_approves_in_time_ends(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CNAASJOBS_APPROVAL_SECONDS = 3600
     job, fresh = guarded(), guarded()
     now = database_now()
@@ -218,7 +218,7 @@ def test_whether_it_is_in_time_is_asked_when_the_job_is_at_hand(postgresql: Post
 
 
 @pytest.mark.parametrize("other", [*DEEDS])
-def test_at_once_exactly_one_counts(other: str) -> None:
+def test_of_two_decisions_at_once_exactly_one_counts(other: str) -> None:
     job, gate, fell = guarded(), threading.Barrier(2), []
 
     def decide(what: str) -> None:

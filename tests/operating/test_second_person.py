@@ -27,7 +27,7 @@ def _refused(job: Job, person: By) -> None:
     assert job.unapproved
 
 
-def test_never_its_author() -> None:
+def test_the_author_of_a_job_cannot_approve_it() -> None:
     ann = user("ann")
     _refused(guarded(ann), by(ann))
     # Neither at the shell, nor by the name alone.
@@ -85,7 +85,7 @@ def test_nothing_is_started_by_a_token_that_its_maker_deletes_meanwhile() -> Non
         approving.keep_maker(guarded(service), person)
 
 
-def test_never_whose_job_started_it() -> None:
+def test_who_started_the_job_that_started_it_cannot_approve_it() -> None:
     ann = user("ann")
     perform(scheduling.schedule(fake_jobs.starts_guarded, {}, scheduled_by="ann", author_id=ann.pk))
     job = Job.objects.get(unapproved=True)
@@ -144,7 +144,7 @@ def test_those_who_are_behind_it_may_reject_it() -> None:
     assert approving.reject(job.pk, by=by(ann)).status == Status.EXCEPTION
 
 
-def test_one_that_nobody_s_name_stands_on() -> None:
+def test_a_job_that_nobody_scheduled_can_be_approved_by_anybody_with_the_permission() -> None:
     job = scheduling.schedule(fake_jobs.guarded, {})
     assert job.scheduled_by is None
     assert not approving.approve(job.pk, by=by(user("bob"))).unapproved
@@ -162,14 +162,14 @@ def test_who_made_a_token_is_kept_only_where_somebody_may_ask(settings: Any) -> 
     assert JobBehind.objects.get().user_id == ann.pk
 
 
-def test_only_with_the_permission() -> None:
+def test_only_who_has_the_permission_decides() -> None:
     eva, job = User.objects.create_user("eva"), guarded()
     for decide in (approving.approve, approving.reject):
         with pytest.raises(NotAllowed, match=r"Missing permission jobs\.approve_job"):
             decide(job.pk, by=by(eva))
 
 
-def test_only_what_waits() -> None:
+def test_only_a_job_that_waits_for_approval_can_be_decided() -> None:
     author = user("bob")
     job, bob = scheduling.schedule(fake_jobs.nothing, {}, author_id=author.pk), by(author)
     for decide in (approving.approve, approving.reject):

@@ -65,7 +65,7 @@ def test_everything_of_the_api_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_the_api(who: str) -> None:
+def test_each_call_of_the_api_is_allowed_to_whom_the_table_says(who: str) -> None:
     things, user = make_things(), make_user(who)
     ways = {way: by_bearer(text()) for way, text in bearers(who, user).items()}
     if who == NOBODY:
@@ -106,7 +106,7 @@ def test_everything_of_the_events_process_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_live_events(who: str) -> None:
+def test_live_events_are_sent_to_whom_the_table_says(who: str) -> None:
     user = make_user(who)
     ways: dict[str, dict[str, Any]] = {
         way: {"headers": [(b"authorization", f"Bearer {text()}".encode())]} for way, text in bearers(who, user).items()
@@ -138,7 +138,7 @@ def test_every_page_of_the_console_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_the_console(who: str) -> None:
+def test_each_page_of_the_console_is_open_to_whom_the_table_says(who: str) -> None:
     things, user = make_things(), make_user(who)
     found = [wrong(who, "session", row, ask(by_session(user), row, things, form=True)) for row in OF_CONSOLE]
     assert not [each for each in found if each]
@@ -198,7 +198,7 @@ def test_every_page_of_the_admin_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_the_admin(who: str) -> None:
+def test_each_page_of_the_admin_is_open_to_whom_the_table_says(who: str) -> None:
     things = make_things()
     client = by_session(make_user(who, is_staff=True))
     found = [

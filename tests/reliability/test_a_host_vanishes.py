@@ -89,7 +89,7 @@ def _both_are_rescued(fleet: Fleet, host: Host) -> None:
 
 
 @pytest.mark.needs("netns")
-def test_one_that_vanished(vanishing: tuple[PostgreSQL, Host], fleet_beside: Fleet) -> None:
+def test_the_jobs_of_a_host_that_vanished_are_rescued(vanishing: tuple[PostgreSQL, Host], fleet_beside: Fleet) -> None:
     server, host = vanishing
     _both_are_rescued(fleet_beside, host)
     of_the_host = "SELECT count(*) FROM pg_stat_activity WHERE client_addr <> '127.0.0.1'"
@@ -119,7 +119,9 @@ def test_an_advisory_lock_of_one_that_vanished(vanishing: tuple[PostgreSQL, Host
     wait_until(is_free, timeout=SERVER_SECONDS, interval=0.5)
 
 
-def test_one_that_answers_and_says_nothing(postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet) -> None:
+def test_the_jobs_of_a_host_whose_connection_is_cut_silently_are_rescued(
+    postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet
+) -> None:
     with Relay(postgresql.port) as relay:
         env = {"DATABASE_URL": relay.url(fleet.platform.env["DATABASE_URL"])}
         _both_are_rescued(fleet, Host(env, [], relay.cut))

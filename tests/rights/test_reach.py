@@ -29,7 +29,7 @@ def limit(*, groups: str = "", types: str = "", functions: str = "") -> Limit:
         ([], ["sw", "d1"]),
     ],
 )
-def test_the_devices_of_a_scope(limits: list[Limit], left_out: list[str]) -> None:
+def test_a_scope_names_the_devices_that_are_outside_it(limits: list[Limit], left_out: list[str]) -> None:
     assert outside([SW, D1], limits) == left_out
 
 
@@ -47,7 +47,7 @@ def test_what_the_functions_of_a_scope_leave_of_its_devices() -> None:
         ("sync_devices (dry_run)", ["sync_devices (dry_run)"]),
     ],
 )
-def test_the_functions_of_a_scope(functions: str, has: list[str]) -> None:
+def test_a_scope_allows_the_functions_that_it_names(functions: str, has: list[str]) -> None:
     tried = limit(groups="x", functions=functions)
     assert [name for name in ("sync_devices", "sync_devices (dry_run)", "upgrade") if tried.has_function(name)] == has
 
@@ -70,7 +70,7 @@ def test_the_functions_of_a_scope(functions: str, has: list[str]) -> None:
         ((limit(types="DIST"),), (limit(types="DIST,CORE"),), False),
     ],
 )
-def test_what_covers_what(one: Reach, other: Reach, is_covered: bool) -> None:
+def test_a_reach_covers_another_only_if_all_of_it_is_allowed(one: Reach, other: Reach, is_covered: bool) -> None:
     assert covers(one, other) is is_covered
 
 

@@ -50,7 +50,7 @@ def permission(name: str) -> Permission:
         (ADMIN, "jobs.add_job locks.clear_lock knox.add_authtoken auth.change_user", "auth.change_group"),
     ],
 )
-def test_what_a_role_may(role: str, may: str, may_not: str) -> None:
+def test_each_role_has_its_permissions_and_no_others(role: str, may: str, may_not: str) -> None:
     user = user_in(role)
     assert [name for name in may.split() if not user.has_perm(name)] == []
     assert [name for name in may_not.split() if user.has_perm(name)] == []

@@ -13,12 +13,12 @@ from cnaasjobs.run.config import ROOT, ROOT_REMARK, Config, StartError, child_en
 
 
 @pytest.mark.parametrize(("text", "port"), [("", 8000), ("0", 0), ("65535", 65535)])
-def test_ports(text: str, port: int) -> None:
+def test_a_port_is_read_from_the_environment(text: str, port: int) -> None:
     assert Config.from_environment({"PORT": text}).port == port
 
 
 @pytest.mark.parametrize("text", ["65536", "-1", "²", "٣", "8000x", " 8000"])
-def test_an_invalid_port(text: str) -> None:
+def test_an_invalid_port_is_refused(text: str) -> None:
     with pytest.raises(StartError, match="PORT must be a number from 0 to 65535"):
         Config.from_environment({"PORT": text})
 
@@ -52,7 +52,7 @@ def test_an_address_that_can_not_be_used_is_reported() -> None:
 @pytest.mark.parametrize(
     ("address", "loops"), [("127.0.0.1", True), ("::1", True), ("0.0.0.0", False), ("fe80::1%eth0", False)]
 )
-def test_which_addresses_others_reach(address: str, loops: bool) -> None:
+def test_only_an_address_of_this_machine_is_loopback(address: str, loops: bool) -> None:
     assert is_loopback(address) == loops
 
 

@@ -161,7 +161,7 @@ def test_a_device_s_words_do_not_reach_the_terminal_as_commands() -> None:
     assert "".join(said).count("gone") == 4
 
 
-def test_what_became_of_a_device() -> None:
+def test_the_outcome_of_a_device_is_read_from_its_report() -> None:
     diff = {"job_tasks": [{"diff": "--- running\n+++ new\n+ntp server\n-ntp peer\n context"}]}
     changed = Found.of({**ROW, "report": diff})
     assert (changed.outcome, changed.added, changed.removed) == (Outcome.WOULD_CHANGE, 1, 1)

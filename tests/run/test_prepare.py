@@ -41,7 +41,7 @@ def test_a_random_password_is_hashed_once_until_somebody_logs_in(tmp_path: Path)
     assert admin_user(tmp_path)["password"] == made["password"]
 
 
-def test_one_that_was_there_before_may_be_a_word(tmp_path: Path) -> None:
+def test_an_existing_password_may_be_a_word(tmp_path: Path) -> None:
     (tmp_path / "admin-password").write_text("secret\n")
 
     assert admin_user(tmp_path)["password"] == "secret"

@@ -97,7 +97,7 @@ def test_events_and_socket_io_come_from_the_events_process(front: Front) -> None
     client.disconnect()
 
 
-def test_who_asks_is_passed_on(front: Front) -> None:
+def test_the_clients_address_is_passed_on(front: Front) -> None:
     """Behind a socket of their own, both would take each client for one of this machine."""
     assert _peer(b"PROXY TCP6 2001:db8::1 ::1 50000 8000") == ("2001:db8::1", 50000)
     assert _peer(b"GET / HTTP/1.1") is None

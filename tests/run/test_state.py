@@ -44,7 +44,7 @@ def test_a_new_one_whatever_the_umask(tmp_path: Path) -> None:
     assert others_may(tmp_path / "state") == []
 
 
-def test_an_old_one_is_mended(old: Path) -> None:
+def test_an_old_directory_is_closed_to_others(old: Path) -> None:
     opened(old)
     assert others_may(old) == []
     assert stat.S_IMODE((old / "secret-key").stat().st_mode) == 0o600
@@ -80,7 +80,7 @@ def test_what_another_user_put_there_is_refused_by_name(old: Path, name: str) ->
     assert str(old / name) in str(refusal.value)
 
 
-def test_one_copy_at_a_time(tmp_path: Path) -> None:
+def test_a_directory_serves_one_copy_at_a_time(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("1234567890\n")  # an earlier one's number, which was longer
     first = StateDirectory(tmp_path)
     with pytest.raises(StartError, match=f"is in use by process {os.getpid()}: "):

@@ -84,7 +84,7 @@ def names(jobs: dict[str, Job], line: str) -> set[str]:
         ("  status:running   lock:devices ", {"running"}),
     ],
 )
-def test_what_a_search_finds(jobs: dict[str, Job], line: str, found: set[str]) -> None:
+def test_each_search_finds_its_jobs(jobs: dict[str, Job], line: str, found: set[str]) -> None:
     assert names(jobs, line) == found
 
 

@@ -45,14 +45,14 @@ def browser(planted: Lab) -> Client:
     return client
 
 
-def test_a_result_and_arguments(browser: Client) -> None:
+def test_no_secret_of_a_result_or_an_argument_is_shown(browser: Client) -> None:
     perform_job(sync_devices, all=True)  # the inventory is read from here on
     assert perform_job(fake_jobs.echo, value={"deep": [SAID]}).status == "FINISHED"
     assert perform_job(canaries.return_canaries).status == "FINISHED"
     nothing_shows(browser)
 
 
-def test_whatever_a_body_raises(browser: Client) -> None:
+def test_no_secret_in_what_a_body_raises_is_shown(browser: Client) -> None:
     perform_job(sync_devices, all=True)
     for kind in ("message", "lines", "bytes", "chained", "group", "cancelled", "interrupted"):
         job = perform_job(canaries.raise_canaries, kind=kind)
@@ -60,7 +60,7 @@ def test_whatever_a_body_raises(browser: Client) -> None:
     nothing_shows(browser)
 
 
-def test_what_a_job_logs(browser: Client) -> None:
+def test_no_secret_in_what_a_job_logs_is_shown(browser: Client) -> None:
     perform_job(sync_devices, all=True)
     job = perform_job(canaries.log_canaries)
     assert job.status == "FINISHED"
@@ -207,7 +207,7 @@ def test_the_audit_trail_an_error_and_a_log_line(browser: Client) -> None:
     assert found_in(refused.json()["message"]) == []
 
 
-def test_what_people_type(browser: Client) -> None:
+def test_no_secret_that_people_type_is_shown(browser: Client) -> None:
     """Comments, tickets and reasons, of each secret: where it is started, run again, stopped, approved and rejected."""
     perform_job(sync_devices, all=True)
     running = job_in(Status.RUNNING)
@@ -260,7 +260,7 @@ def masked(caplog: Any) -> str:
     return "\n".join(map(formatter.format, caplog.records))
 
 
-def test_credentials_of_the_settings(settings: Any) -> None:
+def test_no_credential_of_the_settings_is_stored(settings: Any) -> None:
     settings.SECRET_KEY = "Canary-key-0123456789"
     settings.CELERY_BROKER_URL = "amqp://user:Canary%2Fbroker@mq//;amqp://user:Canary-second@mq//"
     said = "Canary-key-0123456789 Canary%2Fbroker Canary/broker Canary-second"

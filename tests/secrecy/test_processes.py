@@ -39,7 +39,7 @@ def carried(redis: Redis) -> str:
 
 
 @pytest.mark.needs("redis")
-def test_messages_logs_and_files(redis: Redis, planted: Lab, settings: Any, site: Platform) -> None:
+def test_no_secret_is_in_messages_logs_or_files(redis: Redis, planted: Lab, settings: Any, site: Platform) -> None:
     settings.CELERY_BROKER_URL = redis.url
     names = ("TEMPLATE_SECRET_X", "FORMER_TEMPLATE_SECRET_X_2", "CANARIES")
     site.env |= {name: os.environ[name] for name in names} | {"SECRET_KEY": KEY, "TEMPLATE_SECRET_BROKER": BROKER}

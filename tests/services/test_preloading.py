@@ -84,7 +84,7 @@ def test_it_finds_what_it_finds_in_a_new_interpreter(tmp_path: Path, env: dict[s
         ("sys.stdout = open(1, 'w', closefd=False)\nprint('unwritten')\nos.close(1)", 120),
     ],
 )
-def test_it_ends_as_there(tmp_path: Path, env: dict[str, str], last: str, code: int) -> None:
+def test_it_ends_as_in_a_new_interpreter(tmp_path: Path, env: dict[str, str], last: str, code: int) -> None:
     ended = [run(tmp_path, f"import os, sys\n{last}", env, preloaded=preloaded) for preloaded in (False, True)]
 
     assert [process.wait() for process in ended] == [code, code]

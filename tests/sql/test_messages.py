@@ -92,6 +92,6 @@ def test_another_locks_line_is_another_line() -> None:
     assert woken.job_id == mine.pk
 
 
-def test_a_job_due_later_is_not_in_line_yet() -> None:
+def test_a_job_due_later_is_not_woken() -> None:
     _unsent(parked=True, scheduled_time=database_now() + timedelta(seconds=30))
     assert store().wake_first("devices") is None

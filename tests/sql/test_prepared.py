@@ -35,7 +35,7 @@ def statements(count: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("result", [None, '{"a": "å %s $1"}'])
 @pytest.mark.parametrize(("task", "more"), [(fake_jobs.nothing, 0), (fake_jobs.with_lock, 1)])
-def test_the_way_of_a_job(task: JobTask, more: int, result: str | None) -> None:
+def test_claim_and_finish_are_prepared_once_for_each_connection(task: JobTask, more: int, result: str | None) -> None:
     def claim_and_finish(*, prepares: bool) -> None:
         job = task.schedule()
         with statements(1 + prepares):
@@ -80,7 +80,7 @@ def test_while_there_are_few_jobs_a_claim_and_a_finish_are_planned_each_time(
     assert "EXECUTE finish" in many
 
 
-def test_what_others_decided_stands() -> None:
+def test_a_prepared_claim_sees_what_others_have_committed() -> None:
     for _ in range(8):
         job = fake_jobs.with_lock.schedule()
         first = claim(job)

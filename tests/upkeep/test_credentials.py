@@ -51,7 +51,7 @@ def test_what_does_not_count_any_more_is_deleted(monkeypatch: pytest.MonkeyPatch
     assert credentials.forget() == 0
 
 
-def test_upkeep_does_it() -> None:
+def test_upkeep_deletes_expired_credentials() -> None:
     session("over", over=timedelta(seconds=1))
     (step,) = (step for step in chores().steps if step.name == "credentials")
     step.call()

@@ -17,7 +17,7 @@ def test_a_head_that_has_not_ended(seen: bytes) -> None:
     [(b"/healthz", True), (b"/readyz/?x=1", True), (b"/healthz/../api", False), (b"/api/v1.0/jobs?/healthz", False)],
 )
 @pytest.mark.parametrize("before", [b"", b"PROXY TCP4 10.0.0.1 127.0.0.1 4000 8000\r\n"])
-def test_who_asks_for_our_health(path: bytes, is_health: bool, before: bytes) -> None:
+def test_a_request_for_our_health_is_recognised(path: bytes, is_health: bool, before: bytes) -> None:
     head = Head.of(before + b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
     assert head is not None
     assert (head.is_health, head.has_all) == (is_health, True)
@@ -34,7 +34,7 @@ def test_who_asks_for_our_health(path: bytes, is_health: bool, before: bytes) ->
         (b"X: a\nContent-Length: 9\r\n\r\n", True, False),  # a bare line feed: refused at once
     ],
 )
-def test_whether_its_body_is_there(rest: bytes, has_all: bool, is_soon: bool) -> None:
+def test_a_head_tells_whether_its_body_is_there(rest: bytes, has_all: bool, is_soon: bool) -> None:
     head = Head.of(POST + rest)
     assert head is not None
     assert (head.has_all, head.length is not None) == (has_all, is_soon)

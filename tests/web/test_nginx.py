@@ -173,7 +173,7 @@ def test_a_token_in_the_url_of_socket_io_is_in_no_log(nginx: Nginx) -> None:
     assert "geheim" not in (nginx.directory / "nginx.log").read_text()
 
 
-def test_live_events_pass(platform: Platform, scratch: Path, token: str) -> None:
+def test_live_events_pass_nginx_as_they_come(platform: Platform, scratch: Path, token: str) -> None:
     """As they come, not when a buffer is full; and WebSockets."""
     platform.web(env=PROXIED)
     events = platform.events(env=PROXIED)

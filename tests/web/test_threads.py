@@ -82,7 +82,7 @@ def test_it_ends_all_its_threads(pool: Threads) -> None:
         assert not thread.is_alive()
 
 
-def test_nothing_is_there() -> None:
+def test_an_empty_queue_says_so() -> None:
     with pytest.raises(Empty):
         LastRestedFirst().get_nowait()
     assert LastRestedFirst().empty()

@@ -56,13 +56,15 @@ def test_one_that_was_taken_for_dead_is_alive_again(start_worker: StartWorker) -
 
 
 @pytest.mark.needs("redis")
-def test_grows_while_redis_is_frozen(redis: Redis, start_worker: StartWorker, scratch: Path) -> None:
+def test_the_heartbeat_grows_while_redis_is_frozen(redis: Redis, start_worker: StartWorker, scratch: Path) -> None:
     _grows_while_frozen(redis, start_worker(), scratch)
 
 
 @pytest.mark.breaks_rabbitmq
 @pytest.mark.needs("rabbitmq")
-def test_grows_while_rabbitmq_is_frozen(rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path) -> None:
+def test_the_heartbeat_grows_while_rabbitmq_is_frozen(
+    rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path
+) -> None:
     _grows_while_frozen(rabbitmq, start_worker(), scratch)
 
 

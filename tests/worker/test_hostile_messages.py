@@ -72,7 +72,7 @@ def worker(start_worker: StartWorker) -> Managed:
 
 
 @pytest.mark.needs("rabbitmq")
-def test_rabbitmq(rabbitmq: RabbitMQ, worker: Managed) -> None:
+def test_nothing_that_an_outsider_sends_by_rabbitmq_is_taken(rabbitmq: RabbitMQ, worker: Managed) -> None:
     with current_app.connection_for_write() as connection:
         channel = connection.channel()
         _nothing_of_it_is_taken(
@@ -83,7 +83,7 @@ def test_rabbitmq(rabbitmq: RabbitMQ, worker: Managed) -> None:
 
 
 @pytest.mark.needs("redis")
-def test_redis(redis: Redis, worker: Managed) -> None:
+def test_nothing_that_an_outsider_sends_by_redis_is_taken(redis: Redis, worker: Managed) -> None:
     client, dice = redis.connect(), random.Random(SEED)
     _nothing_of_it_is_taken(
         worker,
@@ -93,7 +93,7 @@ def test_redis(redis: Redis, worker: Managed) -> None:
 
 
 @pytest.mark.needs("redis")
-def test_redis_what_nobody_acknowledged(redis: Redis, start_worker: StartWorker) -> None:
+def test_what_redis_gives_back_unacknowledged_ends_no_worker(redis: Redis, start_worker: StartWorker) -> None:
     """kombu puts it back when a worker connects: what is no message would end that worker, and the next."""
     client: Any = redis.connect()
     job = nothing.schedule()

@@ -17,7 +17,7 @@ def received(*args: Any, **kwargs: Any) -> Received:
     return Received(body, {"task": JOB, "id": "1"}, "application/json", "utf-8")
 
 
-def test_both_forms_pass() -> None:
+def test_a_message_passes_with_and_without_the_word_to_join() -> None:
     check(received(5), jobs={JOB}, plain_tasks=())
     check(received(5, JOIN), jobs={JOB}, plain_tasks=())
 
@@ -26,7 +26,7 @@ def test_both_forms_pass() -> None:
     "args",
     [(), ("5",), (5, "joins"), (5, JOIN, JOIN), (5, None), (5, [JOIN]), (JOIN, 5), (0, JOIN), (True, JOIN), (5, 5)],
 )
-def test_nothing_else_does(args: tuple[Any, ...]) -> None:
+def test_a_message_with_any_other_second_argument_is_refused(args: tuple[Any, ...]) -> None:
     with pytest.raises(Refusal):
         check(received(*args), jobs={JOB}, plain_tasks=())
 

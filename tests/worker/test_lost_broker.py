@@ -50,7 +50,7 @@ def _restarted(relay: Relay, rabbitmq: RabbitMQ) -> None:
         pytest.param(_restarted, [], "0", id="restarted", marks=pytest.mark.breaks_rabbitmq),
     ],
 )
-def test_jobs_start_again_soon(
+def test_a_worker_that_lost_its_broker_starts_jobs_again_soon(
     rabbitmq: RabbitMQ,
     platform: Platform,
     start_worker: StartWorker,

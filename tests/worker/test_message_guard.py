@@ -56,7 +56,7 @@ def of_length(size: int) -> Hostile:
         of_length(MAX_BODY_BYTES),
     ],
 )
-def test_what_passes(message: Hostile) -> None:
+def test_each_form_of_message_passes(message: Hostile) -> None:
     checked(message)
 
 
@@ -106,7 +106,7 @@ def test_what_passes(message: Hostile) -> None:
         *((well_formed(args=args), ONE_JOB) for args in ([], ["1"], [True], [0], [2**63], [1, 2], [1, JOIN, JOIN])),
     ],
 )
-def test_what_is_refused(message: Hostile, reason: str) -> None:
+def test_each_message_that_is_refused_says_why(message: Hostile, reason: str) -> None:
     with pytest.raises(Refusal) as found:
         checked(message)
     assert (str(found.value), type(found.value)) == (reason, Refusal)

@@ -12,7 +12,9 @@ from tests.worker.conftest import StartWorker, status, wait_for_status
 
 
 @pytest.mark.parametrize("pool", ["solo", "threads"])
-def test_a_pool_without_processes(start_worker: StartWorker, scratch: Path, pool: str) -> None:
+def test_a_pool_without_processes_runs_jobs_and_waits_for_them_at_the_end(
+    start_worker: StartWorker, scratch: Path, pool: str
+) -> None:
     worker = start_worker(options=["--pool", pool])
     for _ in range(3):
         wait_for_status(nothing.schedule(), "FINISHED")

@@ -20,7 +20,7 @@ CANARY = "canary-4711"
 ASKING = sorted(name for name, meta in Panel.meta.items() if meta.type == "inspect" and name != "objgraph")
 
 
-def test_nobody_answers(rabbitmq: RabbitMQ, start_worker: StartWorker) -> None:
+def test_no_worker_answers_a_ping(rabbitmq: RabbitMQ, start_worker: StartWorker) -> None:
     start_worker()
     wait_for_status(nothing.schedule(), "FINISHED")
     assert current_app.control.ping(timeout=2) == []

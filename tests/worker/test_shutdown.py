@@ -137,12 +137,12 @@ def _cut_off_while_the_broker_is(broker: RabbitMQ | Redis, how: str, start_worke
 
 @pytest.mark.parametrize("how", ["frozen", "down"])
 @pytest.mark.needs("redis")
-def test_exits_although_redis_is_away(redis: Redis, start_worker: StartWorker, how: str) -> None:
+def test_a_worker_exits_although_redis_is_away(redis: Redis, start_worker: StartWorker, how: str) -> None:
     _cut_off_while_the_broker_is(redis, how, start_worker)
 
 
 @pytest.mark.parametrize("how", ["frozen", "down"])
 @pytest.mark.breaks_rabbitmq
 @pytest.mark.needs("rabbitmq")
-def test_exits_although_rabbitmq_is_away(rabbitmq: RabbitMQ, start_worker: StartWorker, how: str) -> None:
+def test_a_worker_exits_although_rabbitmq_is_away(rabbitmq: RabbitMQ, start_worker: StartWorker, how: str) -> None:
     _cut_off_while_the_broker_is(rabbitmq, how, start_worker)
