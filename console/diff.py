@@ -15,7 +15,7 @@ class DiffLine(NamedTuple):
     kind: str  # added, removed, place or empty: classes of the style sheet
 
 
-class Shown(NamedTuple):
+class ShownSection(NamedTuple):
     """A section as the page shows it."""
 
     title: str
@@ -25,10 +25,10 @@ class Shown(NamedTuple):
     is_long: bool  # more likely a whole configuration than a message
 
 
-def shown(sections: list[Section]) -> Iterator[Shown]:
+def shown(sections: list[Section]) -> Iterator[ShownSection]:
     for section in sections:
         text = section.text[:LONGEST]
-        yield Shown(
+        yield ShownSection(
             title=section.title,
             text="" if section.is_diff else text,
             lines=lines_of(text) if section.is_diff else [],

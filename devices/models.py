@@ -9,13 +9,13 @@ class DeviceState(models.Model):
     host = models.CharField(max_length=255, unique=True)
     rendered_hash = models.CharField(max_length=64, help_text="Hash of the rendered configuration that was committed.")
     running_hash = models.CharField(
-        max_length=64, blank=True, help_text="Of what the device ran after the commit; empty if it can't be recognised."
+        max_length=64, blank=True, help_text="Hash of what it ran after the commit; empty if that can't be recognised."
     )
     unstable_lines = models.TextField(
         blank=True,
         default="",
         db_default="",  # a worker of the previous version does not set it
-        help_text="Numbers of lines that are not in the hash: the device shows them anew each time. Comma-separated.",
+        help_text="Comma-separated numbers of lines that differ each time, so that the hash leaves them out.",
     )
     changes = models.TextField(
         default="[]",
@@ -27,7 +27,7 @@ class DeviceState(models.Model):
     uncertain_job_id = models.BigIntegerField(
         null=True,
         blank=True,
-        help_text="A job that was about to change the device and has not said how that ended. Not in sync, then.",
+        help_text="A job that was about to change it and has not said how that ended. Until then it is not in sync.",
     )
 
     class Meta:

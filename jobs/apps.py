@@ -16,13 +16,13 @@ class JobsConfig(AppConfig):
         from jobs.audit import accounts
         from jobs.beat import tolerance
         from jobs.lifecycle import lock_holders  # noqa: F401  (registration by import, once models exist)
-        from jobs.metrics import tally
+        from jobs.metrics import counted_here
         from jobs.models import GroupScope
         from jobs.rights import roles
 
         accounts.connect()
         scopes_are_in(GroupScope._meta.db_table)
-        tally.listen()
+        counted_here.listen()
         tolerance.install()
         post_migrate.connect(changes.after_migrate, sender=self)
         post_migrate.connect(roles.after_migrate, dispatch_uid="jobs.rights.roles")

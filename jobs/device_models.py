@@ -29,10 +29,10 @@ class JobDevice(models.Model):
         max_length=7, choices=[(s.value, s.value) for s in JobDeviceState], default=JobDeviceState.WAITING.value
     )
     failed = models.BooleanField(default=False, help_text="Only if DONE. A device that was lost has failed too.")
-    reason = models.TextField(null=True, blank=True, help_text="In words, without secrets; not null exactly if failed.")
+    reason = models.TextField(null=True, blank=True, help_text="In words, without secrets; null unless it failed.")
     change_score = models.SmallIntegerField(null=True, blank=True, help_text="0 to 100, if its function gave one.")
     changed = models.BooleanField(
-        null=True, blank=True, help_text="Whether it was changed, or would be. Null: the function does not say."
+        null=True, blank=True, help_text="Whether it was, or would be, changed. Null: the function does not say."
     )
     taken_back = models.BooleanField(
         default=False,
@@ -42,16 +42,16 @@ class JobDevice(models.Model):
     report = models.TextField(
         null=True, blank=True, help_text="JSON text without secrets; null until DONE, and if the device was lost."
     )
-    step = models.CharField(max_length=64, blank=True, default="", help_text="The last step that was begun and noted.")
+    step = models.CharField(max_length=64, blank=True, default="", help_text="The last step that was noted as begun.")
     if_lost = models.TextField(
-        null=True, blank=True, help_text="What to say of the device if its process is lost from this step on."
+        null=True, blank=True, help_text="What to report about it if its process is lost from this step on."
     )
-    steps_over = models.SmallIntegerField(default=0, help_text="How many steps are over, in a job of several.")
+    steps_over = models.SmallIntegerField(default=0, help_text="How many steps it has finished, if there are several.")
     tries = models.SmallIntegerField(default=0, help_text="How often it was begun again because its process was lost.")
     participant = models.UUIDField(null=True, blank=True, help_text="The participant that has it, or had it last.")
     worker = models.CharField(max_length=255, null=True, blank=True, help_text="The name of that participant's worker.")
     start_time = models.DateTimeField(null=True, blank=True)
-    finish_time = models.DateTimeField(null=True, blank=True, help_text="Not null exactly if DONE.")
+    finish_time = models.DateTimeField(null=True, blank=True, help_text="Null until DONE.")
     memo = models.TextField(
         null=True, blank=True, help_text="What its function keeps for a later job: JSON text, never shown."
     )
@@ -110,19 +110,21 @@ class Fleet(models.Model):
     """What the participants of one run share. It is written with the job's row locked, except when ``each`` begins."""
 
     job = models.OneToOneField("jobs.Job", primary_key=True, on_delete=models.CASCADE, related_name="fleet")
-    attempt = models.PositiveIntegerField(default=1, help_text="The job's attempt; tells rows of an earlier one.")
+    attempt = models.PositiveIntegerField(
+        default=1, help_text="The job's attempt; a row of an earlier one is out of date."
+    )
     helpers = models.SmallIntegerField(help_text="How many processes may help the first one.")
     repeats = models.BooleanField(help_text="Whether a device may be begun again when its process is lost.")
-    all_or_none = models.BooleanField(help_text="Whether a step waits until all devices have ended the one before.")
+    all_or_none = models.BooleanField(help_text="Whether a step waits until all devices have finished the one before.")
     allowed = models.SmallIntegerField(default=1, help_text="How many steps may begin, as decided so far.")
     allowed_at = models.DateTimeField(null=True, blank=True, help_text="When the last of these was allowed.")
-    refused = models.TextField(null=True, blank=True, help_text="Why no further step may begin; decided once.")
-    end = models.TextField(null=True, blank=True, help_text="How the run ends, for the last participant to write it.")
+    refused = models.TextField(null=True, blank=True, help_text="Why no further step may begin. It is decided once.")
+    end = models.TextField(null=True, blank=True, help_text="How the run ends; the last participant writes it down.")
     orphan = models.TextField(
         null=True, blank=True, help_text="No participant is left: how the run ends if nobody joins."
     )
     progress_at = models.DateTimeField(null=True, blank=True, help_text="When finished_devices was written last.")
-    fingerprint = models.CharField(max_length=64, help_text="Fingerprint of what all participants must have in common.")
+    fingerprint = models.CharField(max_length=64, help_text="Of what all participants must have in common.")
 
     def __str__(self) -> str:
         return f"fleet of job {self.pk}"

@@ -1,25 +1,28 @@
-"""What a job's own row does not keep: the earlier steps of its life, the job it came of, and what its code logged."""
+"""What a job's own row does not keep: its earlier milestones, the job it came of, and what its code logged."""
 
 from django.db import models
 from django.db.models import F
 
 from cnaasjobs.db.changes import ChangeField
-from jobs.states import CameOf, Step
+from jobs.states import CameOf, Milestone
 
 
-class JobStep(models.Model):
-    """A step that the job's own row no longer shows. One that it shows is not here: see ``jobs.lifecycle.steps``."""
+class JobMilestone(models.Model):
+    """A milestone that the job's own row does not show. One that it shows has no row here: see
+    ``jobs.lifecycle.milestones``.
+    """
 
-    job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="steps", db_index=False)
-    step = models.CharField(max_length=16, choices=[(s.value, s.value) for s in Step])
+    job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, related_name="milestones", db_index=False)
+    milestone = models.CharField(max_length=16, choices=[(m.value, m.value) for m in Milestone], db_column="step")
     time = models.DateTimeField()
     detail = models.TextField(blank=True, default="", help_text="The lock, the worker or the reason, in words.")
 
     class Meta:
+        db_table = "jobs_jobstep"  # this and the column are named as before: older processes may run beside this one
         indexes = [models.Index("job", "id", name="job_step_of_job")]
 
     def __str__(self) -> str:
-        return f"job {self.job_id}: {self.step}"
+        return f"job {self.job_id}: {self.milestone}"
 
 
 class JobLink(models.Model):

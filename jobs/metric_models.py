@@ -10,7 +10,7 @@ class MetricCount(models.Model):
     name = models.CharField(max_length=64)
     labels = models.CharField(max_length=500, help_text="JSON list of the labels' values.")
     value = models.FloatField(default=0.0, help_text="A count, a sum of seconds, or a time.")
-    buckets = models.TextField(default="[]", help_text="Of a histogram, JSON list: how many values fell into each.")
+    buckets = models.TextField(default="[]", help_text="For a histogram: JSON list, how many values each bucket has.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["name", "labels"], name="metric_once")]
@@ -23,10 +23,10 @@ class MetricMark(models.Model):
     """Up to which change of the feed the ends of jobs were counted. One row."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
-    feed = models.CharField(max_length=32, blank=True, help_text="The feed that upto is a position of.")
+    feed = models.CharField(max_length=32, blank=True, help_text="The feed in which upto is a position.")
     upto = models.BigIntegerField(default=0)
     since = models.DateTimeField(
-        help_text="Jobs that ended before are not counted: their numbers may mean another feed."
+        help_text="Jobs that ended before this are not counted: their positions may be of another feed."
     )
 
     class Meta:

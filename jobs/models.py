@@ -11,7 +11,7 @@ from jobs.approval_models import JobApproval, JobBehind, TokenMaker
 from jobs.deeds import Deed
 from jobs.device_models import Fleet, JobDevice, Participant
 from jobs.guarded_status import GuardedStatus
-from jobs.history_models import JobLink, JobLog, JobStep
+from jobs.history_models import JobLink, JobLog, JobMilestone
 from jobs.metric_models import MetricCount, MetricMark
 from jobs.rights_models import GroupScope, Role
 from jobs.states import Status
@@ -30,8 +30,8 @@ __all__ = [
     "JobDevice",
     "JobLink",
     "JobLog",
+    "JobMilestone",
     "JobOutcome",
-    "JobStep",
     "MetricCount",
     "MetricMark",
     "Participant",
@@ -52,33 +52,33 @@ class Job(GuardedStatus):
     status = models.CharField(
         max_length=9, choices=[(s.value, s.value) for s in Status], default=Status.SCHEDULED.value
     )
-    scheduled_time = models.DateTimeField(help_text="When it is due, UTC. After a retry, the new due time.")
+    scheduled_time = models.DateTimeField(help_text="When it is due, in UTC. After a retry, when it is due again.")
     start_time = models.DateTimeField(null=True, blank=True)
     finish_time = models.DateTimeField(null=True, blank=True)
-    function_name = models.CharField(max_length=128, help_text='As shown; a dry run ends in " (dry_run)".')
+    function_name = models.CharField(max_length=128, help_text='For people; that of a dry run ends in " (dry_run)".')
     scheduled_by = models.CharField(max_length=255, null=True, blank=True)
     comment = models.CharField(max_length=255, null=True, blank=True)
     ticket_ref = models.CharField(max_length=32, null=True, blank=True)
     next_job_id = models.BigIntegerField(null=True, blank=True)
-    finished_devices = models.TextField(null=True, blank=True, help_text="JSON list of hosts; null until it starts.")
+    finished_devices = models.TextField(null=True, blank=True, help_text="JSON list of names; null until it starts.")
     change_score = models.SmallIntegerField(null=True, blank=True)
     start_arguments = models.TextField(default="{}", help_text="JSON object: the keyword arguments of the body.")
 
-    task_name = models.CharField(max_length=255, help_text="The registered Celery task that runs it.")
+    task_name = models.CharField(max_length=255, help_text="The name of the Celery task that runs it.")
     exception_type = models.CharField(max_length=64, null=True, blank=True)
     queue = models.CharField(max_length=64)
-    priority = models.SmallIntegerField(default=0, help_text="0 to 9, 9 first. Orders a queue, never a lock's line.")
+    priority = models.SmallIntegerField(default=0, help_text="0 to 9; 9 goes first in its queue, not in a lock's line.")
     dispatched_at = models.DateTimeField(
         null=True, blank=True, help_text="When its message was sent, or is about to be. Null: Beat sends it when due."
     )
     lock_name = models.CharField(max_length=32, null=True, blank=True)
     lock_wait_seconds = models.PositiveIntegerField(null=True, blank=True)
-    parked = models.BooleanField(default=False, help_text="In line for its lock; has no message until it is woken.")
+    parked = models.BooleanField(default=False, help_text="In line for its lock, or waiting for approval. No message.")
     waiting_since = models.DateTimeField(null=True, blank=True)
     attempt = models.PositiveIntegerField(default=0, help_text="How often its body was started.")
     retries = models.PositiveIntegerField(default=0, help_text="How often its body asked for a retry.")
     rerun_if_lost = models.BooleanField(default=False)
-    run_token = models.UUIDField(null=True, blank=True, help_text="Names this run and no other; null unless RUNNING.")
+    run_token = models.UUIDField(null=True, blank=True, help_text="Identifies the run; null unless RUNNING.")
     fence = models.BigIntegerField(null=True, blank=True, help_text="The fencing token of its lock while it holds one.")
     worker_id = models.BigIntegerField(null=True, blank=True)
     worker = models.CharField(max_length=255, null=True, blank=True)
@@ -174,7 +174,7 @@ class JobOutcome(models.Model):
     result = models.TextField(null=True, blank=True)
     exception = models.TextField(null=True, blank=True, help_text='{"message", "type", "args", "traceback"}')
     devices_bytes = models.BigIntegerField(
-        null=True, blank=True, help_text="Not null: the result is made of the device rows, and has so many bytes."
+        null=True, blank=True, help_text="The size of the result if it is made from the device rows; otherwise null."
     )
 
     def __str__(self) -> str:
@@ -189,11 +189,11 @@ class Heartbeat(models.Model):
     pid = models.IntegerField()
     counter = models.BigIntegerField(default=0)
     started_at = models.DateTimeField()
-    last_seen = models.DateTimeField(help_text="The database's clock at the last heartbeat; only shown.")
-    stopped_at = models.DateTimeField(null=True, blank=True, help_text="When it stopped in order, or was found gone.")
+    last_seen = models.DateTimeField(help_text="The database's time of the last heartbeat, for people.")
+    stopped_at = models.DateTimeField(null=True, blank=True, help_text="When it stopped in order, or was judged lost.")
     queues = models.TextField(default="[]", help_text="JSON list of the queues it takes messages from.")
     concurrency = models.IntegerField(default=0)
-    run_tokens = models.TextField(default="[]", help_text="JSON list: tokens of the runs in progress.")
+    run_tokens = models.TextField(default="[]", help_text="JSON list of the tokens of the runs in progress.")
 
     class Meta:
         verbose_name = "worker or Beat"
@@ -276,7 +276,7 @@ class JobBlock(models.Model):
 
     BLOCK = 5000
 
-    id = models.BigIntegerField(primary_key=True, help_text="The ids from id × BLOCK on.")
+    id = models.BigIntegerField(primary_key=True, help_text="Its jobs have the ids from this number × BLOCK on.")
     jobs = models.IntegerField()
 
     def __str__(self) -> str:
@@ -289,7 +289,7 @@ class Watermark(models.Model):
     id = models.SmallIntegerField(primary_key=True, default=1)
     below = models.BigIntegerField(default=0)
     candidate = models.BigIntegerField(
-        default=0, help_text="The next watermark, when all transactions open now have ended."
+        default=0, help_text="The next watermark, once all transactions that were open when it was noted have ended."
     )
     candidate_xid = models.BigIntegerField(null=True, help_text="PostgreSQL: the transaction that noted the candidate.")
 

@@ -9,7 +9,7 @@ class Role(models.Model):
 
     name = models.CharField(max_length=32, primary_key=True)
     group = models.OneToOneField(Group, null=True, on_delete=models.SET_NULL, related_name="+")
-    given = models.TextField(default="[]", help_text="JSON list of permissions.")
+    given = models.TextField(default="[]", help_text="JSON list of all permissions that it was ever given.")
 
     def __str__(self) -> str:
         return self.name
@@ -19,10 +19,16 @@ class GroupScope(models.Model):
     """How far the permissions of a group reach. A group without a scope is not limited."""
 
     group = models.OneToOneField(Group, primary_key=True, on_delete=models.CASCADE, related_name="scope")
-    device_groups = models.TextField(blank=True, help_text="Groups of the inventory, one a line; subgroups count too.")
-    device_types = models.TextField(blank=True, help_text="Types of devices, one a line: ACCESS, DIST or CORE.")
+    device_groups = models.TextField(
+        blank=True, help_text="Groups of the inventory, one per line; their subgroups are included."
+    )
+    device_types = models.TextField(
+        blank=True,
+        help_text="ACCESS, DIST or CORE, one per line. Groups or types: a device is allowed if either names it. "
+        "If both are empty, any device is allowed.",
+    )
     functions = models.TextField(
-        blank=True, help_text='Functions, one a line; "sync_devices (dry_run)" allows dry runs only. Empty: any.'
+        blank=True, help_text='Functions, one per line; "sync_devices (dry_run)" allows dry runs only. If empty, any.'
     )
 
     class Meta:

@@ -25,8 +25,8 @@ class JobDeviceState(StrEnum):
     DONE = "DONE"  # over, well or not
 
 
-class Step(StrEnum):
-    """An event in a job's life, as it is shown to people."""
+class Milestone(StrEnum):
+    """An event in a job's life, as people see it."""
 
     POSTED = "posted"
     APPROVED = "approved"  # by a second person

@@ -26,8 +26,8 @@ from jobs.body.execution import Execution
 from jobs.declaration import check_body, check_options
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError, JobStopped
+from jobs.fleet.assignment import source_of
 from jobs.fleet.ends import EndMet
-from jobs.fleet.plan import source_of
 from jobs.fleet.reports import DeviceFailed, DeviceResult
 from jobs.fleet.result import Done
 from jobs.models import Job

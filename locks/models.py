@@ -11,7 +11,7 @@ class Lock(models.Model):
 
     name = models.CharField(max_length=32, unique=True)
     holder_id = models.BigIntegerField(null=True, blank=True)
-    start_time = models.DateTimeField(null=True, blank=True, help_text="When the present holder got it.")
+    start_time = models.DateTimeField(null=True, blank=True, help_text="When its holder acquired it.")
     fence = models.BigIntegerField(default=0, help_text="Fencing token: grows by one with each acquisition.")
     # No index: the rows are few, and without one their updates stay within their page.
     change = ChangeField(help_text="Position of its last change in the change feed. The database writes it.")

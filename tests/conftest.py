@@ -19,7 +19,7 @@ from cnaasjobs.conf import conf
 from cnaasjobs.embedded import broker_socket
 from cnaasjobs.events import Event, subscribe, unsubscribe
 from console.reads import ended, shared
-from jobs.fleet.plan import found_to_differ
+from jobs.fleet.assignment import found_to_differ
 from tests.emptying import empty, empty_tables
 from tests.migrated import django_db_keepdb, django_db_setup, migrated_cluster, migrated_file, run_directory
 from tests.needs import (

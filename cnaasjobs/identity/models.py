@@ -14,10 +14,10 @@ class Identity(models.Model):
     """
 
     issuer = models.CharField(max_length=255)
-    subject = models.CharField(max_length=255, help_text="What never changes about the person there: the claim sub.")
+    subject = models.CharField(max_length=255, help_text="Identifies the person there for good: the claim sub.")
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identity")
     groups_of = models.BigIntegerField(
-        default=0, help_text="When the JWT was issued by which the user's groups were changed last, in seconds of 1970."
+        default=0, help_text="When the JWT that last changed the user's groups was issued, in seconds since 1970."
     )
 
     class Meta:

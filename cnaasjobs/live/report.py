@@ -10,7 +10,7 @@ from cnaasjobs.events import Event, subscribe, unsubscribe
 from cnaasjobs.live.actions import LiveAction
 from cnaasjobs.live.database import Database
 from cnaasjobs.live.poller import Poller
-from jobs.metrics import tally
+from jobs.metrics import counted_here
 from jobs.metrics.fold import flush
 
 SECONDS: Final = 10.0
@@ -39,7 +39,7 @@ class Report:
         """
         listening = self._poller.listening
         if listening or not self._said_nobody:
-            tally.listened(listening, looked=self._poller.looked_at)
+            counted_here.listened(listening, looked=self._poller.looked_at)
         self._said_nobody = not listening
         with contextlib.suppress(Error):  # the poller says so
             await self._database.ask(flush)
@@ -47,4 +47,4 @@ class Report:
 
 def saw(event: Event) -> None:
     if event.action is LiveAction.READER_DROPPED:
-        tally.reader_dropped(str(event.fields["what"]))
+        counted_here.reader_dropped(str(event.fields["what"]))

@@ -12,7 +12,7 @@ from rich.text import Text
 from cnaasjobs.plain_text import clean
 from cnaasjobs.run import outcomes, screen
 from cnaasjobs.run.api import Api
-from cnaasjobs.run.outcomes import Found, Outcome
+from cnaasjobs.run.outcomes import FoundDevice, Outcome
 from cnaasjobs.terminal import console_on
 
 POLL_SECONDS = 0.3
@@ -91,13 +91,13 @@ class FirstJob:
         more = f"And {len(found) - outcomes.SHOWN} more, in" if len(found) > outcomes.SHOWN else "In"
         self._say(f"\n{more} the console: {self._api.url}/jobs/{job['id']}")
 
-    def _found(self, job_id: int) -> Iterator[Found]:
+    def _found(self, job_id: int) -> Iterator[FoundDevice]:
         page, total = 1, 1
         while (page - 1) * PAGE < total and not self._stopping.is_set():
             answer = self._api.call("GET", f"/api/v1.0/job/{job_id}/devices?report=1&per_page={PAGE}&page={page}")
             if not answer.ok:
                 return
-            yield from map(Found.of, answer.body["data"]["devices"])
+            yield from map(FoundDevice.of, answer.body["data"]["devices"])
             page, total = page + 1, answer.total
 
     def _followed(self, job_id: int, devices: int) -> Mapping[str, Any] | None:

@@ -30,7 +30,7 @@ _IN_WORDS: Final = {Outcome.NOT_BEGUN: "not begun", Outcome.NO_CHANGE: "would no
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundDevice:
     """A device and what became of it. ``note`` is why it failed, or anything else that a reader should know."""
 
     name: str
@@ -41,7 +41,7 @@ class Found:
     note: str
 
     @classmethod
-    def of(cls, device: Mapping[str, Any]) -> "Found":
+    def of(cls, device: Mapping[str, Any]) -> "FoundDevice":
         """``device`` is one of the objects that ``GET /job/<id>/devices?report=1`` returns."""
         report = device.get("report")
         tasks = (report.get("job_tasks") if isinstance(report, dict) else None) or []
@@ -64,7 +64,7 @@ class Found:
         )
 
 
-def in_words(found: Sequence[Found]) -> str:
+def in_words(found: Sequence[FoundDevice]) -> str:
     """How many devices had which outcome: "1 of 6 devices failed, 5 would change"."""
     counts = Counter(each.outcome for each in found)
     said = [f"{counts[outcome]} {_IN_WORDS.get(outcome, outcome)}" for outcome in Outcome if counts[outcome]]
@@ -75,7 +75,7 @@ def in_words(found: Sequence[Found]) -> str:
     return ", ".join([f"{number} of {len(found)} device{'' if len(found) == 1 else 's'} {words}", *others])
 
 
-def table(found: Sequence[Found], *, width: int) -> Table:
+def table(found: Sequence[FoundDevice], *, width: int) -> Table:
     """The first devices: those that failed, then those that would change, the riskiest first."""
     order = list(Outcome)
     rows = sorted(found, key=lambda each: (order.index(each.outcome), -(each.score or 0)))[:SHOWN]

@@ -1,4 +1,4 @@
-"""The page of one job: first why it waits or ended, then its devices, its steps, its log, its chain, its arguments."""
+"""The page of one job: first why it waits or ended, then its devices, milestones, log, chain and arguments."""
 
 import json
 from functools import lru_cache
@@ -15,11 +15,11 @@ from console.chain import chain_of
 from console.devices import DeviceQuery, Devices, Line, devices_of
 from console.frame import said, show
 from console.jinja import listed
+from console.milestones import milestones_of
 from console.reads.ended import Ended
 from console.reads.shared import shared
 from console.reasons import Common, common_reasons
 from console.rows import rows_of
-from console.steps import steps_of
 from console.wanted_log import lines_for
 from jobs import feed, follow_ups
 from jobs.api.job_json import all_rows, jobs_json
@@ -56,7 +56,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
         "devices": devices,
         "lines": lines,
         "reasons": reasons,
-        "steps": steps_of(found),
+        "milestones": milestones_of(found),
         "log": lines_for(found.pk, request.GET),
         "chain": chain_of(found),
         "arguments": _pretty(found.start_arguments),

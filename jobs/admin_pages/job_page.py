@@ -107,7 +107,7 @@ def _exception(outcome: Any) -> dict[str, Any] | None:
     return {**stored, "traceback": cut(str(stored.get("traceback") or ""), TRACEBACK_SHOWN)}
 
 
-def _result(outcome: Any, task_name: str, around: dict[str, Any]) -> results.Shown | None:
+def _result(outcome: Any, task_name: str, around: dict[str, Any]) -> results.ShownResult | None:
     if outcome is None or outcome.result_start is None:
         return None
     return results.shown(outcome.result_start, size=outcome.size, task_name=task_name, around=around)

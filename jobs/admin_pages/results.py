@@ -12,7 +12,7 @@ from jobs.result_views import careful, view_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class ShownResult:
     """A result as the page shows it: by its own template, or as text."""
 
     size: int  # characters, of the whole
@@ -20,16 +20,16 @@ class Shown:
     text: Cut | None = None
 
 
-def shown(stored: str, *, size: int, task_name: str, around: Mapping[str, Any]) -> Shown:
+def shown(stored: str, *, size: int, task_name: str, around: Mapping[str, Any]) -> ShownResult:
     """Args:
     stored: the JSON text, or its beginning.
     size: the length of the whole.
     around: what a template finds beside its own ``page``.
     """
     if len(stored) < size:  # the beginning of a JSON text is not JSON
-        return Shown(size=size, text=Cut(stored[:SHOWN], size - min(SHOWN, len(stored))))
+        return ShownResult(size=size, text=Cut(stored[:SHOWN], size - min(SHOWN, len(stored))))
     by_view = _by_view(stored, task_name, around)
-    return Shown(size=size, by_view=by_view, text=None if by_view else pretty(stored, limit=SHOWN))
+    return ShownResult(size=size, by_view=by_view, text=None if by_view else pretty(stored, limit=SHOWN))
 
 
 def _by_view(stored: str, task_name: str, around: Mapping[str, Any]) -> SafeString | None:

@@ -13,11 +13,11 @@ from django.db import Error, transaction
 from cnaasjobs.db.not_now import not_now
 from cnaasjobs.events import record
 from jobs.actions import JobAction
-from jobs.body import progress
+from jobs.body import finished_devices
+from jobs.body.finished_devices import FinishedDevices
 from jobs.body.fresh import fresh
 from jobs.body.job_log import JobLog
 from jobs.body.membership import Membership
-from jobs.body.progress import Progress
 from jobs.body.shared_connection import SharedConnection
 from jobs.body.shared_read import SharedRead
 from jobs.body.tasks import RetryingTask
@@ -48,7 +48,7 @@ class JobContext:
         self.ticket_ref = run.ticket_ref
         self.task: RetryingTask | None = None
         self.retry_asked: Retry | None = None
-        self.progress = Progress(self._write_progress)
+        self.finished_devices = FinishedDevices(self._write_progress)
         self.log = JobLog(self._write_log)
         self.result_until: Callable[[BaseException], Any] | None = None
         self._run = run
@@ -62,7 +62,7 @@ class JobContext:
 
     def device_finished(self, device: str) -> None:
         """Report a device as done. ``finished_devices`` shows it within ``CNAASJOBS_PROGRESS_SECONDS``."""
-        self.progress.device_finished(device)
+        self.finished_devices.device_finished(device)
 
     def each(
         self,
@@ -259,7 +259,7 @@ class JobContext:
 
     def close(self) -> None:
         """End what this run has with the database: no thread of it may use that any more."""
-        self.progress.close()
+        self.finished_devices.close()
         self._connection.close()
 
     def _lock_lost(self) -> LockLost:
@@ -293,7 +293,7 @@ class JobContext:
 
     def _write_progress(self, devices: str) -> None:
         with self.database():
-            progress.write(self._run, devices)
+            finished_devices.write(self._run, devices)
 
     def _write_log(self, batch: LogBatch, most_lines: int, most_bytes: int) -> bool:
         with self.database():

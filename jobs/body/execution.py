@@ -68,7 +68,7 @@ class Execution:
     def finished_devices(self) -> str:
         """As stored: a JSON list."""
         found = self.ctx.membership.finished
-        return self.ctx.progress.as_json() if found is None else json.dumps(found, ensure_ascii=False)
+        return self.ctx.finished_devices.as_json() if found is None else json.dumps(found, ensure_ascii=False)
 
     def _with_devices(self, outcome: Outcome) -> Outcome:
         """A body that goes through devices and returns nothing has their reports as its result."""

@@ -14,11 +14,11 @@ from jobs.body.shared_read import SharedCall
 from jobs.end_reasons import Failure
 from jobs.errors import JobStopped
 from jobs.fleet.asking import until_answered
+from jobs.fleet.assignment import LONGEST_STEP, Assignment, found_to_differ
 from jobs.fleet.body import Body
 from jobs.fleet.each import Each
 from jobs.fleet.ends import EndMet, GivenBack, Left
 from jobs.fleet.hands import in_hand
-from jobs.fleet.plan import LONGEST_STEP, Plan, found_to_differ
 from jobs.fleet.result import Done
 from jobs.run import Run
 from jobs.sql import store
@@ -60,13 +60,13 @@ class Membership:
         # With all_or_none nothing is repeated: the participants that would take such a device are waiting for it
         # themselves.
         self._repeats = self._may_be_repeated() and not options["all_or_none"]
-        plan = Plan.of(devices, steps, helpers=self._helpers(), repeats=self._repeats, **options)
+        assignment = Assignment.of(devices, steps, helpers=self._helpers(), repeats=self._repeats, **options)
         self._called = True  # a failure before this line is this process's alone
-        if not plan.devices and not self.joined:
+        if not assignment.devices and not self.joined:
             self.result, self.finished = ('{"devices": {}}', 0), []
             return Done(devices=0, failed=0, max_score=0)
         self._note_together = SharedCall(self._note, gather=self._gather_seconds)
-        each = Each(self._ctx, self._run, plan, worker_id=getattr(self._request, "worker_id", None))
+        each = Each(self._ctx, self._run, assignment, worker_id=getattr(self._request, "worker_id", None))
         joined, self.is_on, self._each = self.is_on, True, each
         try:
             done = posix_signals.undisturbed(lambda: self._in_each(each, joined), struck=each.strike)

@@ -4,9 +4,37 @@ import json
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from cnaasjobs.api.times import parse_time
+from jobs.search.qualifiers import id_of
+
+_MOST: Final = 1000  # jobs of a list
+
+
+def job_id(text: str) -> int:
+    number = id_of(text)
+    if not number:
+        raise ArgumentTypeError(f"{text!r} is not the id of a job")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Parses a time limit. Not "nan" or "inf": such a wait would never end."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return number
+
+
+def how_many(text: str) -> int:
+    number = id_of(text)
+    if not number or number > _MOST:
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST}")
+    return number
 
 
 def moment(text: str) -> datetime:

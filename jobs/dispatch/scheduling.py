@@ -22,10 +22,10 @@ from jobs.broker import publisher
 from jobs.dispatch import approval, behind, sending
 from jobs.dispatch.starter import add_to_trail, job_here, started_here
 from jobs.errors import JobArgumentError, ResultNotStorable
-from jobs.models import Job, JobStep
+from jobs.models import Job, JobMilestone
 from jobs.outcome import NextJob, storable_json
 from jobs.schedulable import Ending, Schedulable, ScheduleOptions, checked_priority, known
-from jobs.states import Step
+from jobs.states import Milestone
 
 
 def schedule(task: Schedulable, kwargs: Mapping[str, Any], **options: Unpack[ScheduleOptions]) -> Job:
@@ -75,7 +75,7 @@ def _insert(
         if earlier is not None:
             behind.inherit(rows, of_id=earlier)
         if at or aside:  # else the row itself says when it was posted
-            insert_many([JobStep(job_id=row.pk, step=Step.POSTED.value, time=now) for row in rows])
+            insert_many([JobMilestone(job_id=row.pk, milestone=Milestone.POSTED.value, time=now) for row in rows])
         if at:
             sending.announce()
         if aside:

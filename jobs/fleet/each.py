@@ -15,11 +15,11 @@ from jobs.actions import JobAction
 from jobs.end_reasons import EndReason, Failure
 from jobs.fleet.ahead import LOOK_SECONDS, Ahead
 from jobs.fleet.asking import until_answered
+from jobs.fleet.assignment import Assignment, say_it_differs
 from jobs.fleet.body import Body
 from jobs.fleet.ends import BodyEnds, EndMet, Left, RunTaken
 from jobs.fleet.hands import Hands, Piece
 from jobs.fleet.kept import Kept
-from jobs.fleet.plan import Plan, say_it_differs
 from jobs.fleet.reports import Finished
 from jobs.fleet.result import Done
 from jobs.fleet.unwritten import Devices
@@ -34,23 +34,23 @@ T = TypeVar("T")
 class Each:
     """One call of ``ctx.each`` in one process."""
 
-    def __init__(self, body: Body, run: Run, plan: Plan, *, worker_id: int | None) -> None:
+    def __init__(self, body: Body, run: Run, assignment: Assignment, *, worker_id: int | None) -> None:
         self._body = body
         self._run = run
-        self._plan = plan
+        self._given = assignment
         self._worker_id = worker_id
-        self.hands = Hands(plan.at_once)
-        self._ahead = Ahead(plan.at_once, alone=plan.reads_first and not plan.all_or_none)
-        self._work = Work(body, plan, self._ahead)
+        self.hands = Hands(assignment.at_once)
+        self._ahead = Ahead(assignment.at_once, alone=assignment.reads_first and not assignment.all_or_none)
+        self._work = Work(body, assignment, self._ahead)
         # With more devices than threads it takes devices while its threads note steps: on two connections, or each
         # would wait for the others' commits. Where one process at a time writes, one connection is enough.
-        self.needs_two = store().shares_devices and len(plan.devices) > plan.at_once
+        self.needs_two = store().shares_devices and len(assignment.devices) > assignment.at_once
         self._is_struck = False
         self._leaves = False  # it takes no more
         self._dry = False  # at the last look, no device was waiting to be begun
         self._others = 0
         self._step = 0  # the step that its devices are in; always the first, unless all_or_none
-        self.kept = Kept(always=not plan.reads_first)
+        self.kept = Kept(always=not assignment.reads_first)
         self._devices = Devices(self.kept)
         self._showed_at = time.monotonic()
         self._noted = False
@@ -97,20 +97,20 @@ class Each:
     # --- beginning ----------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        plan = self._plan
+        given = self._given
         fleet = NewFleet(
-            helpers=plan.helpers, repeats=plan.repeats, all_or_none=plan.all_or_none, fingerprint=plan.fingerprint
+            helpers=given.helpers, repeats=given.repeats, all_or_none=given.all_or_none, fingerprint=given.fingerprint
         )
-        hosts = list(plan.devices)
-        options: dict[str, Any] = {"take": plan.at_once, "worker_id": self._worker_id}
+        hosts = list(given.devices)
+        options: dict[str, Any] = {"take": given.at_once, "worker_id": self._worker_id}
         taken = self._persist(lambda: store().begin_devices(self._run, fleet, hosts, **options))
         self._body.judge(self._persist(lambda: store().fleet_standing(self._run)))  # aborted before it came here?
-        self._dry = len(hosts) <= plan.at_once
+        self._dry = len(hosts) <= given.at_once
         self.kept.took([one.id for one in taken or []], lasting=True)
         self._hand_out(taken or [])
 
     def _join(self) -> None:
-        if self._persist(lambda: store().fingerprint(self._run.job_id)) != self._plan.fingerprint:
+        if self._persist(lambda: store().fingerprint(self._run.job_id)) != self._given.fingerprint:
             self._leaves = True
             say_it_differs(self._run.job_id, self._run.worker)
 
@@ -136,8 +136,8 @@ class Each:
     def _taken(self, count: int, *, ahead: int = 0, tried: bool = False) -> list[Taken]:
         # With all_or_none, a crash of the database would also undo the record of finished steps. And no thread is
         # waiting for devices that are taken ahead, so there is time to wait for the disk.
-        lasting = ahead > 0 or self._plan.all_or_none or not self._plan.reads_first
-        options: dict[str, Any] = {"ahead": ahead, "tried": tried, "of": len(self._plan.devices), "lasting": lasting}
+        lasting = ahead > 0 or self._given.all_or_none or not self._given.reads_first
+        options: dict[str, Any] = {"ahead": ahead, "tried": tried, "of": len(self._given.devices), "lasting": lasting}
         asked = time.monotonic()
         seen, taken = self._persist(lambda: store().take_devices(self._run, count, **options), self._adopted)
         self._heard(seen, asked)
@@ -161,7 +161,7 @@ class Each:
         self.hands.give(self._work.expected(new))
 
     def _piece(self, taken: Taken, work: Callable[[Piece], object]) -> Piece:
-        return Piece(work, taken.id, taken.host, self._plan.devices[taken.host])
+        return Piece(work, taken.id, taken.host, self._given.devices[taken.host])
 
     # --- what threads have done ---------------------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class Each:
             self._noted = True
             end = self._end_met()
             self._persist(lambda: store().note_end(self._run, end) if end is not None else None)
-        if self._plan.helpers and not self._leaves and self._body.told_to_leave():
+        if self._given.helpers and not self._leaves and self._body.told_to_leave():
             self._leaves = True
             record(JobAction.MAKES_ROOM, job_id=self._run.job_id, worker=self._run.worker, why="its worker stops")
         if self._ahead.alone and (self._others or self._leaves or self._body.stopping):
@@ -207,13 +207,13 @@ class Each:
             return None
         if self._may_take:
             return None
-        self._plan.leaving()
+        self._given.leaving()
         leaving = self._persist(self._leave, self._leave_again)
         self._devices.written()
         if leaving.gone or leaving.last:
             return leaving
         # Devices wait, and no other process takes part. A device that has already cost a process is begun alone.
-        self._hand_out(self._taken(self._plan.at_once) or self._taken(1, tried=True))
+        self._hand_out(self._taken(self._given.at_once) or self._taken(1, tried=True))
         return None
 
     def _leave(self) -> Leaving:
@@ -228,7 +228,7 @@ class Each:
 
     def _leave_again(self) -> Leaving:
         """Store again what is known of the devices: the first write did not wait for the disk; a crash may undo it."""
-        self._plan.leaving()
+        self._given.leaving()
         return self._leave()
 
     def _next_step(self) -> None:
@@ -237,14 +237,14 @@ class Each:
             return
         self._write(at_once=True)
         step = self._step + 1
-        decision = self._persist(lambda: store().decide(self._run, step, within=self._plan.within))
+        decision = self._persist(lambda: store().decide(self._run, step, within=self._given.within))
         if decision.allowed:
             self._step = step
             self._go_on(self._work.step(step))
         elif decision.allowed is False:
             self._go_on(self._work.back(decision.reason))
         elif self._leaves:  # it can't leave with devices in hand, and perhaps nobody else takes those they wait for
-            self._hand_out(self._taken(self._plan.at_once))
+            self._hand_out(self._taken(self._given.at_once))
 
     def _go_on(self, work: Callable[[Piece], object]) -> None:
         self.hands.give([self._piece(one, work) for one in self._devices.for_next_step()])
@@ -253,15 +253,15 @@ class Each:
         tally = leaving.tally
         if tally is None or isinstance(self._body.stop_reason, RunTaken):
             raise Left
-        if tally.unreported and self._plan.lost is not None:
+        if tally.unreported and self._given.lost is not None:
             lost = self._persist(lambda: store().unreported_devices(self._run.job_id))
-            reports = self._work.reports_of_lost(lost, self._plan.lost)
+            reports = self._work.reports_of_lost(lost, self._given.lost)
             self._persist(lambda: store().write_reports(reports))
             tally = self._persist(lambda: store().tally(self._run.job_id)) or tally
         self.finished = self._devices.order
         if len(self.finished) != tally.over:
             self.finished = self._persist(lambda: store().finished_hosts(self._run.job_id))
-        text = self._persist(lambda: self._devices.result.text(self._run.job_id, self._plan.devices, tally))
+        text = self._persist(lambda: self._devices.result.text(self._run.job_id, self._given.devices, tally))
         self.stored = text, tally.size
         if self._body.stop_reason is not None and leaving.end in (None, self._end_met()):
             raise self._body.stop_reason

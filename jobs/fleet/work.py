@@ -9,10 +9,10 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.errors import JobStopped, LockLost
 from jobs.fleet.ahead import Ahead
+from jobs.fleet.assignment import Assignment, Step, name_of
 from jobs.fleet.body import Safety
 from jobs.fleet.ends import GivenBack
 from jobs.fleet.hands import Piece, Within
-from jobs.fleet.plan import Plan, Step, name_of
 from jobs.fleet.reports import DeviceFailed, DeviceResult, Finished, finished, in_words
 
 
@@ -25,17 +25,17 @@ class Unfinished(Enum):
 
 @dataclass(frozen=True)
 class Work:
-    """Makes ``Piece.work`` for each stage of a plan, which returns Finished or Unfinished, and never raises."""
+    """Makes ``Piece.work`` for each stage of an assignment, which returns Finished or Unfinished, and never raises."""
 
     safety: Safety
-    plan: Plan
+    given: Assignment
     ahead: Ahead
 
     def expected(self, pieces: list[Piece]) -> list[Piece]:
-        """Let the plan prepare these devices together, and return them. What it raises fails none of them."""
+        """Let the job prepare these devices together, and return them. What it raises fails none of them."""
         if pieces:
             try:
-                self.plan.beforehand([piece.device for piece in pieces])
+                self.given.beforehand([piece.device for piece in pieces])
             except Exception as exc:  # noqa: BLE001  the author's code may raise anything
                 record(JobAction.BEFOREHAND_FAILED, exc=exc, job_id=self.safety.job_id)
         return pieces
@@ -47,12 +47,12 @@ class Work:
     def begin(self, piece: Piece) -> Finished | Unfinished:
         if self.safety.stopping:
             return Unfinished.UNBEGUN
-        steps = self.plan.steps[:1] if self.plan.all_or_none else self.plan.steps
-        return self._over(piece, lambda: self._steps(piece, steps), last=len(self.plan.steps) == len(steps))
+        steps = self.given.steps[:1] if self.given.all_or_none else self.given.steps
+        return self._over(piece, lambda: self._steps(piece, steps), last=len(self.given.steps) == len(steps))
 
     def step(self, number: int) -> Callable[[Piece], Finished | Unfinished]:
         """The work of this step, when all devices are done with the steps before it."""
-        last = number == len(self.plan.steps) - 1
+        last = number == len(self.given.steps) - 1
         return lambda piece: self._over(piece, lambda: self._joint_step(piece, number, last), last=last)
 
     def back(self, why: str) -> Callable[[Piece], Finished | Unfinished]:
@@ -63,9 +63,9 @@ class Work:
         """The outcome of a thread that was given up. (Never Unfinished.)"""
 
         def report() -> Any:
-            if self.plan.hung is not None:
-                return self.plan.hung(piece.device, piece.at)
-            raise DeviceFailed(f"{piece.at}: no answer within {self.plan.seconds or 0:g} seconds")
+            if self.given.hung is not None:
+                return self.given.hung(piece.device, piece.at)
+            raise DeviceFailed(f"{piece.at}: no answer within {self.given.seconds or 0:g} seconds")
 
         return self._over(piece, report, last=True)
 
@@ -76,7 +76,7 @@ class Work:
         return [(device_id, self._report(device_id, host, make, why)) for device_id, host, why in lost]
 
     def _report(self, device_id: int, host: str, make: Callable[[Any, str], Any], why: str) -> str:
-        device = self.plan.devices.get(host)
+        device = self.given.devices.get(host)
 
         def report() -> Any:
             if device is None:  # the process that died had selected other devices
@@ -116,7 +116,7 @@ class Work:
         return returned
 
     def _joint_step(self, piece: Piece, number: int, last: bool) -> Any:
-        step = self.plan.steps[number]
+        step = self.given.steps[number]
         try:
             self._about_to_join(step, last=last)
             return self._call(piece, step)
@@ -138,14 +138,14 @@ class Work:
                 raise
 
     def _taken_back(self, piece: Piece, why: str) -> Any:
-        """Let the plan's ``back`` undo it. The device failed, unless ``back`` returns a DeviceResult."""
+        """Let the job's ``back`` undo it. The device failed, unless ``back`` returns a DeviceResult."""
         piece.taken_back = self.safety.stopping
         report = None
-        if self.plan.back is not None:
-            with Within(piece, self.plan.seconds, name_of(self.plan.back)):
-                report = self.plan.back(piece.device, why)
+        if self.given.back is not None:
+            with Within(piece, self.given.seconds, name_of(self.given.back)):
+                report = self.given.back(piece.device, why)
         return report if isinstance(report, DeviceResult) else DeviceFailed(f"not done: {why}", report=report)
 
     def _call(self, piece: Piece, step: Step) -> Any:
-        with Within(piece, self.plan.seconds, name_of(step)):
+        with Within(piece, self.given.seconds, name_of(step)):
             return step(piece.device)

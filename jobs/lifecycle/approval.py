@@ -11,9 +11,9 @@ from jobs.actions import record_transition
 from jobs.approval_models import APPROVED
 from jobs.dispatch import sending
 from jobs.end_reasons import EndReason, Failure
-from jobs.lifecycle import steps, transitions
+from jobs.lifecycle import milestones, transitions
 from jobs.models import Job, JobApproval
-from jobs.states import Step, Verb
+from jobs.states import Milestone, Verb
 
 _UNAPPROVED: Final = Q(unapproved=True)
 
@@ -35,8 +35,8 @@ def approve(job_id: int, *, by: str, comment: str = "") -> bool:
         waiting = Job.objects.filter(pk=job_id, unapproved=True)
         if not waiting.transit(Verb.APPROVE, unapproved=None, parked=False, scheduled_time=due):
             return False
-        steps.decided(job_id, APPROVED, by=by, comment=comment)
-        steps.add(job_id, Step.APPROVED, f"by {by}{f': {comment}' if comment else ''}")
+        milestones.decided(job_id, APPROVED, by=by, comment=comment)
+        milestones.add(job_id, Milestone.APPROVED, f"by {by}{f': {comment}' if comment else ''}")
         sending.announce()
         transaction.on_commit(lambda: record_transition(Verb.APPROVE, job_id, by=by), robust=True)
     return True

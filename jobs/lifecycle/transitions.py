@@ -21,14 +21,14 @@ from jobs.actions import record_transition
 from jobs.dispatch import line, scheduling, sending
 from jobs.end_reasons import EndReason, Failure
 from jobs.errors import JobAborted, JobNotAbortable, JobNotFound
-from jobs.lifecycle import participants, steps
+from jobs.lifecycle import milestones, participants
 from jobs.models import Fleet, Job, JobOutcome
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
 from jobs.schedulable import Ending
 from jobs.sql import store
 from jobs.sql.signature import Claimant
-from jobs.states import TRANSITIONS, Status, Step, Verb
+from jobs.states import TRANSITIONS, Milestone, Status, Verb
 from locks import service as locks
 
 _BACK_IN_LINE: Final = dict.fromkeys(
@@ -106,7 +106,7 @@ def _park(job: Job, *, holder_id: int | None) -> Refused:
     if not parked:
         raise _Undo
     waits_for = f"job {holder_id}" if holder_id else "those before it"
-    steps.add(job.pk, Step.PARKED, f"lock {lock_name}, for {waits_for}")
+    milestones.add(job.pk, Milestone.PARKED, f"lock {lock_name}, for {waits_for}")
     if holder_id is None:  # the first in line may have been parked before the lock came free
         _after_commit_wake(lock_name)
     _record(Verb.PARK, job.pk, lock=lock_name, holder=holder_id)
@@ -180,7 +180,7 @@ def end_lost(job: Job, failure: Failure) -> bool:
     with transaction.atomic():
         done = fail(Run.of(job), failure, finished_devices=finished, kept=kept)
         if done:
-            steps.add(job.pk, Step.LOST, mask(failure.message))
+            milestones.add(job.pk, Milestone.LOST, mask(failure.message))
     return done
 
 
@@ -192,7 +192,7 @@ def retry(run: Run, *, due: datetime | float, reason: str) -> bool:
     when = due if isinstance(due, datetime) else clock.database_now() + timedelta(seconds=due)
     with transaction.atomic():
         _release(run.lock_name, run.job_id, run.fence)
-        steps.attempt_over(run.job_id, Step.RETRIED, mask(reason))
+        milestones.attempt_over(run.job_id, Milestone.RETRIED, mask(reason))
         done = Job.objects.filter(pk=run.job_id, run_token=run.run_token, abort_reason__isnull=True).transit(
             Verb.RETRY, **_BACK_IN_LINE, scheduled_time=when, retries=F("retries") + 1
         )
@@ -213,14 +213,14 @@ def retry(run: Run, *, due: datetime | float, reason: str) -> bool:
 def _rerun(job: Job, why: str) -> bool:
     with transaction.atomic():
         _release(job.lock_name, job.pk, job.fence)
-        steps.attempt_over(job.pk, Step.LOST, mask(why))
+        milestones.attempt_over(job.pk, Milestone.LOST, mask(why))
         done = Job.objects.filter(pk=job.pk, run_token=job.run_token, abort_reason__isnull=True).transit(
             Verb.RERUN, **_BACK_IN_LINE, scheduled_time=DatabaseNow()
         )
         if not done:
             transaction.set_rollback(True)
             return False
-        steps.add(job.pk, Step.RERUN)
+        milestones.add(job.pk, Milestone.RERUN)
         sending.announce()
         _after_commit_wake(job.lock_name)
     _record(Verb.RERUN, job.pk, worker=job.worker)
@@ -241,7 +241,7 @@ def cancel(job_id: int, failure: Failure, *, only: Q = _ANY, by: str = "", comme
         if not waiting.transit(Verb.CANCEL, **_ended(None), **_OUT_OF_LINE, exception_type=failure.type):
             return False
         if unapproved:
-            steps.decided(job_id, failure.type, by=by, comment=comment)
+            milestones.decided(job_id, failure.type, by=by, comment=comment)
         JobOutcome.objects.create(job_id=job_id, exception=failure.masked(mask).as_json())
         _after_commit_wake(lock_name)  # it may have been the first in line, with others behind it
     _record(Verb.CANCEL, job_id, type=failure.type, reason=failure.message)
@@ -263,7 +263,7 @@ def abort(job_id: int, *, reason: str, by: str) -> Job:
             cancel(job_id, Failure.of(JobAborted(text)))
         elif job.status == Status.RUNNING:
             if Job.objects.filter(pk=job_id, abort_reason__isnull=True).transit(Verb.REQUEST_ABORT, abort_reason=text):
-                steps.add(job_id, Step.ASKED_TO_STOP, text)
+                milestones.add(job_id, Milestone.ASKED_TO_STOP, text)
                 _record(Verb.REQUEST_ABORT, job_id, reason=text)
         else:
             raise JobNotAbortable(job_id, job.status)

@@ -12,11 +12,11 @@ from django.db.models import QuerySet
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.exclusive import exclusively
 from jobs.metric_models import MetricMark
-from jobs.metrics import kept, tally
+from jobs.metrics import counted_here, kept
 from jobs.metrics.families import DEVICES, ENDED, LATE, RUN, SECONDS, WAIT
 from jobs.metrics.kept import Additions
 from jobs.sql import store
-from jobs.sql.signature import Span
+from jobs.sql.signature import FeedSpan
 
 AT_ONCE: Final = 5000
 FINISHED, FAILED_DEVICES = "finished", "failed devices"
@@ -35,18 +35,18 @@ def flush() -> None:
     """Store what this process saw. If another process is doing the same, leave it for later: that one may be frozen,
     and neither a scrape nor live events may wait for it.
     """
-    seen = tally.taken()
+    seen = counted_here.taken()
     if not seen:
         return
     try:
         with transaction.atomic():
             mark = _mark().select_for_update(skip_locked=True).first()
             if mark is None:
-                tally.give_back(seen)
+                counted_here.give_back(seen)
             else:
                 kept.add(seen, mark)
     except BaseException:
-        tally.give_back(seen)
+        counted_here.give_back(seen)
         raise
 
 
@@ -54,7 +54,7 @@ def _fold_some() -> bool:
     """True if there is more to do."""
     now = store().position()
     horizon = min([*now.open, now.top + 1])
-    seen = tally.taken()
+    seen = counted_here.taken()
     try:
         with transaction.atomic():
             mark = _locked_mark()
@@ -72,19 +72,19 @@ def _fold_some() -> bool:
                 kept.add(additions, mark)
             mark.save()
     except BaseException:
-        tally.give_back(seen)
+        counted_here.give_back(seen)
         raise
     return more
 
 
-def _next(mark: MetricMark, horizon: int) -> Span:
+def _next(mark: MetricMark, horizon: int) -> FeedSpan:
     """The next jobs to count: at most AT_ONCE, and all that ended in the same transaction as the last of them."""
-    all_there_are = Span(mark.upto, horizon - 1, mark.since)
+    all_there_are = FeedSpan(mark.upto, horizon - 1, mark.since)
     last = store().last_of(all_there_are, AT_ONCE)
     return all_there_are if last is None else all_there_are._replace(upto=last)
 
 
-def _count(span: Span, to: Additions) -> None:
+def _count(span: FeedSpan, to: Additions) -> None:
     alike = store().count_ended(span, SECONDS)
     for each in alike:
         finished = FAILED_DEVICES if each.has_failed else FINISHED

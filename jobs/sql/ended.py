@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from typing import Final
 
 from jobs.sql.execute import adapted, rows
-from jobs.sql.signature import Alike, Span
-from jobs.sql.tables import DEVICE, JOB, STEP
-from jobs.states import JobDeviceState, Status, Step
+from jobs.sql.signature import Alike, FeedSpan
+from jobs.sql.tables import DEVICE, JOB, MILESTONE
+from jobs.states import JobDeviceState, Milestone, Status
 
 _SPAN: Final = "change > %(above)s AND change <= %(upto)s AND finish_time >= %(since)s"
 _LAST: Final = f"SELECT change FROM {JOB} WHERE {_SPAN} ORDER BY change LIMIT 1 OFFSET %(offset)s"
-_PARKED: Final = f"(SELECT time FROM {STEP} WHERE job_id = job.id AND step = '{Step.PARKED}' ORDER BY id LIMIT 1)"
+_PARKED: Final = f"FROM {MILESTONE} WHERE job_id = job.id AND step = '{Milestone.PARKED}' ORDER BY id LIMIT 1"
 _SENT: Final = "coalesce(dispatched_at, scheduled_time)"
 # Each time in a job's life, by when it begins and ends. A job that never started has none.
 _TIMES: Final = {
     "ran": ("start_time", "finish_time"),
     "late": ("scheduled_time", "start_time"),
     "slot": (_SENT, "start_time"),
-    "lock": (f"CASE WHEN lock_name IS NOT NULL AND start_time IS NOT NULL THEN {_PARKED} END", _SENT),
+    "lock": (f"CASE WHEN lock_name IS NOT NULL AND start_time IS NOT NULL THEN (SELECT time {_PARKED}) END", _SENT),
 }
 _ALIKE: Final = f"""
     WITH ended AS MATERIALIZED (
@@ -41,13 +41,13 @@ _DEVICES: Final = f"""
 """
 
 
-def last_of(span: Span, count: int) -> int | None:
+def last_of(span: FeedSpan, count: int) -> int | None:
     """The change of the last one, if the first ``count`` jobs of the span end before the span does."""
     found = rows(_LAST, {**_values(span), "offset": count - 1})
     return found[0][0] if found else None
 
 
-def count_alike(span: Span, bounds: Sequence[float], *, seconds: str) -> list[Alike]:
+def count_alike(span: FeedSpan, bounds: Sequence[float], *, seconds: str) -> list[Alike]:
     """``seconds`` is the database's expression for the seconds between {begin} and {end}."""
     times = (f"{seconds.format(begin=begin, end=end)} AS {name}" for name, (begin, end) in _TIMES.items())
     steps = " ".join(f"WHEN {{name}} <= {bound} THEN {place}" for place, bound in enumerate(bounds))
@@ -62,10 +62,10 @@ def count_alike(span: Span, bounds: Sequence[float], *, seconds: str) -> list[Al
     ]
 
 
-def count_devices(span: Span) -> tuple[int, int, int]:
+def count_devices(span: FeedSpan) -> tuple[int, int, int]:
     ok, failed, not_begun = rows(_DEVICES, _values(span))[0]
     return ok, failed, not_begun
 
 
-def _values(span: Span) -> dict[str, object]:
+def _values(span: FeedSpan) -> dict[str, object]:
     return {**span._asdict(), "since": adapted(span.since)}

@@ -46,7 +46,7 @@ class LogBatch(NamedTuple):
     text: str
 
 
-class Span(NamedTuple):
+class FeedSpan(NamedTuple):
     """The jobs that ended at ``since`` or later, in the changes after ``above`` and up to ``upto``."""
 
     above: int
@@ -166,15 +166,15 @@ class Store(DeviceStore, OverviewStore, Protocol):
 
     # --- what has ended, for metrics ----------------------------------------------------------------------------------
 
-    def last_of(self, span: Span, count: int) -> int | None:
+    def last_of(self, span: FeedSpan, count: int) -> int | None:
         """The change by which the first ``count`` jobs of the span had ended; None if the span has fewer."""
         ...
 
-    def count_ended(self, span: Span, bounds: Sequence[float]) -> list[Alike]:
+    def count_ended(self, span: FeedSpan, bounds: Sequence[float]) -> list[Alike]:
         """The jobs of the span, with each time in one of the buckets that ``bounds``, in seconds, lie between."""
         ...
 
-    def count_devices(self, span: Span) -> tuple[int, int, int]:
+    def count_devices(self, span: FeedSpan) -> tuple[int, int, int]:
         """How many devices of the span's jobs went well, failed, and were never finished."""
         ...
 

@@ -11,8 +11,8 @@ from jobs.models import (
     JobDevice,
     JobLink,
     JobLog,
+    JobMilestone,
     JobOutcome,
-    JobStep,
     Participant,
     Watermark,
 )
@@ -27,11 +27,12 @@ DEVICE: Final = JobDevice._meta.db_table
 PARTICIPANT: Final = Participant._meta.db_table
 FLEET: Final = Fleet._meta.db_table
 LOG: Final = JobLog._meta.db_table
-STEP: Final = JobStep._meta.db_table
+MILESTONE: Final = JobMilestone._meta.db_table
 LINK: Final = JobLink._meta.db_table
 APPROVAL: Final = JobApproval._meta.db_table
 BEHIND: Final = JobBehind._meta.db_table
-OF_A_JOB: Final = (APPROVAL, BEHIND, OUTCOME, DEVICE, PARTICIPANT, FLEET, LOG, STEP, LINK)  # deleted with their job
+# Deleted with their job.
+OF_A_JOB: Final = (APPROVAL, BEHIND, OUTCOME, DEVICE, PARTICIPANT, FLEET, LOG, MILESTONE, LINK)
 LOCK: Final = Lock._meta.db_table
 BLOCK: Final = JobBlock._meta.db_table
 WATERMARK: Final = Watermark._meta.db_table

@@ -20,7 +20,7 @@ from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.audit.seal import Seal
 from jobs.background.faults import Complaint, bound_statements, forget_connection
-from jobs.metrics import fold, tally
+from jobs.metrics import counted_here, fold
 from jobs.sql import totals
 from jobs.upkeep import credentials, lines
 from jobs.upkeep.approvals import end_unapproved, unapproved
@@ -71,7 +71,7 @@ class Step:
 
     def _succeeded(self, done: int) -> None:
         self.complaint.over()
-        tally.step_done(self.name, done)
+        counted_here.step_done(self.name, done)
         if done:
             record(JobAction.UPKEEP, step=self.name, count=done)
 

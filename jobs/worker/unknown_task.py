@@ -12,9 +12,9 @@ from django.db.models import Q
 from cnaasjobs.conf import conf
 from cnaasjobs.db.clock import database_now
 from jobs.end_reasons import EndReason, Failure
-from jobs.lifecycle import steps, transitions
+from jobs.lifecycle import milestones, transitions
 from jobs.models import Job
-from jobs.states import Status, Step
+from jobs.states import Milestone, Status
 from jobs.waiting_rows import SENT
 
 
@@ -25,10 +25,10 @@ def end_if_unknown(job_id: int, *, task_name: str, worker: str) -> bool:
     job = waiting.filter(scheduled_time__lte=now).first()
     if job is None:
         return False
-    last = steps.last_kept(job_id)
-    since = now if last is None or last.step != Step.REFUSED else last.time
+    last = milestones.last_kept(job_id)
+    since = now if last is None or last.milestone != Milestone.REFUSED else last.time
     if since == now:
-        steps.add(job_id, Step.REFUSED, f"worker {worker} does not know the task {task_name}")
+        milestones.add(job_id, Milestone.REFUSED, f"worker {worker} does not know the task {task_name}")
     if now - since < timedelta(seconds=conf.unknown_task_seconds):
         return False
     failure = Failure(

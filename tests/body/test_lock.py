@@ -70,11 +70,11 @@ def test_what_a_run_has_finished_is_shown_and_not_as_the_next_ones() -> None:
     run = claimed(runs_again.schedule())
     ctx = JobContext(run)
     ctx.device_finished("sw1")
-    ctx.progress.flush()
+    ctx.finished_devices.flush()
     assert Job.objects.get(pk=run.job_id).finished_devices == '["sw1"]'
     lost_and_run_again(run)
     ctx.device_finished("sw2")
-    ctx.progress.flush()
+    ctx.finished_devices.flush()
     assert Job.objects.get(pk=run.job_id).finished_devices != '["sw1", "sw2"]'
     ctx.close()
 
@@ -108,7 +108,7 @@ def test_its_threads_open_no_connection_of_their_own() -> None:
 
     def left_open() -> list[str]:
         found = []
-        for ask in (ctx.checkpoint, ctx.holds_lock, write, ctx.progress.flush, ctx.log.flush):
+        for ask in (ctx.checkpoint, ctx.holds_lock, write, ctx.finished_devices.flush, ctx.log.flush):
             ctx.log.add(PendingLine(0.0, "INFO", "site", None, "line"))
             ask()
             found += [f"{ask}" for _ in connections.all(initialized_only=True)]

@@ -211,7 +211,7 @@ def test_a_write_that_comes_late_opens_none(monkeypatch: pytest.MonkeyPatch) -> 
 
     def then_writes() -> None:
         close()
-        in_a_thread(ctx.progress.flush)
+        in_a_thread(ctx.finished_devices.flush)
 
     monkeypatch.setattr(ctx._connection, "close", then_writes)
     ctx.close()

@@ -10,7 +10,7 @@ from django_celery_beat.models import PeriodicTask
 
 from cnaasjobs.db.clock import database_now
 from devices.tasks import sync_devices
-from jobs.models import AuditEntry, Job, JobApproval, JobLog, JobStep, Participant
+from jobs.models import AuditEntry, Job, JobApproval, JobLog, JobMilestone, Participant
 from tests.factory import daily, device_row, every, heartbeat, hold_lock, job_row
 
 HOSTILE: Final = "<script>alert(1)</script>\"'&{{ 7*7 }}\u202egnp"
@@ -46,7 +46,7 @@ def built() -> World:
     live = _sync("FINISHED", now - timedelta(hours=2), dry_run=False, change_score=24, previous=dry_run)
     running = _running(now - timedelta(minutes=4))
     waiting = _sync("SCHEDULED", now - timedelta(minutes=2), dry_run=True)
-    JobStep.objects.create(job=waiting, step="parked", time=now - timedelta(minutes=2), detail="devices")
+    JobMilestone.objects.create(job=waiting, milestone="parked", time=now - timedelta(minutes=2), detail="devices")
     later = _sync("SCHEDULED", now + timedelta(hours=5), dry_run=False, comment="change window", ticket_ref="NOC-4711")
     aborted = job_row("EXCEPTION", **_times(now - timedelta(hours=5)), exception_type="JobAborted", scheduled_by="ann")
     lost = job_row("EXCEPTION", **_times(now - timedelta(hours=9)), exception_type="WorkerLost", worker="celery@gone")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.models import Job, JobDevice, JobLink, JobLog
-from jobs.states import CameOf, Step
+from jobs.states import CameOf, Milestone
 from tests.console.conftest import Person
 from tests.factory import device_row, hold_lock, job_row
 
@@ -166,7 +166,7 @@ def test_a_long_configuration_is_cut(viewer: Person) -> None:
 
 def test_the_timeline_is_told_in_order(viewer: Person) -> None:
     job = job_row("FINISHED", worker="celery@w1")
-    job.steps.create(step=Step.POSTED.value, time=job.scheduled_time.replace(hour=11))
+    job.milestones.create(milestone=Milestone.POSTED.value, time=job.scheduled_time.replace(hour=11))
     said = viewer.read(f"/jobs/{job.pk}").partition("Timeline")[2]
     assert said.index("Posted") < said.index("Due after 1 h 00 min") < said.index("Started after 1.0 s")
     assert said.index("celery@w1") < said.index("Ended after 1.0 s")

@@ -16,7 +16,7 @@ django.setup()
 from celery.signals import worker_init
 from devices import tasks
 from cnaasjobs.secrecy import Secrets
-from jobs.fleet.plan import source_of
+from jobs.fleet.assignment import source_of
 assert Path(tasks.__file__).is_relative_to(Path.cwd())
 worker_init.send(None)  # as a worker begins
 for name in ("tasks.py", "sync/campaign.py"):

@@ -2,7 +2,7 @@
 
 import re
 
-from jobs.states import JobDeviceState, Status, Step
+from jobs.states import JobDeviceState, Milestone, Status
 from jobs.waiting.reasons import Holds
 from tests.house.named import ROOT
 
@@ -20,10 +20,10 @@ def test_each_state_has_its_meaning() -> None:
     assert {*map(str, Status), *map(str, JobDeviceState)} <= set(WORDS)
 
 
-def test_what_holds_a_job_and_each_step_of_its_life_is_named() -> None:
+def test_what_holds_a_job_and_each_milestone_are_named() -> None:
     said = MEANINGS["waiting"].lower()
     assert [holds for holds in Holds if holds not in said] == []
-    assert MEANINGS["step"].partition(": ")[2].split(", ") == [*Step]
+    assert MEANINGS["milestone"].partition(": ")[2].split(", ") == [*Milestone]
 
 
 def test_no_meaning_is_shorter_than_a_phrase() -> None:

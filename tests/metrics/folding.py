@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from jobs.dispatch import scheduling
 from jobs.lifecycle import transitions
 from jobs.metric_models import MetricMark
-from jobs.metrics import tally
+from jobs.metrics import counted_here
 from jobs.metrics.fold import fold
 from jobs.models import Job
 from jobs.outcome import Outcome
@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 def begin() -> None:
     """Counting has begun, and nothing was seen before."""
-    tally.taken()
+    counted_here.taken()
     fold()
 
 

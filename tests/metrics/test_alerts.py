@@ -24,7 +24,7 @@ from jobs.dispatch import scheduling
 from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
 from jobs.metric_models import MetricCount
-from jobs.metrics import tally
+from jobs.metrics import counted_here
 from jobs.metrics.families import SUCCESS
 from jobs.models import Heartbeat, Job
 from jobs.upkeep_steps import UpkeepStep
@@ -60,7 +60,7 @@ def well() -> None:
     heartbeat("celery@w1", concurrency=4)
     heartbeat("beat", kind="beat", queues="[]")
     for step in UpkeepStep:
-        tally.step_done(step, 0)
+        counted_here.step_done(step, 0)
 
 
 def no_worker() -> None:
@@ -118,7 +118,7 @@ TRUE: dict[str, list[Callable[[], None]]] = {
     "CnaasjobsJobsFail": [jobs_fail],
     "CnaasjobsBrokerAway": [broker_away],
     "CnaasjobsUpkeepStands": [upkeep_stands],
-    "CnaasjobsEventsStand": [lambda: tally.listened(3, looked=database_now().timestamp() - 300)],
+    "CnaasjobsEventsStand": [lambda: counted_here.listened(3, looked=database_now().timestamp() - 300)],
     "CnaasjobsMetricsAway": [lambda: None],
 }
 UP = 'up{job="cnaasjobs"}'
@@ -241,7 +241,7 @@ def test_what_failed_before_prometheus_came_fires_nothing(tmp_path: Path) -> Non
 def test_rules_and_dashboard_name_only_what_metrics_has() -> None:
     well()
     worker_lost()
-    tally.listened(3, looked=database_now().timestamp())
+    counted_here.listened(3, looked=database_now().timestamp())
     due(5, queue="fast")
     lock_held_long()
     text = Client(headers={"Host": "localhost"}).get("/metrics").content.decode()

@@ -9,8 +9,8 @@ from django.db import connection, connections, transaction
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.metric_models import MetricCount, MetricMark
+from jobs.metrics import counted_here
 from jobs.metrics import fold as folding
-from jobs.metrics import tally
 from jobs.metrics.families import ENDED
 from jobs.metrics.kept import Additions, add
 from tests.metrics.folding import begin, finished, metrics
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.needs("postgresql")
 def _begun(postgresql: PostgreSQL) -> Iterator[None]:
     begin()
     yield
-    tally.taken()
+    counted_here.taken()
 
 
 def add_one_end() -> None:

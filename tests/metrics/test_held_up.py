@@ -8,7 +8,7 @@ from django.db import connections, transaction
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.metric_models import MetricMark
-from jobs.metrics import tally
+from jobs.metrics import counted_here
 from jobs.metrics.fold import fold
 from tests.metrics.folding import metrics
 from tests.services import PostgreSQL
@@ -17,7 +17,7 @@ from tests.services import PostgreSQL
 @pytest.mark.needs("postgresql")
 @pytest.mark.django_db(transaction=True)
 def test_a_scrape_does_not_wait_for_one_that_folds(postgresql: PostgreSQL) -> None:
-    tally.taken()
+    counted_here.taken()
     fold()
     held, over = threading.Event(), threading.Event()
 

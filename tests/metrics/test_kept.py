@@ -20,8 +20,8 @@ from jobs.dispatch import scheduling
 from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
 from jobs.metric_models import MetricCount, MetricMark
+from jobs.metrics import counted_here, kept
 from jobs.metrics import fold as folding
-from jobs.metrics import kept, tally
 from jobs.metrics.families import LOOKED
 from jobs.metrics.fold import fold
 from jobs.models import Job
@@ -86,7 +86,7 @@ def test_what_is_counted_later_comes_on_top() -> None:
 
 def test_of_times_the_latest_stays() -> None:
     for looked in (20.0, 10.0):  # of two processes, the second's came later
-        tally.listened(1, looked=looked)
+        counted_here.listened(1, looked=looked)
         folding.flush()
     assert MetricCount.objects.get(name=LOOKED.name).value == 20.0
 
@@ -143,7 +143,7 @@ def test_what_the_events_process_says_of_its_readers_is_kept() -> None:
         assert (found["events_readers",], found["events_last_look_timestamp_seconds",]) == (0, 1_700_000_000.0)
         assert found["events_readers_dropped_total", "events"] == 2
         assert ("events_delay_seconds",) not in found  # nobody listens, so nobody looks
-        tally.listened(3, looked=time.time() - 40)
+        counted_here.listened(3, looked=time.time() - 40)
         fold()
         asyncio.run(report.store())  # of a second process, which nobody listens to: that stands there no more
         assert metrics()["events_delay_seconds",] >= 40

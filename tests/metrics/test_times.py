@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from cnaasjobs.db.clock import database_now
-from jobs.metrics import kept, tally
+from jobs.metrics import counted_here, kept
 from jobs.metrics.fold import fold
 from tests.factory import job_row
 from tests.metrics.folding import fold_all
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture(autouse=True)
 def _begun(each_database: None) -> None:
-    tally.taken()
+    counted_here.taken()
     fold()
 
 

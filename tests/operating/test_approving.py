@@ -17,7 +17,7 @@ from jobs.audit.trail import By
 from jobs.dispatch import line, scheduling, sending
 from jobs.errors import JobError, NotWaitingForApproval
 from jobs.lifecycle import approval
-from jobs.models import AuditEntry, Job, JobApproval, JobStep
+from jobs.models import AuditEntry, Job, JobApproval, JobMilestone
 from jobs.operating import aborting, approving
 from jobs.run import Refused
 from jobs.states import Status
@@ -94,7 +94,7 @@ def test_approved_it_waits_like_others_from_then_on() -> None:
     assert (asked.verdict, asked.by, asked.comment, asked.why) == ("approved", "bob", "looks right", "it always does")
     entry = AuditEntry.objects.get(action="approved")
     assert (entry.who, entry.origin, entry.job_id, entry.detail) == ("bob", "10.0.0.7", job.pk, "looks right")
-    assert JobStep.objects.filter(job=job).values_list("step", "detail").order_by("id").last() == (
+    assert JobMilestone.objects.filter(job=job).values_list("milestone", "detail").order_by("id").last() == (
         "approved",
         "by bob: looks right",
     )

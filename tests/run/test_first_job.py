@@ -15,7 +15,7 @@ from rich.console import Console
 from cnaasjobs.run import first_job, outcomes, screen
 from cnaasjobs.run.api import Answer, Api
 from cnaasjobs.run.first_job import FirstJob
-from cnaasjobs.run.outcomes import Found, Outcome
+from cnaasjobs.run.outcomes import FoundDevice, Outcome
 from jobs.models import Job
 from jobs.testing import perform
 from tests.devices.lab import Lab
@@ -148,7 +148,7 @@ CLEARS = "\x1b[2Jgone\n"
 
 
 def test_a_device_s_words_do_not_reach_the_terminal_as_commands() -> None:
-    found = Found.of({**ROW, "hostname": CLEARS, "failed": True, "reason": CLEARS})
+    found = FoundDevice.of({**ROW, "hostname": CLEARS, "failed": True, "reason": CLEARS})
     assert "\x1b" not in found.name + found.note
     said: list[str] = []
     stopping = threading.Event()
@@ -163,11 +163,11 @@ def test_a_device_s_words_do_not_reach_the_terminal_as_commands() -> None:
 
 def test_the_outcome_of_a_device_is_read_from_its_report() -> None:
     diff = {"job_tasks": [{"diff": "--- running\n+++ new\n+ntp server\n-ntp peer\n context"}]}
-    changed = Found.of({**ROW, "report": diff})
+    changed = FoundDevice.of({**ROW, "report": diff})
     assert (changed.outcome, changed.added, changed.removed) == (Outcome.WOULD_CHANGE, 1, 1)
-    assert Found.of({**ROW, "change_score": 7}).outcome == Outcome.WOULD_CHANGE
-    assert Found.of({**ROW, "state": "WAITING"}).outcome == Outcome.NOT_BEGUN
-    assert Found.of({**ROW, "report": "text"}).outcome == Outcome.NO_CHANGE
+    assert FoundDevice.of({**ROW, "change_score": 7}).outcome == Outcome.WOULD_CHANGE
+    assert FoundDevice.of({**ROW, "state": "WAITING"}).outcome == Outcome.NOT_BEGUN
+    assert FoundDevice.of({**ROW, "report": "text"}).outcome == Outcome.NO_CHANGE
 
 
 @pytest.mark.parametrize("width", [30, 44, 71, 80, 200])
@@ -175,7 +175,7 @@ def test_no_line_of_the_table_is_longer_than_the_terminal_and_no_word_is_lost(wi
     why = "cannot connect: Connection refused by the device's own access list"
     names = ["sw1", "a-very-long-name-of-a-switch-in-building-seven.example.org"]
     found = [
-        Found(name=name, outcome=outcome, score=100, added=1234, removed=99, note=why)
+        FoundDevice(name=name, outcome=outcome, score=100, added=1234, removed=99, note=why)
         for name, outcome in zip(names, (Outcome.FAILED, Outcome.WOULD_CHANGE), strict=True)
     ]
     console = Console(width=width, no_color=True)

@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError
 
 from cnaasjobs.conf import conf
-from jobs.metrics import tally
+from jobs.metrics import counted_here
 from jobs.upkeep import runner
 from jobs.upkeep.runner import Step, Upkeep, chores, repairs
 from jobs.upkeep_steps import UpkeepStep
@@ -85,12 +85,12 @@ def test_a_step_with_nothing_to_do_is_not_called_and_has_succeeded(
     assert 0 < upkeep.step() <= conf.upkeep_seconds
     assert called == ["one"]
     assert "upkeep's step lock_wait works again" in caplog.text
-    tally.taken()
+    counted_here.taken()
     one.next_at = other.next_at = 0.0
     with django_assert_num_queries(1):
         upkeep.step()
     assert called == ["one"]
-    assert {labels for _, labels in tally.taken().states} == {("wake",), ("lock_wait",)}
+    assert {labels for _, labels in counted_here.taken().states} == {("wake",), ("lock_wait",)}
 
 
 def test_where_it_can_not_be_said_which_steps_have_anything_to_do_each_says_itself() -> None:

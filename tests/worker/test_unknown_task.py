@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from cnaasjobs.db.clock import database_now
-from jobs.lifecycle import steps, transitions
-from jobs.models import Job, JobStep
-from jobs.states import Step
+from jobs.lifecycle import milestones, transitions
+from jobs.models import Job, JobMilestone
+from jobs.states import Milestone
 from jobs.testing import exception_of
 from jobs.worker.unknown_task import end_if_unknown
 from tests import fake_jobs
@@ -26,7 +26,8 @@ def job_due_since(seconds: float) -> Job:
 
 def refused(job: Job, *, since: float, task_name: str = "gone.task") -> bool:
     """By a worker, so many seconds after the first that did; whether that ended it."""
-    JobStep.objects.filter(job=job, step=Step.REFUSED).update(time=database_now() - timedelta(seconds=since))
+    refused = JobMilestone.objects.filter(job=job, milestone=Milestone.REFUSED)
+    refused.update(time=database_now() - timedelta(seconds=since))
     return end_if_unknown(job.pk, task_name=task_name, worker="w1")
 
 
@@ -36,7 +37,7 @@ def test_a_job_of_an_unknown_task_ends_after_a_while() -> None:
     assert refused(job, since=70)
     job.refresh_from_db()
     assert (job.status, job.exception_type) == ("EXCEPTION", "UnknownTask")
-    assert [past.step for past in steps.of(job) if past.step is Step.REFUSED] == [Step.REFUSED]
+    assert [past.milestone for past in milestones.of(job) if past.milestone is Milestone.REFUSED] == [Milestone.REFUSED]
     failure = exception_of(job)
     assert failure is not None
     assert "gone.task" in failure["message"]
@@ -50,8 +51,8 @@ def test_one_that_waited_for_long_before_its_first_refusal_has_the_same_time() -
 def test_its_time_begins_anew_when_a_worker_that_knows_it_made_it_wait() -> None:
     job = job_due_since(70)
     assert not refused(job, since=0)
-    JobStep.objects.filter(job=job).update(time=database_now() - timedelta(seconds=70))
-    steps.add(job.pk, Step.PARKED)
+    JobMilestone.objects.filter(job=job).update(time=database_now() - timedelta(seconds=70))
+    milestones.add(job.pk, Milestone.PARKED)
     assert not end_if_unknown(job.pk, task_name="gone.task", worker="w1")
 
 
@@ -60,7 +61,7 @@ def test_a_message_before_its_time_or_without_need_counts_for_nothing() -> None:
     Job.objects.filter(pk=parked.pk).update(dispatched_at=None)
     assert not refused(early, since=0)
     assert not refused(parked, since=0)
-    assert not JobStep.objects.exists()
+    assert not JobMilestone.objects.exists()
 
 
 def test_a_message_of_another_task_is_not_its_end() -> None:
@@ -81,7 +82,7 @@ def test_one_that_a_newer_worker_has_run_meanwhile_is_not_ended(monkeypatch: pyt
         return cancel(*args, **options)
 
     assert not refused(job, since=0)
-    JobStep.objects.update(time=database_now() - timedelta(seconds=70))
+    JobMilestone.objects.update(time=database_now() - timedelta(seconds=70))
     cancel = transitions.cancel
     monkeypatch.setattr(transitions, "cancel", ended)
     assert not end_if_unknown(job.pk, task_name="gone.task", worker="w1")

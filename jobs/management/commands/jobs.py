@@ -2,7 +2,7 @@
 
 import json
 import threading
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -18,9 +18,8 @@ from cnaasjobs.terminal import console_on
 from jobs.api.job_json import all_rows, jobs_json
 from jobs.api.log_view import as_text, batches_of
 from jobs.api.waiting_json import reason_object
-from jobs.cli import deeds, follow, tables
+from jobs.cli import arguments, deeds, follow, tables
 from jobs.cli.follow import Verdict
-from jobs.cli.given import moment, named_text
 from jobs.cli.terminal import stream_of, write_json
 from jobs.errors import JobError, JobNotFound
 from jobs.models import Job, JobOutcome
@@ -32,92 +31,14 @@ from jobs.states import TERMINAL
 from jobs.waiting.why import reasons_of
 
 NOT_FOUND: Final = 2
-_SEARCH: Final = (
-    "such as 'status:running function:sync device:sw1 by:ann ticket:NOC-1 lock:devices score:>20 since:24h text'; "
-    "the single quotes protect it from the shell"
-)
-_WAIT: Final = (
-    "wait until they have ended. Exits with 0: finished, 1: an exception or a failed device, 2: not found, 3: timed out"
-)
-_VALUE: Final = "an argument; the value is JSON, or text if it is not JSON: hostnames='[\"sw1\"]' dry_run=false"
 _REFRESH_SECONDS: Final = 2.0
-_MOST: Final = 1000
-
-
-def job_id(text: str) -> int:
-    number = id_of(text)
-    if not number:
-        raise ArgumentTypeError(f"{text!r} is not the id of a job")
-    return number
-
-
-def seconds(text: str) -> float:
-    """Parses a time limit. Not "nan" or "inf": such a wait would never end."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1
-    if not 0 <= number < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return number
-
-
-def how_many(text: str) -> int:
-    number = id_of(text)
-    if not number or number > _MOST:
-        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST}")
-    return number
 
 
 class Command(BaseCommand):
     help = "Shows jobs and what they wait for; waits for, starts, aborts, approves and reruns jobs."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
-        listed, watched = (
-            "the newest jobs that match a search",
-            "the same, live, until Ctrl-C; ids until they have ended",
-        )
-        for name, words in (("list", listed), ("watch", watched)):
-            verb = verbs.add_parser(name, help=words)
-            verb.add_argument("search", nargs="*", help=_SEARCH)
-            verb.add_argument("-n", "--number", type=how_many, default=20, help="how many (default 20)")
-            verb.add_argument("--json", action="store_true", help="JSON, as in the API")
-            verb.add_argument("--before", type=job_id, help="older than this id")
-        show = verbs.add_parser("show", help="one job: what it waits for, its outcome, its devices")
-        show.add_argument("id", type=job_id)
-        show.add_argument("--devices", choices=("all", "failed", "none"), default="all", help="which (default all)")
-        show.add_argument("--json", action="store_true", help="JSON, as in the API, with what it waits for")
-        wait = verbs.add_parser("wait", help=_WAIT)
-        wait.add_argument("id", type=job_id, nargs="+")
-        wait.add_argument("--timeout", type=seconds, help="seconds; then it exits with 3")
-        wait.add_argument("--json", action="store_true", help="the jobs as in the API, once they have ended")
-        start = verbs.add_parser("start", help="start a job by its function's name")
-        start.add_argument("function", help="its own name, such as devices.tasks.sync_devices, or what its jobs show")
-        start.add_argument("arguments", type=named_text, nargs="*", metavar="name=value", help=_VALUE)
-        start.add_argument("--at", type=moment, help="when it is due, in UTC, such as 2026-12-24T02:00")
-        start.add_argument("--comment", help="shown with the job")
-        start.add_argument("--ticket", help="the number of the change in your own system")
-        start.add_argument("--json", action="store_true", help="the new job as in the API")
-        abort = verbs.add_parser("abort", help="end waiting jobs, tell running ones to stop")
-        abort.add_argument("id", type=job_id, nargs="+")
-        abort.add_argument("--reason", default="", help="the reason, shown with the job")
-        for name, words in (
-            ("approve", "approve a job that waits for a second person"),
-            ("reject", "reject a job that waits for a second person"),
-        ):
-            verb = verbs.add_parser(name, help=words)
-            verb.add_argument("id", type=job_id)
-            verb.add_argument("--comment", default="", help="why")
-        log = verbs.add_parser("log", help="what a job's code logged")
-        log.add_argument("id", type=job_id)
-        log.add_argument("--json", action="store_true", help="one line of JSON for each log line")
-        log.add_argument("-f", "--follow", action="store_true", help="continue until the job has ended")
-        rerun = verbs.add_parser("rerun", help="run a job that has ended again, with its arguments")
-        rerun.add_argument("id", type=job_id)
-        rerun.add_argument("--only-failed", action="store_true", help="only on the devices that it left undone")
-        rerun.add_argument("--comment", help="replaces its comment")
-        rerun.add_argument("--json", action="store_true", help="the new job as JSON, as in the API")
+        arguments.add_to(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stream = stream_of(self)

@@ -19,7 +19,7 @@ def write(run: Run, devices: str) -> None:
     Job.objects.filter(pk=run.job_id, run_token=run.run_token).update(finished_devices=devices)
 
 
-class Progress:
+class FinishedDevices:
     """The finished devices of one run. The last write comes with the job's end, in its transaction."""
 
     def __init__(self, write: Callable[[str], None]) -> None:

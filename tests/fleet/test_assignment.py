@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from jobs.fleet.plan import Plan, name_of
+from jobs.fleet.assignment import Assignment, name_of
 from jobs.models import Fleet
 from jobs.task import JobContext, job
 from jobs.testing import perform_job
 from tests.fake_jobs import fleets
 
 
-def plan(devices: list[Any], *steps: Any, at_once: int = 2, alike: str = "") -> Plan:
+def assigned(devices: list[Any], *steps: Any, at_once: int = 2, alike: str = "") -> Assignment:
     more: dict[str, Any] = dict.fromkeys(["seconds", "lost", "hung", "back", "within"])
     never: dict[str, Any] = {"all_or_none": False, "reads_first": False, "repeats": False, "helpers": 0}
     calls: dict[str, Any] = {"leaving": lambda: None, "beforehand": lambda devices: None}
-    return Plan.of(devices, steps, at_once=at_once, alike=alike, **more, **never, **calls)
+    return Assignment.of(devices, steps, at_once=at_once, alike=alike, **more, **never, **calls)
 
 
 def act(device: str) -> str:
@@ -46,7 +46,7 @@ def from_file(file: Path, source: str) -> Any:
 )
 def test_what_cannot_be_done_is_refused(devices: list[Any], steps: list[Any], at_once: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        plan(devices, *steps, at_once=at_once)
+        assigned(devices, *steps, at_once=at_once)
 
 
 @job(rerun_if_lost=True)
@@ -71,33 +71,33 @@ def test_devices_of_a_lost_process_are_begun_again_only_where_that_is_harmless()
 def test_who_has_something_else_has_another_fingerprint(tmp_path: Path) -> None:
     here = from_file(tmp_path / "here.py", "def act(device): return device")
     changed = from_file(tmp_path / "changed.py", "def act(device): return device + 'x'")
-    plans = [
-        plan(["a", "b"], act),
-        plan(["b", "a"], act),
-        plan(["a"], act),
-        plan(["a", "b"], also),
-        plan(["a", "b"], act, also),
-        plan(["a", "b"], act, alike="other templates"),
-        plan(["a", "b"], here),
-        plan(["a", "b"], changed),
+    assignments = [
+        assigned(["a", "b"], act),
+        assigned(["b", "a"], act),
+        assigned(["a"], act),
+        assigned(["a", "b"], also),
+        assigned(["a", "b"], act, also),
+        assigned(["a", "b"], act, alike="other templates"),
+        assigned(["a", "b"], here),
+        assigned(["a", "b"], changed),
     ]
-    assert len({each.fingerprint for each in plans}) == len(plans)
+    assert len({each.fingerprint for each in assignments}) == len(assignments)
 
 
 def test_what_is_the_same_elsewhere_has_the_same_fingerprint(tmp_path: Path) -> None:
     source = "def act(device): return device"
     here, there = (from_file(tmp_path / name, source) for name in ("here.py", "there.py"))
-    assert plan(["a\udc80"], here).fingerprint == plan(["a\udc80"], there).fingerprint
+    assert assigned(["a\udc80"], here).fingerprint == assigned(["a\udc80"], there).fingerprint
 
 
 def test_a_step_may_be_anything_that_can_be_called(tmp_path: Path) -> None:
     gone = from_file(tmp_path / "gone.py", "def act(device): return device")
     (tmp_path / "gone.py").unlink()
     steps = [gone, functools.partial(act), str]
-    assert [name_of(step) for step in plan(["a"], *steps).steps] == ["act", "partial", "str"]
+    assert [name_of(step) for step in assigned(["a"], *steps).steps] == ["act", "partial", "str"]
 
 
 def test_of_a_step_that_is_wrapped_what_it_wraps_counts(tmp_path: Path) -> None:
     inner = [from_file(tmp_path / f"{name}.py", f"def act(device): return '{name}'") for name in "ab"]
     wrapped = [functools.wraps(step)(lambda device: device) for step in inner]
-    assert plan(["a"], wrapped[0]).fingerprint != plan(["a"], wrapped[1]).fingerprint
+    assert assigned(["a"], wrapped[0]).fingerprint != assigned(["a"], wrapped[1]).fingerprint

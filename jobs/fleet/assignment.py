@@ -20,7 +20,7 @@ LONGEST_STEP = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Assignment:
     """The same in every participant, as far as ``fingerprint`` can tell."""
 
     devices: Mapping[str, Any]  # by host, in the order of the selection

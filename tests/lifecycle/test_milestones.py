@@ -1,4 +1,4 @@
-"""All steps of a job's life are there afterwards, in order, including those that its row no longer shows."""
+"""All milestones of a job are there afterwards, in order, including those that its row no longer shows."""
 
 from datetime import timedelta
 
@@ -7,8 +7,8 @@ import pytest
 from cnaasjobs.db.clock import database_now
 from jobs.dispatch import scheduling
 from jobs.end_reasons import EndReason, Failure
-from jobs.lifecycle import steps, transitions
-from jobs.models import Job, JobStep
+from jobs.lifecycle import milestones, transitions
+from jobs.models import Job, JobMilestone
 from jobs.outcome import Outcome
 from jobs.run import Run
 from jobs.sql import store
@@ -21,16 +21,16 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 def told(job: Job) -> list[tuple[str, str]]:
     job.refresh_from_db()
-    return [(taken.step.value, taken.detail) for taken in steps.of(job)]
+    return [(reached.milestone.value, reached.detail) for reached in milestones.of(job)]
 
 
-def test_a_job_that_went_straight_through_has_no_rows_and_all_its_steps() -> None:
+def test_a_job_that_went_straight_through_shows_its_milestones_without_rows_for_them() -> None:
     job = job_in(Status.FINISHED)
     assert told(job) == [("due", ""), ("started", "celery@test"), ("ended", "")]
-    assert JobStep.objects.count() == 0
+    assert JobMilestone.objects.count() == 0
 
 
-def test_a_job_for_later_was_posted_before_it_was_due() -> None:
+def test_a_job_for_later_shows_that_it_was_posted_before_it_is_due() -> None:
     due = database_now() + timedelta(hours=1)
     job = scheduling.schedule(fake_jobs.nothing, {}, at=due)
     assert told(job) == [("posted", ""), ("due", "")]
@@ -38,41 +38,41 @@ def test_a_job_for_later_was_posted_before_it_was_due() -> None:
     assert [told(one) for one in many] == [[("posted", ""), ("due", "")]] * 2
 
 
-def test_who_judges_a_run_lost_too_late_adds_no_step() -> None:
+def test_a_run_that_is_judged_lost_after_its_end_gets_no_milestone() -> None:
     job = job_in(Status.RUNNING)
     seen = Job.objects.get(pk=job.pk)
     assert transitions.finish(Run.of(seen), Outcome(result=None))
     assert not transitions.end_lost(seen, Failure(type="WorkerLost", message="gone"))
-    assert not JobStep.objects.filter(job=job).exists()
+    assert not JobMilestone.objects.filter(job=job).exists()
 
 
-def test_a_wait_for_its_lock() -> None:
+def test_a_wait_for_its_lock_names_the_lock_and_the_job_that_holds_it() -> None:
     holder = job_in(Status.RUNNING, task=fake_jobs.with_lock)
     job = scheduling.schedule(fake_jobs.with_lock, {})
     claim(job)
     assert told(job) == [("due", ""), ("parked", f"lock devices, for job {holder.pk}")]
 
 
-def test_each_attempt_of_a_job_that_was_retried() -> None:
+def test_a_job_that_was_retried_shows_each_of_its_attempts() -> None:
     job = scheduling.schedule(fake_jobs.nothing, {})
     assert transitions.retry(claimed(job), due=-1, reason="the device was busy")
     assert transitions.finish(claimed(job), Outcome(result=None))
     attempt = [("started", "celery@test")]
-    steps_taken = told(job)
-    assert [step for step in steps_taken if step[0] != "due"] == [
+    all_of_it = told(job)
+    assert [each for each in all_of_it if each[0] != "due"] == [
         *attempt, ("retried", "the device was busy"), *attempt, ("ended", "")
     ]  # fmt: skip
-    assert steps_taken.count(("due", "")) == 2
+    assert all_of_it.count(("due", "")) == 2
 
 
-def test_a_retry_that_was_refused_leaves_no_trace() -> None:
+def test_a_retry_of_a_job_that_was_told_to_stop_leaves_no_milestone() -> None:
     run = claimed(scheduling.schedule(fake_jobs.nothing, {}))
     transitions.abort(run.job_id, reason="enough", by="ann")
     assert transitions.retry(run, due=0, reason="again")
-    assert [step for step, _ in told(Job.objects.get())] == ["due", "started", "asked to stop", "ended"]
+    assert [each for each, _ in told(Job.objects.get())] == ["due", "started", "asked to stop", "ended"]
 
 
-def test_a_lost_worker_and_what_became_of_the_job() -> None:
+def test_a_job_whose_worker_was_lost_shows_that_and_what_became_of_it() -> None:
     job = scheduling.schedule(fake_jobs.nothing, {})
     run = claimed(job)
     reason = next(reason for reason in EndReason if reason.reruns)
@@ -81,22 +81,22 @@ def test_a_lost_worker_and_what_became_of_the_job() -> None:
     second = claimed(job)
     Job.objects.filter(pk=job.pk).update(rerun_if_lost=False)
     assert transitions.lose(job.pk, second.run_token, type=str(reason.value), message="gone again")
-    assert [step for step in told(job) if step[0] not in ("due", "started")] == [
+    assert [each for each in told(job) if each[0] not in ("due", "started")] == [
         ("lost", "gone"), ("rerun", ""), ("ended", str(reason.value)), ("lost", "gone again")
     ]  # fmt: skip
 
 
-def test_it_was_asked_to_stop() -> None:
+def test_a_job_that_is_aborted_twice_shows_the_first_reason_only() -> None:
     job = job_in(Status.RUNNING)
     transitions.abort(job.pk, reason="enough", by="ann")
     transitions.abort(job.pk, reason="more", by="bob")
     assert told(job)[2:] == [("asked to stop", "enough (aborted by ann)")]
 
 
-def test_steps_go_with_their_job_and_one_that_ended_before_was_never_due() -> None:
+def test_milestones_are_deleted_with_their_job_and_one_that_ended_early_was_never_due() -> None:
     job = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
     assert told(job) == [("posted", ""), ("due", "")]
     transitions.abort(job.pk, reason="enough", by="ann")
     assert told(job) == [("posted", ""), ("ended", "JobAborted")]
     store().delete([job.pk])
-    assert JobStep.objects.count() == 0
+    assert JobMilestone.objects.count() == 0

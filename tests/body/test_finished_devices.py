@@ -1,4 +1,4 @@
-"""Progress is written at most once in a while, by one thread for all runs of a process."""
+"""Finished devices are written at most once in a while, by one thread for all runs of a process."""
 
 import json
 import multiprocessing
@@ -11,7 +11,7 @@ import pytest
 from django.db import InterfaceError
 
 from jobs.body import written_later
-from jobs.body.progress import Progress
+from jobs.body.finished_devices import FinishedDevices
 from tests.waiting import stays, wait_until
 
 SECONDS = 0.2
@@ -40,12 +40,12 @@ class Store:
 
 def test_many_devices_are_few_writes_and_none_is_missing() -> None:
     store = Store()
-    progress = Progress(store)
+    finished = FinishedDevices(store)
     names: list[str] = []
 
     def one_more_until_three_writes() -> bool:
         names.append(f"sw{len(names)}")
-        progress.device_finished(names[-1])
+        finished.device_finished(names[-1])
         return len(store.writes) == 3
 
     wait_until(one_more_until_three_writes, interval=0.005)
@@ -53,9 +53,9 @@ def test_many_devices_are_few_writes_and_none_is_missing() -> None:
     times = [when for when, _ in store.writes]
     # A device that finishes just as a write begins is due after the same while as one that finishes just after it.
     assert min(later - earlier for earlier, later in pairwise(times)) > SECONDS / 2
-    progress.device_finished("sw0")  # again: still in its place
-    assert json.loads(progress.as_json()) == names
-    progress.close()
+    finished.device_finished("sw0")  # again: still in its place
+    assert json.loads(finished.as_json()) == names
+    finished.close()
 
 
 def _writers() -> set[threading.Thread]:
@@ -65,7 +65,7 @@ def _writers() -> set[threading.Thread]:
 def test_runs_share_one_thread() -> None:
     before = _writers()  # the one of this process, and those that other tests made
     stores = [Store() for _ in range(20)]
-    runs = [Progress(store) for store in stores]
+    runs = [FinishedDevices(store) for store in stores]
     for run in runs:
         run.device_finished("a")
     assert len(_writers() - before) <= 1
@@ -76,15 +76,15 @@ def test_runs_share_one_thread() -> None:
 
 def test_nothing_is_written_after_the_end() -> None:
     store = Store()
-    progress = Progress(store)
-    progress.device_finished("a")
-    progress.close()
+    finished = FinishedDevices(store)
+    finished.device_finished("a")
+    finished.close()
     assert written_later._writer is not None
-    assert progress not in written_later._writer._due  # it is not woken for it
-    progress.device_finished("b")
-    progress.flush()  # the thread was writing it just before
+    assert finished not in written_later._writer._due  # it is not woken for it
+    finished.device_finished("b")
+    finished.flush()  # the thread was writing it just before
     later = Store()
-    following = Progress(later)
+    following = FinishedDevices(later)
     following.device_finished("c")
     wait_until(lambda: later.writes)  # the thread writes in the order of time
     assert store.writes == []
@@ -93,11 +93,11 @@ def test_nothing_is_written_after_the_end() -> None:
 
 def test_the_end_waits_for_a_write_under_way() -> None:
     store = Store()
-    progress = Progress(store)
+    finished = FinishedDevices(store)
     store.may_end.clear()
-    progress.device_finished("a")
+    finished.device_finished("a")
     wait_until(lambda: store.writes)
-    closing = threading.Thread(target=progress.close)
+    closing = threading.Thread(target=finished.close)
     closing.start()
     stays(closing.is_alive, seconds=0.2)
     store.may_end.set()
@@ -108,7 +108,7 @@ def test_the_end_waits_for_a_write_under_way() -> None:
 def test_a_write_that_fails_stops_no_later_one() -> None:
     broken, store = Store(), Store()
     broken.fails = True
-    first, second = Progress(broken), Progress(store)
+    first, second = FinishedDevices(broken), FinishedDevices(store)
     first.device_finished("a")
     second.device_finished("b")
     wait_until(lambda: store.writes)
@@ -121,13 +121,13 @@ def test_a_write_that_fails_stops_no_later_one() -> None:
 
 
 def test_a_forked_process_has_a_thread_of_its_own() -> None:
-    warm = Progress(Store())
+    warm = FinishedDevices(Store())
     warm.device_finished("a")
     warm.close()
 
     def in_child() -> None:
         store = Store()
-        Progress(store).device_finished("b")
+        FinishedDevices(store).device_finished("b")
         wait_until(lambda: store.writes)
 
     child = multiprocessing.get_context("fork").Process(target=in_child)
