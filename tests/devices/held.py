@@ -3,13 +3,15 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from devices.lab.driver import LabDriver
 from devices.tasks import sync_devices
 from jobs.models import Job, JobDevice
 from jobs.states import Status
+from tests.api.conftest import Api
 from tests.devices.lab import Lab, ended
 from tests.services.managed import Managed
 from tests.services.processes import Platform
@@ -28,7 +30,7 @@ from devices.lab import driver as lab
 HERE = pathlib.Path(__file__).parent
 
 class Driver(lab.LabDriver):
-    # Before and after each verb it writes a line; before it, it waits while a file says so.
+    # Before and after each verb it writes a line; before it, it waits while a file says so, and fails if one says so.
     def compare_config(self):
         return self.verb("compare", super().compare_config)
 
@@ -38,10 +40,15 @@ class Driver(lab.LabDriver):
     def confirm_commit(self):
         self.verb("confirm", super().confirm_commit)
 
+    def rollback(self):
+        self.verb("rollback", super().rollback)
+
     def verb(self, name, work):
         self.note(f"to-{name}")
         while (HERE / f"hold-{name}").exists() or (HERE / f"hold-{name}-{self.hostname}").exists():
             time.sleep(0.02)
+        if (HERE / f"fail-{name}-{self.hostname}").exists():
+            raise RuntimeError(f"{name} refused")
         found = work()
         self.note(name)
         return found
@@ -74,6 +81,14 @@ class Held:
         for name in [f"hold-{verb}-{host}" for host in hosts] or [f"hold-{verb}"]:
             (self.directory / name).unlink()
 
+    @contextmanager
+    def refusing(self, verb: str, host: str) -> Iterator[None]:
+        """It fails there inside."""
+        refusal = self.directory / f"fail-{verb}-{host}"
+        refusal.touch()
+        yield
+        refusal.unlink()
+
     def done(self, verb: str) -> list[str]:
         """Those that have done it, by their driver's log."""
         log = self.directory / "log"
@@ -91,10 +106,16 @@ class Trio(Held):
         super().__init__(site, lab, directory, HOSTS, at_once=2)
         self.lab = lab
         self.site = site
-        self.hold("compare")
+        self.mode = mode
         site.beat()
         self.workers: dict[str, Managed] = {name: site.worker(name, concurrency=1) for name in ("w1", "w2", "w3")}
-        self.job = sync_devices.schedule(all=True, dry_run=False, confirm_mode=mode)
+        self.begin()
+
+    def begin(self) -> None:
+        """The next one, with a new log."""
+        (self.directory / "log").unlink(missing_ok=True)
+        self.hold("compare")
+        self.job = sync_devices.schedule(all=True, dry_run=False, confirm_mode=self.mode)
         self.until("to-compare", HOSTS)
         assert sorted(Counter(self.names().values()).items()) == [("w1", 2), ("w2", 2), ("w3", 2)]
 
@@ -102,6 +123,10 @@ class Trio(Held):
         """Which worker has or had each device."""
         rows = JobDevice.objects.filter(job=self.job).values_list("host", "worker")
         return {host: (worker or "").partition("@")[0] for host, worker in rows}
+
+    def of(self, worker: str) -> list[str]:
+        """Its devices."""
+        return sorted(host for host, name in self.names().items() if name == worker)
 
     def kill_who_has(self, host: str) -> list[str]:
         """SIGKILL to that process. Returns its devices, once they count as lost."""
@@ -116,6 +141,15 @@ class Trio(Held):
         job = ended(self.job.pk)
         assert (job.status, job.exception_type) == (Status.FINISHED, None)
         return job
+
+    def why_failed(self) -> dict[str, str | None]:
+        """Each device that is over, by the API; None for one that did not fail."""
+        devices = Api().get(f"/job/{self.job.pk}/devices").data["devices"]
+        return {one["hostname"]: one["reason"] for one in devices if one["state"] == "DONE"}
+
+    def pending(self) -> list[str]:
+        """Devices that revert by themselves if nobody confirms."""
+        return [host for host in HOSTS if LabDriver(host).has_pending_commit()]
 
     def changed(self) -> list[str]:
         """Devices whose configuration stays changed when every timer has run out."""

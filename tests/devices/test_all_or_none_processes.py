@@ -1,23 +1,93 @@
-"""confirm_mode 2 in three real workers, of which one or all die before or after a decision."""
+"""confirm_mode 2 in three real workers: a device of one fails, or one or all of them die before or after a decision."""
 
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from django.db import connection, transaction
 
-from devices.lab.driver import LabDriver
-from jobs.models import JobDevice
+from jobs.models import Job, JobDevice, Participant
 from jobs.states import Status
+from locks.models import Lock
 from tests.devices.held import HOSTS, Trio
 from tests.devices.lab import Lab, ended, reason
+from tests.services import PostgreSQL
 from tests.services.processes import Platform
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.needs("postgresql", "rabbitmq")]
+
+ALL_OR_NONE = "confirm_mode 2 is all devices or none"
 
 
 @pytest.fixture
 def trio(postgresql: object, rabbitmq: object, site: Platform, lab: Lab, tmp_path: Path) -> Trio:
     return Trio(site, lab, tmp_path / "drivers", mode=2)
+
+
+def test_one_worker_fails_in_each_way_there_is(trio: Trio, postgresql: PostgreSQL) -> None:
+    """Three syncs, because three workers take long to start."""
+    a_device_fails_in_preparation(trio)
+    trio.begin()
+    a_device_fails_in_its_commit(trio)
+    trio.begin()
+    the_last_one_dies_as_it_stores_the_result(trio, postgresql)
+
+
+def a_device_fails_in_preparation(trio: Trio) -> None:
+    """The other workers hear of it at once, while that one still has a device to prepare."""
+    bad, beside = trio.of("w2")
+    trio.hold("compare", bad, beside)
+    trio.release("compare")
+    trio.until("compare", trio.others(bad, beside))
+    with trio.refusing("compare", bad):
+        trio.release("compare", bad)
+        wait_until(lambda: sorted(trio.why_failed()) == trio.others(beside), timeout=60)
+    trio.release("compare", beside)
+    job = trio.ended()
+    assert trio.done("to-commit") == trio.changed() == []
+    said = dict.fromkeys(trio.others(bad), f"not committed because of {bad}: {ALL_OR_NONE}")
+    said[bad] = "cannot compare configurations: compare refused"
+    assert trio.why_failed() == said == {host: reason(job, host) for host in HOSTS}
+
+
+def a_device_fails_in_its_commit(trio: Trio) -> None:
+    """The other workers take theirs back at once, while that one still commits a device."""
+    bad, beside = trio.of("w2")
+    others = trio.others(bad, beside)
+    trio.hold("commit", bad, beside)
+    trio.release("compare")
+    trio.until("to-commit", HOSTS)
+    trio.until("commit", others)
+    assert trio.pending() == others
+    with trio.refusing("commit", bad):
+        trio.release("commit", bad)
+        wait_until(lambda: sorted(trio.why_failed()) == trio.others(beside), timeout=60)
+    assert trio.pending() == []
+    trio.release("commit", beside)
+    job = trio.ended()
+    assert trio.done("commit") == trio.done("rollback") == trio.others(bad)
+    assert trio.done("to-confirm") == trio.pending() == trio.changed() == []
+    said = dict.fromkeys(trio.others(bad), f"committed, and rolled back because of {bad}: {ALL_OR_NONE}")
+    said[bad] = "commit failed: commit refused"
+    assert trio.why_failed() == said == {host: reason(job, host) for host in HOSTS}
+
+
+def the_last_one_dies_as_it_stores_the_result(trio: Trio, postgresql: PostgreSQL) -> None:
+    """All devices are over and all workers have left: nobody is there to end the job but upkeep, or that worker."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE jobs_joboutcome IN SHARE ROW EXCLUSIVE MODE")
+        trio.release("compare")
+        wait_until(lambda: not Participant.objects.exists(), timeout=60)
+        postgresql.until_blocked()
+        last = (Job.objects.get(pk=trio.job.pk).worker or "").partition("@")[0]
+        trio.workers[last].children()[0].kill()
+        postgresql.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    job = ended(trio.job.pk)
+    assert (job.status, job.exception_type) == (Status.EXCEPTION, "WorkerLost")
+    assert trio.why_failed() == dict.fromkeys(HOSTS)
+    assert trio.done("confirm") == trio.changed() == HOSTS
+    assert not Lock.objects.filter(holder_id__isnull=False).exists()
 
 
 def test_who_dies_before_all_are_prepared_keeps_all_from_being_committed(trio: Trio) -> None:
@@ -31,15 +101,17 @@ def test_who_dies_before_all_are_prepared_keeps_all_from_being_committed(trio: T
     assert trio.done("commit") == []
     assert trio.changed() == []
     for host in HOSTS:
-        words = "was lost" if host in had else "confirm_mode 2 is all devices or none"
+        words = "was lost" if host in had else ALL_OR_NONE
         assert words in reason(job, host)
 
 
 def test_who_dies_in_the_middle_of_the_commits_makes_all_of_them_revert(trio: Trio) -> None:
-    trio.hold("commit", "sw0")
-    trio.release("compare")
-    trio.until("commit", trio.others("sw0"))
+    """One of its devices is committed, the other one about to be."""
     victim = next(host for host, name in trio.names().items() if name != trio.names()["sw0"])
+    trio.hold("commit", "sw0", victim)
+    trio.release("compare")
+    trio.until("to-commit", HOSTS)
+    trio.until("commit", trio.others("sw0", victim))
     had = trio.kill_who_has(victim)
     trio.release("commit", "sw0")
     job = trio.ended()
@@ -73,7 +145,7 @@ def test_when_everything_dies_between_commit_and_confirm_every_device_reverts(tr
     trio.release("compare")
     trio.until("commit", trio.others("sw0"))
     trio.site.kill()
-    assert [host for host in HOSTS if LabDriver(host).has_pending_commit()] == trio.others("sw0")
+    assert trio.pending() == trio.others("sw0")
     assert trio.changed() == []
     trio.site.beat()
     job = ended(trio.job.pk)
