@@ -5,9 +5,10 @@ A host that vanishes (power, network) tells nobody. Without limits its transacti
 keeps its advisory locks and its place among ``max_connections``, for as long as the server's operating system waits:
 hours. The limits are set by a statement, not as connection options, which poolers refuse.
 
-An administrator may give the database or our role other defaults. Two of them would break promises. Our statements
+An administrator may give the database or our role other defaults. Three of them would break promises. Our statements
 judge a row again when they have waited for it, as they do at "read committed"; at the other levels they fail, or see
-what was there before. And a limit on statements would refuse a long result each time it is stored.
+what was there before. A limit on statements would refuse a long result each time it is stored. And a limit on idle
+sessions would fail what a job asks after it has worked without the database for that long.
 """
 
 import threading
@@ -27,6 +28,7 @@ _EVERY_CONNECTION: Final = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "15000",  # milliseconds, as the server shows it
     "idle_in_transaction_session_timeout": "20s",
+    "idle_session_timeout": "0",
     "default_transaction_isolation": "read committed",
     "statement_timeout": "0",
 }
