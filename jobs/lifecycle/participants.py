@@ -97,12 +97,16 @@ def _is_crowded(queue: str) -> bool:
 def lose(job_id: int, token: UUID, failure: Failure) -> AfterLoss:
     """A participant is gone, or was cut off. Its row is deleted first: from then on whatever it asks is refused.
 
-    A run without participants, such as one without ``each``, does not go on.
+    A run without participants, such as one without ``each``, does not go on. One that was ended by an earlier release,
+    which knows no participants, still has them; it keeps what is known of their devices.
     """
     with transaction.atomic():
         job = _locked(job_id)
         fleet = Fleet.objects.filter(pk=job_id).first()
         mine = Participant.objects.filter(pk=token, job_id=job_id).first()
+        if job is None and mine is not None:
+            mine.delete()
+            store().lose_devices(job_id, token, worker=mine.worker, repeats=False)
         if job is None or fleet is None or mine is None:
             is_orphan = job is not None and fleet is not None and fleet.attempt == job.attempt
             noted = fleet.orphan if is_orphan and fleet is not None else None

@@ -45,17 +45,13 @@ class Rescue:
 
 
 def _held() -> list[HeldRun]:
-    """Each process that takes part in a run; of a run where none does, the run itself."""
+    """Each process that takes part in a run, be that over by now; of a run where none does, the run itself."""
     held = [HeldRun(*part) for part in _parts.rows()]
     shared = {part.job_id for part in held}
     return held + [HeldRun(*run) for run in _runs.rows() if run[0] not in shared]
 
 
-_parts = Built(
-    lambda _: Participant.objects.filter(job__status=Status.RUNNING.value).values_list(
-        "job_id", "token", "worker_id", "worker", "joined_at"
-    )
-)
+_parts = Built(lambda _: Participant.objects.values_list("job_id", "token", "worker_id", "worker", "joined_at"))
 _runs = Built(
     lambda _: Job.objects.filter(status=Status.RUNNING.value, run_token__isnull=False).values_list(
         "id", "run_token", "worker_id", "worker", "start_time"

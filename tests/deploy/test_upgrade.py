@@ -7,6 +7,7 @@ from devices.models import DeviceState
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
 from jobs.models import AuditEntry, Heartbeat, Job, JobOutcome
+from jobs.sql.tables import OF_A_JOB
 from jobs.states import Status
 from locks.models import Lock
 from tests import fake_jobs
@@ -66,6 +67,13 @@ def test_a_rollback_starts_no_job_that_waits_for_approval(postgresql: PostgreSQL
         call_command("migrate", "jobs", "0020", verbosity=0, interactive=False)
     assert transitions.cancel(job.pk, Failure(type=EndReason.JOB_REJECTED, message="no"))
     call_command("migrate", "jobs", "0020", verbosity=0, interactive=False)
+
+
+@pytest.mark.needs("postgresql")
+def test_what_belongs_to_a_job_goes_with_it_whoever_deletes_it(postgresql: PostgreSQL) -> None:
+    """An earlier release prunes too, and does not know all of these tables."""
+    keys = "SELECT conrelid::regclass::text, confdeltype FROM pg_constraint WHERE confrelid = 'jobs_job'::regclass"
+    assert dict(postgresql.execute(keys)) == dict.fromkeys(OF_A_JOB, "c")
 
 
 @pytest.mark.needs("postgresql")

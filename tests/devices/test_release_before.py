@@ -8,13 +8,14 @@ import pytest
 from pytest_django import Settings
 
 from devices.tasks import sync_devices
-from jobs.lifecycle import approval
-from jobs.models import JobDevice, Participant
+from jobs.lifecycle import approval, transitions
+from jobs.models import Job, JobDevice, Participant
 from jobs.states import Status
 from locks.models import Lock
 from tests.devices.beside import Site
 from tests.devices.conftest import OLD
 from tests.devices.lab import Lab, devices_of, ended
+from tests.factory import NOON, device_row
 from tests.services.processes import ROOT, Platform
 from tests.waiting import wait_until
 
@@ -44,7 +45,8 @@ def test_old_processes_do_their_own_jobs_refuse_to_help_and_start_nothing_unappr
     lab.add(*names, platform="notes")
     site.go.touch()
     before = site.of(old, "old")
-    alone, beat = before.worker("old", concurrency=1), before.beat()  # the queue is as this one declares it
+    beat = before.beat(env={"CNAASJOBS_RETENTION_FINISHED_DAYS": "30"})
+    alone = before.worker("old", concurrency=1)  # the queue is as this one declares it
 
     Lock.objects.create(name="devices")  # its first holder would have
     settings.CNAASJOBS_APPROVAL_SCORE = 20.0
@@ -57,11 +59,19 @@ def test_old_processes_do_their_own_jobs_refuse_to_help_and_start_nothing_unappr
     assert not JobDevice.objects.filter(job=first).exists()
     alone.stop()
 
+    device_row(first, "sw1")  # of a later table, as its approval and its steps are
+    Job.objects.filter(pk=first.pk).update(finish_time=NOON)
+    wait_until(lambda: not Job.objects.filter(pk=first.pk).exists(), timeout=60, message=beat.output)
+
     site.go.unlink()
     site.platform.beat()
     for name in ("new1", "new2"):
         site.platform.worker(name, concurrency=1)
     before.web()
+    second = sync_devices.schedule(hostnames=names[:4], dry_run=False)
+    assert before.request("PUT", f"/api/v1.0/job/{second.pk}", {"action": "ABORT", "abort_reason": "no"})[0] == 500
+    assert Job.objects.filter(pk=second.pk, unapproved=True, status=Status.SCHEDULED).exists()
+    assert transitions.abort(second.pk, reason="no", by="bob").status == Status.EXCEPTION
     status, answer, _ = before.post("/api/v1.0/device_syncto", {"all": True, "dry_run": False})
     assert status == 200, answer
     job_id: int = answer["job_id"]

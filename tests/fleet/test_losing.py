@@ -28,7 +28,9 @@ from tests.fleet.parts import (
     named,
     over,
     states,
+    taking_part,
 )
+from tests.upkeep.watcher import Watcher
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -104,6 +106,21 @@ def test_who_was_judged_lost_leaves_the_end_to_upkeep() -> None:
     taken.refresh_from_db()
     assert taken.exception_type == "WorkerLost"
     assert not locks.held().exists()
+
+
+def test_what_an_earlier_release_leaves_of_a_run_that_it_ended_is_put_right() -> None:
+    """It knows neither participants nor devices. The other participant may be alive, or not."""
+    run, taken = begun(take=2)
+    store().note_steps(run, [Note(taken[0].id, "commit", "it reverts")])
+    joined(run)
+    assert transitions.fail(run, Failure(type=EndReason.WORKER_LOST, message="its worker is gone"))
+    watcher = Watcher()
+    for _ in range(30):
+        watcher.look()
+    assert taking_part(run) == set()
+    assert states(run.job_id) == [DONE, DONE, WAITING, WAITING]
+    assert JobDevice.objects.get(host="a").reason == "worker first was lost in commit: it reverts"
+    assert Job.objects.get(pk=run.job_id).exception_type == "WorkerLost"
 
 
 def test_a_report_that_is_there_stays() -> None:
