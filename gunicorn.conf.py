@@ -12,6 +12,7 @@ from gunicorn import util
 from cnaasjobs.conf import WrongSettings, from_environment
 from cnaasjobs.logs import logging_config
 from cnaasjobs.masked_logs import MaskedJsonFormatter
+from cnaasjobs.web.files import connections_for
 
 try:
     start, _ = from_environment(os.environ)
@@ -23,7 +24,7 @@ worker_class = "cnaasjobs.web.worker.PatientWorker"  # threads: requests wait fo
 preload_app = True
 workers = start.web_workers
 threads = start.web_threads
-worker_connections = 900  # of each: most systems give a process 1,024 files, and sockets to the database are some
+worker_connections = connections_for(threads)  # of each
 limit_request_line = 8190  # a filter with a long list
 # Clients' own forwarding headers are not trusted: CNAASJOBS_PROXY_SSL_HEADER names the one that the proxy sets.
 forwarder_headers = ""

@@ -9,6 +9,7 @@ request can take these. A client that does not take its answer loses its thread 
 """
 
 import contextlib
+import errno
 import select
 import socket
 import time
@@ -27,11 +28,13 @@ HEAD_SECONDS: Final = 10.0
 SOON_SECONDS: Final = 0.5  # how long a short body may take to follow its head
 MAX_LOOK_BYTES: Final = 32768  # of a request: the kernel buffers more, and gunicorn takes no longer head
 LOOK_AGAIN_SECONDS: Final = 0.1
+WARN_SECONDS: Final = 60.0
 DRAIN_SECONDS: Final = 0.1
 HEALTH_THREADS: Final = 2
 BODY_THREADS: Final = 4
 CLOSING_THREADS: Final = 4
 MAX_CLOSING: Final = 64
+NO_ROOM: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Connection(TConn):
@@ -71,6 +74,8 @@ class PatientWorker(ThreadWorker):
         self._looked = 0.0
         self._to_close = 0
         self._is_full = False  # and somebody wants to connect
+        self._rests_until = 0.0  # the system gives no more files
+        self._warned = -WARN_SECONDS
 
     def get_thread_pool(self) -> Threads:
         return Threads("requests", self.cfg.threads)
@@ -84,12 +89,27 @@ class PatientWorker(ThreadWorker):
             return
         try:
             client, address = listener.accept()
-        except OSError:  # the connection is gone again, or another worker was first
+        except OSError as exc:  # otherwise the connection is gone again, or another worker was first
+            if exc.errno in NO_ROOM:
+                self._rest(exc)
             return
         self.nr_conns += 1
         connection = Connection(self.cfg, ClientSocket.of(client), address, listener.getsockname())
         connection.worker = self
         self._wait_for_request(connection)
+
+    def _rest(self, reason: OSError) -> None:
+        """The connection stays in the listener's queue, which the poller would report again and again."""
+        now = time.monotonic()
+        if now >= self._warned + WARN_SECONDS:
+            self._warned = now
+            self.log.warning("No connection can be accepted, with %s open: %s", self.nr_conns, reason)
+        self._is_full = True
+        self._rests_until = now + LOOK_AGAIN_SECONDS
+        self.set_accept_enabled(False)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled and time.monotonic() >= self._rests_until)
 
     def enqueue_req(self, conn: Any) -> None:
         """gunicorn would give a kept connection a thread as soon as any of its next request is there, whether that came
@@ -123,7 +143,7 @@ class PatientWorker(ThreadWorker):
     def _is_watching(self) -> bool:
         """Whether anything has to be checked that no event will report."""
         queued = self.tpool.queued or self._bodies.queued
-        is_full = self.nr_conns >= self.worker_connections
+        is_full = self.nr_conns >= self.worker_connections or not self._accepting
         return bool(self._incomplete or self._bodies_to_come or queued or is_full)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
