@@ -96,7 +96,7 @@ MIDDLEWARE = [
     "cnaasjobs.api.middleware.ShortRedirects",
     "cnaasjobs.api.middleware.RememberRequest",
     "cnaasjobs.api.middleware.ApiGuard",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "cnaasjobs.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
