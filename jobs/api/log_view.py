@@ -14,7 +14,7 @@ from cnaasjobs.api.filters import quoted, refusal
 from cnaasjobs.api.pagination import NumberedPages
 from cnaasjobs.api.views import ApiViewSet
 from cnaasjobs.db.built import Built
-from cnaasjobs.plain_text import clean
+from cnaasjobs.plain_text import clean, clean_lines
 from jobs.api import described
 from jobs.api.views import existing_job
 from jobs.models import JobLog
@@ -90,10 +90,11 @@ class JobLogLines(ApiViewSet):
 
 
 def as_text(lines: Sequence[LogLine]) -> str:
-    """Text for a terminal, one line for each. A device that the text already names is not named again."""
-    return "".join(f"{clean(_in_words(line))}\n" for line in lines)
+    """Text for a terminal: a line for each, and more, indented, for one whose text has several, such as a traceback."""
+    return "".join(f"{_in_words(line)}\n" for line in lines)
 
 
 def _in_words(line: LogLine) -> str:
+    """A device that the text already names is not named again."""
     device = f" [{line.device}]" if line.device and line.device not in line.text else ""
-    return f"{line.time} {line.level} {line.module}{device}: {line.text}"
+    return f"{clean(f'{line.time} {line.level} {line.module}{device}')}: {clean_lines(line.text)}"

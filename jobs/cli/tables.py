@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cnaasjobs.db.clock import database_now
-from cnaasjobs.plain_text import clean
+from cnaasjobs.plain_text import clean, clean_lines
 from jobs.cli.fitting import FittingTable
 from jobs.cli.terminal import status_text
 from jobs.models import Job, JobDevice
@@ -102,7 +102,7 @@ def job_view(job: Job, exception: dict[str, Any] | None, result: str | None, *, 
     for reason in reasons_of([job])[job.pk]:
         parts.append(Text(clean(reason), style="yellow"))
     if exception is not None:
-        parts.append(Text(f"{clean(exception['type'])}: {clean(exception['message'])}", style="bold red"))
+        parts.append(Text(f"{clean(exception['type'])}: {clean_lines(exception['message'])}", style="bold red"))
     parts.append(facts)
     if devices != "none":
         parts += _devices(job, only_failed=devices == "failed")

@@ -73,14 +73,15 @@ def test_the_log_can_be_had_as_text_for_a_terminal(api: Api, job: Job) -> None:
     )
 
 
-def test_no_line_of_it_reaches_a_terminal_as_a_command_or_as_another_line(api: Api) -> None:
+def test_no_line_of_it_reaches_a_terminal_as_a_command_or_as_one_of_the_logs_own(api: Api) -> None:
+    """A text with several lines, such as a traceback, keeps them, indented."""
     job = job_row()
-    line = ["2026-11-26T20:00:00.000001", "INFO", "site", "sw1", "banner \x1b]0;owned\x07\r\nforged"]
+    line = ["2026-11-26T20:00:00.000001", "INFO", "site", "sw1\nsw2", "banner \x1b]0;owned\x07\r\nforged\n  deeper\n"]
     JobLog.objects.create(job=job, lines=1, size=20, text=json.dumps([line]))
     answer = api.client.get(f"{API}/job/{job.pk}/log", headers={"Accept": "text/plain"})
     assert answer.content.decode() == (
-        "2026-11-26T20:00:00.000001 INFO site [sw1]: banner \N{REPLACEMENT CHARACTER}]0;owned"
-        "\N{REPLACEMENT CHARACTER} forged\n"
+        "2026-11-26T20:00:00.000001 INFO site [sw1 sw2]: banner \N{REPLACEMENT CHARACTER}]0;owned"
+        "\N{REPLACEMENT CHARACTER}\n    forged\n      deeper\n"
     )
 
 

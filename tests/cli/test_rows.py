@@ -33,7 +33,7 @@ def test_nothing_of_a_job_does(terminal: bool) -> None:
     hold_lock(f"L{bad}", running)
     device_row(running, f"host{bad}", reason=f"no{bad}", worker=f"W{bad}", step=f"step{bad}")
     waiting = job_row("SCHEDULED", **texts, **locked, parked=True)
-    told = json.dumps({"type": f"E{bad}", "message": f"broke{bad}", "args": [], "traceback": ""})
+    told = json.dumps({"type": f"E{bad}", "message": f"broke{bad}\nin line 2", "args": [], "traceback": ""})
     ended = job_row("EXCEPTION", **texts, exception_type=f"E{bad}", exception=told)
     for arguments in (
         ("jobs", "list"),
@@ -45,6 +45,8 @@ def test_nothing_of_a_job_does(terminal: bool) -> None:
         assert "]0;owned" in shown, arguments
         assert "\x1b]" not in shown, arguments
         assert "\x07" not in shown, arguments
+    shown = run("jobs", "show", ended.pk, stream=Terminal() if terminal else None)
+    assert any(line.endswith("    in line 2") for line in re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines())
 
 
 def test_a_row_says_that_a_job_that_runs_was_told_to_stop_and_in_how_long_one_is_due() -> None:
