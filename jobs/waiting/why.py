@@ -153,19 +153,18 @@ def in_line_facts(each: InLine) -> dict[str, Any]:
 
 def _slot(job: Job, queue: Queue, look: _Look) -> Reason:
     sent = job.dispatched_at
-    words: tuple[Part, ...]
-    if sent is None:
-        words = (f"Beat is about to send its message to queue {queue.name}: ",)
-    else:
-        words = (
-            f"Its message was sent to queue {queue.name} ",
-            look.now - sent,
-            " ago; no worker has started it yet: ",
-        )
     counted = f"{queue.waiting}{' or more' if queue.waiting >= queues.COUNTED else ''}"
     serve = f"{_many(queue.workers, 'worker serves', 'workers serve')} it"
     busy = f"{queue.busy} of {_many(queue.slots, 'slot is', 'slots are')} busy"
     there = f"{counted} {'job waits' if queue.waiting == 1 else 'jobs wait'} there."
+    sentence: tuple[Part, ...]
+    if sent is None:
+        sentence = (f"Beat is about to send its message to queue {queue.name}: {serve}, {busy}, {there}",)
+    elif queue.busy < queue.slots:
+        sent_to = f"Its message was sent to queue {queue.name} "
+        sentence = (sent_to, look.now - sent, f" ago; no worker has started it yet: {serve}, {busy}, {there}")
+    else:  # what most jobs wait for: the less there is to read, the more jobs a page shows
+        sentence = (f"It waits for a free slot of queue {queue.name}: {busy}, {there}",)
     facts = {
         "queue": queue.name,
         "workers": queue.workers,
@@ -174,7 +173,6 @@ def _slot(job: Job, queue: Queue, look: _Look) -> Reason:
         "waiting": queue.waiting,
         "sent": sent,
     }
-    sentence = (*words, f"{serve}, {busy}, {there}")
     return Reason(holds=Holds.SLOT, sentence=sentence, since=sent or job.scheduled_time, facts=facts)
 
 

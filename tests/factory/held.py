@@ -76,8 +76,9 @@ def _a_free_slot() -> Held:
     _served(run_tokens='["a", "b", "c", "d"]')
     scheduling.schedule(fake_jobs.nothing, {})
     job = scheduling.schedule(fake_jobs.nothing, {})
-    said = ("Its message was sent to queue default ", "1 worker serves it, 4 of 4 slots are busy, 2 jobs wait there.")
-    return Held(job, ("slot",), said)
+    return Held(
+        job, ("slot",), ("It waits for a free slot of queue default: 4 of 4 slots are busy, 2 jobs wait there.",)
+    )
 
 
 def _its_message() -> Held:

@@ -142,15 +142,15 @@ def test_each_reason_is_shown_everywhere(
     _running(wait_for_file, path=str(release))
     _busy(2)
     unserved = scheduling.schedule(fake_jobs.nothing, {})
-    busy = "1 worker serves it, 2 of 2 slots are busy, 1 job waits there."
-    places.told(unserved, "slot", says=["Its message was sent to queue default", busy])
+    busy = "It waits for a free slot of queue default: 2 of 2 slots are busy, 1 job waits there."
+    places.told(unserved, "slot", says=[busy])
 
     elsewhere = scheduling.schedule(fake_jobs.nothing, {}, queue="nobody")
     places.told(elsewhere, "queue", says=["No live worker serves its queue nobody."])
 
     unknown = job_row("SCHEDULED", task_name="gone.task", scheduled_time=database_now())
     says = "No process here knows its task gone.task. If no worker does, it ends as UnknownTask when"
-    places.told(unknown, "task", "slot", says=[says, "Its message was sent to queue default"])
+    places.told(unknown, "task", "slot", says=[says, "It waits for a free slot"])
 
     beat.freeze()  # its last heartbeat stands: it may be back in a moment
     unsent = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(seconds=0.5))
