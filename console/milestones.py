@@ -28,7 +28,7 @@ class ShownMilestone(NamedTuple):
 def milestones_of(job: Job) -> list[ShownMilestone]:
     shown: list[ShownMilestone] = []
     for reached in milestones.of(job):
-        after = reached.time - shown[-1].time if shown else None
+        after = max(reached.time - shown[-1].time, timedelta()) if shown else None
         word = _WORDS.get(reached.milestone, reached.milestone.value.capitalize())
         shown.append(ShownMilestone(reached.time, word, reached.detail, after))
     return shown

@@ -65,7 +65,8 @@ def last_kept(job_id: int) -> Reached | None:
 def of(job: Job) -> list[Reached]:
     """All of a job's milestones, in order: those with rows of their own, and those in its row."""
     kept = [Reached(time, Milestone(milestone), detail) for time, milestone, detail in _KEPT.rows(job.pk)]
-    return sorted([*kept, *_of_row(job)], key=lambda past: past.time)
+    # Its due time is read off a moment before the row is written, so "now" is before the POST.
+    return sorted([*kept, *_of_row(job)], key=lambda past: (past.milestone is not Milestone.POSTED, past.time))
 
 
 def _of_row(job: Job) -> Iterable[Reached]:

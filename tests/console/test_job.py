@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -170,6 +171,9 @@ def test_the_timeline_is_told_in_order(viewer: Person) -> None:
     said = viewer.read(f"/jobs/{job.pk}").partition("Timeline")[2]
     assert said.index("Posted") < said.index("Due after 1 h 00 min") < said.index("Started after 1.0 s")
     assert said.index("celery@w1") < said.index("Ended after 1.0 s")
+    job.milestones.update(time=job.scheduled_time + timedelta(milliseconds=1))  # of a job that is due at once
+    said = viewer.read(f"/jobs/{job.pk}").rpartition("Timeline")[2]
+    assert said.index("Posted") < said.index("Due") < said.index("Started")
 
 
 def test_the_log_is_filtered_and_taken_away(viewer: Person) -> None:
