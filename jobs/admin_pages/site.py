@@ -39,6 +39,8 @@ class Site(AdminSite):
             for words, app, model in MAIN_PAGES
             if may_see(f"{app}.view_{model}") or may_see(f"{app}.change_{model}")
         ]
+        if may_see("jobs.view_job"):
+            shortcuts.insert(0, ("Console", "/"))
         return {
             "site_title": self.site_title,
             "site_header": self.site_header,

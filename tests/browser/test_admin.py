@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
@@ -15,7 +16,7 @@ from locks.service import held
 from tests import fake_jobs
 from tests.browser.conftest import PASSWORD
 from tests.browser.thread import expect
-from tests.factory import heartbeat, job_in, job_row
+from tests.factory import NOON, heartbeat, job_in, job_row
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -76,10 +77,13 @@ def test_the_list_and_a_job_fit_the_window(bosses_page: Page) -> None:
     job_row(
         "EXCEPTION",
         exception_type="TimeLimitExceeded",
-        worker="celery@w1",
-        lock_name="devices",
-        scheduled_by="night schedule",
+        function_name="sync_devices_of_the_campus (dry_run)",
+        worker="celery@worker-bcf707b1@automation.campus.example.net",
+        lock_name="devices_of_the_campus_in_the_ea",
+        scheduled_by="schedule of every night",
+        finish_time=NOON + timedelta(minutes=59, seconds=59),
     )
+    bosses_page.set_viewport_size({"width": 1280, "height": 800})
     bosses_page.goto("/admin/jobs/job/")
     results = bosses_page.locator(".results")
     assert results.evaluate("element => element.scrollWidth > element.clientWidth") is False
