@@ -6,6 +6,7 @@
 
 const page = document.body.dataset;
 const find = (css, from = document) => from.querySelector(css);
+const get = (url, headers) => fetch(url, { headers, signal: AbortSignal.timeout(30000) });
 const parse = (text) => new DOMParser().parseFromString(text, "text/html");
 const kept = (() => { try { return localStorage; } catch { return {}; } })(); // without storage: until the page is left
 
@@ -66,18 +67,17 @@ async function changeRows(list, fresh) {
   const left = [...list.children].filter((row) => !rows.some((each) => each.id === row.id));
   const ids = left.filter((row) => !ENDED.test(row.dataset.status)).map((row) => row.id.replace(/\D+/, ""));
   if (list.dataset.ask && ids.length) {
-    const answer = await fetch(`${list.dataset.ask}?${new URLSearchParams(ids.map((id) => ["id", id]))}`);
-    const found = parse(`<table>${answer.ok ? await answer.text() : ""}</table>`);
-    writeTimes(found);
+    const answer = await get(`${list.dataset.ask}?${new URLSearchParams(ids.map((id) => ["id", id]))}`);
+    const found = parse(`<table>${answer.ok ? await answer.text() : ""}</table>`); writeTimes(found);
     rows.push(...found.querySelectorAll("tr"));
   }
   for (const row of rows) if (shown.has(row.id)) await become(document.getElementById(row.id), row);
 }
 
 async function ask() {
-  const answer = await fetch(location.href, { headers: { "HX-Request": "true" } });
-  if (answer.status === 401 || answer.redirected) return location.reload(); // signed out
-  if (answer.status >= 500) throw new Error(`${answer.status}`);
+  const answer = await get(location.href, { "HX-Request": "true" });
+  if (/40[13]/.test(answer.status) || answer.redirected) return location.reload(); // signed out, or a right is gone
+  if (answer.status > 403) throw new Error(`The server answered ${answer.status}`);
   const fresh = parse(await answer.text());
   document.title = fresh.title;
   find("#icon").href = find("#icon", fresh).href;
@@ -90,7 +90,7 @@ async function ask() {
 }
 
 // --- when to update: every two seconds at most, not while paused; seldom while hidden
-let isDirty = false, isAsking = false, isAway = false, isHeld = false, askedAt = Date.now(), wentAt = 0, next;
+let isDirty = false, isAsking = false, isAway = "", isHeld = false, askedAt = Date.now(), wentAt = 0, next;
 const changed = () => { isDirty = true; plan(); };
 const isTyping = (at) => at.matches("textarea, input:not([type=checkbox], [type=radio])");
 
@@ -105,9 +105,9 @@ function whyPaused() {
 function plan() {
   clearTimeout(next);
   if (!find("[data-live]")) return;
-  const why = whyPaused(), state = why ? "paused" : isAway ? "no answer" : feed.state;
+  const why = whyPaused(), state = why ? "paused" : isAway ? "no answer" : feed.state, title = why || isAway;
   const count = [...unseen.values()].reduce((sum, each) => sum + each.count, 0);
-  Object.assign(find("#live"), { textContent: state, title: why, className: `is-${state.replace(" ", "-")}` });
+  Object.assign(find("#live"), { textContent: state, title, className: `is-${state.replace(" ", "-")}` });
   Object.assign(find("#new"), { textContent: `${count} new: show`, hidden: !count });
   if (isAsking || why) return;
   const quiet = isAway || feed.state === "polling" ? Math.max(5, page.pause) : page.every;
@@ -117,7 +117,7 @@ function plan() {
 
 async function update() {
   [isAsking, isDirty, askedAt] = [true, false, Date.now()];
-  isAway = await ask().then(() => false, () => true);
+  isAway = await ask().then(() => "", ({ message }) => message || "no answer");
   isAsking = false;
   plan();
 }
