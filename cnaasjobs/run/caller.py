@@ -4,6 +4,7 @@ Ctrl-C at the terminal reaches all of them, and make passes SIGTERM on. It does 
 make alone: it resets its handler, and then waits for its children to end. The reset can be seen from outside.
 """
 
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -31,9 +32,10 @@ def _makes() -> dict[int, int]:
     """By process number: which of the signals to end each make handles."""
     found = {}
     for process in psutil.Process().parents():
-        if process.name() not in _MAKE:
-            break
-        found[process.pid] = _handled(process.pid)
+        with contextlib.suppress(psutil.NoSuchProcess):  # such as a shell that started us in the background
+            if process.name() not in _MAKE:
+                break
+            found[process.pid] = _handled(process.pid)
     return found
 
 

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cnaasjobs.run import exec_child
+from cnaasjobs.run.caller import Callers
 from tests.services.processes import ROOT
 
 # Before each bytecode of the call, and of all that it calls, a signal comes, and its handler runs there.
@@ -208,3 +210,11 @@ def test_what_begins_when_its_parent_has_ended_ends() -> None:
     command = [sys.executable, "-I", "-S", exec_child.__file__, "--parent", "1", "--", "echo", "began"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "its parent ended before it began\n")
+
+
+def test_a_shell_that_ends_while_it_is_looked_at_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that started us in the background: it is among our parents, and then has no name any more."""
+    with subprocess.Popen(["true"]) as shell:
+        gone = psutil.Process(shell.pid)
+    monkeypatch.setattr(psutil.Process, "parents", lambda self: [gone])
+    assert not Callers().want_the_end()
