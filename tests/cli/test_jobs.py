@@ -89,6 +89,9 @@ def test_show_has_why_first_then_the_devices_that_failed() -> None:
     assert "a1" not in run("jobs", "show", job.pk, "--devices", "failed")
     assert "a2" not in run("jobs", "show", job.pk, "--devices", "none")
     assert "\nresult" not in shown
+    for host in ("b3", "b4", "b5"):
+        device_row(job, host, reason=f"no answer from {host}\nin 30 s")
+    assert run("jobs", "show", job.pk).splitlines()[-1] == "3 devices: no answer from … in 30 s"
 
 
 def test_show_has_the_result_unless_its_devices_are_that() -> None:
