@@ -15,6 +15,7 @@ from cnaasjobs.db.clock import database_now
 from console.jinja import listed
 from console.reads.ended import Ended
 from console.sentences import sentences_of
+from jobs.appearance import look_of
 from jobs.models import Job, JobOutcome
 from jobs.states import Status
 from jobs.waiting.progress import Progress, progress_of
@@ -36,6 +37,11 @@ class Row:
     progress: Progress | None
     waits: list[SafeString]
     message: str  # why it is an EXCEPTION
+
+    @property
+    def look(self) -> str:
+        failed = self.progress.failed if self.progress else None
+        return look_of(self.job.status, self.job.exception_type, failed=failed)
 
     @property
     def is_due_later(self) -> bool:

@@ -20,10 +20,14 @@ MARKS: Final[Mapping[str, str]] = {
 }
 
 
-def look_of(status: str, exception_type: str | None) -> str:
-    """The class of a status in a style sheet. Aborted and lost jobs do not look like failed ones."""
+def look_of(status: str, exception_type: str | None, *, failed: int | None = None) -> str:
+    """The class of a status in a style sheet. Aborted and lost jobs do not look like failed ones.
+
+    Args:
+        failed: how many of its devices failed, where that is known: then it does not look as if all went well.
+    """
     if status != Status.EXCEPTION:
-        return status.lower()
+        return "lost" if failed and status == Status.FINISHED else status.lower()
     reason = EndReason.of(exception_type)
     if reason is EndReason.JOB_ABORTED:
         return "aborted"

@@ -23,7 +23,6 @@ from console.rows import rows_of
 from console.wanted_log import lines_for
 from jobs import feed, follow_ups
 from jobs.api.job_json import all_rows, jobs_json
-from jobs.appearance import look_of
 from jobs.feed import Position
 from jobs.models import Job, JobOutcome
 from jobs.outcome import OF_DEVICES, OF_NONE
@@ -51,8 +50,9 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
         return no_such_job(request, job_id)
     devices, lines, reasons = _kept_devices(position, found, DeviceQuery.of(request.GET))
     outcome = _outcome(found, has_devices=devices is not None)
+    head = _head(request, found, devices, had_none="had_none" in outcome)
     context = {
-        **_head(request, found, devices, had_none="had_none" in outcome),
+        **head,
         "devices": devices,
         "lines": lines,
         "reasons": reasons,
@@ -62,8 +62,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
         "arguments": _pretty(found.start_arguments),
         **outcome,
     }
-    sign = look_of(found.status, found.exception_type)
-    return show(request, "console/job.html", context, after=position, about=job_id, sign=sign)
+    return show(request, "console/job.html", context, after=position, about=job_id, sign=head["row"].look)
 
 
 def _kept_devices(position: Position, job: Job, wanted: DeviceQuery) -> _Listed:

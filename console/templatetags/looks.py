@@ -82,9 +82,9 @@ def look(job: Job) -> str:
 
 
 @register.filter
-def badge(job: Job) -> SafeString:
-    its_look, note = look_of(job.status, job.exception_type), note_of(job)
-    shown = _badge(its_look, job.status.lower())
+def badge(job: Job, its_look: str = "") -> SafeString:
+    note = note_of(job)
+    shown = _badge(its_look or look(job), job.status.lower())
     return format_html('{} <span class="note">{}</span>', shown, note) if note else shown
 
 
