@@ -11,7 +11,7 @@ from django.http import QueryDict
 from jobs.api.log_view import LogLine, lines_of
 
 SHOWN: Final = 200  # lines on the job's page
-LONGEST: Final = 400  # characters of one
+MOST: Final = 80_000  # characters of all of them
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 _NUMBERS: Final = logging.getLevelNamesMapping()
 
@@ -56,11 +56,11 @@ def lines_for(job_id: int, query: QueryDict) -> Log | None:
     found, all_lines = wanted(job_id, query)
     if not all_lines:
         return None
-    level, text = _level(query), query.get("text", "")
+    level, text, shown = _level(query), query.get("text", ""), deque(found, maxlen=SHOWN)
     return Log(
         level=level,
         text=text,
-        lines=[_line(line) for line in deque(found, maxlen=SHOWN)],
+        lines=[_line(line, longest=MOST // len(shown)) for line in shown],
         total=len(found),
         all_lines=all_lines,
         query=urlencode(
@@ -74,15 +74,17 @@ def _level(query: QueryDict) -> str:
     return level if level in LEVELS else "DEBUG"
 
 
-def _line(line: LogLine) -> Line:
+def _line(line: LogLine, *, longest: int) -> Line:
+    text = _cut(line.text.removeprefix(f"{line.device}: "), longest)  # the page shows the device's name before it
     try:
         time = datetime.fromisoformat(line.time)
     except ValueError:
-        return Line(None, line.level, line.module, line.device, _text(line))
+        return Line(None, line.level, line.module, line.device, text)
     time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
-    return Line(time, line.level, line.module, line.device, _text(line))
+    return Line(time, line.level, line.module, line.device, text)
 
 
-def _text(line: LogLine) -> str:
-    """The line without its device's name, which the page shows before it."""
-    return line.text.removeprefix(f"{line.device}: ")[:LONGEST]
+def _cut(text: str, longest: int) -> str:
+    """Of a traceback, the end says the most."""
+    start = longest // 4
+    return text if len(text) <= longest else f"{text[:start]} … {text[start - longest :]}"

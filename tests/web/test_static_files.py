@@ -13,6 +13,8 @@ from pytest_django import Settings
 
 from cnaasjobs.static_files import StaticFiles
 
+pytestmark = pytest.mark.django_db  # Django looks at its connection when a request has ended
+
 Ask = Callable[[], tuple[int, bytes, int]]
 
 

@@ -103,12 +103,12 @@ function whyPaused() {
 }
 
 function plan() {
-  clearTimeout(next);
-  if (!find("[data-live]")) return;
+  clearTimeout(next); if (!find("[data-live]")) return;
   const why = whyPaused(), state = why ? "paused" : isAway ? "no answer" : feed.state, title = why || isAway;
   const count = [...unseen.values()].reduce((sum, each) => sum + each.count, 0);
   Object.assign(find("#live"), { textContent: state, title, className: `is-${state.replace(" ", "-")}` });
   Object.assign(find("#new"), { textContent: `${count} new: show`, hidden: !count });
+  write("#told", () => `${isAway && "No answer"} ${count ? "There are new rows" : ""}`.trim()); // not each count
   if (isAsking || why) return;
   const quiet = isAway || feed.state === "polling" ? Math.max(5, page.pause) : page.every;
   const seconds = document.hidden ? 30 : isDirty && !isAway ? page.pause : quiet; // hidden: title and icon only
@@ -167,7 +167,8 @@ function move(from, step) {
 const chooseTimes = (times) => { find("[data-times]").value = kept.times = times; writeTimes(); };
 
 async function copy(button, what) {
-  await navigator.clipboard.writeText(what.startsWith("#") ? find(what).textContent : what);
+  if (!navigator.clipboard) return getSelection().selectAllChildren(what); // a browser has none without TLS
+  await navigator.clipboard.writeText(what.textContent);
   button.textContent = "Copied";
 }
 
@@ -182,10 +183,9 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("click", ({ target }) => {
   if (target.id === "new") {
     for (const [list, { fresh }] of unseen) htmx.swap({ target: list, text: fresh.innerHTML, swap: "innerHTML" });
-    unseen.clear();
-    plan();
+    unseen.clear(); plan();
   }
-  if (target.closest("[data-copy]")) copy(target, target.dataset.copy);
+  if (target.closest("[data-copy]")) copy(target, find(target.dataset.copy));
 });
 document.addEventListener("change", ({ target }) => {
   if (target.matches("[data-times]")) chooseTimes(target.value);
