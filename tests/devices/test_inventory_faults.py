@@ -37,7 +37,7 @@ def fault() -> str:
     return str(caught.value)
 
 
-DEEP = "[" * 5000
+DEEP = "[" * 1000
 MANY = "".join(
     f"g{n}: {{groups: [a{n}, b{n}]}}\na{n}: {{groups: [g{n + 1}]}}\nb{n}: {{groups: [g{n + 1}]}}\n" for n in range(9)
 )
