@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from django.db import connections
+
 from jobs.fleet.one_cpu import OneCpu
 
 _current = threading.local()
@@ -170,7 +172,12 @@ class Hands:
             self._resting += 1
 
     def _work(self) -> None:
-        thread = threading.current_thread()
+        try:
+            self._until_closed(threading.current_thread())
+        finally:
+            connections.close_all()  # a step that used Django's ORM outside ``ctx.database`` opened one
+
+    def _until_closed(self, thread: threading.Thread) -> None:
         while True:
             with self._mutex:
                 while not self._todo and not self._closed:

@@ -4,11 +4,13 @@ import threading
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
+from jobs.models import Job
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import perform_job
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,3 +44,18 @@ def test_of_many_devices_two_use_the_database_at_a_time(postgresql: object) -> N
     assert perform_job(says_its_connections, at_once=2, meet=True).status == Status.FINISHED
     assert used["a"] is not used["b"]
     assert used["own"] in (used["a"], used["b"])
+
+
+@job
+def asks_without_the_context(ctx: JobContext) -> None:
+    def one(device: str) -> None:
+        used[device] = connections["default"]
+        used["open"] = Job.objects.exists() and connection.connection is not None
+
+    ctx.each(["a"], one)
+
+
+def test_a_connection_of_its_own_that_a_step_opened_is_closed_with_its_thread(each_database: None) -> None:
+    assert perform_job(asks_without_the_context).status == Status.FINISHED
+    assert used["open"]
+    wait_until(lambda: used["a"].connection is None)
