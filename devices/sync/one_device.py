@@ -33,7 +33,7 @@ class Options:
 
     @property
     def confirms(self) -> bool:
-        return not self.dry_run and self.confirm_mode > 0
+        return self.confirm_mode > 0
 
 
 class DeviceSync:
@@ -154,7 +154,7 @@ class DeviceSync:
     def give_up(self, step: str, *, seconds: float) -> None:
         """Its thread hangs in this step and will not return. This fails the device, unless it was only being closed."""
         self._device.give_up()
-        pending, self._pending, self.to_commit = self._pending, None, False
+        pending, self._pending = self._pending, None
         if step == CLOSING:
             return
         self.failed(DeviceFailure(f"{step}: no answer within {seconds:g} seconds (CNAASJOBS_DEVICE_SECONDS)"))

@@ -101,15 +101,13 @@ class DeviceStates:
                 self._unchanged.add(host)
 
     def close(self) -> None:
-        """Store what is left. It is tried once: if the database is away, the marks say enough.
+        """Store what is left, when no thread is at work. It is tried once: if the database is away, the marks say
+        enough.
 
         If the statement that follows has to be repeated, call this again: a crash may have taken back what it stored.
         """
-        with self._saving:
-            with self._mutex:
-                unsaved, unchanged = dict(self._unsaved), set(self._unchanged)
-            if unsaved or unchanged:
-                self._stored(unsaved, unchanged, last=True)
+        if self._unsaved or self._unchanged:
+            self._stored(self._unsaved, self._unchanged, last=True)
 
     # --- the database -------------------------------------------------------------------------------------------------
 

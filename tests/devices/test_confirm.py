@@ -17,7 +17,7 @@ from jobs.models import Fleet, Job
 from jobs.states import Status
 from jobs.testing import perform_job
 from tests.devices.foreign import Foreign
-from tests.devices.lab import Lab, devices_of, reason
+from tests.devices.lab import Lab, devices_of, note, reason
 from tests.devices.test_stopping import clear, contexts, elsewhere, when
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -140,6 +140,25 @@ def test_all_or_none_keeps_every_connection_until_the_last_confirm(lab: Lab, for
         found = installed.devices[name]
         assert found["calls"] == ["open", "load", ("commit", "", 300), "open", "close", "confirm", "close"]
         assert (found["running"], found["open"]) == ("x\n", 0)
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_a_commit_that_follows_our_confirm_is_left_alone(lab: Lab, foreign: Foreign, mode: int) -> None:
+    """A driver that can't tell commits apart would take it for ours."""
+    installed = foreign.install(
+        "napalm_foo",
+        """
+original = ForeignDriver.confirm_commit
+def confirm_commit(self):
+    original(self)
+    self.device["pending"] = "theirs"
+ForeignDriver.confirm_commit = confirm_commit
+""",
+    )
+    lab.template("x\n", platform="foo")
+    lab.add("r1", platform="foo")
+    assert note(live(confirm_mode=mode), "r1") is None
+    assert installed.devices["r1"]["pending"] == "theirs"
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from nornir.core.inventory import Host
 
 from cnaasjobs.conf import conf
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
+from devices.rendering import RenderedAhead
 from devices.sync.campaign import Campaign
 from devices.tasks import sync_devices
 from jobs.models import Fleet, Job
@@ -16,7 +19,7 @@ from jobs.task import Done
 from jobs.testing import exception_of, perform, result_of
 from tests.devices.lab import Lab
 from tests.devices.test_pending import unreachable
-from tests.devices.test_stopping import HOSTS, abort, clear, contexts, job_of, pending, when
+from tests.devices.test_stopping import HOSTS, abort, clear, contexts, elsewhere, job_of, pending, when
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,6 +49,23 @@ def test_an_aborted_job_keeps_what_was_over(lab: Lab, monkeypatch: pytest.Monkey
     assert job.exception_type == "JobAborted"
     assert said(job) == {"sw1": None, "sw2": None, "sw3": f"not committed: {WHY}"}
     assert finished(job) == ["sw1", "sw2"]
+
+
+def test_a_device_whose_job_is_aborted_while_it_is_rendered_is_not_called_done(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, original = job_of(lab), RenderedAhead.render
+
+    def render(self: RenderedAhead, host: Host, wanted: Callable[[], None]) -> str:
+        if host.name == "sw3":
+            elsewhere(abort(job))
+            wanted()
+        return original(self, host, wanted)
+
+    monkeypatch.setattr(RenderedAhead, "render", render)
+    perform(job)
+    tasks = result_of(job)["devices"]["sw3"]["job_tasks"]
+    assert [(task["failed"], task["result"]) for task in tasks] == [(True, f"not committed: {WHY}")] * 2
 
 
 @pytest.mark.parametrize(

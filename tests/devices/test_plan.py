@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from cnaasjobs.events import Event
+from devices.actions import DeviceAction
 from devices.lab.driver import LabDriver
 from devices.sync import plan
 from devices.sync.known import Fingerprint
@@ -217,7 +219,7 @@ def test_where_only_the_diff_is_left_to_compare_another_one_is_something_else(fo
 
 
 def test_a_device_that_stopped_to_show_what_it_runs_is_compared_by_its_diff(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, heard: list[Event]
 ) -> None:
     shown = show()
 
@@ -227,7 +229,11 @@ def test_a_device_that_stopped_to_show_what_it_runs_is_compared_by_its_diff(
     monkeypatch.setattr(LabDriver, "get_config", refuse)
     assert devices_of(carry_out(shown))["sw1"]["failed"] is False
     lab.set_running("sw1", "hostname intruder\n")
+    heard.clear()
     assert reason(carry_out(shown, force=True), "sw1") == something_else(shown)
+    unread = [event.fields for event in heard if event.action is DeviceAction.CONFIG_UNREAD]
+    said = [fields["reason"] for fields in unread if fields["host"] == "sw1"]
+    assert said == ["cannot read the running configuration: not now"]
 
 
 # --- invalid plans --------------------------------------------------------------------------------------------------

@@ -41,11 +41,14 @@ def stored() -> list[str]:
     return [found.host for found in DeviceState.objects.all()]
 
 
-def once(raised: Exception, then: Callable[..., Any]) -> Callable[..., Any]:
+def once(
+    raised: Exception, then: Callable[..., Any], meanwhile: Callable[[], Any] = lambda: None
+) -> Callable[..., Any]:
     errors = [raised]
 
     def fails(*args: Any, **options: Any) -> Any:
         if errors:
+            meanwhile()
             raise errors.pop()
         return then(*args, **options)
 
@@ -55,6 +58,8 @@ def once(raised: Exception, then: Callable[..., Any]) -> Callable[..., Any]:
 def test_they_are_stored_when_some_time_is_over_or_when_there_are_many(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    unawaited: list[str] = []
+    monkeypatch.setattr(state, "commit_unawaited", lambda: unawaited.append("commit"))
     monkeypatch.setattr(state, "_SAVE_SECONDS", 60)
     states = states_of()
     commit(states, "sw1")
@@ -62,31 +67,38 @@ def test_they_are_stored_when_some_time_is_over_or_when_there_are_many(
     states._saved_at -= 60
     commit(states, "sw2")
     assert stored() == ["sw1", "sw2"]
+    DeviceState.objects.all().delete()
     commit(states, "sw3")  # the time begins anew
-    assert stored() == ["sw1", "sw2"]
+    assert stored() == []
     monkeypatch.setattr(state, "_BATCH", 2)
     commit(states, "sw4")
-    assert stored() == ["sw1", "sw2", "sw3", "sw4"]
+    assert (stored(), unawaited) == (["sw3", "sw4"], [])
     states.close()
+    assert (stored(), unawaited) == (["sw3", "sw4"], [])
+    commit(states, "sw5")
+    states.close()
+    assert (stored(), unawaited) == (["sw3", "sw4", "sw5"], ["commit"])
 
 
 @pytest.mark.parametrize("raised", [OperationalError("it is away"), KeyError("a fault of ours")])
 def test_what_was_not_stored_is_stored_the_next_time(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, raised: Exception
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, heard: list[Event], raised: Exception
 ) -> None:
     known(lab, "sw1", "sw2")
     states = states_of("sw1", "sw2")
-    states.about_to_commit("sw2", "commit", if_lost=None)
+    for host in ("sw1", "sw2"):
+        states.about_to_commit(host, "commit", if_lost=None)
     states.unchanged("sw2")
-    assert list(uncertain()) == ["sw2"]
-    monkeypatch.setattr(state, "insert_many", once(raised, insert_many))
+    monkeypatch.setattr(state, "insert_many", once(raised, insert_many, lambda: states.unchanged("sw1")))
     states._saved_at -= state._SAVE_SECONDS
     if isinstance(raised, KeyError):
         with pytest.raises(KeyError):
             commit(states, "sw3")
     else:
         commit(states, "sw3")
-    assert (stored(), list(uncertain())) == (["sw1", "sw2"], ["sw2"])
+    said = [event.fields["error"] for event in heard if event.action is DeviceAction.STATES_FAILED]
+    assert said == ([] if isinstance(raised, KeyError) else ["it is away"])
+    assert (stored(), list(uncertain())) == (["sw1", "sw2"], ["sw1", "sw2"])
     states.close()
     assert (stored(), uncertain()) == (["sw1", "sw2", "sw3"], {})
 
@@ -94,11 +106,13 @@ def test_what_was_not_stored_is_stored_the_next_time(
 def test_a_mark_waits_for_the_database(lab: Lab, monkeypatch: pytest.MonkeyPatch, heard: list[Event]) -> None:
     known(lab, "sw1")
     states = states_of("sw1")
-    monkeypatch.setattr(JobContext, "next_stop", lambda *_: False)
+    waits: list[float] = []
+    monkeypatch.setattr(JobContext, "next_stop", lambda _, seconds: waits.append(seconds))
     monkeypatch.setattr(state, "fill_in", once(OperationalError("it is away"), fill_in))
     states.about_to_commit("sw1", "commit", if_lost=None)
     assert list(uncertain()) == ["sw1"]
     assert [event.fields["error"] for event in heard if event.action is DeviceAction.STATES_WAIT] == ["it is away"]
+    assert len(waits) == 1
 
 
 def test_what_a_crash_takes_back_just_before_the_end_is_stored_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,8 @@ import pytest
 from django.db import OperationalError, connections
 
 from cnaasjobs.conf import conf
+from cnaasjobs.events import Event
+from devices.actions import DeviceAction
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync import device, state
@@ -236,13 +238,17 @@ def test_an_aborted_all_or_none_stops_confirming_when_its_lock_is_gone(
     assert confirmed == ["sw1", "sw2", "sw3"]
 
 
-def test_a_job_that_lost_its_lock_stores_no_states(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_lost_its_lock_stores_no_states(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, heard: list[Event]
+) -> None:
     job = job_of(lab)
     when(monkeypatch, "open", "sw3", clear)
     perform(job)
     assert job.exception_type == "LockLost"
     assert lab.running("sw2") is not None
     assert DeviceState.objects.count() == 0
+    said = [event.fields["error"] for event in heard if event.action is DeviceAction.STATES_LEFT]
+    assert said == ["lock devices was cleared or taken over"]
 
 
 def test_an_aborted_job_stores_what_it_confirmed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,7 @@ def test_a_device_in_sync_is_reported_and_not_pushed(lab: Lab, heard: list[Event
     assert (job.finished_devices, job.change_score) == ('["sw1"]', 0)
     assert JobDevice.objects.get(job=job).changed is False
     assert DeviceAction.CLOSE_FAILED not in {event.action for event in heard}  # it was never connected
+    assert "in sync" in [event.fields.get("what") for event in heard]
 
 
 def test_resync_pushes_to_a_device_in_sync(lab: Lab) -> None:
@@ -135,7 +136,7 @@ def test_a_device_changed_outside_fails_and_shows_the_diff(lab: Lab, dry_run: bo
     assert lab.running("sw1") == "hostname intruder\n"
 
 
-def test_comments_are_no_change_from_outside(lab: Lab) -> None:
+def test_comments_are_no_change_from_outside(lab: Lab, heard: list[Event]) -> None:
     lab.add("sw1")
     live()
     lab.change("sw1", motd="new")
@@ -145,6 +146,7 @@ def test_comments_are_no_change_from_outside(lab: Lab) -> None:
     lab.set_running("sw1", commented)
     assert devices_of(live(force=True))["sw1"]["failed"] is False
     assert lab.running("sw1") == commented  # there is nothing to overwrite
+    assert "in sync" in [event.fields.get("what") for event in heard]
 
 
 def test_force_overwrites_what_was_changed_outside(lab: Lab) -> None:
@@ -158,11 +160,12 @@ def test_force_overwrites_what_was_changed_outside(lab: Lab) -> None:
     assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
 
 
-def test_a_device_that_runs_the_rendered_configuration_already_becomes_in_sync(lab: Lab) -> None:
+def test_a_device_that_runs_the_rendered_configuration_already_becomes_in_sync(lab: Lab, heard: list[Event]) -> None:
     lab.add("sw1", fail="commit")
     lab.set_running("sw1", "hostname sw1\nmotd hello\n")
     job = live()
     assert (devices_of(job)["sw1"]["failed"], job.change_score) == (False, 0)
+    assert "no change" in [event.fields.get("what") for event in heard]
     lab.options("sw1", fail="open")
     assert devices_of(live())["sw1"]["failed"] is False
 

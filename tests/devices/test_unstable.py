@@ -49,6 +49,14 @@ def test_what_is_shown_as_it_was_sent_needs_no_second_look(
     assert len(readings) == times
     assert DeviceState.objects.get().unstable_lines == ""
     assert DeviceState.objects.get().running_hash != ""
+    sync(dry_run=True)
+    assert len(readings) == times + 1
+
+    def not_shown(*_: Any, **__: Any) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(LabDriver, "get_config", not_shown)  # no longer
+    assert note(sync(dry_run=True), "sw1") is None
 
 
 def test_what_differs_by_itself_is_left_out() -> None:
