@@ -12,6 +12,7 @@ from celery import current_app
 from django.db import connections
 from django.template import Template
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck, settings
 from pytest_django import DjangoDbBlocker
 
 from cnaasjobs.api import throttle
@@ -55,6 +56,10 @@ TransactionTestCase._fixture_teardown = empty_tables  # type: ignore[attr-define
 # tests start must end by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# On a busy machine one example may take any time, and so may making it.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 _numbers = count(1)
 _render = Template._render  # type: ignore[attr-defined]

@@ -26,7 +26,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
-FEWER = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEWER = settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, *settings().suppress_health_check]
+)
 
 
 def encoded(text: str) -> str:

@@ -1,7 +1,7 @@
 """The lifecycle's property-based test, on both databases."""
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.lifecycle.machine import LifecycleMachine
@@ -10,10 +10,8 @@ from tests.services import PostgreSQL
 SETTINGS = settings(
     max_examples=50,  # each of up to 50 calls, others in every run
     stateful_step_count=50,
-    deadline=None,  # a database is behind it
     database=None,
     print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
