@@ -107,8 +107,13 @@ class Trio(Held):
         self.lab = lab
         self.site = site
         self.mode = mode
-        site.beat()
-        self.workers: dict[str, Managed] = {name: site.worker(name, concurrency=1) for name in ("w1", "w2", "w3")}
+        beat = site.beat(wait=False)
+        self.workers: dict[str, Managed] = {
+            name: site.worker(name, concurrency=1, wait=False) for name in ("w1", "w2", "w3")
+        }
+        beat.wait_for_output("beat: Starting")
+        for worker in self.workers.values():
+            worker.wait_for_output(" ready.")
         self.begin()
 
     def begin(self) -> None:
