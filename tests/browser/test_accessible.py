@@ -52,7 +52,7 @@ def serious(page: Page, rules: dict[str, Any]) -> list[str]:
 
 
 def too_wide(page: Page) -> list[str]:
-    """Who sticks out of a smaller window, so that it scrolls sideways, or always covers a third of it."""
+    """Who sticks out of a smaller window, so that it scrolls sideways, always covers a third of it, or is cramped."""
     found = []
     for window in WINDOWS:
         page.set_viewport_size(window)
@@ -117,6 +117,9 @@ WHO_STICKS_OUT = """() => {
     const isWide = Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) > innerWidth;
     const stays = element => getComputedStyle(element).position === 'sticky' && box(element).height > innerHeight / 3;
     const who = all.filter(element => (isWide && box(element).right > innerWidth + 1) || stays(element));
+    const [brand, menu, search] = ['.brand', '.me', '.find'].map(css => document.querySelector(`header ${css}`));
+    if (search && box(search).width < 200) who.push(search);
+    if (menu && box(menu).top > box(brand).bottom) who.push(menu);
     const names = who.slice(0, 5).map(element => `${element.tagName}.${element.className}`);
     return isWide ? ['scrolls', ...names] : names;
 }"""

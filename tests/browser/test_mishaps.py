@@ -1,6 +1,7 @@
 """Mishaps of users: a session that ends in the middle, a button that is clicked twice, the browser's back button."""
 
 import pytest
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from playwright.sync_api import Page
 
@@ -8,7 +9,7 @@ from jobs.models import AuditEntry, Job
 from jobs.states import Status
 from tests.browser.conftest import PASSWORD, Complaints
 from tests.browser.thread import expect
-from tests.factory import job_in
+from tests.factory import device_row, job_in
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -57,3 +58,27 @@ def test_the_way_back_leads_to_a_page_that_is_true(bosses_page: Page, job: Job) 
     page.locator("main form button.danger, main a.button").first.click()
     expect(page.locator("main")).to_contain_text("JobAborted")
     assert AuditEntry.objects.filter(action="aborted", job_id=job.pk).count() == 1
+
+
+def test_an_error_replaces_nothing_and_a_right_that_is_gone_is_said(
+    bosses_page: Page, boss: User, complaints: Complaints
+) -> None:
+    page, job = bosses_page, job_in(Status.RUNNING)
+    device_row(job, "a1")
+    complaints.forgive("the server responded with a status of")
+    page.route("**/devices/a1?part=1", lambda route: route.fulfill(status=502, body="Bad Gateway"))
+    page.goto(f"/jobs/{job.pk}")
+    with page.expect_response("**/devices/a1?part=1"):
+        page.locator("summary", has_text="a1").click()
+    expect(page.get_by_role("link", name="Diff and configuration of a1")).to_be_visible()
+    page.route(f"**/jobs/{job.pk}", lambda route: route.fulfill(status=404, body="pruned"))
+    page.evaluate(COMES_BACK)
+    expect(page.locator("#told")).to_have_text("No answer")
+    expect(page.locator("#live")).to_have_attribute("title", "The server answered 404")
+    page.unroute(f"**/jobs/{job.pk}")
+    User.objects.filter(pk=boss.pk).update(is_superuser=False)
+    page.evaluate(COMES_BACK)
+    expect(page.locator("h1")).to_have_text("You may not see this")
+
+
+COMES_BACK = "document.dispatchEvent(new Event('visibilitychange'))"
