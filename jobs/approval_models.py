@@ -36,6 +36,8 @@ class JobBehind(models.Model):
     user_id = models.BigIntegerField()
 
     class Meta:
+        verbose_name = "user behind a job"
+        verbose_name_plural = "users behind jobs"
         constraints = [models.UniqueConstraint(fields=["job", "user_id"], name="job_behind_once")]
 
     def __str__(self) -> str:

@@ -59,6 +59,10 @@ class Migration(migrations.Migration):
                 db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="milestones", to="jobs.job"
             ),
         ),
+        migrations.AlterModelOptions(
+            name="jobbehind",
+            options={"verbose_name": "user behind a job", "verbose_name_plural": "users behind jobs"},
+        ),
         migrations.AlterField(
             model_name="fleet",
             name="all_or_none",

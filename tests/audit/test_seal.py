@@ -28,7 +28,7 @@ def seal(*, links: int = 1) -> None:
         step.step()
 
 
-def test_a_whole_trail_is_whole() -> None:
+def test_a_trail_that_nobody_changed_has_no_faults() -> None:
     entries(3)
     seal()
     entries(2)

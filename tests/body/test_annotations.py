@@ -34,7 +34,7 @@ def test_an_annotation_that_promises_nothing_takes_nothing_from_the_others() -> 
     assert found["mode"].validate_python(1) == 1
 
 
-def test_of_a_decorated_body_its_own_are_meant() -> None:
+def test_the_annotations_of_a_decorated_body_are_its_own() -> None:
     elsewhere = FunctionType((lambda *_, **__: None).__code__, {})  # of a module that does not have these names
     elsewhere.__wrapped__ = body  # type: ignore[attr-defined]
     assert sorted(adapters(elsewhere, inspect.signature(elsewhere))) == ["dry_run", "mode"]

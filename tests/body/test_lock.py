@@ -99,7 +99,7 @@ def test_what_fails_in_it_is_not_written() -> None:
     assert not Lock.objects.filter(name="other").exists()
 
 
-def test_its_threads_open_no_connection_of_their_own() -> None:
+def test_the_threads_of_a_body_open_no_connection_of_their_own() -> None:
     ctx = JobContext(claimed(runs_again.schedule()))
 
     def write() -> None:

@@ -147,7 +147,7 @@ def test_a_driver_that_shows_no_running_configuration_still_syncs(lab: Lab, fore
 
 
 @pytest.mark.parametrize("answer", ["None", "''"])
-def test_no_diff_may_be_none(lab: Lab, foreign: Foreign, answer: str) -> None:
+def test_a_driver_may_answer_none_where_there_is_no_diff(lab: Lab, foreign: Foreign, answer: str) -> None:
     foreign.install("napalm_foo", f"ForeignDriver.compare_config = lambda self: {answer}\n")
     add(lab)
     assert devices_of(sync(lab))["r1"]["job_tasks"][2]["diff"] == ""

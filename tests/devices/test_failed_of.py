@@ -123,7 +123,7 @@ def test_what_can_be_no_job_is_refused(api: Api, value: Any) -> None:
     assert (reply.status, reply.message) == (400, "failed_of must be the id of a job")
 
 
-def test_it_is_the_only_selector(api: Api) -> None:
+def test_failed_of_is_refused_beside_another_selector(api: Api) -> None:
     reply = api.post(URL, {"failed_of": 1, "all": True})
     assert (reply.status, "not all and failed_of" in reply.message) == (400, True)
 

@@ -62,6 +62,6 @@ def test_all_selects_every_device() -> None:
         ({"all": True, "group": "dist"}, "Exactly one"),
     ],
 )
-def test_what_nobody_knows_is_named(selector: dict[str, object], said: str) -> None:
+def test_a_selector_that_nobody_knows_is_named(selector: dict[str, object], said: str) -> None:
     with pytest.raises(SelectionError, match=said):
         chosen(**selector)

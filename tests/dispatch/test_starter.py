@@ -14,7 +14,7 @@ from tests import fake_jobs
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_body_that_starts_jobs() -> None:
+def test_a_job_that_a_body_starts_names_the_job_that_started_it() -> None:
     first = perform_job(fake_jobs.starter)
     started = Job.objects.exclude(pk=first.pk)
     assert [job.scheduled_by for job in started] == [f"job {first.pk}"] * 2

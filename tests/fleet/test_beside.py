@@ -107,7 +107,7 @@ def test_what_one_that_was_alone_had_taken_ahead_waits(other: Run) -> None:
     assert states(run.job_id) == [WAITING, WAITING]
 
 
-def test_a_step_that_is_decided(other: Run) -> None:
+def test_a_decision_and_an_end_of_one_run_are_not_the_others(other: Run) -> None:
     run, taken = beside(take=2, all_or_none=True)
     store().write_devices(run, Batch(stepped=[Stepped(device.id, 1) for device in taken]))
     assert store().decide(run, 1, within=None).allowed
@@ -115,7 +115,7 @@ def test_a_step_that_is_decided(other: Run) -> None:
     assert store().fleet_standing(run).end == "{}"
 
 
-def test_an_attempt_that_begins_anew(other: Run) -> None:
+def test_a_new_attempt_leaves_the_other_runs_devices(other: Run) -> None:
     run, _ = beside(take=1)
     assert transitions.retry(run, due=0, reason="again")
     again = claimed(Job.objects.get(pk=run.job_id))

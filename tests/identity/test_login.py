@@ -86,7 +86,7 @@ def test_an_api_token_is_not_refreshed(ann: User) -> None:
     assert again(AuthToken.objects.create(ann)[1]).status == 401
 
 
-def test_it_ends_with_its_time(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jwt_ends_with_its_time(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 1_000_000_000.0)
     text = own.issued_to("ann", User.objects.get().password)
     monkeypatch.undo()
@@ -108,7 +108,7 @@ def test_it_ends_with_the_account_and_with_the_password(ann: User, call: Callabl
     assert "password was changed" in call(text).message, "another hash of the same"
 
 
-def test_it_is_not_for_another_of_the_name(ann: User) -> None:
+def test_a_jwt_is_not_for_another_user_of_the_same_name(ann: User) -> None:
     text = of_ann()
     ann.delete()
     assert Api(text).get("/jobs").status == 401
@@ -124,7 +124,7 @@ def test_it_survives_a_change_of_the_secret_key_while_that_is_a_fallback(setting
     assert Api(text).get("/jobs").status == 200
 
 
-def test_only_our_key_makes_one() -> None:
+def test_a_jwt_made_with_another_key_is_refused() -> None:
     claims = own.claims_of(of_ann())
     kid = own.signing_key().kid
     forged = jwt.encode(claims, ec_key("strange"), "ES256", headers={"kid": kid})
@@ -170,7 +170,7 @@ def test_a_wrong_password_takes_as_long_for_every_name(name: str, monkeypatch: p
     assert reply.headers["WWW-Authenticate"].startswith("xBasic"), "no window of the browser's"
 
 
-def test_who_is_deactivated_gets_none() -> None:
+def test_a_user_who_is_deactivated_gets_no_jwt() -> None:
     User.objects.update(is_active=False)
     assert log_in().status == 401
 
@@ -209,7 +209,7 @@ def test_in_development_it_says_who_one_is_all_the_same(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/auth"), ("POST", "/auth/refresh"), ("GET", "/auth/identity")])
-def test_where_it_is_off_there_is_nothing(settings: Any, method: str, path: str) -> None:
+def test_where_the_login_is_off_nobody_gets_a_jwt_and_none_counts(settings: Any, method: str, path: str) -> None:
     text = of_ann()
     settings.CNAASJOBS_JWT_LOGIN = False
     reply = Api().request(method, path, {}, headers=basic("ann", PASSWORD))

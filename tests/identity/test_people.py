@@ -80,7 +80,7 @@ def test_the_same_subject_at_another_issuer_is_somebody_else(settings: Any) -> N
         ("adm\uff49n", "admin"),  # a letter that only looks different
     ],
 )
-def test_whatever_a_name_claim_says(name: Any, called: str) -> None:
+def test_a_name_claim_of_any_kind_gives_a_user_a_name(name: Any, called: str) -> None:
     assert Api(signed(preferred_username=name)).get("/jobs").status == 403
     assert user().username == f"{called}/{HOST}"
 
@@ -173,7 +173,9 @@ def test_of_two_jwts_at_once_the_latest_is_remembered(postgresql: PostgreSQL) ->
         ("https://example.org/groups", {"https://example.org/groups": ["noc"]}),
     ],
 )
-def test_where_the_groups_may_stand(groups: dict[str, Group], settings: Any, claim: str, said: dict[str, Any]) -> None:
+def test_the_groups_are_found_where_the_setting_says(
+    groups: dict[str, Group], settings: Any, claim: str, said: dict[str, Any]
+) -> None:
     settings.CNAASJOBS_JWT_GROUPS_CLAIM = claim
     assert Api(signed(**said)).get("/jobs").status == 200
     assert Api(signed(groups=["netops"])).get("/jobs").status == 403

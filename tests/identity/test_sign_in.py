@@ -211,7 +211,7 @@ def test_an_invalid_answer_of_the_provider_signs_nobody_in(
     assert not User.objects.exists()
 
 
-def test_another_key_than_the_providers(openid: OpenId) -> None:
+def test_an_answer_signed_with_another_key_signs_nobody_in(openid: OpenId) -> None:
     openid.key = ec_key("strange")
     assert sign_in(Client()) == FAILED
 
@@ -223,7 +223,7 @@ def test_a_provider_that_does_not_answer(openid: OpenId, settings: Any) -> None:
     assert browser.get(back)["Location"] == FAILED
 
 
-def test_the_clients_secret_is_one(openid: OpenId, settings: Any) -> None:
+def test_a_wrong_client_secret_signs_nobody_in_and_the_right_one_is_masked(openid: OpenId, settings: Any) -> None:
     settings.CNAASJOBS_OIDC_CLIENT_SECRET = "wrong"
     assert sign_in(Client()) == FAILED
     assert len(openid.refused) == 1

@@ -202,7 +202,7 @@ def test_a_stranger_has_at_least_the_time_between_two_looks(live: Live, monkeypa
     assert sid in live.front_ends.server.eio.sockets
 
 
-def test_a_message_has_a_size(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_is_too_large_ends_the_connection(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strangers, "SECONDS", 1000.0)  # not what closes it
     talks = create_connection(f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket", timeout=30)
     with closing(talks):
@@ -211,7 +211,7 @@ def test_a_message_has_a_size(live: Live, monkeypatch: pytest.MonkeyPatch) -> No
         wait_until(lambda: sid not in live.front_ends.server.eio.sockets)
 
 
-def test_one_in_parts_has_a_size_too(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_in_parts_that_is_too_large_is_refused(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for a last part that may never come."""
     monkeypatch.setattr(strangers, "SECONDS", 1000.0)
     talks = create_connection(f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket", timeout=30)
@@ -223,7 +223,7 @@ def test_one_in_parts_has_a_size_too(live: Live, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("size", "status"), [(strangers.LARGEST_MESSAGE, 200), (strangers.LARGEST_MESSAGE + 1, 400)])
-def test_a_post_has_a_size(live: Live, size: int, status: int) -> None:
+def test_a_post_that_is_too_large_is_refused(live: Live, size: int, status: int) -> None:
     sid = json.loads(handshake(live)[1][1:])["sid"]
     url = f"{live.url}/socket.io/?EIO=4&transport=polling&sid={sid}"
     assert requests.post(url, b"4" + b"x" * (size - 1), timeout=20).status_code == status

@@ -69,7 +69,7 @@ def test_a_reader_is_told_of_locks_and_of_lines(live: Live) -> None:
     assert stream.of("log") == [{"job_id": job.pk, "lines": [dict(zip(keys, LINE, strict=True))]}]
 
 
-def test_one_job_and_some_kinds_only(live: Live) -> None:
+def test_a_reader_of_one_job_or_of_one_kind_is_told_of_nothing_else(live: Live) -> None:
     mine, other = job_row("RUNNING"), job_row("RUNNING")
     of_job = live.stream(f"?job={mine.pk}").begin()
     of_logs, of_locks = live.stream("?kind=log").begin(), live.stream("?kind=lock").begin()

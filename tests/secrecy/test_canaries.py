@@ -126,7 +126,7 @@ TEMPLATES = [
 ]
 
 
-def test_whatever_a_template_fails_with(planted: Lab, browser: Client) -> None:
+def test_no_secret_in_what_a_template_fails_with_is_shown(planted: Lab, browser: Client) -> None:
     for text in TEMPLATES:
         planted.template(f"hostname x\n{text}\n")
         perform_job(sync_devices, all=True)

@@ -15,7 +15,7 @@ def texts() -> list[str]:
     return ["".join(chosen.choices(_ODD, k=chosen.randint(4, 12))) for _ in range(300)]
 
 
-def test_in_whatever_form_and_place() -> None:
+def test_a_secret_is_found_in_each_form_and_place() -> None:
     for secret in texts():
         mask = Finder([("NAME", secret)]).masked
         written = {*forms(secret)}

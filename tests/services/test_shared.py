@@ -44,7 +44,7 @@ def test_many_ask_it_at_once(rabbitmq: RabbitMQ) -> None:
 
 @pytest.mark.breaks_rabbitmq
 @pytest.mark.needs("rabbitmq")
-def test_one_that_is_broken_is_another(rabbitmq: RabbitMQ, run_directory: Path) -> None:
+def test_a_test_that_breaks_rabbitmq_has_another_than_the_shared_one(rabbitmq: RabbitMQ, run_directory: Path) -> None:
     rabbitmq.freeze()
     assert shared_rabbitmq(run_directory).is_ready()
     rabbitmq.thaw()
