@@ -5,10 +5,10 @@ A host that vanishes (power, network) tells nobody. Without limits its transacti
 keeps its advisory locks and its place among ``max_connections``, for as long as the server's operating system waits:
 hours. The limits are set by a statement, not as connection options, which poolers refuse.
 
-An administrator may give the database or our role other defaults. Three of them would break promises. Our statements
+An administrator may give the database or our role other defaults. Some of them would break promises. Our statements
 judge a row again when they have waited for it, as they do at "read committed"; at the other levels they fail, or see
-what was there before. A limit on statements would refuse a long result each time it is stored. And a limit on idle
-sessions would fail what a job asks after it has worked without the database for that long.
+what was there before. A limit on statements or transactions would refuse a long result each time it is stored. And a
+limit on idle sessions would fail what a job asks after it has worked without the database for that long.
 """
 
 import threading
@@ -32,6 +32,7 @@ _EVERY_CONNECTION: Final = {
     "default_transaction_isolation": "read committed",
     "statement_timeout": "0",
 }
+_SINCE_17: Final = {"transaction_timeout": "0"}  # an older server does not know it
 _of_this_process: dict[str, str] = {}
 
 
@@ -65,7 +66,8 @@ def _ask(database: BaseDatabaseWrapper, settings: Mapping[str, str]) -> None:
 
 def _connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
     if connection.vendor == "postgresql":
-        _ask(connection, {**_EVERY_CONNECTION, **_of_this_process})
+        since = _SINCE_17 if connection.pg_version >= 170000 else {}  # type: ignore[attr-defined]
+        _ask(connection, {**_EVERY_CONNECTION, **since, **_of_this_process})
 
 
 connection_created.connect(_connected, dispatch_uid="cnaasjobs.db.limits")
