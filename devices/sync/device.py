@@ -15,7 +15,6 @@ from cnaasjobs.conf import conf
 from devices.actions import DeviceAction
 from devices.drivers import KnownOptions, NoDriver, driver_of, has_commit_confirm, pending_name
 from devices.sync.words import DeviceFailure, Words
-from jobs.errors import JobStopped
 from jobs.task import JobContext
 
 T = TypeVar("T")
@@ -203,7 +202,7 @@ class Device:
         try:
             with self._patience(what):
                 return ask()
-        except (DeviceFailure, JobStopped):
+        except DeviceFailure:
             raise
         except BaseException as exc:  # a third-party driver may raise anything: its device failed
             raise DeviceFailure(f"{what}: {self._in_words(exc)}") from exc

@@ -64,7 +64,7 @@ class _Rendered:
         try:
             rendering.refresh()
             # The inventory itself, not its id(): another object may get that id once this one is gone.
-            of = (inventory, secrets, keys, conf.templates, templates.generation())
+            of = (inventory, secrets, keys, templates.generation())
             if not self._is_of(of):
                 self._of, self._digests = of, {}
             for host in hosts:

@@ -96,11 +96,8 @@ class SharedConnection:
     def both(self) -> Iterator[None]:
         """Inside, threads use theirs or, if that is busy, the one of the body's own thread, as with ``lent``."""
         self._has_both = True
-        try:
-            with self.opened(), self.lent():
-                yield
-        finally:
-            self._has_both = False
+        with self.opened(), self.lent():
+            yield
 
     def _of_threads(self) -> BaseDatabaseWrapper:
         if self._shared is None:

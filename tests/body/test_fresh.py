@@ -82,5 +82,6 @@ def test_the_first_reason_to_stop_stays() -> None:
     ctx = JobContext(claimed(fake_jobs.with_lock.schedule()))
     ctx.stop(JobAborted("enough"))
     ctx.stop(LockLost("it is ending anyway"))
+    ctx.soft_limit_reached()
     with pytest.raises(JobAborted, match="enough"):
         ctx.checkpoint()

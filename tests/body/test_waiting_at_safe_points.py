@@ -101,10 +101,11 @@ def test_an_error_that_will_not_pass_is_raised(ctx: JobContext, at_the_second_wa
     assert not said
 
 
-def test_who_sleeps_until_the_next_stop_is_woken_by_it(ctx: JobContext) -> None:
+@pytest.mark.parametrize("stop", [lambda ctx: ctx.stop(LockLost("it is gone")), JobContext.soft_limit_reached])
+def test_who_sleeps_until_the_next_stop_is_woken_by_it(ctx: JobContext, stop: Callable[[JobContext], Any]) -> None:
     assert not ctx.next_stop(0)
     with ThreadPoolExecutor(1) as pool:
         sleeps = pool.submit(ctx.next_stop, 30)
         stays(lambda: not sleeps.done(), seconds=0.1)
-        ctx.stop(LockLost("it is somebody else's"))
+        stop(ctx)
         assert sleeps.result(10)

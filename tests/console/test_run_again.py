@@ -11,10 +11,13 @@ import pytest
 from django.db import transaction
 
 from cnaasjobs.db.clock import database_now
+from devices.follow_ups import AfterSync
 from devices.tasks import sync_devices
+from jobs.follow_ups import CannotFollow
 from jobs.models import Job
+from jobs.operating import again
 from jobs.sql import store
-from jobs.states import Status
+from jobs.states import CameOf, Status
 from tests.console.conftest import Person, PersonOf
 from tests.devices.lab import Lab
 from tests.factory import NOON, device_row, every, job_row
@@ -62,6 +65,17 @@ def test_a_plan_is_carried_out_again_but_not_on_what_failed(ann: Person, shown: 
     assert f"Each is changed only as job {shown.pk} showed" in page
     assert "What sync_devices After" in page  # as its jobs are called, not its code
     assert UNSEEN in ann.read(f"/jobs/{job.pk}/run/failed")
+
+
+def test_a_dry_run_is_carried_out_with_its_own_options(ann: Person, shown: Job) -> None:
+    arguments = sync_devices.bound({"hostnames": ["a1"], "force": True, "confirm_mode": 2})
+    Job.objects.filter(pk=shown.pk).update(start_arguments=json.dumps(arguments))
+    live = {"hostnames": ["a1"], "plan": shown.pk, "dry_run": False, "force": True, "resync": False, "confirm_mode": 2}
+    assert again.proposal(shown.pk, CameOf.PLAN).arguments == live
+    pages = [ann.markup(f"/jobs/{job.pk}") for job in (shown, synced(dry_run=False))]
+    assert ["/run/plan" in page for page in pages] == [True, False]
+    with pytest.raises(CannotFollow, match="nosuch"):
+        AfterSync().require_there({"nosuch": 1})
 
 
 def is_refused(person: Person, path: str, why: str) -> None:

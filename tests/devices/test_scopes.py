@@ -151,6 +151,8 @@ def test_aborting_is_for_jobs_inside(api: Api) -> None:
     assert (reply.status, reply.message) == (403, "Missing permission jobs.abort_job for devices gone, d1")
     assert api.put(f"/job/{inside.pk}", {"action": "ABORT"}).status == 200
     assert Job.objects.get(pk=outside.pk).status == Status.SCHEDULED
+    reply = api.put(f"/job/{sync_of(group='gone').pk}", {"action": "ABORT"})
+    assert (reply.status, reply.message) == (403, "Missing permission jobs.abort_job for device group gone")
     other = job_row("SCHEDULED")
     reply = api.put(f"/job/{other.pk}", {"action": "ABORT"})
     assert reply.message.startswith("Missing permission jobs.abort_job for ")
