@@ -17,7 +17,7 @@ from jobs.run import Run
 from jobs.sql import store
 from jobs.states import Status
 from jobs.task import JobContext, job
-from jobs.testing import perform, result_of
+from jobs.testing import perform, perform_job, result_of
 from tests.fake_jobs import fleets
 from tests.fleet.parts import TAKEN, WAITING, Crew, aborted, cleared, lose
 from tests.services import PostgreSQL
@@ -109,6 +109,14 @@ def test_quick_devices_are_taken_by_the_dozen(body: Body, takings: list[tuple[in
     assert sorted(body.begun) == hosts(60)
     assert len(takings) <= 25
     assert not JobDevice.objects.filter(start_time__isnull=True).exists()
+
+
+def test_none_is_taken_ahead_where_devices_begin_with_a_change_or_go_together(takings: list[tuple[int, int]]) -> None:
+    assert perform_job(fleets.each, hosts=hosts(12), at_once=1).status == Status.FINISHED
+    same = [f"{host}=nothing to do" for host in hosts(60)]  # over in the first step
+    assert perform_job(fleets.all_or_none, hosts=same, reads_first=True).status == Status.FINISHED
+    assert len(takings) >= 12
+    assert {ahead for _, ahead in takings} == {0}
 
 
 def test_while_one_is_being_worked_on_its_row_says_so(body: Body) -> None:

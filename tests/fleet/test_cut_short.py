@@ -7,21 +7,25 @@ import pytest
 from django.db import DataError
 
 from jobs.lifecycle import transitions
+from jobs.models import Job
 from jobs.run import Run
 from jobs.sql import store
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import perform_job
 from locks import service as locks
+from tests.fleet.parts import lose
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 seen: list[Any] = []
+raised: list[str] = []
 
 
 @pytest.fixture(autouse=True)
 def _anew() -> None:
     seen.clear()
+    raised.clear()
 
 
 def is_aborted(ctx: JobContext) -> None:
@@ -32,19 +36,32 @@ def loses_its_lock(ctx: JobContext) -> None:
     locks.clear("devices", who="operator", origin="test", user=None)
 
 
-happens: dict[str, Callable[[JobContext], None]] = {"JobAborted": is_aborted, "LockLost": loses_its_lock}
+def is_taken_for_lost(ctx: JobContext) -> None:
+    lose(Run.of(Job.objects.get(pk=ctx.job_id)))
+
+
+happens: dict[str, Callable[[JobContext], None]] = {
+    "JobAborted": is_aborted,
+    "LockLost": loses_its_lock,
+    "WorkerLost": is_taken_for_lost,
+}
 
 
 @job(lock="devices")
 def comes_too_late(ctx: JobContext, *, ends: str) -> None:
     happens[ends](ctx)
-    ctx.each(["a", "b"], seen.append)
+    try:
+        ctx.each(["a", "b"], seen.append)
+    except Exception as exc:
+        raised.append(type(exc).__name__)
+        raise
 
 
 @pytest.mark.parametrize("ends", happens)
 def test_a_run_that_was_stopped_before_it_came_to_its_devices_begins_none(ends: str) -> None:
     ended = perform_job(comes_too_late, ends=ends)
     assert (ended.status, ended.exception_type, seen) == (Status.EXCEPTION, ends, [])
+    assert raised == [name for name in (ends,) if name != "WorkerLost"]  # who was taken for lost only leaves
 
 
 @job(lock="devices")
@@ -60,7 +77,7 @@ def test_one_that_is_stopped_while_nothing_is_in_hand_ends(monkeypatch: pytest.M
 
     def aborted_just_before(run: Run, step: int, **more: Any) -> Any:
         asked[0] += 1
-        assert asked[0] < 100, "it asks for ever"
+        assert asked[0] < 100  # it must not ask for ever
         if asked[0] == 1:
             transitions.abort(run.job_id, reason="enough", by="operator")
         return decide(run, step, **more)
@@ -68,6 +85,7 @@ def test_one_that_is_stopped_while_nothing_is_in_hand_ends(monkeypatch: pytest.M
     monkeypatch.setattr(store(), "decide", aborted_just_before)
     ended = perform_job(in_two_steps)
     assert (ended.status, ended.exception_type, seen) == (Status.EXCEPTION, "JobAborted", [])
+    assert asked[0] < 100  # the abort hides what the body raises
 
 
 @job(lock="devices")

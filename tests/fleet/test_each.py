@@ -20,6 +20,7 @@ from jobs.task import DeviceResult, JobContext, JobTask, job
 from jobs.testing import exception_of, perform, perform_job, result_of
 from locks import service as locks
 from tests.fake_jobs import fleets
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -273,6 +274,7 @@ def test_devices_are_begun_at_most_so_many_at_once() -> None:
     at_once = MostAtOnce(lambda device: together.wait(30))
     perform_job(at_once.task, hosts=[f"sw{n}" for n in range(12)])
     assert at_once.most == 3
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("device-")])
 
 
 class MostAtOnce:

@@ -2,19 +2,20 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.db.models import F
 
-from jobs.body.context import JobContext
 from jobs.end_reasons import EndReason, Failure
 from jobs.fleet.ends import EndedElsewhere
 from jobs.lifecycle import transitions
-from jobs.models import Fleet, Job
+from jobs.models import Fleet, Job, JobDevice
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, NewFleet
 from jobs.states import Status
-from jobs.testing import result_of
+from jobs.task import JobContext, job
+from jobs.testing import perform_job, result_of
 from jobs.upkeep.orphans import end_orphans
 from locks import service as locks
 from tests.fleet.parts import (
@@ -32,6 +33,7 @@ from tests.fleet.parts import (
     states,
     taking_part,
 )
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,6 +66,37 @@ def test_the_last_one_out_gets_the_tally_of_all() -> None:
     assert leaving.last
     assert (leaving.tally.devices, leaving.tally.over, leaving.tally.failed, leaving.tally.max_score) == (2, 2, 0, 3)
     assert not taking_part(run)
+
+
+@job
+def has_an_idle_thread(ctx: JobContext) -> None:
+    """When "b" is over another has "c" in hand, and it gives that back while "a" goes on."""
+    begun: list[str] = []
+
+    def is_over(host: str) -> bool:
+        with ctx.database():
+            return JobDevice.objects.filter(host=host, state=DONE).exists()
+
+    def is_in_hand_of(participant: UUID | None) -> None:
+        with ctx.database():
+            JobDevice.objects.filter(host="c").update(participant=participant)
+
+    def one(device: str) -> str:
+        begun.append(device)
+        if device == "b":
+            is_in_hand_of(uuid4())
+        if device == "a":
+            wait_until(lambda: is_over("b"))
+            is_in_hand_of(None)
+            wait_until(lambda: "c" in begun)
+        return device
+
+    ctx.each(["a", "b", "c"], one, at_once=2)
+
+
+def test_what_another_gives_back_is_begun_by_a_thread_that_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.fleet.each.LOOK_SECONDS", 0.01)
+    assert result_of(perform_job(has_an_idle_thread)) == {"devices": {"a": "a", "b": "b", "c": "c"}}
 
 
 def test_a_participant_that_leaves_again_gets_the_same_answer() -> None:

@@ -1,12 +1,16 @@
 """What becomes of a run, and of its devices, when a participant is lost."""
 
+import threading
+from typing import Any
+
 import pytest
 
+from cnaasjobs.db.clock import database_now
 from cnaasjobs.db.prepared import MANY
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import participants, transitions
 from jobs.models import Fleet, Job, JobDevice, Participant
-from jobs.run import Refused
+from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, Note
 from jobs.states import Status
@@ -56,6 +60,53 @@ def test_a_participant_that_is_lost_in_a_dry_run_gives_its_devices_back() -> Non
     b.refresh_from_db()
     assert (a.tries, b.tries) == (2, 1)
     assert (b.participant, b.worker, b.start_time, b.step, b.if_lost, b.steps_over) == (None, None, None, "", None, 0)
+
+
+@job
+def costs_processes(ctx: JobContext) -> None:
+    """Those that wait when "a" begins have cost a process."""
+    tried = threading.Event()
+
+    def one(device: str) -> str:
+        if device == "a":
+            with ctx.database():
+                JobDevice.objects.filter(state=WAITING).update(tries=1)
+            tried.set()
+        assert tried.wait(20)
+        return device
+
+    ctx.each(["a", "b", "c", "d"], one, at_once=2)
+
+
+def test_each_that_has_cost_a_process_is_begun_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    take, begun_alone = store().take_devices, list[list[str]]()
+
+    def noted(run: Run, count: int, *, tried: bool = False, **more: Any) -> Any:
+        seen, taken = take(run, count, tried=tried, **more)
+        if tried:
+            begun_alone.append([one.host for one in taken])
+        return seen, taken
+
+    monkeypatch.setattr(store(), "take_devices", noted)
+    assert perform_job(costs_processes).status == Status.FINISHED
+    assert begun_alone == [["c"], ["d"]]
+
+
+@job
+def beside_one_that_is_lost(ctx: JobContext, *, says: bool) -> None:
+    def one(device: str) -> str:
+        with ctx.database():
+            lost = {"state": DONE, "failed": True, "reason": "its process died", "finish_time": database_now()}
+            JobDevice.objects.filter(state=WAITING).update(**lost)
+        return device
+
+    ctx.each(["a", "b"], one, at_once=1, lost=(lambda device, why: f"{device}: {why}") if says else None)
+
+
+@pytest.mark.parametrize(("says", "reports"), [(True, {"b": "b: its process died"}), (False, {})])
+def test_a_job_that_has_nothing_to_say_of_a_lost_device_has_no_report_of_it(says: bool, reports: Any) -> None:
+    ended = perform_job(beside_one_that_is_lost, says=says)
+    assert (ended.status, result_of(ended)) == (Status.FINISHED, {"devices": {"a": "a", **reports}})
 
 
 def test_the_one_that_has_taken_part_longest_inherits_the_run() -> None:

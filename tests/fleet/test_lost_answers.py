@@ -17,7 +17,8 @@ from jobs.lifecycle import transitions
 from jobs.models import JobDevice, Participant
 from jobs.sql import store
 from jobs.states import JobDeviceState, Status
-from jobs.testing import perform, result_of
+from jobs.task import job
+from jobs.testing import perform, perform_job, result_of
 from locks import service as locks
 from tests.fake_jobs import fleets
 from tests.fleet.parts import begun, joined
@@ -78,6 +79,27 @@ def test_every_device_is_over_once_all_the_same(question: str, monkeypatch: pyte
     assert set(JobDevice.objects.filter(job=job).values_list("state", "failed")) == {(JobDeviceState.DONE.value, False)}
     assert not Participant.objects.exists()
     assert not locks.held().exists()
+
+
+said: list[str] = []
+
+
+@job
+def says_when_it_leaves(ctx: JobContext) -> None:
+    ctx.each(["a", "b"], said.append, at_once=1, leaving=lambda: said.append("leaves"))
+    said.append("after")
+
+
+@pytest.mark.parametrize(("is_lost", "times"), [(False, 1), (True, 2)])
+def test_what_is_to_be_stored_before_it_leaves_is_stored_again_where_the_answer_is_lost(
+    is_lost: bool, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first time it did not wait for the disk, and a crash may have undone it."""
+    said.clear()
+    if is_lost:
+        loses_answers(monkeypatch, "leave", every=2)
+    assert perform_job(says_when_it_leaves).status == Status.FINISHED
+    assert said == ["a", "b", *["leaves"] * times, "after"]
 
 
 def test_an_answer_that_was_long_on_its_way_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

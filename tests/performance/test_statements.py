@@ -73,7 +73,7 @@ def test_a_lock_costs_one_statement_more_at_the_end() -> None:
 def test_a_job_that_goes_through_a_device_takes_three_statements_more() -> None:
     """It begins, looks and leaves. One that reads first waits for the disk by a fourth, while its threads connect."""
     perform(fleets.each.schedule(hosts=["sw1"]))
-    job = fleets.each.schedule(hosts=["sw1"])
+    job = fleets.each.schedule(hosts=["sw1"], at_once=1)
     with statements(exactly=1 + 3 + 2 + 1):  # claim; each; finish, and who is next in line; perform() reads the row
         assert perform(job).status == Status.FINISHED
 
