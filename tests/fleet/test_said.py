@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from cnaasjobs.events import Event
+from jobs.actions import JobAction
 from jobs.fleet.hands import Piece
 from jobs.fleet.reports import DeviceFailed, DeviceResult, finished
 from jobs.models import JobDevice
@@ -48,9 +50,10 @@ def test_a_secret_is_in_nothing_that_is_said_of_a_device(monkeypatch: pytest.Mon
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_exception_that_cannot_be_shown_is_its_device_s_failure() -> None:
+def test_an_exception_that_cannot_be_shown_is_its_device_s_failure(heard: list[Event]) -> None:
     ended = perform_job(says)
     assert JobDevice.objects.get(job=ended, host="breaks").reason == "CannotBeShown that can't be shown (SystemExit)"
+    assert [event.fields["host"] for event in heard if event.action is JobAction.DEVICE_FAILED] == ["breaks"]
 
 
 def test_what_a_device_said_is_told_without_what_no_database_takes() -> None:
