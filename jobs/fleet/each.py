@@ -179,6 +179,7 @@ class Each:
     def _heed(self) -> None:
         """Act on what told this participant to stop, or to leave."""
         if self._is_struck:
+            self._is_struck = False
             self._body.soft_limit_reached()
         if self._body.stopping and self._others and not self._noted:
             self._noted = True
@@ -187,7 +188,7 @@ class Each:
         if self._given.helpers and not self._leaves and self._body.told_to_leave():
             self._leaves = True
             record(JobAction.MAKES_ROOM, job_id=self._run.job_id, worker=self._run.worker, why="its worker stops")
-        if self._ahead.alone and (self._others or self._leaves):  # one that stops begins none of them
+        if self._ahead.alone and (self._others or self._leaves or self._body.stopping):
             self._give_back()
 
     def _give_back(self) -> None:
