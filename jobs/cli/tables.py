@@ -1,6 +1,5 @@
 """Tables of jobs, of one job, and of locks."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +14,7 @@ from jobs.cli.fitting import FittingTable
 from jobs.cli.terminal import status_text
 from jobs.models import Job, JobDevice
 from jobs.outcome import OF_DEVICES
+from jobs.search.common_reasons import common_reasons
 from jobs.states import JobDeviceState, Status
 from jobs.waiting import lines
 from jobs.waiting.progress import Progress, progress_of
@@ -22,7 +22,6 @@ from jobs.waiting.reasons import in_words
 from jobs.waiting.why import reasons_of
 
 DEVICES_SHOWN: Final = 200
-COMMON_SHOWN: Final = 5  # reasons that several devices have
 LONGEST: Final = 1000  # characters of the arguments, and of the result
 
 
@@ -159,15 +158,13 @@ def _devices(job: Job, *, only_failed: bool) -> list[RenderableType]:
     parts: list[RenderableType] = [table]
     if len(shown) == DEVICES_SHOWN and (total := rows.count()) > DEVICES_SHOWN:
         parts.append(Text(f"the first {DEVICES_SHOWN} of {total} {'failed ' * only_failed}devices", style="dim"))
-    return [*parts, *_common_reasons(shown)]
+    return [*parts, *_common_reasons(job)]
 
 
-def _common_reasons(shown: Iterable[JobDevice]) -> Iterator[Text]:
-    """Below a long table, where a terminal ends: why several of its devices failed, the most frequent first."""
-    reasons = Counter((device.reason or "").replace(device.host, "…") for device in shown if device.failed)
-    for reason, devices in reasons.most_common(COMMON_SHOWN):
-        if devices > 1:
-            yield Text(f"{devices} devices: {clean(reason)}", style="red")
+def _common_reasons(job: Job) -> Iterator[Text]:
+    """Below a long table, where a terminal ends."""
+    for reason, devices in common_reasons(job.pk):
+        yield Text(f"{devices} devices: {clean(reason)}", style="red")
 
 
 def locks_table(found: Iterable[lines.Line]) -> Table:
