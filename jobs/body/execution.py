@@ -103,7 +103,7 @@ class Execution:
             if (end := self._told_to_end) is not None:
                 raise end from exc
             raise
-        if (end := self._told_to_end) is not None:
+        if (end := self._told_to_end or (None if self.ctx.retry_asked else self.ctx.membership.not_over)) is not None:
             self.ctx.keep(lambda _: returned)
             raise end
         return returned

@@ -46,6 +46,7 @@ class Membership:
         self.result: tuple[str | None, int] | None = None  # of the last one out: the job's result, and its length
         self.finished: list[str] | None = None  # likewise the devices that are over
         self.end_met: Exception | None = None  # what ``each`` raised to end this body
+        self._broke: Exception | None = None  # what else it raised
         self._ctx = ctx
         self._run = run
         self._called = False
@@ -76,6 +77,9 @@ class Membership:
             raise
         except (JobStopped, EndMet) as exc:
             self.end_met = exc
+            raise
+        except Exception as exc:
+            self._broke = exc
             raise
         finally:
             if each.stored is not None:
@@ -112,6 +116,16 @@ class Membership:
         if seen.allows(self._run) and piece.id not in seen.noted:
             raise GivenBack("the database crashed and lost the record that this device was taken")
         return seen
+
+    @property
+    def not_over(self) -> Exception | None:
+        """Why a body that has returned has failed: this process is a participant still, and devices may be waiting.
+
+        The body has caught what ``each`` raised, or it joined others and did not call it.
+        """
+        if not self.is_on:
+            return None
+        return self._broke or RuntimeError("the body joined others, and returned without having called ctx.each")
 
     def leave_with(self, failure: Failure) -> bool:
         """The body raised while others may take part. True if none do: the end is this process's to store.

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from celery import current_app
 from celery.app.trace import build_tracer
+from django.db import DataError
 
 from jobs.body import cells, posix_signals
 from jobs.lifecycle import transitions
-from jobs.models import Job
+from jobs.models import Job, Participant
+from jobs.sql import store
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import exception_of, perform_job, result_of
@@ -55,9 +57,10 @@ def test_a_body_that_catches_its_abort_ends_as_aborted(then: str) -> None:
 
 
 @job
-def catches_the_end_of_each(ctx: JobContext) -> str:
+def catches_the_end_of_each(ctx: JobContext, *, aborts: bool = True) -> str:
     def step(host: str) -> None:
-        transitions.abort(ctx.job_id, reason="enough", by="ann")
+        if aborts:
+            transitions.abort(ctx.job_id, reason="enough", by="ann")
 
     try:
         ctx.each(["sw1", "sw2"], step, at_once=1)
@@ -69,6 +72,16 @@ def catches_the_end_of_each(ctx: JobContext) -> str:
 def test_a_body_that_catches_the_abort_of_each_ends_as_aborted() -> None:
     row = perform_job(catches_the_end_of_each)
     assert (row.exception_type, result_of(row)) == ("JobAborted", "JobAborted")
+
+
+def test_a_body_that_catches_what_ended_each_early_ends_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: Any, **__: Any) -> None:
+        raise DataError("it can't be stored")
+
+    monkeypatch.setattr(store(), "take_devices", refuses)
+    row = perform_job(catches_the_end_of_each, aborts=False)
+    assert (row.status, row.exception_type, result_of(row)) == (Status.EXCEPTION, "DataError", "DataError")
+    assert not Participant.objects.exists()
 
 
 @pytest.fixture
