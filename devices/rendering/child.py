@@ -1,8 +1,8 @@
 """The program of a process that renders templates: Jinja2's sandbox and the kernel's limits, without the platform.
 
-``python -I -S child.py PARENT MEMORY_BYTES SITE_PACKAGES``, with an empty environment: started by path, so it imports
-the standard library and Jinja2 only. It opens no templates itself: it asks its parent for each, which decides. Its
-input comes from the parent; the parent does not trust its output.
+``python -I -S -c … PARENT MEMORY_BYTES SITE_PACKAGES``, with an empty environment: its parent hands it this text, so it
+imports the standard library and Jinja2 only. It opens no templates itself: it asks its parent for each, which decides.
+Its input comes from the parent; the parent does not trust its output.
 """
 
 import ctypes

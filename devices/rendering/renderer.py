@@ -30,6 +30,16 @@ _BACKSTOP_SECONDS: Final = 10.0  # for starting, and after the kernel should hav
 _SHORT: Final = 64 * 1024  # the most bytes of a name or a reason
 _CHUNK: Final = 64 * 1024
 _PACKAGES: Final = str(Path(jinja2.__file__).parents[1])
+# The program comes from here and not from its file, which an upgrade may have replaced since this process began: both
+# sides must be of one version.
+_FILE: Final = child.__file__
+_PROGRAM: Final = Path(_FILE).read_bytes()
+_START: Final = """import os, sys
+length, text = int(sys.argv[5]), b""
+while len(text) < length:
+    text += os.read(0, length - len(text))
+exec(compile(text, sys.argv[4], "exec"))
+"""
 
 
 class _Broken(Exception):
@@ -57,11 +67,12 @@ class Renderer:
         # thread, and a job has fifty.
         for waits in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self._socket.setsockopt(socket.SOL_SOCKET, waits, _timeval(PAUSE_SECONDS))
-        arguments = [str(os.getpid()), str(memory_mb * MB), _PACKAGES]
+        arguments = [str(os.getpid()), str(memory_mb * MB), _PACKAGES, _FILE, str(len(_PROGRAM))]
         try:
+            self._socket.sendall(_PROGRAM)  # far less than the kernel keeps for one that has not begun to read
             with theirs:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", child.__file__, *arguments],
+                    [sys.executable, "-I", "-S", "-c", _START, *arguments],
                     stdin=theirs.fileno(),
                     stdout=theirs.fileno(),
                     stderr=subprocess.DEVNULL,

@@ -4,7 +4,7 @@ import ipaddress
 import pickle
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +20,7 @@ from jobs.errors import JobAborted
 from tests.waiting import wait_until
 
 CHILD = Path(child.__file__)
+Program = Callable[[str], None]
 READ = "import os, struct, signal, time\nos.read(0, 65536)\n"
 
 
@@ -28,14 +29,13 @@ def write(kind: str, length: int, content: str) -> str:
 
 
 @pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """What runs in place of ``child``."""
-    file = tmp_path / "program.py"
-    monkeypatch.setattr(child, "__file__", str(file))
+def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
+    """Sets what runs in place of ``child``."""
+    monkeypatch.setattr(renderer, "_FILE", mark := f"program of {monkeypatch}")
     monkeypatch.setattr(renderer, "_BACKSTOP_SECONDS", 0.5)
     monkeypatch.setattr(renderer, "PAUSE_SECONDS", 0.1)
-    yield file
-    assert [child for child in psutil.Process().children(recursive=True) if str(file) in child.cmdline()] == []
+    yield lambda text: monkeypatch.setattr(renderer, "_PROGRAM", text.encode())
+    assert [child for child in psutil.Process().children(recursive=True) if mark in child.cmdline()] == []
 
 
 def request(**data: object) -> Request:
@@ -81,13 +81,13 @@ def failure(**data: object) -> str:
         ("syntax error", "ended (exit code 1)"),
     ],
 )
-def test_a_process_that_misbehaves_fails_its_device_and_is_gone(program: Path, does: str, said: str) -> None:
-    program.write_text(READ + does)
+def test_a_process_that_misbehaves_fails_its_device_and_is_gone(program: Program, does: str, said: str) -> None:
+    program(READ + does)
     assert said in failure()
 
 
-def test_one_that_does_not_read_is_given_up_too(program: Path) -> None:
-    program.write_text("import time\ntime.sleep(3600)")
+def test_one_that_does_not_read_is_given_up_too(program: Program) -> None:
+    program("import time\ntime.sleep(3600)")
     assert "takes longer than 0.5 seconds" in failure(large="x" * 5_000_000)
 
 
@@ -105,18 +105,18 @@ def test_one_that_does_not_read_is_given_up_too(program: Path) -> None:
     ],
 )
 def test_one_that_misbehaves_ahead_of_a_turn_is_gone(
-    program: Path, monkeypatch: pytest.MonkeyPatch, does: str, gives: list[str | None]
+    program: Program, monkeypatch: pytest.MonkeyPatch, does: str, gives: list[str | None]
 ) -> None:
     monkeypatch.setattr(child, "AHEAD_LIMIT", 0.2)
-    program.write_text(READ + does)
+    program(READ + does)
     one = Renderer(memory_mb=512)
     found = one.render_ahead([request()] * 3, {1: {}}, lambda name: (MISSING, "no"))
     assert found == gives
     assert one.is_closed
 
 
-def test_what_nobody_waits_for_any_more_is_ended(program: Path) -> None:
-    program.write_text("import time\ntime.sleep(3600)")
+def test_what_nobody_waits_for_any_more_is_ended(program: Program) -> None:
+    program("import time\ntime.sleep(3600)")
     one = Renderer(memory_mb=512)
 
     def wanted() -> None:
@@ -176,9 +176,9 @@ os.read(0, 65536)
 """
 
 
-def test_code_that_broke_out_of_the_sandbox_can_open_nothing(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_that_broke_out_of_the_sandbox_can_open_nothing(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(renderer, "_BACKSTOP_SECONDS", 30)  # it starts an interpreter, beside other tests
-    program.write_text(BROKEN_OUT.format(directory=str(CHILD.parent)))
+    program(BROKEN_OUT.format(directory=str(CHILD.parent)))
     one = Renderer(memory_mb=512)
     said = one.render(request(), {1: {}}, lambda name: (MISSING, "no"), lambda: None).splitlines()
     one.close()
@@ -209,6 +209,18 @@ def test_what_templates_do_needs_no_file(text: str, made: str | None) -> None:
     try:
         found = one.render(request(**data), {1: {}}, lambda name: (SOURCE, text), lambda: None)
         assert found == made or made is None
+    finally:
+        one.close()
+
+
+def test_its_program_is_of_its_parent_s_version_also_where_an_upgrade_has_replaced_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "child.py").write_text("raise SystemExit('of another version')")
+    monkeypatch.setattr(child, "__file__", str(tmp_path / "child.py"))
+    one = Renderer(memory_mb=512)
+    try:
+        assert one.render(request(), {1: {}}, lambda name: (SOURCE, "text"), lambda: None) == "text"
     finally:
         one.close()
 
