@@ -9,7 +9,7 @@ import sys
 
 from gunicorn import util
 
-from cnaasjobs.conf import WrongSettings, from_environment
+from cnaasjobs.conf import WrongSettings, conf, from_environment
 from cnaasjobs.logs import logging_config
 from cnaasjobs.masked_logs import MaskedJsonFormatter
 from cnaasjobs.web.files import connections_for
@@ -41,6 +41,10 @@ def on_starting(server: object) -> None:
 
     if wrong := [*problems(), *unimportable_jobs()]:
         sys.exit("\n".join(wrong))
+    if not conf.dev:  # there a start is to be quick
+        from cnaasjobs.read_ahead import read_ahead
+
+        read_ahead()
 
 
 def _write_error(sock: object, status_int: int, reason: str, mesg: str) -> None:
