@@ -8,6 +8,7 @@ from typing import Any
 
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
+from cnaasjobs.db.left_open import none_left_open
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.body import cells, job_log, posix_signals
@@ -44,7 +45,7 @@ class Execution:
         """
         self.ctx.task = task
         try:
-            with closing(self.ctx), job_log.kept_in(self.ctx.log):
+            with closing(self.ctx), job_log.kept_in(self.ctx.log), none_left_open():
                 try:
                     returned = self._to_its_end(task)
                 finally:

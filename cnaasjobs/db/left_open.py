@@ -1,0 +1,46 @@
+"""A transaction that a body begins on its thread's connection and does not end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg2.extensions import TRANSACTION_STATUS_INERROR, TRANSACTION_STATUS_INTRANS
+
+_BEGUN = {TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR}
+
+
+@contextmanager
+def none_left_open() -> Iterator[None]:
+    """Afterwards no transaction is open on this thread's connection, and the next statement finds a usable one.
+
+    Otherwise the end of the job would be part of that transaction and lost with it, and so would be the claims of all
+    later jobs in this process.
+
+    Raises:
+        RuntimeError: the code inside returned with one open. What it wrote there is rolled back.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.in_atomic_block:  # a test's, around the whole job
+        yield
+        return
+    was_open = False
+    try:
+        yield
+    finally:
+        if was_open := _is_open(connection):
+            connection.in_atomic_block = False  # with it, close() keeps the broken connection for the block's end
+            connection.close()
+    if was_open:
+        raise RuntimeError("the body left a database transaction open: what it wrote there was rolled back")
+
+
+def _is_open(connection: BaseDatabaseWrapper) -> bool:
+    driver = connection.connection
+    if connection.in_atomic_block:
+        return True
+    if driver is None or not connection.autocommit:
+        return driver is not None
+    if connection.vendor == "postgresql":  # begun in SQL, which Django does not see
+        return driver.get_transaction_status() in _BEGUN
+    return bool(driver.in_transaction)
