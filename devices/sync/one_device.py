@@ -8,7 +8,7 @@ from nornir.core.inventory import Host
 from cnaasjobs.secrecy import storable
 from devices.actions import DeviceAction
 from devices.sync.change_score import change_score
-from devices.sync.device import CLOSING, Device
+from devices.sync.device import CLOSING, COMMITTING, NAMING, Device
 from devices.sync.known import Fingerprint, essential, same
 from devices.sync.plan import Plan, Shown
 from devices.sync.report import DeviceReport
@@ -63,6 +63,7 @@ class DeviceSync:
         self._rendered = ""
         self._before: str | None = None  # the running configuration, where there is one to compare it with
         self._pending: TimedCommit | None = None
+        self._is_committed = False  # for good
         self._fate = ""  # what happened to a commit that was not confirmed
 
     # --- steps --------------------------------------------------------------------------------------------------------
@@ -113,6 +114,7 @@ class DeviceSync:
         except DeviceFailure as failure:
             raise DeviceFailure("; ".join([str(failure), *self._after_failed_commit()])) from failure
         if self._pending is None:
+            self._is_committed = True
             self.words.saw("committed")
             self._record()
         else:
@@ -123,6 +125,7 @@ class DeviceSync:
         if self._pending is not None:
             self._pending.confirm()
             self._pending = None
+            self._is_committed = True
             self.words.saw("confirmed")
             self._record()
 
@@ -149,7 +152,8 @@ class DeviceSync:
         return not self.report.failed
 
     def failed(self, exc: BaseException) -> None:
-        self.report.failure = self.words.failure(exc)
+        reason = self.words.failure(exc)
+        self.report.failure = f"{reason}; it was committed" if self._is_committed else reason
 
     def give_up(self, step: str, *, seconds: float) -> None:
         """Its thread hangs in this step and will not return. This fails the device, unless it was only being closed."""
@@ -160,6 +164,9 @@ class DeviceSync:
         self.failed(DeviceFailure(f"{step}: no answer within {seconds:g} seconds (CNAASJOBS_DEVICE_SECONDS)"))
         if pending is not None:
             self.report.failure = f"{self.report.failure}; if it is not confirmed, it {pending.reverts}"
+        elif step in (COMMITTING, NAMING):
+            became = "if it was made, it reverts by itself" if self._options.confirms else "its state is not known"
+            self.report.failure = f"{self.report.failure}; {became}"
 
     @property
     def pending(self) -> bool:

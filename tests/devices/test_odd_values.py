@@ -167,5 +167,5 @@ def test_a_failure_outside_of_a_step_is_the_devices_own(
     monkeypatch.setattr(DeviceSync, "close", close)
     lab.add("sw1", "sw2")
     job = sync(lab)
-    assert reason(job, "sw1") == "internal error: KeyError: 'a fault of ours'"
+    assert reason(job, "sw1") == "internal error: KeyError: 'a fault of ours'; it was committed"
     assert devices_of(job)["sw2"]["failed"] is False
