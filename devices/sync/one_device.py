@@ -18,6 +18,7 @@ from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
 
 UNRECOGNISABLE = "its configuration differs at each reading: changes made outside can't be noticed"
+NOT_AS_BEFORE = "the device does not run what it ran before"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +137,12 @@ class DeviceSync:
             return
         self._fate = pending.take_back()
         self._pending = None
-        if self._fate == ROLLED_BACK and self._is_as_before() is None:
-            self._states.unchanged(self.host.name)  # nobody can check, so the device's answer is enough
+        if self._fate == ROLLED_BACK:
+            as_before = self._is_as_before()
+            if as_before is None:
+                self._states.unchanged(self.host.name)  # nobody can check, so the device's answer is enough
+            elif not as_before:
+                self._fate = f"{ROLLED_BACK}, but {NOT_AS_BEFORE}"
         if self.report.failure and self._fate:
             self.report.failure += f"; {self._fate}"
 
@@ -258,7 +263,7 @@ class DeviceSync:
         if self._device.waits_for_confirmation():
             said.append("a commit that may not be ours waits for its confirmation on the device, and is left alone")
         if self._is_as_before() is False:
-            said.append("the device does not run what it ran before")
+            said.append(NOT_AS_BEFORE)
         return said
 
     def _is_as_before(self) -> bool | None:

@@ -17,6 +17,7 @@ from jobs.sql import store
 from jobs.task import JobContext
 from jobs.testing import perform, perform_job
 from tests.devices.lab import Lab, devices_of, note, reason
+from tests.devices.test_pending import unreachable
 from tests.devices.test_stopping import abort, clear, when
 from tests.factory import claim
 from tests.waiting import wait_until
@@ -151,6 +152,24 @@ def test_after_a_commit_that_failed_half_way_nobody_knows(lab: Lab, monkeypatch:
     assert uncertain() == {"sw1": job.pk}
     lab.options("sw1")
     assert f"unknown since job {job.pk}" in reason(live(), "sw1")
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_after_a_rollback_to_something_else_nobody_knows(lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    known(lab, "sw1")
+    unreachable(monkeypatch, "sw1")
+    rollback = LabDriver.rollback
+
+    def half_way(self: LabDriver) -> None:
+        rollback(self)
+        lab.set_running("sw1", "hostname half\n")
+
+    monkeypatch.setattr(LabDriver, "rollback", half_way)
+    job = live(confirm_mode=mode)
+    assert reason(job, "sw1") == (
+        "not reachable after the commit: no route to host; rolled back, but the device does not run what it ran before"
+    )
+    assert uncertain() == {"sw1": job.pk}
 
 
 def test_devices_that_wait_for_their_mark_together_share_a_statement(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
