@@ -128,6 +128,15 @@ def test_one_that_can_not_discard_its_candidate_is_closed_nevertheless(lab: Lab,
     assert installed.devices["r1"]["calls"][-2:] == ["discard_config", "close"]
 
 
+def test_what_no_database_can_store_is_shown_in_another_form(lab: Lab, foreign: Foreign) -> None:
+    installed = foreign.install("napalm_foo", ODD + r"odd('compare_config', lambda: '+ a\x00\udcff')")
+    beside_a_good_one(lab)
+    lab.template(r'motd {{ "\x00" }}', platform="foo")
+    device = devices_of(sync(lab))["r1"]
+    assert (device["failed"], installed.devices["r1"]["running"]) == (False, "motd \x00")
+    assert [device["job_tasks"][1]["result"], device["job_tasks"][2]["diff"]] == ["motd \ufffd", "+ a\ufffd\\udcff"]
+
+
 @pytest.mark.parametrize("answer", ["None", "7", "{}", "{'running': None}", "{'running': 7}", "{'running': '\\udcff'}"])
 def test_an_odd_running_configuration_ends_no_job(lab: Lab, foreign: Foreign, answer: str) -> None:
     foreign.install("napalm_foo", f"{ODD}odd('get_config', lambda: {answer})\n")

@@ -6,17 +6,17 @@ Another user's is never taken back.
 import json
 import re
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nornir.core.inventory import Host
 
+from cnaasjobs.events import Event
+from devices.actions import DeviceAction
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync import device, timed_commit
 from devices.sync.one_device import DeviceSync
-from devices.sync.words import DeviceFailure, Words
+from devices.sync.words import DeviceFailure
 from devices.tasks import sync_devices
 from jobs.models import Job
 from jobs.states import Status
@@ -170,26 +170,9 @@ def unreachable(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     monkeypatch.setattr(device.Device, "probe", probe)
 
 
-@pytest.mark.parametrize("mode", [1, 2])
-def test_near_its_end_a_commit_is_left_to_its_timer(lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
-    monkeypatch.setattr(timed_commit, "LEFT_ALONE_SECONDS", 300.0)
-    lab.add("sw1")
-    rolled_back = when(monkeypatch, "rollback", "nobody", lambda: None)
-    assert re.fullmatch(f"too late to confirm the commit; {UNTIL}", reason(live(confirm_mode=mode), "sw1"))
-    assert (rolled_back, LabDriver("sw1").has_pending_commit()) == ([], True)
-
-
-def test_the_timer_may_run_since_the_commit_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("devices.sync.timed_commit.time.monotonic", lambda: now[0])
-    slow: Any = SimpleNamespace(commit=lambda revert_in: now.append(now.pop() + 55), pending_name=lambda: "ours")
-    commit = timed_commit.TimedCommit(slow, Words(Host("sw1"), 1), revert_in=60)
-    assert commit.take_back() == commit.reverts
-    with pytest.raises(DeviceFailure, match="too late to confirm"):
-        commit.confirm()
-
-
-def test_mode_1_says_what_became_of_a_commit_that_cut_the_device_off(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mode_1_says_what_became_of_a_commit_that_cut_the_device_off(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, heard: list[Event]
+) -> None:
     unreachable(monkeypatch, "sw1", "sw2")
     lab.add("sw1", "sw2")
     original = LabDriver.rollback
@@ -207,6 +190,8 @@ def test_mode_1_says_what_became_of_a_commit_that_cut_the_device_off(lab: Lab, m
         reason(job, "sw2"),
     )
     assert [LabDriver(name).has_pending_commit() for name in ("sw1", "sw2")] == [False, True]
+    failed = [event.fields for event in heard if event.action is DeviceAction.ROLLBACK_FAILED]
+    assert [(fields["host"], fields["reason"]) for fields in failed] == [("sw2", "rollback failed: connection lost")]
 
 
 def test_a_fault_while_a_commit_waits_says_until_when(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,10 +254,19 @@ def test_a_dry_run_of_a_driver_that_can_not_say_goes_on(lab: Lab, foreign: Forei
     assert note(live(dry_run=True), "r1") is None
 
 
+@pytest.mark.parametrize("times", [1, 9])
 def test_a_driver_that_fails_to_say_which_commit_is_pending_is_asked_whether_one_is(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    monkeypatch.setattr(LabDriver, "_get_pending_commits", lambda _: [][0])
+    """Also if it says so later: nobody knows which it was when it was made."""
+    failures, original = [OSError("not now")] * times, LabDriver._get_pending_commits
+
+    def ask(self: LabDriver) -> dict[str, int]:
+        if failures:
+            raise failures.pop()
+        return original(self)
+
+    monkeypatch.setattr(LabDriver, "_get_pending_commits", ask)
     lab.add("sw1")
     assert note(live(), "sw1") is None
     assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
