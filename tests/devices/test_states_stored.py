@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 
 from cnaasjobs.db.fill_in import fill_in
 from cnaasjobs.db.insert import insert_many
@@ -16,13 +17,15 @@ from devices.sync import state
 from devices.sync.known import Fingerprint
 from devices.sync.state import DeviceStates
 from devices.tasks import sync_devices
+from jobs.errors import LockLost
 from jobs.fleet import asking
 from jobs.sql import store
 from jobs.task import JobContext
 from tests.devices.lab import Lab, devices_of
 from tests.devices.test_states import known, live, uncertain
+from tests.devices.test_stopping import clear
 from tests.factory import claimed
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -101,6 +104,38 @@ def test_what_was_not_stored_is_stored_the_next_time(
     assert (stored(), list(uncertain())) == (["sw1", "sw2"], ["sw1", "sw2"])
     states.close()
     assert (stored(), uncertain()) == (["sw1", "sw2", "sw3"], {})
+
+
+def test_a_mark_that_finds_the_lock_gone_stops_the_whole_job(lab: Lab) -> None:
+    known(lab, "sw1")
+    states = states_of("sw1")
+    clear()
+    with pytest.raises(LockLost):
+        states.about_to_commit("sw1", "commit", if_lost=None)
+    assert isinstance(states._ctx.stop_reason, LockLost)
+    assert uncertain() == {}
+
+
+def test_what_threads_share_is_changed_by_one_at_a_time(lab: Lab) -> None:
+    """Else what is noted between two lines of a thread that stores it would be forgotten."""
+    known(lab, "sw1", "sw2", "sw3")
+    states = states_of("sw1", "sw2", "sw3")
+    states.about_to_commit("sw1", "commit", if_lost=None)
+    changes: list[Callable[[], object]] = [
+        lambda: commit(states, "sw2"),
+        lambda: states.unchanged("sw1"),
+        lambda: states.about_to_commit("sw3", "commit", if_lost=None),
+        states._save,
+    ]
+    with ThreadPoolExecutor(len(changes)) as pool:
+        with states._mutex:
+            waiting = [pool.submit(change) for change in changes]
+            stays(lambda: not any(one.done() for one in waiting), seconds=0.2)
+        for one in waiting:
+            one.result(30)
+        pool.submit(connections.close_all).result()
+    states.close()
+    assert list(uncertain()) == ["sw3"]
 
 
 def test_a_mark_waits_for_the_database(lab: Lab, monkeypatch: pytest.MonkeyPatch, heard: list[Event]) -> None:

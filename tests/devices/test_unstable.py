@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
-from devices.sync.known import Fingerprint, Known, essential, same
+from devices.sync.known import Fingerprint, Known, digest, essential, same
 from devices.sync.one_device import UNRECOGNISABLE
 from devices.tasks import sync_devices
 from jobs.models import Job
@@ -66,6 +66,8 @@ def test_what_differs_by_itself_is_left_out() -> None:
     assert not kept.recognises(SALTED.format("c3").replace("hello", "goodbye"))
     assert not kept.recognises("snmp public\n" + SALTED.format("c3"))
     assert not kept.recognises("hostname sw1")
+    assert kept.running_hash == digest("hostname sw1\n\nmotd hello\n")  # as those that are stored were made
+    assert Fingerprint.of("a\nb", "a\nc").unstable == (1,)  # no more than half of them
 
 
 def test_readings_that_are_alike_leave_out_nothing() -> None:
