@@ -7,6 +7,7 @@ notifies it.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from cnaasjobs.conf import conf
@@ -104,7 +105,8 @@ class Each:
         hosts = list(given.devices)
         options: dict[str, Any] = {"take": given.at_once, "worker_id": self._worker_id}
         taken = self._persist(lambda: store().begin_devices(self._run, fleet, hosts, **options))
-        self._body.judge(self._persist(lambda: store().fleet_standing(self._run)))  # aborted before it came here?
+        asked, standing = time.monotonic(), partial(store().fleet_standing, self._run)
+        self._heard(self._persist(standing, standing), asked)  # was it aborted, or judged lost, before it came here?
         self._dry = len(hosts) <= given.at_once
         self.kept.took([one.id for one in taken or []], lasting=True)
         self._hand_out(taken or [])

@@ -1,5 +1,6 @@
 """What a thread does with one device: the steps, one after the other, each after a safe point."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -45,8 +46,6 @@ class Work:
         return self.begin(piece) if self.ahead.may_begin() else Unfinished.UNBEGUN
 
     def begin(self, piece: Piece) -> Finished | Unfinished:
-        if self.safety.stopping:
-            return Unfinished.UNBEGUN
         steps = self.given.steps[:1] if self.given.all_or_none else self.given.steps
         return self._over(piece, lambda: self._steps(piece, steps), last=len(self.given.steps) == len(steps))
 
@@ -91,6 +90,8 @@ class Work:
             returned = work()
             if returned is None and not last:
                 return Unfinished.IN_STEP
+            if isinstance(returned, Unfinished):
+                return returned
         except GivenBack:
             return Unfinished.UNBEGUN
         except DeviceFailed as failed:
@@ -100,7 +101,16 @@ class Work:
             returned = DeviceFailed(in_words(exc))
         return finished(piece, returned)
 
+    def _may_begin(self) -> bool:
+        """Its safe point was when it was taken, unless that is long ago: then this is another one."""
+        if not self.ahead.may_begin():
+            with contextlib.suppress(JobStopped):
+                self.safety.checkpoint()
+        return not self.safety.stopping
+
     def _steps(self, piece: Piece, steps: Sequence[Step]) -> Any:
+        if not self._may_begin():
+            return Unfinished.UNBEGUN
         returned = None
         try:
             for number, step in enumerate(steps):

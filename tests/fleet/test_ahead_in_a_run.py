@@ -202,7 +202,7 @@ def test_what_a_participant_was_told_is_as_old_as_its_question(
         assert asked_at <= asked[0]
         told[0] += 1
 
-    for question in ("take_devices", "write_devices"):
+    for question in ("fleet_standing", "take_devices", "write_devices"):
         monkeypatch.setattr(store(), question, noting(getattr(store(), question)))
     monkeypatch.setattr(Ahead, "heard", heard)
     assert performed(12).status == Status.FINISHED

@@ -1,14 +1,18 @@
 """What a job does for many devices at once: preparing them before they begin, and recording their steps."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from jobs.body import membership, shared_read
 from jobs.body.membership import Membership
+from jobs.fleet import ahead
 from jobs.models import JobDevice
 from jobs.states import JobDeviceState, Status
-from jobs.testing import perform_job
+from jobs.task import JobContext, job
+from jobs.testing import perform_job, result_of
+from locks import service as locks
 from tests.fake_jobs import fleets
 from tests.waiting import wait_until
 
@@ -43,6 +47,33 @@ def test_what_it_raises_is_logged_and_fails_no_device(tmp_path: Path, caplog: py
     lines = [record for record in caplog.records if getattr(record, "action", "") == "beforehand_failed"]
     assert lines
     assert "not today" in str(lines[0].exc_info)
+
+
+@job(lock="devices")
+def takes_long_to_prepare(ctx: JobContext, *, loses_its_lock: bool) -> None:
+    begun: list[str] = []
+
+    def beforehand(devices: Sequence[str]) -> None:
+        if loses_its_lock:
+            with ctx.database():
+                locks.clear("devices", who="operator", origin="test", user=None)
+
+    ctx.keep(lambda _: begun)
+    ctx.each(HOSTS, begun.append, at_once=3, beforehand=beforehand)
+
+
+@pytest.mark.parametrize(
+    ("loses_its_lock", "type_", "state"),
+    [(True, "LockLost", JobDeviceState.WAITING), (False, None, JobDeviceState.DONE)],
+)
+def test_none_begins_by_a_safe_point_that_was_long_before(
+    monkeypatch: pytest.MonkeyPatch, loses_its_lock: bool, type_: str | None, state: JobDeviceState
+) -> None:
+    monkeypatch.setattr(ahead, "LOOK_SECONDS", 0.0)
+    ended = perform_job(takes_long_to_prepare, loses_its_lock=loses_its_lock)
+    assert ended.exception_type == type_
+    assert set(JobDevice.objects.values_list("state", flat=True)) == {state.value}
+    assert not loses_its_lock or result_of(ended) == []
 
 
 @pytest.mark.parametrize(("devices", "waits"), [(3, False), (12, True)])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from jobs.fleet import asking
 from jobs.fleet.kept import Kept
 from jobs.lifecycle import transitions
 from jobs.models import JobDevice, Participant
+from jobs.run import Run
 from jobs.sql import store
+from jobs.sql.device_signature import FleetStanding
 from jobs.states import JobDeviceState, Status
 from jobs.task import job
 from jobs.testing import perform, perform_job, result_of
@@ -114,6 +117,25 @@ def test_an_answer_that_was_long_on_its_way_is_none(monkeypatch: pytest.MonkeyPa
     run, _ = begun()
     context = JobContext(run)
     assert asking.until_answered(context.database, late, lambda: "fresh", job_id=run.job_id) == "fresh"
+
+
+def test_who_was_taken_for_lost_before_it_heard_that_it_may_begin_begins_no_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, stands = [0.0], store().fleet_standing
+
+    def late(run: Run) -> FleetStanding:
+        seen = stands(run)
+        if not now[0]:
+            now[0] += 100
+            assert transitions.lose(run.job_id, run.run_token, type=EndReason.WORKER_LOST, message="gone")
+        return seen
+
+    said.clear()
+    monkeypatch.setattr(asking, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(store(), "fleet_standing", late)
+    assert perform_job(says_when_it_leaves).exception_type == "WorkerLost"
+    assert said == ["leaves"]
 
 
 def test_who_was_judged_lost_stores_nothing_of_devices_though_the_job_still_has_its_lock() -> None:
