@@ -1,33 +1,27 @@
-"""Tables that fit a person's terminal: words stay whole, and columns that are needed less go where there is no room."""
+"""Tables that fit a person's terminal: columns that are needed less go where there is no room.
 
-from collections.abc import Iterator, Sequence
+A sentence goes below its row where a column of it would cost one that is needed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
 _BETWEEN: Final = 2  # characters between two columns
-_LESS_NEEDED: Final = (  # dropped in this order
-    "comment",
-    "step",
-    "score",
-    "worker",
-    "took",
-    "next in line",
-    "by",
-    "since (UTC)",
-    "when (UTC)",
-    "devices",
-    "function",
-    "waits for",
-)
-_WHOLE: Final = frozenset({"took", "score", "since (UTC)", "when (UTC)"})  # meaningless when cut
+_SPARE: Final = ("comment", "step", "score", "worker", "took", "next in line")  # dropped in this order
+_NEEDED: Final = ("by", "since (UTC)", "when (UTC)", "devices", "function")  # dropped last, in this order
+_WHOLE: Final = frozenset({"took", "score", "since (UTC)", "when (UTC)", "held by", "next in line"})  # clumsy when cut
 _SENTENCES: Final = frozenset({"reason", "waits for"})
 _OF_A_SENTENCE: Final = 30  # characters at least: a narrower column would be very tall
-_NAMES: Final = frozenset({"function", "lock", "device", "by"})
-_OF_A_NAME: Final = 30  # characters; a longer name is folded, so that its column need not be dropped
+_OF_A_WORD: Final = 30  # a longer one is folded, so that its column need not be dropped
+_SQUEEZED: Final = 12  # the same where a column that is needed would have to go
+
+Sizes = Mapping[str, Measurement]
 
 
 class FittingTable(Table):
@@ -43,40 +37,82 @@ class FittingTable(Table):
         for column in columns:
             self.add_column(column, overflow="fold")
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table | Text]:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         if self._nothing and not self.row_count and console.is_terminal:
             yield Text(self._nothing, style="dim")
             return
-        sizes = {column.header: _size(console, column) for column in self.columns}
-        for header in _LESS_NEEDED:
-            if _total([size.minimum for size in sizes.values()]) > options.max_width:
-                sizes.pop(header, None)
-        room = options.max_width - _total([size.minimum for size in sizes.values()])
-        shown = [column for column in self.columns if column.header in sizes]
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in shown:
-            size = sizes[column.header]
-            more = max(0, min(room, size.maximum - size.minimum))
-            table.add_column(column.header, overflow="fold", width=size.minimum + more if room >= 0 else None)
-            room -= more
-        for cells in zip(*(column.cells for column in shown), strict=True):
+        sizes = {str(column.header): _size(console, column) for column in self.columns}
+        fitting = _fitting(sizes, options.max_width, _SPARE)
+        if fitting is None:
+            short = {header: size for header, size in sizes.items() if header not in _SENTENCES}
+            fitting = _fitting(short, options.max_width, _SPARE) or _squeezed(short, options.max_width)
+        yield from self._parts(_widths(fitting, options.max_width))
+
+    def _parts(self, widths: Mapping[str, int | None]) -> Iterator[RenderableType]:
+        """Tables of the same widths, with the sentences between them that have no column."""
+        beside = [column for column in self.columns if column.header in widths]
+        below = [column for column in self.columns if column.header in _SENTENCES - widths.keys()]
+        table = _part(widths, with_heads=True)
+        for number, cells in enumerate(zip(*(column.cells for column in beside), strict=True)):
             table.add_row(*cells)
+            said = " ".join(filter(None, (str([*column.cells][number]) for column in below)))
+            if said:
+                yield table
+                yield Padding(Text(said, style="dim"), (0, 0, 0, _BETWEEN))
+                table = _part(widths, with_heads=False)
         yield table
 
 
+def _part(widths: Mapping[str, int | None], *, with_heads: bool) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=with_heads)
+    for header, width in widths.items():
+        table.add_column(header, overflow="fold", width=width)
+    return table
+
+
 def _size(console: Console, column: Column) -> Measurement:
-    """Its longest word, unless that is a very long name, or what else must stay together; and its longest line."""
+    """Its longest word, unless that is very long, or what else must stay together; and its longest line."""
     unbounded = console.options.update(max_width=100_000)
     sizes = [Measurement.get(console, unbounded, cell) for cell in (column.header, *column.cells)]
     least, most = max(size.minimum for size in sizes), max(size.maximum for size in sizes)
     if column.header in _WHOLE:
-        least = most
-    elif column.header in _SENTENCES:
-        least = max(least, min(most, _OF_A_SENTENCE))
-    elif column.header in _NAMES:
-        least = min(least, _OF_A_NAME)
-    return Measurement(least, most)
+        return Measurement(most, most)
+    return Measurement(min(most, _OF_A_SENTENCE) if column.header in _SENTENCES else min(least, _OF_A_WORD), most)
 
 
-def _total(widths: Sequence[int]) -> int:
-    return sum(widths) + _BETWEEN * (len(widths) - 1)
+def _squeezed(sizes: Sizes, width: int) -> Sizes:
+    """Without all that is spare, with words folded, and without more where that is not enough."""
+    narrow = {
+        header: size if header in _WHOLE else Measurement(min(size.minimum, _SQUEEZED), size.minimum)
+        for header, size in sizes.items()
+        if header not in _SPARE
+    }
+    return _fitting(narrow, width, _NEEDED) or {
+        header: size for header, size in narrow.items() if header not in _NEEDED
+    }
+
+
+def _fitting(sizes: Sizes, width: int, less_needed: Sequence[str]) -> Sizes | None:
+    """Those that fit when as few as possible are dropped, in this order. None if dropping all these is not enough."""
+    for count in range(len(less_needed) + 1):
+        kept = {header: size for header, size in sizes.items() if header not in less_needed[:count]}
+        if _least(kept) <= width:
+            return kept
+    return None
+
+
+def _widths(sizes: Sizes, width: int) -> dict[str, int | None]:
+    """What is left over goes to the first that need it."""
+    room = width - _least(sizes)
+    if room < 0:  # a tiny terminal
+        return dict.fromkeys(sizes)
+    widths: dict[str, int | None] = {}
+    for header, size in sizes.items():
+        more = min(room, size.maximum - size.minimum)
+        widths[header] = size.minimum + more
+        room -= more
+    return widths
+
+
+def _least(sizes: Sizes) -> int:
+    return sum(size.minimum for size in sizes.values()) + _BETWEEN * (len(sizes) - 1)
