@@ -4,6 +4,8 @@ A job's ``exception.type`` is the name of the class that ended it: those that en
 ``jobs.end_reasons``.
 """
 
+from typing import Self
+
 
 class JobStopped(Exception):
     """Raised by ``ctx.checkpoint()`` when the body must stop. A body does not catch it."""
@@ -15,6 +17,10 @@ class JobAborted(JobStopped):
 
 class LockLost(JobStopped):
     """The job's lock, or the run itself, was taken from it: another job may hold the lock by now."""
+
+    @classmethod
+    def of(cls, lock: str | None) -> Self:
+        return cls(f"lock {lock} was cleared or taken over" if lock else "the job has no lock: its @job names none")
 
 
 class TimeLimitExceeded(JobStopped):

@@ -8,7 +8,7 @@ from typing import Any, Final, Unpack
 from cnaasjobs.conf import conf
 from cnaasjobs.secrecy import mask_all, masker
 from jobs.errors import ResultNotStorable
-from jobs.schedulable import Schedulable, ScheduleOptions, known
+from jobs.schedulable import Schedulable, ScheduleOptions, checked_task, known
 
 OF_DEVICES: Final = '{"devices": {'  # how a result that is made of the devices' reports begins
 OF_NONE: Final = OF_DEVICES + "}}"  # such a result of a job that went through no device
@@ -19,7 +19,7 @@ class NextJob:
     """A job to schedule in the transaction of this one's finish; ``next_job_id`` will point at it."""
 
     def __init__(self, *, task: Schedulable, kwargs: Mapping[str, Any], **options: Unpack[ScheduleOptions]) -> None:
-        self.task = task
+        self.task = checked_task(task)
         self.kwargs = kwargs
         self.options = known(options)
 

@@ -44,6 +44,13 @@ class Ending(NamedTuple):
     change_score: int | None
 
 
+def checked_task(task: "Schedulable") -> "Schedulable":
+    """Raises TypeError for what is no job, such as the name of one."""
+    if not hasattr(task, "function_name_of"):
+        raise TypeError(f"{task!r:.60} is not a job: give the function that @job decorates, imported from its module")
+    return task
+
+
 Approval = Callable[[Mapping[str, Any], Ending | None], str | None]  # why it needs one, in words; None: it does not
 
 

@@ -4,6 +4,7 @@ Only signals in the process that runs the body count; the worker's main process 
 """
 
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, TypedDict, TypeVar
 from uuid import UUID, uuid4
@@ -128,11 +129,14 @@ def retry(sender: Any, reason: Any = None, **_: Any) -> None:
         return
     cells.storing(sender.request)
     due = 0 if reason is None or reason.when is None else reason.when
-    _until_stored(
-        lambda: transitions.retry(execution.run, due=due, reason=str(reason)),
-        what="retry",
-        job_id=execution.run.job_id,
-    )
+    try:
+        _until_stored(
+            lambda: transitions.retry(execution.run, due=due, reason=str(reason)),
+            what="retry",
+            job_id=execution.run.job_id,
+        )
+    except Exception as exc:  # noqa: BLE001  a time that is none, for instance: the job must end and free its lock
+        _store_failure(execution, Failure.of(exc, traceback.format_exc()))
 
 
 def _execution(task: Any) -> Execution | None:

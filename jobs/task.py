@@ -15,14 +15,14 @@ from functools import cache, cached_property
 from typing import Any, Unpack, overload
 
 from celery import Task, current_app, shared_task
-from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded
+from celery.exceptions import Retry, SoftTimeLimitExceeded
 from pydantic import TypeAdapter
 
 from cnaasjobs.db.clock import database_now
 from jobs.authors import refusing
 from jobs.body.annotations import adapters, why_not
 from jobs.body.context import JobContext
-from jobs.body.execution import Execution
+from jobs.body.execution import Execution, without_run
 from jobs.declaration import check_body, check_options
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError, JobStopped
@@ -191,7 +191,7 @@ class JobTask(Task):
         """Run the body of the claimed run; without a claim (duplicate message, aborted, lock taken) do nothing."""
         execution: Execution | None = getattr(self.request, "job", None)
         if execution is None:
-            raise Ignore
+            raise without_run(self)
         execution.run_body(self)
 
     def retry(self, *args: Any, throw: bool = True, **options: Any) -> Retry:

@@ -263,7 +263,7 @@ class JobContext:
         self._connection.close()
 
     def _lock_lost(self) -> LockLost:
-        return LockLost(f"lock {self._run.lock_name} was cleared or taken over")
+        return LockLost.of(self._run.lock_name)
 
     def _raise_if_stopping(self) -> None:
         if self._stop_reason is not None:

@@ -22,6 +22,14 @@ from jobs.rights.decide import require_still
 from jobs.run import Run
 
 
+def without_run(task: Any) -> Exception:
+    """What ends a call of a job's task that has no claimed run."""
+    if task.request.called_directly:
+        return TypeError(f"{task.name} is a job: start it with its schedule(), test it with jobs.testing.perform_job")
+    ignored: Exception = Ignore()
+    return ignored
+
+
 class Execution:
     """One run, in the process that runs its body: from the claim to a stored end."""
 

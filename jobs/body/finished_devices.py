@@ -32,6 +32,8 @@ class FinishedDevices:
         self._closed = False
 
     def device_finished(self, device: str) -> None:
+        if not isinstance(device, str):
+            raise TypeError(f"ctx.device_finished takes the name of a device, not {device!r:.60}")
         with self._mutex:
             self._devices[device] = None
             if self._is_due:

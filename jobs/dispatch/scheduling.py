@@ -24,7 +24,7 @@ from jobs.dispatch.starter import add_to_trail, job_here, started_here
 from jobs.errors import JobArgumentError, ResultNotStorable
 from jobs.models import Job, JobMilestone
 from jobs.outcome import NextJob, storable_json
-from jobs.schedulable import Ending, Schedulable, ScheduleOptions, checked_priority, known
+from jobs.schedulable import Ending, Schedulable, ScheduleOptions, checked_priority, checked_task, known
 from jobs.states import Milestone
 
 
@@ -61,7 +61,7 @@ def _insert(
 ) -> list[Job]:
     at, now = _later(options.get("at")), cast("datetime", DatabaseNow())
     starter, earlier = started_here(), job_here() if ending is None else ending.job_id
-    alike = _row(task, options, at=at, now=now, starter=starter)
+    alike = _row(checked_task(task), options, at=at, now=now, starter=starter)
     rows, aside = _rows(task, many, alike, ending)
     # A single INSERT is its own transaction: BEGIN and COMMIT, or a savepoint, would be two more round trips.
     is_lone = len(rows) == 1 and not at and not aside and starter is None and earlier is None
