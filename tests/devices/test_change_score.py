@@ -18,6 +18,9 @@ from devices.sync.change_score import change_score
         "--- running\n+++ candidate\n",
         "[edit system]\n",
         "+vlan 5\n-vlan 5\n",  # only moved
+        "-vlan 5\n-vlan 5\n+vlan 5\n+vlan 5\n",
+        "+\n-   \n",
+        "+   no description uplink\n",
     ],
 )
 def test_what_hurts_nobody_scores_nothing(diff: str) -> None:
@@ -27,6 +30,11 @@ def test_what_hurts_nobody_scores_nothing(diff: str) -> None:
 def test_ordinary_lines_score_little() -> None:
     assert change_score("+motd hello\n") == 1
     assert change_score("-motd hello\n") == 2
+    assert change_score("-no motd\n") == 1  # turned on again
+    assert change_score("+no motd\n") == 2
+    assert change_score("-a\n-a\n+a\n") == 2  # one of them moved
+    assert change_score("-a\n+a\n+a\n+a\n") == 2
+    assert change_score("+the name of a neighborhood\n") == 1  # not a neighbor
 
 
 @pytest.mark.parametrize(
@@ -47,6 +55,7 @@ def test_taking_away_what_carries_traffic_scores_much(line: str) -> None:
     removed = change_score(f"-   {line}\n")
     assert removed >= 10
     assert 1 < change_score(f"+   {line}\n") < removed
+    assert 1 < change_score(f"-   no {line}\n") < removed
     assert change_score(f"+   no {line}\n") == removed
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from cnaasjobs.events import Event
+from devices.actions import DeviceAction
+from devices.sync import device
 from devices.sync.words import UNSPEAKABLE
 from devices.tasks import sync_devices
 from jobs.models import Job
@@ -108,7 +111,7 @@ def test_an_exception_that_has_not_even_a_name_fails_its_device_alone(lab: Lab, 
 @pytest.mark.parametrize("mode", [1, 2])
 @pytest.mark.parametrize("raised", ["raises(KeyboardInterrupt)", "recurse()", "raises(WithoutName)"])
 def test_an_odd_exception_in_any_step_fails_only_its_device(
-    lab: Lab, foreign: Foreign, verb: str, mode: int, raised: str
+    lab: Lab, foreign: Foreign, heard: list[Event], verb: str, mode: int, raised: str
 ) -> None:
     foreign.install("napalm_foo", f"{ODD}odd({verb!r}, lambda: {raised})\n")
     beside_a_good_one(lab)
@@ -116,6 +119,38 @@ def test_an_odd_exception_in_any_step_fails_only_its_device(
     assert job.status == Status.FINISHED
     assert set(devices_of(job)) == {"r1", "sw1"}
     assert devices_of(job)["r1"]["failed"] is (verb in ("confirm_commit", "has_pending_commit"))
+    unclosed = [event.fields["reason"] for event in heard if event.action is DeviceAction.CLOSE_FAILED]
+    assert unclosed == (["connection not closed cleanly"] if verb == "close" else [])
+
+
+SECOND_FAILS = """
+original = ForeignDriver.__init__
+def __init__(self, *args, **options):
+    original(self, *args, **options)
+    if self.device["pending"]:
+        raise OSError("no more sockets")
+ForeignDriver.__init__ = __init__
+"""
+
+
+def test_a_connection_that_can_not_even_be_made_did_not_reach_the_device(
+    lab: Lab, foreign: Foreign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "PROBE_SECONDS", 0.0)
+    foreign.install("napalm_foo", ODD + SECOND_FAILS)
+    beside_a_good_one(lab)
+    said = "not reachable after the commit: no more sockets; rolled back"
+    assert only_r1_failed(sync(lab, confirm_mode=1)) == said
+
+
+def test_whatever_is_true_means_that_a_commit_waits(lab: Lab, foreign: Foreign) -> None:
+    installed = foreign.install(
+        "napalm_foo", "ForeignDriver.has_pending_commit = lambda self: self.device['pending']\n"
+    )
+    beside_a_good_one(lab)
+    assert devices_of(sync(lab, confirm_mode=1))["r1"]["failed"] is False
+    installed.devices["r1"]["pending"] = "theirs"
+    assert "waits for its confirmation" in only_r1_failed(sync(lab, confirm_mode=1, resync=True))
 
 
 def test_one_that_can_not_discard_its_candidate_is_closed_nevertheless(lab: Lab, foreign: Foreign) -> None:
@@ -132,17 +167,19 @@ def test_what_no_database_can_store_is_shown_in_another_form(lab: Lab, foreign: 
     installed = foreign.install("napalm_foo", ODD + r"odd('compare_config', lambda: '+ a\x00\udcff')")
     beside_a_good_one(lab)
     lab.template(r'motd {{ "\x00" }}', platform="foo")
-    device = devices_of(sync(lab))["r1"]
-    assert (device["failed"], installed.devices["r1"]["running"]) == (False, "motd \x00")
-    assert [device["job_tasks"][1]["result"], device["job_tasks"][2]["diff"]] == ["motd \ufffd", "+ a\ufffd\\udcff"]
+    found = devices_of(sync(lab))["r1"]
+    assert (found["failed"], installed.devices["r1"]["running"]) == (False, "motd \x00")
+    assert [found["job_tasks"][1]["result"], found["job_tasks"][2]["diff"]] == ["motd \ufffd", "+ a\ufffd\\udcff"]
 
 
 @pytest.mark.parametrize("answer", ["None", "7", "{}", "{'running': None}", "{'running': 7}", "{'running': '\\udcff'}"])
-def test_an_odd_running_configuration_ends_no_job(lab: Lab, foreign: Foreign, answer: str) -> None:
+def test_an_odd_running_configuration_ends_no_job(lab: Lab, foreign: Foreign, heard: list[Event], answer: str) -> None:
     foreign.install("napalm_foo", f"{ODD}odd('get_config', lambda: {answer})\n")
     beside_a_good_one(lab)
     for _ in range(2):
         assert devices_of(sync(lab, resync=True))["r1"]["failed"] is False
+    unread = [event.fields["host"] for event in heard if event.action is DeviceAction.CONFIG_UNREAD]
+    assert unread == ([] if "running" in answer else ["r1", "r1"])
 
 
 @pytest.mark.parametrize("password", [1234567, 12.5, True, 0, "", None])

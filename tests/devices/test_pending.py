@@ -247,16 +247,22 @@ def test_a_dry_run_says_that_a_commit_waits_for_its_confirmation(lab: Lab, known
     assert running() == THEIRS
 
 
-def test_a_dry_run_of_a_driver_that_can_not_say_goes_on(lab: Lab, foreign: Foreign) -> None:
+def unknown(heard: list[Event]) -> list[object]:
+    """What was logged of drivers that could not say what is pending."""
+    return [event.fields["reason"] for event in heard if event.action is DeviceAction.PENDING_UNKNOWN]
+
+
+def test_a_dry_run_of_a_driver_that_can_not_say_goes_on(lab: Lab, foreign: Foreign, heard: list[Event]) -> None:
     foreign.install("napalm_foo", "def fails(self): raise OSError('no')\nForeignDriver.has_pending_commit = fails\n")
     lab.template("x\n", platform="foo")
     lab.add("r1", platform="foo")
     assert note(live(dry_run=True), "r1") is None
+    assert unknown(heard) == ["cannot ask for pending commits: no"]
 
 
 @pytest.mark.parametrize("times", [1, 9])
 def test_a_driver_that_fails_to_say_which_commit_is_pending_is_asked_whether_one_is(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, times: int
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, heard: list[Event], times: int
 ) -> None:
     """Also if it says so later: nobody knows which it was when it was made."""
     failures, original = [OSError("not now")] * times, LabDriver._get_pending_commits
@@ -269,6 +275,7 @@ def test_a_driver_that_fails_to_say_which_commit_is_pending_is_asked_whether_one
     monkeypatch.setattr(LabDriver, "_get_pending_commits", ask)
     lab.add("sw1")
     assert note(live(), "sw1") is None
+    assert unknown(heard) == ["cannot ask which commit is pending: not now"]
     assert lab.running("sw1") == "hostname sw1\nmotd hello\n"
 
 

@@ -1,12 +1,12 @@
 """When what is known of devices is stored, and what becomes of it when that fails."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError, connection, connections
 
 from cnaasjobs.db.fill_in import fill_in
 from cnaasjobs.db.insert import insert_many
@@ -14,7 +14,7 @@ from cnaasjobs.events import Event
 from devices.actions import DeviceAction
 from devices.models import DeviceState
 from devices.sync import state
-from devices.sync.known import Fingerprint
+from devices.sync.known import Fingerprint, Known
 from devices.sync.state import DeviceStates
 from devices.tasks import sync_devices
 from jobs.errors import LockLost
@@ -136,6 +136,25 @@ def test_what_threads_share_is_changed_by_one_at_a_time(lab: Lab) -> None:
         pool.submit(connections.close_all).result()
     states.close()
     assert list(uncertain()) == ["sw3"]
+
+
+def test_what_is_known_is_read_again_on_a_new_connection(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[Any] = []
+    read = state._read
+
+    def breaks_at_first(hosts: Sequence[str]) -> dict[str, Known]:
+        known = read(hosts)
+        used.append(connection.connection)
+        if len(used) == 1:
+            raise OperationalError("the connection is lost")
+        return known
+
+    known(lab, "sw1")
+    monkeypatch.setattr(state, "_read", breaks_at_first)
+    monkeypatch.setattr(JobContext, "next_stop", lambda *_: None)
+    assert states_of("sw1")["sw1"].rendered_hash != ""
+    assert len(used) == 2
+    assert used[0] is not used[1]
 
 
 def test_a_mark_waits_for_the_database(lab: Lab, monkeypatch: pytest.MonkeyPatch, heard: list[Event]) -> None:

@@ -110,10 +110,10 @@ def test_lines_are_left_out_by_platform(settings: Settings) -> None:
 def test_a_device_that_shows_its_secrets_anew_each_time_is_not_changed_outside(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int
 ) -> None:
-    shown_with(monkeypatch, "set password ENC {number}\n")
+    shown_with(monkeypatch, "set password ENC {number}\nset key ENC {number}\n")
     lab.add("sw1")
     sync(confirm_mode=mode)
-    assert DeviceState.objects.get().unstable_lines == "2"
+    assert DeviceState.objects.get().unstable_lines == "2,3"
     for kwargs in ({"dry_run": True}, {"force": True}, {"resync": True}):
         assert devices_of(sync(confirm_mode=mode, **kwargs))["sw1"]["failed"] is False
     lab.change("sw1", motd="new")
