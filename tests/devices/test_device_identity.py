@@ -12,7 +12,10 @@ import paramiko  # type: ignore[import-untyped]
 import pytest
 from napalm import get_network_driver
 
-from tests.devices.foreign import gone_after
+from devices.tasks import sync_devices
+from jobs.testing import perform_job
+from tests.devices.foreign import Foreign, gone_after
+from tests.devices.lab import Lab
 from tests.services.certificates import issue
 
 PASSWORD = "device-password"
@@ -119,6 +122,25 @@ def test_junos_needs_a_driver_of_ones_own(stranger: Stranger, tmp_path: Path, mo
     refused("checking_junos", stranger.port)
     gone_after(monkeypatch, "custom_napalm.checking_junos")
     assert stranger.told == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("there", "own"), [(True, None), (True, "/etc/ssh/own"), (False, None)])
+def test_nornirs_file_of_ssh_options_reaches_the_driver_if_it_is_there_and_the_host_has_no_other(
+    lab: Lab, foreign: Foreign, monkeypatch: pytest.MonkeyPatch, there: bool, own: str | None
+) -> None:
+    installed = foreign.install("napalm_foo")
+    given: list[dict[str, Any]] = []
+    monkeypatch.setattr(installed.ForeignDriver, "open", lambda self: given.append(self.optional_args))
+    lab.template("x\n", platform="foo")
+    lab.add("r1", platform="foo", **({"ssh_config_file": own} if own else {}))
+    file = lab.directory / "ssh_config"
+    if there:
+        file.touch()
+    with lab.config.open("a") as config:
+        config.write(f"ssh:\n  config_file: {file}\n")
+    perform_job(sync_devices, all=True)
+    assert [args.get("ssh_config_file") for args in given] == [own or (str(file) if there else None)]
 
 
 # --- HTTPS ------------------------------------------------------------------------------------------------------------

@@ -51,6 +51,16 @@ def test_an_aborted_job_keeps_what_was_over(lab: Lab, monkeypatch: pytest.Monkey
     assert finished(job) == ["sw1", "sw2"]
 
 
+def test_a_device_that_was_committed_without_a_timer_when_its_job_was_aborted_is_done(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(lab, confirm_mode=0)
+    when(monkeypatch, "commit_config", "sw2", abort(job))
+    perform(job)
+    assert job.exception_type == "JobAborted"
+    assert (said(job), finished(job)) == ({"sw1": None, "sw2": None}, ["sw1", "sw2"])
+
+
 def test_a_device_whose_job_is_aborted_while_it_is_rendered_is_not_called_done(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
