@@ -10,6 +10,7 @@ from celery import Celery, signals
 from celery.loaders.app import AppLoader
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from cnaasjobs.conf import WrongSettings
 from jobs import worker
@@ -67,11 +68,24 @@ class Loader(AppLoader):  # type: ignore[misc, unused-ignore]
             return super().import_default_modules()
         gc.disable()
         try:
+            _require_importable()
             return super().import_default_modules()
         finally:
             self._has_loaded = True
             gc.enable()
             gc.freeze()
+
+
+def _require_importable() -> None:
+    """Before Celery imports the modules of the jobs: it would log a traceback, and raise whatever their code raises.
+
+    Raises:
+        ImproperlyConfigured: names each module that can't be imported, and where it fails.
+    """
+    from cnaasjobs.checks import unimportable_jobs
+
+    if apps.ready and (found := [*unimportable_jobs()]):
+        raise ImproperlyConfigured("\n".join(found))
 
 
 def _look(**_: Any) -> None:
