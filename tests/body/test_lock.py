@@ -45,6 +45,11 @@ def lost_and_run_again(run: Run) -> None:
     assert JobContext(again).holds_lock()
 
 
+def gone(run: Run) -> None:
+    cleared(run)
+    Job.objects.filter(pk=run.job_id).delete()
+
+
 def under_another_token(run: Run) -> None:
     Lock.objects.filter(holder_id=run.job_id).update(fence=F("fence") + 1)
 
@@ -56,7 +61,7 @@ def test_a_run_holds_its_lock() -> None:
         AuditEntry.objects.all().delete()
 
 
-@pytest.mark.parametrize("happens", [cleared, taken_over, lost_and_run_again, under_another_token])
+@pytest.mark.parametrize("happens", [cleared, taken_over, lost_and_run_again, gone, under_another_token])
 def test_a_run_that_lost_its_lock_writes_nothing(happens: Callable[[Run], None]) -> None:
     run = claimed(runs_again.schedule())
     ctx = JobContext(run)

@@ -11,8 +11,9 @@ from celery.app.trace import build_tracer
 from django.db import DataError
 
 from jobs.body import cells, posix_signals
+from jobs.end_reasons import Failure
 from jobs.lifecycle import transitions
-from jobs.models import Job, Participant
+from jobs.models import Fleet, Job, Participant
 from jobs.sql import store
 from jobs.states import Status
 from jobs.task import JobContext, job
@@ -57,21 +58,28 @@ def test_a_body_that_catches_its_abort_ends_as_aborted(then: str) -> None:
 
 
 @job
-def catches_the_end_of_each(ctx: JobContext, *, aborts: bool = True) -> str:
+def catches_the_end_of_each(ctx: JobContext, *, end: str | None = None) -> str:
     def step(host: str) -> None:
-        if aborts:
+        if end is None:
             transitions.abort(ctx.job_id, reason="enough", by="ann")
+        else:
+            Fleet.objects.update(end=end)
 
     try:
         ctx.each(["sw1", "sw2"], step, at_once=1)
     except Exception as exc:  # noqa: BLE001  as authors do
-        return type(exc).__name__
+        return f"{type(exc).__name__}: {exc}"
     return "no end"
 
 
 def test_a_body_that_catches_the_abort_of_each_ends_as_aborted() -> None:
     row = perform_job(catches_the_end_of_each)
-    assert (row.exception_type, result_of(row)) == ("JobAborted", "JobAborted")
+    assert (row.exception_type, result_of(row)) == ("JobAborted", "JobAborted: enough (aborted by ann)")
+
+
+def test_a_body_that_catches_the_end_that_another_participant_met_ends_by_it() -> None:
+    row = perform_job(catches_the_end_of_each, end=Failure(type="TimeLimitExceeded", message="too long").as_json())
+    assert (row.exception_type, result_of(row)) == ("TimeLimitExceeded", "EndMet: too long")
 
 
 def test_a_body_that_catches_what_ended_each_early_ends_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +87,8 @@ def test_a_body_that_catches_what_ended_each_early_ends_by_it(monkeypatch: pytes
         raise DataError("it can't be stored")
 
     monkeypatch.setattr(store(), "take_devices", refuses)
-    row = perform_job(catches_the_end_of_each, aborts=False)
-    assert (row.status, row.exception_type, result_of(row)) == (Status.EXCEPTION, "DataError", "DataError")
+    row = perform_job(catches_the_end_of_each)
+    assert (row.exception_type, result_of(row)) == ("DataError", "DataError: it can't be stored")
     assert not Participant.objects.exists()
 
 

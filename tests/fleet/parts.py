@@ -35,9 +35,10 @@ def begun(
     all_or_none: bool = False,
     worker_id: int | None = None,
     task: JobTask = fleets.each,
+    **arguments: Any,
 ) -> tuple[Run, list[Taken]]:
     """A job that was claimed and came to its devices."""
-    job = scheduling.schedule(task, {"hosts": list(hosts)})
+    job = scheduling.schedule(task, {"hosts": list(hosts), **arguments})
     run = claim(job, worker="first", worker_id=worker_id)
     assert isinstance(run, Run)
     fleet = NewFleet(helpers=helpers, repeats=repeats, all_or_none=all_or_none, fingerprint="alike")

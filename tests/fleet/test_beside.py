@@ -7,7 +7,7 @@ import pytest
 from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, JobOutcome, Participant
 from jobs.outcome import Outcome
-from jobs.run import Run
+from jobs.run import Refused, Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, NewFleet, Note, Stepped
 from jobs.states import Status
@@ -15,7 +15,7 @@ from jobs.testing import result_of
 from jobs.upkeep.orphans import end_orphans
 from tests.factory import claimed
 from tests.fake_jobs import fleets
-from tests.fleet.parts import WAITING, begun, ended, joined, leave, lose, named, over, states
+from tests.fleet.parts import WAITING, begun, ended, join, joined, leave, lose, named, over, states
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
@@ -54,6 +54,7 @@ def test_a_run_that_is_left_by_one_and_finished_by_the_other(other: Run) -> None
     helper = joined(run, task_name=TASK.name)
     seen, more = store().take_devices(helper, 5)
     assert ([device.host for device in more], seen.crowded) == (["b"], False)
+    assert isinstance(join(run, task_name=TASK.name), Refused)  # all its devices have been begun
     assert seen.others <= 1  # 0 where it is not asked
     seen = store().write_devices(run, Batch())
     assert (seen.others, seen.waiting) == (1, False)
@@ -90,7 +91,16 @@ def test_a_run_that_waits_for_others_and_is_ended(other: Run) -> None:
     assert leave(back, though_waiting=True).gone
     assert end_orphans() == 0
     ended(run)
+    assert isinstance(join(run, task_name=TASK.name), Refused)
     assert end_orphans() == 1
+
+
+def test_who_joins_one_of_two_runs_that_wait_for_others(other: Run) -> None:
+    runs = [beside()[0], beside()[0]]
+    for run in runs:
+        assert leave(run, though_waiting=True).gone
+    joined(runs[0], task_name=TASK.name)
+    assert [Fleet.objects.get(pk=run.job_id).orphan is None for run in runs] == [True, False]
 
 
 def test_nobody_is_waited_for_because_devices_of_another_run_wait(other: Run) -> None:
@@ -113,6 +123,8 @@ def test_a_decision_and_an_end_of_one_run_are_not_the_others(other: Run) -> None
     assert store().decide(run, 1, within=None).allowed
     store().note_end(run, "{}")
     assert store().fleet_standing(run).end == "{}"
+    Participant.objects.filter(pk=run.run_token).delete()
+    assert store().decide(run, 1, within=None).allowed is False
 
 
 def test_a_new_attempt_leaves_the_other_runs_devices(other: Run) -> None:

@@ -110,7 +110,9 @@ def test_one_that_differs_says_so_once_and_comes_no_more(selection: Selection, h
 
 
 @pytest.mark.parametrize("how", ["it finds a device twice", "it asks for another attempt", "it returns"])
-def test_one_that_fails_before_it_helps_leaves_the_job_to_the_others(selection: Selection, how: str) -> None:
+def test_one_that_fails_before_it_helps_leaves_the_job_to_the_others(
+    selection: Selection, how: str, heard: list[Event]
+) -> None:
     came: list[JobContext] = []
     selection.of_helper = RETURNS if how == "it returns" else ["sw0", "sw0"]
 
@@ -126,6 +128,8 @@ def test_one_that_fails_before_it_helps_leaves_the_job_to_the_others(selection: 
     selection.may_go_on.set()
     ended = crew.wait()
     assert (ended.status, ended.attempt, selection.after) == (Status.FINISHED, 1, ["first"])
+    assert [event.fields["worker"] for event in heard if event.action is JobAction.LEAVE] == ["helper"]
+    assert JobAction.FAIL not in {event.action for event in heard}
 
 
 def test_the_last_one_reports_lost_devices_also_those_that_it_does_not_know(selection: Selection) -> None:

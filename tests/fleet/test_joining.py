@@ -5,17 +5,24 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from celery import current_app
+from celery.app.trace import build_tracer
 from django.db.models import F
 
 from cnaasjobs.db.clock import database_now
-from jobs.end_reasons import EndReason, Failure
+from cnaasjobs.events import Event
+from jobs.actions import JobAction
+from jobs.end_reasons import Failure
 from jobs.lifecycle import participants, transitions
-from jobs.models import Job, JobDevice
+from jobs.models import Job, JobDevice, Participant
 from jobs.run import Refused
 from jobs.sql import store
 from jobs.states import Status
+from jobs.task import JobContext, job
+from jobs.testing import result_of
 from jobs.upkeep.orphans import end_orphans
 from tests import fake_jobs
+from tests.factory import claimed
 from tests.fake_jobs import fleets
 from tests.fleet.parts import (
     TAKEN,
@@ -44,6 +51,22 @@ def test_who_joins_takes_part_and_takes_what_nobody_has_begun() -> None:
     seen, taken = store().take_devices(helper, 2)
     assert [device.host for device in taken] == ["b", "c"]
     assert (seen.is_mine, states(run.job_id)) == (True, [TAKEN, TAKEN, TAKEN, WAITING])
+
+
+@job
+def tells_its_worker(ctx: JobContext) -> None:
+    def one(device: str) -> int | None:
+        with ctx.database():
+            return Participant.objects.get().worker_id
+
+    ctx.each(["a"], one)
+
+
+def test_who_begins_takes_part_in_the_name_of_its_worker() -> None:
+    row, task = tells_its_worker.schedule(), current_app.tasks[tells_its_worker.name]
+    request = {"id": "m", "hostname": "here", "worker_id": 7}
+    build_tracer(task.name, task, app=current_app)("m", (row.pk,), {}, request)
+    assert result_of(row) == {"devices": {"a": 7}}
 
 
 def test_joining_twice_with_one_token_is_joining_once() -> None:
@@ -76,10 +99,6 @@ def waited_for(run: Any) -> None:
     """A job was sent a second ago, and nobody has taken it."""
     job = fake_jobs.nothing.schedule()
     Job.objects.filter(pk=job.pk).update(dispatched_at=database_now() - timedelta(seconds=1))
-
-
-def finished(run: Any) -> None:
-    transitions.lose(run.job_id, run.run_token, type=EndReason.WORKER_LOST, message="gone")
 
 
 @pytest.mark.parametrize(
@@ -119,13 +138,16 @@ def test_a_job_that_was_sent_this_moment_keeps_nobody_away(monkeypatch: pytest.M
     joined(run)
 
 
-def test_a_run_without_a_lock_has_none_to_lose() -> None:
+def test_a_run_without_a_lock_has_none_to_lose(heard: list[Event]) -> None:
     run, _ = begun(task=fleets.each_with_result)
     helper = joined(run, task_name=fleets.each_with_result.name)
     for one in (run, helper):
         assert leave(one, though_waiting=True).gone
     assert end_orphans() == 0
-    assert Job.objects.get(pk=run.job_id).status == Status.RUNNING
+    job = Job.objects.select_related("fleet").get(pk=run.job_id)
+    assert job.status == Status.RUNNING
+    assert participants.end_of_orphan(job, longest=None) is participants.end_of_orphan(job, longest=3600.0) is None
+    assert not [event for event in heard if event.action is JobAction.THREAD_FAILS]
 
 
 def test_a_run_in_which_nobody_takes_part_goes_on_though_jobs_wait() -> None:
@@ -134,6 +156,12 @@ def test_a_run_in_which_nobody_takes_part_goes_on_though_jobs_wait() -> None:
     tried(run)
     assert lose(run)
     joined(run)
+
+
+def test_nobody_joins_a_run_that_has_not_come_to_its_devices() -> None:
+    answer = join(claimed(fleets.each.schedule(hosts=["a"])))
+    assert isinstance(answer, Refused)
+    assert answer.reason == "it is not running, or needs no help"
 
 
 def test_nobody_joins_after_the_time_limit_nor_another_task_nor_what_does_not_run() -> None:

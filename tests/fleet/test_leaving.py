@@ -15,9 +15,10 @@ from jobs.sql import store
 from jobs.sql.device_signature import Batch, NewFleet
 from jobs.states import Status
 from jobs.task import JobContext, job
-from jobs.testing import perform_job, result_of
-from jobs.upkeep.orphans import end_orphans
+from jobs.testing import exception_of, perform_job, result_of
+from jobs.upkeep.orphans import end_orphans, orphans
 from locks import service as locks
+from tests.fake_jobs import fleets
 from tests.fleet.parts import (
     DONE,
     TAKEN,
@@ -28,6 +29,7 @@ from tests.fleet.parts import (
     ended,
     joined,
     leave,
+    lose,
     named,
     over,
     states,
@@ -155,19 +157,34 @@ def late(run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "type_"), [(aborted, "JobAborted"), (cleared, "LockLost"), (ended, "X"), (late, "TimeLimitExceeded")]
+    ("change", "type_", "message"),
+    [
+        (aborted, "JobAborted", "(aborted by operator)"),
+        (cleared, "LockLost", "lock devices was cleared or taken over"),
+        (ended, "X", "x"),
+        (late, "TimeLimitExceeded", "the job ran longer than its time limit of 2 seconds"),
+    ],
 )
 def test_a_run_that_waits_for_others_ends_where_there_is_nothing_to_wait_for(
-    change: Any, type_: str, monkeypatch: pytest.MonkeyPatch
+    change: Any, type_: str, message: str
 ) -> None:
-    monkeypatch.setattr("jobs.upkeep.orphans.longest", lambda name: 3600.0)
-    run, _ = begun(take=0)
+    run, _ = begun(take=0, task=fleets.each_limited, path="")
     assert leave(run, though_waiting=True).gone
     change(run)
     assert end_orphans() == 1
     job = Job.objects.get(pk=run.job_id)
-    assert job.exception_type == type_
+    assert (job.exception_type, (exception_of(job) or {})["message"]) == (type_, message)
     assert not locks.held().exists()
+    assert not orphans().exists()
+
+
+def test_a_run_that_was_told_to_stop_ends_when_its_only_participant_is_lost_and_not_before() -> None:
+    run, _ = begun()
+    aborted(run)
+    assert end_orphans() == 0
+    assert Job.objects.get(pk=run.job_id).status == Status.RUNNING
+    assert lose(run)
+    assert Job.objects.get(pk=run.job_id).exception_type == "JobAborted"
 
 
 def test_the_end_that_was_met_first_stays_and_the_last_one_out_carries_it_out() -> None:

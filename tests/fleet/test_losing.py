@@ -2,6 +2,7 @@
 
 import threading
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -111,7 +112,8 @@ def test_a_job_that_has_nothing_to_say_of_a_lost_device_has_no_report_of_it(says
 
 def test_the_one_that_has_taken_part_longest_inherits_the_run() -> None:
     run, _ = begun()
-    younger, elder = joined(run, worker="younger"), joined(run, worker="elder", worker_id=7)
+    younger = joined(run, token=UUID(int=1), worker="younger")
+    elder = joined(run, token=UUID(int=2), worker="elder", worker_id=7)
     first = Participant.objects.get(pk=run.run_token).joined_at
     Participant.objects.filter(pk=elder.run_token).update(joined_at=first)
     assert lose(run)
@@ -206,7 +208,7 @@ def test_nobody_joins_a_run_between_the_loss_of_its_only_participant_and_its_end
 
 @pytest.mark.parametrize(("take", "repeats"), [(0, False), (2, True)])
 def test_the_only_one_that_is_lost_leaves_a_run_that_waits_for_others(take: int, repeats: bool) -> None:
-    run, _ = begun(take=take, repeats=repeats)
+    run, _ = begun(take=take, repeats=repeats, helpers=1)
     assert lose(run)
     assert Job.objects.get(pk=run.job_id).status == Status.RUNNING
     back = leave(run, end=Failure(type="X", message="it was frozen, and comes back").as_json(), though_waiting=True)
@@ -250,6 +252,7 @@ def test_nobody_is_waited_for_who_cannot_be_invited() -> None:
         (EndReason.TIME_LIMIT_EXCEEDED, EndReason.WORKER_LOST),
         (EndReason.TIME_LIMIT_EXCEEDED, EndReason.LOCK_LOST),
         ("MemoryError", EndReason.WORKER_LOST),
+        (EndReason.TIME_LIMIT_EXCEEDED, "MemoryError"),
     ],
 )
 def test_what_strikes_one_for_good_ends_the_job_when_the_last_has_left(first: str, later: str) -> None:

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import DataError, OperationalError
 
+from cnaasjobs.events import Event
+from jobs.actions import JobAction
 from jobs.body.context import JobContext
 from jobs.dispatch import scheduling
 from jobs.end_reasons import EndReason
@@ -117,6 +120,23 @@ def test_an_answer_that_was_long_on_its_way_is_none(monkeypatch: pytest.MonkeyPa
     run, _ = begun()
     context = JobContext(run)
     assert asking.until_answered(context.database, late, lambda: "fresh", job_id=run.job_id) == "fresh"
+
+
+def test_while_the_database_is_away_it_is_asked_again_after_a_moment(
+    monkeypatch: pytest.MonkeyPatch, heard: list[Event]
+) -> None:
+    slept: list[float] = []
+
+    def ask() -> str:
+        if not slept:
+            raise OperationalError("the connection is lost")
+        return "there"
+
+    monkeypatch.setattr(asking, "_RETRY_SECONDS", 3.0)
+    monkeypatch.setattr(asking, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=slept.append))
+    assert (asking.until_answered(nullcontext, ask, job_id=7), slept) == ("there", [3.0])
+    (waits,) = [event.fields for event in heard if event.action is JobAction.DEVICES_WAIT]
+    assert (waits["job_id"], waits["error"]) == (7, "the connection is lost")
 
 
 def test_who_was_taken_for_lost_before_it_heard_that_it_may_begin_begins_no_device(

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -17,6 +18,7 @@ from jobs.upkeep.invite import Invite
 from locks.models import Lock
 from tests import fake_jobs
 from tests.factory import claim, device_row, job_row
+from tests.fake_jobs import fleets
 from tests.fleet.parts import begun, joined, lose
 from tests.upkeep.other_beat import other_beat_in
 from tests.waiting import wait_until
@@ -222,8 +224,8 @@ def test_those_on_their_way_to_a_run_count_as_its_own(asked: list[int]) -> None:
 
 
 @pytest.mark.parametrize("why", ["begun", "ended", "aborted", "alone", "full", "another attempt", "late"])
-def test_nobody_is_asked_where_it_is_no_use(asked: list[int], why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, _ = begun(helpers=0 if why == "alone" else 1)
+def test_nobody_is_asked_where_it_is_no_use(asked: list[int], why: str) -> None:
+    run, _ = begun(helpers=0 if why == "alone" else 1, task=fleets.each_limited, path="")
     worker(3)
     match why:
         case "begun":
@@ -233,11 +235,11 @@ def test_nobody_is_asked_where_it_is_no_use(asked: list[int], why: str, monkeypa
         case "aborted":
             Job.objects.filter(pk=run.job_id).update(abort_reason="")
         case "full":
-            joined(run)
+            joined(run, task_name=fleets.each_limited.name)
         case "another attempt":
             Job.objects.filter(pk=run.job_id).update(attempt=2)
         case "late":
-            monkeypatch.setattr("jobs.upkeep.invite.longest", lambda name: 0.0)
+            Job.objects.update(start_time=F("start_time") - timedelta(days=1))
     assert invite() == 0
     assert not asked
 
