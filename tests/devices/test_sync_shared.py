@@ -138,6 +138,24 @@ def test_a_process_that_is_lost_says_what_is_known_of_the_devices_it_had(
     assert sorted(uncertain) == sorted(lost)
 
 
+def test_a_dry_run_begins_the_devices_of_a_lost_process_again_also_in_mode_2(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All or none is for changes."""
+    gate = gated(monkeypatch, "compare_config")
+    crew = Crew(sync_devices.schedule(all=True, confirm_mode=2))
+    crew.first()
+    wait_until(lambda: len(gate.arrived) == 2)
+    crew.helper("second")
+    wait_until(lambda: len(gate.arrived) == 4)
+    token = Participant.objects.get(worker="first").token
+    assert transitions.lose(crew.job.pk, token, type=EndReason.WORKER_LOST, message="its process is gone")
+    gate.open.set()
+    job = crew.wait()
+    assert (job.status, workers(job.pk)) == (Status.FINISHED, {"second": 8})
+    assert not any(device["failed"] for device in devices_of(job).values())
+
+
 def perform_job_known(gate: Gate) -> None:
     """Devices that were committed before."""
     gate.open.set()
