@@ -150,7 +150,8 @@ def test_a_driver_that_shows_no_running_configuration_still_syncs(lab: Lab, fore
 def test_a_driver_may_answer_none_where_there_is_no_diff(lab: Lab, foreign: Foreign, answer: str) -> None:
     foreign.install("napalm_foo", f"ForeignDriver.compare_config = lambda self: {answer}\n")
     add(lab)
-    assert devices_of(sync(lab))["r1"]["job_tasks"][2]["diff"] == ""
+    found = devices_of(sync(lab))["r1"]
+    assert (found["failed"], found["job_tasks"][2]["diff"]) == (False, "")
 
 
 def test_a_driver_that_answers_with_no_text_fails_its_device(lab: Lab, foreign: Foreign) -> None:
