@@ -14,6 +14,8 @@ from jobs.states import JobDeviceState
 
 # How a Fleet's ``refused`` begins if the step before took too long. Otherwise it names the devices that failed.
 TOO_LONG: Final = "the time that the step before took"
+# It is this if a failover to a standby that was behind lost what the participants had been told between two steps.
+LOST: Final = "a failover of the database, which lost what was decided between two steps"
 
 
 class JobDevice(models.Model):

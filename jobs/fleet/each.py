@@ -21,6 +21,7 @@ from jobs.fleet.body import Body
 from jobs.fleet.ends import BodyEnds, EndMet, Left, RunTaken
 from jobs.fleet.hands import Hands, Piece
 from jobs.fleet.kept import Kept
+from jobs.fleet.last_out import complete
 from jobs.fleet.reports import Finished
 from jobs.fleet.result import Done
 from jobs.fleet.unwritten import Devices
@@ -28,6 +29,7 @@ from jobs.fleet.work import Unfinished, Work
 from jobs.run import Run
 from jobs.sql import store
 from jobs.sql.device_signature import FleetStanding, Leaving, NewFleet, Taken
+from jobs.states import JobDeviceState
 
 T = TypeVar("T")
 
@@ -120,7 +122,7 @@ class Each:
 
     @property
     def _may_take(self) -> bool:
-        return not (self._leaves or self._dry or self._body.stopping)
+        return not (self._leaves or self._dry or self._step or self._body.stopping)
 
     def _take(self) -> None:
         """Take a device for each idle thread, and some ahead (``Ahead``). It is the safe point before each device."""
@@ -219,6 +221,8 @@ class Each:
         return None
 
     def _leave(self) -> Leaving:
+        if self._step:
+            store().lose_unrecorded(self._run, JobDeviceState.WAITING)
         left = f"worker {self._run.worker} stopped, and no other went on with the job"
         return store().leave(
             self._run,
@@ -239,13 +243,15 @@ class Each:
             return
         self._write(at_once=True)
         step = self._step + 1
-        decision = self._persist(lambda: store().decide(self._run, step, within=self._given.within))
+        options: dict[str, Any] = {"within": self._given.within, "lost": self._devices.lost}
+        decision = self._persist(lambda: store().decide(self._run, step, **options))
         if decision.allowed:
             self._step = step
             self._go_on(self._work.step(step))
         elif decision.allowed is False:
             self._go_on(self._work.back(decision.reason))
-        elif self._leaves:  # it can't leave with devices in hand, and perhaps nobody else takes those they wait for
+        elif self._leaves and not self._step:
+            # It can't leave with devices in hand, and perhaps nobody else takes those that they wait for.
             self._hand_out(self._taken(self._given.at_once))
 
     def _go_on(self, work: Callable[[Piece], object]) -> None:
@@ -255,21 +261,15 @@ class Each:
         tally = leaving.tally
         if tally is None or isinstance(self._body.stop_reason, RunTaken):
             raise Left
-        if tally.unreported and self._given.lost is not None:
-            lost = self._persist(lambda: store().unreported_devices(self._run.job_id))
-            reports = self._work.reports_of_lost(lost, self._given.lost)
-            self._persist(lambda: store().write_reports(reports))
-            tally = self._persist(lambda: store().tally(self._run.job_id)) or tally
-        self.finished = self._devices.order
-        if len(self.finished) != tally.over:
-            self.finished = self._persist(lambda: store().finished_hosts(self._run.job_id))
-        text = self._persist(lambda: self._devices.result.text(self._run.job_id, self._given.devices, tally))
-        self.stored = text, tally.size
+        whole = complete(self._body, self._run, self._work, tally, self._devices.result)
+        self.finished = self._persist(lambda: self._devices.result.finished(self._run.job_id, whole))
+        text = self._persist(lambda: self._devices.result.text(self._run.job_id, self._given.devices, whole))
+        self.stored = text, whole.size
         if self._body.stop_reason is not None and leaving.end in (None, self._end_met()):
             raise self._body.stop_reason
         if leaving.end is not None:
             raise EndMet.of(leaving.end)
-        return Done(devices=tally.devices, failed=tally.failed, max_score=tally.max_score)
+        return Done(devices=whole.devices, failed=whole.failed, max_score=whole.max_score)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

@@ -22,18 +22,31 @@ class Done:
 
 
 class ResultSoFar:
-    """The reports of this process, kept as long as they are few: then the rows need not be read for the result."""
+    """What this process knows of the result, as long as it is little: then the rows need not be read again."""
 
     def __init__(self) -> None:
         self._reports: dict[str, str] | None = {}
+        self._over: list[str] = []  # hosts in their order, without those that were taken back
         self._size = 0
 
+    def forget(self) -> None:
+        """Only the rows know the result."""
+        self._reports, self._over = None, []
+
     def add(self, device: Finished) -> None:
+        if not device.taken_back:
+            self._over.append(device.host)
         if self._reports is not None:
             self._reports[device.host] = device.report
             self._size += len(device.report)
             if self._size > COPIED_BYTES:
                 self._reports = None
+
+    def finished(self, job_id: int, tally: Tally) -> list[str]:
+        """The hosts that are over, in their order."""
+        if len(self._over) != tally.over:
+            return store().finished_hosts(job_id)
+        return self._over
 
     def text(self, job_id: int, hosts: Iterable[str], tally: Tally) -> str | None:
         """The whole result; None if it is too long to be stored beside the rows."""

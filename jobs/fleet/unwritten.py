@@ -20,14 +20,15 @@ class Devices:
     kept: Kept
     mine: dict[int, Taken] = field(default_factory=dict)  # until they are written as over
     between_steps: list[Taken] = field(default_factory=list)  # done with one step, and waiting for the next
-    order: list[str] = field(default_factory=list)  # the hosts that are over, without those that were taken back
     result: ResultSoFar = field(default_factory=ResultSoFar)
+    lost: bool = False  # between two steps, the database lost that one of them is this participant's
     written_at: float = field(default_factory=time.monotonic)
     _ahead: set[int] = field(default_factory=set)  # ids of those taken ahead and not known to have begun
     _begun: list[Piece] = field(default_factory=list)
     _over: list[Finished] = field(default_factory=list)
     _stepped: list[Stepped] = field(default_factory=list)
     _unbegun: list[int] = field(default_factory=list)
+    _steps_over: int = 0  # of those between steps
 
     def take(self, taken: list[Taken]) -> list[Taken]:
         """Take note of these, and return the new ones.
@@ -52,14 +53,14 @@ class Devices:
         """Take note of what a thread made of a device in this step."""
         if isinstance(result, Finished):
             self._over.append(result)
-            if not result.taken_back:
-                self.order.append(result.host)
             self.result.add(result)
         elif result is Unfinished.UNBEGUN:
             self._unbegun.append(piece.id)
+            self.lost |= step > 0
         else:
             self.between_steps.append(self.mine[piece.id])
-            self._stepped.append(Stepped(piece.id, step + 1))
+            self._steps_over = step + 1
+            self._stepped.append(Stepped(piece.id, self._steps_over))
 
     def for_next_step(self) -> list[Taken]:
         """Empty the list of devices that waited for the next step, and return them."""
@@ -75,10 +76,14 @@ class Devices:
         over = {device.id for device in self._over}
         return Batch(
             [device.stored(now) for device in self._over],
-            list(self._stepped),
+            list(self._stepped) or self._said_before(),
             list(self._unbegun),
             [Begun(piece.id, now - piece.begun_at) for piece in self._begun if piece.id not in over],
         )
+
+    def _said_before(self) -> list[Stepped]:
+        """What the others wait for, said again: a failover to a standby that was behind may have lost it."""
+        return [Stepped(one.id, self._steps_over) for one in self.between_steps]
 
     def written(self) -> None:
         for device_id in [*(device.id for device in self._over), *self._unbegun]:

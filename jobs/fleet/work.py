@@ -131,7 +131,10 @@ class Work:
             self._about_to_join(step, last=last)
             return self._call(piece, step)
         except JobStopped as stopped:
-            return self._taken_back(piece, str(stopped))
+            back = self._taken_back(piece, str(stopped))
+            if isinstance(stopped, GivenBack):
+                raise
+            return back
 
     def _about_to_join(self, step: Step, *, last: bool) -> None:
         """The safe point before a joint step.

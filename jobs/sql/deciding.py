@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from cnaasjobs.db.clock import database_now
-from jobs.device_models import TOO_LONG
+from jobs.device_models import LOST, TOO_LONG
 from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.run import Run
 from jobs.sql.device_signature import Decision
@@ -15,7 +15,7 @@ from jobs.states import RUNNING, JobDeviceState
 _NAMED = 3  # failed devices that a refusal names
 
 
-def decide(run: Run, step: int, *, within: float | None) -> Decision:
+def decide(run: Run, step: int, *, within: float | None, lost: bool = False) -> Decision:
     with transaction.atomic():
         job = Job.objects.select_for_update().filter(pk=run.job_id, status=RUNNING.value).first()
         fleet = Fleet.objects.filter(pk=run.job_id).first()
@@ -27,7 +27,8 @@ def decide(run: Run, step: int, *, within: float | None) -> Decision:
             # Asked first, because the second of two statements sees more. The other way round, a device that is stored
             # as failed between them would count neither as left nor as failed.
             left = _left(job.pk, step)
-            fleet.refused = _why_not(fleet, within)
+            # Who asks for a step has heard that the one before it is allowed.
+            fleet.refused = LOST if lost or fleet.allowed < step else _why_not(fleet, within)
             if fleet.refused is None:
                 if fleet.end is not None or job.abort_reason is not None or left:
                     return Decision(None, "")

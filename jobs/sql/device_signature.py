@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from jobs.run import Run
+from jobs.states import JobDeviceState
 
 
 class Taken(NamedTuple):
@@ -197,11 +198,15 @@ class DeviceStore(Protocol):
         """
         ...
 
-    def decide(self, run: Run, step: int, *, within: float | None) -> Decision:
+    def decide(self, run: Run, step: int, *, within: float | None, lost: bool = False) -> Decision:
         """May step number ``step`` (from 1) begin: are all devices over in those before it, and has none failed?
 
-        Decided by the first to ask, under the lock on the job's row, once and for all. ``within``: how many seconds the
-        step before may have taken at most, if it was not the first.
+        Decided by the first to ask, under the lock on the job's row, once and for all. The answer is no if the database
+        has lost that the step before was allowed, as whoever asks was told.
+
+        Args:
+            within: how many seconds the step before may have taken at most, if it was not the first.
+            lost: whoever asks has seen that the database lost something else: the answer is no.
         """
         ...
 
@@ -213,6 +218,14 @@ class DeviceStore(Protocol):
         """Take its devices from a participant that is gone: they wait again, or failed. Returns how many it had.
 
         In the caller's transaction, in which the participant's row was deleted before.
+        """
+        ...
+
+    def lose_unrecorded(self, run: Run, state: JobDeviceState) -> int:
+        """Devices of this run in a state that none can be in: they failed. Returns how many.
+
+        Such as those that wait although a joint step was allowed, when all had been taken: a failover to a standby that
+        was behind has lost what was written of them.
         """
         ...
 

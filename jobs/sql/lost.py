@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import Exists, F, Q
 
 from cnaasjobs.db.clock import DatabaseNow
 from jobs.models import JobDevice, Participant
-from jobs.states import JobDeviceState
+from jobs.run import Run
+from jobs.states import JobDeviceState, Status
 
+_NO_RECORD = "the database lost the record of what was done to it: its state is not known"
 _TRIES = 2  # a device that has cost this many processes is not begun again
 
 
@@ -43,6 +45,13 @@ def lose_devices(job_id: int, token: UUID, *, worker: str, repeats: bool) -> int
             state=JobDeviceState.DONE.value, failed=True, reason=reason, tries=F("tries") + 1, finish_time=DatabaseNow()
         )
     return len(had)
+
+
+def lose_unrecorded(run: Run, state: JobDeviceState) -> int:
+    """See ``DeviceStore``."""
+    is_mine = Q(job__run_token=run.run_token) | Exists(Participant.objects.filter(pk=run.run_token))
+    devices = JobDevice.objects.filter(is_mine, job_id=run.job_id, job__status=Status.RUNNING.value, state=state.value)
+    return devices.update(state=JobDeviceState.DONE.value, failed=True, reason=_NO_RECORD, finish_time=DatabaseNow())
 
 
 def unreported_devices(job_id: int) -> list[tuple[int, str, str]]:

@@ -15,7 +15,7 @@ from jobs.sql.deciding import decide
 from jobs.sql.devices import device_reports, fingerprint, finished_hosts, newest_done, note_end, taken_devices
 from jobs.sql.ended import count_devices, last_of
 from jobs.sql.log import append_log
-from jobs.sql.lost import lose_devices, unreported_devices, write_reports
+from jobs.sql.lost import lose_devices, lose_unrecorded, unreported_devices, write_reports
 from jobs.sql.overview import progress_rows, symptoms
 from jobs.sql.postgresql.claim import claim
 from jobs.sql.postgresql.columns import ended_in_columns
@@ -65,6 +65,7 @@ __all__ = [
     "leave",
     "look",
     "lose_devices",
+    "lose_unrecorded",
     "newest_done",
     "note_end",
     "note_steps",

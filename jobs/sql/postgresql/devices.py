@@ -117,7 +117,7 @@ _OVER: Final = f"""over AS (
 _STEPPED: Final = f"""stepped AS (
         UPDATE {DEVICE} AS device SET steps_over = given.steps
         FROM unnest(%(stepped)s::bigint[], %(steps)s::smallint[]) AS given(id, steps)
-        WHERE device.id = given.id AND {_STILL_MINE}
+        WHERE device.id = given.id AND {_STILL_MINE} AND steps_over < given.steps
         RETURNING device.id
     )"""
 _UNDER_WAY: Final = f"""

@@ -72,7 +72,9 @@ _OVER: Final = f"""
         finish_time = %(then)s
     WHERE id = %(id)s AND {MINE}
 """
-_STEPPED: Final = f"UPDATE {DEVICE} SET steps_over = %(steps_over)s WHERE id = %(id)s AND {MINE}"
+_STEPPED: Final = f"""
+    UPDATE {DEVICE} SET steps_over = %(steps_over)s WHERE id = %(id)s AND {MINE} AND steps_over < %(steps_over)s
+"""
 _UNDER_WAY: Final = f"""
         state = '{JobDeviceState.TAKEN}', worker = %(worker)s, start_time = coalesce(start_time, %(since)s)"""
 _BEGUN: Final = f"UPDATE {DEVICE} SET {_UNDER_WAY} WHERE id = %(id)s AND {MINE}"
