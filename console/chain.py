@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from django.db.models import Q, QuerySet, Value
 
 from cnaasjobs.db.built import Built
+from console.rows import looks_of
 from jobs.models import Job, JobLink
 from jobs.states import CameOf
 
@@ -28,6 +29,7 @@ class Came(NamedTuple):
 
 class Member(NamedTuple):
     job: Job | None  # None: pruned
+    look: str
     job_id: int
     of_id: int | None
     how: str  # how it came about
@@ -47,9 +49,11 @@ def chain_of(job: Job) -> list[Member]:
         return []
     ids = sorted({root, *came})[:_WIDEST]
     rows = Job.objects.defer("finished_devices", "start_arguments").in_bulk(ids)
+    looks = looks_of(rows.values())
     return [
         Member(
             job=rows.get(job_id),
+            look=looks.get(job_id, ""),
             job_id=job_id,
             of_id=came[job_id].of_id if job_id in came else None,
             how=came[job_id].how if job_id in came else "",

@@ -1,6 +1,6 @@
 """Rows of jobs as lists show them. The number of statements does not grow with the number of jobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from json import JSONDecoder
@@ -40,8 +40,7 @@ class Row:
 
     @property
     def look(self) -> str:
-        failed = self.progress.failed if self.progress else None
-        return look_of(self.job.status, self.job.exception_type, failed=failed)
+        return _look(self.job, self.progress)
 
     @property
     def is_due_later(self) -> bool:
@@ -88,6 +87,17 @@ def rows_of(
         )
         for job in jobs
     ]
+
+
+def looks_of(jobs: Iterable[Job]) -> dict[int, str]:
+    """How the state of each looks, where no more of it is shown."""
+    found = {job.pk: job for job in jobs}
+    progress = progress_of(found)
+    return {job_id: _look(job, progress.get(job_id)) for job_id, job in found.items()}
+
+
+def _look(job: Job, progress: Progress | None) -> str:
+    return look_of(job.status, job.exception_type, failed=progress.failed if progress else None)
 
 
 def lines_of(jobs: Sequence[Job], *, now: datetime, feed: str = "", can_pick: bool, picked: bool) -> SafeString:

@@ -10,7 +10,7 @@ from cnaasjobs.db.clock import database_now
 from console.access import page
 from console.frame import said, show
 from console.reads import devices as reads
-from console.rows import rows_of
+from console.rows import looks_of, rows_of
 from jobs import feed
 from jobs.search.qualifiers import id_of
 
@@ -43,13 +43,14 @@ def device(request: HttpRequest, name: str) -> HttpResponse:
     if found is None:
         return said(request, "No such device", f"Neither the inventory nor any job knows {name[:100]}.", status=404)
     rows = reads.history(name, before)
+    looks = looks_of(row.job for row in rows)
     context = {
         "device": found,
         "away": away,
         "now": database_now(),
         "waiting": waiting,
         "running": reads.running_on(name),
-        "rows": rows[: reads.HISTORY],
+        "rows": [(row, looks[row.job_id]) for row in rows[: reads.HISTORY]],
         "before": before,
         "older": rows[reads.HISTORY - 1].job_id if len(rows) > reads.HISTORY else None,
     }

@@ -154,7 +154,9 @@ def test_its_jobs_newest_first_with_pages(viewer: Person, lab: Lab, monkeypatch:
     jobs = [job_row(scheduled_by=f"person{number}") for number in range(3)]
     for job in jobs:
         device_row(job, "a1", change_score=12)
+    device_row(jobs[1], "b1", reason="no route")
     page = viewer.read("/devices/a1")
+    assert page.index("✓ finished") < page.index("! finished")
     assert page.index(f"#{jobs[2].pk} ") < page.index(f"#{jobs[1].pk} ")
     assert "changed, score 12" in page
     assert "person0" not in page

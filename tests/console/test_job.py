@@ -198,9 +198,11 @@ def test_the_chain_is_linked_both_ways(viewer: Person) -> None:
     orphan = job_row()
     JobLink.objects.create(job=orphan, of_id=4711, kind=CameOf.AGAIN.value)
     members = {dry.pk, live.pk, again.pk, plan.pk}
+    device_row(live, "sw1", reason="timed out")
     for job in (dry, live, again, plan):
         chain = viewer.markup(f"/jobs/{job.pk}").partition('id="chain"')[2].partition("</ol>")[0]
         assert {int(each) for each in re.findall(r'href="/jobs/(\d+)"', chain)} == members - {job.pk}
+    assert re.findall(r"badge is-(\w+)", chain) == ["lost", "finished", "exception", "running"]  # one failed in live
     assert "#4711 pruned" in viewer.read(f"/jobs/{orphan.pk}")
     assert 'id="chain"' not in viewer.markup(f"/jobs/{job_row().pk}")
 
