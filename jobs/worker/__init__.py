@@ -18,7 +18,7 @@ from celery.exceptions import SecurityWarning
 
 from cnaasjobs.events import record
 from jobs.actions import JobAction
-from jobs.body import cells, posix_signals
+from jobs.body import cells, posix_signals, stray
 from jobs.worker import processes
 
 _DELAYED_DELIVERY: Final = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
@@ -79,6 +79,7 @@ def _in_child(**_: Any) -> None:
     # would take a tenth of a second each time, and write to every page that is shared with the main process.
     gc.freeze()
     processes.become_child()
+    stray.install()
 
 
 def _task_begins(task: Any, **_: Any) -> None:
