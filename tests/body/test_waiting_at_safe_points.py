@@ -15,7 +15,7 @@ from jobs.body import context
 from jobs.body.context import JobContext
 from jobs.body.execution import Execution
 from jobs.dispatch import schedule
-from jobs.errors import LockLost
+from jobs.errors import JobAborted, LockLost
 from jobs.states import Status
 from jobs.testing import perform
 from tests import fake_jobs
@@ -61,7 +61,7 @@ def test_a_safe_point_passes_when_the_database_is_back(ctx: JobContext, at_the_s
         said = at_the_second_wait(away.close)
         assert not ctx.holds_lock(), "nobody can say so"
         ctx.checkpoint()
-    assert len(said) == 2
+    assert [type(event.fields["error"]) for event in said] == [str, str]
     assert ctx.holds_lock()
 
 
@@ -99,6 +99,19 @@ def test_an_error_that_will_not_pass_is_raised(ctx: JobContext, at_the_second_wa
     with connection.execute_wrapper(wrong), pytest.raises(ProgrammingError):
         ctx.checkpoint()
     assert not said
+
+
+def test_the_first_reason_to_stop_stays(ctx: JobContext) -> None:
+    ctx.stop(LockLost("the first"))
+    ctx.stop(JobAborted("the second"))
+    ctx.soft_limit_reached()
+    with pytest.raises(LockLost, match="the first"):
+        ctx.checkpoint()
+
+
+def test_patience_with_no_device_in_hand_has_no_end(ctx: JobContext) -> None:
+    with ctx.patience(0.0, "reading the templates"):
+        ctx.checkpoint()
 
 
 @pytest.mark.parametrize("stop", [lambda ctx: ctx.stop(LockLost("it is gone")), JobContext.soft_limit_reached])
