@@ -15,7 +15,7 @@ from jobs.body import context
 from jobs.body.context import JobContext
 from jobs.body.execution import Execution
 from jobs.dispatch import schedule
-from jobs.errors import JobAborted, LockLost
+from jobs.errors import JobAborted, LockLost, TimeLimitExceeded
 from jobs.states import Status
 from jobs.testing import perform
 from tests import fake_jobs
@@ -114,7 +114,14 @@ def test_patience_with_no_device_in_hand_has_no_end(ctx: JobContext) -> None:
         ctx.checkpoint()
 
 
-@pytest.mark.parametrize("stop", [lambda ctx: ctx.stop(LockLost("it is gone")), JobContext.soft_limit_reached])
+def struck(ctx: JobContext) -> None:
+    """As by a signal's handler, which wakes nobody: the next safe point does."""
+    ctx.soft_limit_strikes()
+    with pytest.raises(TimeLimitExceeded):
+        ctx.checkpoint()
+
+
+@pytest.mark.parametrize("stop", [lambda ctx: ctx.stop(LockLost("it is gone")), JobContext.soft_limit_reached, struck])
 def test_who_sleeps_until_the_next_stop_is_woken_by_it(ctx: JobContext, stop: Callable[[JobContext], Any]) -> None:
     assert not ctx.next_stop(0)
     with ThreadPoolExecutor(1) as pool:
