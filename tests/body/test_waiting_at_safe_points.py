@@ -75,7 +75,8 @@ def test_what_its_author_may_is_asked_until_the_database_answers_and_once_for_al
     assert not away
     away.append(OperationalError("nobody asks"))
     run = claimed(schedule(fake_jobs.nothing, {}, author_id=admin_user.pk))
-    Execution(run, joined=True).run_body(fake_jobs.nothing)
+    with pytest.raises(RuntimeError, match=r"without having called ctx\.each"):
+        Execution(run, joined=True).run_body(fake_jobs.nothing)
     assert away
 
 
