@@ -67,6 +67,7 @@ def abort(request: HttpRequest) -> HttpResponse:
         "ids": ",".join(str(job.pk) for job in jobs),
         "back": _back_url(request, [job.pk for job in jobs]),
         "line": request.GET.get("q", ""),
+        "is_unselected": _is_unselected(request),
     }
     return show(request, "console/abort.html", context)
 
@@ -96,6 +97,7 @@ def again_on_failed(request: HttpRequest) -> HttpResponse:
         "once": secrets.token_urlsafe(),
         "back": _back_url(request, []),
         "line": request.GET.get("q", ""),
+        "is_unselected": _is_unselected(request),
     }
     return show(request, "console/again_on_failed.html", context)
 
@@ -204,6 +206,11 @@ def _chosen(request: HttpRequest, find: Any, most: int) -> Chosen:
     else:
         found = find(ids=_ids(request.GET.getlist("id")), most=most)
     return found
+
+
+def _is_unselected(request: HttpRequest) -> bool:
+    """Somebody pressed the button before selecting a job."""
+    return "all" not in request.GET and not _ids(request.GET.getlist("id"))
 
 
 def _ids(texts: Iterable[str]) -> list[int]:

@@ -131,9 +131,10 @@ def test_parked_sent_and_later_ones_all_match(ann: Person) -> None:
     assert "Abort 3 jobs?" in ann.read("/jobs/abort?all=1&q=status:scheduled")
 
 
-@pytest.mark.parametrize("query", ["", "id=x", "id=-1", "id=%00", f"id={'9' * 40}", "all=1&q=by:nobody"])
-def test_nothing_to_abort_is_reported(ann: Person, query: str) -> None:
-    assert "Nothing to do" in ann.read(f"/jobs/abort?{query}")
+@pytest.mark.parametrize("path", ["abort?", "failed?", "abort?id=x&id=-1&id=%00", "abort?all=1&q=by:x"])
+def test_nothing_to_abort_or_to_run_is_reported(ann: Person, path: str) -> None:
+    words = "Only jobs that wait" if "all=" in path else "No job is selected"
+    assert f"Nothing to do {words}" in ann.read(f"/jobs/{path}")
 
 
 def test_a_search_that_cannot_be_understood_aborts_nothing(ann: Person) -> None:
