@@ -17,7 +17,7 @@ from jobs.result_views import OnPage, ResultView
 from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin
-from tests.factory import claimed, job_in, job_row, refused
+from tests.factory import claimed, device_row, job_in, job_row, refused
 from tests.factory.held import HELD, held_by
 
 
@@ -60,6 +60,16 @@ def test_the_page_of_a_running_job_shows_its_progress(viewer: Admin) -> None:
     page = page_of(viewer, job)
     assert "Devices finished: 2 of 3 a1 a2" in page
     assert "Running for" in page
+
+
+def test_a_job_that_finished_with_failed_devices_does_not_look_as_if_all_went_well(viewer: Admin) -> None:
+    job = job_row(finished_devices='["a1", "a2"]')
+    device_row(job, "a1")
+    assert "✓ FINISHED" in page_of(viewer, job)
+    device_row(job, "a2", reason="timed out")
+    page = page_of(viewer, job)
+    assert "! FINISHED" in page
+    assert "Devices finished: 2, 1 failed a1 a2" in page
 
 
 @pytest.mark.parametrize("what", HELD)

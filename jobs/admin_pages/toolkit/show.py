@@ -15,8 +15,9 @@ from jobs.waiting.reasons import in_words
 NOTHING: Final = "–"
 
 
-def status_badge(job: Job) -> SafeString:
-    look = look_of(job.status, job.exception_type)
+def status_badge(job: Job, *, failed: int | None = None) -> SafeString:
+    """``failed``: how many of its devices failed, where that is known."""
+    look = look_of(job.status, job.exception_type, failed=failed)
     badge = format_html('<span class="badge is-{}"><i>{}</i>{}</span>', look, MARKS[look], job.status)
     note = note_of(job)
     return format_html('{} <span class="badge-note">{}</span>', badge, note) if note else badge
