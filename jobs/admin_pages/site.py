@@ -1,11 +1,14 @@
 """The admin site: its name, its front page, the order of what it lists. ``cnaasjobs.apps`` makes Django use it."""
 
+from functools import update_wrapper
 from typing import Any, Final
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
+
+from cnaasjobs.secrecy import storable
 
 # What operators use first: title, app, model.
 MAIN_PAGES: Final = (
@@ -25,6 +28,15 @@ class Site(AdminSite):
     site_url = None
     index_template = "admin/jobs/index.html"
     enable_nav_sidebar = False  # the lists need the space; the main pages are in the header
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """PostgreSQL refuses to look for a NUL, which anybody can put into an address or a form."""
+
+        def with_storable(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            request.GET, request.POST = _storable(request.GET), _storable(request.POST)  # type: ignore[assignment]
+            return view(request, *args, **kwargs)
+
+        return super().admin_view(update_wrapper(with_storable, view), cacheable)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from jobs.admin_pages import dashboard  # this module is imported before the models
@@ -67,3 +79,12 @@ class Site(AdminSite):
 
 def _place(name: str, order: tuple[str, ...]) -> int:
     return order.index(name) if name in order else len(order)
+
+
+def _storable(given: QueryDict) -> QueryDict:
+    if not any("\0" in value for values in given.lists() for value in values[1]):
+        return given
+    made = given.copy()
+    for name, values in given.lists():
+        made.setlist(name, [*map(storable, values)])
+    return made
