@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Job
 from tests.api.conftest import Api, tokens_required, user_with
@@ -197,6 +199,14 @@ def test_the_jobs_of_a_device_are_listed_with_what_became_of_it(api: Api, job: J
     ):
         assert [row["job_id"] for row in api.get(f"/device/sw1/jobs?{query}").data["jobs"]] == found
     assert api.get("/device/nosuch/jobs").data == {"jobs": []}
+
+
+def test_the_jobs_of_a_device_are_counted_without_a_look_at_them(api: Api, job: Job) -> None:
+    device_row(job_row("FINISHED"), "sw1")
+    with CaptureQueriesContext(connection) as asked:
+        assert api.get("/device/sw1/jobs?per_page=1").headers["X-Total-Count"] == "2"
+    assert ["JOIN" in query["sql"] for query in asked if "COUNT(" in query["sql"]] == [False]
+    assert api.get("/device/sw1/jobs?per_page=1&filter[status]=running").headers["X-Total-Count"] == "1"
 
 
 def test_who_may_read_jobs_may_read_their_devices(
