@@ -4,6 +4,7 @@
 ``config``       what the environment variables ask for
 ``state``        the state directory: its lock, its secrets, its logs
 ``programs``     the command line of each process
+``changed``      whether the files still hold the code that runs
 ``caller``       whether make, that started it, was told to end
 ``supervisor``   starts them, starts them again, ends them
 ``loaded``       a process that loads the project, has the database prepared, and begins the programs as its copies

@@ -12,11 +12,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cnaasjobs.conf import Conf, WrongSettings, from_environment
+from cnaasjobs.conf import Conf, Start, WrongSettings, from_environment
 from cnaasjobs.embedded import broker_socket, secret_key_file
 from cnaasjobs.run import programs, screen
 from cnaasjobs.run.api import Api
 from cnaasjobs.run.broker import answers
+from cnaasjobs.run.changed import Code
 from cnaasjobs.run.config import ROOT, Config, StartError, child_environment, is_loopback, shown_url
 from cnaasjobs.run.first_job import FirstJob
 from cnaasjobs.run.state import StateDirectory, secret
@@ -24,6 +25,7 @@ from cnaasjobs.run.supervisor import Program, Supervisor
 
 BROKER_SECONDS = 30.0
 READY_SECONDS = 60.0
+LOOK_SECONDS = 2.0
 
 _output = threading.Lock()
 
@@ -78,7 +80,7 @@ def _start(config: Config, supervisor: Supervisor, state: StateDirectory, listen
     url = shown_url(listener)
     secret_key = secret(secret_key_file(state.path), lambda: secrets.token_urlsafe(50))
     env = child_environment(config, secret_key=secret_key, is_exposed=not is_loopback(listener.getsockname()[0]))
-    settings = checked(env)
+    begins_with, settings = checked(env)
     if not config.broker_url:
         broker = programs.broker(state, env)
         supervisor.add(broker)
@@ -87,6 +89,7 @@ def _start(config: Config, supervisor: Supervisor, state: StateDirectory, listen
             if supervisor.stopping.is_set():
                 return
             raise StartError(f"The embedded broker does not start (its log: {broker.log})")
+    code = Code(begins_with.apps)
     say("Starting; the first start creates the database, which takes a few seconds")
     loaded, splitter = programs.platform(state, env, listener)
     report, begun = prepare(state, env, loaded, with_token=bool(settings[Conf.require_token.name]))
@@ -105,6 +108,7 @@ def _start(config: Config, supervisor: Supervisor, state: StateDirectory, listen
             first = FirstJob(api, own_inventory=config.nornir_config, say=say, stopping=supervisor.stopping)
             work = first.run if settings[Conf.first_run.name] else first.tell_what_to_try
             threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=_tell_of_a_change, args=(code, supervisor.stopping), daemon=True).start()
     supervisor.run()
     say("Stopping; Ctrl-C again stops everything at once")
 
@@ -122,10 +126,21 @@ def _readiness(api: Api, stopping: threading.Event) -> threading.Event:
     return ready
 
 
-def checked(env: Mapping[str, str]) -> Mapping[str, Any]:
-    """The settings of our processes by their names. Raises StartError with all that is wrong in the environment."""
+def _tell_of_a_change(code: Code, stopping: threading.Event) -> None:
+    """Say it once: whoever edits a job would wonder why the old one runs."""
+    while not stopping.wait(LOOK_SECONDS):
+        if changed := code.changed():
+            return say(f"{os.path.relpath(changed)} has changed. Restart to run it: Ctrl-C, then make run again.")
+    return None
+
+
+def checked(env: Mapping[str, str]) -> tuple[Start, Mapping[str, Any]]:
+    """The settings of our processes: those to start with, and others by their names.
+
+    Raises StartError with all that is wrong in the environment.
+    """
     try:
-        return from_environment(env)[1]
+        return from_environment(env)
     except WrongSettings as wrong:
         raise StartError(str(wrong)) from None
 

@@ -44,7 +44,11 @@ def exposed(running: Copy, migrated_file: Path) -> Iterator[Copy]:
     """Another beside it, on all addresses, in a directory whose path is too long for a unix socket."""
     directory = scratch_directory("run", in_memory=True)
     long = directory / ("d" * 120) / "with space"
-    copy = Copy(directory, state=long, env={"HOST": "0.0.0.0"}, database=migrated_file)
+    jobs = directory / "own_jobs" / "tasks.py"
+    jobs.parent.mkdir()
+    jobs.write_text("")
+    env = {"HOST": "0.0.0.0", "CNAASJOBS_APPS": "own_jobs", "PYTHONPATH": str(directory)}
+    copy = Copy(directory, state=long, env=env, database=migrated_file)
     copy.wait_for_first_job()
     yield copy
     copy.stop()
@@ -206,6 +210,13 @@ def test_beyond_loopback_a_token_is_required_and_printed(exposed: Copy) -> None:
     assert exposed.get("/api/v1.0/jobs", Authorization=f"Bearer {token}")["status"] == "success"
     assert re.search(rf"^Token +{token} ", exposed.output(), re.MULTILINE)
     assert stat.S_IMODE((exposed.state / "token").stat().st_mode) == 0o600
+
+
+def test_who_changes_a_job_is_told_that_the_one_before_runs(exposed: Copy) -> None:
+    assert "has changed" not in exposed.output()
+    jobs = Path(exposed.env["PYTHONPATH"]) / "own_jobs" / "tasks.py"
+    jobs.write_text("changed = True")
+    exposed.process.wait_for_output("own_jobs/tasks.py has changed. Restart to run it: Ctrl-C, then make run again.")
 
 
 @pytest.mark.needs("postgresql", "rabbitmq")
