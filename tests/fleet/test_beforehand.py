@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -9,6 +11,7 @@ from jobs.body import membership, shared_read
 from jobs.body.membership import Membership
 from jobs.fleet import ahead
 from jobs.models import JobDevice
+from jobs.sql import store
 from jobs.states import JobDeviceState, Status
 from jobs.task import JobContext, job
 from jobs.testing import perform_job, result_of
@@ -67,8 +70,15 @@ def takes_long_to_prepare(ctx: JobContext, *, loses_its_lock: bool) -> None:
     [(True, "LockLost", JobDeviceState.WAITING), (False, None, JobDeviceState.DONE)],
 )
 def test_none_begins_by_a_safe_point_that_was_long_before(
-    monkeypatch: pytest.MonkeyPatch, loses_its_lock: bool, type_: str | None, state: JobDeviceState
+    monkeypatch: pytest.MonkeyPatch, settings: Any, loses_its_lock: bool, type_: str | None, state: JobDeviceState
 ) -> None:
+    settings.CNAASJOBS_WORKER_LOST_SECONDS = 7200
+    monkeypatch.setattr(ahead, "LOOK_SECONDS", 3600.0)
+    standing = Mock(wraps=store().fleet_standing)
+    monkeypatch.setattr(store(), "fleet_standing", standing)
+    perform_job(takes_long_to_prepare, loses_its_lock=False)
+    assert standing.call_count == 1  # for those that come soon after it, the answer that gave them is enough
+    JobDevice.objects.all().delete()
     monkeypatch.setattr(ahead, "LOOK_SECONDS", 0.0)
     ended = perform_job(takes_long_to_prepare, loses_its_lock=loses_its_lock)
     assert ended.exception_type == type_

@@ -116,7 +116,7 @@ def test_what_cannot_be_kept_of_a_device() -> None:
 
 def test_no_devices_are_no_rows() -> None:
     job = perform_job(fleets.each, hosts=[])
-    assert (job.status, job.outcome.result, job.finished_devices) == (Status.FINISHED, '{"devices": {}}', "[]")
+    assert (job.outcome.result, job.finished_devices, job.change_score) == ('{"devices": {}}', "[]", 0)
     assert not Fleet.objects.exists()
 
 
@@ -136,8 +136,8 @@ def test_a_second_call_of_each_fails_the_job_and_keeps_the_first_result() -> Non
 
 
 def test_a_body_may_return_a_result_of_its_own() -> None:
-    job = perform_job(fleets.each_with_result, hosts=["a", "b=fails"])
-    assert result_of(job) == "2 devices, 1 failed"
+    said = [result_of(perform_job(fleets.each_with_result, hosts=hosts)) for hosts in (["a", "b=fails"], [])]
+    assert said == ["2 devices, 1 failed", "0 devices, 0 failed"]
 
 
 def test_a_device_that_hangs_fails_alone() -> None:

@@ -47,11 +47,12 @@ def test_what_is_left_by_a_thread_that_hangs_goes_to_another_as_soon_as_one_can_
                 hangs.set()
                 go_on.wait(30)
 
-    hands = Hands(1)
+    hands = Hands(2)
     allowed.append("a thread")
     hands.give([Piece(work, number, f"sw{number}", None) for number in range(2)])
     assert hangs.wait(10)
-    assert [piece.host for piece, _ in hands.hung()] == ["sw0"]
+    hands.wait(0, until=0)  # no other can start, but this one works
+    assert [(piece.host, thread.name) for piece, thread in hands.hung()] == [("sw0", "given-up-device-1")]
     with pytest.raises(RuntimeError, match="can't start new thread"):
         hands.wait(0, until=0)
     allowed.append("a thread")

@@ -2,13 +2,14 @@
 
 import json
 import sys
+from typing import Any
 
 import pytest
 
 from cnaasjobs.events import Event
 from jobs.actions import JobAction
 from jobs.fleet.hands import Piece
-from jobs.fleet.reports import DeviceFailed, DeviceResult, finished
+from jobs.fleet.reports import DeviceFailed, DeviceResult, finished, in_words
 from jobs.models import JobDevice
 from jobs.states import Status
 from jobs.task import JobContext, job
@@ -63,3 +64,16 @@ def test_what_a_device_said_is_told_without_what_no_database_takes() -> None:
     assert (over.reason or "").startswith("refused")
     assert json.loads(over.report) == {"failed": True, "reason": over.reason}
     assert "\x00" not in (finished(piece, DeviceResult(report="r", failed="refused\x00")).reason or "")
+
+
+@pytest.mark.parametrize("score", [0, 100])
+def test_what_is_said_of_a_device_is_kept_whether_it_failed_or_not(score: int) -> None:
+    more: dict[str, Any] = {"change_score": score, "memo": {"seen": 1}}
+    for said in (DeviceFailed("no", **more), DeviceResult(report="r", **more)):
+        over = finished(Piece(lambda piece: None, 1, "a", "a"), said)
+        assert (over.change_score, over.memo) == (score, '{"seen": 1}')
+
+
+def test_an_exception_is_told_in_one_line() -> None:
+    told = [in_words(exc) for exc in (ValueError("two\n lines"), ValueError(), DeviceFailed("no"))]
+    assert told == ["ValueError: two lines", "ValueError", "DeviceFailed: no"]

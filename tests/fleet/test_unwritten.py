@@ -2,6 +2,7 @@
 
 import pytest
 
+from jobs.fleet import result
 from jobs.fleet.hands import Piece
 from jobs.fleet.kept import Kept
 from jobs.fleet.reports import Finished, finished
@@ -47,11 +48,21 @@ def test_of_few_devices_no_row_is_read_again_when_all_are_over() -> None:
     assert devices.result.text(7, HOSTS, tally) == '{"devices": {"a": "a", "b": "b"}}'
 
 
-@pytest.mark.parametrize("result", [None, Unfinished.IN_STEP, Unfinished.UNBEGUN])
-def test_anything_that_becomes_of_a_device_is_news_until_it_is_written(result: Unfinished | None) -> None:
+def test_many_long_reports_are_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices, pieces = devices_in_hand()
+    monkeypatch.setattr(result, "COPIED_BYTES", 2 * len('"a"'))
+    kept = []
+    for piece in pieces:
+        devices.became(piece, over(piece), step=0)
+        kept.append(len(devices.result._reports or ()))
+    assert kept == [1, 2, 0, 0]
+
+
+@pytest.mark.parametrize("becomes", [None, Unfinished.IN_STEP, Unfinished.UNBEGUN])
+def test_anything_that_becomes_of_a_device_is_news_until_it_is_written(becomes: Unfinished | None) -> None:
     devices, (piece, *_) = devices_in_hand()
     news = [devices.has_news]
-    devices.became(piece, result or over(piece), step=0)
+    devices.became(piece, becomes or over(piece), step=0)
     news.append(devices.has_news)
     devices.written()
     assert [*news, devices.has_news] == [False, True, False]

@@ -9,6 +9,8 @@ from django.db.models import F
 from django.utils import timezone
 from pytest_django import Settings
 
+from cnaasjobs.events import Event
+from jobs.actions import JobAction
 from jobs.broker import publisher
 from jobs.dispatch import scheduling
 from jobs.models import Fleet, Heartbeat, Job, JobDevice, Participant
@@ -62,12 +64,16 @@ def worker(slots: int, *, busy: int = 0, queues: tuple[str, ...] = ("default",))
 @pytest.mark.parametrize(
     ("slots", "invitations"), [([1, 1], 2), ([2], 1), ([4], 3), ([1, 2, 4], 3), ([], 0)]
 )  # no more than helpers=3
-def test_one_slot_of_each_worker_with_several_stays_free(asked: list[int], slots: list[int], invitations: int) -> None:
+def test_one_slot_of_each_worker_with_several_stays_free(
+    asked: list[int], slots: list[int], invitations: int, heard: list[Event]
+) -> None:
     run, _ = begun([f"sw{number}" for number in range(50)])
     for count in slots:
         worker(count)
     assert invite() == invitations
     assert asked == [run.job_id] * invitations
+    noted = [(event.fields["job_id"], event.fields["count"]) for event in heard if event.action is JobAction.INVITE]
+    assert noted == [(run.job_id, invitations)] * bool(invitations)
 
 
 def test_no_slot_is_idle_that_the_heartbeat_or_the_database_knows_to_be_taken(asked: list[int]) -> None:
@@ -100,11 +106,18 @@ def test_no_more_are_asked_than_devices_wait(asked: list[int]) -> None:
 
 
 def test_devices_that_cost_a_process_wait_for_one_that_is_alone(asked: list[int]) -> None:
-    run, _ = begun()
+    run, _ = begun(helpers=1)
     worker(1)
     JobDevice.objects.update(tries=1)
     assert invite() == 0
     assert lose(run)
+    assert invite() == 1
+
+
+def test_help_is_asked_for_until_the_time_limit(asked: list[int]) -> None:
+    begun(task=fleets.each_limited, path="")
+    Job.objects.update(start_time=F("start_time") + timedelta(hours=1))  # however slow this test is
+    worker(1)
     assert invite() == 1
 
 
