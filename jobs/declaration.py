@@ -62,6 +62,8 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise ValueError(f"@job: {name} is {options[name]!r:.60}: {first['msg']}") from None
     if checked.approval is not None and checked.lock is None:
         raise ValueError("@job: a job with approval= must have a lock, and this one has none")
+    if checked.lock_wait is not None and checked.lock is None:
+        raise ValueError("@job: lock_wait= says how long to wait for the lock, and this job has none")
     soft, hard = checked.soft_time_limit, checked.time_limit
     if soft is not None and hard is not None and soft >= hard:
         raise ValueError(f"@job: soft_time_limit {soft:g} must be less than time_limit {hard:g}")
@@ -74,12 +76,18 @@ def _unknown(name: str) -> str:
     return f"there is no option {name}{f', did you mean {close[0]}?' if close else ''}"
 
 
+def is_plain(function: Callable[..., Any]) -> bool:
+    """Whether a call of it does its work: one of the others returns something that would do it."""
+    others = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return not any(ask(function) for ask in others)
+
+
 def check_body(body: Callable[..., Any], name: str | None) -> None:
     """Raises TypeError if a worker could not call it, ValueError if its name is too long or another job's."""
     if not inspect.isroutine(body):
         raise TypeError(f"@job takes a function, and its options by name: not {body!r:.60}")
     named = name or f"{body.__module__}.{body.__name__}"
-    if any(ask(body) for ask in (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)):
+    if not is_plain(body):
         raise TypeError(f"{named} must be a plain function, neither async nor a generator")
     kinds = [parameter.kind for parameter in inspect.signature(body).parameters.values()]
     if not kinds or kinds[0] in _BY_NAME_ALONE:

@@ -107,7 +107,7 @@ class JobContext:
             alike: what must be the same in every process besides devices and steps, such as a hash of templates.
 
         Raises:
-            ValueError: a name is empty, too long or there twice; no step; ``at_once`` < 1. RuntimeError: called twice.
+            ValueError: a name is empty, too long or there twice; another argument won't do. RuntimeError: called twice.
             JobStopped: the job may not go on. Let it pass.
         """
         options = {"at_once": at_once, "seconds": seconds, "lost": lost, "hung": hung, "back": back, "within": within}

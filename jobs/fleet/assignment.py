@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from typing import Any, Final, Self
 
 from cnaasjobs.events import record
 from jobs.actions import JobAction
+from jobs.declaration import is_plain
 
 Step = Callable[[Any], Any]
 
 _LONGEST_NAME = 255
+_FUNCTIONS: Final = ("lost", "hung", "back", "leaving", "beforehand")
 LONGEST_STEP = 64
 
 
@@ -44,8 +47,10 @@ class Assignment:
         """Check them.
 
         Raises:
-            ValueError: equal names, a name of more than 255 characters, no step, less than one device at once.
+            ValueError: equal names, a name of more than 255 characters, no step, less than one device at once, what is
+                not a function, not a number of seconds above 0.
         """
+        _check(devices, steps, at_once, more)
         by_host: dict[str, Any] = {}
         for device in devices:
             host = host_of(device)
@@ -54,10 +59,6 @@ class Assignment:
             if not 0 < len(host) <= _LONGEST_NAME:
                 raise ValueError(f"the name {host!r:.40} of a device must have 1 to {_LONGEST_NAME} characters")
             by_host[host] = device
-        if not steps:
-            raise ValueError("each() needs a function to call for each device")
-        if at_once < 1:
-            raise ValueError(f"at_once={at_once} must be at least 1")
         return cls(
             devices=by_host,
             steps=tuple(steps),
@@ -65,6 +66,25 @@ class Assignment:
             fingerprint=_fingerprint(by_host, steps, alike),
             **more,
         )
+
+
+def _check(devices: Any, steps: Sequence[Any], at_once: Any, more: Mapping[str, Any]) -> None:
+    """A mistake in the call is the job's, where each device would fail by it."""
+    if isinstance(devices, str):
+        raise ValueError(f"the devices are one name, {devices!r:.60}: give a list of names")
+    if not steps:
+        raise ValueError("each() needs a function to call for each device")
+    if not isinstance(at_once, int) or at_once < 1:
+        raise ValueError(f"at_once={at_once!r:.60} must be a whole number, at least 1")
+    functions = [("a step", step) for step in steps]
+    functions += [(name, more[name]) for name in _FUNCTIONS if more[name] is not None]
+    for name, function in functions:
+        if not callable(function) or not is_plain(function):
+            raise ValueError(f"{name} must be a plain function, neither async nor a generator: not {function!r:.60}")
+    for name in ("seconds", "within"):
+        value = more[name]
+        if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+            raise ValueError(f"{name}={value!r:.60} must be a number of seconds above 0")
 
 
 def host_of(device: Any) -> str:

@@ -1,6 +1,8 @@
 """The arguments of ``ctx.each``: which are refused, and whether two processes have the same."""
 
+import asyncio
 import functools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ from jobs.testing import perform_job
 from tests.fake_jobs import fleets
 
 
-def assigned(devices: list[Any], *steps: Any, at_once: int = 2, alike: str = "") -> Assignment:
-    more: dict[str, Any] = dict.fromkeys(["seconds", "lost", "hung", "back", "within"])
+def assigned(devices: Any, *steps: Any, at_once: Any = 2, alike: str = "", **given: Any) -> Assignment:
+    more: dict[str, Any] = dict.fromkeys(["seconds", "lost", "hung", "back", "within"]) | given
     never: dict[str, Any] = {"all_or_none": False, "reads_first": False, "repeats": False, "helpers": 0}
     calls: dict[str, Any] = {"leaving": lambda: None, "beforehand": lambda devices: None}
     return Assignment.of(devices, steps, at_once=at_once, alike=alike, **more, **never, **calls)
@@ -41,12 +43,29 @@ def from_file(file: Path, source: str) -> Any:
         (["a", ""], [act], 1, "must have 1 to 255 characters"),
         (["a", 7], [act], 1, "7 is not a device"),
         (["a"], [], 1, "needs a function"),
-        (["a"], [act], 0, "at_once=0 must be at least 1"),
+        (["a"], [act], 0, "at_once=0 must be a whole number, at least 1"),
+        (["a"], [act], "2", "at_once='2' must be"),
+        ("abc", [act], 1, "the devices are one name, 'abc': give a list"),
+        (["a"], [act, "also"], 1, "a step must be a plain function, .* not 'also'"),
+        (["a"], [asyncio.sleep], 1, "a step must be a plain function, neither async"),
     ],
 )
 def test_what_cannot_be_done_is_refused(devices: list[Any], steps: list[Any], at_once: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         assigned(devices, *steps, at_once=at_once)
+
+
+@pytest.mark.parametrize("name", ["seconds", "within"])
+@pytest.mark.parametrize("value", [0, -1, math.inf, math.nan, "5"])
+def test_a_time_that_is_none_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name}={value!r} must be a number of seconds above 0"):
+        assigned(["a"], act, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["lost", "hung", "back"])
+def test_what_is_called_must_be_a_function(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a plain function"):
+        assigned(["a"], act, **{name: "act"})
 
 
 @job(rerun_if_lost=True)

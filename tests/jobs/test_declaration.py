@@ -50,6 +50,7 @@ def test_an_option_that_cannot_be_is_named(option: str, value: Any, words: str) 
     ("options", "words"),
     [
         ({"approval": lambda arguments, ending: None}, "must have a lock"),
+        ({"lock_wait": 60}, "lock_wait= says how long to wait for the lock, and this job has none"),
         ({"soft_time_limit": 60, "time_limit": 60}, "soft_time_limit 60 must be less than time_limit 60"),
     ],
 )
