@@ -32,7 +32,7 @@ register_converter(Name, "name")
 
 app_name = "console"
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="console:jobs"), name="home"),
+    path("", RedirectView.as_view(pattern_name="console:jobs", query_string=True), name="home"),
     path("jobs", jobs.jobs, name="jobs"),
     path("jobs/rows", jobs.rows, name="rows"),
     path("jobs/abort", actions.abort, name="abort"),

@@ -36,6 +36,7 @@ def test_one_signs_in_and_lands_where_one_wanted_to(viewer: Person) -> None:
     response = client.post("/sign-in", {"username": "viewer", "password": PASSWORD, "next": "/jobs?q=by:ann"})
     assert (response.status_code, response["Location"]) == (302, "/jobs?q=by:ann")
     assert client.get("/jobs").status_code == 200
+    assert client.get("/?q=by%3Aann")["Location"] == "/jobs?q=by%3Aann"  # also without the page's name
     assert client.post("/sign-out")["Location"] == "/sign-in"
     assert client.get("/jobs").status_code == 302
 
