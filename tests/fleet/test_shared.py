@@ -191,8 +191,7 @@ def test_a_helper_makes_room_for_a_job_that_waits_for_a_slot(body: Body, heard: 
     Job.objects.filter(pk=waits.pk).update(dispatched_at=database_now() - timedelta(seconds=1))
     wait_until(lambda: JobAction.MAKES_ROOM in {event.action for event in heard})
     body.may_go_on.set()
-    ended = crew.wait()
-    assert (ended.status, ended.worker) == (Status.FINISHED, "first")
+    assert crew.wait().status == Status.FINISHED  # by the first, unless that was done before the helper's device was
     assert [worker for _, worker in body.over].count("second") == 1  # the one that it was working on
     assert Counter(device for device, _ in body.begun) == Counter(f"sw{number}" for number in range(8))
 
