@@ -21,8 +21,6 @@ T = TypeVar("T")
 
 PROBE_SECONDS = 30.0  # how long a device may be unreachable after a commit before the commit is taken back
 PROBE_PAUSE_SECONDS = 3.0
-COMMITTING = "commit failed"
-NAMING = "cannot ask which commit is pending"
 CLOSING = "connection not closed"
 CLOSING_PROBE = "connection of the reachability check not closed"
 
@@ -118,7 +116,7 @@ class Device:
     def pending_name(self) -> str | None:
         """What distinguishes the unconfirmed commit on the device from others; empty if none waits, None if unknown."""
         try:
-            return self._asked(NAMING, lambda: pending_name(self.driver))
+            return self._asked("cannot ask which commit is pending", lambda: pending_name(self.driver))
         except DeviceFailure as failure:
             self._words.record(DeviceAction.PENDING_UNKNOWN, str(failure), failure)
             return None
@@ -154,7 +152,7 @@ class Device:
         Several drivers raise if they get a message, and Junos' driver can't find a pending commit that has one.
         """
         timer = {} if revert_in is None else {"revert_in": revert_in}
-        self._asked(COMMITTING, lambda: self.driver.commit_config(**timer))
+        self._asked("commit failed", lambda: self.driver.commit_config(**timer))
         self._loaded = False
 
     def probe(self) -> None:

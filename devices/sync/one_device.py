@@ -8,7 +8,7 @@ from nornir.core.inventory import Host
 from cnaasjobs.secrecy import storable
 from devices.actions import DeviceAction
 from devices.sync.change_score import change_score
-from devices.sync.device import CLOSING, COMMITTING, NAMING, Device
+from devices.sync.device import CLOSING, Device
 from devices.sync.known import Fingerprint, essential, same
 from devices.sync.plan import Plan, Shown
 from devices.sync.report import DeviceReport
@@ -18,6 +18,7 @@ from devices.sync.words import DeviceFailure, Words
 from jobs.errors import JobStopped
 
 UNRECOGNISABLE = "its configuration differs at each reading: changes made outside can't be noticed"
+COMMITTED = "it was committed"  # for good
 NOT_AS_BEFORE = "the device does not run what it ran before"
 
 
@@ -64,7 +65,7 @@ class DeviceSync:
         self._rendered = ""
         self._before: str | None = None  # the running configuration, where there is one to compare it with
         self._pending: TimedCommit | None = None
-        self._is_committed = False  # for good
+        self._came_to = ""  # what is to be said of the commit if the device fails now
         self._fate = ""  # what happened to a commit that was not confirmed
 
     # --- steps --------------------------------------------------------------------------------------------------------
@@ -107,6 +108,7 @@ class DeviceSync:
         except DeviceFailure:
             self._states.unchanged(self.host.name)
             raise
+        self._came_to = "if it was made, it reverts by itself" if self._options.confirms else "its state is not known"
         try:
             if not self._options.confirms:
                 self._device.commit(revert_in=None)
@@ -115,10 +117,11 @@ class DeviceSync:
         except DeviceFailure as failure:
             raise DeviceFailure("; ".join([str(failure), *self._after_failed_commit()])) from failure
         if self._pending is None:
-            self._is_committed = True
+            self._came_to = COMMITTED
             self.words.saw("committed")
             self._record()
         else:
+            self._came_to = ""  # ``_pending`` knows
             self.words.saw("committed with a timer")
             self._device.probe()
 
@@ -126,7 +129,7 @@ class DeviceSync:
         if self._pending is not None:
             self._pending.confirm()
             self._pending = None
-            self._is_committed = True
+            self._came_to = COMMITTED
             self.words.saw("confirmed")
             self._record()
 
@@ -138,7 +141,7 @@ class DeviceSync:
         self._fate = pending.take_back()
         self._pending = None
         if self._fate == ROLLED_BACK:
-            as_before = self._is_as_before()
+            as_before = None if self._before is None else self._is_as_before(self._readable())
             if as_before is None:
                 self._states.unchanged(self.host.name)  # nobody can check, so the device's answer is enough
             elif not as_before:
@@ -158,7 +161,7 @@ class DeviceSync:
 
     def failed(self, exc: BaseException) -> None:
         reason = self.words.failure(exc)
-        self.report.failure = f"{reason}; it was committed" if self._is_committed else reason
+        self.report.failure = f"{reason}; {self._came_to}" if self._came_to else reason
 
     def give_up(self, step: str, *, seconds: float) -> None:
         """Its thread hangs in this step and will not return. This fails the device, unless it was only being closed."""
@@ -169,9 +172,6 @@ class DeviceSync:
         self.failed(DeviceFailure(f"{step}: no answer within {seconds:g} seconds (CNAASJOBS_DEVICE_SECONDS)"))
         if pending is not None:
             self.report.failure = f"{self.report.failure}; if it is not confirmed, it {pending.reverts}"
-        elif step in (COMMITTING, NAMING):
-            became = "if it was made, it reverts by itself" if self._options.confirms else "its state is not known"
-            self.report.failure = f"{self.report.failure}; {became}"
 
     @property
     def pending(self) -> bool:
@@ -262,16 +262,18 @@ class DeviceSync:
         said = []
         if self._device.waits_for_confirmation():
             said.append("a commit that may not be ours waits for its confirmation on the device, and is left alone")
-        if self._is_as_before() is False:
-            said.append(NOT_AS_BEFORE)
+        if (running := self._readable()) is not None:
+            self._came_to = ""
+            if self._is_as_before(running) is False:
+                said.append(NOT_AS_BEFORE)
         return said
 
-    def _is_as_before(self) -> bool | None:
+    def _is_as_before(self, running: str | None) -> bool | None:
         """After a commit that failed or was taken back: does the device run what it ran before? None if unknown.
 
         If so, what was known about it still holds.
         """
-        if self._before is None or (running := self._readable()) is None:
+        if self._before is None or running is None:
             return None
         unchanged = same(self._before, running, unstable=self._known.fingerprint.unstable)
         if unchanged:

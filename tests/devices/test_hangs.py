@@ -52,6 +52,7 @@ STEPS = {
     "get_config": "cannot read the running configuration",
 }
 WAITS = f"; if it is not confirmed, it {UNTIL}"
+UNKNOWN = "; its state is not known"
 MADE = "; if it was made, it reverts by itself"
 BECAME = {"commit_config": MADE, "_get_pending_commits": MADE, "close": WAITS, "confirm_commit": WAITS}
 BECAME |= {"open, pending": WAITS, "get_config": "; it was committed"}
@@ -112,7 +113,32 @@ def test_its_thread_does_nothing_more_when_it_comes_back(module: Any) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_one_that_hung_in_a_commit_without_a_timer_nothing_is_claimed(module: Any) -> None:
     module.hanging("commit_config")
-    assert reason(sync(mode=0), "r1").endswith("(CNAASJOBS_DEVICE_SECONDS); its state is not known")
+    assert reason(sync(mode=0), "r1").endswith(f"(CNAASJOBS_DEVICE_SECONDS){UNKNOWN}")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("mode", "became"), [(0, UNKNOWN), (1, MADE)])
+@pytest.mark.parametrize("then", ["raises", "hangs", "is read"])
+def test_of_one_whose_commit_raises_nothing_is_claimed_unless_it_can_be_read(
+    module: Any, lab: Lab, mode: int, became: str, then: str
+) -> None:
+    def raises(driver: Any, *_: Any, **__: Any) -> None:
+        if then == "raises":
+            module.ForeignDriver.get_config = raises
+        elif then == "hangs":
+            module.hanging("get_config")
+        raise module.ConnectionClosedException("connection closed")
+
+    sync()
+    lab.template("hostname {{ host }}-new\n", platform="foo")
+    module.ForeignDriver.commit_config = raises
+    hangs = "cannot read the running configuration: no answer within 1 seconds (CNAASJOBS_DEVICE_SECONDS)"
+    said = {
+        "raises": f"commit failed: connection closed{became}",
+        "hangs": f"{hangs}{became}",
+        "is read": "commit failed: connection closed",
+    }
+    assert reason(sync(mode=mode), "r1") == said[then]
 
 
 @pytest.mark.django_db(transaction=True)
