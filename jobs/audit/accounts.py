@@ -88,7 +88,7 @@ def _named(row: Model) -> str:
 
 
 def _saved(instance: Model, created: bool, raw: bool, update_fields: Any = None, **_: Any) -> None:
-    if raw or (update_fields and set(update_fields) <= _UNWATCHED):
+    if raw or (update_fields and set(update_fields) <= _UNWATCHED) or _is_rehash(instance, update_fields):
         return
     _record(Deed.MADE if created else Deed.CHANGED, _named(instance))
 
@@ -107,8 +107,7 @@ def _granted(instance: Model, action: str, model: type[Model], pk_set: set[int] 
 
 def _end_tokens(instance: Any, raw: bool, update_fields: Any = None, **_: Any) -> None:
     """A changed password and a deactivated account end the user's tokens: nobody who had one may go on using it."""
-    is_rehash = update_fields is not None and set(update_fields) == {"password"} and instance._password is None
-    if raw or instance.pk is None or is_rehash:  # at a login Django may store the same password under a newer hash
+    if raw or instance.pk is None or _is_rehash(instance, update_fields):
         return
     before = type(instance)._default_manager.filter(pk=instance.pk).values_list("password", "is_active").first()
     if before is None:
@@ -117,6 +116,12 @@ def _end_tokens(instance: Any, raw: bool, update_fields: Any = None, **_: Any) -
     if instance.password != password or (was_active and not instance.is_active):
         for token in AuthToken.objects.filter(user=instance):
             token.delete()
+
+
+def _is_rehash(instance: Any, update_fields: Any) -> bool:
+    """Whether this stores the same password under a newer hash, as Django does at a login: nobody has changed it."""
+    is_password_alone = set(update_fields or ()) == {"password"}  # only users have one
+    return is_password_alone and instance._password is None and instance.has_usable_password()
 
 
 def _refused(request: Any, permission: str, **_: Any) -> None:

@@ -1,5 +1,6 @@
 """Logins and changes of users, groups, tokens and schedules are in the audit trail; a new password ends tokens."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -92,10 +93,20 @@ def test_other_changes_of_a_user_leave_the_tokens(ann: User, settings: Any) -> N
     ann.save()
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher", *settings.PASSWORD_HASHERS]
     before = ann.password
-    assert ann.check_password("correct horse")  # stores the same password anew, under the better hash
+    Client(headers={"Host": "localhost"}).post("/admin/login/", {"username": "ann", "password": "correct horse"})
     ann.refresh_from_db()
-    assert ann.password != before
+    assert ann.password != before  # the same password is stored anew, under the better hash
     assert AuthToken.objects.filter(user=ann).exists()
+    assert [(who, action) for who, action, _ in deeds()][2:] == [("ann", "logged in")]  # but nobody changed it
+
+
+@pytest.mark.parametrize("change", [lambda user: user.set_password("new"), User.set_unusable_password])
+def test_a_new_password_that_is_saved_alone_is_no_newer_hash(ann: User, change: Callable[[User], None]) -> None:
+    AuthToken.objects.create(ann)
+    change(ann)
+    ann.save(update_fields=["password"])
+    assert not AuthToken.objects.filter(user=ann).exists()
+    assert "changed" in [action for _, action, _ in deeds()]
 
 
 def test_a_change_that_was_refused_is_recorded(ann: User, settings: Any) -> None:
