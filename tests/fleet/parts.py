@@ -110,6 +110,7 @@ class Crew:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.answers: list[Any] = []  # Celery's, of each body that is over
         self._threads: list[threading.Thread] = []
 
     def first(self, worker: str = "first") -> None:
@@ -129,7 +130,8 @@ class Crew:
         task = current_app.tasks[self.job.task_name]
         tracer = build_tracer(task.name, task, app=current_app)
         message_id = message or str(uuid4())
-        self._run(lambda: tracer(message_id, args, {}, {"id": message_id, "hostname": worker}))
+        request = {"id": message_id, "hostname": worker}
+        self._run(lambda: self.answers.append(tracer(message_id, args, {}, request)))
 
     def _run(self, work: Callable[[], Any]) -> None:
         def run() -> None:

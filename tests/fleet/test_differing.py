@@ -130,6 +130,7 @@ def test_one_that_fails_before_it_helps_leaves_the_job_to_the_others(
     assert (ended.status, ended.attempt, selection.after) == (Status.FINISHED, 1, ["first"])
     assert [event.fields["worker"] for event in heard if event.action is JobAction.LEAVE] == ["helper"]
     assert JobAction.FAIL not in {event.action for event in heard}
+    assert [answer.info for answer in crew.answers] == [None, None]  # to Celery, none of them raised
 
 
 def test_the_last_one_reports_lost_devices_also_those_that_it_does_not_know(selection: Selection) -> None:
