@@ -4,7 +4,7 @@ from typing import Any
 
 from django_celery_results.backends.database import DatabaseBackend
 
-from cnaasjobs.secrecy import mask, mask_all
+from cnaasjobs.secrecy import mask, mask_all, storable
 
 
 class MaskedResults(DatabaseBackend):
@@ -16,5 +16,5 @@ class MaskedResults(DatabaseBackend):
     def _store_result(
         self, task_id: str, result: Any, status: str, traceback: Any = None, request: Any = None, using: Any = None
     ) -> Any:
-        masked = None if traceback is None else mask(str(traceback))
+        masked = None if traceback is None else storable(mask(str(traceback)))
         return super()._store_result(task_id, result, status, masked, request, using)
