@@ -15,6 +15,7 @@ from django.urls import reverse
 from cnaasjobs.api.caller import note_refusal, origin, who
 from cnaasjobs.api.errors import Conflict
 from console.access import page
+from console.chain import newest_of
 from console.frame import said, show
 from console.pages.job import no_such_job
 from jobs.api.idempotency import Answer, OutcomeUnknown, once
@@ -88,10 +89,11 @@ def again_on_failed(request: HttpRequest) -> HttpResponse:
     except SearchError as exc:
         return said(request, "This search can't be understood", f"{exc}.", status=400, back=reverse("console:jobs"))
     proposals, refused = _proposals(chosen.jobs)
+    already = newest_of([proposal.of.pk for proposal in proposals], CameOf.FAILED)
     context = {
         "title": _counted("Run again on failed devices:", [proposal.of for proposal in proposals], chosen),
         "chosen": chosen,
-        "proposals": proposals,
+        "proposals": [(proposal, already.get(proposal.of.pk)) for proposal in proposals],
         "refused": refused,
         "ids": ",".join(str(proposal.of.pk) for proposal in proposals),
         "once": secrets.token_urlsafe(),
@@ -122,6 +124,7 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
     context = {
         "title": _TITLES[came_of].format(job_id),
         "proposed": proposed,
+        "already": newest_of([job_id], came_of).get(job_id),
         "function_name": proposed.task.function_name_of(proposed.arguments),
         "lock": proposed.task.lock,
         "is_live": proposed.arguments.get("dry_run") is False,

@@ -4,6 +4,7 @@ What could only fail, because something that it names is gone, is refused where 
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from cnaasjobs.db.clock import database_now
 from devices.follow_ups import AfterSync
 from devices.tasks import sync_devices
 from jobs.follow_ups import CannotFollow
-from jobs.models import Job
+from jobs.models import Job, JobLink
 from jobs.operating import again
 from jobs.sql import store
 from jobs.states import CameOf, Status
@@ -112,6 +113,19 @@ def test_devices_that_are_gone_are_not_synchronised_again(person_of: PersonOf, l
     (lab.directory / "hosts.yml").write_text("a1: [")
     for path in paths:
         is_refused(boss, path, "hosts.yml, line ")
+
+
+def test_each_form_names_the_job_that_somebody_has_made_with_it(ann: Person) -> None:
+    job, other = synced(dry_run=True), synced(dry_run=True)
+    forms = (f"/jobs/{job.pk}/run/failed", f"/jobs/failed?id={job.pk}&id={other.pk}")
+    assert not any("Already scheduled" in ann.read(form) for form in forms)
+    for status in ("FINISHED", "RUNNING"):
+        made = job_row(status, scheduled_by="bob")
+        JobLink.objects.create(job=made, of_id=job.pk, kind=CameOf.FAILED.value)
+    for form in forms:
+        assert re.findall(r"Already scheduled by bob : #(\d+) sync_devices", ann.read(form)) == [str(made.pk)]
+        assert f'href="/jobs/{made.pk}"' in ann.markup(form)
+    assert "Already scheduled" not in ann.read(f"/jobs/{job.pk}/run/again")  # that is another deed
 
 
 def test_a_sync_of_one_device_counts_one(ann: Person) -> None:
