@@ -89,7 +89,7 @@ def test_no_page_asks_more_of_the_database_with_more_jobs_and_devices(boss: Pers
 STATEMENTS = {
     "/jobs": 25,
     "/jobs?q=status:exception": 13,
-    "/jobs/{dry_run}": 15,
+    "/jobs/{dry_run}": 16,
     "/jobs/{running}": 12,
     "/devices": 12,
     "/devices/{host}": 26,
