@@ -40,7 +40,6 @@ class Execution:
         self.outcome: Outcome | None = None
         self.failure: Failure | None = None  # what was raised, before Celery wraps an exception that cannot be pickled
         self.kept: Outcome | None = None  # the result of a body that raised (``ctx.keep``, ``ctx.each``)
-        self.left = False  # the job goes on in other processes: nothing of its end is stored here
         self._age = age
         self._joined = joined
 
@@ -62,12 +61,10 @@ class Execution:
                 raise self.ctx.retry_asked
             self.outcome = self._with_devices(outcome_of(returned, finished_devices=self.finished_devices))
         except Left:
-            self.left = True
+            return  # the job goes on in other processes: nothing of its end is stored here
         except Exception as exc:
             self.failure = exc.failure if isinstance(exc, EndMet) else Failure.of(exc, traceback.format_exc())
-            if self.ctx.membership.is_on:
-                self.left = not self.ctx.membership.leave_with(self.failure)
-            if self.left:
+            if self.ctx.membership.is_on and not self.ctx.membership.leave_with(self.failure):
                 record(JobAction.LEAVE, exc=exc, job_id=self.run.job_id, worker=self.run.worker)
                 return
             self.kept = self._kept(exc)
