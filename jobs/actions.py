@@ -64,6 +64,7 @@ class JobAction(Action):
     CHECKPOINT_WAITS = "checkpoint_waits", WARNING, "checkpoint of job %(job_id)s waits for the database: %(error)s"
     DEVICE_FAILED = "job_device_failed", WARNING, "job %(job_id)s: device %(host)s failed"
     BEFOREHAND_FAILED = "beforehand_failed", WARNING, "job %(job_id)s: preparing several of its devices failed"
+    THREAD_FAILED = "thread_failed", ERROR, "an exception ended thread %(thread_name)s"
     DEVICES_WAIT = "devices_wait", WARNING, "the devices of job %(job_id)s wait for the database: %(error)s"
     JOIN = "join", INFO, "job %(job_id)s: %(worker)s helps", "participant"
     NOT_JOINED = "not_joined", INFO, "job %(job_id)s: needs no help: %(reason)s"

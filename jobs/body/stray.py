@@ -1,11 +1,10 @@
 """An exception that ends a thread which the body started. Nobody else hears of it: Python prints it, as plain text."""
 
-import logging
 import threading
 
+from cnaasjobs.events import record
+from jobs.actions import JobAction
 from jobs.errors import JobStopped
-
-_logger = logging.getLogger(__name__)
 
 
 def install() -> None:
@@ -17,4 +16,4 @@ def log(ended: threading.ExceptHookArgs) -> None:
     if ended.exc_value is None or isinstance(ended.exc_value, SystemExit | JobStopped):
         return  # SystemExit is a way to end a thread; why a job was stopped, its end says
     name = ended.thread.name if ended.thread else "of the body"
-    _logger.error("an exception ended thread %s", name, exc_info=ended.exc_value)
+    record(JobAction.THREAD_FAILED, exc=ended.exc_value, thread_name=name)

@@ -48,7 +48,7 @@ class Assignment:
 
         Raises:
             ValueError: equal names, a name of more than 255 characters, no step, less than one device at once, what is
-                not a function, not a number of seconds above 0.
+                not a function, not a number of seconds.
         """
         _check(devices, steps, at_once, more)
         by_host: dict[str, Any] = {}
@@ -83,8 +83,8 @@ def _check(devices: Any, steps: Sequence[Any], at_once: Any, more: Mapping[str, 
             raise ValueError(f"{name} must be a plain function, neither async nor a generator: not {function!r:.60}")
     for name in ("seconds", "within"):
         value = more[name]
-        if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
-            raise ValueError(f"{name}={value!r:.60} must be a number of seconds above 0")
+        if value is not None and not (isinstance(value, int | float) and 0 <= value < math.inf):
+            raise ValueError(f"{name}={value!r:.60} must be a number of seconds, and not below 0")
 
 
 def host_of(device: Any) -> str:
