@@ -58,7 +58,7 @@ class JobAdmin(NewestFirstAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
     ) -> tuple[QuerySet[Job], bool]:
-        term = search_term.replace("\x00", "").strip()
+        term = search_term.strip()
         if not term:
             return queryset, False
         if (job_id := as_id(term)) is not None:

@@ -50,7 +50,7 @@ def run(request: HttpRequest, row: PeriodicTask) -> int:
     def make() -> Answer:
         return Answer(body={"job_id": recurring.run(row, by=by).pk})
 
-    shown = request.POST.get("once", "").replace("\0", "")[:_KEY]
+    shown = request.POST.get("once", "")[:_KEY]
     key = shown and f"{shown} schedule {row.pk}"
     found: int = once(user=who(request), key=key, content=["schedule", row.pk], make=make).body["job_id"]
     return found

@@ -23,7 +23,7 @@ class ParameterFilter(ListFilter):
         for name in self.expected_parameters():
             if name in params:
                 given = str(params.pop(name)[-1]).strip()
-                if given and "\x00" not in given:
+                if given:
                     self.used_parameters[name] = given
         self.hidden: list[tuple[str, str]] = []
 
