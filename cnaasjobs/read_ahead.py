@@ -4,6 +4,7 @@ A checkout replaces files under a server that goes on running until its restart.
 need what the old code does not pass to it, and a module what other old ones do not have.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +31,6 @@ def read_ahead() -> None:
 
 
 def _names(engine: Any) -> Iterator[str]:
-    for directory in map(Path, engine.template_dirs):
-        for path in directory.rglob("*"):
-            if path.is_file():
-                yield str(path.relative_to(directory))
+    for directory in engine.template_dirs:
+        for place, _, names in os.walk(directory):
+            yield from (str(Path(place, name).relative_to(directory)) for name in names)

@@ -1,5 +1,6 @@
 """Notices that the code in the files is no longer the code that runs: nothing loads it again."""
 
+import os
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,8 +24,8 @@ class Code:
 
     def _look(self) -> Iterator[tuple[Path, tuple[int, int]]]:
         for directory in self._directories:
-            for path in directory.rglob("*"):
-                if path.suffix in _LOADED_ONCE:
+            for place, _, names in os.walk(directory):  # as it goes on if a directory was removed meanwhile
+                for path in (Path(place, name) for name in names if name.endswith(_LOADED_ONCE)):
                     try:
                         stat = path.stat()
                     except OSError:  # gone

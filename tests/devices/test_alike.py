@@ -24,7 +24,9 @@ def test_the_same_files_make_the_same_mark(lab: Lab) -> None:
     before = now()
     os.utime(lab.templates / "lab" / "full.j2", (0, 0))
     lab.write()
-    assert now() == before  # as a checkout on another machine has it: other times, the same content
+    (lab.templates / ".git").mkdir()
+    (lab.templates / ".git" / "index").write_text("times and inodes of this clone")
+    assert now() == before  # as a clone on another machine has it: other times, the same content
 
 
 def test_another_inventory_template_or_secret_makes_another(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,10 +40,16 @@ def test_another_inventory_template_or_secret_makes_another(lab: Lab, monkeypatc
     seen.add(now())
     (lab.templates / "lab" / "included.j2").rename(lab.templates / "lab" / "included2.j2")
     seen.add(now())
+    for name in ("first", "second"):
+        (lab.templates / name).mkdir()
+    for name in ("first", "second"):
+        (lab.templates / "lab" / "common").unlink(missing_ok=True)
+        (lab.templates / "lab" / "common").symlink_to(f"../{name}")
+        seen.add(now())
     for value in ("first-value", "second-value"):
         monkeypatch.setenv("TEMPLATE_SECRET_X", value)
         seen.add(now())
-    assert len(seen) == 7
+    assert len(seen) == 9
     assert not any("value" in mark for mark in seen)
 
 
@@ -54,6 +62,8 @@ def test_keys_that_are_no_texts_and_templates_that_are_missing_are_no_fault(lab:
     lab.write()
     job = perform_job(sync_devices, all=True)
     assert (job.status, job.exception_type) == (Status.FINISHED, None)
+    (lab.templates / "lab" / "unreadable").symlink_to("x" * 300)
+    assert perform_job(sync_devices, all=True).status == Status.FINISHED
     for file in (lab.templates / "lab").iterdir():
         file.unlink()
     (lab.templates / "lab").rmdir()
