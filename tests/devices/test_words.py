@@ -2,6 +2,7 @@
 
 import pytest
 from napalm.base.exceptions import ConnectAuthError
+from netmiko.exceptions import NetmikoAuthenticationException
 from nornir.core.inventory import Host
 
 from cnaasjobs.events import Event
@@ -31,10 +32,11 @@ def words() -> Words:
     [
         (ValueError(), "ValueError"),
         (ValueError("  two\n lines\t"), "two lines"),
-        (ValueError("what it is\n\nadvice"), "what it is"),
+        (ValueError("\n\nwhat it is\n\nadvice"), "what it is"),
         (ValueError("x" * 2 * LENGTH), "x" * LENGTH),
         (ConnectAuthError(), "wrong credentials"),
         (ConnectAuthError("for admin"), "wrong credentials (for admin)"),
+        (NetmikoAuthenticationException("no\n\nadvice"), "wrong credentials (no)"),
         (ValueError("\x00\udcff"), "\ufffd\\udcff"),
     ],
 )
