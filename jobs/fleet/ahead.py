@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from cnaasjobs.conf import conf
+from jobs.fleet.asking import too_late
 
 LOOK_SECONDS = 1.0  # a participant asks at least this often whether it may go on
 
@@ -30,7 +31,7 @@ class Ahead:
     @property
     def most(self) -> int:
         """How many devices to have ahead: as many as the threads begin in ``report_seconds``, at their pace so far."""
-        if not (self.alone and self._done):
+        if not self.alone:
             return 0
         share = self._done * conf.report_seconds / max(self._seconds, conf.report_seconds)
         return int(self.threads * min(share, 1.0))
@@ -53,4 +54,5 @@ class Ahead:
         """Whether the last safe point is recent enough to begin a device on it; not in a process that was frozen. If it
         said that the run may not go on, the body is stopping.
         """
-        return time.monotonic() - self._asked_at < min(LOOK_SECONDS, conf.worker_lost_seconds / 2)
+        age = time.monotonic() - self._asked_at
+        return age < LOOK_SECONDS and not too_late(age)

@@ -189,6 +189,17 @@ def test_as_many_as_its_threads_begin_until_it_asks_again() -> None:
     assert Ahead(20, alone=False).most == 0
 
 
+def test_more_are_taken_when_half_of_those_ahead_have_begun() -> None:
+    ahead = Ahead(4, alone=True)
+    assert (ahead.few, ahead.wanted(0), ahead.wanted(4)) == (3, (4, 0), (0, 0))
+    ahead.was_done(0.0)
+    assert (ahead.most, ahead.few) == (4, 3 + 2)
+    assert [ahead.wanted(in_hand) for in_hand in (0, 4, 5, 9)] == [(4, 4), (0, 4), (0, 3), (0, 0)]
+    only = Ahead(1, alone=True)
+    only.was_done(0.0)
+    assert (only.most, only.few) == (1, 1)  # before its thread is idle
+
+
 def test_a_device_that_has_only_begun_is_not_written_so_that_no_step_waits_for_the_row(
     settings: Any,
 ) -> None:

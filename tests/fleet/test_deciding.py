@@ -132,6 +132,7 @@ def test_a_refusal_names_three_of_those_that_failed() -> None:
 
 def test_nobody_decides_who_takes_part_no_more() -> None:
     run, taken = begun(["a"], take=1, all_or_none=True)
+    joined_late(run)
     stepped(run, taken, 1)
     Participant.objects.filter(pk=run.run_token).delete()
     decision = store().decide(run, 1, within=None)

@@ -167,6 +167,7 @@ def test_what_an_earlier_release_leaves_of_a_run_that_it_ended_is_put_right() ->
     store().note_steps(run, [Note(taken[0].id, "commit", "it reverts")])
     joined(run)
     assert transitions.fail(run, Failure(type=EndReason.WORKER_LOST, message="its worker is gone"))
+    assert store().decide(run, 1, within=None).reason == "the run was ended by somebody else"
     watcher = Watcher()
     for _ in range(30):
         watcher.look()
@@ -194,6 +195,7 @@ def test_the_only_one_that_is_lost_with_devices_in_hand_ends_a_live_run() -> Non
     assert result_of(job) == {"devices": {"a": "done"}}
     assert job.finished_devices == '["a", "b"]'
     assert states(run.job_id) == [DONE, DONE, WAITING, WAITING]
+    assert JobDevice.objects.get(failed=True).host == "b"
     assert not locks.held().exists()
 
 

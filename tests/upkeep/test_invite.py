@@ -16,7 +16,7 @@ from jobs.dispatch import scheduling
 from jobs.models import Fleet, Heartbeat, Job, JobDevice, Participant
 from jobs.run import Run
 from jobs.states import JobDeviceState
-from jobs.upkeep.invite import Invite
+from jobs.upkeep.invite import Invite, may_have_help
 from locks.models import Lock
 from tests import fake_jobs
 from tests.factory import claim, device_row, job_row
@@ -30,7 +30,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def invite() -> int:
     """One round of a Beat that knows of none before."""
-    return Invite().step()
+    sent = Invite().step()
+    assert not sent or may_have_help().exists()  # or Beat makes no round
+    return sent
 
 
 @pytest.fixture
@@ -96,13 +98,14 @@ def test_a_slot_is_taken_once_and_by_a_run_that_goes_on(asked: list[int]) -> Non
 
 
 def test_no_more_are_asked_than_devices_wait(asked: list[int]) -> None:
-    begun(["a", "b"], take=1)
+    run, _ = begun(["a", "b"], take=1)
     elsewhere = job_row("FINISHED")
     Fleet.objects.create(job=elsewhere, helpers=3, repeats=False, all_or_none=False)
     for host in "abc":
         device_row(elsewhere, host, "WAITING")
     worker(5)
     assert invite() == 1
+    assert may_have_help().get().pk == run.job_id
 
 
 def test_devices_that_cost_a_process_wait_for_one_that_is_alone(asked: list[int]) -> None:
@@ -255,6 +258,7 @@ def test_nobody_is_asked_where_it_is_no_use(asked: list[int], why: str) -> None:
             Job.objects.update(start_time=F("start_time") - timedelta(days=1))
     assert invite() == 0
     assert not asked
+    assert may_have_help().exists() == (why != "alone")
 
 
 @pytest.mark.needs("postgresql")
