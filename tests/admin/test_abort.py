@@ -62,7 +62,7 @@ def test_a_job_told_to_stop_is_not_told_again(boss: Admin) -> None:
     assert AuditEntry.objects.filter(action="aborted").count() == 1
 
 
-def test_who_may_not_abort_is_offered_nothing_and_refused(viewer: Admin) -> None:
+def test_a_user_who_may_not_abort_is_offered_nothing_and_refused(viewer: Admin) -> None:
     job = job_in(Status.SCHEDULED)
     assert "abort_selected" not in viewer.raw("/jobs/job/")
     assert not re.search(r"Abort…", viewer.get(f"/jobs/job/{job.pk}/change/"))
@@ -97,10 +97,10 @@ def test_all_across_pages_means_the_selected_ones_only(boss: Admin) -> None:
         "select_across": "1",
         "_selected_action": [str(first.pk)],
     }
-    assert "Abort job" in boss.client.post("/admin/jobs/job/", chosen, follow=True).content.decode()
+    assert f"Abort job {first.pk}?" in boss.client.post("/admin/jobs/job/", chosen, follow=True).content.decode()
 
 
-def test_it_needs_the_forms_token(boss: Admin) -> None:
+def test_aborting_needs_the_forms_token(boss: Admin) -> None:
     job = job_in(Status.SCHEDULED)
     boss.client.handler.enforce_csrf_checks = True
     boss.post(f"{ABORT}?ids={job.pk}", {"reason": "x"}, status=403)

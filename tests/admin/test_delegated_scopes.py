@@ -47,10 +47,13 @@ def test_a_group_is_given_to_others_if_it_reaches_no_further(
     clerk.post(f"/auth/group/{other.pk}/change/", {"name": "renamed", "permissions": []}, status=status)
 
 
-def test_a_permission_of_its_own_would_reach_everywhere(clerk: Admin, bob: User) -> None:
+def test_a_limited_user_grants_no_permission_outside_a_group_for_it_would_reach_everywhere(
+    clerk: Admin, bob: User
+) -> None:
     given = Permission.objects.get(codename="add_job").pk
     page = clerk.post(f"/auth/user/{bob.pk}/change/", account_form(bob, user_permissions=[given]))
     assert "not one of the available choices" in page
+    assert not bob.user_permissions.exists()
 
 
 @pytest.mark.parametrize(("scope", "may"), [("north-east", True), ("south", False), (None, False)])
@@ -70,7 +73,7 @@ def test_nobody_widens_their_own_scope(clerk: Admin) -> None:
     assert GroupScope.objects.get().device_groups == "north\nnorth-east"
 
 
-def test_who_reaches_everywhere_may_set_one(admin_of: AdminOf, clerk: Admin) -> None:
+def test_a_user_who_reaches_everywhere_may_set_a_scope(admin_of: AdminOf, clerk: Admin) -> None:
     strong = admin_of(*EDITS_SCOPES, "jobs.add_job", name="strong")
     other = group("other")
     form: dict[str, Any] = {

@@ -37,7 +37,7 @@ def account_form(user: User, **changed: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("state", ["superuser", "stronger", "stronger, inactive"])
-def test_a_stronger_account_can_not_be_taken(clerk: Admin, admin_of: AdminOf, state: str) -> None:
+def test_a_stronger_account_can_not_be_taken_over(clerk: Admin, admin_of: AdminOf, state: str) -> None:
     other = admin_of("jobs.view_job" if state == "superuser" else "jobs.add_job", name="other").user
     other.is_superuser, other.is_active = state == "superuser", "inactive" not in state
     other.save()
@@ -99,7 +99,7 @@ def test_the_role_admin_makes_users_and_tokens_within_its_own_rights(admin_of: A
     )
 
 
-def test_a_superuser_may_all_of_it(boss: Admin) -> None:
+def test_a_superuser_may_do_all_of_it(boss: Admin) -> None:
     other = User.objects.create_user("other", is_staff=True)
     given = [permission("jobs.add_job").pk]
     boss.post(f"/auth/user/{other.pk}/change/", account_form(other, user_permissions=given, is_superuser="on"))
@@ -118,7 +118,7 @@ def chosen(row: PeriodicTask, action: str) -> dict[str, Any]:
 LIST = "/django_celery_beat/periodictask/"
 
 
-def test_only_who_may_start_a_job_enables_its_schedule(admin_of: AdminOf) -> None:
+def test_only_a_user_who_may_start_a_job_enables_its_schedule(admin_of: AdminOf) -> None:
     row = every(60, task="tests.fake_jobs.nothing", enabled=False)
     editor, starter = admin_of(*SCHEDULES, name="editor"), admin_of(*SCHEDULES, "jobs.add_job", name="starter")
     assert "it needs the permission jobs.add_job" in editor.post(LIST, chosen(row, "enable_tasks"))
@@ -133,7 +133,7 @@ def test_only_who_may_start_a_job_enables_its_schedule(admin_of: AdminOf) -> Non
     ]
 
 
-def test_a_job_with_a_permission_of_its_own(admin_of: AdminOf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schedule_needs_the_permission_that_its_job_names(admin_of: AdminOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(current_app.tasks["tests.fake_jobs.nothing"]), "permission", "jobs.abort_job")
     row = every(60, task="tests.fake_jobs.nothing", enabled=False)
     starter = admin_of(*SCHEDULES, "jobs.add_job", name="starter")

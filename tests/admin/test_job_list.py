@@ -84,11 +84,10 @@ def test_a_number_finds_the_job_of_that_id_first_and_tickets_with_it(viewer: Adm
     assert shown(viewer, "?q=%233")[0] == 3
 
 
-def test_search_of_what_a_database_cannot_hold_finds_nothing_and_says_no_more(viewer: Admin) -> None:
-    job_row(pk=1)
-    for term in ("%00", "%27%3B--", "9" * 40, "%25", "_"):
-        viewer.get(f"{LIST}?q={term}")
-    assert shown(viewer, "?q=%25%25") == []
+def test_search_for_what_a_database_cannot_hold_finds_nothing_and_is_no_error(viewer: Admin) -> None:
+    job_row(pk=1, function_name="echo")
+    for term in ("%00", "%27%3B--", "9" * 40, "%25", "%25%25", "_"):
+        assert shown(viewer, f"?q={term}") == [], term
 
 
 def test_each_filter_finds_its_jobs(viewer: Admin) -> None:
@@ -155,7 +154,7 @@ def test_another_filter_starts_at_the_newest_again(viewer: Admin) -> None:
     assert not any("before" in link for link in links)
 
 
-def test_only_who_may_view_jobs_sees_them(admin_of: AdminOf) -> None:
+def test_only_a_user_who_may_view_jobs_sees_them(admin_of: AdminOf) -> None:
     job_row(pk=1)
     stranger = admin_of("locks.view_lock")
     stranger.get(LIST, status=403)

@@ -112,7 +112,7 @@ def test_the_action_asks_before_it_clears_a_lock(boss: Admin) -> None:
     assert is_held()
 
 
-def test_who_may_not_clear_is_offered_nothing_and_refused(viewer: Admin) -> None:
+def test_a_user_who_may_not_clear_is_offered_nothing_and_refused(viewer: Admin) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     assert "lear" not in viewer.get(LIST)
     viewer.get(clear_url(the_lock()), status=403)
@@ -126,7 +126,7 @@ def test_the_permission_to_clear_is_enough_to_clear(admin_of: AdminOf) -> None:
     assert not is_held()
 
 
-def test_who_may_not_see_locks_is_not_shown_one_by_the_question_either(admin_of: AdminOf) -> None:
+def test_a_user_who_may_not_see_locks_is_not_shown_one_by_the_question_either(admin_of: AdminOf) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     someone = admin_of("locks.clear_lock")
     someone.get(clear_url(the_lock()), status=403)

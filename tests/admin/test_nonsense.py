@@ -9,7 +9,7 @@ from tests.admin.conftest import Admin
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
 
-def test_a_parameter_may_have_one(boss: Admin) -> None:
+def test_a_parameter_may_have_a_nul(boss: Admin) -> None:
     boss.client.raise_request_exception = False
     wrong = []
     for model in site._registry:
@@ -21,6 +21,6 @@ def test_a_parameter_may_have_one(boss: Admin) -> None:
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/admin/", "/sign-in"])
-def test_the_session_in_a_cookie_may_have_one(path: str) -> None:
+def test_the_session_in_a_cookie_may_have_a_nul(path: str) -> None:
     answer = Client().get(path, headers={"Cookie": r'sessionid="long-enough\000"', "Host": "localhost"}, follow=True)
     assert answer.status_code == 200

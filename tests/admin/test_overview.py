@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from jobs.audit import trail
@@ -15,18 +16,24 @@ from tests.admin.conftest import Admin, AdminOf
 from tests.factory import audit_entries, heartbeat, job_in, job_row, job_rows
 
 
-def test_the_front_page_counts_jobs_by_what_they_do(viewer: Admin) -> None:
+@pytest.fixture
+def some_of_each(db: None) -> None:
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     for _ in range(2):
         scheduling.schedule(fake_jobs.nothing, {})
-    for _ in range(3):
-        scheduling.schedule(fake_jobs.nothing, {}, at=timezone.now() + timedelta(hours=1))
     now = timezone.now()
+    Job.objects.filter(status=Status.SCHEDULED.value).update(scheduled_time=now - timedelta(minutes=1))
+    for _ in range(3):
+        scheduling.schedule(fake_jobs.nothing, {}, at=now + timedelta(hours=1))
     for _ in range(4):
         job_row(finish_time=now)
     job_row("EXCEPTION", finish_time=now, exception_type="ValueError")
     heartbeat()
     heartbeat("celery@w2", last_seen=now - timedelta(hours=1))
+
+
+@pytest.mark.usefixtures("some_of_each")
+def test_the_front_page_counts_jobs_by_what_they_do(viewer: Admin) -> None:
     page = viewer.get("/")
     for words in (
         "1 running",
@@ -43,10 +50,16 @@ def test_the_front_page_counts_jobs_by_what_they_do(viewer: Admin) -> None:
     assert "cnaasjobs" in page
 
 
+@pytest.mark.usefixtures("some_of_each")
 def test_every_number_leads_to_its_list(viewer: Admin) -> None:
     response: Any = viewer.client.get("/admin/")
+    found = {}
     for number in response.context_data["numbers"]:
-        assert viewer.client.get(number.url).status_code == 200, number
+        listed: Any = viewer.client.get(number.url)
+        found[number.words] = (number.count, len(listed.context_data["cl"].result_list))
+    assert found.pop("due, waiting for a worker") == (2, 5)  # the list has those for later too
+    assert {words: count for words, (count, _) in found.items()} == {words: rows for words, (_, rows) in found.items()}
+    assert len(found) == 8
 
 
 def test_counting_stops_where_it_no_longer_matters(viewer: Admin) -> None:

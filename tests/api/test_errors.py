@@ -180,8 +180,7 @@ def test_answers_are_json_whatever_is_accepted(api: Api, accept: str) -> None:
     ["evil example", "a@b", "a:b:c", "[::1", "a/b", "", "x" * 300 + "/", "exa\u00e5mple_.com!"],
 )
 def test_malformed_host_is_a_400(api: Api, host: str) -> None:
-    reply = api.get("/jobs", headers={"Host": host})
-    assert reply.status in (400, 403) or host == ""
+    assert api.get("/jobs", headers={"Host": host}).status == 400
 
 
 def test_host_that_is_not_allowed_is_a_400(api: Api, settings: Any) -> None:

@@ -72,7 +72,7 @@ def test_each_device_is_listed_with_its_state(api: Api, job: Job) -> None:
         ("?page=9", []),
     ],
 )
-def test_pages_sort_and_filter_as_the_list_of_jobs(api: Api, job: Job, query: str, found: list[str]) -> None:
+def test_pages_are_sorted_and_filtered_like_the_list_of_jobs(api: Api, job: Job, query: str, found: list[str]) -> None:
     assert names(api, job, query) == found
 
 
@@ -209,7 +209,7 @@ def test_the_jobs_of_a_device_are_counted_without_a_look_at_them(api: Api, job: 
     assert api.get("/device/sw1/jobs?per_page=1&filter[status]=running").headers["X-Total-Count"] == "1"
 
 
-def test_who_may_read_jobs_may_read_their_devices(
+def test_a_user_who_may_read_jobs_may_read_their_devices(
     api_of: Callable[[User], Api], user_with: Callable[..., User], job: Job
 ) -> None:
     reader, other = api_of(user_with("jobs.view_job")), api_of(user_with("jobs.add_job", name="other"))

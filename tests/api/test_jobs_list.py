@@ -86,7 +86,7 @@ def test_unset_columns_are_null_and_set_ones_shown(api: Api) -> None:
     }
 
 
-def test_times_have_always_six_digits_and_no_offset(api: Api) -> None:
+def test_times_always_have_six_digits_and_no_offset(api: Api) -> None:
     job_row("SCHEDULED", scheduled_time=NOON.replace(microsecond=70))
     assert api.get("/jobs").data["jobs"][0]["scheduled_time"] == "2025-11-24T12:00:00.000070"
 
@@ -136,14 +136,14 @@ def test_page_that_is_no_number_from_1_counts_as_1(api: Api, page: str) -> None:
 
 
 @pytest.mark.parametrize("per_page", ["0", "1001", "-1", "x", "", "1.0", "1e2", "99999999999999999999", "５"])
-def test_per_page_outside_is_a_400(api: Api, per_page: str) -> None:
+def test_per_page_out_of_bounds_is_a_400(api: Api, per_page: str) -> None:
     reply = api.get(f"/jobs?per_page={per_page}")
     assert reply.status == 400
     assert reply.message == "Unable to filter jobs: per_page argument must be integer between 1-1000"
 
 
 @pytest.mark.parametrize("per_page", ["1", "1000"])
-def test_per_page_bounds_are_inside(api: Api, per_page: str) -> None:
+def test_per_page_may_be_at_its_bounds(api: Api, per_page: str) -> None:
     assert api.get(f"/jobs?per_page={per_page}").status == 200
 
 

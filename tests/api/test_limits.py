@@ -35,7 +35,7 @@ def test_wrong_tokens_are_throttled_by_address_before_the_database_is_asked(
     assert "0" * 64 not in caplog.text
 
 
-def test_who_shares_an_address_with_one_who_guesses_goes_on_working(settings: Any) -> None:
+def test_a_user_who_shares_an_address_with_one_who_guesses_goes_on_working(settings: Any) -> None:
     settings.CNAASJOBS_REQUIRE_TOKEN = True
     row, text = AuthToken.objects.create(User.objects.create_superuser("ann"))
     ann = Client(headers={"Authorization": f"Bearer {text}", "Host": "localhost"})
@@ -111,7 +111,7 @@ def test_what_was_logged_of_addresses_is_not_kept_without_limit(monkeypatch: pyt
 
 
 @pytest.mark.devices
-def test_a_user_has_room_for_so_many_waiting_jobs(api: Api, settings: Any) -> None:
+def test_a_user_has_room_for_only_so_many_waiting_jobs(api: Api, settings: Any) -> None:
     settings.CNAASJOBS_WAITING_PER_USER = 2
     later = {"all": True, "start_at": "2099-01-01 00:00:00"}
     assert [api.post("/device_syncto", later).status for _ in range(3)] == [200, 200, 429]
@@ -121,7 +121,7 @@ def test_a_user_has_room_for_so_many_waiting_jobs(api: Api, settings: Any) -> No
 
 @pytest.mark.devices
 @pytest.mark.parametrize("open_with", ["[", '{"a":'])
-def test_a_body_has_so_many_levels(api: Api, open_with: str) -> None:
+def test_a_body_may_have_only_so_many_levels(api: Api, open_with: str) -> None:
     for depth, words in ((253, "nested deeper than 64"), (1023, "nested deeper than 64")):
         body = '{"hostname": ' + open_with * depth + "1" + ("]" if open_with == "[" else "}") * depth + "}"
         reply = api.post("/device_syncto", raw=body.encode(), headers={"Idempotency-Key": "k"})

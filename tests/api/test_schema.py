@@ -91,14 +91,14 @@ def test_every_handler_of_every_url_stands_in_it() -> None:
 
 
 def test_each_list_says_what_is_in_it() -> None:
-    """Programs that make a client of a description ask for that, and otherwise leave out what it stands in."""
+    """Generators of API clients ask for that, and otherwise leave out whatever contains the list."""
     schemas = [each for each in _parts(document()) if "array" in each.get("type", ())]
     assert len(schemas) > 10  # also without devices
     assert [each for each in schemas if "items" not in each] == []
 
 
 def test_a_number_in_a_path_is_described_as_one() -> None:
-    """Or a client that is made of the description wants it as text."""
+    """Otherwise a client that is generated from the description wants it as text."""
     paths = document()["paths"]
     kinds = {
         each["name"]: each["schema"]["type"]
@@ -187,7 +187,7 @@ def test_a_list_says_how_it_can_be_filtered() -> None:
     assert "jobs.view_job" in operation["description"]
 
 
-def test_an_answer_that_is_another_than_described_is_noticed() -> None:
+def test_an_answer_that_differs_from_its_description_is_noticed() -> None:
     answer = {"status": "success", "data": {"locks": [{"job_id": 1, "name": "devices", "start_time": "now"}]}}
     with pytest.raises(AssertionError, match="abort"):
         described.check("GET", "/joblocks", 200, answer)

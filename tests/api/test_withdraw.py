@@ -95,7 +95,7 @@ def test_a_job_that_waits_for_another_attempt_has_started_too() -> None:
 
 
 @pytest.mark.django_db
-def test_a_job_that_was_never_stored() -> None:
+def test_nothing_is_withdrawn_of_a_job_that_was_never_stored() -> None:
     assert withdraw(4711, key=KEY) is Withdrawal.NOTHING
 
 
@@ -170,7 +170,7 @@ def test_after_a_crash_another_job_has_the_number(postgresql: PostgreSQL) -> Non
 
 
 @pytest.mark.needs("postgresql")
-def test_the_entry_too_may_have_the_number_of_another(postgresql: PostgreSQL) -> None:
+def test_a_job_stays_if_the_audit_entry_of_its_number_is_another_requests(postgresql: PostgreSQL) -> None:
     job = scheduled()
     theirs = AuditEntry.objects.get(job_id=job.pk)
     ours = entry_of(job.pk)

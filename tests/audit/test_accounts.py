@@ -30,7 +30,7 @@ def deeds() -> list[tuple[str, str, str]]:
     return list(AuditEntry.objects.order_by("id").values_list("who", "action", "detail"))
 
 
-def test_a_login_and_one_that_failed(ann: User) -> None:
+def test_a_login_and_a_failed_one_are_recorded(ann: User) -> None:
     client = Client(headers={"Host": "localhost"})
     form = {"username": "ann", "password": "wrong"}
     client.post("/admin/login/", form)
@@ -48,7 +48,7 @@ def test_changes_of_accounts_say_whose_they_are(boss: Admin, ann: User) -> None:
     assert ("boss", "deleted", "user ann") in found
 
 
-def test_rights_that_are_given_and_taken(ann: User) -> None:
+def test_rights_that_are_given_and_taken_are_recorded(ann: User) -> None:
     group, right = Group.objects.create(name="operators"), Permission.objects.get(codename="add_job")
     group.permissions.add(right)
     ann.groups.add(group)
@@ -101,7 +101,7 @@ def test_other_changes_of_a_user_leave_the_tokens(ann: User, settings: Any) -> N
 
 
 @pytest.mark.parametrize("change", [lambda user: user.set_password("new"), User.set_unusable_password])
-def test_a_new_password_that_is_saved_alone_is_no_newer_hash(ann: User, change: Callable[[User], None]) -> None:
+def test_a_new_password_that_is_saved_by_itself_ends_the_tokens_too(ann: User, change: Callable[[User], None]) -> None:
     AuthToken.objects.create(ann)
     change(ann)
     ann.save(update_fields=["password"])

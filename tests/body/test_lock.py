@@ -71,7 +71,7 @@ def test_a_run_that_lost_its_lock_writes_nothing(happens: Callable[[Run], None])
         pytest.fail("it may write")
 
 
-def test_what_a_run_has_finished_is_shown_and_not_as_the_next_ones() -> None:
+def test_what_a_run_has_finished_is_shown_as_its_own_and_never_as_the_next_runs() -> None:
     run = claimed(runs_again.schedule())
     ctx = JobContext(run)
     ctx.device_finished("sw1")
@@ -80,7 +80,7 @@ def test_what_a_run_has_finished_is_shown_and_not_as_the_next_ones() -> None:
     lost_and_run_again(run)
     ctx.device_finished("sw2")
     ctx.finished_devices.flush()
-    assert Job.objects.get(pk=run.job_id).finished_devices != '["sw1", "sw2"]'
+    assert Job.objects.get(pk=run.job_id).finished_devices == "[]"
     ctx.close()
 
 
@@ -91,7 +91,7 @@ def test_a_job_without_a_lock_holds_none() -> None:
         pytest.fail("it may write")
 
 
-def test_what_fails_in_it_is_not_written() -> None:
+def test_what_fails_under_the_guard_of_the_lock_is_not_written() -> None:
     ctx = JobContext(claimed(runs_again.schedule()))
 
     def write() -> None:
@@ -127,7 +127,7 @@ def test_the_threads_of_a_body_open_no_connection_of_their_own() -> None:
     assert ctx._connection._shared is None
 
 
-def test_nobody_takes_the_lock_before_it_is_over() -> None:
+def test_nobody_takes_the_lock_before_what_it_guards_is_over() -> None:
     run = claimed(runs_again.schedule())
     ctx = JobContext(run)
 

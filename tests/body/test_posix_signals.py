@@ -57,7 +57,7 @@ def test_the_soft_limit_raises_nothing_before_or_after_a_body(request_of_job: Si
     assert not has_struck(request_of_job)
 
 
-def test_sigterm_does_nothing_to_a_job_and_between_two_what_billiard_says(request_of_job: SimpleNamespace) -> None:
+def test_sigterm_does_nothing_to_a_job_and_what_billiard_says_between_two_jobs(request_of_job: SimpleNamespace) -> None:
     heard: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     for _ in range(2):  # two jobs, and billiard set its own handlers before the first only

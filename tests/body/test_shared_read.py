@@ -41,7 +41,7 @@ def test_an_answer_is_never_older_than_the_question() -> None:
     assert next(ticks) < 2 * 20 * 50  # questions take a tick each, and the readings were shared
 
 
-def test_who_comes_just_before_a_reading_begins_leaves_no_old_answer_behind() -> None:
+def test_a_thread_that_comes_just_before_a_reading_begins_leaves_no_old_answer_behind() -> None:
     """It has found that reading, and the reading ends before it goes on."""
     go_on, began = threading.Semaphore(0), threading.Semaphore(0)
     readings = itertools.count(1)

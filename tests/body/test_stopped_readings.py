@@ -69,7 +69,7 @@ def test_one_stopped_as_it_takes_a_lock_holds_nobody_up(lock: str) -> None:
     assert found == ["read"]
 
 
-def test_a_reading_that_was_stopped_is_not_what_somebody_waits_for_who_comes_just_then() -> None:
+def test_a_thread_that_comes_just_then_does_not_wait_for_a_reading_that_was_stopped() -> None:
     read = HeldUp(lambda: "read")
     found: list[str] = []
 

@@ -72,7 +72,7 @@ def catches_the_end_of_each(ctx: JobContext, *, end: str | None = None) -> str:
     return "no end"
 
 
-def test_a_body_that_catches_the_abort_of_each_ends_as_aborted() -> None:
+def test_a_body_that_catches_the_abort_of_ctx_each_ends_as_aborted() -> None:
     row = perform_job(catches_the_end_of_each)
     assert (row.exception_type, result_of(row)) == ("JobAborted", "JobAborted: enough (aborted by ann)")
 
@@ -82,7 +82,7 @@ def test_a_body_that_catches_the_end_that_another_participant_met_ends_by_it() -
     assert (row.exception_type, result_of(row)) == ("TimeLimitExceeded", "EndMet: too long")
 
 
-def test_a_body_that_catches_what_ended_each_early_ends_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_catches_what_ended_ctx_each_early_ends_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuses(*_: Any, **__: Any) -> None:
         raise DataError("it can't be stored")
 

@@ -124,7 +124,9 @@ def struck(ctx: JobContext) -> None:
 
 
 @pytest.mark.parametrize("stop", [lambda ctx: ctx.stop(LockLost("it is gone")), JobContext.soft_limit_reached, struck])
-def test_who_sleeps_until_the_next_stop_is_woken_by_it(ctx: JobContext, stop: Callable[[JobContext], Any]) -> None:
+def test_a_thread_that_sleeps_until_the_next_stop_is_woken_by_it(
+    ctx: JobContext, stop: Callable[[JobContext], Any]
+) -> None:
     assert not ctx.next_stop(0)
     with ThreadPoolExecutor(1) as pool:
         sleeps = pool.submit(ctx.next_stop, 30)

@@ -22,7 +22,7 @@ def deeds() -> list[tuple[str, str, str, int | None, str | None]]:
     return list(AuditEntry.objects.order_by("id").values_list("who", "origin", "action", "job_id", "lock_name"))
 
 
-def test_abort_is_the_shells_users() -> None:
+def test_abort_is_done_in_the_name_of_the_shells_user() -> None:
     me = getpass.getuser()
     waiting, running = job_in(Status.SCHEDULED), job_in(Status.RUNNING)
     shown = run("jobs", "abort", waiting.pk, running.pk, "--reason", "wrong window")
@@ -34,7 +34,7 @@ def test_abort_is_the_shells_users() -> None:
 
 
 @pytest.mark.parametrize("reason", [[], ["--reason", " "]])
-def test_abort_without_a_reason_says_where(reason: list[str]) -> None:
+def test_abort_without_a_reason_says_where_it_came_from(reason: list[str]) -> None:
     waiting = job_in(Status.SCHEDULED)
     run("jobs", "abort", waiting.pk, *reason)
     waiting.refresh_from_db()

@@ -47,7 +47,7 @@ def test_what_is_needed_less_goes_first() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
-def test_a_length_or_a_time_is_not_broken_and_a_sentence_no_tower(width: int) -> None:
+def test_a_length_or_a_time_is_not_broken_and_a_sentence_takes_few_lines(width: int) -> None:
     when, took, waits = "2026-11-27 16:58:46", "in 47 d 15 h", "It waits for lock devices, held by job 5. It is next."
     text = printed(FittingTable("id", "when (UTC)", "took", "waits for"), ("4711", when, took, waits), width=width)
     assert (when in text, took in text) == (True, width != 60)

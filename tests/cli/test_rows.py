@@ -72,7 +72,7 @@ def test_a_long_comment_leaves_room_in_a_row() -> None:
     assert "x" * 61 not in shown
 
 
-def test_one_job_has_a_score_of_nothing_and_the_beginning_of_its_arguments() -> None:
+def test_a_job_shows_a_score_of_zero_and_the_beginning_of_its_arguments() -> None:
     job = job_row(change_score=0, start_arguments=json.dumps({"text": "x" * 2000}))
     assert run("jobs", "show", job.pk, stream=Terminal()).count("x") > 900  # folded, not cut off
     shown = run("jobs", "show", job.pk)

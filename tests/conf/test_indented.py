@@ -21,7 +21,7 @@ def test_it_is_indented_but_for_text(stored: str, shown: str) -> None:
 
 @pytest.mark.parametrize("depth", [100, 500, 9000])
 def test_what_is_deep_stays_as_it_is(depth: int) -> None:
-    """How deep Python reads is its version's: 9,000 levels, indented, would be 160 MB."""
+    """How deeply Python reads depends on its version: 9,000 levels, indented, would be 160 MB."""
     assert indented_text(nested(depth)) == nested(depth)
     objects = '{"a":' * depth + "1" + "}" * depth
     assert indented_text(objects) == objects

@@ -57,7 +57,7 @@ def test_an_invalid_network_is_refused(text: str) -> None:
     "text",
     ["https://jobs.example.org", "http://10.0.0.9:8080", "https://[::1]:8443", "http://ui", "https://ui:80"],
 )
-def test_origins_with_or_without_a_slash(text: str) -> None:
+def test_an_origin_may_end_with_a_slash(text: str) -> None:
     assert origin(text) == origin(text + "/") == text
 
 
@@ -80,7 +80,7 @@ def test_an_invalid_origin_is_refused(text: str) -> None:
         origin(text)
 
 
-def test_only_the_admins_origins_may_be_all_below_a_name() -> None:
+def test_only_an_origin_of_the_admin_may_stand_for_all_names_below_one() -> None:
     assert origin_or_subdomains("https://*.Example.org/") == "https://*.example.org"
     assert origin_or_subdomains("https://example.org") == "https://example.org"
     with pytest.raises(ValueError, match="must be origins such as"):
@@ -111,13 +111,13 @@ def test_an_invalid_app_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"ios": ""}', '{"ios": "("}', '{"ios": 5}', '["ios"]', "ios=x"])
-def test_what_leaves_out_no_lines_or_all(text: str) -> None:
+def test_what_would_leave_out_no_lines_or_all_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be JSON such as"):
         patterns(text)
 
 
 @pytest.mark.parametrize("text", ["X-Forwarded-Proto", "x-forwarded-proto", "HTTP_X_FORWARDED_PROTO"])
-def test_a_header_as_http_or_as_django_spells_it(text: str) -> None:
+def test_a_header_is_accepted_as_http_or_as_django_spells_it(text: str) -> None:
     assert header(text) == "HTTP_X_FORWARDED_PROTO"
 
 
@@ -127,7 +127,7 @@ def test_the_name_of_a_task_is_accepted(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["celery.chain", "celery.", "site.tasks.", "site tasks", "!!"])
-def test_a_task_that_is_not_ones_own(text: str) -> None:
+def test_a_task_that_is_not_ones_own_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be names of tasks of your own"):
         plain_task(text)
 
@@ -164,11 +164,11 @@ POSTGRESQL = "django.db.backends.postgresql"
         ),
     ],
 )
-def test_a_database_as_libpq_reads_it(text: str, parts: dict[str, object]) -> None:
+def test_a_database_is_read_as_libpq_reads_it(text: str, parts: dict[str, object]) -> None:
     assert database(text) == {"ENGINE": POSTGRESQL, **parts}
 
 
-def test_a_path_of_sqlite_is_absolute_or_from_here() -> None:
+def test_a_path_of_sqlite_is_absolute_or_relative_to_the_current_directory() -> None:
     assert database("sqlite:////tmp/db")["NAME"] == "/tmp/db"
     assert database("sqlite:///trial.sqlite3")["NAME"] == str(Path("trial.sqlite3").resolve())
     assert database("sqlite://:memory:")["NAME"] == ":memory:"

@@ -91,7 +91,7 @@ def test_the_job_that_cannot_be_imported_is_named(
     ]
 
 
-def test_what_an_app_says_of_a_job_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_app_registers_for_a_job_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert jobs_can_be_imported(None) == []
     for known in (result_views._views, follow_ups._known, selected._selects):
         monkeypatch.setitem(known, "devices.tasks.sync_device", None)
@@ -154,13 +154,13 @@ def test_check_deploy_names_what_is_unwise(name: str, value: str, words: str) ->
     assert "hunter2" not in said
 
 
-def test_check_deploy_says_where_quorum_queues_are_none() -> None:
+def test_check_deploy_says_if_the_broker_has_no_quorum_queues() -> None:
     said = deploy_check({**GOOD, "CNAASJOBS_QUORUM_QUEUES": "1", "CELERY_BROKER_URL": "redis://localhost/0"})
     assert "CNAASJOBS_QUORUM_QUEUES is 1, and the broker is a Redis" in said
 
 
 @pytest.mark.parametrize("url", ["amqp://u:p@localhost//", "amqp://u:p@127.0.0.1:5673//", "redis://[::1]/0"])
-def test_on_this_machine_nobody_is_on_the_way(url: str) -> None:
+def test_a_broker_on_this_machine_needs_no_tls(url: str) -> None:
     assert "identified some issues" not in deploy_check({**GOOD, "CELERY_BROKER_URL": url})
 
 

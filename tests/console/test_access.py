@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from jobs.models import AuditEntry
-from tests.console.conftest import PASSWORD, Person, PersonOf
+from tests.console.conftest import PASSWORD, Person, PersonOf, text_of
 from tests.factory import job_row
 
 PAGES = ("/jobs", "/jobs/rows", "/jobs/1")
@@ -22,14 +22,14 @@ def tokens(settings: Any) -> None:
 
 @pytest.mark.usefixtures("db", "tokens")
 @pytest.mark.parametrize("path", PAGES)
-def test_who_is_not_signed_in_is_asked_to(path: str) -> None:
+def test_a_user_who_is_not_signed_in_is_asked_to_sign_in(path: str) -> None:
     response = Client().get(path)
     assert (response.status_code, response["Location"]) == (302, f"/sign-in?next={path}")
     assert Client(headers={"HX-Request": "true"}).get(path).status_code == 401
 
 
 @pytest.mark.usefixtures("tokens")
-def test_one_signs_in_and_lands_where_one_wanted_to(viewer: Person) -> None:
+def test_signing_in_leads_to_the_page_that_was_asked_for(viewer: Person) -> None:
     client = Client()
     page = client.get("/sign-in?next=/jobs%3Fq%3Dby%3Aann")
     assert "Sign in" in page.content.decode()
@@ -48,11 +48,12 @@ def test_signing_in_leads_nowhere_else(viewer: Person, elsewhere: str) -> None:
 
 
 def test_a_wrong_password_says_nothing_of_the_name(viewer: Person) -> None:
-    said = {
-        Client().post("/sign-in", {"username": name, "password": "wrong"}).content.decode().count("don't match")
+    said = [
+        text_of(Client().post("/sign-in", {"username": name, "password": "wrong"}).content.decode())
         for name in ("viewer", "nobody")
-    }
-    assert said == {1}
+    ]
+    assert said[0].count("don't match") == 1
+    assert said[0] == said[1]
 
 
 def test_guessing_is_stopped_by_name_and_by_address(viewer: Person) -> None:
@@ -69,7 +70,7 @@ def test_guessing_is_stopped_by_name_and_by_address(viewer: Person) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_without_the_permission_it_says_which(person_of: PersonOf, path: str) -> None:
+def test_a_page_names_the_permission_that_is_missing(person_of: PersonOf, path: str) -> None:
     job_row()
     assert "jobs.view_job" in person_of(name="stranger").read(path, status=403)
 
@@ -121,10 +122,16 @@ def test_a_database_that_is_away_is_reported(viewer: Person, monkeypatch: pytest
     assert "The database is away" in viewer.read("/jobs", status=503)
 
 
-def test_a_refused_change_is_in_the_audit_trail(viewer: Person) -> None:
+def test_a_refused_change_is_in_the_audit_trail(person_of: PersonOf) -> None:
     """Being refused a page that one only looks at is not."""
-    viewer.open("/jobs")
-    assert not AuditEntry.objects.filter(action="refused").exists()
+    stranger = person_of(name="stranger")
+    stranger.open("/jobs/abort", status=403)
+    refused = AuditEntry.objects.filter(action="refused")
+    assert not refused.exists()
+    stranger.send("/jobs/abort", {"ids": "1"}, status=403)
+    assert [(entry.who, entry.detail) for entry in refused] == [
+        ("stranger", "POST /jobs/abort: permission jobs.view_job")
+    ]
 
 
 def test_signing_out_takes_a_form(viewer: Person) -> None:

@@ -130,7 +130,7 @@ def test_what_is_not_well_is_reported_with_where_to_look(person_of: PersonOf) ->
     assert f'href="/jobs/{failing.pk}"' in person.markup("/jobs")
 
 
-def test_who_has_died_is_not_counted(person_of: PersonOf) -> None:
+def test_a_process_that_has_died_is_not_counted(person_of: PersonOf) -> None:
     _serve()
     heartbeat("celery@w2", last_seen=database_now() - timedelta(seconds=conf.worker_lost_seconds + 5))
     page = person_of(*ALL).read("/jobs")

@@ -41,7 +41,7 @@ def test_a_second_person_approves(ann: Person, eve: Person) -> None:
     assert "approve" not in eve.markup(f"/jobs/{job.pk}").partition('class="actions"')[2].partition("</p>")[0]
 
 
-def test_or_rejects(ann: Person, eve: Person) -> None:
+def test_a_second_person_rejects(ann: Person, eve: Person) -> None:
     job = waiting_of(ann)
     assert f"Job {job.pk} is rejected." in eve.send(f"/jobs/{job.pk}/approve", {"reject": "1", "comment": "not today"})
     job.refresh_from_db()

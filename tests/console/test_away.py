@@ -128,7 +128,7 @@ def test_where_a_form_leads_back_to_fits_through_any_proxy(ann: Person) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/jobs", "/admin/jobs/job/", "/admin/jobs/job"])
-def test_and_so_does_the_way_to_the_sign_in(settings: Any, path: str) -> None:
+def test_the_way_to_the_sign_in_fits_through_any_proxy_too(settings: Any, path: str) -> None:
     settings.CNAASJOBS_REQUIRE_TOKEN = True
     stranger = Client(headers={"Host": "localhost"})
     response: Any = stranger.get(f"{path}?q={'x' * 3000}")

@@ -95,7 +95,7 @@ def test_an_inventory_that_cannot_be_read_is_reported_and_what_jobs_know_is_show
     assert "nothing to change" in page
 
 
-def test_a_device_that_nobody_knows(viewer: Person, lab: Lab) -> None:
+def test_a_device_that_nobody_knows_is_a_404(viewer: Person, lab: Lab) -> None:
     lab.add("a1")
     assert "1 devices" not in viewer.read("/devices")
     assert "Neither the inventory nor any job knows b7" in viewer.read("/devices/b7", status=404)
@@ -123,7 +123,7 @@ def test_a_name_of_any_characters_has_its_pages(viewer: Person, lab: Lab, name: 
         ({}, {"reason": "the configuration was changed outside since the last commit; use force"}, "changed outside"),
     ],
 )
-def test_whether_it_runs_what_it_should(
+def test_its_page_says_whether_a_device_runs_what_it_should(
     viewer: Person, lab: Lab, known: dict[str, Any] | None, row: dict[str, Any], said: str
 ) -> None:
     lab.add("a1")
@@ -149,7 +149,9 @@ def test_in_sync_is_what_a_sync_would_say(viewer: Person, lab: Lab, settings: An
     assert "Changed by live syncs 2025-11-24 12:00:00 UTC by ann" in page
 
 
-def test_its_jobs_newest_first_with_pages(viewer: Person, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_page_lists_its_jobs_newest_first_with_pages(
+    viewer: Person, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reads, "HISTORY", 2)
     jobs = [job_row(scheduled_by=f"person{number}") for number in range(3)]
     for job in jobs:
@@ -165,7 +167,7 @@ def test_its_jobs_newest_first_with_pages(viewer: Person, lab: Lab, monkeypatch:
     assert "person2" not in older
 
 
-def test_its_place_in_line_by_what_each_sync_is_for(viewer: Person, lab: Lab) -> None:
+def test_its_place_in_line_counts_the_syncs_that_are_for_it(viewer: Person, lab: Lab) -> None:
     lab.add("a1", "a2")
     job_in(Status.RUNNING, task=fake_jobs.with_lock)
     for_it = [

@@ -214,7 +214,7 @@ def test_a_circle_of_links_ends(viewer: Person) -> None:
     assert 'id="chain"' in viewer.markup(f"/jobs/{one.pk}")
 
 
-def test_a_chain_is_so_wide(viewer: Person) -> None:
+def test_a_chain_shows_only_so_many_jobs_side_by_side(viewer: Person) -> None:
     job = job_row()
     for _ in range(40):
         JobLink.objects.create(job=job_row(), of_id=job.pk, kind=CameOf.AGAIN.value)

@@ -102,7 +102,7 @@ def test_what_cannot_be_understood_is_reported(viewer: Person, line: str, words:
     assert words in viewer.read(f"/jobs?q={line}", status=400)
 
 
-def test_an_id_jumps(viewer: Person) -> None:
+def test_a_search_for_an_id_leads_to_its_job(viewer: Person) -> None:
     job = job_row()
     response = viewer.client.get(f"/jobs?q={job.pk}")
     assert (response.status_code, response["Location"]) == (302, f"/jobs/{job.pk}")
@@ -127,7 +127,7 @@ def test_nonsense_is_no_error(viewer: Person, query: str) -> None:
     viewer.open(f"/jobs?{query}")
 
 
-def test_rows_are_asked_for_by_themselves(viewer: Person) -> None:
+def test_rows_can_be_asked_for_by_themselves(viewer: Person) -> None:
     one, two = job_row(), job_row()
     job_row()
     fragment = viewer.markup(f"/jobs/rows?id={one.pk}&id={two.pk}&id=99999&id=x")
@@ -148,7 +148,7 @@ def test_hostile_text_is_text(viewer: Person) -> None:
     assert "<script>alert" not in viewer.markup(f"/jobs?q={HOSTILE}", status=400)
 
 
-def test_only_who_may_act_picks(viewer: Person, ann: Person) -> None:
+def test_only_a_user_who_may_act_can_select_jobs(viewer: Person, ann: Person) -> None:
     job_row()
     assert 'name="id"' not in viewer.markup("/jobs")
     page = ann.markup("/jobs")

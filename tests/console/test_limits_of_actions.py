@@ -30,14 +30,14 @@ def test_what_can_not_be_aborted_stops_none_of_the_others(ann: Person) -> None:
     assert not AuditEntry.objects.filter(action="refused").exists(), "nobody was refused a right"
 
 
-def test_what_can_not_run_again_stops_none_of_the_others(ann: Person) -> None:
+def test_each_job_that_can_not_run_again_is_reported(ann: Person) -> None:
     job = ended()
     said = ann.send("/jobs/failed", {"ids": f"{GONE},{job.pk}"})
     assert f"Not scheduled: No job with id {GONE}" in said
     assert f"Not scheduled: Job {job.pk}" in said
 
 
-def test_so_many_run_again_at_once(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_run_again_at_once(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.pages.actions.RUNS_AT_ONCE", 2)
     said = ann.send("/jobs/failed", {"ids": f"{GONE},{GONE + 1},{GONE + 2}"})
     assert said.count("Not scheduled") == 2

@@ -100,7 +100,7 @@ def test_a_free_lock_has_nothing_to_clear(person_of: PersonOf) -> None:
     assert "The address names no lock" in person.read("/locks/clear", status=404)
 
 
-def test_only_who_may_clear_gets_there(person_of: PersonOf) -> None:
+def test_only_a_user_who_may_clear_a_lock_gets_there(person_of: PersonOf) -> None:
     lock = hold_lock("devices", job_row("FINISHED"))
     viewer: Person = person_of(*SEES)
     viewer.read(CLEAR, status=403)

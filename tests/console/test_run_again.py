@@ -43,7 +43,7 @@ def synced(**arguments: Any) -> Job:
     return job
 
 
-def test_a_live_run_that_no_dry_run_has_shown(ann: Person) -> None:
+def test_it_is_reported_that_no_dry_run_has_shown_a_live_run(ann: Person) -> None:
     for kind in ("again", "failed"):
         assert UNSEEN in ann.read(f"/jobs/{synced(dry_run=False).pk}/run/{kind}")
 

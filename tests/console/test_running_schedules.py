@@ -78,7 +78,7 @@ def test_a_form_without_a_key_schedules_each_time(boss: Person) -> None:
     assert Job.objects.count() == 2
 
 
-def test_only_who_may_start_jobs_is_offered_it_and_may(person_of: PersonOf) -> None:
+def test_only_a_user_who_may_start_jobs_is_offered_the_form_and_may_send_it(person_of: PersonOf) -> None:
     row = every(60, **ECHO)
     for number, permissions in enumerate((SEES, ("jobs.view_job", "jobs.add_job"))):
         person = person_of(*permissions, name=f"person {number}")

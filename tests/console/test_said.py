@@ -19,7 +19,7 @@ def test_a_device_that_a_job_does_not_have_leads_back_to_the_job(viewer: Person)
     assert f'href="/jobs/{job.pk}">Back' in viewer.markup(f"/jobs/{job.pk}/devices/nobody", status=404)
 
 
-def test_who_may_not_see_a_page_can_sign_in_as_somebody_else(person_of: PersonOf) -> None:
+def test_a_user_who_may_not_see_a_page_can_sign_in_as_somebody_else(person_of: PersonOf) -> None:
     nobody = person_of()
     page = nobody.markup("/jobs", status=403)
     assert 'action="/sign-out"' in page

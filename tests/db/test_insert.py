@@ -51,9 +51,9 @@ def test_rows_that_are_all_alike_are_as_many_rows() -> None:
     assert _stored() == [_values(row) for row in rows]
 
 
-def test_for_no_rows_no_statement_is_made() -> None:
-    insert_many([])
-    assert not AuditEntry.objects.exists()
+def test_for_no_rows_no_statement_is_made(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        insert_many([])
 
 
 @pytest.mark.parametrize("number", range(len(TEXTS)))

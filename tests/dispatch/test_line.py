@@ -44,7 +44,7 @@ def test_nobody_overtakes_the_line() -> None:
     claimed(second)
 
 
-def test_who_finds_the_lock_free_but_others_before_it_wakes_them() -> None:
+def test_a_job_that_finds_the_lock_free_but_others_before_it_wakes_them() -> None:
     """The first in line may have been parked just before the lock came free, when nobody was there to be woken."""
     first, second = (scheduling.schedule(fake_jobs.with_lock, {}) for _ in range(2))
     Job.objects.filter(pk=first.pk).update(parked=True, dispatched_at=None)

@@ -22,7 +22,7 @@ def test_a_job_that_a_body_starts_names_the_job_that_started_it() -> None:
     assert sorted(entries) == [("scheduled", f"job {first.pk}", "worker", job.pk, "nothing") for job in started]
 
 
-def test_a_successor_stays_its_persons_and_says_by_which_job() -> None:
+def test_a_successor_stays_its_persons_and_the_audit_trail_says_which_job_started_it() -> None:
     first = perform(schedule(fake_jobs.chained, {}, scheduled_by="ann"))
     successor = Job.objects.exclude(pk=first.pk).get()
     assert first.next_job_id == successor.pk

@@ -47,7 +47,7 @@ def line(text: str) -> logging.LogRecord:
     return logging.LogRecord("test", logging.INFO, __file__, 1, text, (), None)
 
 
-def test_who_comes_while_a_line_is_written_does_not_wait(handler: Lines, stream: Stream) -> None:
+def test_a_thread_that_comes_while_a_line_is_written_does_not_wait(handler: Lines, stream: Stream) -> None:
     writer = threading.Thread(target=handler.handle, args=(line("first"),))
     writer.start()
     assert stream.began.wait(20)

@@ -38,7 +38,7 @@ DEV = {"CNAASJOBS_DEV": "1"}
         ("CNAASJOBS_JWT_LOGIN_MINUTES", "1", "must be a whole number from 5 to 1440"),
     ],
 )
-def test_a_value_that_is_not_allowed(name: str, text: str, words: str) -> None:
+def test_a_value_that_is_not_allowed_is_named(name: str, text: str, words: str) -> None:
     with pytest.raises(WrongSettings) as caught:
         from_environment({**DEV, name: text})
     (line,) = str(caught.value).splitlines()
@@ -106,7 +106,9 @@ def test_a_sign_in_is_complete_or_not_named(settings: Settings) -> None:
         (jwks(first=ec_key("first")), ""),
     ],
 )
-def test_the_file_of_the_providers_keys(settings: Settings, tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_the_file_of_the_providers_keys_must_hold_public_keys(
+    settings: Settings, tmp_path: Path, content: bytes | None, words: str
+) -> None:
     path = tmp_path / "keys"
     if content is not None:
         path.write_bytes(content)
@@ -135,7 +137,9 @@ def with_a_password(key: Any) -> bytes:
         (private_pem(ec_key("login")), ""),
     ],
 )
-def test_the_file_of_our_own_key(settings: Settings, tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_the_file_of_our_own_key_must_hold_a_private_key(
+    settings: Settings, tmp_path: Path, content: bytes | None, words: str
+) -> None:
     path = tmp_path / "key"
     if content is not None:
         path.write_bytes(content)

@@ -160,7 +160,7 @@ def test_an_answer_that_is_too_large_is_refused(served: Served, size: int) -> No
         fetched(served.url)
 
 
-def test_another_place_that_it_points_to_is_not_asked(served: Served) -> None:
+def test_a_redirect_is_not_followed(served: Served) -> None:
     served.status, served.headers = 302, {"Location": "/elsewhere"}
     with pytest.raises(OSError, match="302"):
         fetched(served.url)
@@ -175,7 +175,7 @@ def test_an_error_of_the_provider_is_raised(served: Served, status: int) -> None
 
 
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: "])
-def test_an_answer_that_trickles_is_left(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+def test_an_answer_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
     """Each byte comes well within the limit of one read; of the body, or already of the head."""
     monkeypatch.setattr(fetching, "WAIT_SECONDS", 0.5)
     left = threading.Event()

@@ -78,7 +78,7 @@ def test_only_a_refresh_token_is_refreshed(text: str) -> None:
     assert again(text).status == 401
 
 
-def test_a_provider_s_is_told_that_it_is_not_ours() -> None:
+def test_a_jwt_of_a_provider_is_not_refreshed() -> None:
     assert again(signed()).message == "Only a token of POST /auth can be refreshed"
 
 
@@ -199,7 +199,7 @@ def test_the_audit_trail_has_who_logged_in_and_who_could_not() -> None:
     assert said == [("logged in", "ann"), ("login failed", "ann")]
 
 
-def test_in_development_it_says_who_one_is_all_the_same(settings: Any) -> None:
+def test_in_development_a_jwt_is_made_and_refreshed_all_the_same(settings: Any) -> None:
     settings.CNAASJOBS_REQUIRE_TOKEN = False
     text = of_ann()
     assert again(text).status == 200

@@ -37,7 +37,7 @@ def user() -> User:
     return Identity.objects.get(issuer=ISSUER, subject="4711").user
 
 
-def test_who_comes_first_gets_a_user_without_a_password_and_without_rights() -> None:
+def test_a_person_who_comes_first_gets_a_user_without_a_password_and_without_rights() -> None:
     assert Api(signed()).get("/jobs").status == 403
     found = user()
     assert found.username == f"ann/{HOST}"
@@ -108,7 +108,9 @@ def test_groups_follow_the_claim_and_no_others(groups: dict[str, Group]) -> None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_comes_with_other_groups_can_read_while_the_database_takes_no_writes(groups: dict[str, Group]) -> None:
+def test_a_person_who_comes_with_other_groups_can_read_while_the_database_takes_no_writes(
+    groups: dict[str, Group],
+) -> None:
     Api(signed(groups=["noc"])).get("/jobs")
     with database_takes_no_writes():
         assert Api(signed(groups=["netops"])).get("/jobs").status == 200
@@ -196,7 +198,7 @@ def test_a_group_that_does_not_exist_gives_nothing_and_is_reported_once(
     assert said == ["odd"]
 
 
-def test_who_is_deactivated_is_refused(groups: dict[str, Group]) -> None:
+def test_a_user_who_is_deactivated_is_refused(groups: dict[str, Group]) -> None:
     api = Api(signed(groups=["noc"]))
     assert api.get("/jobs").status == 200
     User.objects.update(is_active=False)

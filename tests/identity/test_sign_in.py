@@ -111,7 +111,7 @@ def test_groups_follow_and_a_local_name_is_not_taken(openid: OpenId) -> None:
     assert browser.get("/jobs").status_code == 403
 
 
-def test_who_is_deactivated_gets_out_and_not_in(openid: OpenId) -> None:
+def test_a_user_who_is_deactivated_is_signed_out_and_cannot_sign_in(openid: OpenId) -> None:
     browser = Client()
     sign_in(browser)
     User.objects.update(is_active=False)
@@ -124,7 +124,7 @@ def test_sign_in_leads_to_no_other_site(openid: OpenId, elsewhere: str) -> None:
     assert sign_in(Client(), f"?next={elsewhere}") == "/"
 
 
-def test_another_browsers_way_back_signs_nobody_in(openid: OpenId) -> None:
+def test_the_way_back_of_another_browser_signs_nobody_in(openid: OpenId) -> None:
     """An attacker who leads somebody to their own way back would have them work under the attacker's name."""
     back = begin(Client())
     victim = Client()
@@ -176,7 +176,7 @@ def hmac_of_the_secret() -> str:
         ({"sub": None}, "missing the"),
     ],
 )
-def test_an_id_token_that_does_not_count(
+def test_an_id_token_that_does_not_count_signs_nobody_in(
     openid: OpenId, caplog: pytest.LogCaptureFixture, said: dict[str, Any], words: str
 ) -> None:
     openid.claims = said
@@ -216,7 +216,7 @@ def test_an_answer_signed_with_another_key_signs_nobody_in(openid: OpenId) -> No
     assert sign_in(Client()) == FAILED
 
 
-def test_a_provider_that_does_not_answer(openid: OpenId, settings: Any) -> None:
+def test_a_provider_that_does_not_answer_signs_nobody_in(openid: OpenId, settings: Any) -> None:
     browser = Client()
     back = begin(browser)
     settings.CNAASJOBS_OIDC_TOKEN_URL = "http://127.0.0.1:1/token"
@@ -231,7 +231,7 @@ def test_a_wrong_client_secret_signs_nobody_in_and_the_right_one_is_masked(openi
     assert SECRET not in mask(f"the secret is {SECRET}")
 
 
-def test_so_many_are_begun_from_one_address(openid: OpenId) -> None:
+def test_only_so_many_sign_ins_are_begun_from_one_address(openid: OpenId) -> None:
     for _ in range(throttle.SIGN_INS.amount):
         assert Client().get("/sign-in/provider")["Location"].startswith(openid.url)
     assert Client().get("/sign-in/provider")["Location"] == FAILED

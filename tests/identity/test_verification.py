@@ -43,7 +43,7 @@ def part(value: Any) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def test_a_good_one_of_either_kind() -> None:
+def test_a_good_jwt_of_either_algorithm_is_accepted() -> None:
     assert check(signed())["sub"] == "4711"
     assert check(signed(rsa_key("second"), kid="second"))["sub"] == "4711"
     assert check(signed(aud=["other", AUDIENCE]))["sub"] == "4711"
@@ -57,14 +57,14 @@ def test_a_jwt_without_a_signature_is_refused() -> None:
 
 
 @pytest.mark.parametrize("key", [ec_key("first"), rsa_key("second")])
-def test_hmac_with_the_public_key_as_its_secret(key: Any) -> None:
-    """Who takes the algorithm from the JWT checks this with the public key, and finds it right."""
+def test_a_jwt_signed_by_hmac_with_the_public_key_as_its_secret_is_refused(key: Any) -> None:
+    """Code that takes the algorithm from the JWT checks this with the public key, and finds it right."""
     head = f"{part({'alg': 'HS256', 'kid': 'first'})}.{part(claims())}"
     signature = hmac.digest(public_pem(key), head.encode(), hashlib.sha256)
     refused(f"{head}.{part(signature)}", "must be made with ES256 or RS256")
 
 
-def test_an_algorithm_that_the_settings_leave_out() -> None:
+def test_an_algorithm_that_the_settings_leave_out_is_refused() -> None:
     refused(signed(rsa_key("second"), kid="second"), "must be made with ES256", algorithms=["ES256"])
 
 
@@ -92,7 +92,7 @@ def test_a_key_that_it_brings_along_is_not_looked_at() -> None:
     refused(signed(ec_key("strange"), header={"jwk": jwk(ec_key("strange"), "first")}), "its signature is wrong")
 
 
-def test_a_header_that_says_it_must_be_understood() -> None:
+def test_a_jwt_whose_header_demands_an_extension_is_refused() -> None:
     refused(signed(header={"crit": ["b64"], "b64": False}), "Invalid token")
     refused(signed(header={"crit": ["exp"], "exp": 1}), "Invalid token")
 
@@ -171,7 +171,7 @@ def test_an_invalid_jwt_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"nonsense", b"\xff", b"[" * 3000, b'"' + b"1" * 5000 + b'"', b"1" * 5000])
-def test_signed_claims_that_are_no_object(payload: bytes) -> None:
+def test_signed_claims_that_are_no_object_are_refused(payload: bytes) -> None:
     refused(jwt.api_jws.encode(payload, ec_key("first"), "ES256", {"kid": "first"}), "Invalid")
 
 

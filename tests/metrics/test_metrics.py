@@ -86,7 +86,7 @@ def test_what_is_not_over_yet_is_counted_when_it_is() -> None:
     )
 
 
-def test_more_than_fit_at_once_and_one_transaction_that_ends_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_ends_than_fit_at_once_are_all_counted_also_of_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folding, "AT_ONCE", 3)
     with transaction.atomic():
         for _ in range(5):
@@ -117,7 +117,7 @@ def test_after_a_restore_into_another_database_counts_go_on_and_nothing_is_count
     assert metrics()["jobs_ended_total", "nothing", "finished"] == 2
 
 
-def test_how_long_a_job_waited_for_its_lock() -> None:
+def test_how_long_a_job_waited_for_its_lock_is_counted() -> None:
     first, second, never = (scheduling.schedule(fake_jobs.with_lock, {}) for _ in range(3))
     run = claimed(first)
     refused(second)
@@ -131,7 +131,7 @@ def test_how_long_a_job_waited_for_its_lock() -> None:
     assert (found["job_wait_seconds_count", "lock"], found["job_wait_seconds_count", "slot"]) == (1, 2)
 
 
-def test_what_waits_runs_is_held_and_beats() -> None:
+def test_jobs_locks_and_workers_are_shown_as_they_are() -> None:
     worker = heartbeat("celery@w1", concurrency=4, run_tokens='["a"]', queues='["default", "fast"]')
     heartbeat("beat", kind="beat", queues="[]")
     heartbeat("celery@gone", stopped_at=database_now())

@@ -49,7 +49,7 @@ def test_a_job_can_be_run_once_more_as_it_was(ended: Job) -> None:
     assert (entry.who, entry.origin, entry.detail) == ("ann", "10.0.0.7", f"echo: job {ended.pk} again")
 
 
-def test_what_comes_of_it_is_known_to_the_app_of_its_task(ended: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_follows_a_job_is_known_to_the_app_of_its_task(ended: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(follow_ups._known, fake_jobs.echo.name, Half())
     proposed = again.proposal(ended.pk, CameOf.FAILED)
     assert (proposed.words, proposed.devices) == (f"half of job {ended.pk}", 2)
@@ -60,18 +60,18 @@ def test_what_comes_of_it_is_known_to_the_app_of_its_task(ended: Job, monkeypatc
         again.proposal(ended.pk, CameOf.PLAN)
 
 
-def test_without_that_it_runs_as_a_whole_only(ended: Job) -> None:
+def test_a_job_whose_app_knows_no_more_runs_as_a_whole_only(ended: Job) -> None:
     with pytest.raises(CannotRunAgain, match="can only be run again as a whole"):
         again.proposal(ended.pk, CameOf.FAILED)
 
 
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.RUNNING])
-def test_one_that_has_not_ended_is_refused(status: Status) -> None:
+def test_a_job_that_has_not_ended_is_refused(status: Status) -> None:
     with pytest.raises(CannotRunAgain, match=f"is in state {status}"):
         again.proposal(job_in(status).pk, CameOf.AGAIN)
 
 
-def test_one_that_is_not_there_or_not_known_is_refused() -> None:
+def test_a_job_that_is_not_there_or_not_known_is_refused() -> None:
     with pytest.raises(JobNotFound):
         again.proposal(4711, CameOf.AGAIN)
     with pytest.raises(CannotRunAgain, match="No process here knows the task gone"):
@@ -90,7 +90,7 @@ def test_nobody_may_have_more_waiting_jobs_than_allowed(settings: Settings) -> N
     again.require_room("bob")
 
 
-def test_what_it_came_of_goes_with_a_job_and_stays_when_the_other_goes(ended: Job) -> None:
+def test_a_jobs_link_is_deleted_with_it_and_not_with_the_job_that_it_came_of(ended: Job) -> None:
     first = again.run(again.proposal(ended.pk, CameOf.AGAIN), by=ANN)
     second = again.run(again.proposal(ended.pk, CameOf.AGAIN), by=ANN)
     with transaction.atomic():

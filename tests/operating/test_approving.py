@@ -76,7 +76,7 @@ def test_a_decision_that_can_t_be_written_down_is_not_taken(
     assert JobApproval.objects.get(job=job).verdict == ""
 
 
-def test_approved_it_waits_like_others_from_then_on() -> None:
+def test_an_approved_job_waits_like_others_from_then_on() -> None:
     ann, bob = user("ann"), user("bob")
     events: list[Event] = []
     subscribe(events.append)
@@ -103,14 +103,14 @@ def test_approved_it_waits_like_others_from_then_on() -> None:
     assert ("approve", "bob") in told
 
 
-def test_one_for_later_waits_for_its_time_too() -> None:
+def test_an_approved_job_for_later_waits_for_its_time_too() -> None:
     at = database_now() + timedelta(hours=3)
     job = guarded(at=at)
     assert approving.approve(job.pk, by=by(user("bob"))).scheduled_time == at
     assert sending.dispatch_due() == 0
 
 
-def test_approved_while_its_lock_is_held_it_waits_in_line() -> None:
+def test_a_job_approved_while_its_lock_is_held_waits_in_line() -> None:
     held = hold_lock("devices", job_in(Status.RUNNING))
     job = approving.approve(guarded().pk, by=by(user("bob")))
     answer = claim(job)
@@ -196,7 +196,7 @@ def test_the_first_decision_stays(first: str, second: str) -> None:
 
 
 @pytest.mark.needs("postgresql")
-def test_whether_it_is_in_time_is_asked_when_the_job_is_at_hand(postgresql: PostgreSQL) -> None:
+def test_whether_a_decision_is_in_time_is_asked_when_the_job_is_at_hand(postgresql: PostgreSQL) -> None:
     """The time ends while somebody else holds its row."""
     job = guarded()
 

@@ -35,7 +35,7 @@ def test_the_author_of_a_job_cannot_approve_it() -> None:
     _refused(guarded(), By(who="somebody", origin="command line", user=None))
 
 
-def test_never_by_a_token_that_the_author_made() -> None:
+def test_a_token_that_the_author_made_cannot_approve_it() -> None:
     ann, bob = user("ann"), user("bob")
     token, _ = AuthToken.objects.create(bob)
     TokenMaker.objects.create(token=token, maker_id=ann.pk)
@@ -46,7 +46,7 @@ def test_never_by_a_token_that_the_author_made() -> None:
     approving.approve(job.pk, by=by(bob, own.digest))
 
 
-def test_never_who_made_the_token_that_started_it() -> None:
+def test_the_maker_of_the_token_that_started_it_cannot_approve_it() -> None:
     ann, bob, service = user("ann"), user("bob"), user("service")
     token, _ = AuthToken.objects.create(service)
     TokenMaker.objects.create(token=token, maker_id=ann.pk)
@@ -56,8 +56,8 @@ def test_never_who_made_the_token_that_started_it() -> None:
     approving.approve(job.pk, by=by(bob))
 
 
-def test_never_by_a_token_that_its_maker_deletes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With it goes who made it. It let its user in, so the request goes on."""
+def test_a_token_that_its_maker_deletes_meanwhile_cannot_approve_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who made it is forgotten with it. It has let its user in, so the request goes on."""
     ann, bob = user("ann"), user("bob")
     token, _ = AuthToken.objects.create(bob)
     TokenMaker.objects.create(token=token, maker_id=ann.pk)
@@ -85,7 +85,7 @@ def test_nothing_is_started_by_a_token_that_its_maker_deletes_meanwhile() -> Non
         approving.keep_maker(guarded(service), person)
 
 
-def test_who_started_the_job_that_started_it_cannot_approve_it() -> None:
+def test_whoever_started_the_job_that_started_it_cannot_approve_it() -> None:
     ann = user("ann")
     perform(scheduling.schedule(fake_jobs.starts_guarded, {}, scheduled_by="ann", author_id=ann.pk))
     job = Job.objects.get(unapproved=True)
@@ -94,7 +94,7 @@ def test_who_started_the_job_that_started_it_cannot_approve_it() -> None:
     approving.approve(job.pk, by=by(user("bob")))
 
 
-def test_its_author_is_not_kept_as_somebody_beside_them(settings: Any) -> None:
+def test_its_author_is_not_kept_a_second_time_as_somebody_behind_it(settings: Any) -> None:
     settings.CNAASJOBS_APPROVAL_SCORE = 20.0
     ann = user("ann")
     token, _ = AuthToken.objects.create(ann)
@@ -108,7 +108,7 @@ def test_its_author_is_not_kept_as_somebody_beside_them(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("last", ["started", "successor"])
-def test_never_who_is_behind_a_job_before_it(settings: Any, last: str) -> None:
+def test_nobody_behind_an_earlier_job_of_its_chain_can_approve_it(settings: Any, last: str) -> None:
     """However many jobs are between, and whether these need approval or not."""
     settings.CNAASJOBS_APPROVAL_SCORE = 20.0
     ann, bob, service = user("ann"), user("bob"), user("service")
@@ -126,7 +126,7 @@ def test_never_who_is_behind_a_job_before_it(settings: Any, last: str) -> None:
 
 
 @pytest.mark.parametrize("other", ["ann/login.example.org", "Ann/login.example.org/0123456789abcdef", "ANN"])
-def test_never_somebody_of_its_authors_name(other: str) -> None:
+def test_nobody_with_its_authors_name_can_approve_it(other: str) -> None:
     """A person may have an account here and one at a provider."""
     ann, namesake, service = user("ann"), user(other), user("service")
     _refused(guarded(ann), by(namesake))
@@ -162,7 +162,7 @@ def test_who_made_a_token_is_kept_only_where_somebody_may_ask(settings: Any) -> 
     assert JobBehind.objects.get().user_id == ann.pk
 
 
-def test_only_who_has_the_permission_decides() -> None:
+def test_only_a_user_who_has_the_permission_decides() -> None:
     eva, job = User.objects.create_user("eva"), guarded()
     for decide in (approving.approve, approving.reject):
         with pytest.raises(NotAllowed, match=r"Missing permission jobs\.approve_job"):

@@ -101,7 +101,7 @@ def reach(user: User) -> Reach:
     return reach_of(fresh, "jobs.add_job")
 
 
-def test_it_is_the_union_of_the_groups_that_grant_the_permission(ann: User) -> None:
+def test_a_reach_is_the_union_of_the_groups_that_grant_the_permission(ann: User) -> None:
     join(ann, "north", scope="n")
     join(ann, "south", scope="s")
     join(ann, "of another permission", scope="all", may="abort_job")

@@ -196,7 +196,7 @@ def test_those_who_do_not_come_are_asked_again(asked: list[int], settings: Setti
     wait_until(lambda: beat.step() == 1)
 
 
-def test_whose_message_the_broker_did_not_take_is_not_waited_for(
+def test_a_helper_whose_message_the_broker_did_not_take_is_not_waited_for(
     asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun([f"sw{number}" for number in range(50)])

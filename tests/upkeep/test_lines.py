@@ -57,7 +57,7 @@ def _was_woken(job: Job) -> None:
 
 
 @pytest.mark.parametrize("out_of_line", [_is_not_due, _waits_for_approval, _was_woken])
-def test_who_is_not_in_line_is_neither_woken_nor_ended(
+def test_a_job_that_is_not_in_line_is_neither_woken_nor_ended(
     out_of_line: Callable[[Job], None], django_assert_num_queries: Any
 ) -> None:
     claimed(fake_jobs.with_lock.schedule())
@@ -137,7 +137,7 @@ def _has_run(job: Job) -> None:
 
 
 @pytest.mark.parametrize("meanwhile", [_has_its_turn, _has_run])
-def test_who_got_the_lock_after_the_look_at_the_line_is_not_ended(
+def test_a_job_that_got_the_lock_after_the_look_at_the_line_is_not_ended(
     meanwhile: Callable[[Job], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holder = claimed(fake_jobs.with_lock.schedule())
