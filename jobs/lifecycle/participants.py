@@ -109,7 +109,8 @@ def lose(job_id: int, token: UUID, failure: Failure) -> AfterLoss:
             store().lose_devices(job_id, token, worker=mine.worker, repeats=False)
         if job is None or fleet is None or mine is None:
             is_orphan = job is not None and fleet is not None and fleet.attempt == job.attempt
-            noted = fleet.orphan if is_orphan and fleet is not None else None
+            # Its end may be noted, and whoever noted it have died before carrying it out.
+            noted = fleet.end or fleet.orphan if is_orphan and fleet is not None else None
             return AfterLoss(goes_on=False, run_token=token, failure=Failure.parsed(noted) if noted else failure)
         mine.delete()
         in_hand = store().lose_devices(job_id, token, worker=mine.worker, repeats=fleet.repeats)

@@ -28,7 +28,8 @@ def decide(run: Run, step: int, *, within: float | None, lost: bool = False) -> 
             # as failed between them would count neither as left nor as failed.
             left = _left(job.pk, step)
             # Who asks for a step has heard that the one before it is allowed.
-            fleet.refused = LOST if lost or fleet.allowed < step else _why_not(fleet, within)
+            has_lost = lost or fleet.allowed < step or (left and _is_nobodys(job.pk))
+            fleet.refused = LOST if has_lost else _why_not(fleet, within)
             if fleet.refused is None:
                 if fleet.end is not None or job.abort_reason is not None or left:
                     return Decision(None, "")
@@ -52,3 +53,9 @@ def _left(job_id: int, step: int) -> bool:
     """Whether some device has not finished the steps before."""
     in_step = Q(state=JobDeviceState.TAKEN.value, steps_over__lt=step) | Q(state=JobDeviceState.WAITING.value)
     return JobDevice.objects.filter(in_step, job_id=job_id).exists()
+
+
+def _is_nobodys(job_id: int) -> bool:
+    """Whether some device is in the hands of one that has left. It was over by then, and the database lost that."""
+    taken = JobDevice.objects.filter(job_id=job_id, state=JobDeviceState.TAKEN.value)
+    return taken.exclude(participant__in=Participant.objects.filter(job_id=job_id).values("token")).exists()

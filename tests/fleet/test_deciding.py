@@ -7,6 +7,7 @@ import pytest
 from django.db import transaction
 from django.db.models import F
 
+from jobs.device_models import LOST
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, Participant
@@ -20,6 +21,7 @@ from tests.fleet.parts import (
     in_thread,
     joined,
     joined_late,
+    leave,
     lose,
     over,
 )
@@ -52,6 +54,17 @@ def test_no_step_is_allowed_while_a_device_waits() -> None:
     run, taken = begun(["a", "b"], take=1, all_or_none=True)
     stepped(run, taken, 1)
     assert store().decide(run, 1, within=None).allowed is None
+
+
+def test_no_step_is_allowed_if_a_device_is_in_the_hands_of_one_that_has_left() -> None:
+    """It was over when that one left, and a failover to a standby that was behind has lost that."""
+    run, taken = begun(["a", "b"], take=1, all_or_none=True)
+    helper = joined(run)
+    store().take_devices(helper, 1)
+    stepped(run, taken, 1)
+    assert leave(helper).gone
+    decision = store().decide(run, 1, within=None)
+    assert (decision.allowed, decision.reason) == (False, LOST)
 
 
 @pytest.mark.needs("postgresql")

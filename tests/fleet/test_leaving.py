@@ -9,7 +9,7 @@ from django.db.models import F
 
 from jobs.end_reasons import EndReason, Failure
 from jobs.fleet.ends import EndedElsewhere
-from jobs.lifecycle import transitions
+from jobs.lifecycle import participants, transitions
 from jobs.models import Fleet, Job, JobDevice
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, NewFleet
@@ -200,3 +200,13 @@ def test_the_end_that_was_met_first_stays_and_the_last_one_out_carries_it_out() 
     assert leave(helper, end=first, though_waiting=True).gone
     leaving = leave(run, end=second, though_waiting=True)
     assert (leaving.last, leaving.end) == (True, first)
+
+
+def test_who_ends_the_job_may_die_between_its_two_transactions() -> None:
+    """The next that finds the run ends it as was noted, and does not take it for one whose worker was lost."""
+    run, _ = begun(take=1)
+    noted = Failure(type=EndReason.TIME_LIMIT_EXCEEDED, message="its time is over")
+    assert not participants.lose(run.job_id, run.run_token, noted).goes_on
+    assert lose(run)
+    job = Job.objects.get(pk=run.job_id)
+    assert (job.exception_type, (exception_of(job) or {})["message"]) == (noted.type, noted.message)
