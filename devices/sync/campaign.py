@@ -186,8 +186,12 @@ class Campaign:
 
         Otherwise another job may be using the device, and the device's timer reverts our commit.
         """
-        if sync.pending and self._ctx.holds_lock():
+        if not sync.pending:
+            return
+        if self._ctx.holds_lock():
             sync.take_back()
+        elif sync.report.failed:
+            sync.report.failure = f"{sync.report.failure}; {sync.became}"
 
     def broke(self, sync: DeviceSync, exc: BaseException) -> DeviceResult:
         """The result after an unforeseen exception. The connection may be in any state, so it is not closed."""

@@ -138,7 +138,7 @@ class DeviceSync:
         pending = self._pending
         if pending is None:
             return
-        self._fate = pending.take_back()
+        self._fate = self._came_to = pending.take_back()
         self._pending = None
         if self._fate == ROLLED_BACK:
             as_before = None if self._before is None else self._is_as_before(self._readable())
@@ -160,8 +160,8 @@ class DeviceSync:
         return not self.report.failed
 
     def failed(self, exc: BaseException) -> None:
-        reason = self.words.failure(exc)
-        self.report.failure = f"{reason}; {self._came_to}" if self._came_to else reason
+        said = (self.report.failure, self.words.failure(exc), self._came_to)  # after its first failure come others
+        self.report.failure = "; ".join(filter(None, said))
 
     def give_up(self, step: str, *, seconds: float) -> None:
         """Its thread hangs in this step and will not return. This fails the device, unless it was only being closed."""

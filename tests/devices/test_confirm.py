@@ -13,12 +13,12 @@ from devices.models import DeviceState
 from devices.sync import device
 from devices.sync.one_device import DeviceSync
 from devices.tasks import sync_devices
-from jobs.models import Fleet, Job
+from jobs.models import Fleet, Job, JobDevice
 from jobs.states import Status
 from jobs.testing import perform_job
 from tests.devices.foreign import Foreign
 from tests.devices.lab import Lab, devices_of, note, reason
-from tests.devices.test_stopping import clear, contexts, elsewhere, when
+from tests.devices.test_stopping import clear, contexts, elsewhere, pending, when
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -69,6 +69,26 @@ def test_without_a_confirm_the_device_reverts_by_itself_and_is_not_in_sync(
     job = live()
     assert "+motd new" in devices_of(job)["sw1"]["job_tasks"][2]["diff"]
     assert lab.running("sw1") == "hostname sw1\nmotd new\n"
+
+
+def test_one_that_failed_after_its_commit_says_that_it_reverts_if_it_may_not_be_taken_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock was lost meanwhile."""
+    monkeypatch.setattr(device, "PROBE_SECONDS", 0.0)
+    original = LabDriver.open
+
+    def open_(self: LabDriver) -> None:
+        if pending(lab):
+            elsewhere(clear)
+            raise OSError("no route to host")
+        original(self)
+
+    monkeypatch.setattr(LabDriver, "open", open_)
+    lab.add("sw1")
+    assert live().exception_type == "LockLost"
+    failed = "not reachable after the commit: no route to host; committed, and reverts by itself by "
+    assert (JobDevice.objects.get().reason or "").startswith(failed)
 
 
 def test_a_device_that_is_away_for_a_moment_after_its_commit_is_asked_again(

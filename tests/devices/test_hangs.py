@@ -9,6 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from devices.models import DeviceState
+from devices.sync import device
 from devices.tasks import sync_devices
 from jobs.models import Job
 from jobs.states import Status
@@ -139,6 +140,23 @@ def test_of_one_whose_commit_raises_nothing_is_claimed_unless_it_can_be_read(
         "is read": "commit failed: connection closed",
     }
     assert reason(sync(mode=mode), "r1") == said[then]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_hangs_after_it_was_rolled_back_says_why_it_was_and_that_it_was(module: Any, lab: Lab) -> None:
+    def hangs_from_now_on(driver: Any) -> None:
+        rollback(driver)
+        module.hanging("get_config")
+
+    sync()
+    lab.template("hostname {{ host }}-new\n", platform="foo")
+    rollback, module.ForeignDriver.rollback = module.ForeignDriver.rollback, hangs_from_now_on
+    module.devices["r1"]["locks_us_out"] = True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "PROBE_SECONDS", 0.0)
+        said = reason(sync(), "r1")
+    hangs = "cannot read the running configuration: no answer within 1 seconds (CNAASJOBS_DEVICE_SECONDS)"
+    assert said == f"not reachable after the commit: no route to host; {hangs}; rolled back"
 
 
 @pytest.mark.django_db(transaction=True)
