@@ -15,6 +15,7 @@ from typing import Any, Final
 from celery import current_app
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth import get_permission_codename
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import Error as DatabaseAway
 from django.db import connections
@@ -106,10 +107,10 @@ def _is_loopback(host: str | None) -> bool:
         return name == "localhost" or name.endswith(".localhost")
 
 
-@register(deploy=True)
+@register("jobs", deploy=True)
 def jobs_can_be_imported(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     wrong: list[CheckMessage] = [Error(problem, id="cnaasjobs.E006") for problem in unimportable_jobs()]
-    return wrong or [*_of_no_job()]
+    return wrong or [*_of_no_job(), *_of_no_permission()]
 
 
 def _of_no_job() -> Iterator[CheckMessage]:
@@ -123,6 +124,32 @@ def _of_no_job() -> Iterator[CheckMessage]:
             close = get_close_matches(name, known, n=1)
             words = f"{module.__name__} has a registration for {name}, and there is no such job"
             yield Warning(words, f"did you mean {close[0]}?" if close else None, id="cnaasjobs.W008")
+
+
+def _of_no_permission() -> Iterator[CheckMessage]:
+    declared = {f"{model._meta.app_label}.{name}" for model in apps.get_models() for name in _permissions(model._meta)}
+    for name, task in sorted(current_app.tasks.items()):
+        needed = getattr(task, "permission", None)
+        if needed and needed not in declared and not _is_stored(needed):
+            close = get_close_matches(needed, declared, n=1)
+            words = f"{name} can be started by superusers alone: there is no permission {needed}"
+            yield Warning(words, f"did you mean {close[0]}?" if close else None, id="cnaasjobs.W009")
+
+
+def _permissions(model: Any) -> Iterator[str]:
+    yield from (get_permission_codename(action, model) for action in model.default_permissions)
+    yield from (codename for codename, _ in model.permissions)
+
+
+def _is_stored(permission: str) -> bool:
+    """Whether somebody has made it in the database."""
+    from django.contrib.auth.models import Permission
+
+    app, _, codename = permission.partition(".")
+    try:
+        return Permission.objects.filter(content_type__app_label=app, codename=codename).exists()
+    except DatabaseAway:
+        return True
 
 
 def unimportable_jobs() -> Iterator[str]:

@@ -92,6 +92,8 @@ def check_body(body: Callable[..., Any], name: str | None) -> None:
     kinds = [parameter.kind for parameter in inspect.signature(body).parameters.values()]
     if not kinds or kinds[0] in _BY_NAME_ALONE:
         raise TypeError(f"{named} must take its JobContext first, as in def {body.__name__}(ctx, *, …)")
+    if inspect.Parameter.VAR_POSITIONAL in kinds[1:] and inspect.Parameter.VAR_KEYWORD not in kinds:
+        raise TypeError(f"{named} must take its arguments by name, and those of a * would never be given")
     if inspect.Parameter.POSITIONAL_ONLY in kinds[1:]:
         raise TypeError(f"{named} must take its arguments by name, and those before the / can't be given so")
     if len(named) > 255 or len(body.__name__) > _LONGEST_SHOWN:

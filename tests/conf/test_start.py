@@ -5,11 +5,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
 from pytest_django import Settings
 
 from cnaasjobs.checks import jobs_can_be_imported
 from cnaasjobs.startup import problems
+from devices.tasks import sync_devices
 from jobs import follow_ups, result_views
+from jobs.models import Job
 from jobs.rights import selected
 from tests.conf.test_table import PRODUCTION
 from tests.services.program import Done, run_program
@@ -101,6 +105,17 @@ def test_what_an_app_registers_for_a_job_that_does_not_exist_is_named(monkeypatc
     ]
 
 
+@pytest.mark.django_db
+def test_a_permission_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_devices, "permission", "jobs.add_jobs")
+    (found,) = jobs_can_be_imported(None)
+    words = "devices.tasks.sync_devices can be started by superusers alone: there is no permission jobs.add_jobs"
+    assert (found.id, found.msg, found.hint) == ("cnaasjobs.W009", words, "did you mean jobs.add_job?")
+    kind = ContentType.objects.get_for_model(Job)
+    Permission.objects.create(content_type=kind, codename="add_jobs", name="made in a migration")
+    assert jobs_can_be_imported(None) == []
+
+
 GOOD = PRODUCTION | {"CELERY_BROKER_URL": "amqps://u:p@mq//", "DJANGO_SETTINGS_MODULE": "cnaasjobs.settings"}
 
 
@@ -164,8 +179,10 @@ def test_a_broker_on_this_machine_needs_no_tls(url: str) -> None:
     assert "identified some issues" not in deploy_check({**GOOD, "CELERY_BROKER_URL": url})
 
 
-def test_check_deploy_names_the_job_that_cannot_be_imported(
-    own_jobs: Callable[[str], dict[str, str]], tmp_path: Path
+@pytest.mark.parametrize("options", [("--deploy",), ()])
+def test_check_names_the_job_that_cannot_be_imported(
+    options: tuple[str, ...], own_jobs: Callable[[str], dict[str, str]], tmp_path: Path
 ) -> None:
-    said = deploy_check(GOOD | own_jobs("def (\n"))
-    assert f"SyntaxError: invalid syntax (tasks.py, line 1), in {tmp_path / 'ours' / 'tasks.py'}" in said
+    done = started(("manage.py", "check", *options), GOOD | own_jobs("def (\n"))
+    assert done.returncode == 1
+    assert f"SyntaxError: invalid syntax (tasks.py, line 1), in {tmp_path / 'ours' / 'tasks.py'}" in done.stderr

@@ -179,4 +179,4 @@ OF_ADMIN: Final = (
 
 # --- the command line: whoever has the shell is trusted with everything (docs/security.md) ----------------------------
 
-COMMANDS: Final = {"audit", "jobs", "locks", "token"}
+COMMANDS: Final = {"audit", "check", "jobs", "locks", "token"}
