@@ -38,7 +38,7 @@ def test_the_other_schedules_fire_beside_a_broken_one(beat: Recurring, what: str
     assert Job.objects.filter(scheduled_by=by("a good one")).count() == 2
 
 
-def test_a_row_that_cannot_be_read_at_all(beat: Recurring) -> None:
+def test_the_other_schedules_fire_beside_a_row_that_cannot_be_read_at_all(beat: Recurring) -> None:
     every(60, name="a good one", last_run_at=ago(minutes=2))
     unreadable()
     beat.step()

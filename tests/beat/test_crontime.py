@@ -58,7 +58,7 @@ def test_crontab_time_in_the_doubled_hour_fires_once() -> None:
     ]
 
 
-def test_a_time_missing_and_the_same_one_there_fire_once() -> None:
+def test_a_missing_time_that_moves_to_one_that_is_there_fires_once_with_it() -> None:
     times = list(islice(fires("30 2,3 * * *", STOCKHOLM, "2026-03-28 12:00"), 3))
     assert times == ["2026-03-29 01:30", "2026-03-30 00:30", "2026-03-30 01:30"]
 
@@ -68,7 +68,7 @@ def test_several_times_in_the_missing_hour_fire_once_each() -> None:
     assert times == ["2026-03-29 01:00", "2026-03-29 01:20", "2026-03-29 01:40", "2026-03-30 00:00"]
 
 
-def test_every_hour_goes_on_through_both_nights() -> None:
+def test_an_hourly_schedule_goes_on_through_both_nights() -> None:
     spring = list(islice(fires("15 * * * *", STOCKHOLM, "2026-03-28 23:00"), 4))
     assert spring == ["2026-03-28 23:15", "2026-03-29 00:15", "2026-03-29 01:15", "2026-03-29 02:15"]
     autumn = list(islice(fires("15 * * * *", STOCKHOLM, "2026-10-24 23:00"), 4))
@@ -99,7 +99,7 @@ def test_a_time_that_is_there_comes_before_a_missing_one_that_is_moved_past_it()
     assert times == ["2026-10-03 15:35", "2026-10-03 15:40", "2026-10-04 15:10"]
 
 
-def test_after_the_last_day_that_there_is_no_time_comes() -> None:
+def test_no_time_comes_after_the_last_day_that_there_is() -> None:
     assert list(fires("0 3 * * *", "UTC", "9999-12-30 12:00")) == []
 
 

@@ -11,7 +11,9 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs("redis"
 
 
 @pytest.mark.parametrize(("priority", "served"), [(None, 9), (0, 9), (7, 2), (9, 0), (255, 0)])
-def test_redis_serves_it_by_its_priority_as_rabbitmq_does(redis: Redis, priority: int | None, served: int) -> None:
+def test_redis_serves_a_plain_task_by_its_priority_as_rabbitmq_does(
+    redis: Redis, priority: int | None, served: int
+) -> None:
     """Redis has a list for each priority, and serves that of the lowest number first."""
     every(3600, task="tests.fake_jobs.plain", args="[21]", priority=priority, last_run_at=ago(days=1))
     beat = Recurring()

@@ -87,7 +87,7 @@ def test_three_beats_at_once_fire_once() -> None:
     assert set(PeriodicTask.objects.values_list("total_run_count", flat=True)) == {1}
 
 
-def test_another_beat_fired_and_memory_learns_it(beat: Recurring) -> None:
+def test_a_beat_learns_that_another_one_fired(beat: Recurring) -> None:
     row = every(60, last_run_at=ago(minutes=2))
     beat._refresh(database_now())
     PeriodicTask.objects.filter(pk=row.pk).update(last_run_at=database_now())
@@ -218,7 +218,7 @@ def test_an_edit_counts_from_the_next_look(beat: Recurring) -> None:
     assert json.loads(Job.objects.get().start_arguments)["value"] == 2
 
 
-def test_an_edit_between_look_and_fire_is_not_overrun(beat: Recurring) -> None:
+def test_an_edit_between_look_and_fire_is_not_lost(beat: Recurring) -> None:
     row = every(60, task="tests.fake_jobs.echo", kwargs='{"value": 1}', last_run_at=ago(minutes=2))
     beat._refresh(database_now())
     change = PeriodicTasks.last_change()
@@ -252,7 +252,7 @@ def test_a_new_time_of_day_was_not_missed(beat: Recurring) -> None:
 
 
 @pytest.mark.parametrize("enable", ["action", "toggle", "save"])
-def test_a_schedule_enabled_after_long_counts_from_then_on(beat: Recurring, enable: str) -> None:
+def test_a_schedule_enabled_after_a_long_time_counts_from_then_on(beat: Recurring, enable: str) -> None:
     row = every(60, last_run_at=ago(days=30))
     PeriodicTask.objects.update(enabled=False, date_changed=ago(days=30))
     beat.step()

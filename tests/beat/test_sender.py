@@ -37,7 +37,7 @@ def unsent() -> int:
     return Job.objects.filter(dispatched_at__isnull=True).count()
 
 
-def test_it_waits_for_the_next_due_time_or_polls() -> None:
+def test_the_sender_waits_for_the_next_due_time_or_polls() -> None:
     listening, polling = Sender(listening=lambda: True), Sender(listening=lambda: False)
     assert (listening.step(), polling.step()) == (1.0, POLL)
     due_in(3600)

@@ -63,7 +63,7 @@ def test_where_none_answers_the_job_waits_for_beat(silent: int) -> None:
 
 @pytest.mark.needs("rabbitmq")
 def test_a_process_stays_where_it_was_answered_until_that_fails(rabbitmq: RabbitMQ) -> None:
-    """As two nodes of a cluster, which share their queues."""
+    """Like two nodes of a cluster, which share their queues."""
     with Relay(rabbitmq.port) as first, Relay(rabbitmq.port) as second:
         nodes = [relay.url(rabbitmq.url) for relay in (first, second)]
         with on_broker(";".join(nodes)):

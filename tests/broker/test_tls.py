@@ -101,7 +101,9 @@ def test_rabbitmq_gets_nothing_under_another_name(rabbitmq_with_tls: int, monkey
 
 
 @pytest.mark.needs("rabbitmq")
-def test_rabbitmq_of_an_authority_that_nobody_knows(rabbitmq_with_tls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rabbitmq_gets_nothing_if_nobody_knows_its_authority(
+    rabbitmq_with_tls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert send(f"amqps://guest:guest@127.0.0.1:{rabbitmq_with_tls}//", monkeypatch) == [1]
 
 
@@ -128,5 +130,5 @@ def test_redis_gets_nothing_under_another_name(redis_with_tls: int, monkeypatch:
 
 
 @pytest.mark.needs("redis")
-def test_redis_of_an_authority_that_nobody_knows(redis_with_tls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_gets_nothing_if_nobody_knows_its_authority(redis_with_tls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert send(f"rediss://127.0.0.1:{redis_with_tls}/0", monkeypatch) == [1]

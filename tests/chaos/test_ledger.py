@@ -41,7 +41,7 @@ def test_a_broken_line_elsewhere_is_not_passed_over(tmp_path: Path) -> None:
         ledger.read(tmp_path)
 
 
-def test_the_body_that_a_process_runs_now(tmp_path: Path) -> None:
+def test_the_ledger_says_which_body_a_process_runs_now(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
     _write(writer, Event.BEGIN)
     file = next(tmp_path.iterdir())

@@ -90,7 +90,7 @@ def the_last_one_dies_as_it_stores_the_result(trio: Trio, postgresql: PostgreSQL
     assert not Lock.objects.filter(holder_id__isnull=False).exists()
 
 
-def test_who_dies_before_all_are_prepared_keeps_all_from_being_committed(trio: Trio) -> None:
+def test_a_process_that_dies_before_all_are_prepared_keeps_all_from_being_committed(trio: Trio) -> None:
     trio.hold("compare", "sw0")
     trio.release("compare")
     trio.until("compare", trio.others("sw0"))
@@ -105,7 +105,7 @@ def test_who_dies_before_all_are_prepared_keeps_all_from_being_committed(trio: T
         assert words in reason(job, host)
 
 
-def test_who_dies_in_the_middle_of_the_commits_makes_all_of_them_revert(trio: Trio) -> None:
+def test_a_process_that_dies_in_the_middle_of_the_commits_makes_all_of_them_revert(trio: Trio) -> None:
     """One of its devices is committed, the other one about to be."""
     victim = next(host for host, name in trio.names().items() if name != trio.names()["sw0"])
     trio.hold("commit", "sw0", victim)
@@ -122,7 +122,7 @@ def test_who_dies_in_the_middle_of_the_commits_makes_all_of_them_revert(trio: Tr
         assert words in reason(job, host)
 
 
-def test_who_dies_after_all_may_confirm_fails_its_own_devices_alone(trio: Trio) -> None:
+def test_a_process_that_dies_after_all_may_confirm_fails_its_own_devices_alone(trio: Trio) -> None:
     had = [host for host, name in trio.names().items() if name == trio.names()["sw0"]]
     stays = trio.others(*had)[0]
     trio.hold("confirm", *had, stays)

@@ -105,8 +105,8 @@ def test_one_that_no_dry_run_has_shown_waits_for_another_person(ann: Api, bob: A
     )
 
 
-def test_run_again_it_waits_again_and_for_whom_is_asked_anew(ann: Api, bob: Api) -> None:
-    """Who approved the first may be behind the second."""
+def test_a_job_run_again_waits_again_and_who_may_approve_it_is_asked_anew(ann: Api, bob: Api) -> None:
+    """Whoever approved the first may be behind the second."""
     job = started(ann.post(URL, {"hostname": "sw1", "dry_run": False}))
     assert bob.put(f"/job/{job.pk}", {"action": "APPROVE"}).status == 200
     job.refresh_from_db()
@@ -118,7 +118,9 @@ def test_run_again_it_waits_again_and_for_whom_is_asked_anew(ann: Api, bob: Api)
     assert ann.put(f"/job/{second.pk}", {"action": "APPROVE"}).status == 200
 
 
-def test_who_made_its_dry_runs_token_does_not_approve_the_live_run(ann: Api, bob: Api, lab: Lab, settings: Any) -> None:
+def test_the_maker_of_its_dry_runs_token_does_not_approve_the_live_run(
+    ann: Api, bob: Api, lab: Lab, settings: Any
+) -> None:
     """By auto_push: the dry run needs no approval, and is ann's by a token that bob made."""
     settings.CNAASJOBS_APPROVAL_SCORE = 1.0
     token = AuthToken.objects.get(user__username="ann")
@@ -171,7 +173,7 @@ def test_without_the_setting_nothing_is_asked_of_the_database(ann: Api, settings
     assert len([query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]) == 1
 
 
-def test_auto_push_is_what_its_dry_run_scored(lab: Lab, settings: Any) -> None:
+def test_the_score_of_its_dry_run_decides_whether_auto_push_waits(lab: Lab, settings: Any) -> None:
     job = perform_job(sync_devices, hostnames=["sw1"], auto_push=True, confirm_mode=0)
     live = successor(job)
     assert (why(live), json.loads(live.start_arguments)["plan"]) == (None, job.pk)
@@ -217,7 +219,7 @@ def test_an_unknown_action_is_refused_with_those_that_there_are(ann: Api, action
     assert (reply.status, reply.message) == (400, "action must be ABORT, APPROVE or REJECT")
 
 
-def test_who_may_only_abort_approves_nothing_and_the_other_way_round(ann: Api, api_of: ApiOf) -> None:
+def test_a_user_who_may_only_abort_approves_nothing_and_the_other_way_round(ann: Api, api_of: ApiOf) -> None:
     for name, may, may_not in (("a", "abort_job", "APPROVE"), ("b", "approve_job", "ABORT")):
         user = User.objects.create_user(name)
         user.user_permissions.set(Permission.objects.filter(codename=may))

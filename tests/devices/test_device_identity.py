@@ -94,7 +94,7 @@ def test_without_these_options_a_stranger_is_told_the_password(
 
 
 @pytest.mark.parametrize("options", [{}, {"hostkey_verify": True}])
-def test_netconf_of_iosxr_takes_any_whatever_it_is_told(stranger: Stranger, options: dict[str, Any]) -> None:
+def test_netconf_of_iosxr_takes_any_host_key_whatever_it_is_told(stranger: Stranger, options: dict[str, Any]) -> None:
     refused("iosxr_netconf", stranger.port, **options)
     assert PASSWORD in stranger.told
 

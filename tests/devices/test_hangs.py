@@ -112,7 +112,7 @@ def test_its_thread_does_nothing_more_when_it_comes_back(module: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_one_that_hung_in_a_commit_without_a_timer_nothing_is_claimed(module: Any) -> None:
+def test_nothing_is_claimed_of_a_device_that_hung_in_a_commit_without_a_timer(module: Any) -> None:
     module.hanging("commit_config")
     assert reason(sync(mode=0), "r1").endswith(f"(CNAASJOBS_DEVICE_SECONDS){UNKNOWN}")
 
@@ -120,7 +120,7 @@ def test_of_one_that_hung_in_a_commit_without_a_timer_nothing_is_claimed(module:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("mode", "became"), [(0, UNKNOWN), (1, MADE)])
 @pytest.mark.parametrize("then", ["raises", "hangs", "is read"])
-def test_of_one_whose_commit_raises_nothing_is_claimed_unless_it_can_be_read(
+def test_nothing_is_claimed_of_a_device_whose_commit_raises_unless_it_can_be_read(
     module: Any, lab: Lab, mode: int, became: str, then: str
 ) -> None:
     def raises(driver: Any, *_: Any, **__: Any) -> None:
@@ -161,7 +161,7 @@ def test_one_that_hangs_after_it_was_rolled_back_says_why_it_was_and_that_it_was
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("verb", ["compare_config", "commit_config"])
-def test_all_or_none_means_none(module: Any, verb: str) -> None:
+def test_with_all_or_none_one_that_hangs_keeps_the_others_unchanged(module: Any, verb: str) -> None:
     module.hanging(verb)
     job = sync(mode=2)
     assert job.status == Status.FINISHED

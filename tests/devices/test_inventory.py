@@ -1,5 +1,6 @@
 """The inventory: read once, read again when it has changed, and never quoted in errors about it."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_packages_are_searched_for_its_runner_once(lab: Lab, monkeypatch: pytest
     assert workers(config) == lab.workers
 
 
-def test_one_that_is_broken_stops_nobody_who_preloads(lab: Lab) -> None:
+def test_a_broken_inventory_stops_no_process_that_preloads_it(lab: Lab) -> None:
     (lab.directory / "hosts.yml").write_text("sw1: [")
     inventory.preload()
     with pytest.raises(InventoryError):
@@ -111,6 +112,8 @@ def test_nornir_writes_no_log_file_and_touches_no_logger(
     lab.add("sw1")
     names()
     assert not (tmp_path / "nornir.log").exists()
+    logger = logging.getLogger("nornir")
+    assert (logger.handlers, logger.propagate) == ([], True)
 
 
 class CountingInventory:

@@ -143,7 +143,7 @@ def test_an_uncertain_device_is_not_synchronized(api: Api) -> None:
     assert not any(synchronized(api).values())
 
 
-def test_it_is_still_known_by_a_former_key(api: Api, settings: Settings) -> None:
+def test_synchronized_is_still_known_by_a_former_key(api: Api, settings: Settings) -> None:
     live("sw1")
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a new one", [settings.SECRET_KEY]
     assert synchronized(api)["sw1"] is True
@@ -291,7 +291,7 @@ def test_a_refresh_reads_anew_and_says_what_is_wrong(api: Api, lab: Lab) -> None
     assert api.put("/repository/templates", {"action": "REFRESH"}).status == 200
 
 
-def test_a_number_of_a_device_is_one_that_javascript_holds() -> None:
+def test_the_number_of_a_device_is_one_that_javascript_can_hold() -> None:
     """And always the same: browsers keep it."""
     assert number_of("sw1") == 110658197644950
     assert number_of("sw1") < 2**53

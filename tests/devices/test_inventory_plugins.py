@@ -100,7 +100,9 @@ def test_what_a_plugin_raises_shows_no_secret(
     message.encode()
 
 
-def test_nor_a_password_of_the_inventory_that_was_read_before(lab: Lab, plugin: Callable[..., None]) -> None:
+def test_what_a_plugin_raises_shows_no_password_of_the_inventory_that_was_read_before(
+    lab: Lab, plugin: Callable[..., None]
+) -> None:
     lab.hosts["sw1"]["password"] = "of-device-77"
     lab.write()
     inventory.nornir()

@@ -139,7 +139,7 @@ def killed_after(verb: str, host: str, job: Job) -> None:
         (1, "confirm_commit", "confirm: its state is not known", "confirm: its state is not known"),
     ],
 )
-def test_what_a_process_had_done_and_not_yet_written_when_it_was_killed(
+def test_nothing_is_claimed_of_what_a_killed_process_had_done_and_not_yet_written(
     lab: Lab,
     api: Api,
     settings: Any,

@@ -91,7 +91,7 @@ ForeignDriver.compare_config = compare_config
     assert (found["pending"], found["calls"]) == ("theirs", ["open", "load", "discard", "close"])
 
 
-def test_a_commit_by_hand_is_never_taken_for_ours_whose_driver_can_not_tell_them_apart(
+def test_a_commit_by_hand_is_never_taken_for_ours_by_a_driver_that_can_not_tell_them_apart(
     lab: Lab, foreign: Foreign
 ) -> None:
     """Our commit fails because of theirs, so a pending commit proves nothing."""

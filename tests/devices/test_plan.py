@@ -202,7 +202,7 @@ def test_a_driver_whose_answers_differ_or_that_has_none_can_carry_out_a_plan(
 
 @pytest.mark.usefixtures("routers")
 @pytest.mark.parametrize("driver", ["", UNSTABLE_DIFF, UNSTABLE_RUNNING])
-def test_what_they_show_of_a_change_from_outside_counts_all_the_same(foreign: Foreign, driver: str) -> None:
+def test_a_change_from_outside_counts_with_such_drivers_all_the_same(foreign: Foreign, driver: str) -> None:
     installed = foreign.install("napalm_foo", driver)
     shown = show()
     installed.devices["r1"]["running"] = "hostname intruder\n"
@@ -218,7 +218,7 @@ def test_where_only_the_diff_is_left_to_compare_another_one_is_something_else(fo
     assert installed.devices["r1"]["running"] == ""
 
 
-def test_a_device_that_stopped_to_show_what_it_runs_is_compared_by_its_diff(
+def test_a_device_that_stopped_showing_what_it_runs_is_compared_by_its_diff(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, heard: list[Event]
 ) -> None:
     shown = show()

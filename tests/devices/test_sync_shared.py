@@ -171,7 +171,7 @@ def perform_job_known(gate: Gate) -> None:
         ("commit", "commit failed: Commit refused by the device", "", {"first": 5, "second": 4}),
     ],
 )
-def test_all_or_none_is_so_over_all_processes(
+def test_all_or_none_holds_across_all_processes(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, fail: str, said: str, became: str, had: dict[str, int]
 ) -> None:
     lab.workers, lab.hosts = 5, {}

@@ -80,7 +80,7 @@ def test_a_sync_is_scheduled(api: Api, body: dict[str, Any], said: str, count: i
     assert scheduled(reply) == DEFAULTS | arguments
 
 
-def test_many_names_are_not_all_said_and_all_are_arguments(api: Api, lab: Lab) -> None:
+def test_of_many_names_the_answer_says_a_few_and_the_arguments_have_all(api: Api, lab: Lab) -> None:
     names = [f"many{number}" for number in range(200)]
     lab.add(*names)
     reply = api.post(URL, {"hostnames": names})

@@ -11,7 +11,7 @@ from tests.devices.lab import Lab
 
 
 @pytest.mark.parametrize(("owner", "name"), [(SafeConstructor, "construct_document"), (yaml_files, "_as_written")])
-def test_the_limit_is_told_as_it_is(lab: Lab, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+def test_a_time_limit_is_reported_as_one(lab: Lab, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
     def ended(*_: Any) -> None:
         raise SoftTimeLimitExceeded
 

@@ -40,7 +40,7 @@ def words() -> Words:
         (ValueError("\x00\udcff"), "\ufffd\\udcff"),
     ],
 )
-def test_an_exception_in_one_line(words: Words, raised: Exception, said: str) -> None:
+def test_an_exception_is_put_into_one_line(words: Words, raised: Exception, said: str) -> None:
     assert words.of(raised) == said
 
 
@@ -79,7 +79,7 @@ def test_a_failure_is_logged_with_its_traceback_after_what_was_noted(
     assert len(heard) == 2  # all was told
 
 
-def test_one_that_has_no_words_at_all(words: Words) -> None:
+def test_an_exception_without_any_words_has_a_reason_too(words: Words) -> None:
     class Nameless(type):
         @property
         def __name__(cls) -> str:  # type: ignore[override]

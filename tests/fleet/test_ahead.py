@@ -65,7 +65,7 @@ def test_none_is_taken_ahead_where_another_takes_part() -> None:
 
 
 @each_database
-def test_it_is_begun_when_that_is_written() -> None:
+def test_one_that_is_taken_ahead_is_begun_when_that_is_written() -> None:
     run, _ = begun()
     a, b, c = (one.id for one in store().take_devices(run, 0, ahead=3)[1])
     store().write_devices(run, Batch(begun=[Begun(a, age=30.0)]))
@@ -84,7 +84,7 @@ def test_it_is_begun_when_that_is_written() -> None:
     assert abs(c_row.finish_time - c_row.start_time - timedelta(seconds=15)) < timedelta(seconds=0.1)
 
 
-def test_it_began_when_its_thread_began_it_and_not_with_the_first_step_that_is_noted(
+def test_one_began_when_its_thread_began_it_and_not_with_the_first_step_that_is_noted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run, _ = begun()
@@ -111,7 +111,7 @@ def test_one_that_is_given_back_is_anybodys() -> None:
 
 
 @each_database
-def test_of_one_that_was_lost_in_a_dry_run_they_wait_for_others() -> None:
+def test_those_of_a_participant_that_was_lost_in_a_dry_run_wait_for_others() -> None:
     run, _ = begun(repeats=True)
     store().take_devices(run, 1, ahead=1)
     helper = joined(run)
@@ -123,7 +123,7 @@ def test_of_one_that_was_lost_in_a_dry_run_they_wait_for_others() -> None:
 
 
 @each_database
-def test_of_one_that_was_lost_alone_in_a_live_run_they_were_never_begun() -> None:
+def test_those_of_a_participant_that_was_lost_alone_in_a_live_run_were_never_begun() -> None:
     run, _ = begun()
     store().take_devices(run, 1, ahead=2)
     assert lose(run)
@@ -134,7 +134,7 @@ def test_of_one_that_was_lost_alone_in_a_live_run_they_were_never_begun() -> Non
 
 
 @each_database
-def test_of_one_whose_body_failed_alone_they_were_never_begun() -> None:
+def test_those_of_a_participant_whose_body_failed_alone_were_never_begun() -> None:
     """It gives its devices up before it leaves."""
     run, _ = begun()
     store().take_devices(run, 1, ahead=1)
@@ -151,7 +151,7 @@ def test_a_live_run_does_not_go_on_where_one_that_was_lost_may_have_begun_a_devi
 
 
 @each_database
-def test_of_one_that_was_lost_beside_others_in_a_live_run_nobody_takes_what_it_may_be_looking_at() -> None:
+def test_nobody_takes_what_one_that_was_lost_beside_others_in_a_live_run_may_be_looking_at() -> None:
     run, _ = begun()
     store().take_devices(run, 0, ahead=1)
     helper = joined(run)
@@ -174,7 +174,7 @@ def test_a_participant_leaves_with_what_it_gives_back() -> None:
 # --- how many ---------------------------------------------------------------------------------------------------------
 
 
-def test_as_many_as_its_threads_begin_until_it_asks_again() -> None:
+def test_a_participant_takes_ahead_as_many_as_its_threads_begin_until_it_asks_again() -> None:
     def most(*seconds: float, threads: int = 20) -> int:
         ahead = Ahead(threads, alone=True)
         for each in seconds:

@@ -87,7 +87,7 @@ def test_devices_of_a_lost_process_are_begun_again_only_where_that_is_harmless()
     assert repeats == [False, True, True, False]
 
 
-def test_who_has_something_else_has_another_fingerprint(tmp_path: Path) -> None:
+def test_a_process_that_has_something_else_has_another_fingerprint(tmp_path: Path) -> None:
     here = from_file(tmp_path / "here.py", "def act(device): return device")
     changed = from_file(tmp_path / "changed.py", "def act(device): return device + 'x'")
     assignments = [

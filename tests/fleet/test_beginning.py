@@ -29,7 +29,7 @@ def tried_again(run: Run) -> Run:
 
 @pytest.mark.needs("postgresql")
 @pytest.mark.parametrize("attempt", [1, 2])
-def test_who_begins_while_the_run_is_ended_has_no_devices(postgresql: object, attempt: int) -> None:
+def test_a_process_that_begins_while_the_run_is_ended_has_no_devices(postgresql: object, attempt: int) -> None:
     """The database may still carry out the statement of a process that was killed."""
     run = claimed(fleets.each.schedule(hosts=["a", "b"]))
     if attempt == 2:
@@ -54,7 +54,7 @@ def test_who_begins_while_the_run_is_ended_has_no_devices(postgresql: object, at
 
 
 @pytest.mark.usefixtures("each_database")
-def test_who_was_taken_for_lost_clears_nothing_of_a_later_attempt() -> None:
+def test_a_process_that_was_taken_for_lost_clears_nothing_of_a_later_attempt() -> None:
     """It was frozen before it came to its devices."""
     lost = tried_again(claimed(fleets.each.schedule(hosts=["a", "b"])))
     run = tried_again(lost)

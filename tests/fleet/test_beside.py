@@ -49,7 +49,7 @@ def beside(**more: Any) -> tuple[Run, Any]:
     return begun(["a", "b"], task=TASK, **more)
 
 
-def test_a_run_that_is_left_by_one_and_finished_by_the_other(other: Run) -> None:
+def test_a_run_is_left_by_one_participant_and_finished_by_the_other(other: Run) -> None:
     run, taken = beside(take=1)
     helper = joined(run, task_name=TASK.name)
     seen, more = store().take_devices(helper, 5)
@@ -68,7 +68,7 @@ def test_a_run_that_is_left_by_one_and_finished_by_the_other(other: Run) -> None
     assert store().finished_hosts(run.job_id) == ["a", "b"]
 
 
-def test_a_run_whose_participants_are_lost_one_after_the_other(other: Run) -> None:
+def test_a_run_whose_participants_are_lost_one_after_the_other_ends_with_the_last(other: Run) -> None:
     run, taken = beside(take=1)
     helper = joined(run, task_name=TASK.name)
     store().write_devices(run, Batch([over(taken[0].id)]))
@@ -84,7 +84,7 @@ def test_a_run_whose_participants_are_lost_one_after_the_other(other: Run) -> No
     assert job.outcome.devices_bytes == len('"a": "done", ')
 
 
-def test_a_run_that_waits_for_others_and_is_ended(other: Run) -> None:
+def test_a_run_that_waits_for_others_and_is_about_to_end_takes_nobody_and_ends(other: Run) -> None:
     run, _ = beside(repeats=True)
     assert lose(run)
     back = joined(run, task_name=TASK.name)
@@ -95,7 +95,7 @@ def test_a_run_that_waits_for_others_and_is_ended(other: Run) -> None:
     assert end_orphans() == 1
 
 
-def test_who_joins_one_of_two_runs_that_wait_for_others(other: Run) -> None:
+def test_joining_one_of_two_runs_that_wait_for_others_leaves_the_other_waiting(other: Run) -> None:
     runs = [beside()[0], beside()[0]]
     for run in runs:
         assert leave(run, though_waiting=True).gone

@@ -35,7 +35,7 @@ def says_its_connections(ctx: JobContext, *, at_once: int, meet: bool) -> None:
 
 
 @pytest.mark.usefixtures("each_database")
-def test_few_devices_use_the_connection_of_the_body_and_many_too_where_one_process_writes_at_a_time() -> None:
+def test_few_devices_and_any_number_where_one_process_writes_at_a_time_use_the_connection_of_the_body() -> None:
     at_once = 3 if store().shares_devices else 2
     assert perform_job(says_its_connections, at_once=at_once, meet=False).status == Status.FINISHED
     assert used["a"] is used["b"] is used["c"] is used["own"]

@@ -31,7 +31,7 @@ def _crash(postgresql: PostgreSQL) -> None:
 
 @pytest.mark.needs("postgresql")
 @pytest.mark.usefixtures("lazy_log")
-def test_what_a_step_that_was_named_rests_on_outlives_a_crash(postgresql: PostgreSQL) -> None:
+def test_what_a_named_step_rests_on_outlives_a_crash(postgresql: PostgreSQL) -> None:
     run, taken = begun(take=2)
     _crash(postgresql)
     assert store().fleet_standing(run).is_mine

@@ -94,7 +94,7 @@ def test_a_device_that_fails_while_it_is_decided_is_either_left_or_failed(
 
 
 @pytest.mark.needs("postgresql")
-def test_who_asks_while_another_decides_hears_the_same(postgresql: object) -> None:
+def test_a_participant_that_asks_while_another_decides_hears_the_same(postgresql: object) -> None:
     run, (first, second) = begun(["a", "b"], take=2, all_or_none=True)
     helper = joined_late(run)
     stepped(run, (first, second), 1)
@@ -143,7 +143,7 @@ def test_a_refusal_names_three_of_those_that_failed() -> None:
     assert store().decide(run, 1, within=None).reason == "b, c, d"
 
 
-def test_nobody_decides_who_takes_part_no_more() -> None:
+def test_a_process_that_takes_part_no_more_decides_nothing() -> None:
     run, taken = begun(["a"], take=1, all_or_none=True)
     joined_late(run)
     stepped(run, taken, 1)

@@ -106,7 +106,7 @@ def piece(number: int, host: str) -> Piece:
     return Piece(lambda piece: None, number, host, host)
 
 
-def test_what_cannot_be_kept_of_a_device() -> None:
+def test_what_cannot_be_kept_of_a_device_is_cut_or_refused() -> None:
     assert len(finished(piece(1, "a"), DeviceFailed("why " * 1000)).reason or "") == 1000
     for score in (-1, 101, 5.0, True):
         done = finished(piece(1, "a"), DeviceResult(report="good", change_score=score))  # type: ignore[arg-type]
@@ -114,10 +114,10 @@ def test_what_cannot_be_kept_of_a_device() -> None:
         assert done.change_score is None
 
 
-def test_no_devices_are_no_rows() -> None:
+def test_without_devices_there_are_no_rows() -> None:
     job = perform_job(fleets.each, hosts=[])
     assert (job.outcome.result, job.finished_devices, job.change_score) == ('{"devices": {}}', "[]", 0)
-    assert not Fleet.objects.exists()
+    assert (Fleet.objects.count(), JobDevice.objects.count()) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_all_steps_are_done_on_all_devices(
 
 
 @pytest.mark.parametrize(("fails_in", "so_far"), [("prepare", ["prepare"]), ("commit", ["prepare", "commit"])])
-def test_one_failure_takes_all_back(fails_in: str, so_far: list[str]) -> None:
+def test_with_all_or_none_one_failure_takes_all_back(fails_in: str, so_far: list[str]) -> None:
     hosts = ["a", f"b={fails_in}", "c"]
     job = perform_job(fleets.all_or_none, hosts=hosts)
     found = result_of(job)["devices"]
@@ -269,7 +269,7 @@ def test_a_failure_in_the_last_step_is_that_devices_own() -> None:
     assert found["b=confirm"] == {"failed": True, "reason": "no confirm"}
 
 
-def test_devices_are_begun_at_most_so_many_at_once() -> None:
+def test_only_so_many_devices_are_begun_at_once() -> None:
     together = threading.Barrier(3)
     at_once = MostAtOnce(lambda device: together.wait(30))
     perform_job(at_once.task, hosts=[f"sw{n}" for n in range(12)])

@@ -109,7 +109,7 @@ def _ends(task: Any) -> dict[str, str | None]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_it_forgets_before_the_decision_is_told_again() -> None:
+def test_what_the_database_forgets_before_the_decision_is_told_again() -> None:
     fails_over["prepare a"], fails_over["prepare c"] = _remember, _fail_over
     assert _ends(in_three_steps) == dict.fromkeys(HOSTS)
     assert sorted(did) == sorted(f"{step} {device}" for step in ("prepare", "commit", "confirm") for device in HOSTS)
@@ -117,7 +117,7 @@ def test_what_it_forgets_before_the_decision_is_told_again() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("during", ["commit a", "commit c"])
-def test_after_it_all_are_taken_back_and_those_without_a_record_failed(during: str) -> None:
+def test_after_the_decision_all_are_taken_back_and_those_without_a_record_failed(during: str) -> None:
     fails_over["prepare a"], fails_over[during] = _remember, _fail_over
     reasons = _ends(in_three_steps)
     assert reasons == {"a": f"not done: {LOST}", "b": UNKNOWN, "c": UNKNOWN}
@@ -129,8 +129,8 @@ def test_after_it_all_are_taken_back_and_those_without_a_record_failed(during: s
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_device_that_another_begins_anew_after_it_makes_the_next_step_a_no() -> None:
-    """What this process left out for the sake of that device, nobody would miss."""
+def test_a_device_that_another_begins_anew_after_the_decision_makes_the_next_one_a_no() -> None:
+    """Nobody would notice what this process left out for the sake of that device."""
 
     def taken_by_another(ctx: JobContext) -> None:
         with ctx.database():
@@ -151,7 +151,7 @@ def test_in_the_last_step_all_are_done_and_those_without_a_record_are_said_to_ha
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_device_whose_end_it_forgets_failed() -> None:
+def test_a_device_whose_end_the_database_forgets_failed() -> None:
     def once_over(device: str, then: Callable[[JobContext], None]) -> Callable[[JobContext], None]:
         def is_over(ctx: JobContext) -> bool:
             with ctx.database():
@@ -181,7 +181,7 @@ def test_a_step_is_refused_if_the_one_before_is_not_known_to_be_allowed_or_a_dev
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("each_database")
-def test_only_who_takes_part_or_ends_the_run_says_of_a_device_that_it_was_lost() -> None:
+def test_only_a_process_that_takes_part_or_ends_the_run_says_that_a_device_was_lost() -> None:
     run, _ = begun(["a", "b"], take=1)
     helper = joined(run)
     assert store().lose_unrecorded(helper, JobDeviceState.WAITING) == 1

@@ -59,7 +59,7 @@ def _as_a_crash_would(ctx: JobContext, device: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_is_begun_anew_and_changed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_was_taken_back_is_begun_anew_and_changed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Ahead, "most", 0)  # a device that is taken ahead has waited for the disk
     happens["a"] = happens["c"] = _as_a_crash_would
     _perform(["a", "b", "c"])
@@ -67,7 +67,7 @@ def test_it_is_begun_anew_and_changed_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_that_is_in_hand_is_taken_again_and_not_begun_twice() -> None:
+def test_a_device_that_is_in_hand_is_taken_again_and_not_begun_twice() -> None:
     def then_taken(ctx: JobContext, device: str) -> None:
         def is_taken() -> bool:
             with ctx.database():

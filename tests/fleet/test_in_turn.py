@@ -41,7 +41,7 @@ def test_those_that_wait_are_taken_in_turn_too() -> None:
     assert [device.host for device in (*taken, *more)] == ["b", "d", "e", "a"]
 
 
-def test_the_last_job_counts_that_finished_it() -> None:
+def test_the_last_job_that_finished_a_device_counts() -> None:
     took(100, "b")
     took(1, "b")
     device_row(job_row(), "b", state="WAITING")

@@ -43,7 +43,7 @@ from tests.fleet.parts import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_who_joins_takes_part_and_takes_what_nobody_has_begun() -> None:
+def test_a_process_that_joins_takes_part_and_takes_what_nobody_has_begun() -> None:
     run, _ = begun(take=1)
     helper = joined(run)
     assert taking_part(run) == {run.run_token, helper.run_token}
@@ -62,7 +62,7 @@ def tells_its_worker(ctx: JobContext) -> None:
     ctx.each(["a"], one)
 
 
-def test_who_begins_takes_part_in_the_name_of_its_worker() -> None:
+def test_the_process_that_begins_a_run_takes_part_in_the_name_of_its_worker() -> None:
     row, task = tells_its_worker.schedule(), current_app.tasks[tells_its_worker.name]
     request = {"id": "m", "hostname": "here", "worker_id": 7}
     build_tracer(task.name, task, app=current_app)("m", (row.pk,), {}, request)

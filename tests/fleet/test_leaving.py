@@ -40,7 +40,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_who_leaves_hands_the_run_on_and_ends_nothing() -> None:
+def test_a_participant_that_leaves_hands_the_run_on_and_ends_nothing() -> None:
     run, taken = begun(take=1)
     helper = joined(run, worker="second", worker_id=7)
     leaving = leave(run, Batch([over(taken[0].id)]))

@@ -79,7 +79,7 @@ def costs_processes(ctx: JobContext) -> None:
     ctx.each(["a", "b", "c", "d"], one, at_once=2)
 
 
-def test_each_that_has_cost_a_process_is_begun_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_device_that_has_cost_a_process_is_begun_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     take, begun_alone = store().take_devices, list[list[str]]()
 
     def noted(run: Run, count: int, *, tried: bool = False, **more: Any) -> Any:
@@ -148,7 +148,7 @@ def lost_in_hand(ctx: JobContext) -> None:
     ctx.each(["a"], one)
 
 
-def test_who_was_judged_lost_leaves_the_end_to_upkeep() -> None:
+def test_a_participant_that_was_judged_lost_leaves_the_end_to_upkeep() -> None:
     """Upkeep takes its part from it in one transaction, and ends the job in the next; in between the run is still in
     its name."""
     taken = perform_job(lost_in_hand)
@@ -234,7 +234,7 @@ def test_nobody_is_waited_for_when_all_devices_are_done() -> None:
     assert Job.objects.get(pk=run.job_id).exception_type == "WorkerLost"
 
 
-def test_who_is_lost_after_the_run_has_ended_changes_nothing() -> None:
+def test_a_participant_that_is_lost_after_the_run_has_ended_changes_nothing() -> None:
     run, _ = begun(take=2)
     assert lose(run)
     before = [*Job.objects.values(), *Fleet.objects.values(), *JobDevice.objects.order_by("id").values()]
@@ -242,7 +242,7 @@ def test_who_is_lost_after_the_run_has_ended_changes_nothing() -> None:
     assert [*Job.objects.values(), *Fleet.objects.values(), *JobDevice.objects.order_by("id").values()] == before
 
 
-def test_nobody_is_waited_for_who_cannot_be_invited() -> None:
+def test_nobody_is_waited_for_where_nobody_can_be_invited() -> None:
     run, _ = begun(take=2, repeats=True, helpers=0)
     assert lose(run)
     assert Job.objects.get(pk=run.job_id).exception_type == "WorkerLost"
@@ -269,7 +269,7 @@ def test_what_strikes_one_for_good_ends_the_job_when_the_last_has_left(first: st
     assert (job.exception_type, (exception_of(job) or {})["message"]) == (first, "its process is gone")
 
 
-def test_who_was_judged_lost_takes_and_writes_and_notes_nothing() -> None:
+def test_a_participant_that_was_judged_lost_takes_and_writes_and_notes_nothing() -> None:
     run, taken = begun(take=1, repeats=True)
     joined(run)
     assert lose(run)

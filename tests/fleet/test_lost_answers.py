@@ -108,7 +108,7 @@ def test_what_is_to_be_stored_before_it_leaves_is_stored_again_where_the_answer_
     assert said == ["a", "b", *["leaves"] * times, "after"]
 
 
-def test_an_answer_that_was_long_on_its_way_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_was_long_on_its_way_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it took may have been given to others meanwhile, so what this process has by now is asked for."""
     now = [0.0]
     monkeypatch.setattr("jobs.fleet.asking.time.monotonic", lambda: now[0])
@@ -139,7 +139,7 @@ def test_while_the_database_is_away_it_is_asked_again_after_a_moment(
     assert (waits["job_id"], waits["error"]) == (7, "the connection is lost")
 
 
-def test_who_was_taken_for_lost_before_it_heard_that_it_may_begin_begins_no_device(
+def test_a_process_that_was_taken_for_lost_before_it_heard_that_it_may_begin_begins_no_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now, stands = [0.0], store().fleet_standing
@@ -158,7 +158,7 @@ def test_who_was_taken_for_lost_before_it_heard_that_it_may_begin_begins_no_devi
     assert said == ["leaves"]
 
 
-def test_who_was_judged_lost_stores_nothing_of_devices_though_the_job_still_has_its_lock() -> None:
+def test_a_process_that_was_judged_lost_stores_nothing_of_devices_though_the_job_still_has_its_lock() -> None:
     run, _ = begun(take=1)
     context = JobContext(run)
     context.membership.is_on = True

@@ -60,7 +60,7 @@ def told_to_stop(worker: Managed) -> None:
         (told_to_stop, False, None),
     ],
 )
-def test_what_a_lone_worker_had_is_in_one_hand_and_is_not_forgotten(
+def test_what_a_lone_worker_had_is_only_ever_in_one_hand_and_is_not_forgotten(
     happens: Callable[[Managed], None], dry_run: bool, ends: str | None, platform: Platform, scratch: Path
 ) -> None:
     platform.beat(env=QUICK | TIME_TO_JOIN)

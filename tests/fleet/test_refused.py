@@ -24,7 +24,7 @@ def running(jobs: list[Job]) -> int:
     return Job.objects.filter(pk__in=[job.pk for job in jobs], status=Status.RUNNING).count()
 
 
-def test_refused_ones_leave_no_job_behind_a_long_one(
+def test_refused_invitations_leave_no_job_waiting_behind_a_long_one(
     postgresql: object, rabbitmq: RabbitMQ, platform: Platform, scratch: Path
 ) -> None:
     """Tasks as quick as these let a worker have the next message before its slot is free.

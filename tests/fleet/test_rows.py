@@ -50,7 +50,7 @@ def test_finished_devices_are_shown_in_the_order_in_which_they_ended_without_tho
     assert shown() == '["b", "a", "d"]'
 
 
-def test_who_takes_part_no_more_shows_nothing() -> None:
+def test_a_process_that_takes_part_no_more_shows_nothing() -> None:
     run, taken = begun(["a"], take=1)
     store().write_devices(run, Batch([over(taken[0].id)]))
     Participant.objects.all().delete()
@@ -67,7 +67,7 @@ def test_in_a_run_that_may_not_go_on_nothing_is_taken_and_no_step_is_noted(stop:
     assert device(host="a")["step"] == ""
 
 
-def test_who_was_judged_lost_changes_nothing_of_what_another_has_in_hand_since() -> None:
+def test_a_process_that_was_judged_lost_changes_nothing_of_what_another_has_in_hand_since() -> None:
     run, taken = begun(["a"], take=1, repeats=True)
     helper = joined_late(run)
     assert lose(run)

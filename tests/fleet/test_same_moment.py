@@ -30,7 +30,7 @@ def _services(postgresql: object, rabbitmq: object) -> None:
     """Only there several processes take from a table at once."""
 
 
-def test_of_two_who_leave_at_once_exactly_one_is_the_last() -> None:
+def test_of_two_that_leave_at_once_exactly_one_is_the_last() -> None:
     run, _ = begun(["a"], take=1)
     helper = joined_late(run)
     over: list[Any] = []
@@ -50,7 +50,7 @@ def test_of_two_who_leave_at_once_exactly_one_is_the_last() -> None:
     assert sorted(answer.last for answer in answers) == [False, True], answers
 
 
-def test_who_is_being_judged_lost_takes_nothing_however_old_its_snapshot() -> None:
+def test_a_participant_that_is_being_judged_lost_takes_nothing_however_old_its_snapshot() -> None:
     run, _ = begun(take=0, repeats=True)
     joined(run)
     with transaction.atomic():
@@ -62,7 +62,7 @@ def test_who_is_being_judged_lost_takes_nothing_however_old_its_snapshot() -> No
     assert not JobDevice.objects.filter(state=JobDeviceState.TAKEN.value).exists()
 
 
-def test_who_is_being_judged_lost_notes_no_step_and_so_changes_nothing() -> None:
+def test_a_participant_that_is_being_judged_lost_notes_no_step_and_so_changes_nothing() -> None:
     run, (device,) = begun(take=1, repeats=True)
     joined(run)
     with transaction.atomic():
@@ -97,7 +97,7 @@ def test_what_was_taken_just_before_the_loss_is_given_back() -> None:
     assert set(JobDevice.objects.values_list("state", "tries")) == {(JobDeviceState.WAITING.value, 1)}
 
 
-def test_who_joins_while_the_end_of_the_run_is_written_is_refused() -> None:
+def test_a_process_that_joins_while_the_end_of_the_run_is_written_is_refused() -> None:
     run, _ = begun()
     with transaction.atomic():
         Job.objects.select_for_update().get(pk=run.job_id)

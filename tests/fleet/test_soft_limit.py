@@ -71,7 +71,7 @@ def performed(job: Job, cell: int, *more: str) -> Job:
     return job
 
 
-def test_it_counts_from_the_start_of_the_job_in_a_process_that_joins_later(cell: int) -> None:
+def test_the_soft_limit_counts_from_the_start_of_the_job_in_a_process_that_joins_later(cell: int) -> None:
     run, _ = begun(HOSTS)
     Job.objects.filter(pk=run.job_id).update(start_time=F("start_time") - timedelta(hours=1))
     assert performed(Job.objects.get(pk=run.job_id), cell, JOIN).status == Status.RUNNING
@@ -82,7 +82,7 @@ def test_it_counts_from_the_start_of_the_job_in_a_process_that_joins_later(cell:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the statement", "after it"])
 @pytest.mark.parametrize("question", ["begin_devices", "take_devices", "write_devices", "leave"])
-def test_it_is_heeded_between_two_statements(
+def test_the_soft_limit_is_heeded_between_two_statements(
     question: str, after: bool, cell: int, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.CNAASJOBS_REPORT_SECONDS = 0.01

@@ -171,7 +171,7 @@ def test_calls_one_by_one(schema: Any, callers: Callers) -> None:
 
 
 def test_calls_in_chains(schema: Any, callers: Callers) -> None:
-    """What one call made the next ones ask for, each as somebody else."""
+    """The next calls ask for what one call made, each as somebody else."""
 
     class Chain(schema.as_state_machine()):  # type: ignore[misc]
         def setup(self) -> None:

@@ -45,7 +45,7 @@ def bearer(user: User) -> dict[str, str]:
     return {"Authorization": f"Bearer {AuthToken.objects.create(user)[1]}"}
 
 
-def test_without_credentials_and_with_wrong_ones(live: Live) -> None:
+def test_nobody_listens_without_credentials_or_with_wrong_ones(live: Live) -> None:
     assert live.stream().status == 401
     refused = live.stream("", {"Authorization": "Bearer wrong"})
     assert (refused.status, refused.message) == (401, "Invalid token")
@@ -57,14 +57,14 @@ def test_a_user_without_the_permission_may_not_listen(live: Live, user_with: Cal
     assert "WWW-Authenticate" not in refused.answer.headers  # who it is was understood
 
 
-def test_a_kind_that_one_may_not_see(live: Live, user_with: Callable[..., User]) -> None:
+def test_nobody_may_ask_for_a_kind_that_they_may_not_see(live: Live, user_with: Callable[..., User]) -> None:
     token = bearer(user_with("jobs.view_job"))
     assert live.stream("?kind=job,lock", token).status == 403
     assert live.stream("?kind=job,log", token).status == 200
     assert live.stream("", token).status == 200
 
 
-def test_who_sees_locks_alone_hears_of_no_job(live: Live, user_with: Callable[..., User]) -> None:
+def test_a_user_who_sees_locks_alone_hears_of_no_job(live: Live, user_with: Callable[..., User]) -> None:
     token = bearer(user_with("locks.view_lock"))
     assert live.stream("", token).status == 200
     assert live.stream("?job=1", token).status == 403
@@ -130,7 +130,7 @@ def test_a_session_counts_for_its_own_pages(live: Live, user_with: Callable[...,
     assert live.stream("", {**cookie, **own, "Sec-Fetch-Site": "same-origin"}).status == 200
 
 
-def test_a_host_name_that_is_not_served(live: Live, user_with: Callable[..., User], settings: Any) -> None:
+def test_a_host_name_that_is_not_served_is_refused(live: Live, user_with: Callable[..., User], settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["jobs.example.org"]
     token = bearer(user_with("jobs.view_job"))
     assert live.stream("", {**token, "Host": "jobs.example.org"}).status == 200
@@ -139,7 +139,7 @@ def test_a_host_name_that_is_not_served(live: Live, user_with: Callable[..., Use
 
 
 @pytest.mark.parametrize("how", ["token", "permission"])
-def test_who_may_no_longer_listen_is_told_no_more(
+def test_a_user_who_may_no_longer_listen_is_told_no_more(
     live: Live, user_with: Callable[..., User], monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     monkeypatch.setattr(readers, "AGAIN_SECONDS", 0.2)
@@ -205,8 +205,8 @@ def test_a_user_with_a_jwt_of_our_own_may_listen(
     assert live.stream("", {"Authorization": f"Bearer {text}"}).status == 401
 
 
-def test_a_jwt_of_the_identity_provider(live: Live, settings: Any, tmp_path: Path) -> None:
-    """Who comes here first gets a user here too."""
+def test_a_user_with_a_jwt_of_the_identity_provider_may_listen(live: Live, settings: Any, tmp_path: Path) -> None:
+    """A person who comes here first gets a user here too."""
     settings.CNAASJOBS_JWT_ISSUER, settings.CNAASJOBS_JWT_AUDIENCE = ISSUER, AUDIENCE
     settings.CNAASJOBS_JWT_KEYS_FILE = tmp_path / "keys"
     (tmp_path / "keys").write_bytes(jwks(first=ec_key("first")))

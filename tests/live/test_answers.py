@@ -75,7 +75,10 @@ def test_the_process_ends_with_a_task_that_ended() -> None:
 
 
 def test_at_its_end_tasks_are_cancelled_in_peace() -> None:
+    complaints: list[Any] = []
+
     async def serves() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
         task = asyncio.create_task(asyncio.sleep(1000))
         task.add_done_callback(application._ended)
         await asyncio.sleep(0)
@@ -83,6 +86,7 @@ def test_at_its_end_tasks_are_cancelled_in_peace() -> None:
         await asyncio.wait([task])
 
     asyncio.run(serves())
+    assert complaints == []
 
 
 @pytest.mark.needs("postgresql")

@@ -60,14 +60,14 @@ def test_nobody_is_looked_at_again_before_it_is_time(
     stays(lambda: len(asked) == 1 and sid in live.front_ends.server.eio.sockets, seconds=0.9)
 
 
-def test_what_a_client_said_before_it_went(live: Live) -> None:
+def test_nothing_is_kept_of_what_a_client_said_before_it_went(live: Live) -> None:
     asyncio.run(live.front_ends._subscribe("gone", {"update": "job"}))
     assert live.front_ends._clients == {}
     assert live.front_ends._waiting("gone") == 0
 
 
 @pytest.mark.parametrize("goodbye", ["41", "1"], ids=["by socket.io", "by engine.io"])
-def test_who_leaves_while_it_is_being_admitted_is_gone(
+def test_a_client_that_leaves_while_it_is_being_admitted_is_gone(
     live: Live, monkeypatch: pytest.MonkeyPatch, goodbye: str
 ) -> None:
     asked, may_answer = threading.Event(), threading.Event()
@@ -91,7 +91,9 @@ def test_who_leaves_while_it_is_being_admitted_is_gone(
 
 
 @pytest.mark.usefixtures("tokens_required")
-def test_a_token_that_is_taken_back(connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_is_disconnected_when_its_token_is_taken_back(
+    connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(front_ends, "AGAIN_SECONDS", 0.2)
     client = subscribed(connect(token_of("view_job")[1]), live)
     AuthToken.objects.all().delete()
@@ -99,7 +101,9 @@ def test_a_token_that_is_taken_back(connect: Connect, live: Live, monkeypatch: p
 
 
 @pytest.mark.usefixtures("tokens_required")
-def test_a_permission_that_is_taken_back(connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_hears_no_more_of_what_a_permission_that_is_taken_back_allowed(
+    connect: Connect, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Somebody who may still see locks stays connected, and hears nothing of jobs any more."""
     monkeypatch.setattr(front_ends, "AGAIN_SECONDS", 0.1)
     user, token = token_of("view_job", "view_lock")
@@ -229,7 +233,7 @@ def test_a_post_that_is_too_large_is_refused(live: Live, size: int, status: int)
     assert requests.post(url, b"4" + b"x" * (size - 1), timeout=20).status_code == status
 
 
-def test_who_says_what_cannot_be_read_is_answered(live: Live) -> None:
+def test_a_client_that_says_what_cannot_be_read_is_answered(live: Live) -> None:
     """The library would wait until this client takes its last message, and keep the request for as long."""
     sid = json.loads(handshake(live)[1][1:])["sid"]
     refused = requests.post(f"{live.url}/socket.io/?EIO=4&transport=polling&sid={sid}", b"6", timeout=20)

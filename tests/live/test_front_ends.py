@@ -110,7 +110,7 @@ def test_whoever_polls_and_leaves_is_answered_at_once(live: Live, goodbye: str) 
         assert poll.result().status_code == 200
 
 
-def test_it_listens_while_there_is_a_client(live: Live, connect: Connect) -> None:
+def test_the_feed_is_listened_to_while_there_is_a_client(live: Live, connect: Connect) -> None:
     first, last = connect(), connect()
     first.client.disconnect()
     wait_until(lambda: len(live.front_ends._clients) == 1)
@@ -119,7 +119,7 @@ def test_it_listens_while_there_is_a_client(live: Live, connect: Connect) -> Non
     wait_until(lambda: live.front_ends._poller.listening == 0)
 
 
-def test_lines_of_a_level_and_above(live: Live, connect: Connect) -> None:
+def test_a_client_gets_the_lines_of_its_level_and_above(live: Live, connect: Connect) -> None:
     warned, informed, nothing = connect(), connect(), connect()
     warned.subscribe(loglevel="WARNING")
     informed.subscribe(loglevel="DEBUG")
@@ -135,7 +135,7 @@ def test_lines_of_a_level_and_above(live: Live, connect: Connect) -> None:
 
 
 @pytest.mark.devices
-def test_devices_that_a_live_sync_changed(live: Live, connect: Connect) -> None:
+def test_a_client_hears_which_devices_a_live_sync_changed(live: Live, connect: Connect) -> None:
     client, other = connect(), connect()
     client.subscribe(sync="all")
     subscribed(client, live)
@@ -184,14 +184,16 @@ def test_at_subscribing_what_happened_just_now_is_told(live: Live, connect: Conn
     assert {update["job_id"] for update in client.updates()} == {now.pk}
 
 
-def test_more_at_once_than_the_feed_tells(live: Live, connect: Connect) -> None:
+def test_after_more_changes_at_once_than_the_feed_tells_a_client_still_hears_of_new_ones(
+    live: Live, connect: Connect
+) -> None:
     client = subscribed(connect(), live)
     job_rows(1001)
     now = job_in(Status.FINISHED)
     wait_until(lambda: now.pk in [update["job_id"] for update in client.updates()])
 
 
-def test_who_subscribes_again_and_again_is_told_once(live: Live, connect: Connect, monkeypatch: Any) -> None:
+def test_a_client_that_subscribes_again_and_again_is_told_once(live: Live, connect: Connect, monkeypatch: Any) -> None:
     """What happened just now is two queries."""
     asked: list[int] = []
 

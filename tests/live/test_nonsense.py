@@ -184,7 +184,7 @@ def test_invalid_posts_fill_no_log(live: Live, quiet: pytest.LogCaptureFixture) 
     wait_until(lambda: counted(quiet) > len(said) / 2)
 
 
-def test_a_post_that_ends_too_early(live: Live, quiet: pytest.LogCaptureFixture) -> None:
+def test_a_post_that_ends_too_early_is_counted_and_fills_no_log(live: Live, quiet: pytest.LogCaptureFixture) -> None:
     sid = opened(live)
     with closing(socket.create_connection(("127.0.0.1", live.port))) as client:
         client.sendall(f"POST {POLLING}&sid={sid} HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n42[".encode())

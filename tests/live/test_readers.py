@@ -185,7 +185,7 @@ class Hears:
         self.told += [told.job_id for told in bulletin.news.told or ()]
 
 
-def test_who_comes_between_two_looks_is_told_what_the_next_one_finds() -> None:
+def test_a_reader_who_comes_between_two_looks_is_told_what_the_next_one_finds() -> None:
     job = job_row()
     asyncio.run(comes_between_two_looks(job.pk))
 
@@ -258,7 +258,7 @@ def _is_quiet(statements: Statements) -> bool:
     return True
 
 
-def test_while_one_is_running_others_come_and_go(live: Live) -> None:
+def test_a_reader_stays_while_others_come_and_go(live: Live) -> None:
     stays_on = live.stream().begin()
     for _ in range(3):
         live.stream().begin().close()

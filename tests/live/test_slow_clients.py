@@ -41,7 +41,7 @@ def is_closed(client: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("sent", [b"", HEAD, STALLED])
-def test_a_request_that_does_not_end(live: Live, sent: bytes) -> None:
+def test_a_client_whose_request_does_not_end_is_disconnected(live: Live, sent: bytes) -> None:
     with connected(live) as client:
         client.sendall(sent)
         assert is_closed(client)
@@ -65,7 +65,7 @@ def test_a_client_that_sends_byte_by_byte_is_disconnected(live: Live) -> None:
         wait_until(drips)
 
 
-def test_the_second_one_on_a_connection(live: Live) -> None:
+def test_a_client_whose_second_request_does_not_end_is_disconnected(live: Live) -> None:
     with connected(live) as client:
         client.sendall(HEAD + b"\r\n")
         assert b"404" in client.recv(65_536)

@@ -154,8 +154,8 @@ def test_a_programs_credentials_are_nobodys_to_the_console_and_the_admin() -> No
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_what_the_forms_of_the_console_do(who: str) -> None:
-    """One who may do it to some devices gets to the form, and past it only for these."""
+def test_the_forms_of_the_console_act_on_what_the_user_may_operate(who: str) -> None:
+    """A user who may do it to some devices gets to the form, and past it only for those."""
     things, client = make_things(), by_session(make_user(who))
     inside, outside = things["job_inside"], things["job_outside"]
     client.post(f"/jobs/{things['done_outside']}/run/again", {})

@@ -95,7 +95,7 @@ for _name in STEPS:
 
 
 @pytest.mark.parametrize("kind", ["lines", "bytes", "chained"])
-def test_whatever_a_driver_raises_in_any_step(
+def test_no_secret_in_what_a_driver_raises_in_any_step_is_shown(
     planted: Lab, browser: Client, foreign: Foreign, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     foreign.install("napalm_canary", DRIVER.replace("STEPS", repr((*STEPS, *STEPS_OF_COMMIT))))
@@ -133,7 +133,7 @@ def test_no_secret_in_what_a_template_fails_with_is_shown(planted: Lab, browser:
     nothing_shows(browser)
 
 
-def test_an_inventory_that_can_not_be_read(planted: Lab, browser: Client) -> None:
+def test_no_secret_of_an_inventory_that_can_not_be_read_is_shown(planted: Lab, browser: Client) -> None:
     """YAML's own errors quote the line that they are about."""
     perform_job(sync_devices, all=True)
     for file in ("hosts.yml", "groups.yml", "defaults.yml", "config.yml"):
@@ -161,7 +161,7 @@ def test_the_passwords_of_before_are_masked_too(planted: Lab, browser: Client, c
 
 
 @pytest.mark.parametrize("fail", [False, True])
-def test_a_celery_task_that_is_no_job(browser: Client, fail: bool) -> None:
+def test_no_secret_in_a_plain_tasks_result_or_arguments_is_shown(browser: Client, fail: bool) -> None:
     """Celery's own backend keeps its result, its traceback and its arguments."""
     perform_job(sync_devices, all=True)
     task = current_app.tasks["tests.fake_jobs.canaries.plain_canaries"]
@@ -170,7 +170,7 @@ def test_a_celery_task_that_is_no_job(browser: Client, fail: bool) -> None:
     nothing_shows(browser)
 
 
-def test_a_configuration_its_diff_and_what_devices_say(planted: Lab, browser: Client) -> None:
+def test_no_secret_in_a_configuration_its_diff_or_what_devices_say_is_shown(planted: Lab, browser: Client) -> None:
     lines = "\n".join(SAID.split(" | "))
     planted.template(f"hostname x\n{{{{ TEMPLATE_SECRET_X }}}}\n{{% raw %}}{lines}{{% endraw %}}\n")
     for dry_run in (True, False):
@@ -184,7 +184,7 @@ def test_a_configuration_its_diff_and_what_devices_say(planted: Lab, browser: Cl
     nothing_shows(browser)
 
 
-def test_the_audit_trail_an_error_and_a_log_line(browser: Client) -> None:
+def test_no_secret_in_the_audit_trail_an_error_or_a_log_line_is_shown(browser: Client) -> None:
     perform_job(sync_devices, all=True)
     trail.add(Deed.SCHEDULED, who="ann", origin="x", detail=SAID)
     nothing_shows(browser)
@@ -233,7 +233,7 @@ def test_no_secret_that_people_type_is_shown(browser: Client) -> None:
 
 
 @pytest.mark.usefixtures("login")
-def test_who_logs_in_and_can_not(browser: Client, caplog: Any, settings: Any) -> None:
+def test_no_secret_in_credentials_that_are_refused_is_shown(browser: Client, caplog: Any, settings: Any) -> None:
     """What is wrong in credentials is said to nobody, and kept nowhere."""
     perform_job(sync_devices, all=True)
     stranger = Client(headers={"Host": "localhost"})

@@ -45,7 +45,7 @@ def test_every_form_of_a_value_becomes_its_name(shown: str) -> None:
 
 
 @pytest.mark.parametrize("depth", range(1, 9))
-def test_however_often_a_message_quotes_a_message(depth: int) -> None:
+def test_a_secret_is_masked_however_often_a_message_quotes_a_message(depth: int) -> None:
     for quotes in (json.dumps, repr, lambda text: json.dumps(text, ensure_ascii=False), lambda text: repr([text])):
         for last in (json.dumps, repr):
             shown = SECRET
@@ -58,7 +58,7 @@ def test_however_often_a_message_quotes_a_message(depth: int) -> None:
 
 
 @pytest.mark.parametrize("secret", ["it's caf\u00e9", 'say "caf\u00e9"'])
-def test_as_python_writes_a_text_that_holds_one_kind_of_quotes(secret: str) -> None:
+def test_a_secret_is_masked_as_python_writes_a_text_that_holds_one_kind_of_quotes(secret: str) -> None:
     for shown in (ascii(secret), repr(secret.encode()), repr(secret)):
         assert "caf" not in mask(shown, X=secret)
 

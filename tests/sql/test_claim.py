@@ -150,7 +150,7 @@ def _in_line(job: Job, other: Job) -> None:
 
 
 @pytest.mark.parametrize("is_ahead", [_earlier, _at_the_same_time, _in_line])
-def test_who_is_behind_in_line_does_not_take_the_lock(is_ahead: Callable[[Job, Job], None]) -> None:
+def test_a_job_that_is_behind_in_line_does_not_take_the_lock(is_ahead: Callable[[Job, Job], None]) -> None:
     first, second = fake_jobs.with_lock.schedule_many([{}, {}])
     is_ahead(second, first)
     before = everything()

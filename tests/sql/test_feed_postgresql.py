@@ -117,7 +117,7 @@ def test_a_savepoint_is_told_with_its_transaction(ids: list[int], open_transacti
     assert reader.look() == [ids[0]]
 
 
-def test_more_open_transactions_than_a_position_holds(
+def test_nothing_is_missed_of_more_open_transactions_than_a_position_holds(
     postgresql: PostgreSQL, ids: list[int], open_transaction: Open
 ) -> None:
     job_rows(30)

@@ -67,7 +67,7 @@ def test_the_first_in_line_is_woken_once() -> None:
     assert first.dispatched_at is not None
 
 
-def test_who_fell_due_first_is_first_in_line() -> None:
+def test_the_job_that_fell_due_first_is_first_in_line() -> None:
     first, second = _unsent(parked=True), _unsent(parked=True)
     Job.objects.filter(pk=second.pk).update(scheduled_time=first.scheduled_time - timedelta(seconds=1))
     woken = store().wake_first("devices")
@@ -76,7 +76,7 @@ def test_who_fell_due_first_is_first_in_line() -> None:
 
 
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.FINISHED, Status.EXCEPTION])
-def test_who_does_not_wait_is_not_in_line(status: Status) -> None:
+def test_a_job_that_does_not_wait_is_not_in_line(status: Status) -> None:
     job_in(status, task=fake_jobs.with_lock)
     waiting = _unsent(parked=True)
     woken = store().wake_first("devices")

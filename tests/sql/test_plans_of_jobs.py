@@ -128,7 +128,7 @@ def test_the_waiting_jobs_are_found_without_reading_the_others_when_only_few_are
         assert (what, many) == (what, {})
 
 
-def test_who_is_first_in_line_is_found_in_its_index_when_only_few_are_left(after_a_long_line: None) -> None:
+def test_the_first_in_line_is_found_in_its_index_when_only_few_are_left(after_a_long_line: None) -> None:
     job = job_row("SCHEDULED", lock_name="devices", scheduled_time=database_now())
     with connection.cursor() as cursor:
         cursor.execute("SET plan_cache_mode = force_generic_plan")  # as it is planned after a few claims

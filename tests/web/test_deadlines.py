@@ -93,7 +93,7 @@ def waiting(seconds: Callable[..., None]) -> Iterator[Waiting]:
         yield found
 
 
-def test_whose_time_is_over_is_ended_and_nobody_else(waiting: Waiting, seconds: Callable[..., None]) -> None:
+def test_only_a_client_whose_time_is_over_is_ended(waiting: Waiting, seconds: Callable[..., None]) -> None:
     patient = waiting.sends()
     seconds(total=NOW)
     overdue = waiting.sends()
@@ -126,7 +126,7 @@ def test_a_client_that_is_gone_keeps_no_other_from_being_ended(waiting: Waiting,
     assert waiting.is_ended(overdue)
 
 
-def test_who_has_waited_is_left_alone(waiting: Waiting, seconds: Callable[..., None]) -> None:
+def test_a_client_that_has_waited_is_left_alone(waiting: Waiting, seconds: Callable[..., None]) -> None:
     seconds(total=NOW, patience=NOW)
     ours, theirs = waiting.pair()
     sending = waiting.does(lambda: ours.sendall(MUCH))

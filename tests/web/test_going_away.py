@@ -52,7 +52,7 @@ def served(platform: Platform, *options: str, workers: int = 1) -> Iterator[Serv
     found.check()
 
 
-def test_a_connection_that_breaks_before_its_request_is_whole(platform: Platform) -> None:
+def test_connections_that_break_before_their_request_is_whole_are_forgotten(platform: Platform) -> None:
     with served(platform) as web, many_clients(platform, BEGUN, 5) as clients:
         wait_until(lambda: web.clients() == 5)
         web.check()  # what has come so far was looked at
@@ -62,7 +62,7 @@ def test_a_connection_that_breaks_before_its_request_is_whole(platform: Platform
         wait_until(lambda: web.clients() == 0)
 
 
-def test_who_has_said_all_is_answered_at_once(platform: Platform) -> None:
+def test_a_client_that_has_said_all_is_answered_at_once(platform: Platform) -> None:
     """Not when the time for the rest, which never comes, is over."""
     with served(platform), many_clients(platform, BEGUN, 1) as (client,):
         client.shutdown(socket.SHUT_WR)

@@ -8,7 +8,7 @@ POST = b"POST /api/v1.0/device_syncto HTTP/1.1\r\nHost: x\r\n"
 
 
 @pytest.mark.parametrize("seen", [b"", b"GET", b"GET / HTTP/1.1\r\n", POST, POST + b"Content-Length: 2\r\n"])
-def test_a_head_that_has_not_ended(seen: bytes) -> None:
+def test_nothing_is_read_from_a_head_that_has_not_ended(seen: bytes) -> None:
     assert Head.of(seen) is None
 
 

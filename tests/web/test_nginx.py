@@ -96,7 +96,7 @@ def connections_of(web: Platform) -> int:
     return sum(1 for each in found if each.laddr and each.laddr.port == port and each.status == psutil.CONN_ESTABLISHED)
 
 
-def test_who_is_slow_does_not_reach_the_web_server(nginx: Nginx, platform: Platform, token: str) -> None:
+def test_a_slow_client_does_not_reach_the_web_server(nginx: Nginx, platform: Platform, token: str) -> None:
     head = b"GET /api/v1.0/jobs HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
     post = (
         b"POST /api/v1.0/device_syncto HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -112,7 +112,7 @@ def test_who_is_slow_does_not_reach_the_web_server(nginx: Nginx, platform: Platf
         assert not Job.objects.exists()
 
 
-def test_who_reads_slowly_holds_no_thread(nginx: Nginx, platform: Platform, token: str) -> None:
+def test_a_client_that_reads_slowly_holds_no_thread(nginx: Nginx, platform: Platform, token: str) -> None:
     """An answer of 30 MB is more than sockets hold."""
     job_row("FINISHED", result=f'"{"x" * 30_000_000}"')
     get = b"GET /api/v1.0/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n" % token.encode()

@@ -156,7 +156,7 @@ def test_answers_that_are_not_taken_hold_up_nobody_else(web: Platform, token: st
         assert web.get("/healthz", timeout=5)[0] == 200
 
 
-def test_more_connections_than_a_process_takes(platform: Platform, token: str) -> None:
+def test_more_connections_than_a_process_takes_delay_nobody(platform: Platform, token: str) -> None:
     platform.web(env={"CNAASJOBS_REQUIRE_TOKEN": "1", "GUNICORN_CMD_ARGS": "--worker-connections 40"})
     with many_clients(platform, b"", 300), many_clients(platform, HEAD, 100):
         for _ in range(20):

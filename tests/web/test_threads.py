@@ -59,7 +59,7 @@ def test_many_at_a_time_have_a_thread_each(pool: Threads) -> None:
         _busy(pool, 4)  # each waits until all four are there
 
 
-def test_who_came_first_is_served_first_when_no_thread_rests(pool: Threads) -> None:
+def test_the_first_to_come_is_served_first_when_no_thread_rests(pool: Threads) -> None:
     go, order = threading.Event(), list[int]()
     held: list[Future[Any]] = [pool.submit(go.wait, 10) for _ in range(4)]
     later = [pool.submit(order.append, number) for number in range(20)]

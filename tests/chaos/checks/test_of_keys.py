@@ -30,7 +30,7 @@ def _insert(run: Fabricated, job: int, *, at: float, delete_at: float | None = N
     run.posted(job, "k")
 
 
-def test_a_key_that_is_answered_with_its_one_job_after_all(run: Fabricated) -> None:
+def test_a_key_may_be_answered_with_its_one_job_after_all(run: Fabricated) -> None:
     _insert(run, 4, at=101)
     _post(run, 100, status=503, says=NOT_KNOWN)
     _post(run, 140, job=4)
@@ -39,7 +39,7 @@ def test_a_key_that_is_answered_with_its_one_job_after_all(run: Fabricated) -> N
     assert (figures.refused, figures.unknown, figures.repeated, figures.withdrawn) == (1, 1, 1, 0)
 
 
-def test_a_job_that_was_withdrawn_and_another_of_the_same_key(run: Fabricated) -> None:
+def test_a_job_that_was_withdrawn_may_be_followed_by_another_of_the_same_key(run: Fabricated) -> None:
     _insert(run, 4, at=101, delete_at=131)
     _insert(run, 5, at=140)
     _post(run, 100, status=503, says=NOT_KNOWN)

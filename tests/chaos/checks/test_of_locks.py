@@ -96,17 +96,17 @@ def _in_line(run: Fabricated, *, first_since: float, first_due: float | None = N
         run.leave(job, token, "FINISHED", at=at + 3)
 
 
-def test_who_takes_a_lock_before_one_that_stood_in_line_longer_is_found(run: Fabricated) -> None:
+def test_a_job_that_takes_a_lock_before_one_that_stood_in_line_longer_is_found(run: Fabricated) -> None:
     _in_line(run, first_since=110)
     assert only(Promise.TURN, run) == "job 4 (fan) took lock south before [5]"
 
 
-def test_who_falls_due_later_is_behind_in_line_whenever_it_was_scheduled(run: Fabricated) -> None:
+def test_a_job_that_falls_due_later_is_behind_in_line_whenever_it_was_scheduled(run: Fabricated) -> None:
     _in_line(run, first_since=60, first_due=119.5)
     fine(run)
 
 
-def test_who_came_at_the_last_moment_may_not_have_been_seen(run: Fabricated) -> None:
+def test_a_job_that_came_at_the_last_moment_may_not_have_been_seen(run: Fabricated) -> None:
     _in_line(run, first_since=118.5)
     fine(run)
 
