@@ -7,6 +7,9 @@ and may go on, up to ``LONGEST``. If not, the database is away: OperationalError
 Whatever the thread asks in the next second fails at once, because Django tries the old connection and then a new one,
 and a request has 2 s.
 
+Of several hosts in DATABASE_URL, libpq tries one after the other; but where it does not itself wait, as here, it has no
+time limit for any of them. One that says nothing becomes the last of them, so that the next attempt begins elsewhere.
+
 Only for processes whose connections belong to one thread each: psycopg2 then allows no sharing.
 """
 
@@ -69,10 +72,11 @@ def new_request() -> None:
         database.close()
 
 
-def answers(timeout: float) -> bool:
-    """True if the server accepts a fresh connection within this many seconds."""
+def answers(timeout: float, *, host: str | None = None, port: int | None = None) -> bool:
+    """True if the server accepts a fresh connection within this many seconds: the one at this address, of several."""
     parameters: Mapping[str, Any] = connections[DEFAULT_DB_ALIAS].get_connection_params()
     known = {key: value for key, value in parameters.items() if key not in ("cursor_factory", "connection_factory")}
+    known |= {"host": host, "port": port} if host else {}
     deadline = time.monotonic() + timeout
     try:
         probe = psycopg2.connect(**known, async_=1)
@@ -100,13 +104,23 @@ def _wait(connection: Any) -> None:
     longest = started + (SILENCE if connecting else LONGEST)
     while (state := connection.poll()) != extensions.POLL_OK:
         while not _ready(connection, state, SILENCE):
-            if not connecting and not answers(_probe_seconds()):
+            if not connecting and not answers(_probe_seconds(), host=connection.info.host, port=connection.info.port):
                 _verdict.away_until = time.monotonic() + REMEMBERED
                 raise psycopg2.OperationalError("the database does not answer")
             if time.monotonic() > longest:
+                if connecting:
+                    _try_last(connection.info.host, connection.info.port)
                 raise psycopg2.OperationalError("no answer from the database in time")
     if connecting:
         _quickest = min(_quickest, time.monotonic() - started)
+
+
+def _try_last(host: str, port: int) -> None:
+    settings = connections.settings[DEFAULT_DB_ALIAS]
+    hosts, ports = str(settings["HOST"]).split(","), str(settings["PORT"]).split(",")
+    each = zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=True)
+    by_turn = sorted(each, key=lambda one: one[0] == host and one[1] in ("", str(port)))
+    settings.update(HOST=",".join(one for one, _ in by_turn), PORT=",".join(one for _, one in by_turn))
 
 
 def _probe_seconds() -> float:

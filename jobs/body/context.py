@@ -193,7 +193,7 @@ class JobContext:
         with self.database(), transaction.atomic():
             if lock is None or fence is None or not locks.keep(lock, holder_id=self.job_id, fence=fence):
                 raise self._lock_lost()
-            if self.membership.is_on and not store().fleet_standing(self._run).is_mine:
+            if not self.membership.standing().is_mine:
                 raise RunTaken(f"this run of job {self.job_id} was ended by somebody else")
             yield
 

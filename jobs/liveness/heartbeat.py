@@ -30,4 +30,5 @@ class OwnHeartbeat:
         self._row().update(stopped_at=DatabaseNow(), run_tokens="[]")
 
     def _row(self) -> QuerySet[Heartbeat]:
-        return Heartbeat.objects.filter(pk=self.row_id or 0)
+        """A failover or a restore may have lost the row, and given its id to another process's."""
+        return Heartbeat.objects.filter(pk=self.row_id or 0, kind=self.kind, name=self.name, pid=os.getpid())

@@ -16,6 +16,7 @@ from jobs.models import Job
 from tests.services import PostgreSQL
 from tests.services.distance import Distance
 from tests.services.processes import Platform
+from tests.services.relay import Relay
 from tests.switching import on_database
 from tests.waiting import takes_less_than, wait_until
 
@@ -186,6 +187,17 @@ class TestBoundWaits:
         monkeypatch.setattr(bounded_waits, "LONGEST", 1.5)
         with takes_less_than(5), connection.cursor() as cursor, pytest.raises(OperationalError):
             cursor.execute("SELECT pg_sleep(20)")
+
+    @pytest.mark.needs("postgresql")
+    def test_of_several_hosts_one_that_says_nothing_is_tried_last(self, postgresql: PostgreSQL) -> None:
+        with Relay(postgresql.port) as silent:
+            silent.cut()
+            both = f"127.0.0.1:{silent.port},127.0.0.1:{postgresql.port}"
+            with on_database(postgresql.url.replace(f"127.0.0.1:{postgresql.port}", both)):
+                with pytest.raises(OperationalError):
+                    connection.ensure_connection()
+                with connection.cursor() as cursor:  # while it is slow, the host that runs it is asked, not the other
+                    cursor.execute("SELECT pg_sleep(1)")
 
     @pytest.mark.needs("postgresql")
     def test_a_frozen_server_is_given_up_and_found_again(self, postgresql: PostgreSQL) -> None:

@@ -9,10 +9,11 @@ from django.db.models import F
 
 from jobs.body.context import JobContext
 from jobs.body.job_log import PendingLine
-from jobs.end_reasons import EndReason
+from jobs.end_reasons import EndReason, Failure
 from jobs.errors import LockLost
 from jobs.lifecycle import transitions
 from jobs.models import AuditEntry, Job
+from jobs.outcome import Outcome
 from jobs.run import Run
 from jobs.task import job
 from locks import service as locks
@@ -45,6 +46,13 @@ def lost_and_run_again(run: Run) -> None:
     assert JobContext(again).holds_lock()
 
 
+def forgotten_and_run_again(run: Run) -> None:
+    """A failover forgot its claim, and so gave the same fencing token out again with the next."""
+    lost_and_run_again(run)
+    Lock.objects.filter(holder_id=run.job_id).update(fence=run.fence)
+    Job.objects.filter(pk=run.job_id).update(fence=run.fence)
+
+
 def gone(run: Run) -> None:
     cleared(run)
     Job.objects.filter(pk=run.job_id).delete()
@@ -61,14 +69,26 @@ def test_a_run_holds_its_lock() -> None:
         AuditEntry.objects.all().delete()
 
 
-@pytest.mark.parametrize("happens", [cleared, taken_over, lost_and_run_again, gone, under_another_token])
+@pytest.mark.parametrize(
+    "happens", [cleared, taken_over, lost_and_run_again, forgotten_and_run_again, gone, under_another_token]
+)
 def test_a_run_that_lost_its_lock_writes_nothing(happens: Callable[[Run], None]) -> None:
     run = claimed(runs_again.schedule())
     ctx = JobContext(run)
     happens(run)
     assert not ctx.holds_lock()
-    with pytest.raises(LockLost, match="lock devices was cleared or taken over"), ctx.guarded_by_lock():
+    said = "lock devices was cleared or taken over|this run of job .* was ended by somebody else"
+    with pytest.raises(LockLost, match=said), ctx.guarded_by_lock():
         pytest.fail("it may write")
+
+
+@pytest.mark.usefixtures("each_database")
+def test_a_run_that_a_failover_forgot_does_not_free_the_next_ones_lock() -> None:
+    run = claimed(runs_again.schedule())
+    forgotten_and_run_again(run)
+    assert not transitions.finish(run, Outcome(result='"done"'))
+    assert not transitions.fail(run, Failure(type="ValueError", message="it broke"))
+    assert locks.is_held("devices", holder_id=run.job_id, fence=run.fence)
 
 
 def test_what_a_run_has_finished_is_shown_as_its_own_and_never_as_the_next_runs() -> None:

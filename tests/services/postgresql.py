@@ -232,21 +232,15 @@ class PostgreSQL(Service):
         shutil.rmtree(self.data, ignore_errors=True)
 
     def _initdb(self) -> None:
-        user = server_user()
         self._give_to_server(self.directory)
-        command = [
-            self._binary("initdb"),
-            "-D",
-            str(self.data),
-            "-U",
-            "cnaasjobs",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--no-locale",
-            "--no-sync",
-        ]
+        made = ["-D", str(self.data), "-U", "cnaasjobs", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"]
+        self._run("initdb", *made)
+
+    def _run(self, name: str, *options: str) -> None:
+        """As the user that the server runs as."""
+        user = server_user()
         as_user: dict[str, Any] = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
-        subprocess.run(command, check=True, capture_output=True, cwd=self.directory, **as_user)
+        subprocess.run([self._binary(name), *options], check=True, capture_output=True, cwd=self.directory, **as_user)
 
     @staticmethod
     def _give_to_server(path: Path) -> None:

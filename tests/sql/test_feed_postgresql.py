@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from jobs.sql.position import Position
 from tests.factory import job_rows
 from tests.services import PostgreSQL
 from tests.services.postgresql import run_program
+from tests.services.standby import Standby
 from tests.switching import on_database
 
 pytestmark = pytest.mark.needs("postgresql")
@@ -101,6 +103,20 @@ def test_no_transaction_holds_the_others_back(postgresql: PostgreSQL, ids: list[
             cursor.execute("SELECT txid_current()")
         Job.objects.filter(pk=ids[0]).update(comment="x")
         assert reader.look() == [ids[0]]
+
+
+def test_a_reader_of_a_standby_starts_over_and_does_so_again_when_that_is_promoted(
+    postgresql: PostgreSQL, ids: list[int], scratch: Path
+) -> None:
+    reader = Reader()
+    with Standby(scratch / "standby", of=postgresql) as standby, on_database(standby.url):
+        assert [reader.look(), reader.look(), reader.resets] == [[], [], 1]
+        standby.promote()
+        connection.close()
+        Job.objects.filter(pk=ids[0]).update(comment="x")
+        assert [reader.look(), reader.resets, reader.known[ids[0]]] == [[], 2, "x"]
+        Job.objects.filter(pk=ids[1]).update(comment="x")
+        assert reader.look() == [ids[1]]
 
 
 def test_a_savepoint_is_told_with_its_transaction(ids: list[int], open_transaction: Open) -> None:

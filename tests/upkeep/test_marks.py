@@ -38,6 +38,15 @@ def test_a_worker_that_was_only_frozen_clears_its_mark(watcher: Watcher, heard: 
     assert worker.row.stopped_at is None
 
 
+def test_a_row_whose_id_a_failover_gave_to_another_process_is_left_to_that() -> None:
+    worker, other = Worker(), Worker("w2@host")
+    before = Heartbeat.objects.filter(pk=other.row.pk).values().get()
+    worker._heartbeat._row.row_id = other.row.pk
+    worker.beat()
+    assert worker.row.name == "w1@host"
+    assert Heartbeat.objects.filter(pk=other.row.pk).values().get() == before
+
+
 def test_a_worker_that_beats_while_it_is_given_up_gets_no_mark(
     watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,9 +10,10 @@ from jobs.sql.execute import rows
 from jobs.sql.position import Change, Kind, Look, Position
 from jobs.sql.tables import NUMBERED
 
-# The server that was initialised once, the history that it follows since the last failover, and the database in it.
+# The server that was initialised once, the history that it follows since the last failover, and the database in it. A
+# standby follows its primary's, and does not say which that is; what is read there can be shown nevertheless.
 _FEED: Final = """(SELECT system_identifier FROM pg_control_system())
-    || '-' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+    || '-' || CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END
     || '-' || (SELECT oid FROM pg_database WHERE datname = current_database())"""
 _NOW: Final = f"""
     SELECT {_FEED} AS feed, pg_snapshot_xmax(snapshot)::text::bigint AS xmax,

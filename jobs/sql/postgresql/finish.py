@@ -16,10 +16,12 @@ _TYPES: Final = {"job": "bigint", "token": "uuid", "devices": "text", "score": "
 _OF_RELEASE: Final = {"lock": "text", "fence": "bigint"}
 _OF_STORE: Final = {"result": "text", "bytes": "bigint"}
 
-# The lock is freed in any case: holder and token say that it is this run's, and whatever ended the run freed it too.
+# Holder and fencing token say that the lock is this run's, unless a failover forgot its claim, and they were given out
+# again with the next one.
 _RELEASE: Final = f"""freed AS (
         UPDATE {LOCK} SET holder_id = NULL, start_time = NULL, {WITH_NUMBER}
         WHERE name = %(lock)s AND holder_id = %(job)s AND fence = %(fence)s
+            AND EXISTS (SELECT 1 FROM {JOB} WHERE id = %(job)s AND run_token = %(token)s)
         RETURNING 1
     ), """
 _AFTER_RELEASE: Final = " AND (SELECT count(*) FROM freed) >= 0"
