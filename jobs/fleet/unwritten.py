@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from cnaasjobs.conf import conf
 from jobs.fleet.hands import Piece
@@ -11,6 +12,8 @@ from jobs.fleet.reports import Finished
 from jobs.fleet.result import ResultSoFar
 from jobs.fleet.work import Unfinished
 from jobs.sql.device_signature import Batch, Begun, Stepped, Taken
+
+_AT_A_TIME: Final = 500
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Devices:
     _stepped: list[Stepped] = field(default_factory=list)
     _unbegun: list[int] = field(default_factory=list)
     _steps_over: int = 0  # of those between steps
+    _said: int = 0  # how many of them were said again, in their order
 
     def take(self, taken: list[Taken]) -> list[Taken]:
         """Take note of these, and return the new ones.
@@ -82,8 +86,13 @@ class Devices:
         )
 
     def _said_before(self) -> list[Stepped]:
-        """What the others wait for, said again: a failover to a standby that was behind may have lost it."""
-        return [Stepped(one.id, self._steps_over) for one in self.between_steps]
+        """What the others wait for, said again: a failover to a standby that was behind may have lost it.
+
+        A few at a time: this is said each second, and for 20,000 the statement would take most of that.
+        """
+        begin = self._said if self._said < len(self.between_steps) else 0
+        self._said = begin + _AT_A_TIME
+        return [Stepped(one.id, self._steps_over) for one in self.between_steps[begin : self._said]]
 
     def written(self) -> None:
         for device_id in [*(device.id for device in self._over), *self._unbegun]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.fleet import result
+from jobs.fleet import result, unwritten
 from jobs.fleet.hands import Piece
 from jobs.fleet.kept import Kept
 from jobs.fleet.reports import Finished, finished
@@ -38,6 +38,17 @@ def test_what_became_of_each_device_is_written_once() -> None:
     assert not devices.has_news
     assert devices.batch() == Batch([], [Stepped(3, 1)], [], [])  # said again, in case that the database loses it
     assert [*devices.mine] == [id for id in range(5) if devices.kept.has(id)] == [3]
+
+
+def test_of_many_that_wait_for_a_step_a_few_at_a_time_are_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices, pieces = devices_in_hand()
+    for piece in pieces:
+        devices.became(piece, Unfinished.IN_STEP, step=0)
+    assert len(devices.batch().stepped) == len(HOSTS)
+    devices.written()
+    monkeypatch.setattr(unwritten, "_AT_A_TIME", 3)
+    again = [[one.id for one in devices.batch().stepped] for _ in range(4)]
+    assert again == [[1, 2, 3], [4], [1, 2, 3], [4]]
 
 
 def test_of_few_devices_no_row_is_read_again_when_all_are_over() -> None:
