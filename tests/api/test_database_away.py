@@ -176,14 +176,16 @@ class TestBoundWaits:
             assert len(cursor.fetchone()[0]) == 30_000_000
 
     @pytest.mark.needs("postgresql")
-    def test_nor_is_one_that_is_far_away(self, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_database_that_is_far_away_is_not_away(
+        self, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A new connection takes longer there than the usual probe."""
         monkeypatch.setattr(bounded_waits, "_quickest", float("inf"))
         with Distance(postgresql.url, round_trip=0.25) as far, on_database(far.url), connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(2)")
 
     @pytest.mark.needs("postgresql")
-    def test_even_a_slow_query_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_even_a_slow_query_ends_at_its_longest_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bounded_waits, "LONGEST", 1.5)
         with takes_less_than(5), connection.cursor() as cursor, pytest.raises(OperationalError):
             cursor.execute("SELECT pg_sleep(20)")

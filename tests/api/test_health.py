@@ -149,7 +149,7 @@ def beats(postgresql: PostgreSQL, django_db_blocker: Any) -> Iterator[None]:
 @pytest.mark.breaks_rabbitmq
 @pytest.mark.needs("postgresql", "rabbitmq")
 @pytest.mark.usefixtures("beats")
-def test_truth_in_time_while_postgresql_and_rabbitmq_are_frozen_down_or_blocking(
+def test_readyz_tells_the_truth_in_time_while_postgresql_and_rabbitmq_are_frozen_down_or_blocking(
     postgresql: PostgreSQL, rabbitmq: RabbitMQ, platform: Platform
 ) -> None:
     platform.web()
@@ -182,7 +182,9 @@ def test_truth_in_time_while_postgresql_and_rabbitmq_are_frozen_down_or_blocking
 
 @pytest.mark.needs("postgresql", "redis")
 @pytest.mark.usefixtures("beats")
-def test_truth_in_time_while_redis_is_frozen_or_down_or_takes_nothing(redis: Redis, platform: Platform) -> None:
+def test_readyz_tells_the_truth_in_time_while_redis_is_frozen_or_down_or_takes_nothing(
+    redis: Redis, platform: Platform
+) -> None:
     platform.web()
     expect(platform, "broker", "ok")
     redis.connect().config_set("maxmemory", "1")
@@ -200,7 +202,7 @@ def test_truth_in_time_while_redis_is_frozen_or_down_or_takes_nothing(redis: Red
 
 
 @pytest.mark.needs("postgresql", "rabbitmq")
-def test_ready_and_at_work_where_each_round_trip_takes_200_ms(
+def test_the_platform_is_ready_and_works_where_each_round_trip_takes_200_ms(
     postgresql: PostgreSQL, rabbitmq: RabbitMQ, platform: Platform
 ) -> None:
     with Distance(postgresql.url, round_trip=0.2) as database, Distance(rabbitmq.url, round_trip=0.2) as broker:
@@ -239,8 +241,6 @@ def test_a_check_goes_on_with_its_connections_and_makes_new_ones_only_when_they_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_asks_while_it_is_not_ready_leaves_no_error_in_the_log(
-    broker: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_asking_while_it_is_not_ready_leaves_no_error_in_the_log(broker: str, caplog: pytest.LogCaptureFixture) -> None:
     assert readyz()[0] == 503
     assert caplog.records == []

@@ -44,7 +44,9 @@ def test_a_stranger_signs_in_on_a_page_with_its_looks(page: Page, boss: None) ->
     assert page.url.endswith("/admin/jobs/job/")
 
 
-def test_the_front_page_and_the_list_of_jobs(bosses_page: Page, shoot: Shoot) -> None:
+def test_the_front_page_leads_to_the_list_of_jobs_with_a_colour_for_each_outcome(
+    bosses_page: Page, shoot: Shoot
+) -> None:
     for status in Status:
         job_in(status)
     job_row("EXCEPTION", exception_type="JobAborted", worker="celery@w1")
@@ -162,7 +164,7 @@ def test_a_schedule_with_bad_arguments_shows_the_error_beside_its_field(bosses_p
     assert PeriodicTask.objects.get().kwargs == '{"value": 7}'
 
 
-def test_a_sync_result_with_its_diff(bosses_page: Page, shoot: Shoot) -> None:
+def test_a_sync_result_shows_its_diff_line_by_line(bosses_page: Page, shoot: Shoot) -> None:
     diff = "@@ -1,2 +1,2 @@\\n hostname a1\\n-ip routing\\n+no ip routing"
     tasks = f'[{{"diff": "{diff}", "failed": false, "result": null, "task_name": "Sync device config"}}]'
     result = f'{{"devices": {{"a1": {{"failed": false, "job_tasks": {tasks}}}}}}}'

@@ -36,7 +36,7 @@ def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"no {name!r} among {seen}")
 
 
-def test_from_signing_in_to_an_abort(page: Page, boss: User) -> None:
+def test_keys_alone_lead_from_signing_in_to_an_abort(page: Page, boss: User) -> None:
     job = job_in(Status.SCHEDULED)
     page.goto("/jobs")
     expect(page.locator("#id_username")).to_be_focused()

@@ -150,7 +150,7 @@ def test_after_a_proxy_said_that_it_is_away_the_stream_is_opened_anew(
 
 
 @pytest.mark.parametrize("how", ["key", "typing", "selecting"])
-def test_nothing_moves_while_one_holds_types_or_selects(
+def test_nothing_moves_while_a_user_pauses_the_page_types_or_selects(
     list_page: Page, older: Job, open_page: OpenPage, boss: User, how: str
 ) -> None:
     other = open_page(boss)
@@ -239,7 +239,9 @@ def test_a_hidden_tab_keeps_its_title_up_to_date(open_page: OpenPage, boss: User
     expect(page.locator("#job-head")).to_contain_text("running")
 
 
-def test_who_is_signed_out_meanwhile_is_asked_to_sign_in(list_page: Page, older: Job, complaints: Complaints) -> None:
+def test_a_user_who_is_signed_out_meanwhile_is_asked_to_sign_in(
+    list_page: Page, older: Job, complaints: Complaints
+) -> None:
     complaints.forgive("the server responded with a status of 401")
     Session.objects.all().delete()
     finish(older)

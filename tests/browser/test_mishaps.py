@@ -60,7 +60,7 @@ def test_the_way_back_leads_to_a_page_that_is_true(bosses_page: Page, job: Job) 
     assert AuditEntry.objects.filter(action="aborted", job_id=job.pk).count() == 1
 
 
-def test_an_error_replaces_nothing_and_a_right_that_is_gone_is_said(
+def test_an_error_replaces_nothing_and_a_right_that_is_gone_is_reported(
     bosses_page: Page, boss: User, complaints: Complaints
 ) -> None:
     page, job = bosses_page, job_in(Status.RUNNING)

@@ -34,7 +34,7 @@ def told(place: Path, what: str) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in place.glob(f"{what}-*.json")]
 
 
-def test_a_run_whose_processes_are_copies(run: Managed, tmp_path: Path) -> None:
+def test_copies_have_their_own_settings_are_replaced_and_end_with_the_run(run: Managed, tmp_path: Path) -> None:
     def all_is_told() -> bool:
         assert run.running, run.output()
         return bool(told(tmp_path, "waiting")) and bool(told(tmp_path, "again"))

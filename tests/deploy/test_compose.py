@@ -139,7 +139,7 @@ def test_the_image_has_all_that_runs() -> None:
     assert (refused, {line.removeprefix("!") for line in excepted}) == ("*", {*copied})
 
 
-def test_the_image_runs_as_a_number_who_can_read_it_whatever_the_umask_was() -> None:
+def test_the_image_runs_as_a_numbered_user_who_can_read_it_whatever_the_umask_was() -> None:
     user = next(line.split()[1] for line in image() if line.startswith("USER "))
     assert user.isdigit()
     assert f"--uid {user} " in next(line for line in image() if "useradd" in line)

@@ -77,7 +77,7 @@ def test_what_belongs_to_a_job_goes_with_it_whoever_deletes_it(postgresql: Postg
 
 
 @pytest.mark.needs("postgresql")
-def test_a_default_that_differs_from_row_to_row_would(postgresql: PostgreSQL) -> None:
+def test_a_default_that_differs_from_row_to_row_writes_the_table_anew(postgresql: PostgreSQL) -> None:
     before = file_of(postgresql, "jobs_job")
     postgresql.execute("ALTER TABLE jobs_job ADD COLUMN of_each_row timestamptz DEFAULT clock_timestamp()")
     assert file_of(postgresql, "jobs_job") != before

@@ -202,7 +202,7 @@ def test_the_end_that_was_met_first_stays_and_the_last_one_out_carries_it_out() 
     assert (leaving.last, leaving.end) == (True, first)
 
 
-def test_who_ends_the_job_may_die_between_its_two_transactions() -> None:
+def test_the_process_that_ends_the_job_may_die_between_its_two_transactions() -> None:
     """The next that finds the run ends it as was noted, and does not take it for one whose worker was lost."""
     run, _ = begun(take=1)
     noted = Failure(type=EndReason.TIME_LIMIT_EXCEEDED, message="its time is over")

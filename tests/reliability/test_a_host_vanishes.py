@@ -97,7 +97,9 @@ def test_the_jobs_of_a_host_that_vanished_are_rescued(vanishing: tuple[PostgreSQ
 
 
 @pytest.mark.needs("netns")
-def test_an_advisory_lock_of_one_that_vanished(vanishing: tuple[PostgreSQL, Host], fleet_beside: Fleet) -> None:
+def test_the_advisory_lock_of_a_host_that_vanished_is_freed(
+    vanishing: tuple[PostgreSQL, Host], fleet_beside: Fleet
+) -> None:
     _, host = vanishing
     held = fleet_beside.directory / "held"
     hold = (

@@ -64,7 +64,7 @@ def test_a_redelivery_after_a_lost_connection_starts_nothing_again(
 def test_a_holder_frozen_past_its_rescue_starts_no_further_device(
     frozen: str, postgresql: PostgreSQL, rabbitmq: RabbitMQ, fleet: Fleet
 ) -> None:
-    """Of its main process alone the children work on, while the lock is given to somebody else."""
+    """If only its main process is frozen, its children work on while the lock is given to somebody else."""
     fleet.beat()
     first = fleet.worker("first")
     holder = schedule(operate_locked, {"count": 10_000, "seconds": 0.02})

@@ -81,7 +81,7 @@ def config(tmp_path: Path) -> Config:
     return Config.from_environment({"CNAASJOBS_STATE_DIR": str(tmp_path)})
 
 
-def test_who_can_be_reached_by_others_asks_for_tokens(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_others_can_reach_asks_for_tokens(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNAASJOBS_REQUIRE_TOKEN", "0")
     assert child_environment(config, secret_key="k", is_exposed=True)["CNAASJOBS_REQUIRE_TOKEN"] == "1"
     assert child_environment(config, secret_key="k", is_exposed=False)["CNAASJOBS_REQUIRE_TOKEN"] == "0"

@@ -84,7 +84,7 @@ def _without_what_varies(text: str) -> str:
     return re.sub(r"took \S+ s|password \S+", "", text)
 
 
-def test_it_says_where_everything_is_before_that(running: Copy) -> None:
+def test_it_says_where_everything_is_before_its_first_start_is_reported(running: Copy) -> None:
     before, _, after = running.output().partition("First start")
 
     for name, address in {"Console": "/", "Admin": "/admin/", "API": "/api/v1.0/docs"}.items():
@@ -212,7 +212,7 @@ def test_beyond_loopback_a_token_is_required_and_printed(exposed: Copy) -> None:
     assert stat.S_IMODE((exposed.state / "token").stat().st_mode) == 0o600
 
 
-def test_who_changes_a_job_is_told_that_the_one_before_runs(exposed: Copy) -> None:
+def test_whoever_changes_a_job_is_told_that_the_one_before_runs(exposed: Copy) -> None:
     assert "has changed" not in exposed.output()
     jobs = Path(exposed.env["PYTHONPATH"]) / "own_jobs" / "tasks.py"
     jobs.write_text("changed = True")

@@ -76,7 +76,7 @@ def test_each_request_of_a_connection_that_is_kept_finds_its_way(front: Front) -
     assert b"\r\nConnection: close\r\n" in answer(front.port, JOBS + b"Connection: keep-alive\r\n\r\n")
 
 
-def test_a_body_that_is_long_and_an_answer_that_is(front: Front) -> None:
+def test_a_long_body_and_a_long_answer_pass_whole(front: Front) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", front.port, timeout=20)) as client:
         client.request("DELETE", "/api/v1.0/joblocks", b"{" + b" " * 1_000_000, {"Content-Type": "application/json"})
         assert client.getresponse().status == 400
@@ -122,7 +122,7 @@ def test_the_clients_address_is_passed_on(front: Front) -> None:
         b"PROXY " + b"x" * 200,  # its end is not waited for
     ],
 )
-def test_who_does_not_say_who_asks_is_not_answered(front: Front, begins: bytes) -> None:
+def test_a_proxy_that_does_not_say_who_asks_is_not_answered(front: Front, begins: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(5)  # less than a request may take
         client.connect(str(front.platform.directory / "e.sock"))

@@ -35,7 +35,7 @@ def opened(directory: Path) -> None:
     os.close(StateDirectory(directory).lock)
 
 
-def test_a_new_one_whatever_the_umask(tmp_path: Path) -> None:
+def test_a_new_directory_is_closed_to_others_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         opened(tmp_path / "state")

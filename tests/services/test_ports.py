@@ -48,7 +48,7 @@ def host() -> Iterator[Namespace]:
 
 
 @pytest.mark.needs("netns")
-def test_two_processes_and_connections_that_go_out_get_different_ones(host: Namespace) -> None:
+def test_two_processes_and_outgoing_connections_get_different_ports(host: Namespace) -> None:
     with ExitStack() as stack:
 
         def ports(program: str) -> list[int]:

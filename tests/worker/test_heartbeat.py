@@ -25,7 +25,7 @@ def grows(by: int = 3) -> None:
     wait_until(lambda: counter() >= before + by)
 
 
-def test_shows_the_worker_and_its_runs(start_worker: StartWorker, scratch: Path) -> None:
+def test_the_heartbeat_shows_the_worker_and_its_runs(start_worker: StartWorker, scratch: Path) -> None:
     worker = start_worker(concurrency=3, queues=["default", "slow"])
     row = Heartbeat.objects.get()
     assert (row.kind, row.pid, row.concurrency) == ("worker", worker.pid, 3)
@@ -79,7 +79,9 @@ def _grows_while_frozen(broker: Redis | RabbitMQ, worker: Managed, scratch: Path
 
 
 @pytest.mark.needs("postgresql")
-def test_waits_for_the_database_before_it_takes_a_job(postgresql: PostgreSQL, start_worker: StartWorker) -> None:
+def test_a_worker_waits_for_the_database_before_it_takes_a_job(
+    postgresql: PostgreSQL, start_worker: StartWorker
+) -> None:
     job = nothing.schedule()
     postgresql.stop()
     worker = start_worker(wait=False)
@@ -91,7 +93,7 @@ def test_waits_for_the_database_before_it_takes_a_job(postgresql: PostgreSQL, st
 
 
 @pytest.mark.needs("postgresql")
-def test_goes_on_after_the_database_was_away(postgresql: PostgreSQL, start_worker: StartWorker) -> None:
+def test_the_heartbeat_goes_on_after_the_database_was_away(postgresql: PostgreSQL, start_worker: StartWorker) -> None:
     start_worker()
     grows()
     postgresql.restart()

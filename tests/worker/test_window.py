@@ -187,7 +187,9 @@ def test_plain_tasks_count_too(rabbitmq: RabbitMQ, start_counting: StartWorker, 
 
 
 @pytest.mark.needs("rabbitmq")
-def test_quorum_queues_whose_count_cannot_change(rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path) -> None:
+def test_the_window_holds_for_quorum_queues_whose_count_cannot_change(
+    rabbitmq: RabbitMQ, start_worker: StartWorker, scratch: Path
+) -> None:
     worker = start_worker(env={"CNAASJOBS_QUORUM_QUEUES": "1"})
     assert "Global QoS is disabled" in worker.output()
     assert "delayed" not in worker.output()
