@@ -13,10 +13,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 _BETWEEN: Final = 2  # characters between two columns
-_SPARE: Final = ("comment", "step", "score", "worker", "took", "next in line")  # dropped in this order
+_SPARE: Final = ("comment", "step", "score", "worker", "took")  # dropped in this order
 _NEEDED: Final = ("by", "since (UTC)", "when (UTC)", "devices", "function")  # dropped last, in this order
-_WHOLE: Final = frozenset({"took", "score", "since (UTC)", "when (UTC)", "held by", "next in line"})  # clumsy when cut
-_SENTENCES: Final = frozenset({"reason", "waits for"})
+_WHOLE: Final = frozenset({"took", "score", "since (UTC)", "when (UTC)", "job"})  # clumsy when cut
+_SENTENCES: Final = frozenset({"reason", "waits for", "in line"})
 _OF_A_SENTENCE: Final = 30  # characters at least: a narrower column would be very tall
 _OF_A_WORD: Final = 30  # a longer one is folded, so that its column need not be dropped
 _SQUEEZED: Final = 12  # the same where a column that is needed would have to go

@@ -168,21 +168,28 @@ def _common_reasons(job: Job) -> Iterator[Text]:
 
 
 def locks_table(found: Iterable[lines.Line]) -> Table:
-    heads = ("lock", "held by", "function", "by", "since (UTC)", "devices", "waiting", "next in line")
+    heads = ("lock", "job", "function", "by", "since (UTC)", "devices", "in line")
     table = FittingTable(*heads, nothing="No lock is held, and nobody waits for one.")
     rows = list(found)
     progress = progress_of([each.holder.job_id for each in rows if each.holder])
     for each in rows:
         holder = each.holder
-        more = "+" if len(each.order) >= lines.COUNTED else ""
         table.add_row(
             clean(each.name),
-            f"job {holder.job_id}" if holder else "nobody",
+            str(holder.job_id) if holder else "nobody",
             clean((holder.function_name or "gone") if holder else ""),
             clean(holder.scheduled_by if holder else ""),
             moment(holder.since if holder else None),
             devices_text(progress.get(holder.job_id) if holder else None),
-            f"{len(each.order)}{more}",
-            ", ".join(f"job {one.job_id}" for one in each.first[:3]),
+            _in_line(each),
         )
     return table
+
+
+def _in_line(line: lines.Line) -> str:
+    """How many wait for the lock, and who is next."""
+    if not line.order:
+        return ""
+    count = f"{len(line.order)}{'+' if len(line.order) >= lines.COUNTED else ''}"
+    first = ", ".join(f"job {one.job_id}" for one in line.first[:3])
+    return f"{count} wait{'s' if count == '1' else ''}{first and f': {first}'}"

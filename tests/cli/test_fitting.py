@@ -1,6 +1,7 @@
 """Tables on terminals of all widths."""
 
 import io
+import re
 
 import pytest
 from rich.cells import cell_len
@@ -79,6 +80,29 @@ def test_a_long_sentence_of_one_row_costs_no_column_that_is_needed(width: int) -
     assert {"id", "status", "function", "devices", "by", "when"} <= {*text.splitlines()[0].split()}
     assert "others do.It waits for" in " ".join(text.split())
     assert text.count(when) == 2
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_lock_with_long_names_keeps_who_holds_it(width: int) -> None:
+    columns = ("lock", "job", "function", "by", "since (UTC)", "devices", "in line")
+    rows = (
+        (
+            "b" * 32,
+            "1234567",
+            "sync_devices (dry_run)",
+            "anna.lindqvist@example.org",
+            "2026-11-29 15:44:01",
+            "3/12000 17 failed",
+            "3 wait: job 8, job 9, job 10",
+        ),
+        ("devices", "nobody", "", "", "", "", "1 waits: job 7"),
+    )
+    text = printed(FittingTable(*columns), *rows, width=width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert {*" ".join(columns[:-1]).split()} <= {*text.splitlines()[0].split()}
+    assert {"1234567", "2026-11-29 15:44:01", "3 wait: job 8, job 9, job 10", "1 waits: job 7"} <= {
+        *re.findall(r"1234567|[\d-]{10} [\d:]{8}|\d waits?: job .*\b", text)
+    }
 
 
 def test_a_long_name_costs_no_sentence_its_column_where_there_is_room() -> None:

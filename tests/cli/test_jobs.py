@@ -145,8 +145,8 @@ def test_each_lock_is_shown_with_its_holder_and_its_line() -> None:
     held = held_by("those before it in line")
     shown = " ".join(run("locks", "list").split())
     assert "devices" in shown
-    assert f"job {held.job.pk - 3} with_lock" in shown
-    assert f" 3 job {held.job.pk - 2}, job {held.job.pk - 1}, job {held.job.pk}" in shown
+    assert f"devices {held.job.pk - 3} with_lock" in shown
+    assert f" 3 wait: job {held.job.pk - 2}, job {held.job.pk - 1}, job {held.job.pk}" in shown
     assert json.loads(run("locks", "list", "--json"))["locks"][0]["waiting"] == 3
 
 
