@@ -19,6 +19,7 @@ from jobs.errors import JobStopped
 
 UNRECOGNISABLE = "its configuration differs at each reading: changes made outside can't be noticed"
 COMMITTED = "it was committed"  # for good
+RUNS_THE_NEW = "the device runs the new configuration nevertheless"
 NOT_AS_BEFORE = "the device does not run what it ran before"
 
 
@@ -262,11 +263,25 @@ class DeviceSync:
         said = []
         if self._device.waits_for_confirmation():
             said.append("a commit that may not be ours waits for its confirmation on the device, and is left alone")
-        if (running := self._readable()) is not None:
+        if self._before is None:
+            return said or self._by_a_second_diff()
+        as_before = self._is_as_before(self._readable())
+        if as_before is None:
+            return said
+        self._came_to = ""
+        return said if as_before else [*said, NOT_AS_BEFORE]
+
+    def _by_a_second_diff(self) -> list[str]:
+        """After a failed commit, where what ran before was not read: is there the same to change, or nothing?"""
+        try:
+            self._device.load(self._rendered)
+            left = storable(self._device.compare())
+        except DeviceFailure as failure:
+            self.words.record(DeviceAction.CONFIG_UNREAD, str(failure), failure)
+            return []
+        if left in ("", self.report.diff):
             self._came_to = ""
-            if self._is_as_before(running) is False:
-                said.append(NOT_AS_BEFORE)
-        return said
+        return [] if left else [RUNS_THE_NEW]
 
     def _is_as_before(self, running: str | None) -> bool | None:
         """After a commit that failed or was taken back: does the device run what it ran before? None if unknown.

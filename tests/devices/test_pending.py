@@ -110,7 +110,7 @@ ForeignDriver.commit_config = commit_config
         installed.devices.clear()
         assert reason(live(confirm_mode=mode), "r1") == (
             "commit failed: another session has a commit pending; a commit that may not be ours waits for its"
-            " confirmation on the device, and is left alone"
+            " confirmation on the device, and is left alone; if it was made, it reverts by itself"
         )
         assert installed.devices["r1"]["pending"] == "theirs"
         assert "rollback" not in installed.devices["r1"]["calls"]

@@ -1,5 +1,6 @@
 """What is known of devices after jobs that ended badly: marked just before a commit, compared with what was known."""
 
+import functools
 import threading
 from typing import Any
 
@@ -10,6 +11,7 @@ from cnaasjobs.db.fill_in import fill_in
 from devices.lab.driver import LabDriver
 from devices.models import DeviceState
 from devices.sync import state
+from devices.sync.one_device import RUNS_THE_NEW
 from devices.tasks import sync_devices
 from jobs.models import Job
 from jobs.run import Run
@@ -152,6 +154,26 @@ def test_after_a_commit_that_failed_half_way_nobody_knows(lab: Lab, monkeypatch:
     assert uncertain() == {"sw1": job.pk}
     lab.options("sw1")
     assert f"unknown since job {job.pk}" in reason(live(), "sw1")
+
+
+@pytest.mark.parametrize(
+    ("mode", "became"), [(0, "its state is not known"), (1, "if it was made, it reverts by itself")]
+)
+def test_after_a_first_commit_that_failed_a_second_diff_says_what_the_device_runs(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, mode: int, became: str
+) -> None:
+    lab.add("sw1", fail="commit")
+    refused = "commit failed: Commit refused by the device"
+    assert reason(live(confirm_mode=mode), "sw1") == refused  # it runs what it ran before
+    for running, said in (("hostname half\n", became), ("hostname sw1\nmotd hello\n", RUNS_THE_NEW)):
+        lab.set_running("sw1", "")
+        when(monkeypatch, "commit_config", "sw1", functools.partial(lab.set_running, "sw1", running))
+        assert reason(live(confirm_mode=mode), "sw1") == f"{refused}; {said}"
+    assert devices_of(live(confirm_mode=mode))["sw1"]["failed"] is False  # there is nothing left to commit
+    lab.add("sw2", fail="commit")
+    gone = functools.partial(monkeypatch.setattr, LabDriver, "compare_config", None)
+    when(monkeypatch, "commit_config", "sw2", gone)
+    assert reason(live(confirm_mode=mode), "sw2") == f"{refused}; {became}"
 
 
 @pytest.mark.parametrize("mode", [1, 2])
