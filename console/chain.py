@@ -1,14 +1,14 @@
 """The chain that a job belongs to: dry run → live → again on what failed, linked in both directions."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Max, Q, QuerySet, Value
+from django.db.models import Q, QuerySet, Value
 
 from cnaasjobs.db.built import Built
-from console.rows import looks_of
 from jobs.models import Job, JobLink
 from jobs.states import CameOf
+from jobs.waiting.progress import looks_of
 
 _LONGEST: Final = 10
 _WIDEST: Final = 30
@@ -61,14 +61,6 @@ def chain_of(job: Job) -> list[Member]:
         )
         for job_id in ids
     ]
-
-
-def newest_of(ids: Collection[int], kind: CameOf) -> dict[int, Job]:
-    """By the ids of earlier jobs: the newest job of this kind that a person made of each, if there is one."""
-    links = JobLink.objects.filter(of_id__in=ids, kind=kind.value).order_by()
-    newest = links.values("of_id").annotate(newest=Max("job_id")).values("newest")
-    jobs = Job.objects.defer("finished_devices", "start_arguments").select_related("link").filter(pk__in=newest)
-    return {job.link.of_id: job for job in jobs.order_by()}
 
 
 def _back(found: Came | None) -> Iterator[Came]:

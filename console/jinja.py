@@ -18,7 +18,6 @@ def environment(*, loader: BaseLoader, auto_reload: bool, **_: Any) -> Environme
     made.filters |= {
         "badge": looks.badge,
         "duration": looks.duration,
-        "look": looks.look,
         "number": looks.number,
         "short_moment": looks.short_moment,
         "shortened": shortened,

@@ -1,6 +1,6 @@
 """Rows of jobs as lists show them. The number of statements does not grow with the number of jobs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from json import JSONDecoder
@@ -15,10 +15,9 @@ from cnaasjobs.db.clock import database_now
 from console.jinja import listed
 from console.reads.ended import Ended
 from console.sentences import sentences_of
-from jobs.appearance import look_of
 from jobs.models import Job, JobOutcome
 from jobs.states import Status
-from jobs.waiting.progress import Progress, progress_of
+from jobs.waiting.progress import Progress, look_by, progress_of
 from jobs.waiting.reasons import in_words
 from jobs.waiting.why import reasons_of
 
@@ -40,7 +39,7 @@ class Row:
 
     @property
     def look(self) -> str:
-        return _look(self.job, self.progress)
+        return look_by(self.job, self.progress)
 
     @property
     def is_due_later(self) -> bool:
@@ -87,17 +86,6 @@ def rows_of(
         )
         for job in jobs
     ]
-
-
-def looks_of(jobs: Iterable[Job]) -> dict[int, str]:
-    """How the state of each looks, where no more of it is shown."""
-    found = {job.pk: job for job in jobs}
-    progress = progress_of(found)
-    return {job_id: _look(job, progress.get(job_id)) for job_id, job in found.items()}
-
-
-def _look(job: Job, progress: Progress | None) -> str:
-    return look_of(job.status, job.exception_type, failed=progress.failed if progress else None)
 
 
 def lines_of(jobs: Sequence[Job], *, now: datetime, feed: str = "", can_pick: bool, picked: bool) -> SafeString:

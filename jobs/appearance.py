@@ -20,11 +20,12 @@ MARKS: Final[Mapping[str, str]] = {
 }
 
 
-def look_of(status: str, exception_type: str | None, *, failed: int | None = None) -> str:
+def look_of(status: str, exception_type: str | None, *, failed: int | None) -> str:
     """The class of a status in a style sheet. Aborted and lost jobs do not look like failed ones.
 
     Args:
-        failed: how many of its devices failed, where that is known: then it does not look as if all went well.
+        failed: how many of its devices failed, where that is known: a job of which some did does not look as if all
+            went well. A page asks ``jobs.waiting.progress``.
     """
     if status != Status.EXCEPTION:
         return "lost" if failed and status == Status.FINISHED else status.lower()

@@ -15,7 +15,6 @@ from django.urls import reverse
 from cnaasjobs.api.caller import note_refusal, origin, who
 from cnaasjobs.api.errors import Conflict
 from console.access import page
-from console.chain import newest_of
 from console.frame import said, show
 from console.pages.job import no_such_job
 from jobs.api.idempotency import Answer, OutcomeUnknown, once
@@ -23,11 +22,12 @@ from jobs.audit.trail import By
 from jobs.errors import JobError, JobNotFound, NotAllowed
 from jobs.models import Job
 from jobs.operating import aborting, again
-from jobs.operating.again import CannotRunAgain, Proposal
+from jobs.operating.again import CannotRunAgain, MadeMeanwhile, Proposal, newest_of
 from jobs.search.chosen import Chosen, abortable, with_failures
 from jobs.search.grammar import SearchError
 from jobs.search.qualifiers import id_of
 from jobs.states import CameOf, Status
+from jobs.waiting.progress import looks_of
 
 AT_ONCE: Final = 500  # aborts of one form
 RUNS_AT_ONCE: Final = 50
@@ -68,6 +68,7 @@ def abort(request: HttpRequest) -> HttpResponse:
         "ids": ",".join(str(job.pk) for job in jobs),
         "back": _back_url(request, [job.pk for job in jobs]),
         "line": request.GET.get("q", ""),
+        "reason": request.GET.get("reason", ""),
         "is_unselected": _is_unselected(request),
     }
     return show(request, "console/abort.html", context)
@@ -80,7 +81,10 @@ def again_on_failed(request: HttpRequest) -> HttpResponse:
         ids = _ids(request.POST.get("ids", "").split(","))[:RUNS_AT_ONCE]
         try:
             for job_id in ids:
-                _run(request, job_id, CameOf.FAILED, comment=None)
+                try:
+                    _run(request, job_id, CameOf.FAILED, comment=None)
+                except (JobError, Conflict) as exc:
+                    not_done(request, "Not scheduled", exc)
         except OutcomeUnknown:
             return said(request, "The database is away", UNKNOWN, status=503)
         return _back(request, [])
@@ -90,12 +94,14 @@ def again_on_failed(request: HttpRequest) -> HttpResponse:
         return said(request, "This search can't be understood", f"{exc}.", status=400, back=reverse("console:jobs"))
     proposals, refused = _proposals(chosen.jobs)
     already = newest_of([proposal.of.pk for proposal in proposals], CameOf.FAILED)
+    looks = looks_of(already.values())
     context = {
         "title": _counted("Run again on failed devices:", [proposal.of for proposal in proposals], chosen),
         "chosen": chosen,
-        "proposals": [(proposal, already.get(proposal.of.pk)) for proposal in proposals],
+        "proposals": [(each, made := already.get(each.of.pk), made and looks[made.pk]) for each in proposals],
         "refused": refused,
         "ids": ",".join(str(proposal.of.pk) for proposal in proposals),
+        "seen": ",".join(map(str, looks)),
         "once": secrets.token_urlsafe(),
         "back": _back_url(request, []),
         "line": request.GET.get("q", ""),
@@ -108,12 +114,23 @@ def again_on_failed(request: HttpRequest) -> HttpResponse:
 def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
     came_of = CameOf(kind)
     if request.method == "POST":
-        comment = typed(request.POST.get("comment", ""))
+        comment, job = typed(request.POST.get("comment", "")), None
         try:
             job = _run(request, job_id, came_of, comment=comment)
         except OutcomeUnknown:
             return said(request, "The database is away", UNKNOWN, status=503)
+        except MadeMeanwhile as exc:
+            not_done(request, "Not scheduled", exc)
+            return _form_to_run(request, job_id, came_of, comment=comment, status=409)
+        except (JobError, Conflict) as exc:
+            not_done(request, "Not scheduled", exc)
         return HttpResponseRedirect(reverse("console:job", args=[job.pk if job else job_id]))
+    return _form_to_run(request, job_id, came_of, comment=request.GET.get("comment"))
+
+
+def _form_to_run(
+    request: HttpRequest, job_id: int, came_of: CameOf, *, comment: str | None = None, status: int = 200
+) -> HttpResponse:
     try:
         proposed = again.proposal(job_id, came_of)
     except JobNotFound:
@@ -121,10 +138,13 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
     except CannotRunAgain as exc:
         back = reverse("console:job", args=[job_id])
         return said(request, "That can't be done", f"{exc}.", status=409, back=back)
+    already = newest_of([job_id], came_of).get(job_id)
     context = {
         "title": _TITLES[came_of].format(job_id),
         "proposed": proposed,
-        "already": newest_of([job_id], came_of).get(job_id),
+        "comment": proposed.of.comment if comment is None else comment,
+        "already": already,
+        "look": already and looks_of([already])[already.pk],
         "function_name": proposed.task.function_name_of(proposed.arguments),
         "lock": proposed.task.lock,
         "is_live": proposed.arguments.get("dry_run") is False,
@@ -134,7 +154,7 @@ def run_again(request: HttpRequest, job_id: int, kind: str) -> HttpResponse:
         "once": secrets.token_urlsafe(),
         "back": reverse("console:job", args=[job_id]),
     }
-    return show(request, "console/again.html", context)
+    return show(request, "console/again.html", context, status=status)
 
 
 def acting(request: HttpRequest) -> By:
@@ -165,19 +185,17 @@ def _run(request: HttpRequest, job_id: int, kind: CameOf, *, comment: str | None
     """Schedule at most once for each time that the form was shown, however often the browser sends it.
 
     Raises:
-        OutcomeUnknown.
+        JobError, Conflict, OutcomeUnknown.
     """
+    seen = _ids(request.POST.get("seen", "").split(","))
 
     def make() -> Answer:
         again.require_room(who(request))
-        return Answer(body={"job_id": again.run(again.proposal(job_id, kind), by=acting(request), comment=comment).pk})
+        proposed = again.proposal(job_id, kind)
+        return Answer(body={"job_id": again.run(proposed, by=acting(request), comment=comment, seen=seen).pk})
 
     key = typed(request.POST.get("once", ""))[:KEY]
-    try:
-        found = once(user=who(request), key=key and f"{key} {job_id}", content=[job_id, kind], make=make)
-    except (JobError, Conflict) as exc:
-        not_done(request, "Not scheduled", exc)
-        return None
+    found = once(user=who(request), key=key and f"{key} {job_id}", content=[job_id, kind], make=make)
     job = Job.objects.filter(pk=found.body["job_id"]).first()
     if job is not None:  # else it was pruned since
         messages.success(request, f"Scheduled: job {job.pk}, {job.function_name}.")

@@ -10,9 +10,10 @@ from cnaasjobs.db.clock import database_now
 from console.access import page
 from console.frame import said, show
 from console.reads import devices as reads
-from console.rows import looks_of, rows_of
+from console.rows import rows_of
 from jobs import feed
 from jobs.search.qualifiers import id_of
+from jobs.waiting.progress import looks_of
 
 
 @page("jobs.view_job")

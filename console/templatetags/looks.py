@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.appearance import MARKS, look_of, note_of
+from jobs.appearance import MARKS, note_of
 from jobs.models import Job
 from jobs.search.grammar import Term
 from jobs.waiting.reasons import in_words
@@ -77,21 +77,15 @@ def term(value: str, name: str) -> str:
 
 
 @register.filter
-def look(job: Job) -> str:
-    return look_of(job.status, job.exception_type)
-
-
-@register.filter
-def badge(job: Job, its_look: str = "") -> SafeString:
+def badge(job: Job, look: str) -> SafeString:
     note = note_of(job)
-    shown = _badge(its_look or look(job), job.status.lower())
+    shown = _badge(look, job.status.lower())
     return format_html('{} <span class="note">{}</span>', shown, note) if note else shown
 
 
 @cache
-def _badge(its_look: str, status: str) -> SafeString:
-    mark = MARKS[its_look]
-    return format_html('<span class="badge is-{}"><i aria-hidden="true">{}</i>{}</span>', its_look, mark, status)
+def _badge(look: str, status: str) -> SafeString:
+    return format_html('<span class="badge is-{}"><i aria-hidden="true">{}</i>{}</span>', look, MARKS[look], status)
 
 
 @register.filter

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from cnaasjobs.db.clock import database_now
 from jobs.admin_pages.job_filters import IN_LINE, UNAPPROVED
@@ -22,6 +23,7 @@ from jobs.liveness.life import Life, alive
 from jobs.models import AuditEntry, Job
 from jobs.states import Status
 from jobs.upkeep.unserved import unserved
+from jobs.waiting.progress import look_by
 from jobs.waiting_rows import DUE_FIRST, LINE_FIRST, SENT, SENT_FIRST, UNSENT
 from locks import service as locks
 
@@ -49,7 +51,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     return {
         "numbers": [*(_jobs() if can("jobs.view_job") else ()), *_others(can)],
         "unserved": unserved() if can("jobs.view_job") else [],
-        "failures": [(job, status_badge(job)) for job in _latest_failures()] if can("jobs.view_job") else [],
+        "failures": list(_latest_failures()) if can("jobs.view_job") else [],
         "deeds": list(AuditEntry.objects.order_by("-id")[:8]) if can("jobs.view_auditentry") else None,
     }
 
@@ -86,9 +88,10 @@ def _others(can: Any) -> Iterator[Number]:
             yield Number(words=words, count=count, url=url, is_wrong=not count)
 
 
-def _latest_failures() -> QuerySet[Job]:
+def _latest_failures() -> Iterator[tuple[Job, SafeString]]:
     rows = Job.objects.filter(status=Status.EXCEPTION.value).order_by("-id")
-    return rows.only("id", "function_name", "status", "exception_type", "finish_time", "parked", "abort_reason")[:8]
+    rows = rows.only("id", "function_name", "status", "exception_type", "finish_time", "parked", "abort_reason")[:8]
+    return ((job, status_badge(job, look_by(job, None))) for job in rows)  # an exception, however far it was
 
 
 def _number(words: str, parts: list[QuerySet[Any]], **shown_by: str) -> Number:

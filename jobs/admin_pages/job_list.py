@@ -17,6 +17,7 @@ from jobs.admin_pages import abort, approve, job_filters, job_page
 from jobs.admin_pages.toolkit.listing import NewestFirstAdmin, as_id
 from jobs.admin_pages.toolkit.show import moment, span, status_badge, text
 from jobs.models import Job
+from jobs.waiting.progress import looks_of
 
 SEARCHED = ("function_name", "comment", "ticket_ref", "scheduled_by")
 
@@ -72,9 +73,14 @@ class JobAdmin(NewestFirstAdmin):
         job_id = as_id(term)
         return [] if job_id is None else list(queryset.filter(pk=job_id).order_by())
 
+    def prepare(self, rows: list[Any]) -> None:
+        looks = looks_of(rows)
+        for job in rows:
+            job.look = looks[job.pk]
+
     @admin.display(description="status")
     def status_column(self, job: Job) -> SafeString:
-        return status_badge(job)
+        return status_badge(job, job.look)  # type: ignore[attr-defined]  # by prepare
 
     @admin.display
     def function(self, job: Job) -> str:

@@ -14,9 +14,10 @@ from cnaasjobs.conf import conf
 from jobs.admin_pages import results, waiting
 from jobs.admin_pages.toolkit.long_text import cut, pretty
 from jobs.admin_pages.toolkit.show import NOTHING, job_link, moment, span, status_badge, text
-from jobs.models import Job, JobDevice, JobOutcome
+from jobs.models import Job, JobOutcome
 from jobs.sql import store
 from jobs.states import TERMINAL, Status
+from jobs.waiting.progress import look_by, progress_of
 
 ARGUMENTS_SHOWN: Final = 20_000  # characters
 TRACEBACK_SHOWN: Final = 100_000
@@ -35,10 +36,10 @@ def context(job: Job) -> dict[str, Any]:
         "result_url": reverse("admin:jobs_job_result", args=[job.pk]),
         "api_url": f"/api/v1.0/job/{job.pk}",
     }
-    failed = JobDevice.objects.filter(job=job, failed=True).count()
+    how_far = progress_of([job.pk]).get(job.pk)
     return here | {
-        "badge": status_badge(job, failed=failed),
-        "failed": failed,
+        "badge": status_badge(job, look_by(job, how_far)),
+        "failed": how_far and how_far.failed,
         "facts": [fact for fact in _facts(job) if fact[1] not in (None, NOTHING)],
         "waits": waiting.reasons(job) if job.status == Status.SCHEDULED else [],
         "arguments": arguments,

@@ -1,11 +1,12 @@
 """Another job after one that has ended: what it would be, and scheduling it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max
 
 from cnaasjobs.conf import conf
 from jobs import follow_ups
@@ -23,6 +24,10 @@ from jobs.task import JobTask, known_tasks
 
 class CannotRunAgain(JobError):
     """It has not ended, or nothing can be run after it; the text says why."""
+
+
+class MadeMeanwhile(JobError):
+    """Another one was made of it than the person who asks has seen; the text says which."""
 
 
 class NoRoom(JobError):
@@ -66,10 +71,22 @@ def proposal(job_id: int, kind: CameOf) -> Proposal:
     return Proposal(of=job, kind=kind, task=task, arguments=after.arguments, words=after.words, devices=after.devices)
 
 
-def run(proposed: Proposal, *, by: trail.By, comment: str | None = None) -> Job:
+def newest_of(ids: Collection[int], kind: CameOf) -> dict[int, Job]:
+    """By the ids of earlier jobs: the newest job of this kind that a person made of each, if there is one."""
+    links = JobLink.objects.filter(of_id__in=ids, kind=kind.value).order_by()
+    newest = links.values("of_id").annotate(newest=Max("job_id")).values("newest")
+    jobs = Job.objects.defer("finished_devices", "start_arguments").select_related("link").filter(pk__in=newest)
+    return {job.link.of_id: job for job in jobs.order_by()}
+
+
+def run(proposed: Proposal, *, by: trail.By, comment: str | None = None, seen: Collection[int] | None = None) -> Job:
     """Schedule it. Comment, ticket, queue and priority are the earlier job's, if they are not given.
 
+    Args:
+        seen: ids of the jobs that this person knows were made of the earlier one. None: whatever was made of it.
+
     Raises:
+        MadeMeanwhile: ``seen`` lacks the newest one, so two people would do the same without knowing.
         JobArgumentError: the arguments do not fit the function (any more).
         NotAllowed, DevicesUnknown.
     """
@@ -77,6 +94,8 @@ def run(proposed: Proposal, *, by: trail.By, comment: str | None = None) -> Job:
     if by.user is not None:
         require_start(by.user, proposed.task, proposed.arguments)
     with transaction.atomic():
+        if seen is not None:
+            _require_seen(proposed, seen)
         job = scheduling.schedule(
             proposed.task,
             proposed.arguments,
@@ -93,6 +112,16 @@ def run(proposed: Proposal, *, by: trail.By, comment: str | None = None) -> Job:
         detail = f"{job.function_name}: {what}"
         trail.add(Deed.SCHEDULED, who=by.who, origin=by.origin, job_id=job.pk, detail=detail)
     return job
+
+
+def _require_seen(proposed: Proposal, seen: Collection[int]) -> None:
+    earlier = proposed.of
+    # Of two at once, the second waits here until the first has committed.
+    list(Job.objects.select_for_update(no_key=True).filter(pk=earlier.pk).values_list("pk"))
+    made = newest_of([earlier.pk], proposed.kind).get(earlier.pk)
+    if made is not None and made.pk not in seen:
+        by = f" by {made.scheduled_by}" if made.scheduled_by else ""
+        raise MadeMeanwhile(f"The same was scheduled{by} meanwhile, as job {made.pk}")
 
 
 def link(job: Job, *, kind: CameOf, of_id: int) -> None:

@@ -11,7 +11,7 @@ from jobs.lifecycle import transitions
 from jobs.states import Status
 from tests import fake_jobs
 from tests.admin.conftest import Admin, AdminOf
-from tests.factory import NOON, claimed, heartbeat, job_in, job_row, job_rows, refused
+from tests.factory import NOON, claimed, device_row, heartbeat, job_in, job_row, job_rows, refused
 
 LIST = "/jobs/job/"
 
@@ -50,6 +50,12 @@ def test_aborted_and_lost_do_not_look_like_failed(viewer: Admin, exception_type:
     body = viewer.raw(LIST)
     assert f'class="badge is-{look}"' in body
     assert exception_type in viewer.get(LIST)
+
+
+def test_of_those_that_finished_the_list_says_which_have_failed_devices(viewer: Admin) -> None:
+    device_row(job_row(), "a1")
+    device_row(job_row(), "a1", reason="timed out")
+    assert re.findall(r". FINISHED", viewer.get(LIST)) == ["! FINISHED", "✓ FINISHED"]
 
 
 def test_states_have_a_word_and_a_sign_besides_the_colour(viewer: Admin) -> None:

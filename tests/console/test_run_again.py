@@ -5,11 +5,13 @@ What could only fail, because something that it names is gone, is refused where 
 
 import json
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 
 from cnaasjobs.db.clock import database_now
 from devices.follow_ups import AfterSync
@@ -19,7 +21,7 @@ from jobs.models import Job, JobLink
 from jobs.operating import again
 from jobs.sql import store
 from jobs.states import CameOf, Status
-from tests.console.conftest import Person, PersonOf
+from tests.console.conftest import Person, PersonOf, text_of
 from tests.devices.lab import Lab
 from tests.factory import NOON, device_row, every, job_row
 
@@ -126,6 +128,39 @@ def test_each_form_names_the_job_that_somebody_has_made_with_it(ann: Person) -> 
         assert re.findall(r"Already scheduled by bob : #(\d+) sync_devices", ann.read(form)) == [str(made.pk)]
         assert f'href="/jobs/{made.pk}"' in ann.markup(form)
     assert "Already scheduled" not in ann.read(f"/jobs/{job.pk}/run/again")  # that is another deed
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("each_database")
+def test_two_people_do_not_run_it_again_without_knowing_of_each_other(person_of: PersonOf) -> None:
+    """Both have the form on their screens. The second one's comes back, with the job of the first."""
+    ann, bob = (person_of("jobs.view_job", "jobs.add_job", name=name) for name in ("ann", "bob"))
+    job, gate = synced(dry_run=True), threading.Barrier(2)
+    path = f"/jobs/{job.pk}/run/failed"
+
+    def send(person: Person) -> str:
+        try:
+            gate.wait()
+            form = {"once": person.user.username, "seen": "", "comment": "it's me"}
+            return person.client.post(path, form, follow=True).content.decode()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as threads:
+        pages = [*threads.map(send, (ann, bob))]
+    (made,) = Job.objects.exclude(pk=job.pk)
+    first, second = sorted(pages, key=lambda page: "Not scheduled" in page)
+    assert f"Scheduled: job {made.pk}" in text_of(first)
+    assert f"Not scheduled: The same was scheduled by {made.scheduled_by} meanwhile, as job {made.pk}." in text_of(
+        second
+    )
+    assert f'name="seen" value="{made.pk}"' in second
+    assert 'value="it&#x27;s me"' in second
+    for person in (ann, bob):  # who knows of it
+        assert "Scheduled: job" in person.send(path, {"once": "again", "seen": f"{made.pk}"})
+        made = Job.objects.latest("pk")
+    assert "Not scheduled" in ann.send("/jobs/failed", {"ids": f"{job.pk}", "seen": ""})
+    assert "Scheduled: job" in ann.send("/jobs/failed", {"ids": f"{job.pk}", "seen": f"{made.pk}"})
 
 
 def test_a_sync_of_one_device_counts_one(ann: Person) -> None:

@@ -39,6 +39,8 @@ class NewestFirst(ChangeList):
         if before is None and after is None and isinstance(self.model_admin, NewestFirstAdmin):
             pinned = self.model_admin.pinned(self.queryset, self.query)
             rows = [*pinned, *(row for row in rows if row.pk not in {each.pk for each in pinned})]
+        if isinstance(self.model_admin, NewestFirstAdmin):
+            self.model_admin.prepare(rows)
         self.result_list = rows
         self.result_count = len(rows)
         self.full_result_count = None
@@ -88,6 +90,9 @@ class NewestFirstAdmin(ReadOnlyAdmin):
     def pinned(self, queryset: QuerySet[Any], term: str) -> list[Any]:
         """Rows that a search must find wherever they are in the table; shown first."""
         return []
+
+    def prepare(self, rows: list[Any]) -> None:
+        """What a column needs and is asked once for all rows; each row keeps its own."""
 
 
 def _id(given: str) -> int | None:

@@ -8,16 +8,15 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.appearance import MARKS, look_of, note_of
+from jobs.appearance import MARKS, note_of
 from jobs.models import Job
 from jobs.waiting.reasons import in_words
 
 NOTHING: Final = "–"
 
 
-def status_badge(job: Job, *, failed: int | None = None) -> SafeString:
-    """``failed``: how many of its devices failed, where that is known."""
-    look = look_of(job.status, job.exception_type, failed=failed)
+def status_badge(job: Job, look: str) -> SafeString:
+    """``look``: by ``jobs.waiting.progress``."""
     badge = format_html('<span class="badge is-{}"><i>{}</i>{}</span>', look, MARKS[look], job.status)
     note = note_of(job)
     return format_html('{} <span class="badge-note">{}</span>', badge, note) if note else badge
