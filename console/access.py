@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec
+from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -19,6 +21,7 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 SAFE: Final = ("GET", "HEAD")
+TYPED: Final = ("comment", "reason")  # what people write into forms; in a form's address it is what stands there
 
 
 def page(permission: str, *, post: str | None = None) -> Callable[[View[P]], View[P]]:
@@ -56,7 +59,7 @@ def _refusal(request: HttpRequest, permissions: tuple[str, ...], *, takes_posts:
     if not request.user.is_authenticated:
         if "HX-Request" in request.headers:
             return HttpResponse(status=401)
-        return redirect_to_login(request.get_full_path())
+        return _to_sign_in(request)
     missing = next((permission for permission in permissions if not request.user.has_perm(permission)), None)
     if missing is None:
         return None
@@ -64,6 +67,16 @@ def _refusal(request: HttpRequest, permissions: tuple[str, ...], *, takes_posts:
         refused.send(sender=None, request=request, permission=missing)
     words = f"{request.user.get_username()} has no permission {missing}. Somebody who manages users can give it."
     return said(request, "You may not see this", words, status=403)
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    """And back. A form whose session has ended meanwhile comes back with what was typed, and has done nothing."""
+    address = request.get_full_path()
+    if request.method not in SAFE:
+        messages.warning(request, "You were no longer signed in, so nothing was done. Send the form again.")
+        typed = {name: text for name in TYPED if (text := request.POST.get(name))}
+        address = f"{request.path}?{urlencode({**request.GET.dict(), **typed})}"
+    return redirect_to_login(address)
 
 
 def _foreign(request: HttpRequest) -> str | None:

@@ -34,6 +34,7 @@ def approve(request: HttpRequest, job_id: int) -> HttpResponse:
         "is_own": approving.is_own(job, acting(request)),
         "obstacle": obstacle,
         "came": next((each for each in chain_of(job) if each.is_this and each.how), None),
+        "comment": request.GET.get("comment", ""),
         "back": back,
     }
     return show(request, "console/approve.html", context)

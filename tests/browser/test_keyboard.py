@@ -68,6 +68,8 @@ def test_on_paper_it_is_a_record_of_the_change(open_page: OpenPage, boss: User) 
     world = built()
     page = open_page(boss)
     page.goto(f"/jobs/{world.dry_run.pk}")
+    bidi = page.locator(".list .name").first.evaluate("name => getComputedStyle(name).unicodeBidi")
+    assert bidi == "isolate"  # a name that turns the direction of text turns no more than itself
     page.emulate_media(media="print")
     for css in ("header.top", ".actions", "form", ".noprint", "#live"):
         for element in page.locator(css).all():

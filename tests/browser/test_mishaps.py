@@ -27,6 +27,7 @@ def test_a_session_that_ended_is_begun_again_and_nothing_was_done(
     complaints.forgive("/api/v1.0/events")  # which ends with the session, too
     complaints.forgive("401")
     Session.objects.all().delete()
+    page.fill("#reason", "wrong window & 'site'")
     page.locator("main form button.danger").click()
     expect(page.locator("#id_username")).to_be_visible()
     job.refresh_from_db()
@@ -35,8 +36,12 @@ def test_a_session_that_ended_is_begun_again_and_nothing_was_done(
     page.fill("#id_password", PASSWORD)
     page.press("#id_password", "Enter")
     expect(page.locator("header.top")).to_be_visible()
+    expect(page.locator(".say").first).to_contain_text("nothing was done")
+    expect(page.locator("#reason")).to_have_value("wrong window & 'site'")
     job.refresh_from_db()
     assert job.status == Status.SCHEDULED
+    page.locator("main form button.danger").click()
+    expect(page.locator(".reason")).to_contain_text("wrong window & 'site' (aborted by boss)")
 
 
 def test_a_button_that_is_hit_twice_does_it_once_and_says_so(bosses_page: Page, job: Job) -> None:
