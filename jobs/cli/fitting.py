@@ -32,10 +32,8 @@ class FittingTable(Table):
     """
 
     def __init__(self, *columns: str, nothing: str = "") -> None:
-        super().__init__(box=None, pad_edge=False, header_style="bold")
+        super().__init__(*columns)
         self._nothing = nothing
-        for column in columns:
-            self.add_column(column, overflow="fold")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         if self._nothing and not self.row_count and console.is_terminal:

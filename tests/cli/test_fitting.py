@@ -128,11 +128,15 @@ def test_a_terminal_says_that_there_is_nothing_and_a_pipe_has_the_heads() -> Non
 
     assert printed(empty(), width=80).split() == " ".join(COLUMNS).split()
     assert printed(empty(), width=80, terminal=True) == "No job matches.\n"
+    assert printed(FittingTable(*COLUMNS), width=80, terminal=True) == printed(empty(), width=80)
+    assert printed(empty(), *ROWS, width=80, terminal=True) == shown(80)
 
 
 def test_a_row_is_one_line_where_there_is_room() -> None:
     assert len(shown(200).splitlines()) == 1 + len(ROWS)
+    assert shown(200).splitlines()[1].startswith("  ".join(ROWS[0]))
 
 
 def test_a_terminal_that_is_too_small_for_anything_gets_something() -> None:
     assert shown(1)
+    assert {"471", "EXC"} <= {*shown(8).split()}  # of what is needed least there is nothing
