@@ -24,7 +24,6 @@ def none_left_open() -> Iterator[None]:
     if connection.in_atomic_block:  # a test's, around the whole job
         yield
         return
-    was_open = False
     try:
         yield
     finally:
@@ -37,10 +36,8 @@ def none_left_open() -> Iterator[None]:
 
 def _is_open(connection: BaseDatabaseWrapper) -> bool:
     driver = connection.connection
-    if connection.in_atomic_block:
-        return True
     if driver is None or not connection.autocommit:
-        return driver is not None
+        return driver is not None  # inside of atomic() too, autocommit is off
     if connection.vendor == "postgresql":  # begun in SQL, which Django does not see
         return driver.get_transaction_status() in _BEGUN
     return bool(driver.in_transaction)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -26,8 +27,6 @@ class Code:
         for directory in self._directories:
             for place, _, names in os.walk(directory):  # as it goes on if a directory was removed meanwhile
                 for path in (Path(place, name) for name in names if name.endswith(_LOADED_ONCE)):
-                    try:
+                    with suppress(OSError):  # gone
                         stat = path.stat()
-                    except OSError:  # gone
-                        continue
-                    yield path, (stat.st_mtime_ns, stat.st_size)
+                        yield path, (stat.st_mtime_ns, stat.st_size)

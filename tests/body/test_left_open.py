@@ -30,9 +30,9 @@ BEGINNINGS: dict[str, Callable[[], Any]] = {
 @job
 def begin(ctx: JobContext, *, how: str, fail: bool) -> str:
     BEGINNINGS[how]()
-    Group.objects.create(name="written")
     if fail:
         raise ValueError("its own")
+    Group.objects.create(name="written")
     return "done"
 
 
@@ -48,4 +48,20 @@ def test_it_fails_with_a_reason_and_the_next_job_is_not_affected(how: str) -> No
 @pytest.mark.parametrize("how", BEGINNINGS)
 def test_if_it_raises_it_ends_with_its_own_exception(how: str) -> None:
     assert perform_job(begin, how=how, fail=True).exception_type == "ValueError"
+    assert connection.get_autocommit()
     assert perform_job(fake_jobs.nothing).status == Status.FINISHED
+
+
+@job
+def closes_its_connection(ctx: JobContext) -> None:
+    connection.close()
+
+
+def test_one_that_has_no_connection_any_more_has_left_nothing_open() -> None:
+    assert perform_job(closes_its_connection).status == Status.FINISHED
+
+
+def test_a_transaction_around_the_job_goes_on() -> None:
+    with transaction.atomic():
+        assert perform_job(fake_jobs.nothing).status == Status.FINISHED
+        assert connection.in_atomic_block

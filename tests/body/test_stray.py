@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from cnaasjobs.events import Event
 from jobs.body import stray
 from jobs.errors import JobStopped
 from jobs.models import JobLog
@@ -37,3 +38,10 @@ def test_it_is_a_line_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> Non
     ((*_, text),) = json.loads(JobLog.objects.get(job=ended).text)
     assert text.startswith("an exception ended thread reader\nTraceback")
     assert text.endswith("ValueError: no such port")
+
+
+def test_what_python_does_not_know_of_it_is_left_out(heard: list[Event]) -> None:
+    stray.log(threading.ExceptHookArgs((ValueError, None, None, None)))
+    assert heard == []
+    stray.log(threading.ExceptHookArgs((ValueError, ValueError("no such port"), None, None)))
+    assert heard[0].fields["thread_name"] == "of the body"

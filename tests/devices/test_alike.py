@@ -1,12 +1,15 @@
 """What must be the same in two processes so that they may work on one sync."""
 
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cnaasjobs.secrecy import Secrets
 from devices import inventory
-from devices.sync.alike import alike
+from devices.sync.alike import _files, alike
 from devices.tasks import sync_devices
 from jobs.states import Status
 from jobs.testing import perform_job
@@ -19,14 +22,32 @@ def now() -> str:
     return alike(Secrets.from_environment())
 
 
-def test_the_same_files_make_the_same_mark(lab: Lab) -> None:
+def test_the_same_files_make_the_same_mark(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.add("sw1", "sw2")
-    before = now()
+    (lab.templates / "other").mkdir()
+    (lab.templates / "other" / "part.j2").touch()
+    before, sources = now(), _files(lab.templates, ".j2")
     os.utime(lab.templates / "lab" / "full.j2", (0, 0))
     lab.write()
+    monkeypatch.setattr(os, "walk", _backwards(os.walk))
     (lab.templates / ".git").mkdir()
     (lab.templates / ".git" / "index").write_text("times and inodes of this clone")
-    assert now() == before  # as a clone on another machine has it: other times, the same content
+    (lab.templates / ".git" / "sample.j2").touch()
+    assert now() == before  # as a clone on another machine has it: other times, listed otherwise, the same content
+    (lab.templates / "lab" / "full.j2c").touch()
+    assert _files(lab.templates, ".j2") == sources
+
+
+def _backwards(walk: Callable[..., Iterator[tuple[str, list[str], list[str]]]]) -> Callable[..., Any]:
+    """As another file system lists directories."""
+
+    def listed(directory: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        for place, directories, names in walk(directory):
+            directories.reverse()
+            names.reverse()
+            yield place, directories, names
+
+    return listed
 
 
 def test_another_inventory_template_or_secret_makes_another(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

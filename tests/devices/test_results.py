@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from devices.sync.report import DeviceReport
 from devices.tasks import sync_devices
 from jobs.models import Job
 from jobs.result_views import all_parts, view_of
@@ -39,6 +40,11 @@ def device(*, failed: bool = False, diff: str = "", config: str = "hostname x") 
 
 def page_of(admin: Admin, job: Job) -> str:
     return admin.get(f"/jobs/job/{job.pk}/change/")
+
+
+def test_a_failure_and_what_else_is_to_be_said_are_one_text() -> None:
+    said = DeviceReport(failure="no answer", notes=["changed outside", "not saved"]).as_result()
+    assert {task["result"] for task in said["job_tasks"]} == {"no answer; changed outside; not saved"}
 
 
 # --- the API ----------------------------------------------------------------------------------------------------------

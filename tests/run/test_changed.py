@@ -15,12 +15,13 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("first", "second", "third"):
         (tmp_path / "own_app" / name).mkdir(parents=True)
         (tmp_path / "own_app" / name / "tasks.py").write_text("old")
+    (tmp_path / "own_module.py").write_text("an app may be one")
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path / "own_app"
 
 
 def test_a_file_that_is_new_or_was_touched_or_got_longer(own: Path) -> None:
-    code = Code(["own_app.apps.Own", "no_such_app"])
+    code = Code(["own_app.apps.Own", "own_module", "no_such_app"])
     assert code.changed() is None
     (own / "notes.txt").write_text("x")
     (own / "first" / "tasks.py").unlink()
