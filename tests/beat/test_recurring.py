@@ -295,3 +295,4 @@ def test_a_plain_task_that_says_how_its_message_is_sent_is_not_sent(
     every(60, task="tests.fake_jobs.plain", args="[21]", last_run_at=ago(minutes=2), **given)
     beat.step()
     assert f"a schedule may not give {next(iter(given))}" in caplog.text
+    assert PeriodicTask.objects.get().total_run_count == 0
