@@ -14,7 +14,7 @@ from jobs.body.shared_read import SharedCall
 from jobs.end_reasons import Failure
 from jobs.errors import JobStopped
 from jobs.fleet.asking import until_answered
-from jobs.fleet.assignment import LONGEST_STEP, Assignment, found_to_differ
+from jobs.fleet.assignment import Assignment, found_to_differ
 from jobs.fleet.body import Body
 from jobs.fleet.each import Each
 from jobs.fleet.ends import EndMet, GivenBack, Left
@@ -24,6 +24,7 @@ from jobs.run import Run
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, FleetStanding, Leaving, Note
 
+_LONGEST_STEP: Final = 64
 _LONGEST_WHY: Final = 1000
 # While other devices are in hand, wait this long for their notes, as PostgreSQL's commit_delay does for commits. It is
 # short beside the time that a device takes, and saves statements; more notes gather while the previous statement runs.
@@ -112,7 +113,7 @@ class Membership:
         lasting = piece.id in self._noted or self._each is None or not self._each.kept.has(piece.id)
         begun_age = time.monotonic() - piece.begun_at
         self._noted.add(piece.id)
-        seen = self._note_together(Note(piece.id, _noted(step, LONGEST_STEP, hidden), why, lasting, begun_age))
+        seen = self._note_together(Note(piece.id, _noted(step, _LONGEST_STEP, hidden), why, lasting, begun_age))
         if seen.allows(self._run) and piece.id not in seen.noted:
             raise GivenBack("the database crashed and lost the record that this device was taken")
         return seen

@@ -19,7 +19,6 @@ Step = Callable[[Any], Any]
 
 _LONGEST_NAME = 255
 _FUNCTIONS: Final = ("lost", "hung", "back", "leaving", "beforehand")
-LONGEST_STEP = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,7 @@ def host_of(device: Any) -> str:
 
 
 def name_of(step: Callable[..., Any]) -> str:
-    return getattr(step, "__name__", type(step).__name__).strip("_")[:LONGEST_STEP]
+    return getattr(step, "__name__", type(step).__name__).strip("_")
 
 
 def _fingerprint(hosts: Mapping[str, Any], steps: Sequence[Step], alike: str) -> str:

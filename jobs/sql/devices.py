@@ -4,9 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
-from uuid import UUID, uuid4
-
-from django.db import connection
+from uuid import uuid4
 
 from jobs.run import Run
 from jobs.sql.device_signature import FleetStanding, Leaving, NewFleet, Taken, Tally
@@ -66,18 +64,13 @@ _NOTE_END: Final = f"""
 """
 
 
-def key(token: UUID) -> str:
-    """A token as the driver takes it."""
-    return str(token) if connection.vendor == "postgresql" else token.hex
-
-
 def of_run(run: Run) -> dict[str, Any]:
     return {
         "job": run.job_id,
-        "token": key(run.run_token),
+        "token": run.run_token.hex,
         "worker": run.worker,
         "fence": run.fence,
-        "nobody": key(uuid4()),
+        "nobody": uuid4().hex,
     }
 
 

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +28,10 @@ def act(device: str) -> str:
 
 
 def also(device: str) -> str:
+    return device
+
+
+def _hidden(device: str) -> str:
     return device
 
 
@@ -109,11 +114,16 @@ def test_what_is_the_same_elsewhere_has_the_same_fingerprint(tmp_path: Path) -> 
     assert assigned(["a\udc80"], here).fingerprint == assigned(["a\udc80"], there).fingerprint
 
 
+def test_a_device_may_be_a_name_or_an_object_with_one() -> None:
+    named, longest = SimpleNamespace(name="a"), "x" * 255
+    assert assigned([named, longest], act).devices == {"a": named, longest: longest}
+
+
 def test_a_step_may_be_anything_that_can_be_called(tmp_path: Path) -> None:
     gone = from_file(tmp_path / "gone.py", "def act(device): return device")
     (tmp_path / "gone.py").unlink()
-    steps = [gone, functools.partial(act), str]
-    assert [name_of(step) for step in assigned(["a"], *steps).steps] == ["act", "partial", "str"]
+    steps = [gone, functools.partial(act), str, _hidden]
+    assert [name_of(step) for step in assigned(["a"], *steps).steps] == ["act", "partial", "str", "hidden"]
 
 
 def test_of_a_step_that_is_wrapped_what_it_wraps_counts(tmp_path: Path) -> None:

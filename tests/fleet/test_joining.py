@@ -159,9 +159,11 @@ def test_a_run_in_which_nobody_takes_part_goes_on_though_jobs_wait() -> None:
 
 
 def test_nobody_joins_a_run_that_has_not_come_to_its_devices() -> None:
-    answer = join(claimed(fleets.each.schedule(hosts=["a"])))
+    run = claimed(fleets.each.schedule(hosts=["a"]))
+    answer = join(run)
     assert isinstance(answer, Refused)
     assert answer.reason == "it is not running, or needs no help"
+    assert store().fingerprint(run.job_id) is store().tally(run.job_id) is None
 
 
 def test_nobody_joins_after_the_time_limit_nor_another_task_nor_what_does_not_run() -> None:

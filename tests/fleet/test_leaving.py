@@ -65,7 +65,7 @@ def test_the_last_one_out_gets_the_tally_of_all() -> None:
     _, more = store().take_devices(helper, 5)
     assert leave(helper, Batch([over(more[0].id)])).gone
     leaving = leave(run, Batch([over(taken[0].id)]))
-    assert leaving.last
+    assert (leaving.gone, leaving.last) == (False, True)
     assert (leaving.tally.devices, leaving.tally.over, leaving.tally.failed, leaving.tally.max_score) == (2, 2, 0, 3)
     assert not taking_part(run)
 

@@ -113,6 +113,8 @@ def test_a_thread_that_has_ended_harms_nobody(allowed: set[int], waiting: thread
 def test_where_nothing_is_known_threads_run_as_they_like(
     allowed: set[int], waiting: threading.Thread, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(one_cpu, "_STAT", tmp_path / "stat")
-    OneCpu().follow([waiting])
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(one_cpu, "_STAT", tmp_path / "stat")
+        elsewhere.delattr(os, "sched_setaffinity")
+        OneCpu().follow([waiting])
     assert processors_of(waiting) == allowed

@@ -31,23 +31,23 @@ def test_all_that_is_known_of_a_device_is_stored() -> None:
 
 
 def test_finished_devices_are_shown_in_the_order_in_which_they_ended_without_those_taken_back() -> None:
-    run, taken = begun(["a", "b", "c", "d"], take=4)
+    run, taken = begun(["ä", "b", "c", "d"], take=4)
     a, b, c, d = (one.id for one in taken)
     done: dict[str, Any] = {"failed": False, "reason": None, "change_score": 0, "report": '"r"', "memo": None}
     ends = [Over(a, **done, age=1.0), Over(b, **done, age=5.0), Over(c, **done, taken_back=True, age=3.0)]
     store().write_devices(run, Batch(ends))
-    assert store().finished_hosts(run.job_id) == ["b", "a"]
+    assert store().finished_hosts(run.job_id) == ["b", "ä"]
 
     def shown() -> str | None:
         return Job.objects.get(pk=run.job_id).finished_devices
 
     store().show_progress(run, seconds=60)
-    assert shown() == '["b", "a"]'
+    assert shown() == '["b", "ä"]'
     store().write_devices(run, Batch([over(d)]))
     store().show_progress(run, seconds=60)
-    assert shown() == '["b", "a"]', "it was shown a moment ago"
+    assert shown() == '["b", "ä"]', "it was shown a moment ago"
     store().show_progress(run, seconds=0)
-    assert shown() == '["b", "a", "d"]'
+    assert shown() == '["b", "ä", "d"]'
 
 
 def test_a_process_that_takes_part_no_more_shows_nothing() -> None:
@@ -56,6 +56,13 @@ def test_a_process_that_takes_part_no_more_shows_nothing() -> None:
     Participant.objects.all().delete()
     store().show_progress(run, seconds=0)
     assert Job.objects.get(pk=run.job_id).finished_devices == "[]"
+
+
+def test_who_comes_back_after_the_end_of_the_run_is_not_the_last_one_out() -> None:
+    run, _ = begun(["a"], take=1)
+    assert lose(run)
+    back = leave(run)
+    assert (back.gone, back.last, back.tally) == (True, False, None)
 
 
 @pytest.mark.parametrize("stop", [aborted, cleared, ended])
