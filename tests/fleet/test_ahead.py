@@ -62,6 +62,8 @@ def test_none_is_taken_ahead_where_another_takes_part() -> None:
     seen, taken = store().take_devices(run, 1, ahead=2)
     assert ([one.host for one in taken], seen.others) == (["a"], 1)
     assert [one.host for one in store().take_devices(helper, 1, ahead=2)[1]] == ["b"]
+    store().write_devices(run, Batch(unbegun=[taken[0].id]))
+    assert [one.host for one in store().take_devices(helper, 1)[1]] == ["a"]
 
 
 @each_database
@@ -103,6 +105,7 @@ def test_one_that_is_given_back_is_anybodys() -> None:
     run, _ = begun()
     taken = store().take_devices(run, 2, ahead=2)[1]
     assert isinstance(join(run), Refused)  # there is nothing that it could begin
+    assert not store().write_devices(run, Batch()).waiting
     store().write_devices(run, Batch(unbegun=[taken[1].id, taken[2].id]))
     assert shown("b") == shown("c") == NOT_BEGUN
     helper = joined(run)

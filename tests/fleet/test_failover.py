@@ -185,6 +185,8 @@ def test_only_a_process_that_takes_part_or_ends_the_run_says_that_a_device_was_l
     run, _ = begun(["a", "b"], take=1)
     helper = joined(run)
     assert store().lose_unrecorded(helper, JobDeviceState.WAITING) == 1
+    assert store().take_devices(helper, 2)[1] == []
+    assert not store().write_devices(helper, Batch()).waiting
     assert leave(helper).gone
     assert store().lose_unrecorded(helper, JobDeviceState.TAKEN) == 0
     assert store().lose_unrecorded(run, JobDeviceState.TAKEN) == 1

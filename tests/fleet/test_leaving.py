@@ -10,7 +10,7 @@ from django.db.models import F
 from jobs.end_reasons import EndReason, Failure
 from jobs.fleet.ends import EndedElsewhere
 from jobs.lifecycle import participants, transitions
-from jobs.models import Fleet, Job, JobDevice
+from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, NewFleet
 from jobs.states import Status
@@ -38,25 +38,32 @@ from tests.fleet.parts import (
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
+each_database = pytest.mark.usefixtures("each_database")
 
 
-def test_a_participant_that_leaves_hands_the_run_on_and_ends_nothing() -> None:
+@each_database
+def test_a_participant_that_leaves_hands_the_run_on_to_the_eldest_and_ends_nothing() -> None:
     run, taken = begun(take=1)
-    helper = joined(run, worker="second", worker_id=7)
+    younger = joined(run, token=UUID(int=1), worker="younger")
+    helper = joined(run, token=UUID(int=2), worker="second", worker_id=7)
+    first = Participant.objects.get(pk=run.run_token).joined_at
+    Participant.objects.filter(pk=helper.run_token).update(joined_at=first)
     leaving = leave(run, Batch([over(taken[0].id)]))
     assert (leaving.gone, leaving.last) == (True, False)
     job = Job.objects.get(pk=run.job_id)
     assert (job.status, job.run_token, job.worker_id, job.worker) == (Status.RUNNING, helper.run_token, 7, "second")
-    assert taking_part(run) == {helper.run_token}
+    assert taking_part(run) == {helper.run_token, younger.run_token}
     assert states(run.job_id)[0] == DONE
     assert locks.held().exists()
+    assert Fleet.objects.get().orphan is None
 
 
+@each_database
 def test_the_last_one_stays_while_devices_wait() -> None:
     run, _ = begun(take=1)
     leaving = leave(run)
     assert (leaving.gone, leaving.last) == (False, False)
-    assert taking_part(run) == {run.run_token}
+    assert taking_part(run) == {run.run_token} == {named(run)}
 
 
 def test_the_last_one_out_gets_the_tally_of_all() -> None:
@@ -131,13 +138,14 @@ def test_beginning_and_joining_and_taking_may_be_repeated() -> None:
     assert states(run.job_id) == [DONE, TAKEN, TAKEN, WAITING]
 
 
+@each_database
 def test_a_run_that_was_left_by_all_waits_for_others_and_then_ends() -> None:
     run, _ = begun(take=0)
     assert leave(run, though_waiting=True).gone
     job = Job.objects.get(pk=run.job_id)
     assert job.status == Status.RUNNING
     assert job.run_token != run.run_token
-    assert job.worker_id is None
+    assert (job.worker_id, job.worker) == (None, "first")
     assert leave(run).gone  # who comes back ends nothing
     assert end_orphans() == 0
     helper = joined(run)
@@ -187,7 +195,9 @@ def test_a_run_that_was_told_to_stop_ends_when_its_only_participant_is_lost_and_
     assert Job.objects.get(pk=run.job_id).exception_type == "JobAborted"
 
 
+@each_database
 def test_the_end_that_was_met_first_stays_and_the_last_one_out_carries_it_out() -> None:
+    beside, _ = begun(task=fleets.each_with_result)
     run, _ = begun(take=1)
     helper = joined(run)
     first, second = (Failure(type=name, message=name).as_json() for name in ("First", "Second"))
@@ -200,6 +210,8 @@ def test_the_end_that_was_met_first_stays_and_the_last_one_out_carries_it_out() 
     assert leave(helper, end=first, though_waiting=True).gone
     leaving = leave(run, end=second, though_waiting=True)
     assert (leaving.last, leaving.end) == (True, first)
+    assert leave(run).end == first  # its answer was lost
+    assert Fleet.objects.get(pk=beside.job_id).end is None
 
 
 def test_the_process_that_ends_the_job_may_die_between_its_two_transactions() -> None:

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from jobs.end_reasons import EndReason, Failure
+from jobs.lifecycle import transitions
 from jobs.models import Job, JobDevice, Participant
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, Begun, Note, Over, Stepped
-from tests.fleet.parts import DONE, TAKEN, aborted, begun, cleared, ended, joined_late, leave, lose, over
+from tests.fleet.parts import DONE, TAKEN, aborted, begun, cleared, ended, joined, joined_late, leave, lose, over
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
@@ -16,7 +18,7 @@ def device(**columns: Any) -> dict[str, Any]:
     return {**JobDevice.objects.values().get(**columns)}
 
 
-def test_all_that_is_known_of_a_device_is_stored() -> None:
+def test_all_that_is_known_of_a_device_is_stored_and_stays() -> None:
     run, taken = begun(["a"], take=1)
     told: dict[str, Any] = {
         "failed": True,
@@ -27,7 +29,35 @@ def test_all_that_is_known_of_a_device_is_stored() -> None:
         "changed": True,
     }
     store().write_devices(run, Batch([Over(taken[0].id, **told, taken_back=True, age=0.0)]))
-    assert device(host="a").items() >= {**told, "taken_back": True, "state": DONE}.items()
+    stored = device(host="a")
+    assert stored.items() >= {**told, "taken_back": True, "state": DONE}.items()
+    (mine,) = (one.id for one in taken)
+    for late in _anything_of(mine):
+        store().write_devices(run, late)
+    assert not store().note_steps(run, [Note(mine, "commit", None)]).noted
+    assert device(host="a") == stored
+
+
+def test_a_step_that_was_finished_stays_so() -> None:
+    run, taken = begun(["a"], take=1)
+    for steps in (2, 1):
+        store().write_devices(run, Batch(stepped=[Stepped(taken[0].id, steps)]))
+    assert device(host="a")["steps_over"] == 2
+
+
+def test_nobody_notes_a_step_of_what_another_has_in_hand() -> None:
+    run, taken = begun(["a", "b"], take=1)
+    assert not store().note_steps(joined(run), [Note(taken[0].id, "commit", None)]).noted
+    assert device(host="a")["step"] == ""
+
+
+def _anything_of(device: int) -> list[Batch]:
+    return [
+        Batch([over(device)]),
+        Batch(stepped=[Stepped(device, 1)]),
+        Batch(unbegun=[device]),
+        Batch(begun=[Begun(device, age=3600.0)]),
+    ]
 
 
 def test_finished_devices_are_shown_in_the_order_in_which_they_ended_without_those_taken_back() -> None:
@@ -58,6 +88,24 @@ def test_a_process_that_takes_part_no_more_shows_nothing() -> None:
     assert Job.objects.get(pk=run.job_id).finished_devices == "[]"
 
 
+def test_in_a_run_that_an_earlier_release_ended_nobody_changes_anything() -> None:
+    """It knows no participants, and leaves them."""
+    run, taken = begun(take=2)
+    joined(run)
+    assert transitions.fail(run, Failure(type=EndReason.WORKER_LOST, message="its worker is gone"))
+
+    def stored() -> list[Any]:
+        return [row for model in (Job, Participant, JobDevice) for row in model.objects.order_by("pk").values()]
+
+    before = stored()
+    assert not store().write_devices(run, Batch()).is_mine
+    assert store().take_devices(run, 2)[1] == []
+    store().note_steps(run, [Note(taken[1].id, "commit", None)])
+    store().show_progress(run, seconds=0)
+    assert leave(run).gone
+    assert stored() == before
+
+
 def test_who_comes_back_after_the_end_of_the_run_is_not_the_last_one_out() -> None:
     run, _ = begun(["a"], take=1)
     assert lose(run)
@@ -82,13 +130,7 @@ def test_a_process_that_was_judged_lost_changes_nothing_of_what_another_has_in_h
     (mine,) = (one.id for one in taken)
     before = device(host="a")
     assert before["state"] == TAKEN
-    late = [
-        Batch([over(mine)]),
-        Batch(stepped=[Stepped(mine, 1)]),
-        Batch(unbegun=[mine]),
-        Batch(begun=[Begun(mine, age=3600.0)]),
-    ]
-    for batch in late:
+    for batch in _anything_of(mine):
         store().write_devices(run, batch)
         leave(run, batch)
     store().note_steps(run, [Note(mine, "commit", None)])

@@ -108,6 +108,15 @@ def test_a_process_that_joins_while_the_end_of_the_run_is_written_is_refused() -
     assert Participant.objects.count() == 1
 
 
+def test_who_takes_does_not_wait_for_another_that_is_taking() -> None:
+    run, _ = begun()
+    helper = joined(run)
+    with transaction.atomic():
+        taken = store().take_devices(run, 1)[1]
+        taken += in_thread(lambda: store().take_devices(helper, 1))()[1]
+    assert [one.host for one in taken] == ["a", "b"]
+
+
 def test_many_take_at_once_and_none_takes_anothers() -> None:
     run, _ = begun([f"sw{number}" for number in range(300)], helpers=5)
     crowd = [run, *(joined(run) for _ in range(5))]
