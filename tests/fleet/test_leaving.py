@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import ANY
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from jobs.fleet.ends import EndedElsewhere
 from jobs.lifecycle import participants, transitions
 from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.sql import store
-from jobs.sql.device_signature import Batch, NewFleet
+from jobs.sql.device_signature import Batch, NewFleet, Tally
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import exception_of, perform_job, result_of
@@ -66,14 +67,16 @@ def test_the_last_one_stays_while_devices_wait() -> None:
     assert taking_part(run) == {run.run_token} == {named(run)}
 
 
+@each_database
 def test_the_last_one_out_gets_the_tally_of_all() -> None:
     run, taken = begun(["a", "b"], take=1)
     helper = joined(run)
     _, more = store().take_devices(helper, 5)
     assert leave(helper, Batch([over(more[0].id)])).gone
-    leaving = leave(run, Batch([over(taken[0].id)]))
+    assert store().tally(run.job_id) == Tally(devices=2, over=1, failed=0, max_score=3, unreported=0, size=ANY)
+    leaving = leave(run, Batch([over(taken[0].id)._replace(failed=True, reason="it said no")]))
     assert (leaving.gone, leaving.last) == (False, True)
-    assert (leaving.tally.devices, leaving.tally.over, leaving.tally.failed, leaving.tally.max_score) == (2, 2, 0, 3)
+    assert leaving.tally == Tally(devices=2, over=2, failed=1, max_score=3, unreported=0, size=ANY)
     assert not taking_part(run)
 
 
@@ -136,6 +139,7 @@ def test_beginning_and_joining_and_taking_may_be_repeated() -> None:
     store().write_devices(run, batch)
     store().write_devices(run, batch)
     assert states(run.job_id) == [DONE, TAKEN, TAKEN, WAITING]
+    assert [device.host for device in store().taken_devices(run)] == ["b", "c"]
 
 
 @each_database

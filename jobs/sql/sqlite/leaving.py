@@ -15,7 +15,7 @@ _NOTE_END: Final = f"""
     UPDATE {FLEET} SET "end" = coalesce("end", %(new_end)s)
     WHERE job_id = %(job)s AND EXISTS (SELECT 1 FROM {PARTICIPANT} WHERE token = %(token)s)
 """
-_NAMED: Final = f"SELECT run_token = %(token)s FROM {JOB} WHERE id = %(job)s AND run_token IS NOT NULL"
+_NAMED: Final = f"SELECT run_token = %(token)s FROM {JOB} WHERE id = %(job)s"
 _HEIR: Final = f"SELECT token, worker_id, worker FROM {PARTICIPANT} WHERE job_id = %(job)s ORDER BY joined_at LIMIT 1"
 _HAND_ON: Final = f"""
     UPDATE {JOB} SET run_token = %(heir)s, worker_id = %(heir_id)s, worker = coalesce(%(heir_worker)s, worker)
