@@ -106,7 +106,7 @@ def test_in_a_run_that_an_earlier_release_ended_nobody_changes_anything() -> Non
     assert stored() == before
 
 
-def test_who_comes_back_after_the_end_of_the_run_is_not_the_last_one_out() -> None:
+def test_a_participant_that_comes_back_after_the_end_of_the_run_is_not_the_last_one_out() -> None:
     run, _ = begun(["a"], take=1)
     assert lose(run)
     back = leave(run)

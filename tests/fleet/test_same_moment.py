@@ -108,7 +108,7 @@ def test_a_process_that_joins_while_the_end_of_the_run_is_written_is_refused() -
     assert Participant.objects.count() == 1
 
 
-def test_who_takes_does_not_wait_for_another_that_is_taking() -> None:
+def test_a_participant_that_takes_does_not_wait_for_another_that_is_taking() -> None:
     run, _ = begun()
     helper = joined(run)
     with transaction.atomic():
