@@ -18,6 +18,7 @@ from jobs.run import Refused
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, Begun, Note, Over, Taken
 from jobs.states import Status
+from tests.fake_jobs import fleets
 from tests.fleet.parts import DONE, TAKEN, WAITING, begun, join, joined, leave, lose, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -102,6 +103,7 @@ def test_one_began_when_its_thread_began_it_and_not_with_the_first_step_that_is_
 
 @each_database
 def test_one_that_is_given_back_is_anybodys() -> None:
+    begun(["x"], task=fleets.each_with_result)  # waits beside it
     run, _ = begun()
     taken = store().take_devices(run, 2, ahead=2)[1]
     assert isinstance(join(run), Refused)  # there is nothing that it could begin

@@ -33,9 +33,10 @@ def _crash(postgresql: PostgreSQL) -> None:
 @pytest.mark.usefixtures("lazy_log")
 def test_what_a_named_step_rests_on_outlives_a_crash(postgresql: PostgreSQL) -> None:
     run, taken = begun(take=2)
+    store().take_devices(run, 1, lasting=True)
     _crash(postgresql)
     assert store().fleet_standing(run).is_mine
-    assert JobDevice.objects.filter(participant=run.run_token).count() == 2
+    assert JobDevice.objects.filter(participant=run.run_token).count() == 3
     first, second = (one.id for one in taken)
     store().note_steps(run, [Note(first, "commit", "it reverts", lasting=False)])
     store().note_steps(run, [Note(second, "commit", "it reverts", lasting=False), Note(first, "confirm", None)])

@@ -13,7 +13,7 @@ from tests.factory.rows import NOON, device_row, job_row
 from tests.fake_jobs import fleets
 from tests.fleet.parts import begun
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
 HOSTS: Final = ["a", "b", "c", "d", "e"]
 
@@ -25,11 +25,10 @@ def took(seconds: float, host: str, *, job: Job | None = None) -> None:
 
 
 def test_the_slow_ones_are_taken_first() -> None:
-    took(5, "c")
-    took(70, "d")
-    took(1.9, "e")
-    _, taken = begun(HOSTS, take=2)
-    assert [device.host for device in taken] == ["d", "c"]
+    for host, seconds in zip(HOSTS, (1.9, 9.9, 59.0, 599.0, 601.0), strict=True):
+        took(seconds, host)
+    _, taken = begun(HOSTS, take=4)
+    assert [device.host for device in taken] == ["e", "d", "c", "b"]
 
 
 def test_those_that_wait_are_taken_in_turn_too() -> None:
@@ -44,9 +43,9 @@ def test_those_that_wait_are_taken_in_turn_too() -> None:
 def test_the_last_job_that_finished_a_device_counts() -> None:
     took(100, "b")
     took(1, "b")
-    device_row(job_row(), "b", state="WAITING")
     took(1, "c")
     took(100, "c")
+    device_row(job_row(), "c", state="WAITING")
     _, taken = begun(HOSTS, take=1)
     assert [device.host for device in taken] == ["c"]
 

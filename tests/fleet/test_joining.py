@@ -163,7 +163,7 @@ def test_nobody_joins_a_run_that_has_not_come_to_its_devices() -> None:
     answer = join(run)
     assert isinstance(answer, Refused)
     assert answer.reason == "it is not running, or needs no help"
-    assert store().fingerprint(run.job_id) is store().tally(run.job_id) is None
+    assert (store().fingerprint(run.job_id), store().tally(run.job_id)) == (None, None)
 
 
 def test_nobody_joins_after_the_time_limit_nor_another_task_nor_what_does_not_run() -> None:

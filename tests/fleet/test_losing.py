@@ -108,6 +108,7 @@ def beside_one_that_is_lost(ctx: JobContext, *, says: bool) -> None:
 def test_a_job_that_has_nothing_to_say_of_a_lost_device_has_no_report_of_it(says: bool, reports: Any) -> None:
     ended = perform_job(beside_one_that_is_lost, says=says)
     assert (ended.status, result_of(ended)) == (Status.FINISHED, {"devices": {"a": "a", **reports}})
+    assert ended.outcome.result is not None  # it is short, and lists of jobs show it
 
 
 def test_the_one_that_has_taken_part_longest_inherits_the_run() -> None:

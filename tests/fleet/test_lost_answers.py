@@ -1,8 +1,8 @@
 """The database did its work, and the answer was lost with the connection: every statement may be repeated."""
 
 import json
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -120,21 +120,30 @@ def test_an_answer_that_was_long_on_its_way_does_not_count(monkeypatch: pytest.M
     run, _ = begun()
     context = JobContext(run)
     assert asking.until_answered(context.database, late, lambda: "fresh", job_id=run.job_id) == "fresh"
+    assert asking.until_answered(context.database, late, job_id=run.job_id) == "late"  # nothing else can be asked
 
 
 def test_while_the_database_is_away_it_is_asked_again_after_a_moment(
     monkeypatch: pytest.MonkeyPatch, heard: list[Event]
 ) -> None:
     slept: list[float] = []
+    inside: list[bool] = []
+
+    @contextmanager
+    def database() -> Iterator[None]:
+        inside.append(True)
+        yield
+        inside.clear()
 
     def ask() -> str:
+        assert inside
         if not slept:
             raise OperationalError("the connection is lost")
         return "there"
 
     monkeypatch.setattr(asking, "_RETRY_SECONDS", 3.0)
     monkeypatch.setattr(asking, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=slept.append))
-    assert (asking.until_answered(nullcontext, ask, job_id=7), slept) == ("there", [3.0])
+    assert (asking.until_answered(database, ask, job_id=7), slept) == ("there", [3.0])
     (waits,) = [event.fields for event in heard if event.action is JobAction.DEVICES_WAIT]
     assert (waits["job_id"], waits["error"]) == (7, "the connection is lost")
 

@@ -6,10 +6,11 @@ import pytest
 
 from jobs.end_reasons import EndReason, Failure
 from jobs.lifecycle import transitions
-from jobs.models import Job, JobDevice, Participant
+from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, Begun, Note, Over, Stepped
-from tests.fleet.parts import DONE, TAKEN, aborted, begun, cleared, ended, joined, joined_late, leave, lose, over
+from tests.fake_jobs import fleets
+from tests.fleet.parts import DONE, TAKEN, aborted, begun, cleared, ended, joined, joined_late, leave, lose, named, over
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
@@ -88,10 +89,18 @@ def test_a_process_that_takes_part_no_more_shows_nothing() -> None:
     assert Job.objects.get(pk=run.job_id).finished_devices == "[]"
 
 
+def test_a_participant_that_was_judged_lost_leaves_the_run_in_its_name() -> None:
+    """Who did so ends the run in a moment, or hands it on."""
+    run, _ = begun()
+    Participant.objects.all().delete()
+    assert leave(run, though_waiting=True).last
+    assert (named(run), Fleet.objects.get().orphan) == (run.run_token, None)
+
+
 def test_in_a_run_that_an_earlier_release_ended_nobody_changes_anything() -> None:
     """It knows no participants, and leaves them."""
-    run, taken = begun(take=2)
-    joined(run)
+    run, taken = begun(take=2, task=fleets.each_with_result)
+    joined(run, task_name=fleets.each_with_result.name)
     assert transitions.fail(run, Failure(type=EndReason.WORKER_LOST, message="its worker is gone"))
 
     def stored() -> list[Any]:
