@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from cnaasjobs.secrecy import storable
 from jobs.states import JOIN
 
 MAX_BODY_BYTES: Final = 4096
@@ -68,7 +69,7 @@ def check(message: Received, *, jobs: Container[str], plain_tasks: Container[str
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= _MAX_TEXT
+    return isinstance(value, str) and len(value) <= _MAX_TEXT and storable(value) == value
 
 
 def _is_name(value: Any) -> bool:

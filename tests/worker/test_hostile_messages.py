@@ -22,7 +22,7 @@ from jobs.models import AuditEntry, Job
 from jobs.states import JOIN
 from tests.fake_jobs import nothing
 from tests.reliability.scale import FULL_LENGTH
-from tests.services import RabbitMQ, Redis
+from tests.services import PostgreSQL, RabbitMQ, Redis
 from tests.services.managed import Managed
 from tests.waiting import wait_until
 from tests.worker import hostile
@@ -71,8 +71,10 @@ def worker(start_worker: StartWorker) -> Managed:
     return start_worker("w1")
 
 
-@pytest.mark.needs("rabbitmq")
-def test_nothing_that_an_outsider_sends_by_rabbitmq_is_taken(rabbitmq: RabbitMQ, worker: Managed) -> None:
+@pytest.mark.needs("postgresql", "rabbitmq")
+def test_nothing_that_an_outsider_sends_by_rabbitmq_is_taken(
+    postgresql: PostgreSQL, rabbitmq: RabbitMQ, worker: Managed
+) -> None:
     with current_app.connection_for_write() as connection:
         channel = connection.channel()
         _nothing_of_it_is_taken(

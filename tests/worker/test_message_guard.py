@@ -70,6 +70,8 @@ def test_each_form_of_message_passes(message: Hostile) -> None:
         (replace(well_formed(), headers={**well_formed().headers, 5: 5}), HEADER),
         (headed(task=""), VALUE),
         (headed(id=""), VALUE),
+        (headed(task="no\0task"), VALUE),  # PostgreSQL would not look for it
+        (headed(task="no\ud800task"), VALUE),
         (headed(id=5), VALUE),
         (headed(task=["x"]), VALUE),
         (headed(lang="x" * 256), VALUE),
