@@ -34,8 +34,8 @@ def condition_of(text: str, *, now: datetime) -> Q:
 
 
 def id_of(text: str) -> int | None:
-    """The job's number, if the text is just a number."""
-    text = text.strip()
+    """The job's number, if the text is just a number, or one as pages write it: #4711."""
+    text = text.strip().removeprefix("#")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63 else None
 
 

@@ -104,6 +104,7 @@ def test_what_cannot_be_understood_is_reported(viewer: Person, line: str, words:
 
 def test_a_search_for_an_id_leads_to_its_job(viewer: Person) -> None:
     job = job_row()
+    assert viewer.client.get("/jobs", {"q": f" #{job.pk}"})["Location"] == f"/jobs/{job.pk}"  # as pages write it
     response = viewer.client.get(f"/jobs?q={job.pk}")
     assert (response.status_code, response["Location"]) == (302, f"/jobs/{job.pk}")
     assert "No job matches" in viewer.read(f"/jobs?q={job.pk + 1}")
