@@ -3,12 +3,13 @@
 from functools import update_wrapper
 from typing import Any, Final
 
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from cnaasjobs.secrecy import storable
+from jobs.admin_pages.toolkit.possible import CheckedIds
 
 # What operators use first: title, app, model.
 MAIN_PAGES: Final = (
@@ -37,6 +38,11 @@ class Site(AdminSite):
             return view(request, *args, **kwargs)
 
         return super().admin_view(update_wrapper(with_storable, view), cacheable)
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        theirs: Any = admin_class or ModelAdmin
+        names = {"__module__": theirs.__module__, "__doc__": theirs.__doc__}
+        super().register(model_or_iterable, type(theirs)(theirs.__name__, (CheckedIds, theirs), names), **options)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from jobs.admin_pages import dashboard  # this module is imported before the models

@@ -1,18 +1,49 @@
-"""Nobody gets a server error by a NUL, which PostgreSQL refuses to look for."""
+"""Nobody gets a server error by what no row has: a NUL, which PostgreSQL refuses to look for, or an impossible id."""
+
+from typing import Any
 
 import pytest
-from django.contrib.admin import site
-from django.test import Client
+from django.contrib import admin
+from django.http import HttpRequest
+from django.test import Client, RequestFactory
 
 from tests.admin.conftest import Admin
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
+NO_IDS = ("x", "9" * 23)
+
+
+def registered() -> list[Any]:
+    admin.autodiscover()  # as the URLs do when they are loaded
+    assert len(admin.site._registry) > 10
+    return [*admin.site._registry]
+
+
+def test_no_form_and_no_address_fails_by_an_id_that_none_is(boss: Admin) -> None:
+    boss.client.raise_request_exception = False
+    wrong = []
+    for model in registered():
+        page = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        fields = {field.name: NO_IDS[1] for field in (*model._meta.fields, *model._meta.many_to_many)}
+        forms: list[tuple[str, dict[str, Any]]] = [
+            (page, {"action": action, "_selected_action": NO_IDS, "index": "0"})
+            for action in admin.site._registry[model].get_actions(request_of(boss))
+        ]
+        forms += [(f"{page}{where}/", fields) for where in ("add", f"{NO_IDS[1]}/change", f"{NO_IDS[1]}/delete")]
+        wrong += [path for path, form in forms if boss.client.post(path, form).status_code >= 500]
+    assert wrong == []
+
+
+def request_of(somebody: Admin) -> HttpRequest:
+    request = RequestFactory().get("/admin/")
+    request.user = somebody.user
+    return request
 
 
 def test_a_parameter_may_have_a_nul(boss: Admin) -> None:
     boss.client.raise_request_exception = False
     wrong = []
-    for model in site._registry:
+    for model in registered():
         page = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         for name in ("q", "p", "o", *(field.name for field in model._meta.concrete_fields)):
             if boss.client.get(page, {name: "a\0"}).status_code >= 500:
