@@ -174,13 +174,28 @@ def _followed(line: str, job_id: int, shown: list[str]) -> None:
 def test_the_database_takes_no_writes(postgresql: PostgreSQL) -> None:
     guard = f"ALTER DATABASE {postgresql.database} SET default_transaction_read_only = on"
     postgresql.execute(guard, database="postgres")
-    show, promote, mend = lines("The database takes no writes", "psql")
+    show, promote, raise_ids, mend = lines("The database takes no writes", "psql")
     assert re.search(r"f +\| on", psql(show, postgresql).stdout)
     assert "recovery is not in progress" in psql(promote, postgresql).stderr  # it is no standby
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
         postgresql.execute("CREATE TABLE probe ()")
     assert psql(mend, postgresql).stdout == "ALTER DATABASE\n"
     postgresql.execute("CREATE TABLE probe ()")
+    assert psql(raise_ids, postgresql).returncode == 0
+    assert job_in(Status.SCHEDULED).pk > 10_000
+
+
+@pytest.mark.needs("postgresql")
+def test_commits_wait_for_a_standby(postgresql: PostgreSQL) -> None:
+    show, mend = lines("Commits wait for a standby", "psql")
+    postgresql.set("synchronous_standby_names", "away")
+    try:
+        waiting = subprocess.Popen(["psql", postgresql.url, "-c", "CREATE TABLE probe ()"], stdout=subprocess.DEVNULL)
+        wait_until(lambda: re.search(r"^ +1$", psql(show, postgresql).stdout, re.M), timeout=SECONDS)
+        assert psql(mend, postgresql).returncode == 0
+        assert waiting.wait(timeout=SECONDS) == 0
+    finally:
+        postgresql.set("synchronous_standby_names", "")
 
 
 @pytest.mark.needs("postgresql")
