@@ -89,7 +89,7 @@ def test_a_lock_is_held_and_nothing_moves() -> None:
     job = job_in(Status.RUNNING)
     hold_lock("devices", job)
     show, abort, clear = lines("A lock is held, and nothing moves", "manage.py")
-    assert f"job {job.pk}" in managed(show)
+    assert re.search(rf"^devices +{job.pk} ", managed(show), re.M)
     assert "told to stop" in managed(abort, job=job.pk)
     assert f"cleared; job {job.pk} held it" in managed(clear)
     assert not locks.held().exists()

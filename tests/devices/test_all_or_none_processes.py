@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.db import connection, transaction
 
+from jobs.device_models import LOST
 from jobs.models import Job, JobDevice, Participant
 from jobs.states import Status
 from locks.models import Lock
@@ -13,6 +14,8 @@ from tests.devices.held import HOSTS, Trio
 from tests.devices.lab import Lab, ended, reason
 from tests.services import PostgreSQL
 from tests.services.processes import Platform
+from tests.services.standby import Standby
+from tests.switching import on_database
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.needs("postgresql", "rabbitmq")]
@@ -154,3 +157,28 @@ def test_when_everything_dies_between_commit_and_confirm_every_device_reverts(tr
     for host in HOSTS:
         row = JobDevice.objects.get(job=job, host=host)
         assert "the device reverts by itself by" in (row.reason or "")
+
+
+def test_after_a_failover_to_a_standby_that_was_behind_all_are_taken_back(
+    postgresql: PostgreSQL, rabbitmq: object, site: Platform, lab: Lab, scratch: Path, tmp_path: Path
+) -> None:
+    """It has not heard that all may commit. The processes find it by their DATABASE_URL, which names both servers."""
+    with Standby(scratch / "standby", of=postgresql) as standby:
+        both = f"127.0.0.1:{postgresql.port},127.0.0.1:{standby.port}"
+        url = postgresql.url.replace(f"127.0.0.1:{postgresql.port}", both) + "?target_session_attrs=read-write"
+        site.env["DATABASE_URL"] = url
+        with on_database(url):
+            trio = Trio(site, lab, tmp_path / "drivers", mode=2)
+            trio.hold("commit")
+            standby.catches_up()
+            standby.hears_no_more()
+            trio.release("compare")
+            trio.until("to-commit", HOSTS)
+            postgresql.kill()
+            standby.promote()
+            connection.close()
+            trio.release("commit")
+            job = trio.ended()
+            assert trio.done("commit") == HOSTS
+            assert trio.done("to-confirm") == trio.changed() == []  # by a rollback, or its timer
+            assert all(f"because of {LOST}" in reason(job, host) for host in HOSTS)
