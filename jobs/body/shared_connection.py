@@ -32,7 +32,7 @@ class SharedConnection:
     @contextlib.contextmanager
     def use(self) -> Iterator[None]:
         if threading.get_ident() == self._own_thread:
-            with self._lent_mutex if self._lent else contextlib.nullcontext(), _usable(connections[DEFAULT_DB_ALIAS]):
+            with self._lent_mutex, _usable(connections[DEFAULT_DB_ALIAS]):
                 yield
             return
         before = getattr(connections._connections, DEFAULT_DB_ALIAS, None)  # type: ignore[attr-defined]

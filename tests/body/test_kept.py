@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db import DataError
 
+from cnaasjobs.events import Event
 from jobs.actions import JobAction
 from jobs.models import Job, JobOutcome
 from jobs.states import Status
@@ -49,8 +50,9 @@ def test_what_a_body_keeps_is_stored_if_it_exits() -> None:
 
 
 @pytest.mark.parametrize("kept", ["raises", "exits", "no JSON"])
-def test_what_can_not_be_kept_leaves_the_end_as_it_is(kept: str) -> None:
+def test_what_can_not_be_kept_leaves_the_end_as_it_is(kept: str, heard: list[Event]) -> None:
     assert stored(perform_job(keeps, ends="raises", kept=kept)) == (Status.EXCEPTION, "ValueError", None)
+    assert JobAction.KEPT_LOST in [event.action for event in heard]
 
 
 def test_what_the_database_refuses_leaves_the_end_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,19 @@
 """Which database connections the device threads of a run use."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.db import connection, connections
 
+from jobs.body.shared_connection import SharedConnection
 from jobs.models import Job
 from jobs.sql import store
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import perform_job
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -62,3 +64,12 @@ def test_a_connection_of_its_own_that_a_step_opened_is_closed_with_its_thread(ea
     assert perform_job(asks_without_the_context).status == Status.FINISHED
     assert used["open"]
     wait_until(lambda: used["a"].connection is None)
+
+
+def test_the_one_of_the_threads_is_not_closed_while_a_thread_uses_it() -> None:
+    shared = SharedConnection()
+    with ThreadPoolExecutor(1) as pool:
+        with shared._mutex:
+            closes = pool.submit(shared.close)
+            stays(lambda: not closes.done(), seconds=0.1)
+        closes.result(30)

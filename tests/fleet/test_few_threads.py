@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from jobs.body.shared_connection import SharedConnection
 from jobs.fleet.hands import Hands, Piece, Within
 from jobs.models import JobDevice
 from jobs.testing import exception_of, perform_job
@@ -60,3 +61,9 @@ def test_what_is_left_by_a_thread_that_hangs_goes_to_another_as_soon_as_one_can_
     assert [piece.host for piece in hands.done()] == ["sw1"]
     hands.close()
     go_on.set()
+
+
+def test_a_connection_that_no_thread_can_open_ahead_is_opened_when_it_is_needed(allowed: list[str]) -> None:
+    shared = SharedConnection()
+    with shared.opened():
+        assert (allowed, shared._shared) == ([], None)
