@@ -201,7 +201,8 @@ def test_a_fault_while_a_commit_waits_says_until_when(lab: Lab, monkeypatch: pyt
     unreachable(monkeypatch, "sw1")
     monkeypatch.setattr(DeviceSync, "take_back", broken)
     lab.add("sw1")
-    assert re.fullmatch(f"internal error: OSError: no more files; committed, and {UNTIL}", reason(live(), "sw1"))
+    faults = "not reachable after the commit: no route to host; internal error: OSError: no more files"
+    assert re.fullmatch(f"{faults}; committed, and {UNTIL}", reason(live(), "sw1"))
     monkeypatch.setattr(DeviceSync, "__init__", lambda self, *_, **__: broken(self))  # it has no report of its own yet
     assert devices_of(live())["sw1"] == {"failed": True, "reason": "OSError: no more files"}
 
