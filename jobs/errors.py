@@ -57,8 +57,11 @@ class JobNotAbortable(JobError):
 
 
 class NotWaitingForApproval(JobError):
-    def __init__(self, job_id: int, status: str) -> None:
-        super().__init__(f"Job id {job_id} is in state {status} and does not wait for approval")
+    def __init__(self, job_id: int, status: str, decided: str = "") -> None:
+        """``decided``: by whom and how, if somebody has."""
+        super().__init__(
+            f"Job id {job_id} is in state {status} and does not wait for approval{decided and ': '}{decided}"
+        )
         self.job_id = job_id
 
 

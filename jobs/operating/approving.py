@@ -6,7 +6,8 @@ provider the name comes from.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -15,15 +16,18 @@ from knox.models import AuthToken
 from cnaasjobs.api.caller import plain_name
 from cnaasjobs.conf import conf
 from jobs import follow_ups
+from jobs.approval_models import APPROVED
 from jobs.audit import trail
 from jobs.deeds import Deed
 from jobs.dispatch import behind
+from jobs.end_reasons import EndReason
 from jobs.errors import CannotApprove, JobNotFound, NotAllowed, NotWaitingForApproval
 from jobs.lifecycle import approval
-from jobs.models import Job, TokenMaker
+from jobs.models import Job, JobApproval, TokenMaker
 from jobs.rights.decide import APPROVE, require_for
 
 MAX_COMMENT = 255
+_IN_WORDS: Final[Mapping[str, str]] = {APPROVED: "approved", EndReason.JOB_REJECTED.value: "rejected"}
 
 
 def approve(job_id: int, *, by: trail.By, comment: str = "") -> Job:
@@ -89,10 +93,17 @@ def _decide(job_id: int, by: trail.By, comment: str, deed: Deed) -> Job:
             )
         decide = approval.approve if deed is Deed.APPROVED else approval.reject
         if not decide(job_id, by=by.who, comment=comment):
-            raise NotWaitingForApproval(job_id, Job.objects.values_list("status", flat=True).get(pk=job_id))
+            status = Job.objects.values_list("status", flat=True).get(pk=job_id)
+            raise NotWaitingForApproval(job_id, status, _decision_on(job_id))
         trail.add(deed, who=by.who, origin=by.origin, job_id=job_id, detail=comment)
     job.refresh_from_db()
     return job
+
+
+def _decision_on(job_id: int) -> str:
+    asked = JobApproval.objects.filter(pk=job_id).first()
+    word = _IN_WORDS.get(asked.verdict) if asked else None
+    return f"{asked.by} {word} it" if asked and word else ""
 
 
 def _require_there(job_id: int) -> None:

@@ -101,7 +101,7 @@ def test_one_that_no_dry_run_has_shown_waits_for_another_person(ann: Api, bob: A
     reply = bob.put(f"/job/{job.pk}", {"action": "REJECT"})
     assert (reply.status, reply.message) == (
         400,
-        f"Job id {job.pk} is in state FINISHED and does not wait for approval",
+        f"Job id {job.pk} is in state FINISHED and does not wait for approval: bob approved it",
     )
 
 
