@@ -46,6 +46,7 @@ def hostnames(reply: Reply) -> list[str]:
 @pytest.mark.parametrize("end", [None, *EndReason])
 def test_failed_and_lost_and_never_begun_devices_are_taken_whatever_the_end(api: Api, end: EndReason | None) -> None:
     job = sync_row("FINISHED") if end is None else sync_row("EXCEPTION", exception_type=end.value)
+    device_row(sync_row(), "sw1", reason="of another job")
     device_row(job, "sw1", place=3, reason="cannot connect: timed out")  # it took longest in the job before
     device_row(job, "sw4", "WAITING", place=0)
     device_row(job, "sw2", place=1, reason="worker celery@w1 was lost in commit: its state is not known", report=None)
@@ -73,6 +74,7 @@ def _result(**failed: bool) -> str:
 
 
 def test_a_job_of_a_version_without_device_rows_is_read_by_its_result(api: Api) -> None:
+    device_row(sync_row(), "sw1")  # of a later version, beside it
     finished = sync_row(result=_result(sw1=False, sw2=True, sw3=False, sw4=True))
     assert hostnames(after(api, finished)) == ["sw2", "sw4"]
     aborted = sync_row("EXCEPTION", exception_type="JobAborted", result=_result(sw1=False, sw2=True))

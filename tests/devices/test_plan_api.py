@@ -42,6 +42,7 @@ def carry_out(api: Api, job: Job | int, **more: Any) -> Reply:
 
 @pytest.mark.parametrize("more", [{}, {"dry_run": False}, {"dry_run": None, "all": False, "hostname": None}])
 def test_the_devices_of_the_dry_run_are_changed_live(api: Api, more: dict[str, Any]) -> None:
+    dry_run()
     job = dry_run()
     reply = carry_out(api, job, **more, confirm_mode=2)
     assert reply.status == 200, reply.body

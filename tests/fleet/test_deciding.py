@@ -169,3 +169,17 @@ def test_nobody_decides_for_a_job_that_was_told_to_stop(stop: Any) -> None:
     stepped(run, taken, 1)
     stop(run)
     assert store().decide(run, 1, within=None).allowed is None
+
+
+def test_an_end_that_is_noted_while_a_step_is_decided_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, taken = begun(["a"], take=1, all_or_none=True)
+    stepped(run, taken, 1)
+    ask = deciding._why_not
+
+    def asked(fleet: Fleet, within: float | None) -> str | None:
+        store().note_end(run, "{}")
+        return ask(fleet, within)
+
+    monkeypatch.setattr(deciding, "_why_not", asked)
+    assert store().decide(run, 1, within=None).allowed
+    assert Fleet.objects.get().end == "{}"
