@@ -157,8 +157,10 @@ def test_a_step_that_took_too_long_is_the_last() -> None:
     stepped(run, taken, 1)
     assert store().decide(run, 1, within=60).allowed
     stepped(run, taken, 2)
+    assert store().decide(run, 2, within=60).allowed
+    stepped(run, taken, 3)
     Fleet.objects.update(allowed_at=F("allowed_at") - timedelta(seconds=61))
-    refused = store().decide(run, 2, within=60)
+    refused = store().decide(run, 3, within=60)
     assert refused.allowed is False
     assert "more than 60 seconds" in refused.reason
 

@@ -20,7 +20,7 @@ from jobs.states import JobDeviceState, Status
 from jobs.task import JobContext, job
 from jobs.testing import perform, result_of
 from tests.fake_jobs import fleets
-from tests.fleet.parts import DONE, begun, joined, leave
+from tests.fleet.parts import DONE, TAKEN, WAITING, begun, joined, leave, states
 from tests.waiting import wait_until
 
 HOSTS = ["a", "b", "c"]  # one at once: the others wait at first
@@ -182,6 +182,7 @@ def test_a_step_is_refused_if_the_one_before_is_not_known_to_be_allowed_or_a_dev
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("each_database")
 def test_only_a_process_that_takes_part_or_ends_the_run_says_that_a_device_was_lost() -> None:
+    beside, _ = begun(["x", "y"], take=1, task=fleets.each_with_result)
     run, _ = begun(["a", "b"], take=1)
     helper = joined(run)
     assert store().lose_unrecorded(helper, JobDeviceState.WAITING) == 1
@@ -190,4 +191,6 @@ def test_only_a_process_that_takes_part_or_ends_the_run_says_that_a_device_was_l
     assert leave(helper).gone
     assert store().lose_unrecorded(helper, JobDeviceState.TAKEN) == 0
     assert store().lose_unrecorded(run, JobDeviceState.TAKEN) == 1
-    assert list(JobDevice.objects.values_list("state", "failed", "reason")) == [(DONE, True, UNKNOWN)] * 2
+    devices = JobDevice.objects.filter(job_id=run.job_id)
+    assert list(devices.values_list("state", "failed", "reason")) == [(DONE, True, UNKNOWN)] * 2
+    assert states(beside.job_id) == [TAKEN, WAITING]

@@ -9,6 +9,7 @@ from jobs.lifecycle import transitions
 from jobs.models import Fleet, Job, JobDevice, Participant
 from jobs.sql import store
 from jobs.sql.device_signature import Batch, Begun, Note, Over, Stepped
+from jobs.states import JobDeviceState
 from tests.fake_jobs import fleets
 from tests.fleet.parts import DONE, TAKEN, aborted, begun, cleared, ended, joined, joined_late, leave, lose, named, over
 
@@ -111,6 +112,7 @@ def test_in_a_run_that_an_earlier_release_ended_nobody_changes_anything() -> Non
     assert store().take_devices(run, 2)[1] == []
     store().note_steps(run, [Note(taken[1].id, "commit", None)])
     store().show_progress(run, seconds=0)
+    assert store().lose_unrecorded(run, JobDeviceState.TAKEN) == 0
     assert leave(run).gone
     assert stored() == before
 

@@ -28,11 +28,11 @@ def said_lost(heard: list[Event]) -> list[object]:
 
 
 def test_a_worker_that_was_only_frozen_clears_its_mark(watcher: Watcher, heard: list[Event]) -> None:
-    worker = Worker()
+    worker, _ = Worker(), Worker("w2@host")
     for _ in range(20):
         watcher.look()
     assert worker.row.stopped_at is not None
-    assert said_lost(heard) == ["w1@host"]
+    assert said_lost(heard) == ["w1@host", "w2@host"]
     worker.beat()
     watcher.look()
     assert worker.row.stopped_at is None
