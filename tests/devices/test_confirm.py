@@ -132,13 +132,15 @@ def test_all_or_none_takes_back_every_commit_when_one_fails(lab: Lab) -> None:
     for name in ("sw1", "sw2"):
         lab.change(name, motd="new")
     lab.add("bad", fail="commit")
+    lab.add("later")
     job = live(confirm_mode=2)
     assert reason(job, "bad") == "commit failed: Commit refused by the device"
+    assert reason(job, "later") == "not committed because of bad: confirm_mode 2 is all devices or none"
     for name in ("sw1", "sw2"):
         assert reason(job, name) == ("committed, and rolled back because of bad: confirm_mode 2 is all devices or none")
         assert LabDriver(name).get_config()["running"] == RENDERED.format(name)
         assert not LabDriver(name).has_pending_commit()
-    assert sorted(json.loads(job.finished_devices or "")) == ["bad", "sw1", "sw2"]
+    assert sorted(json.loads(job.finished_devices or "")) == ["bad", "later", "sw1", "sw2"]
     # What was known before holds: their old configuration is still in sync, and a change from outside is still seen.
     assert list(DeviceState.objects.filter(uncertain_job_id=None).values_list("host", flat=True)) == ["sw1", "sw2"]
 
