@@ -67,6 +67,11 @@ def test_a_time_that_is_none_is_refused(name: str, value: Any) -> None:
         assigned(["a"], act, **{name: value})
 
 
+def test_a_time_may_be_nothing_or_a_fraction() -> None:
+    each = assigned(["a"], act, seconds=0, within=0.5)
+    assert (each.seconds, each.within) == (0, 0.5)
+
+
 @pytest.mark.parametrize("name", ["lost", "hung", "back"])
 def test_what_is_called_must_be_a_function(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be a plain function"):

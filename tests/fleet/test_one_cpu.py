@@ -116,5 +116,7 @@ def test_where_nothing_is_known_threads_run_as_they_like(
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(one_cpu, "_STAT", tmp_path / "stat")
         elsewhere.delattr(os, "sched_setaffinity")
-        OneCpu().follow([waiting])
+        cpu = OneCpu()
+        cpu.follow([waiting])
+        cpu.bind()
     assert processors_of(waiting) == allowed
