@@ -24,16 +24,22 @@ def alike(secrets: Secrets) -> str:
 def _files(directory: Path, suffix: str = "") -> str:
     """A hash of all files below a directory, of their names and of links to other directories.
 
-    What can't be read counts as missing. Git's own files are left out: no two clones have the same.
+    What can't be read counts as missing. Left out is what no two machines have the same of: Git's own files, and the
+    directory with a time in its name, and the link to it, through which Kubernetes shows the files of a ConfigMap.
     """
     found = sha256()
     for place, directories, names in os.walk(directory):
-        directories[:] = sorted({*directories} - {".git"})
-        for path in (Path(place, name) for name in sorted([*directories, *names]) if name.endswith(suffix)):
+        directories[:] = sorted(name for name in directories if not _is_of_one_machine(name))
+        shown = sorted([*directories, *(name for name in names if not _is_of_one_machine(name))])
+        for path in (Path(place, name) for name in shown if name.endswith(suffix)):
             with suppress(OSError):  # among others for a directory, which is no link
                 content = path.read_bytes() if path.is_file() else os.fsencode(path.readlink())
                 found.update(json.dumps([str(path.relative_to(directory)), sha256(content).hexdigest()]).encode())
     return found.hexdigest()
+
+
+def _is_of_one_machine(name: str) -> bool:
+    return name == ".git" or name.startswith("..")
 
 
 # Read when this module is imported, which is when a worker starts: so it is the code that runs here, even if an upgrade

@@ -34,8 +34,24 @@ def test_the_same_files_make_the_same_mark(lab: Lab, monkeypatch: pytest.MonkeyP
     (lab.templates / ".git" / "index").write_text("times and inodes of this clone")
     (lab.templates / ".git" / "sample.j2").touch()
     assert now() == before  # as a clone on another machine has it: other times, listed otherwise, the same content
+    for name in ("first", "second"):
+        (lab.templates / name).mkdir()
+        (lab.templates / name / ".git").write_text(f"gitdir: ../.git/modules/{name}")
+    assert now() == before
     (lab.templates / "lab" / "full.j2c").touch()
     assert _files(lab.templates, ".j2") == sources
+
+
+def test_a_config_map_makes_the_same_mark_in_each_pod(tmp_path: Path) -> None:
+    marks = set()
+    for pod, shown_at, text in ("a", "..2026_11", "x"), ("b", "..2026_12", "x"), ("c", "..2026_12", "y"):
+        place = tmp_path / pod
+        (place / shown_at).mkdir(parents=True)
+        (place / shown_at / "full.j2").write_text(text)
+        (place / "..data").symlink_to(shown_at)
+        (place / "full.j2").symlink_to("..data/full.j2")
+        marks.add(_files(place))
+    assert len(marks) == 2
 
 
 def _backwards(walk: Callable[..., Iterator[tuple[str, list[str], list[str]]]]) -> Callable[..., Any]:
