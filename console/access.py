@@ -22,6 +22,7 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 SAFE: Final = ("GET", "HEAD")
 TYPED: Final = ("comment", "reason")  # what people write into forms; in a form's address it is what stands there
+LONGEST: Final = 255  # characters of it
 
 
 def page(permission: str, *, post: str | None = None) -> Callable[[View[P]], View[P]]:
@@ -74,9 +75,14 @@ def _to_sign_in(request: HttpRequest) -> HttpResponse:
     address = request.get_full_path()
     if request.method not in SAFE:
         messages.warning(request, "You were no longer signed in, so nothing was done. Send the form again.")
-        typed = {name: text for name in TYPED if (text := request.POST.get(name))}
-        address = f"{request.path}?{urlencode({**request.GET.dict(), **typed})}"
+        texts = {name: text for name in TYPED if (text := typed(request.POST.get(name, "")))}
+        address = f"{request.path}?{urlencode({**request.GET.dict(), **texts})}"
     return redirect_to_login(address)
+
+
+def typed(given: str) -> str:
+    """A text from a form, as it can be stored."""
+    return given.replace("\x00", "").strip()[:LONGEST]
 
 
 def _foreign(request: HttpRequest) -> str | None:

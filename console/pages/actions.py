@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from cnaasjobs.api.caller import note_refusal, origin, who
 from cnaasjobs.api.errors import Conflict
-from console.access import page
+from console.access import page, typed
 from console.frame import said, show
 from console.pages.job import no_such_job
 from jobs.api.idempotency import Answer, OutcomeUnknown, once
@@ -32,7 +32,6 @@ from jobs.waiting.progress import looks_of
 AT_ONCE: Final = 500  # aborts of one form
 RUNS_AT_ONCE: Final = 50
 _SHOWN: Final = 50
-_COMMENT: Final = 255
 KEY: Final = 64  # of the form's key, so that it schedules only once
 UNKNOWN: Final = (
     "The database was lost in the middle of the commit: it is not known whether this was scheduled. Load this page"
@@ -236,11 +235,6 @@ def _is_unselected(request: HttpRequest) -> bool:
 
 def _ids(texts: Iterable[str]) -> list[int]:
     return sorted({job_id for text in texts if (job_id := id_of(text)) is not None}, reverse=True)
-
-
-def typed(given: str) -> str:
-    """A text from a form, as it can be stored."""
-    return given.replace("\x00", "").strip()[:_COMMENT]
 
 
 def _named(ids: list[int]) -> str:

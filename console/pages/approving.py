@@ -4,10 +4,10 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from console.access import page
+from console.access import page, typed
 from console.chain import chain_of
 from console.frame import said, show
-from console.pages.actions import acting, not_done, typed
+from console.pages.actions import acting, not_done
 from console.pages.job import no_such_job
 from jobs.errors import JobError
 from jobs.models import Job

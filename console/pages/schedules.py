@@ -11,9 +11,9 @@ from django_celery_beat.models import PeriodicTask
 from cnaasjobs.api.caller import who
 from cnaasjobs.api.errors import Conflict
 from cnaasjobs.db.clock import database_now
-from console.access import may, page
+from console.access import may, page, typed
 from console.frame import said, show
-from console.pages.actions import KEY, UNKNOWN, acting, not_done, typed
+from console.pages.actions import KEY, UNKNOWN, acting, not_done
 from console.reads.schedules import SHOWN, ahead, one_recurring, recurring
 from jobs import feed
 from jobs.api.idempotency import Answer, OutcomeUnknown, once

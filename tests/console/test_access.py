@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
@@ -26,6 +27,17 @@ def test_a_user_who_is_not_signed_in_is_asked_to_sign_in(path: str) -> None:
     response = Client().get(path)
     assert (response.status_code, response["Location"]) == (302, f"/sign-in?next={path}")
     assert Client(headers={"HX-Request": "true"}).get(path).status_code == 401
+
+
+@pytest.mark.usefixtures("db", "tokens")
+def test_what_was_typed_comes_back_as_far_as_a_form_takes_it() -> None:
+    form = {"comment": f" \x00{'x' * 300} ", "reason": "", "other": "left out"}
+    to = Client().post("/jobs/1/run/again?page=2", form)["Location"]
+    asked = parse_qs(urlsplit(to).query)["next"][0]
+    assert (urlsplit(asked).path, parse_qs(urlsplit(asked).query)) == (
+        "/jobs/1/run/again",
+        {"page": ["2"], "comment": ["x" * 255]},
+    )
 
 
 @pytest.mark.usefixtures("tokens")
