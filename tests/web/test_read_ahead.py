@@ -22,9 +22,11 @@ OURS = ("cnaasjobs", "console", "devices", "jobs", "locks")
 FOR_WORKERS = {"devices.apps", "devices.tasks", "jobs.worker"}  # import in their functions what only workers need
 STARTED = """
 import runpy, sys
-import cnaasjobs.wsgi
+import cnaasjobs.wsgi, jobs.task
 runpy.run_path("gunicorn.conf.py")["on_starting"](None)
-print(*sys.modules)
+print(*(loaded := {*sys.modules}))
+jobs.task.known_tasks()
+print(*{*sys.modules} - loaded)
 """
 
 
@@ -48,11 +50,13 @@ def test_a_page_is_made_of_the_templates_that_were_there_at_the_start(
 
 def test_a_server_in_production_has_imported_all_that_it_may_need() -> None:
     done = run_program("-c", STARTED, env={**PRODUCTION, "DJANGO_SETTINGS_MODULE": "cnaasjobs.settings"})
-    loaded = {name for name in done.stdout.split() if name.partition(".")[0] in OURS}
+    started, with_its_jobs = done.stdout.splitlines()
+    loaded = {name for name in started.split() if name.partition(".")[0] in OURS}
     named = {_module(*text.replace(":", ".").rsplit(".", 1)) for text in _texts(vars(cnaasjobs.settings))}
     assert named - loaded == {"jobs.worker.consumer"}
     later = {name: {*_imported_later(name)} - loaded for name in loaded - FOR_WORKERS}
     assert {name: modules for name, modules in later.items() if modules} == {}
+    assert with_its_jobs.split() == []
 
 
 def _texts(value: Any) -> Iterator[str]:
