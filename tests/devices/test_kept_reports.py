@@ -179,6 +179,7 @@ def test_a_fault_of_the_platform_itself_keeps_them_too(lab: Lab, monkeypatch: py
 
     def run(self: Campaign) -> None:
         original(self)
+        assert not self.in_hand  # with 100 kB of configuration a device there is 220 kB, and there may be 10,000
         raise OSError("no more memory")
 
     monkeypatch.setattr(Campaign, "run", run)
