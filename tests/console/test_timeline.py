@@ -66,6 +66,7 @@ def test_what_is_drawn_is_when_it_ran() -> None:
     assert cells(endless, "running") == set(range(COLUMNS))
 
 
+@pytest.mark.usefixtures("each_database")
 def test_what_ended_earlier_or_never_started_is_left_out() -> None:
     ended(24 * 60 + 5)
     job_row("SCHEDULED")
@@ -83,6 +84,7 @@ def test_many_functions_share_one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [lane.name for lane in timeline().functions] == ["a", "b", "c"]
 
 
+@pytest.mark.usefixtures("each_database")
 def test_of_too_many_some_of_each_column_and_every_exception(viewer: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reads, "ALL", 100)
     monkeypatch.setattr(reads, "SOME", 3)

@@ -11,7 +11,7 @@ from cnaasjobs.db.insert import insert, insert_many
 from jobs.models import AuditEntry, Job
 from tests.services import PostgreSQL
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
 TIME = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
 TEXTS = ["", "plain", "it's", 'a "b" {c,d} %s %%', "back\\slash\n", "NULL", "Ünïcode 🦆"]

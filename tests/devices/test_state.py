@@ -24,6 +24,7 @@ def test_a_hash_is_what_django_makes_of_it_as_those_that_are_stored(key: str) ->
     assert digest("\udcff") != digest("\udcfe")  # a device may send anything
 
 
+@pytest.mark.usefixtures("each_database")
 def test_rows_that_are_there_are_replaced() -> None:
     def state(host: str, number: int, uncertain: int | None = None) -> DeviceState:
         return DeviceState(

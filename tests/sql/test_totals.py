@@ -11,7 +11,7 @@ from jobs.models import Job, JobBlock, Watermark
 from jobs.sql import totals
 from tests import fake_jobs
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
 
 
 @pytest.fixture(autouse=True)

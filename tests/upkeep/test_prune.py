@@ -43,6 +43,7 @@ def test_each_terminal_state_has_its_own_retention(settings: Any) -> None:
     assert JobOutcome.objects.count() == 1
 
 
+@pytest.mark.usefixtures("each_database")
 def test_what_belongs_to_a_job_goes_with_it(settings: Any) -> None:
     settings.CNAASJOBS_RETENTION_FINISHED_DAYS = 10
     old, young = finished(11), finished(9)
