@@ -1,6 +1,7 @@
 """One run of a job, as the process that runs its body knows it, and what the database says about it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self, cast
 from uuid import UUID
 
@@ -22,6 +23,7 @@ class Run:
     scheduled_by: str | None
     comment: str | None
     ticket_ref: str | None
+    start_time: datetime
     author_id: int | None = None
 
     @classmethod
@@ -43,6 +45,7 @@ class Run:
             comment=job.comment,
             ticket_ref=job.ticket_ref,
             author_id=job.author_id,
+            start_time=cast("datetime", job.start_time),
         )
 
 

@@ -297,4 +297,4 @@ class JobContext:
 
     def _write_log(self, batch: LogBatch, most_lines: int, most_bytes: int) -> bool:
         with self.database():
-            return store().append_log(self.job_id, batch, most_lines=most_lines, most_bytes=most_bytes)
+            return store().append_log(self._run, batch, most_lines=most_lines, most_bytes=most_bytes)

@@ -180,8 +180,10 @@ class Store(DeviceStore, OverviewStore, Protocol):
 
     # --- the log of a job ---------------------------------------------------------------------------------------------
 
-    def append_log(self, job_id: int, batch: LogBatch, *, most_lines: int, most_bytes: int) -> bool:
-        """Add a batch. False, with nothing written, if the log would then have more lines or bytes than allowed."""
+    def append_log(self, run: Run, batch: LogBatch, *, most_lines: int, most_bytes: int) -> bool:
+        """Add a batch. False, with nothing written, if the log would then have more lines or bytes than allowed, or if
+        the job's row is not, or no longer, about this run.
+        """
         ...
 
     # --- the change feed ----------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ STARTED: Final = (
     "comment",
     "ticket_ref",
     "author_id",
+    "start_time",
 )
 
 

@@ -20,6 +20,7 @@ from jobs.sql import store
 from jobs.sql.signature import LogBatch
 from jobs.testing import perform_job
 from tests import fake_jobs
+from tests.factory import claimed
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
@@ -231,17 +232,17 @@ def test_a_job_that_logs_nothing_costs_no_statement(django_assert_num_queries: D
 
 
 def test_the_bounds_are_the_jobs_whoever_writes() -> None:
-    job = fake_jobs.nothing.schedule()
+    run = claimed(fake_jobs.nothing.schedule())
     batch = LogBatch(lines=3, size=30, text="[]")
 
     def append(**bounds: int) -> bool:
-        return store().append_log(job.pk, batch, **{"most_lines": 100, "most_bytes": 1000, **bounds})
+        return store().append_log(run, batch, **{"most_lines": 100, "most_bytes": 1000, **bounds})
 
     assert append()
     assert not append(most_lines=5)
     assert not append(most_bytes=59)
     assert append(most_lines=6, most_bytes=60)
-    assert Batches.objects.filter(job=job).count() == 2
+    assert Batches.objects.filter(job=run.job_id).count() == 2
 
 
 def test_the_log_goes_with_its_job(logging_job: LoggingJob) -> None:

@@ -12,7 +12,7 @@ from jobs.body.job_log import PendingLine
 from jobs.end_reasons import EndReason, Failure
 from jobs.errors import LockLost
 from jobs.lifecycle import transitions
-from jobs.models import AuditEntry, Job
+from jobs.models import AuditEntry, Job, JobLog
 from jobs.outcome import Outcome
 from jobs.run import Run
 from jobs.task import job
@@ -91,16 +91,24 @@ def test_a_run_that_a_failover_forgot_does_not_free_the_next_ones_lock() -> None
     assert locks.is_held("devices", holder_id=run.job_id, fence=run.fence)
 
 
-def test_what_a_run_has_finished_is_shown_as_its_own_and_never_as_the_next_runs() -> None:
+@pytest.mark.usefixtures("each_database")
+def test_what_a_run_has_finished_and_logged_is_shown_as_its_own_and_never_as_the_next_runs() -> None:
+    """The next one may be of another job: a restore gives numbers out again."""
     run = claimed(runs_again.schedule())
     ctx = JobContext(run)
     ctx.device_finished("sw1")
     ctx.finished_devices.flush()
+    logged = PendingLine(0.0, "INFO", "site", None, "line")
+    ctx.log.add(logged)
+    ctx.log.flush()
     assert Job.objects.get(pk=run.job_id).finished_devices == '["sw1"]'
     lost_and_run_again(run)
     ctx.device_finished("sw2")
     ctx.finished_devices.flush()
+    ctx.log.add(logged)
+    ctx.log.close()
     assert Job.objects.get(pk=run.job_id).finished_devices == "[]"
+    assert JobLog.objects.filter(job=run.job_id).count() == 1
     ctx.close()
 
 

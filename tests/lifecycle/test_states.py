@@ -32,6 +32,7 @@ def _try(verb: Verb, job: Job) -> None:
         scheduled_by=None,
         comment=None,
         ticket_ref=None,
+        start_time=job.start_time or job.scheduled_time,
     )
     match verb:
         case Verb.CLAIM:

@@ -1,5 +1,6 @@
 """A claim in a transaction: one statement for a job without a lock, else two."""
 
+from datetime import UTC
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -53,7 +54,8 @@ def claim(job_id: int, task_name: str, by: Claimant, *, lock_name: str | None) -
             if taken is None:
                 return None
             (values["fence"],) = taken
-        return run_of(job_id, by, _row(_START, values))
+        row = _row(_START, values)
+        return run_of(job_id, by, row and (*row[:-1], row[-1].replace(tzinfo=UTC)))
 
 
 def _row(statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
