@@ -17,6 +17,7 @@ def environment(*, loader: BaseLoader, auto_reload: bool, **_: Any) -> Environme
     made = Environment(loader=loader, auto_reload=auto_reload, autoescape=True, undefined=StrictUndefined)
     made.filters |= {
         "badge": looks.badge,
+        "bar": looks.bar,
         "duration": looks.duration,
         "number": looks.number,
         "short_moment": looks.short_moment,

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from jobs.appearance import MARKS, note_of
 from jobs.models import Job
 from jobs.search.grammar import Term
+from jobs.waiting.progress import Progress
 from jobs.waiting.reasons import in_words
 
 register = template.Library()
@@ -86,6 +87,19 @@ def badge(job: Job, look: str) -> SafeString:
 @cache
 def _badge(look: str, status: str) -> SafeString:
     return format_html('<span class="badge is-{}"><i aria-hidden="true">{}</i>{}</span>', look, MARKS[look], status)
+
+
+_BAR: Final = (
+    '<svg class="progress" viewBox="0 0 {0} 1" preserveAspectRatio="none" role="img"'
+    ' aria-label="Devices: {1} of {0} done, {2} failed">'
+    '<rect class="well" width="{1}" height="1"/><rect class="ill" width="{2}" height="1"/></svg>'
+)
+
+
+@register.filter
+def bar(progress: Progress) -> SafeString:
+    """A picture of how many devices are done, and how many of these failed. Empty if nobody knows of how many."""
+    return format_html(_BAR, progress.total, progress.done, progress.failed or 0) if progress.total else SafeString()
 
 
 @register.filter

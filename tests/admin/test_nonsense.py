@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.db.models import CharField, TextField
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
 from tests.admin.conftest import Admin
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
+pytestmark = pytest.mark.django_db(transaction=True)
 NO_IDS = ("x", "9" * 23)
 
 
@@ -19,6 +20,7 @@ def registered() -> list[Any]:
     return [*admin.site._registry]
 
 
+@pytest.mark.usefixtures("each_database")
 def test_no_form_and_no_address_fails_by_an_id_that_none_is(boss: Admin) -> None:
     boss.client.raise_request_exception = False
     wrong = []
@@ -40,17 +42,22 @@ def request_of(somebody: Admin) -> HttpRequest:
     return request
 
 
-def test_a_parameter_may_have_a_nul(boss: Admin) -> None:
+@pytest.mark.needs("postgresql")
+@pytest.mark.usefixtures("_postgresql_to_use")
+def test_parameters_may_have_a_nul(boss: Admin) -> None:
     boss.client.raise_request_exception = False
-    wrong = []
+    answers = {}
     for model in registered():
         page = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
-        for name in ("q", "p", "o", *(field.name for field in model._meta.concrete_fields)):
-            if boss.client.get(page, {name: "a\0"}).status_code >= 500:
-                wrong.append((page, name))
-    assert wrong == []
+        fields = [field for field in model._meta.concrete_fields if isinstance(field, CharField | TextField)]
+        texts = [field.name for field in fields if field.name != "password"]  # nobody may ask for that
+        for names in (("q", "p", "o"), texts):  # a search shows fewer rows, so that no filter would be asked
+            answers[page, *names] = boss.client.get(page, dict.fromkeys(names, "a\0")).status_code
+    assert {asked: status for asked, status in answers.items() if status != 200} == {}
 
 
+@pytest.mark.needs("postgresql")
+@pytest.mark.usefixtures("_postgresql_to_use")
 @pytest.mark.parametrize("path", ["/jobs", "/admin/", "/sign-in"])
 def test_the_session_in_a_cookie_may_have_a_nul(path: str) -> None:
     answer = Client().get(path, headers={"Cookie": r'sessionid="long-enough\000"', "Host": "localhost"}, follow=True)

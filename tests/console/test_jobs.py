@@ -31,6 +31,8 @@ def test_a_row_says_what_one_wants_to_know(viewer: Person) -> None:
     said = rows(page)[f"job-{job.pk}"]
     for part in ("sync_devices", f"#{job.pk}", "running", "2/3", "1 failed", "ann", "NOC-1", "new servers"):
         assert part in said
+    assert 'aria-label="Devices: 2 of 3 done, 1 failed"' in page
+    assert ('class="well" width="2"' in page, 'class="ill" width="1"' in page) == (True, True)
     assert f'<tr id="job-{job.pk}" data-status="RUNNING" data-look="running" data-lock="devices">' in page
     assert '<time datetime="2025-11-24T12:00:01.000000Z" title="2025-11-24 12:00:01.000000 UTC">' in page
     assert re.search(r'<body [^>]*data-after="[0-9a-f]+\.\d+[-\d]*"', page)
