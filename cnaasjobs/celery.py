@@ -95,7 +95,12 @@ def _look(**_: Any) -> None:
         sys.exit("\n".join(found))
 
 
-app = Celery("cnaasjobs", loader="cnaasjobs.celery:Loader", amqp="jobs.broker.queues:AMQP")
+app = Celery(
+    "cnaasjobs",
+    loader="cnaasjobs.celery:Loader",
+    amqp="jobs.broker.queues:AMQP",
+    task_cls="jobs.broker.plain_task:PlainTask",
+)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 worker.install(app)

@@ -53,6 +53,7 @@ class JobAction(Action):
     # --- workers
     REFUSE_MESSAGE = "refuse_message", ERROR, "a message was refused: %(reason)s", "messages"
     STORE_WAITS = "store_waits", WARNING, "%(what)s of job %(job_id)s waits %(seconds).0f s for the database: %(error)s"
+    LEFT_OPEN = "left_open", ERROR, "a database transaction was left open and is rolled back, before task %(task)s"
     RESULT_REFUSED = "result_refused", ERROR, "job %(job_id)s: its result could not be stored"
     KEPT_LOST = "kept_lost", ERROR, "job %(job_id)s: the result kept for a failure could not be stored"
     PROGRESS_FAILED = "progress_failed", WARNING, "progress not written: %(error)s"

@@ -22,6 +22,7 @@ from jobs.body.membership import may_help
 from jobs.end_reasons import Failure
 from jobs.lifecycle import participants, transitions
 from jobs.lifecycle.participants import Joined
+from jobs.nothing_open import roll_back_others
 from jobs.outcome import Outcome
 from jobs.run import Refused, Run
 from jobs.states import JOIN
@@ -36,6 +37,7 @@ _RETRY_SECONDS = 0.5
 @signals.task_prerun.connect(dispatch_uid="jobs.claim")
 def claim(sender: Any, task: Any, args: Any, **_: Any) -> None:
     """A message arrived: claim its job. No claim, no body."""
+    roll_back_others(task)
     if not isinstance(task, JobTask):
         return
     request = task.request
@@ -105,7 +107,7 @@ def finish(sender: Any, **_: Any) -> None:
     if execution is None or execution.outcome is None:
         return
     outcome = execution.outcome
-    cells.storing(sender.request)
+    _before_the_end(sender)
     try:
         _until_stored(lambda: transitions.finish(execution.run, outcome), what="finish", job_id=execution.run.job_id)
     except Exception as exc:  # noqa: BLE001  whatever the database says, the job must end and free its lock
@@ -118,7 +120,7 @@ def fail(sender: Any, exception: BaseException, **_: Any) -> None:
     execution = _execution(sender)
     if execution is None:
         return
-    cells.storing(sender.request)
+    _before_the_end(sender)
     _store_failure(execution, execution.failure or Failure.of(exception))
 
 
@@ -127,7 +129,7 @@ def retry(sender: Any, reason: Any = None, **_: Any) -> None:
     execution = _execution(sender)
     if execution is None:
         return
-    cells.storing(sender.request)
+    _before_the_end(sender)
     due = 0 if reason is None or reason.when is None else reason.when
     try:
         _until_stored(
@@ -137,6 +139,11 @@ def retry(sender: Any, reason: Any = None, **_: Any) -> None:
         )
     except Exception as exc:  # noqa: BLE001  a time that is none, for instance: the job must end and free its lock
         _store_failure(execution, Failure.of(exc, traceback.format_exc()))
+
+
+def _before_the_end(task: Any) -> None:
+    cells.storing(task.request)
+    roll_back_others(task)
 
 
 def _execution(task: Any) -> Execution | None:

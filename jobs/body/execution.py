@@ -17,6 +17,7 @@ from jobs.body.tasks import BodyTask
 from jobs.end_reasons import Failure
 from jobs.errors import BodyExited, JobStopped
 from jobs.fleet.ends import BodyEnds, EndMet, Left
+from jobs.nothing_open import roll_back_others
 from jobs.outcome import Outcome, outcome_of
 from jobs.rights.decide import require_still
 from jobs.run import Run
@@ -51,8 +52,9 @@ class Execution:
             process.
         """
         self.ctx.task = task
+        roll_back_others(task)
         try:
-            with closing(self.ctx), job_log.kept_in(self.ctx.log), none_left_open():
+            with closing(self.ctx), job_log.kept_in(self.ctx.log), none_left_open(by="the body"):
                 try:
                     returned = self._to_its_end(task)
                 finally:
