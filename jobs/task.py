@@ -19,10 +19,11 @@ from celery.exceptions import Retry, SoftTimeLimitExceeded
 from pydantic import TypeAdapter
 
 from cnaasjobs.db.clock import database_now
+from cnaasjobs.nesting import TOO_DEEP, is_too_deep
 from jobs.authors import refusing
 from jobs.body.annotations import adapters, why_not
 from jobs.body.context import JobContext
-from jobs.body.execution import Execution, without_run
+from jobs.body.execution import without_run
 from jobs.declaration import check_body, check_options
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError, JobStopped
@@ -109,9 +110,7 @@ class JobTask(Task):
         refused = sorted(name for name, value in options.items() if value and name not in _ONLY_FOR_MESSAGES)
         if refused:
             raise JobArgumentError(f"{self.name} is a job: Celery's option {', '.join(refused)} does not apply to it")
-        at = eta
-        if countdown is not None:
-            at = database_now() + timedelta(seconds=countdown)
+        at = eta if countdown is None else database_now() + timedelta(seconds=countdown)
         return scheduling.schedule(self, self.named(args or (), kwargs or {}), at=at, queue=queue, priority=priority)
 
     def named(self, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,6 +148,8 @@ class JobTask(Task):
     def _check_types(self, found: inspect.BoundArguments) -> None:
         """The body may rely on its annotations: a string for a parameter that is a bool is refused, not converted."""
         for name, value in found.arguments.items():
+            if is_too_deep(value):
+                raise JobArgumentError(f"{self.name}: {name} is {TOO_DEEP}")
             if (reason := self.why_not(name, value)) is not None:
                 raise JobArgumentError(f"{self.name}: {name} is {value!r:.60}: {reason}")
 
@@ -189,8 +190,7 @@ class JobTask(Task):
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Run the body of the claimed run; without a claim (duplicate message, aborted, lock taken) do nothing."""
-        execution: Execution | None = getattr(self.request, "job", None)
-        if execution is None:
+        if (execution := getattr(self.request, "job", None)) is None:
             raise without_run(self)
         execution.run_body(self)
 

@@ -11,8 +11,8 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
 from cnaasjobs.api.errors import BadRequest, UnsupportedMediaType
+from cnaasjobs.nesting import MAX_DEPTH, TOO_DEEP
 
-MAX_DEPTH = 64
 # A whole string, or a bracket outside of one. An unterminated string matches up to the end of the text: otherwise the
 # search would begin again at each quotation mark in it.
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
@@ -90,7 +90,7 @@ def _refuse_depth(raw: bytes) -> None:
         if token in b"[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise BadRequest(f"Request body is nested deeper than {MAX_DEPTH} levels")
+                raise BadRequest(f"Request body is {TOO_DEEP}")
         elif token in b"]}":
             depth -= 1
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from cnaasjobs.api.times import parse_time
+from cnaasjobs.nesting import TOO_DEEP, is_too_deep
+from jobs.errors import JobArgumentError
 from jobs.search.qualifiers import id_of
 
 _MOST: Final = 1000  # jobs of a list
@@ -53,9 +55,17 @@ def named_text(text: str) -> tuple[str, str]:
 
 
 def value_of(text: str, *, why_not: Callable[[Any], str | None]) -> Any:
-    """It is JSON, and text where it is none, or where only the text is allowed: version 4.30 is not the number 4.3."""
+    """It is JSON, and text where it is none, or where only the text is allowed: version 4.30 is not the number 4.3.
+
+    Raises:
+        JobArgumentError: it is JSON, and cannot be read.
+    """
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return text
+    except RecursionError as exc:
+        raise JobArgumentError(f"{text:.20}… is {TOO_DEEP}") from exc
+    if is_too_deep(value):
+        return value  # which is refused
     return text if why_not(value) and not why_not(text) else value

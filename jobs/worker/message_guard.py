@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from cnaasjobs.nesting import TOO_DEEP, is_too_deep
 from cnaasjobs.secrecy import storable
 from jobs.states import JOIN
 
@@ -158,6 +159,8 @@ def _checked_body(message: Received) -> tuple[list[Any], dict[str, Any]]:
         parsed = json.loads(message.body.decode("utf-8"))
     except (ValueError, RecursionError):
         raise Refusal("it is not JSON in UTF-8") from None
+    if is_too_deep(parsed):
+        raise Refusal(f"it is {TOO_DEEP}")
     if not isinstance(parsed, list) or len(parsed) != 3:
         raise Refusal("its body is not the body of a task")
     args, kwargs, embeds = parsed

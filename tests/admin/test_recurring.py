@@ -72,6 +72,7 @@ def test_a_schedule_that_fits_is_saved(boss: Admin, form: dict[str, Any]) -> Non
         ('{"value": NaN}', "NaN is not a JSON value"),
         ('{"value": "x\\u0000y"}', "NUL"),
         ("[" * 5000, "This is not JSON"),
+        (f'{{"value": {"[" * 600}{"]" * 600}}}', "value is nested deeper than 64 levels"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused_beside_their_field(

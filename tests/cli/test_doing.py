@@ -64,6 +64,9 @@ def test_a_job_is_started_by_its_name() -> None:
     job = Job.objects.latest("id")
     assert said == f"job {job.pk}: echo (dry_run)\n"
     assert json.loads(job.start_arguments) == {"value": "sw1=a", "dry_run": True}
+    for depth in (65, 600, 5000):
+        with pytest.raises(CommandError, match="is nested deeper than 64 levels"):
+            run("jobs", "start", "echo", f"value={'[' * depth}1{']' * depth}")
     run("jobs", "start", "by_position", "first=4.30", "second=2")  # a text, and a number
     assert json.loads(Job.objects.latest("id").start_arguments) == {"first": "4.30", "second": 2}
 

@@ -20,10 +20,18 @@ from tests.factory import claimed
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for level in range(depth):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
 def test_schedule_shows_all_arguments_and_the_time_of_the_request() -> None:
     before = database_now()
     row = scheduling.schedule(fake_jobs.echo, {"value": [1]}, scheduled_by="ann", comment="c", ticket_ref="T-1")
     assert row.start_arguments == '{"value": [1], "dry_run": false}'
+    scheduling.schedule(fake_jobs.echo, {"value": nested(64)})
     assert before <= row.scheduled_time <= database_now()
     assert (row.scheduled_by, row.comment, row.ticket_ref) == ("ann", "c", "T-1")
 
@@ -58,6 +66,7 @@ def test_an_option_of_celerys_that_a_job_cannot_honour_is_refused() -> None:
         ({"value": b"x"}, "not JSON serializable"),
         ({"value": "a\x00b"}, "NUL character"),
         ({"value": "\udc00"}, "not Unicode"),
+        *(({"value": nested(depth)}, "value is nested deeper than 64 levels") for depth in (65, 600, 100_000)),
         *(
             ({"value": 1, "dry_run": value}, f"dry_run is {value!r}: Input should be a valid boolean")
             for value in (None, "no", 0)

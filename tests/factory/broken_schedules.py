@@ -65,6 +65,7 @@ BROKEN: dict[str, Callable[[], PeriodicTask]] = {
     "a place outside the earth": lambda: _solar("latitude", 123),
     "arguments that are not JSON": lambda: row_with("kwargs", "{'value': 1}"),
     "arguments nested without end": lambda: row_with("kwargs", "[" * 100_000),
+    "arguments nested deeper than a job takes": lambda: row_with("kwargs", f'{{"value": {"[" * 600}{"]" * 600}}}'),
     "arguments that are a list": lambda: row_with("kwargs", "[]"),
     "arguments that do not fit": lambda: row_with("kwargs", '{"nonsense": 1}'),
     "a task that nobody knows": lambda: row_with("task", "gone.task"),

@@ -96,6 +96,7 @@ def test_each_form_of_message_passes(message: Hostile) -> None:
         (replace(well_formed(), content_encoding="rot13"), JSON),
         (with_body(b"\xff"), JSON),
         (with_body(b"[" * 4000), JSON),
+        (with_body(b"[" * 65 + b"]" * 65), "it is nested deeper than 64 levels"),
         (with_body(5), BODY),
         (with_body("[1]"), BODY),
         (with_body([[1], {}]), BODY),
