@@ -49,11 +49,11 @@ class FittingTable(Table):
     def _parts(self, widths: Mapping[str, int | None]) -> Iterator[RenderableType]:
         """Tables of the same widths, with the sentences between them that have no column."""
         beside = [column for column in self.columns if column.header in widths]
-        below = [column for column in self.columns if column.header in _SENTENCES - widths.keys()]
+        below = [[*column.cells] for column in self.columns if column.header in _SENTENCES - widths.keys()]
         table = _part(widths, with_heads=True)
         for number, cells in enumerate(zip(*(column.cells for column in beside), strict=True)):
             table.add_row(*cells)
-            said = " ".join(filter(None, (str([*column.cells][number]) for column in below)))
+            said = " ".join(filter(None, (str(sentences[number]) for sentences in below)))
             if said:
                 yield table
                 yield Padding(Text(said, style="dim"), (0, 0, 0, _BETWEEN))
