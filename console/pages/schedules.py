@@ -14,12 +14,14 @@ from cnaasjobs.db.clock import database_now
 from console.access import may, page, typed
 from console.frame import said, show
 from console.pages.actions import KEY, UNKNOWN, acting, not_done
-from console.reads.schedules import SHOWN, ahead, one_recurring, recurring
+from console.reads.schedules import SHOWN, Recurring, ahead, one_recurring, recurring
 from jobs import feed
 from jobs.api.idempotency import Answer, OutcomeUnknown, once
 from jobs.errors import JobArgumentError, JobError
 from jobs.operating import again
-from jobs.operating.recurring import proposed, run
+from jobs.operating.again import MadeMeanwhile
+from jobs.operating.recurring import newest_job, proposed, run
+from jobs.search.qualifiers import id_of
 
 SEES = "django_celery_beat.view_periodictask"
 
@@ -53,12 +55,17 @@ def run_schedule(request: HttpRequest, schedule_id: int) -> HttpResponse:
     if not isinstance(found.row, PeriodicTask):
         return said(request, "That can't be done", f"Schedule {found.row.name}: {found.why}.", status=409, back=back)
     if request.method == "POST":
-        return _run(request, found.row)
+        return _run(request, found, found.row)
+    return _form(request, found, found.row)
+
+
+def _form(request: HttpRequest, found: Recurring, row: PeriodicTask, *, status: int = 200) -> HttpResponse:
+    back = reverse("console:schedules")
     try:
-        task, named = proposed(found.row)
+        task, named = proposed(row)
         arguments = task.bound(named)
     except JobArgumentError as exc:
-        return said(request, "That can't be done", f"Schedule {found.row.name}: {exc}.", status=409, back=back)
+        return said(request, "That can't be done", f"Schedule {row.name}: {exc}.", status=409, back=back)
     context = {
         "schedule": found,
         "arguments": json.dumps(arguments, ensure_ascii=False),
@@ -66,23 +73,28 @@ def run_schedule(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "is_live": arguments.get("dry_run") is False,
         "is_dry": arguments.get("dry_run") is True,
         "once": secrets.token_urlsafe(),
+        "newest": newest_job(),
         "back": back,
     }
-    return show(request, "console/run_schedule.html", context)
+    return show(request, "console/run_schedule.html", context, status=status)
 
 
-def _run(request: HttpRequest, row: PeriodicTask) -> HttpResponse:
+def _run(request: HttpRequest, shown: Recurring, row: PeriodicTask) -> HttpResponse:
     """Run it at most once for each time that the form was shown, however often the browser sends it."""
+    newest = id_of(request.POST.get("newest", ""))
 
     def make() -> Answer:
         again.require_room(who(request))
-        return Answer(body={"job_id": run(row, by=acting(request)).pk})
+        return Answer(body={"job_id": run(row, by=acting(request), newest=newest).pk})
 
     key = typed(request.POST.get("once", ""))[:KEY]
     try:
         found = once(user=who(request), key=key and f"{key} schedule {row.pk}", content=["schedule", row.pk], make=make)
     except OutcomeUnknown:
         return said(request, "The database is away", UNKNOWN, status=503)
+    except MadeMeanwhile as exc:
+        not_done(request, f"Schedule {row.name} was not run", exc)
+        return _form(request, shown, row, status=409)
     except (JobError, Conflict) as exc:
         not_done(request, f"Schedule {row.name} was not run", exc)
         return HttpResponseRedirect(reverse("console:schedules"))

@@ -99,7 +99,7 @@ _BAR: Final = (
 @register.filter
 def bar(progress: Progress) -> SafeString:
     """A picture of how many devices are done, and how many of these failed. Empty if nobody knows of how many."""
-    return format_html(_BAR, progress.total, progress.done, progress.failed or 0) if progress.total else SafeString()
+    return format_html(_BAR, progress.total, progress.done, progress.failed or 0) if progress.total else SafeString("")
 
 
 @register.filter

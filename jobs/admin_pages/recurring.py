@@ -24,6 +24,7 @@ from jobs.beat.reading import readable
 from jobs.beat.recurrence import ScheduleBroken, due_time
 from jobs.errors import JobArgumentError, NotAllowed
 from jobs.models import ScheduleOwner
+from jobs.operating.again import MadeMeanwhile
 from jobs.rights.selected import DevicesUnknown
 
 
@@ -140,7 +141,7 @@ class RecurringAdmin(PeriodicTaskAdmin):
         for row in queryset:
             try:
                 job_id = recurring_actions.run(request, row)
-            except (JobArgumentError, NotAllowed, DevicesUnknown, Conflict) as exc:
+            except (JobArgumentError, NotAllowed, DevicesUnknown, MadeMeanwhile, Conflict) as exc:
                 messages.error(request, f"Schedule {row.name}: {exc}")
             except OutcomeUnknown:
                 words = "it is not known whether a job was scheduled: look in the list of jobs before you run it again"

@@ -15,6 +15,7 @@ from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from cnaasjobs.api.caller import origin, who
 from cnaasjobs.api.permissions import is_limited
 from jobs.admin_pages.toolkit import registered
+from jobs.admin_pages.toolkit.listing import as_id
 from jobs.api.idempotency import Answer, once
 from jobs.audit import trail
 from jobs.beat.fire import arguments_of
@@ -29,9 +30,12 @@ _KEY: Final = 64  # what a form gives is shorter
 
 
 class ActionForm(helpers.ActionForm):
-    """Carries a value that is new each time the list is shown, so that a form that is sent twice schedules once."""
+    """Carries a value that is new each time the list is shown, so that a form that is sent twice schedules once, and
+    the newest job, so that of two people who are shown the same one, only one runs it without knowing of the other.
+    """
 
     once = forms.CharField(required=False, initial=secrets.token_urlsafe, widget=forms.HiddenInput)
+    newest = forms.CharField(required=False, initial=recurring.newest_job, widget=forms.HiddenInput)
 
 
 def run(request: HttpRequest, row: PeriodicTask) -> int:
@@ -40,15 +44,16 @@ def run(request: HttpRequest, row: PeriodicTask) -> int:
     The schedule itself does not change.
 
     Raises:
-        JobArgumentError, NotAllowed, DevicesUnknown, and what ``once`` raises.
+        JobArgumentError, NotAllowed, DevicesUnknown, MadeMeanwhile, and what ``once`` raises.
     """
     recurring.task_of(row.task)
     refuse_stranger(request, row)
 
     by = trail.By(who=who(request), origin=origin(request), user=request.user)
+    newest = as_id(request.POST.get("newest", ""))
 
     def make() -> Answer:
-        return Answer(body={"job_id": recurring.run(row, by=by).pk})
+        return Answer(body={"job_id": recurring.run(row, by=by, newest=newest).pk})
 
     shown = request.POST.get("once", "")[:_KEY]
     key = shown and f"{shown} schedule {row.pk}"

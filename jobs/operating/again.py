@@ -29,6 +29,10 @@ class CannotRunAgain(JobError):
 class MadeMeanwhile(JobError):
     """Another one was made of it than the person who asks has seen; the text says which."""
 
+    def __init__(self, made: Job) -> None:
+        by = f" by {made.scheduled_by}" if made.scheduled_by else ""
+        super().__init__(f"The same was scheduled{by} meanwhile, as job {made.pk}")
+
 
 class NoRoom(JobError):
     """This user has as many waiting jobs as a user may have."""
@@ -120,8 +124,7 @@ def _require_seen(proposed: Proposal, seen: Collection[int]) -> None:
     list(Job.objects.select_for_update(no_key=True).filter(pk=earlier.pk).values_list("pk"))
     made = newest_of([earlier.pk], proposed.kind).get(earlier.pk)
     if made is not None and made.pk not in seen:
-        by = f" by {made.scheduled_by}" if made.scheduled_by else ""
-        raise MadeMeanwhile(f"The same was scheduled{by} meanwhile, as job {made.pk}")
+        raise MadeMeanwhile(made)
 
 
 def link(job: Job, *, kind: CameOf, of_id: int) -> None:

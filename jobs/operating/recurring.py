@@ -13,6 +13,7 @@ from jobs.deeds import Deed
 from jobs.dispatch import scheduling
 from jobs.errors import JobArgumentError
 from jobs.models import Job
+from jobs.operating.again import MadeMeanwhile
 from jobs.operating.approving import keep_maker
 from jobs.rights.decide import author_of, require_start
 from jobs.schedulable import HIGHEST_PRIORITY
@@ -53,26 +54,46 @@ def proposed(row: PeriodicTask) -> tuple[JobTask, dict[str, Any]]:
     return task, named
 
 
-def run(row: PeriodicTask, *, by: trail.By) -> Job:
+def newest_job() -> int:
+    """For the form in which a person is asked whether to run a schedule: see ``run``."""
+    return Job.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def run(row: PeriodicTask, *, by: trail.By, newest: int | None = None) -> Job:
     """Schedule one job with the schedule's arguments.
 
+    Args:
+        newest: the newest job when this person was asked. None: whatever was made of the schedule since.
+
     Raises:
+        MadeMeanwhile: somebody ran it since then, so two people would do the same without knowing.
         JobArgumentError, as ``proposed`` does.
         NotAllowed, DevicesUnknown.
     """
     task, named = proposed(row)
     if by.user is not None:
         require_start(by.user, task, named)
+    comment = f"Schedule {row.name}, run now"[:255]
     with transaction.atomic():
+        if newest is not None:
+            _require_none_since(newest, row, comment)
         job = scheduling.schedule(
             task,
             named,
             scheduled_by=by.who,
             author_id=author_of(by.user),
-            comment=f"Schedule {row.name}, run now"[:255],
+            comment=comment,
             queue=row.queue or None,
             priority=None if row.priority is None else min(row.priority, HIGHEST_PRIORITY),
         )
         keep_maker(job, by)
         trail.add(Deed.SCHEDULED, who=by.who, origin=by.origin, job_id=job.pk, detail=f"schedule {row.name}")
     return job
+
+
+def _require_none_since(newest: int, row: PeriodicTask, comment: str) -> None:
+    # Of two at once, the second waits here until the first has committed.
+    list(PeriodicTask.objects.select_for_update(no_key=True).filter(pk=row.pk).values_list("pk"))
+    made = Job.objects.filter(pk__gt=newest, task_name=row.task, comment=comment).only("scheduled_by")
+    if (last := made.order_by("-pk").first()) is not None:
+        raise MadeMeanwhile(last)

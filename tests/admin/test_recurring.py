@@ -164,13 +164,30 @@ def test_run_now_makes_a_job_with_name_and_audit_entry(boss: Admin, form: dict[s
     assert row.last_run_at is None
 
 
+def hidden(somebody: Admin) -> dict[str, str]:
+    found = dict(re.findall(r'name="(once|newest)" value="([^"]+)"', somebody.raw(LIST)))
+    assert len(found) == 2
+    return found
+
+
+def test_of_two_who_run_a_schedule_now_the_second_is_told_of_the_first(
+    boss: Admin, admin_of: AdminOf, form: dict[str, Any]
+) -> None:
+    row = saved(boss, form)
+    other = admin_of("jobs.add_job", *_VIEW, name="other")
+    first, second = ({"action": "run_now", "_selected_action": str(row.pk), **hidden(each)} for each in (boss, other))
+    boss.post(LIST, first)
+    job = Job.objects.get()
+    words = f"Schedule probe: The same was scheduled by boss meanwhile, as job {job.pk}"
+    assert words in other.post(LIST, second)
+    assert "scheduled job" in other.post(LIST, {**second, **hidden(other)})
+
+
 def test_a_form_that_is_sent_twice_schedules_each_once(boss: Admin, form: dict[str, Any]) -> None:
     rows = [saved(boss, {**form, "name": name}) for name in ("probe", "other")]
 
     def press_twice() -> set[str]:
-        found = re.search(r'name="once" value="([^"]+)"', boss.raw(LIST))
-        assert found is not None
-        sent = {"action": "run_now", "index": "0", "_selected_action": [str(row.pk) for row in rows], "once": found[1]}
+        sent = {"action": "run_now", "index": "0", "_selected_action": [str(row.pk) for row in rows], **hidden(boss)}
         pages = [boss.post(LIST, sent) for _ in range(2)]
         return {each for page in pages for each in re.findall(r"scheduled job \d+", page)}
 

@@ -1,16 +1,20 @@
 """A recurring schedule run now from the console: a page that says what will happen, and a form that does it once."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import Any
 
 import pytest
 from celery import current_app
+from django.db import connections
 from django_celery_beat.models import PeriodicTask
 
 from cnaasjobs.conf import conf
 from jobs.models import AuditEntry, Job
 from tests import fake_jobs
-from tests.console.conftest import Person, PersonOf
+from tests.console.conftest import Person, PersonOf, text_of
 from tests.factory import every, job_rows
 from tests.factory.broken_schedules import unreadable
 
@@ -29,7 +33,7 @@ def address(row: PeriodicTask) -> str:
 
 
 def form_of(page: str) -> dict[str, str]:
-    return dict(re.findall(r'<input type="hidden" name="(once)" value="([^"]+)"', page))
+    return dict(re.findall(r'<input type="hidden" name="(once|newest)" value="([^"]+)"', page))
 
 
 def test_it_says_what_will_happen_and_the_form_does_it(boss: Person) -> None:
@@ -69,6 +73,34 @@ def test_a_form_that_is_sent_twice_schedules_once(boss: Person) -> None:
     boss.send(address(rows[1]), form)
     boss.send(address(rows[0]), form_of(boss.markup(address(rows[0]))))
     assert Job.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("each_database")
+def test_two_people_do_not_run_it_without_knowing_of_each_other(person_of: PersonOf) -> None:
+    """Both have the form on their screens. The second one's comes back, with the job of the first."""
+    people, gate = [person_of(*MAY, name=name) for name in ("ann", "bob")], threading.Barrier(2)
+    row, other = every(60, name="probe", **ECHO), every(60, name="other", **ECHO)
+    forms = [form_of(person.markup(address(row))) for person in people]
+    people[0].send(address(other), form_of(people[0].markup(address(other))))  # which is another schedule's
+
+    def send(person: Person, form: dict[str, str]) -> tuple[int, str]:
+        try:
+            gate.wait()
+            answer: Any = person.client.post(address(row), form, follow=True)
+            return answer.status_code, answer.content.decode()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as threads:
+        (first, page), (second, form_again) = sorted(threads.map(send, people, forms), key=itemgetter(0))
+    made = Job.objects.get(comment="Schedule probe, run now")
+    assert (first, f"Scheduled: job {made.pk}, of schedule probe." in text_of(page)) == (200, True)
+    assert (second, made.scheduled_by in ("ann", "bob")) == (409, True)
+    words = f"Schedule probe was not run: The same was scheduled by {made.scheduled_by} meanwhile, as job {made.pk}."
+    assert words in text_of(form_again)
+    late = next(person for person in people if person.user.username != made.scheduled_by)
+    assert "Scheduled: job" in late.send(address(row), form_of(form_again))  # now that they know
 
 
 def test_a_form_without_a_key_schedules_each_time(boss: Person) -> None:
