@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import IntegrityError
 from django.db.models import Model
 
 from cnaasjobs.db.clock import database_now
@@ -159,6 +160,13 @@ def test_a_job_that_is_behind_in_line_does_not_take_the_lock(is_ahead: Callable[
     claimed(first)
 
 
+def test_who_fell_due_first_is_ahead_of_who_was_scheduled_first() -> None:
+    scheduled_first, due_first = fake_jobs.with_lock.schedule_many([{}, {}])
+    _earlier(scheduled_first, due_first)
+    assert claim(scheduled_first) is None
+    claimed(due_first)
+
+
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.FINISHED, Status.EXCEPTION])
 def test_only_those_who_wait_for_the_same_lock_are_ahead_in_its_line(status: Status) -> None:
     fake_jobs.nothing.schedule()
@@ -171,11 +179,11 @@ def test_only_those_who_wait_for_the_same_lock_are_ahead_in_its_line(status: Sta
 # --- the finish -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("result", [None, '{"a": "å %s $1"}'])
+@pytest.mark.parametrize(("result", "devices"), [(None, None), ('{"a": "å %s $1"}', None), (None, 12)])
 @pytest.mark.parametrize("task", TASKS)
-def test_a_finish_stores_all_and_frees_the_lock(task: JobTask, result: str | None) -> None:
+def test_a_finish_stores_all_and_frees_the_lock(task: JobTask, result: str | None, devices: int | None) -> None:
     job = task.schedule()
-    outcome = Outcome(result=result, change_score=7, finished_devices='["sw1"]')
+    outcome = Outcome(result=result, change_score=7, finished_devices='["sw1"]', devices_bytes=devices)
     before = database_now()
     assert store().finish(claimed(job), outcome, next_job_id=99)
     job.refresh_from_db()
@@ -183,9 +191,19 @@ def test_a_finish_stores_all_and_frees_the_lock(task: JobTask, result: str | Non
     assert (job.run_token, job.fence) == (None, None)
     assert job.finish_time is not None
     assert before <= job.finish_time <= database_now()
-    stored = [] if result is None else [(job.pk, result, None)]
-    assert list(JobOutcome.objects.values_list("job_id", "result", "exception")) == stored
+    stored = [(job.pk, result, None, devices)] if result or devices else []
+    assert list(JobOutcome.objects.values_list("job_id", "result", "exception", "devices_bytes")) == stored
     assert set(Lock.objects.values_list("holder_id", "start_time")) == {(None, None)}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_finish_whose_result_can_not_be_stored_changes_nothing(task: JobTask) -> None:
+    run = claimed(task.schedule())
+    JobOutcome.objects.create(job_id=run.job_id)  # in its way
+    before = everything()
+    with pytest.raises(IntegrityError):
+        store().finish(run, Outcome(result='"done"'), next_job_id=None)
+    assert everything() == before
 
 
 def test_a_finish_keeps_the_devices_that_were_shown() -> None:
@@ -197,11 +215,13 @@ def test_a_finish_keeps_the_devices_that_were_shown() -> None:
 
 @pytest.mark.parametrize("result", [None, '"late"'])
 @pytest.mark.parametrize("task", TASKS)
-def test_a_run_that_is_over_finishes_nothing(task: JobTask, result: str | None) -> None:
+@pytest.mark.parametrize("forgotten", [False, True])  # by a failover: the next run got the same fencing token
+def test_a_run_that_is_over_finishes_nothing(task: JobTask, result: str | None, *, forgotten: bool) -> None:
     job = task.schedule()
     late = claimed(job)
-    Job.objects.filter(pk=job.pk).update(run_token=uuid4(), fence=late.fence and late.fence + 1)
-    Lock.objects.filter(holder_id=job.pk).update(fence=5 + 1)
+    fence = late.fence and late.fence + (not forgotten)
+    Job.objects.filter(pk=job.pk).update(run_token=uuid4(), fence=fence)
+    Lock.objects.filter(holder_id=job.pk).update(fence=fence)
     before = everything()
     assert not store().finish(late, Outcome(result=result), next_job_id=None)
     assert everything() == before

@@ -1,6 +1,6 @@
 """Which jobs a store hands out to be sent: those that are due, and the first in line for a free lock."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -59,6 +59,7 @@ def test_no_job_is_taken_that_is_sent_in_line_or_not_due() -> None:
 
 def test_the_first_in_line_is_woken_once() -> None:
     first, second = _unsent(parked=True), _unsent(parked=True)
+    Job.objects.filter(pk=second.pk).update(scheduled_time=first.scheduled_time)
     assert store().wake_first("devices") == (first.pk, first.task_name, first.queue, first.priority)
     assert store().wake_first("devices") is None, "the first is on its way, and nobody is woken past it"
     first.refresh_from_db()
@@ -92,6 +93,11 @@ def test_another_locks_line_is_another_line() -> None:
     assert woken.job_id == mine.pk
 
 
-def test_a_job_due_later_is_not_woken() -> None:
-    _unsent(parked=True, scheduled_time=database_now() + timedelta(seconds=30))
+@pytest.mark.parametrize("why", [{"scheduled_time": datetime(2999, 1, 1, tzinfo=UTC)}, {"unapproved": True}])
+def test_a_job_that_may_not_start_yet_is_not_woken_and_holds_nobody_up(why: dict[str, object]) -> None:
+    _unsent(parked=True, **why)
     assert store().wake_first("devices") is None
+    other = _unsent(parked=True)
+    woken = store().wake_first("devices")
+    assert woken is not None
+    assert woken.job_id == other.pk

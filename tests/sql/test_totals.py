@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.dispatch import scheduling
 from jobs.models import Job, JobBlock, Watermark
-from jobs.sql import totals
+from jobs.sql import store, totals
 from tests import fake_jobs
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_database")]
@@ -74,6 +74,14 @@ def test_a_filtered_total_is_counted() -> None:
     assert totals.total(Job.objects.exclude(pk__in=[])) == len(ids)
 
 
+def test_counts_and_ids_go_no_further_than_they_are_asked() -> None:
+    ids = _schedule(5)
+    waiting = Job.objects.filter(status="SCHEDULED").order_by("id")
+    parts = totals.Counts(waiting.filter(pk__lte=ids[2]), waiting.filter(pk__gt=ids[2]))
+    assert (totals.up_to(2, parts), totals.up_to(9, parts)) == ([2, 2], [3, 2])
+    assert (len(store().ids_up_to(4, parts.compiled())), sorted(store().ids_up_to(9, parts.compiled()))) == (4, ids)
+
+
 def test_the_total_counts_few_rows_once_the_watermark_has_passed() -> None:
     _schedule(50)
     _settle()
@@ -94,10 +102,11 @@ def test_a_gap_among_the_ids_is_passed_at_once(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("order", ["id", "-id"])
 def test_a_deep_page_is_the_same_page(order: str) -> None:
     ids = _schedule(95)
+    everything = Job.objects.order_by(order).values_list("id", flat=True)
+    assert list(totals.page(everything, 20, 10, total=95)) == list(everything[20:30]), "while none is in a block"
     _settle()
     _prune(random.Random(3).sample(ids, 30))
     _schedule(7)  # above the watermark
-    everything = Job.objects.order_by(order).values_list("id", flat=True)
     count = totals.total(everything)
     for start in range(0, count + 10, 5):
         assert list(totals.page(everything, start, 10, total=count)) == list(everything[start : start + 10])
