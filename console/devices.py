@@ -19,11 +19,12 @@ from cnaasjobs.db.built import Built
 from cnaasjobs.indented import indented_text
 from jobs.models import Job, JobDevice
 from jobs.result_views import Section, view_of
+from jobs.search.qualifiers import names_in
 from jobs.states import TERMINAL, JobDeviceState
 from jobs.waiting.progress import Progress
 
 PER_PAGE: Final = 100
-LONGEST: Final = 255  # characters of what is searched for
+LONGEST: Final = 2000  # characters of what is searched for
 _DONE_WELL: Final = Q(state=JobDeviceState.DONE.value, failed=False)
 _CHANGED: Final = _DONE_WELL & (Q(changed=True) | Q(changed__isnull=True, change_score__gt=0))
 _UNCHANGED: Final = _DONE_WELL & (
@@ -63,7 +64,7 @@ _Row: Any = namedtuple("_Row", _SHOWN)  # type: ignore[misc]  # the names are th
 class DeviceQuery:
     """Which devices a page's URL asks for."""
 
-    name: str = ""  # a part of its name, or of the reason why it failed
+    name: str = ""  # a part of its name, or of the reason why it failed; or a list of names
     only: str = ""  # a group, or all
     page: int = 1
 
@@ -219,7 +220,10 @@ def devices_of(job: Job, wanted: DeviceQuery) -> Devices | None:
 
 def _named(job_id: int, text: str) -> QuerySet[JobDevice]:
     rows = JobDevice.objects.filter(job_id=job_id)
-    return rows.filter(Q(host__icontains=text) | Q(reason__icontains=text)) if text else rows
+    if not text:
+        return rows
+    found, names = Q(host__icontains=text) | Q(reason__icontains=text), names_in(text)
+    return rows.filter(found | Q(host__in=names) if len(names) > 1 else found)
 
 
 def words_for(job: Job, *, tells: bool) -> dict[str, str]:

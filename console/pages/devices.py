@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from cnaasjobs.db.clock import database_now
 from console.access import page
+from console.devices import LONGEST
 from console.frame import said, show
 from console.reads import devices as reads
 from console.rows import rows_of
@@ -18,8 +19,8 @@ from jobs.waiting.progress import looks_of
 
 @page("jobs.view_job")
 def devices(request: HttpRequest) -> HttpResponse:
-    """``?find=`` is a part of a name, type, platform or group, ``?page=`` a number."""
-    position, search = feed.position(), request.GET.get("find", "").strip()[:100]
+    """``?find=`` is a part of a name, type, platform or group, or a list of names; ``?page=`` a number."""
+    position, search = feed.position(), request.GET.get("find", "").strip()[:LONGEST]
     context: dict[str, Any] = {"find": search}
     try:
         found = reads.page_of(search, id_of(request.GET.get("page", "")) or 1)

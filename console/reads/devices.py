@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from jobs.dispatch import line
 from jobs.models import Job, JobDevice
+from jobs.search.qualifiers import names_in
 from jobs.search.results import newest_done
 from jobs.states import JobDeviceState, Status
 
@@ -67,6 +68,7 @@ class Device:
 class Page:
     devices: list[Device]
     count: int  # that the search finds
+    missing: list[str]  # what a list of names names, and no device is called
     total: int
     number: int
     pages: int
@@ -77,18 +79,26 @@ class InventoryAway(Exception):
 
 
 def page_of(search: str, number: int) -> Page:
-    """One page of the devices whose name, type, platform or group contains the text.
+    """One page of the devices whose name, type, platform or group contains the text, or which it lists by their names.
 
     Raises:
         InventoryAway
     """
     inventory = _inventory()
     hosts = list(inventory.hosts.values()) if inventory else []
-    found = sorted((host for host in hosts if _matches(host, search.lower())), key=lambda host: str(host.name))
+    matching, missing = _found(hosts, search)
+    found = sorted(matching, key=lambda host: str(host.name))
     pages = max(1, -(-len(found) // PAGE))
     number = min(max(1, number), pages)
     some = found[(number - 1) * PAGE : number * PAGE]
-    return Page(devices=_devices(some, inventory), count=len(found), total=len(hosts), number=number, pages=pages)
+    return Page(
+        devices=_devices(some, inventory),
+        count=len(found),
+        missing=missing,
+        total=len(hosts),
+        number=number,
+        pages=pages,
+    )
 
 
 def device(name: str) -> Device | None:
@@ -161,6 +171,17 @@ def _inventory() -> "Inventory | None":
         return inventory.nornir().inventory
     except inventory.InventoryError as exc:
         raise InventoryAway(str(exc)) from exc
+
+
+def _found(hosts: "Sequence[Host]", search: str) -> "tuple[list[Host], list[str]]":
+    found = [host for host in hosts if _matches(host, search.lower())]
+    names = {name.lower(): name for name in names_in(search)}
+    if found or len(names) < 2:
+        return found, []
+    found = [host for host in hosts if host.name.lower() in names]
+    for host in found:
+        names.pop(host.name.lower(), None)
+    return found, list(names.values())
 
 
 def _matches(host: "Host", search: str) -> bool:

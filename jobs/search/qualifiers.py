@@ -25,6 +25,8 @@ _SINCE: Final = re.compile(r"(\d{1,5})([smhdw])")
 _SCORE: Final = re.compile(r"(>=|<=|>|<|)(\d{1,3})")
 _COMPARED: Final = {"": "", ">": "__gt", ">=": "__gte", "<": "__lt", "<=": "__lte"}
 
+_BETWEEN_NAMES: Final = re.compile(r"[\s,;]+")
+
 Meaning = Callable[[str, datetime], Q]
 
 
@@ -37,6 +39,11 @@ def id_of(text: str) -> int | None:
     """The job's number, if the text is just a number, or one as pages write it: #4711."""
     text = text.strip().removeprefix("#")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63 else None
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a list of devices, with what stands between them in a mail, a spreadsheet or on a command line."""
+    return [name for name in dict.fromkeys(_BETWEEN_NAMES.split(text)) if name]
 
 
 def _meaning(term: Term, now: datetime) -> Q:
@@ -53,10 +60,10 @@ def _meaning(term: Term, now: datetime) -> Q:
 
 def _alternatives(term: Term) -> list[str]:
     """The values between the commas. A name may contain a comma, so for names the whole value is one of them too."""
-    values = [value for value in term.value.split(",") if value]
+    values = names_in(term.value) if term.name == "device" else [value for value in term.value.split(",") if value]
     if not values:
         raise NoValueError(term.name or "")
-    return [*values, term.value] if term.name in _NAMES and "," in term.value else values
+    return [*values, term.value] if term.name in _NAMES and values != [term.value] else values
 
 
 def _text(value: str) -> Q:

@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -75,6 +76,24 @@ def test_the_list_is_searched_by_name_type_platform_or_group(viewer: Person, lab
     assert "1 of 3 devices match" in viewer.read("/devices?find=B1")
     assert "3 of 3 devices match" in viewer.read("/devices?find=access")
     assert "No device matches this." in viewer.read("/devices?find=nowhere")
+
+
+def test_a_list_of_devices_is_found_however_it_is_pasted(viewer: Person, lab: Lab) -> None:
+    lab.add("a1", "a10", "b1")
+    job, other = job_row(), job_row()
+    for name in ("a1", "a10", "b1"):
+        device_row(job, name)
+    device_row(other, "a10")
+    for between in ("\t", ";", ",", "\n", "\r\n", ", ", " "):
+        pasted = between.join(("a1", "gone", "B1"))
+        page = viewer.read(f"/devices?{urlencode({'find': pasted})}")
+        assert ("2 of 3 devices match" in page, "No device is called gone." in page) == (True, True), between
+        assert (" a1 " in page, " a10 " in page, " b1 " in page) == (True, False, True)
+        page = viewer.read(f"/jobs/{job.pk}?{urlencode({'device': pasted.lower()})}")
+        assert (" a1 " in page, " a10 " in page, " b1 " in page) == (True, False, True), between
+        searched = f'device:"{pasted}"'
+        page = viewer.read(f"/jobs?{urlencode({'q': searched})}")
+        assert (f"#{job.pk}" in page, f"#{other.pk}" in page) == (True, False), between
 
 
 def test_a_long_list_has_pages(viewer: Person, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
