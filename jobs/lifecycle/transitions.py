@@ -69,7 +69,7 @@ def claim(
             with transaction.atomic():
                 answer = _claim_or_park(job_id, task_name, by)
         except _Undo:
-            return Refused(job_id=job_id, reason="another process was first")
+            return Refused(job_id=job_id, reason="another process was first, or it is not due yet")
     if isinstance(answer, Run):
         _record(Verb.CLAIM, job_id, worker=worker, attempt=answer.attempt)
     return answer

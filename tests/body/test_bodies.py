@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import threading
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from cnaasjobs.db.clock import database_now
 from jobs.dispatch import scheduling
 from jobs.end_reasons import EndReason
 from jobs.errors import JobStopped
+from jobs.fleet.ends import Left
 from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.states import Status
@@ -167,9 +169,10 @@ def test_a_retry_counts_though_the_body_catches_whatever_is_raised() -> None:
         JobContext(claimed(fake_jobs.nothing.schedule())).retry()
 
 
-def test_an_unclaimed_body_does_not_run() -> None:
+def test_an_unclaimed_body_does_not_run(caplog: pytest.LogCaptureFixture) -> None:
     job = perform_job(fake_jobs.nothing)
     assert perform(job).attempt == 1
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]  # such a message is no fault
     with pytest.raises(TypeError, match=r"fake_jobs.nothing is a job: start it with its schedule\(\)"):
         fake_jobs.nothing()
 
@@ -246,6 +249,17 @@ def test_a_successor_that_cannot_be_scheduled_ends_the_job_and_leaves_none() -> 
     assert Job.objects.count() == 1
 
 
+@job
+def leaves(ctx: JobContext) -> None:
+    raise Left
+
+
+def test_a_body_that_leaves_stores_nothing_of_an_end_and_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    row = perform_job(leaves)
+    assert (row.status, exception_of(row)) == (Status.RUNNING, None)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 def test_a_body_told_to_stop_ends_at_its_safe_point() -> None:
     job = scheduling.schedule(fake_jobs.with_lock, {})
     original = fake_jobs.with_lock.run
@@ -260,6 +274,7 @@ def test_a_body_told_to_stop_ends_at_its_safe_point() -> None:
     finally:
         fake_jobs.with_lock.run = original
     assert (job.status, job.exception_type) == (Status.EXCEPTION, "JobAborted")
+    assert "direct cause" not in str(exception_of(job))  # the body let it pass: its traceback says it once
     assert not locks.held().exists()
 
 

@@ -9,6 +9,9 @@ import pytest
 
 from jobs.body import cells
 from jobs.body.cells import Stage
+from jobs.body.execution import Execution
+from tests import fake_jobs
+from tests.factory import claimed
 
 
 @pytest.fixture
@@ -51,6 +54,20 @@ def test_what_a_stage_promises_is_there_before_it(
     cells.running(request_with_cell)
     assert seen == [Stage.WAITING, Stage.CLAIMING]
     assert cells.read(request_with_cell.cell) == (Stage.RUNNING, False, 7, 9.0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_body_that_joins_others_has_run_as_long_as_they_have(request_with_cell: SimpleNamespace) -> None:
+    run = claimed(fake_jobs.nothing.schedule())
+    fake_jobs.nothing.push_request(cell=request_with_cell.cell)
+    try:
+        with pytest.raises(RuntimeError, match="joined others"):
+            Execution(run, joined=True, age=100.0).run_body(fake_jobs.nothing)
+    finally:
+        fake_jobs.nothing.pop_request()
+    told = cells.read(request_with_cell.cell)
+    assert told is not None
+    assert (told.stage, 100 <= time.monotonic() - told.began < 150) == (Stage.RUNNING, True)
 
 
 def test_another_process_sees_what_a_child_wrote(request_with_cell: SimpleNamespace) -> None:

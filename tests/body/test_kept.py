@@ -7,10 +7,12 @@ from django.db import DataError
 
 from cnaasjobs.events import Event
 from jobs.actions import JobAction
+from jobs.fleet import result
 from jobs.models import Job, JobOutcome
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import exception_of, perform_job, result_of
+from tests.fake_jobs import fleets
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,6 +67,12 @@ def test_what_the_database_refuses_leaves_the_end_as_it_is(monkeypatch: pytest.M
 
     monkeypatch.setattr(JobOutcome.objects, "create", create)
     assert stored(perform_job(keeps, ends="raises")) == (Status.EXCEPTION, "ValueError", None)
+
+
+def test_long_reports_of_devices_outlive_a_body_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result, "COPIED_BYTES", 0)
+    found = stored(perform_job(fleets.each_twice, hosts=["a"]))
+    assert found == (Status.EXCEPTION, "RuntimeError", {"devices": {"a": {"name": "a"}}})
 
 
 def test_a_body_that_returns_has_its_own_result() -> None:

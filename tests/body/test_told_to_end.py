@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -58,16 +59,19 @@ def test_a_body_that_catches_its_abort_ends_as_aborted(then: str) -> None:
 
 
 @job
-def catches_the_end_of_each(ctx: JobContext, *, end: str | None = None) -> str:
+def catches_the_end_of_each(ctx: JobContext, *, end: str | None = None, retries: bool = False) -> str:
     def step(host: str) -> None:
-        if end is None:
-            transitions.abort(ctx.job_id, reason="enough", by="ann")
-        else:
+        if end is not None:
             Fleet.objects.update(end=end)
+        elif not retries:
+            transitions.abort(ctx.job_id, reason="enough", by="ann")
 
     try:
         ctx.each(["sw1", "sw2"], step, at_once=1)
     except Exception as exc:  # noqa: BLE001  as authors do
+        if retries:
+            with suppress(Exception):
+                ctx.retry(countdown=60)
         return f"{type(exc).__name__}: {exc}"
     return "no end"
 
@@ -89,6 +93,7 @@ def test_a_body_that_catches_what_ended_ctx_each_early_ends_by_it(monkeypatch: p
     monkeypatch.setattr(store(), "take_devices", refuses)
     row = perform_job(catches_the_end_of_each)
     assert (row.exception_type, result_of(row)) == ("DataError", "DataError: it can't be stored")
+    assert perform_job(catches_the_end_of_each, retries=True).status == Status.SCHEDULED
     assert not Participant.objects.exists()
 
 

@@ -15,12 +15,14 @@ from jobs.actions import JobAction
 from jobs.end_reasons import Failure
 from jobs.lifecycle import participants, transitions
 from jobs.models import Job, JobDevice, Participant
+from jobs.outcome import Outcome
 from jobs.run import Refused
 from jobs.sql import store
 from jobs.states import Status
 from jobs.task import JobContext, job
 from jobs.testing import result_of
 from jobs.upkeep.orphans import end_orphans
+from locks import service as locks
 from tests import fake_jobs
 from tests.factory import claimed
 from tests.fake_jobs import fleets
@@ -67,6 +69,16 @@ def test_the_process_that_begins_a_run_takes_part_in_the_name_of_its_worker() ->
     request = {"id": "m", "hostname": "here", "worker_id": 7}
     build_tracer(task.name, task, app=current_app)("m", (row.pk,), {}, request)
     assert result_of(row) == {"devices": {"a": 7}}
+
+
+def test_a_participant_that_is_not_named_in_the_row_neither_ends_the_run_nor_frees_its_lock() -> None:
+    run, _ = begun()
+    helper = joined(run)
+    assert transitions.fail(helper, Failure(type="X", message="x")) is False
+    assert transitions.finish(helper, Outcome(result=None)) is False
+    assert transitions.retry(helper, due=0.0, reason="again") is False
+    assert locks.held().exists()
+    assert named(run) == run.run_token
 
 
 def test_joining_twice_with_one_token_is_joining_once() -> None:

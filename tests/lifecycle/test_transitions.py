@@ -16,7 +16,7 @@ from jobs.lifecycle import transitions
 from jobs.models import Job
 from jobs.outcome import NextJob, Outcome
 from jobs.run import Refused, Run
-from jobs.states import Status
+from jobs.states import Milestone, Status
 from jobs.task import JobTask
 from jobs.testing import exception_of, result_of
 from locks import service as locks
@@ -47,6 +47,15 @@ def test_a_claim_repeated_with_its_token_is_granted_again() -> None:
 def test_a_claim_is_never_early() -> None:
     job = scheduling.schedule(fake_jobs.nothing, {}, at=database_now() + timedelta(hours=1))
     assert refused(job).reason == "it is not due yet"
+    assert claim(Job(pk=job.pk + 1, task_name=job.task_name)) == Refused(job_id=job.pk + 1, reason="no such job")
+
+
+def test_a_job_that_is_not_due_is_not_parked() -> None:
+    claimed(scheduling.schedule(fake_jobs.with_lock, {}))
+    job = scheduling.schedule(fake_jobs.with_lock, {}, at=database_now() + timedelta(hours=1))
+    assert refused(job).reason == "another process was first, or it is not due yet"
+    job.refresh_from_db()
+    assert (job.parked, job.milestones.filter(milestone=Milestone.PARKED.value).exists()) == (False, False)
 
 
 @pytest.mark.parametrize(
