@@ -8,7 +8,8 @@ hours. The limits are set by a statement, not as connection options, which poole
 An administrator may give the database or our role other defaults. Some of them would break promises. Our statements
 judge a row again when they have waited for it, as they do at "read committed"; at the other levels they fail, or see
 what was there before. A limit on statements or transactions would refuse a long result each time it is stored. And a
-limit on idle sessions would fail what a job asks after it has worked without the database for that long.
+limit on idle sessions would fail what a job asks after it has worked without the database for that long. Old dialects
+would change what a statement means: a NULL in a list is the word "NULL", or NULL equals NULL.
 """
 
 import threading
@@ -31,6 +32,9 @@ _EVERY_CONNECTION: Final = {
     "idle_session_timeout": "0",
     "default_transaction_isolation": "read committed",
     "statement_timeout": "0",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "standard_conforming_strings": "on",
 }
 _SINCE_17: Final = {"transaction_timeout": "0"}  # an older server does not know it
 _of_this_process: dict[str, str] = {}

@@ -34,6 +34,9 @@ def test_defaults_that_others_gave_the_database_do_not_count(postgresql: Postgre
         "default_transaction_isolation = 'serializable'",
         "statement_timeout = '1s'",
         "idle_session_timeout = '1s'",
+        "array_nulls = off",
+        "transform_null_equals = on",
+        "standard_conforming_strings = off",
     ]
     knows_transaction_timeout = connection.pg_version >= 170000  # type: ignore[attr-defined]
     if knows_transaction_timeout:
@@ -46,6 +49,9 @@ def test_defaults_that_others_gave_the_database_do_not_count(postgresql: Postgre
         assert _shown("transaction_isolation") == "read committed"
     assert (_shown("transaction_isolation"), _shown("statement_timeout")) == ("read committed", "0")
     assert _shown("idle_session_timeout") == "0"
+    with connection.cursor() as cursor:
+        cursor.execute(r"SELECT %s::text[], %s = NULL, '\n'", [[None], None])
+        assert cursor.fetchone() == ([None], None, r"\n")
     assert not knows_transaction_timeout or _shown("transaction_timeout") == "0"
 
 
