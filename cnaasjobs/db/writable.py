@@ -18,6 +18,15 @@ def takes_writes() -> bool:
     return _sqlite_takes_writes()
 
 
+def commits_wait() -> bool:
+    """Whether a session, as far as our role may see them, waits for a synchronous standby to confirm its commit."""
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep')")
+        return bool(cursor.fetchone()[0])
+
+
 def _sqlite_takes_writes() -> bool:
     """SQLite says so when a write transaction begins. If it is busy, another process is writing, so it takes writes."""
     with connection.cursor() as cursor:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Final
+from typing import Any, Final
 
 from django.db import Error, connection, connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -20,7 +20,7 @@ from cnaasjobs.api.envelope import error_body, success_body
 from cnaasjobs.db.bounded_waits import new_request
 from cnaasjobs.db.clock import DatabaseNow
 from cnaasjobs.db.not_now import not_now
-from cnaasjobs.db.writable import takes_writes
+from cnaasjobs.db.writable import commits_wait, takes_writes
 from cnaasjobs.events import record
 from jobs.actions import JobAction
 from jobs.broker.connection import Broker
@@ -30,8 +30,11 @@ from jobs.liveness.watched import Watched
 
 ANSWER_SECONDS: Final = 1.5
 BROKER_SECONDS: Final = 1.0
+KINDS: Final = ("worker", "beat")
 
-OK, AWAY, MISSING, UNKNOWN, NO_WRITES = "ok", "away", "missing", "unknown", "takes no writes"
+OK, AWAY, MISSING, UNKNOWN = "ok", "away", "missing", "unknown"
+NO_WRITES, WAITS = "takes no writes", "waits for its standby"
+_VERBS: Final = (NO_WRITES, WAITS)
 
 States = dict[str, str]
 
@@ -57,7 +60,7 @@ def _readyz() -> HttpResponse:
     states: States = {}
     for check, result in zip((_database, _broker), running, strict=True):
         states |= check.finish(result, deadline)
-    lacking = [f"{name} {'' if state == NO_WRITES else 'is '}{state}" for name, state in states.items() if state != OK]
+    lacking = [f"{name} {'' if state in _VERBS else 'is '}{state}" for name, state in states.items() if state != OK]
     if lacking:
         answer = JsonResponse({**error_body(", ".join(lacking)), "data": states}, status=503)
         answer._has_been_logged = True  # type: ignore[attr-defined]  # an answer to who asked, no error of the server
@@ -120,22 +123,26 @@ def _database_states() -> States:
     rows = not_stopped().annotate(database_time=DatabaseNow())
     try:
         beats = list(rows.values_list("pk", "counter", "last_seen", "kind", "database_time"))
-        writable = takes_writes()
+        database = OK if takes_writes() else NO_WRITES
+        alive = _alive(beats)
+        if database == OK and alive != {*KINDS} and commits_wait():
+            database = WAITS
     except Error as exc:
         connection.close()
         if not not_now(exc):
             raise
         return _database.otherwise
-    if not writable:
+    if database == NO_WRITES:
         connection.close()  # a new connection may lead to a server that takes writes
+    silent = MISSING if database == OK else UNKNOWN  # a heartbeat is a write
+    return {"database": database, **{kind: OK if kind in alive else silent for kind in KINDS}}
+
+
+def _alive(beats: list[Any]) -> set[str]:
+    """The kinds of processes of which one is alive."""
     seen = ((pk, counter, last_seen) for pk, counter, last_seen, _, _ in beats)
     alive = _watched.alive(seen, now=time.monotonic(), database_time=beats[0][-1]) if beats else set()
-    kinds = {kind for pk, _, _, kind, _ in beats if pk in alive}
-    silent = MISSING if writable else UNKNOWN  # a heartbeat is a write
-    return {
-        "database": OK if writable else NO_WRITES,
-        **{kind: OK if kind in kinds else silent for kind in ("worker", "beat")},
-    }
+    return {kind for pk, _, _, kind, _ in beats if pk in alive} & {*KINDS}
 
 
 def _broker_states() -> States:

@@ -22,6 +22,7 @@ from django.db import connections
 from knox.models import AuthToken
 
 from cnaasjobs.command_line import main
+from jobs.api.health import _database_states
 from jobs.audit import trail
 from jobs.audit.seal import Seal
 from jobs.deeds import Deed
@@ -192,6 +193,7 @@ def test_commits_wait_for_a_standby(postgresql: PostgreSQL) -> None:
     try:
         waiting = subprocess.Popen(["psql", postgresql.url, "-c", "CREATE TABLE probe ()"], stdout=subprocess.DEVNULL)
         wait_until(lambda: re.search(r"^ +1$", psql(show, postgresql).stdout, re.M), timeout=SECONDS)
+        assert _database_states() == {"database": "waits for its standby", "worker": "unknown", "beat": "unknown"}
         assert psql(mend, postgresql).returncode == 0
         assert waiting.wait(timeout=SECONDS) == 0
     finally:
