@@ -66,7 +66,6 @@ def test_what_is_drawn_is_when_it_ran() -> None:
     assert cells(endless, "running") == set(range(COLUMNS))
 
 
-@pytest.mark.usefixtures("each_database")
 def test_what_ended_earlier_or_never_started_is_left_out() -> None:
     ended(24 * 60 + 5)
     job_row("SCHEDULED")
@@ -93,6 +92,7 @@ def test_of_too_many_some_of_each_column_and_every_exception(viewer: Person, mon
         finish = now - timedelta(hours=hours)
         job_rows(80, start_time=finish - timedelta(seconds=1), finish_time=finish)
     bad = ended(5 * 60 - 1, status="EXCEPTION")
+    job_row("EXCEPTION", start_time=None, finish_time=now - timedelta(hours=12), exception_type="JobAborted")
     day = timeline()
     assert day.is_sample
     (lane,) = day.functions

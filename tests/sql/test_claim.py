@@ -12,7 +12,7 @@ from django.db.models import Model
 from cnaasjobs.db.clock import database_now
 from jobs.models import Job, JobOutcome
 from jobs.outcome import Outcome
-from jobs.run import Run
+from jobs.run import Run, Standing
 from jobs.sql import store
 from jobs.sql.signature import Claimant
 from jobs.states import Status
@@ -234,3 +234,16 @@ def test_a_finish_frees_a_lock_by_its_holder_and_its_token(other: dict[str, int]
     before = Lock.objects.values().get(name="devices")
     assert store().finish(run, Outcome(result=None), next_job_id=None)
     assert Lock.objects.values().get(name="devices") == before
+
+
+# --- what a safe point asks -------------------------------------------------------------------------------------------
+
+
+def test_a_run_stands_with_its_lock_while_it_holds_it() -> None:
+    alone, run = claimed(fake_jobs.nothing.schedule()), claimed(fake_jobs.with_lock.schedule())
+    assert store().standing_of(alone.job_id) == Standing(alone.run_token, None, None)
+    assert store().standing_of(run.job_id) == Standing(run.run_token, None, 5)
+    Lock.objects.filter(name="other").update(holder_id=run.job_id, start_time=database_now())
+    Lock.objects.filter(name="devices").update(holder_id=4711)  # under the same token, after a failover
+    assert store().standing_of(run.job_id) == Standing(run.run_token, None, None)
+    assert store().standing_of(4711) is None

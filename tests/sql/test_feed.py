@@ -34,6 +34,7 @@ def told() -> Iterator[list[Change]]:
     """What a reader hears of that which happens inside."""
     changes: list[Change] = []
     position = store().position()
+    assert Position.parse(str(position)) == position
     yield changes
     look = store().look(position, 1000)
     assert look.changes is not None

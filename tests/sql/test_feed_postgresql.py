@@ -235,12 +235,21 @@ def test_after_a_restore_one_must_load_again(postgresql: PostgreSQL, ids: list[i
     try:
         run_program("pg_restore", postgresql, "-d", "restored", str(dump))
         with on_database(url):
+            _number_as_by_a_server_that_has_written_more(ids[0])
             reader.look()
             assert reader.resets == 1
             Job.objects.filter(pk=ids[3]).update(comment="restored")
+            reader.look()
             reader.look()
             assert reader.known == dict(Job.objects.values_list("pk", "comment"))
             assert (reader.resets, reader.known[ids[3]]) == (1, "restored")
             connections["default"].close()
     finally:
         postgresql.drop_database("restored")
+
+
+def _number_as_by_a_server_that_has_written_more(job_id: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")  # without the trigger
+        cursor.execute("UPDATE jobs_job SET change = change + 1000000000000 WHERE id = %s", [job_id])
+        cursor.execute("RESET session_replication_role")
