@@ -18,7 +18,7 @@ PLAIN_TASKS = ",".join(
     [
         "tests.fake_jobs.plain",
         "tests.fake_jobs.canaries.plain_canaries",
-        *(f"tests.fake_jobs.lasting.plain_{name}" for name in ("wait", "touch", "nothing")),
+        *(f"tests.fake_jobs.lasting.plain_{name}" for name in ("wait", "touch", "nothing", "open")),
     ]
 )
 FAKE_JOBS = ",".join(

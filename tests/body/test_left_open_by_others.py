@@ -17,6 +17,7 @@ from cnaasjobs.events import Event
 from jobs.actions import JobAction
 from jobs.models import Job
 from jobs.states import Status
+from jobs.task import JobContext, job
 from tests import fake_jobs
 from tests.body.test_left_open import BEGINNINGS
 
@@ -50,13 +51,18 @@ def leaves_open(how: str) -> str:
 
 @pytest.mark.parametrize("how", BEGINNINGS)
 def test_a_plain_task_that_leaves_one_open_fails_and_the_next_job_is_not_affected(how: str) -> None:
-    job = fake_jobs.nothing.schedule()
+    row = fake_jobs.nothing.schedule()
     id = by_message(leaves_open, how)
-    by_message(fake_jobs.nothing, job.pk)
+    by_message(fake_jobs.nothing, row.pk)
     assert stored() == [(Status.FINISHED, 1)]
     result = TaskResult.objects.get(task_id=id)
     assert (result.status, "the task left a database transaction open" in result.result) == ("FAILURE", True)
     assert written() == {"before"}
+
+
+@job
+def writes(ctx: JobContext) -> None:
+    Group.objects.create(name=f"kept {uuid4()}")
 
 
 @contextmanager
@@ -92,13 +98,14 @@ def leaving_open(name: str, place: str, how: str) -> Iterator[None]:
 def test_a_signals_receiver_that_leaves_one_open_loses_what_it_wrote(
     name: str, place: str, how: str, heard: list[Event]
 ) -> None:
-    tasks = (fake_jobs.nothing, fake_jobs.raise_error, fake_jobs.retry_by_hand, fake_jobs.nothing)
-    jobs = [task.schedule() for task in tasks]
+    tasks = (writes, fake_jobs.raise_error, fake_jobs.retry_by_hand, writes)
+    rows = [task.schedule() for task in tasks]
     with leaving_open(name, place, how):
-        for job in jobs:
-            by_message(current_app.tasks[job.task_name], job.pk)
+        for row in rows:
+            by_message(current_app.tasks[row.task_name], row.pk)
     assert stored() == [(Status.FINISHED, 1), (Status.EXCEPTION, 1), (Status.SCHEDULED, 1), (Status.FINISHED, 1)]
     assert written() == set()
+    assert Group.objects.filter(name__startswith="kept ").count() == 2
     assert {event.fields["task"] for event in heard if event.action is JobAction.LEFT_OPEN}
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from celery import shared_task
-from django.db import connection
+from django.db import connection, transaction
 
 from jobs.task import JobContext, job
 from tests.fake_jobs.writer import start_writer
@@ -87,6 +87,12 @@ def plain_wait(path: str) -> int:
 @shared_task
 def plain_touch(path: str) -> None:
     Path(path).touch()
+
+
+@shared_task
+def plain_open() -> None:
+    """Leaves a transaction open."""
+    transaction.atomic().__enter__()
 
 
 @shared_task

@@ -16,6 +16,7 @@ from jobs.states import TERMINAL, Status
 from locks import service as locks
 from tests import fake_jobs
 from tests.fake_jobs.ends import end_badly
+from tests.fake_jobs.lasting import plain_open
 from tests.services.processes import Platform
 from tests.waiting import wait_until
 
@@ -78,11 +79,17 @@ def test_a_retried_job_comes_back_by_beat_and_stays_one_job(platform: Platform) 
 
 
 def test_a_plain_celery_tasks_result_lands_in_django_celery_results(platform: Platform) -> None:
-    platform.worker()
+    platform.worker(concurrency=1)
     sent = fake_jobs.plain.delay(21)
     row = wait_until(lambda: TaskResult.objects.filter(task_id=sent.id, status="SUCCESS").first(), timeout=30)
     assert json.loads(row.result) == 42
     assert not Job.objects.exists()
+    failed = plain_open.delay()  # the same process runs what follows
+    job = fake_jobs.nothing.schedule()
+    _ended(1)
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.FINISHED, 1)
+    assert "left a database transaction open" in TaskResult.objects.get(task_id=failed.id, status="FAILURE").result
 
 
 def test_a_message_without_a_row_runs_nothing(platform: Platform) -> None:
