@@ -12,6 +12,7 @@ from django.db.models import F
 from cnaasjobs.db.clock import database_now
 from cnaasjobs.events import Event
 from jobs.actions import JobAction
+from jobs.body.execution import Execution
 from jobs.end_reasons import Failure
 from jobs.lifecycle import participants, transitions
 from jobs.models import Job, JobDevice, Participant
@@ -79,6 +80,13 @@ def test_a_participant_that_is_not_named_in_the_row_neither_ends_the_run_nor_fre
     assert transitions.retry(helper, due=0.0, reason="again") is False
     assert locks.held().exists()
     assert named(run) == run.run_token
+
+
+def test_a_participant_whose_body_fails_before_its_devices_leaves_the_job_to_the_others(heard: list[Event]) -> None:
+    run, _ = begun()
+    Execution(joined(run), joined=True).run_body(fake_jobs.nothing)  # it calls no ctx.each
+    assert [event.fields["job_id"] for event in heard if event.action is JobAction.LEAVE] == [run.job_id]
+    assert (taking_part(run), named(run)) == ({run.run_token}, run.run_token)
 
 
 def test_joining_twice_with_one_token_is_joining_once() -> None:
