@@ -1,4 +1,4 @@
-"""The console by the keyboard alone, from signing in to an abort; and on paper."""
+"""The console by the keyboard alone, from signing in to an abort; on paper, and in the few colours of a system."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,6 +13,7 @@ from tests.factory import job_in
 pytestmark = pytest.mark.needs("chromium")
 
 MOST_TABS = 60
+LINES_BELOW_TABS = "[...document.querySelectorAll('.tabs a')].map(tab => getComputedStyle(tab).borderBottom)"
 # The focused element's own words, and whether one sees that it is the focused one.
 FOCUSED = """() => {
     const at = document.activeElement;
@@ -80,3 +81,5 @@ def test_on_paper_it_is_a_record_of_the_change(open_page: OpenPage, boss: User) 
         "rgb(255, 255, 255)",
         "rgba(0, 0, 0, 0)",
     )
+    page.emulate_media(media="screen", forced_colors="active")
+    assert len(set(page.evaluate(LINES_BELOW_TABS))) == 2  # the tab that one is at, and the others
