@@ -9,7 +9,8 @@ An administrator may give the database or our role other defaults. Some of them 
 judge a row again when they have waited for it, as they do at "read committed"; at the other levels they fail, or see
 what was there before. A limit on statements or transactions would refuse a long result each time it is stored. And a
 limit on idle sessions would fail what a job asks after it has worked without the database for that long. Old dialects
-would change what a statement means: a NULL in a list is the word "NULL", or NULL equals NULL.
+would change what a statement means: a NULL in a list is the word "NULL", or NULL equals NULL. Not so
+standard_conforming_strings: psycopg2 quotes by what it is at the beginning, and setting it later makes that wrong.
 """
 
 import threading
@@ -34,7 +35,6 @@ _EVERY_CONNECTION: Final = {
     "statement_timeout": "0",
     "array_nulls": "on",
     "transform_null_equals": "off",
-    "standard_conforming_strings": "on",
 }
 _SINCE_17: Final = {"transaction_timeout": "0"}  # an older server does not know it
 _of_this_process: dict[str, str] = {}

@@ -50,8 +50,8 @@ def test_defaults_that_others_gave_the_database_do_not_count(postgresql: Postgre
     assert (_shown("transaction_isolation"), _shown("statement_timeout")) == ("read committed", "0")
     assert _shown("idle_session_timeout") == "0"
     with connection.cursor() as cursor:
-        cursor.execute(r"SELECT %s::text[], %s = NULL, '\n'", [[None], None])
-        assert cursor.fetchone() == ([None], None, r"\n")
+        cursor.execute("SELECT %s::text[], %s = NULL, %s", [[None], None, r"it's \n\\"])
+        assert cursor.fetchone() == ([None], None, r"it's \n\\")
     assert not knows_transaction_timeout or _shown("transaction_timeout") == "0"
 
 
