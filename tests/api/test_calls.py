@@ -12,14 +12,18 @@ pytestmark = pytest.mark.django_db
 
 
 def _calls(api: Api, path: str) -> int:
-    """How many calls a request takes that is not the first of its kind."""
+    """How many calls a request takes that is not the first of its kind: the least of three, without garbage's."""
+    api.client.get(API + path)
+    return min(_calls_once(api, path) for _ in range(3))
+
+
+def _calls_once(api: Api, path: str) -> int:
     found = 0
 
     def count(frame: Any, event: str, argument: Any) -> None:
         nonlocal found
         found += event in ("call", "c_call")
 
-    api.client.get(API + path)
     sys.setprofile(count)
     try:
         answer = api.client.get(API + path)
