@@ -11,11 +11,15 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    """No adding, changing or deleting, whatever permissions a user has. Viewing needs the model's view permission."""
+class WithoutAdding(ModelAdmin):
+    """No form for a new row, whatever permissions a user has."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+
+class ReadOnlyAdmin(WithoutAdding):
+    """No adding, changing or deleting, whatever permissions a user has. Viewing needs the model's view permission."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
